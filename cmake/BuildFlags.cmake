@@ -1,0 +1,43 @@
+# How every target of this project is compiled. A function and not an interface target, so that none of it can leak
+# into the exported package.
+
+# Warnings that hold for g++ and clang++ alike.
+set(FAULTLINE_COMMON_WARNINGS
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
+    -Woverloaded-virtual -Wextra-semi -Wformat=2)
+set(FAULTLINE_GNU_WARNINGS -Wduplicated-cond -Wlogical-op)
+
+# Sanitizers rewrite the code before these two warnings look at it, and g++ documents the false alarms that follow;
+# -Wtsan objects to fences, which ThreadSanitizer does not model. They stay warnings there.
+set(FAULTLINE_GNU_SANITIZER_NO_ERRORS -Wno-error=maybe-uninitialized -Wno-error=stringop-overflow -Wno-error=tsan)
+
+function(faultline_build_flags target)
+    target_compile_features(${target} PRIVATE cxx_std_20)
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+    # Profiles and crash reports of code that runs in signal handlers are useless without frame pointers.
+    target_compile_options(${target} PRIVATE -fno-omit-frame-pointer)
+
+    if(FAULTLINE_WARNINGS)
+        target_compile_options(${target} PRIVATE ${FAULTLINE_COMMON_WARNINGS})
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+            target_compile_options(${target} PRIVATE ${FAULTLINE_GNU_WARNINGS})
+        endif()
+    endif()
+    if(FAULTLINE_WERROR)
+        target_compile_options(${target} PRIVATE -Werror)
+        if(FAULTLINE_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+            target_compile_options(${target} PRIVATE ${FAULTLINE_GNU_SANITIZER_NO_ERRORS})
+        endif()
+    endif()
+
+    # Tests include internal headers whose inline functions check: they must agree with the library on this macro.
+    # It is defined or not defined, never 0.
+    if(FAULTLINE_CHECKED)
+        target_compile_definitions(${target} PRIVATE FAULTLINE_CHECKED=1 _GLIBCXX_ASSERTIONS)
+    endif()
+
+    if(FAULTLINE_SANITIZE)
+        target_compile_options(${target} PRIVATE "-fsanitize=${FAULTLINE_SANITIZE}" -fno-sanitize-recover=all)
+        target_link_options(${target} PRIVATE "-fsanitize=${FAULTLINE_SANITIZE}")
+    endif()
+endfunction()

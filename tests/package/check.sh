@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# check.sh CMAKE COMPILER SOURCE_DIR BUILD_DIR: installs the build into a scratch prefix and uses it from outside, the
+# three ways the README names. The prefix is moved after the installation: a package must not remember where it was.
+# Exits 77 where the consumer says that this kernel or user may not use userfaultfd.
+set -euo pipefail
+
+cmake=$1 compiler=$2 source_dir=$3 build_dir=$4
+package_dir=$source_dir/tests/package
+work=$build_dir/package_test
+prefix=$work/prefix
+
+rm -rf "$work"
+mkdir -p "$work"
+"$cmake" --install "$build_dir" --prefix "$work/installed" >"$work/install.log"
+mv "$work/installed" "$prefix"
+library_dir=$(dirname "$(find "$prefix" -name libfaultline.a)")
+if grep -rlF "$work" "$library_dir/cmake" "$library_dir/pkgconfig"; then
+    echo "the files above contain the installation prefix"
+    exit 1
+fi
+
+echo "== find_package"
+"$cmake" -S "$package_dir/find_package" -B "$work/find_package" \
+    -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$prefix"
+"$cmake" --build "$work/find_package"
+"$work/find_package/consumer_shared"
+"$work/find_package/consumer_static"
+
+# Words are meant to split where pkg-config prints several flags.
+# shellcheck disable=SC2046
+pkg_config() {
+    PKG_CONFIG_PATH=$library_dir/pkgconfig:${PKG_CONFIG_PATH:-} pkg-config "$@" faultline
+}
+
+echo "== pkg-config"
+# shellcheck disable=SC2046
+"$compiler" -std=c++20 "$package_dir/consumer.cpp" -o "$work/pkg_config_shared" $(pkg_config --cflags --libs)
+LD_LIBRARY_PATH=$library_dir "$work/pkg_config_shared"
+# Taken alone, -lfaultline prefers the shared library, also under --static.
+# shellcheck disable=SC2046
+"$compiler" -std=c++20 "$package_dir/consumer.cpp" -o "$work/pkg_config_static" \
+    $(pkg_config --static --cflags --libs | sed 's/-lfaultline/-Wl,-Bstatic -lfaultline -Wl,-Bdynamic/')
+"$work/pkg_config_static"
+
+echo "== the README's example"
+awk '/^```cpp$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$source_dir/README.md" >"$work/readme.cpp"
+# shellcheck disable=SC2046
+"$compiler" -std=c++20 -Wall -Wextra -O2 "$work/readme.cpp" -o "$work/readme" $(pkg_config --cflags --libs)
+LD_LIBRARY_PATH=$library_dir "$work/readme"
