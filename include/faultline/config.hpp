@@ -1,0 +1,53 @@
+// Every option of a pager with its default, unit and meaning. A value: copy it, change it, hand it to `Pager`.
+// Options of a single region are in region.hpp (`RegionOptions`).
+#pragma once
+
+#include <faultline/types.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <string_view>
+
+namespace faultline {
+
+struct Config {
+    /// Bytes of physical memory that all regions of the pager may hold together, staged pages included. Rounded down
+    /// to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use.
+    std::size_t resident_limit = std::size_t{256} << 20;
+
+    /// Directory of the unnamed swap file (mode 0600, gone when the pager is). Empty: $TMPDIR, else /var/tmp.
+    std::filesystem::path swap_directory{};
+
+    /// Swap to this file instead: created 0600, must not exist yet, and is removed with the pager. Overrides
+    /// `swap_directory`.
+    std::filesystem::path swap_file{};
+
+    /// How faults arrive.
+    Delivery delivery = Delivery::uffd_signal;
+
+    /// Handler threads of `Delivery::uffd_threads`, each pinned to one CPU; 0: one for each CPU the process may use.
+    unsigned handler_threads = 0;
+
+    /// Keep a background thread that evicts before frames run out. Without it the faulting threads evict.
+    bool background_evictor = true;
+
+    /// How pages leave the program's view.
+    Eviction eviction = Eviction::automatic;
+
+    /// Which pages leave.
+    Replacement replacement = Replacement::second_chance;
+
+    /// Read neighbours ahead when a thread walks through stored pages in order.
+    bool read_ahead = true;
+
+    /// How long a fault waits for room on a full swap disk before the program sees SIGBUS.
+    std::chrono::milliseconds full_disk_patience{2000};
+
+    /// Receives messages of the pager. Called from the pager's own threads and from set-up calls, never from a fault;
+    /// must not touch managed memory. Empty: standard error through spdlog, warnings and errors only.
+    std::function<void(LogLevel, std::string_view)> log{};
+};
+
+}  // namespace faultline

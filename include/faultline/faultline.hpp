@@ -1,0 +1,12 @@
+// All of faultline's C++ interface.
+#pragma once
+
+#include <faultline/alternate_stack.hpp>
+#include <faultline/config.hpp>
+#include <faultline/latency_histogram.hpp>
+#include <faultline/pager.hpp>
+#include <faultline/pin.hpp>
+#include <faultline/region.hpp>
+#include <faultline/stats.hpp>
+#include <faultline/types.hpp>
+#include <faultline/version.hpp>

@@ -1,0 +1,63 @@
+// The small words of faultline's interface: how faults arrive, what a range may be used for, what can be advised.
+// Plain enumerations and constants: nothing here allocates, throws or touches the operating system.
+#pragma once
+
+#include <faultline/export.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline {
+
+/// The smallest page a region can have, and the unit every larger page is a multiple of, in bytes.
+inline constexpr std::size_t kBasePageBytes = 4096;
+
+/// The largest page a region can have, in bytes.
+inline constexpr std::size_t kLargestPageBytes = std::size_t{2} << 20;
+
+/// How a page fault reaches the pager.
+enum class Delivery : std::uint8_t {
+    /// Handler threads, one pinned to each CPU, read faults from a userfaultfd. System calls on absent pages work.
+    /// Needs root, CAP_SYS_PTRACE, `sysctl vm.unprivileged_userfaultfd=1` or access to /dev/userfaultfd.
+    uffd_threads,
+    /// The faulting thread resolves its own fault in a SIGBUS handler. Needs no privilege. A system call on an
+    /// absent page fails with EFAULT: use `Pin` around it.
+    uffd_signal,
+};
+
+/// What the program may do with a range. Set with `Region::protect`.
+enum class Access : std::uint8_t { read_write, read, none };
+
+/// What a page is made ready for by `Region::pin`.
+enum class PinFor : std::uint8_t { reading, writing };
+
+/// What the program knows about a range and the pager does not.
+enum class Advice : std::uint8_t {
+    /// The range is needed soon: bring it in now, as far as free frames reach.
+    willneed,
+    /// The range is not needed for a while: evict it now. Contents are kept (unlike madvise(MADV_DONTNEED)).
+    dontneed,
+};
+
+/// How a page is taken off the program's view.
+enum class Eviction : std::uint8_t {
+    automatic,  ///< `move` where the kernel has it, `copy` elsewhere.
+    move,       ///< UFFDIO_MOVE: the frame itself goes to the staging area (Linux 6.8).
+    copy,       ///< Write-protect, copy, drop: works on every kernel with userfaultfd write-protection (5.7).
+};
+
+/// Which page leaves when a frame is needed.
+enum class Replacement : std::uint8_t {
+    fifo,           ///< The page that came first.
+    second_chance,  ///< A probation ring, a main set with random victims, and a staging zone as second chance.
+};
+
+/// Severity of a message given to `Config::log`.
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+
+/// The name used in options, messages and JSON ("uffd_signal"). Never null. Signal-safe.
+FAULTLINE_API const char* name(Delivery delivery) noexcept;
+FAULTLINE_API const char* name(Eviction eviction) noexcept;
+FAULTLINE_API const char* name(Replacement replacement) noexcept;
+
+}  // namespace faultline
