@@ -1,0 +1,37 @@
+#include <faultline/types.hpp>
+
+namespace faultline {
+
+const char* name(Delivery delivery) noexcept {
+    switch (delivery) {
+        case Delivery::uffd_threads:
+            return "uffd_threads";
+        case Delivery::uffd_signal:
+            return "uffd_signal";
+    }
+    return "unknown";
+}
+
+const char* name(Eviction eviction) noexcept {
+    switch (eviction) {
+        case Eviction::automatic:
+            return "automatic";
+        case Eviction::move:
+            return "move";
+        case Eviction::copy:
+            return "copy";
+    }
+    return "unknown";
+}
+
+const char* name(Replacement replacement) noexcept {
+    switch (replacement) {
+        case Replacement::fifo:
+            return "fifo";
+        case Replacement::second_chance:
+            return "second_chance";
+    }
+    return "unknown";
+}
+
+}  // namespace faultline

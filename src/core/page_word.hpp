@@ -1,0 +1,188 @@
+// The page word: everything the pager knows of one page, in 64 bits, changed only by compare-exchange.
+//
+//   bits 0-2   state           bit 6      waiters: somebody sleeps on the low half (a futex) or in the kernel
+//   bit  3     dirty           bits 8-9   protection (faultline::Access)
+//   bit  4     has_slot        bits 10-21 pins
+//   bit  5     writing         bits 32-63 payload: frame id (resident, evicting), staging unit (staged, and filling
+//   bit  7     from_staging               from there), eviction sequence and policy tag (stored)
+//
+// Invariants:
+//   dirty      the bytes are newer than the page's home (its slot, or zeros without one)
+//   resident   the program may write without a fault  <=>  dirty
+//   writing    a write of the page's slot is in flight: nobody starts a second one, nobody moves its staged bytes
+//   from_staging  the page is being taken from the slot in the payload: that slot must stay as it is
+//   filling    also while a resident page is made writable
+//   filling and evicting belong to the one thread that set them; everybody else waits.
+//
+// The word of a page that was never touched is 0, so an untouched table is an untouched mapping.
+#pragma once
+
+#include "core/check.hpp"
+
+#include <faultline/types.hpp>
+
+#include <compare>
+#include <cstdint>
+
+namespace faultline::core {
+
+enum class PageState : std::uint8_t {
+    empty,     ///< No bytes anywhere: reads as zeros.
+    stored,    ///< The bytes are in the store only.
+    filling,   ///< One thread is bringing the page in; its frame is reserved.
+    resident,  ///< Mapped in the program's view.
+    evicting,  ///< One thread is taking the page off the view.
+    staged,    ///< Off the view, bytes stable in the staging area, frame still held.
+    poisoned,  ///< The store could not return the bytes: access gives SIGBUS.
+};
+
+class PageWord {
+public:
+    static constexpr std::uint64_t kMaxPins = 4095;
+
+    constexpr PageWord() noexcept = default;
+    constexpr explicit PageWord(std::uint64_t bits) noexcept : bits_{bits} {}
+
+    [[nodiscard]] constexpr std::uint64_t bits() const noexcept { return bits_; }
+    [[nodiscard]] constexpr PageState state() const noexcept { return static_cast<PageState>(bits_ & kStateMask); }
+    [[nodiscard]] constexpr bool is(PageState state_wanted) const noexcept { return state() == state_wanted; }
+    [[nodiscard]] constexpr bool dirty() const noexcept { return (bits_ & kDirty) != 0; }
+    [[nodiscard]] constexpr bool has_slot() const noexcept { return (bits_ & kHasSlot) != 0; }
+    [[nodiscard]] constexpr bool writing() const noexcept { return (bits_ & kWriting) != 0; }
+    [[nodiscard]] constexpr bool waiters() const noexcept { return (bits_ & kWaiters) != 0; }
+    [[nodiscard]] constexpr Access protection() const noexcept {
+        return static_cast<Access>((bits_ >> kProtectionShift) & 3U);
+    }
+    [[nodiscard]] constexpr std::uint64_t pins() const noexcept { return (bits_ >> kPinShift) & kMaxPins; }
+    [[nodiscard]] constexpr std::uint32_t payload() const noexcept { return static_cast<std::uint32_t>(bits_ >> 32); }
+
+    /// Somebody owns the page and will publish a new state.
+    [[nodiscard]] constexpr bool busy() const noexcept { return is(PageState::filling) || is(PageState::evicting); }
+    /// Where an evicted clean page goes: its slot, or zeros.
+    [[nodiscard]] constexpr PageState home() const noexcept {
+        return has_slot() ? PageState::stored : PageState::empty;
+    }
+    [[nodiscard]] constexpr bool evictable() const noexcept { return is(PageState::resident) && pins() == 0; }
+    [[nodiscard]] constexpr bool leaving_slot(std::uint32_t unit) const noexcept {
+        return (bits_ & kFromStaging) != 0 && payload() == unit;
+    }
+    [[nodiscard]] constexpr bool staged_at(std::uint32_t unit) const noexcept {
+        return is(PageState::staged) && payload() == unit;
+    }
+
+    // The legal edges of the state machine; each refuses the others.
+
+    /// empty, stored, staged, poisoned -> filling. The payload stays: it says where from, or when it left.
+    [[nodiscard]] constexpr PageWord claimed_for_fill() const noexcept {
+        FAULTLINE_INVARIANT(!busy() && !is(PageState::resident));
+        return with_state(PageState::filling).with_flag(kFromStaging, is(PageState::staged));
+    }
+    /// filling -> resident.
+    [[nodiscard]] constexpr PageWord filled(std::uint32_t frame, bool now_dirty) const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::filling));
+        return with_state(PageState::resident).with_dirty(now_dirty).with_payload(frame).settled();
+    }
+    /// filling -> where it was before: no frame, or the store said no for now.
+    [[nodiscard]] constexpr PageWord fill_abandoned(PageState back_to) const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::filling));
+        return with_state(back_to).settled();
+    }
+    /// filling -> poisoned.
+    [[nodiscard]] constexpr PageWord fill_failed() const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::filling));
+        return with_state(PageState::poisoned).with_payload(0).settled();
+    }
+    /// poisoned -> home.
+    [[nodiscard]] constexpr PageWord forgiven() const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::poisoned));
+        return with_state(home()).settled();
+    }
+    /// resident, clean -> filling: the first write. Whoever holds the page makes it writable and publishes it as dirty.
+    [[nodiscard]] constexpr PageWord claimed_for_write() const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::resident) && !dirty());
+        return with_state(PageState::filling);
+    }
+    /// resident -> evicting.
+    [[nodiscard]] constexpr PageWord claimed_for_eviction() const noexcept {
+        FAULTLINE_INVARIANT(evictable());
+        return with_state(PageState::evicting);
+    }
+    /// evicting -> resident: the kernel holds the page.
+    [[nodiscard]] constexpr PageWord eviction_refused() const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::evicting));
+        return with_state(PageState::resident).settled();
+    }
+    /// evicting -> staged.
+    [[nodiscard]] constexpr PageWord staged(std::uint32_t unit) const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::evicting));
+        return with_state(PageState::staged).with_payload(unit).settled();
+    }
+    /// evicting or staged, clean -> stored or empty.
+    [[nodiscard]] constexpr PageWord evicted(std::uint32_t sequence) const noexcept {
+        FAULTLINE_INVARIANT((is(PageState::evicting) || is(PageState::staged)) && !dirty());
+        return with_state(home()).with_payload(has_slot() ? sequence : 0).settled();
+    }
+    /// filling or evicting -> empty, by the owner. A write in flight keeps its mark.
+    [[nodiscard]] constexpr PageWord discarded() const noexcept {
+        FAULTLINE_INVARIANT(busy());
+        return PageWord{bits_ & (kWriting | (std::uint64_t{3} << kProtectionShift))};
+    }
+
+    [[nodiscard]] constexpr PageWord with_waiters() const noexcept { return PageWord{bits_ | kWaiters}; }
+    [[nodiscard]] constexpr PageWord with_dirty(bool on) const noexcept { return with_flag(kDirty, on); }
+    [[nodiscard]] constexpr PageWord with_slot(bool on) const noexcept { return with_flag(kHasSlot, on); }
+    [[nodiscard]] constexpr PageWord with_writing(bool on) const noexcept { return with_flag(kWriting, on); }
+    [[nodiscard]] constexpr PageWord with_protection(Access access) const noexcept {
+        return PageWord{(bits_ & ~(std::uint64_t{3} << kProtectionShift)) |
+                        (static_cast<std::uint64_t>(access) << kProtectionShift)};
+    }
+    [[nodiscard]] constexpr PageWord with_pin_added() const noexcept {
+        FAULTLINE_INVARIANT(pins() < kMaxPins);
+        return PageWord{bits_ + (std::uint64_t{1} << kPinShift)};
+    }
+    [[nodiscard]] constexpr PageWord with_pin_removed() const noexcept {
+        FAULTLINE_INVARIANT(pins() > 0);
+        return PageWord{bits_ - (std::uint64_t{1} << kPinShift)};
+    }
+
+    friend constexpr bool operator==(PageWord, PageWord) noexcept = default;
+
+private:
+    /// Nobody owns the page any more, and nobody waits for that.
+    [[nodiscard]] constexpr PageWord settled() const noexcept { return PageWord{bits_ & ~(kWaiters | kFromStaging)}; }
+
+    static constexpr std::uint64_t kStateMask = 7;
+    static constexpr std::uint64_t kDirty = 1U << 3;
+    static constexpr std::uint64_t kHasSlot = 1U << 4;
+    static constexpr std::uint64_t kWriting = 1U << 5;
+    static constexpr std::uint64_t kWaiters = 1U << 6;
+    static constexpr std::uint64_t kFromStaging = 1U << 7;
+    static constexpr unsigned kProtectionShift = 8;
+    static constexpr unsigned kPinShift = 10;
+
+    [[nodiscard]] constexpr PageWord with_state(PageState state) const noexcept {
+        return PageWord{(bits_ & ~kStateMask) | static_cast<std::uint64_t>(state)};
+    }
+    [[nodiscard]] constexpr PageWord with_payload(std::uint32_t payload) const noexcept {
+        return PageWord{(bits_ & 0xffff'ffffU) | (std::uint64_t{payload} << 32)};
+    }
+    [[nodiscard]] constexpr PageWord with_flag(std::uint64_t flag, bool on) const noexcept {
+        return PageWord{on ? bits_ | flag : bits_ & ~flag};
+    }
+
+    std::uint64_t bits_ = 0;
+};
+
+/// Names one page of one region of a pager, in 64 bits.
+struct PageRef {
+    std::uint32_t region = 0;  ///< Id in the pager, never 0 for a live region.
+    std::uint32_t page = 0;    ///< Index in the region.
+
+    [[nodiscard]] constexpr std::uint64_t bits() const noexcept { return std::uint64_t{region} << 32 | page; }
+    [[nodiscard]] static constexpr PageRef from(std::uint64_t bits) noexcept {
+        return {static_cast<std::uint32_t>(bits >> 32), static_cast<std::uint32_t>(bits)};
+    }
+    friend constexpr auto operator<=>(PageRef, PageRef) noexcept = default;
+};
+
+}  // namespace faultline::core

@@ -1,0 +1,32 @@
+// Arithmetic on addresses and sizes. No state, no system call.
+#pragma once
+
+#include <faultline/types.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::core {
+
+/// A unit is 4 KiB: what the MMU maps and the frame budget counts. A page of a region is one or more units.
+inline constexpr std::size_t kUnitBytes = kBasePageBytes;
+inline constexpr std::size_t kUnitShift = 12;
+static_assert(std::size_t{1} << kUnitShift == kUnitBytes);
+
+/// Where user addresses end on x86-64 with four-level tables, in bytes.
+inline constexpr std::uint64_t kUserAddressEnd = std::uint64_t{1} << 47;
+
+template <typename T>
+constexpr T align_down(T value, T alignment) noexcept {
+    return value & ~(alignment - 1);
+}
+
+template <typename T>
+constexpr T align_up(T value, T alignment) noexcept {
+    return align_down(value + alignment - 1, alignment);
+}
+
+inline std::uintptr_t address_of(const void* pointer) noexcept { return reinterpret_cast<std::uintptr_t>(pointer); }
+
+}  // namespace faultline::core

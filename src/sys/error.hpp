@@ -1,0 +1,16 @@
+// Throwing std::system_error with a message that names the object and the way out. Set-up and control calls only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace faultline::sys {
+
+/// Throws std::system_error for `error` (an errno). `what` says which object and what to do.
+[[noreturn]] void throw_error(int error, std::string_view what);
+
+/// "64.0 MiB", for messages.
+std::string readable_bytes(std::uint64_t bytes);
+
+}  // namespace faultline::sys

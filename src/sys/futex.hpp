@@ -1,0 +1,34 @@
+// Sleeping on a 32-bit word until somebody changes it. Signal-safe; private to the process.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "sys/syscall.hpp"
+
+#include <linux/futex.h>
+
+#include <atomic>
+#include <chrono>
+#include <climits>
+#include <cstdint>
+#include <ctime>
+
+namespace faultline::sys {
+
+/// Sleeps while `word` holds `expected`, at most `limit` if one is given. Returns early whenever it likes (EINTR,
+/// spurious wake): the caller looks at the word again.
+inline void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                       const std::chrono::nanoseconds* limit = nullptr) FAULTLINE_SIGNAL_SAFE {
+    timespec relative{};
+    if (limit != nullptr) {
+        relative.tv_sec = static_cast<time_t>(limit->count() / 1'000'000'000);
+        relative.tv_nsec = static_cast<long>(limit->count() % 1'000'000'000);
+    }
+    raw_syscall(SYS_futex, syscall_argument(&word), FUTEX_WAIT_PRIVATE, expected,
+                limit == nullptr ? 0 : syscall_argument(&relative), 0, 0);
+}
+
+inline void futex_wake(const std::atomic<std::uint32_t>& word, int threads = INT_MAX) FAULTLINE_SIGNAL_SAFE {
+    raw_syscall(SYS_futex, syscall_argument(&word), FUTEX_WAKE_PRIVATE, threads, 0, 0, 0);
+}
+
+}  // namespace faultline::sys

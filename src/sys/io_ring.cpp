@@ -1,0 +1,53 @@
+#include "sys/io_ring.hpp"
+
+#include "core/check.hpp"
+
+#include <liburing.h>
+
+#include <cerrno>
+
+namespace faultline::sys {
+
+void IoRing::Close::operator()(io_uring* ring) const noexcept {
+    io_uring_queue_exit(ring);
+    delete ring;
+}
+
+IoRing IoRing::open(unsigned depth) {
+    auto ring = std::make_unique<io_uring>();
+    IoRing opened;
+    if (io_uring_queue_init(depth, ring.get(), 0) != 0) return opened;  // not allowed, or not there: both are an answer
+    io_uring_ring_dontfork(ring.get());
+    opened.ring_.reset(ring.release());
+    return opened;
+}
+
+bool IoRing::queue_write(int fd, std::span<const std::byte> bytes, std::uint64_t offset, void* tag) noexcept {
+    io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
+    if (entry == nullptr) return false;
+    io_uring_prep_write(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
+    io_uring_sqe_set_data(entry, tag);
+    return true;
+}
+
+void IoRing::submit() noexcept {
+    // What the kernel does not take now (EAGAIN, EBUSY: out of memory for requests) stays queued; wait() submits it.
+    static_cast<void>(io_uring_submit(ring_.get()));
+}
+
+IoRing::Completion IoRing::wait() noexcept {
+    for (;;) {
+        io_uring_cqe* completion = nullptr;
+        static_cast<void>(io_uring_submit(ring_.get()));
+        const int error = io_uring_wait_cqe(ring_.get(), &completion);
+        if (error == 0) {
+            const Completion done{io_uring_cqe_get_data(completion), completion->res};
+            io_uring_cqe_seen(ring_.get(), completion);
+            return done;
+        }
+        // Going on without an answer would free memory that the device still reads.
+        FAULTLINE_REQUIRE(error == -EINTR || error == -EAGAIN, "io_uring lost a write in flight");
+    }
+}
+
+}  // namespace faultline::sys

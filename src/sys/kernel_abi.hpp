@@ -1,0 +1,34 @@
+// Kernel interfaces newer than the distribution's headers (Debian 12 has Linux 6.1's), each with the version that
+// brought it. Having the constant says nothing about having the feature: that is probed.
+#pragma once
+
+#include <linux/ioctl.h>
+#include <linux/userfaultfd.h>
+
+#include <cstdint>
+
+namespace faultline::sys::abi {
+
+inline constexpr std::uint64_t kFeatureExactAddress = std::uint64_t{1} << 11;  // 5.18
+inline constexpr std::uint64_t kFeaturePoison = std::uint64_t{1} << 14;        // 6.6
+inline constexpr std::uint64_t kFeatureMove = std::uint64_t{1} << 16;          // 6.8
+
+struct UffdioPoison {  // 6.6
+    uffdio_range range;
+    std::uint64_t mode;
+    std::int64_t updated;
+};
+inline constexpr unsigned long kUffdioPoison = _IOWR(UFFDIO, 0x08, UffdioPoison);
+
+struct UffdioMove {  // 6.8
+    std::uint64_t destination;
+    std::uint64_t source;
+    std::uint64_t length;
+    std::uint64_t mode;
+    std::int64_t moved;
+};
+inline constexpr unsigned long kUffdioMove = _IOWR(UFFDIO, 0x05, UffdioMove);
+
+inline constexpr unsigned long kUserfaultfdDeviceNew = _IO(0xAA, 0x00);  // /dev/userfaultfd, 6.1
+
+}  // namespace faultline::sys::abi

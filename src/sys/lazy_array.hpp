@@ -1,0 +1,39 @@
+// A fixed-size array of zero-initialised, trivially destructible elements in its own mapping: memory is taken page by
+// page as elements are touched, so a large capacity costs addresses only.
+#pragma once
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "sys/mapping.hpp"
+
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+namespace faultline::sys {
+
+template <typename T>
+class LazyArray {
+    // Zero bytes must be a valid T: atomics of integers and plain structs of them.
+    static_assert(std::is_trivially_destructible_v<T>);
+
+public:
+    LazyArray() noexcept = default;
+    LazyArray(std::size_t count, const char* purpose)
+        : mapping_{Mapping::reserve(core::align_up(count * sizeof(T), core::kUnitBytes), core::kUnitBytes, true,
+                                    purpose)},
+          count_{count} {}
+
+    [[nodiscard]] T& operator[](std::size_t index) const noexcept {
+        FAULTLINE_INVARIANT(index < count_);
+        return reinterpret_cast<T*>(mapping_.data())[index];
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+    [[nodiscard]] std::span<T> span() const noexcept { return {reinterpret_cast<T*>(mapping_.data()), count_}; }
+
+private:
+    Mapping mapping_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace faultline::sys

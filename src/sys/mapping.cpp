@@ -1,0 +1,70 @@
+#include "sys/mapping.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "sys/error.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+namespace faultline::sys {
+namespace {
+
+void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
+    // A kernel built without huge pages answers EINVAL to MADV_NOHUGEPAGE, and then there is nothing to forbid.
+    if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && advice == MADV_NOHUGEPAGE)) {
+        throw_error(errno, std::string("cannot prepare ") + readable_bytes(bytes) + " for " + purpose +
+                               " (madvise); raise `sysctl vm.max_map_count` if the process has many mappings");
+    }
+}
+
+}  // namespace
+
+Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
+    const std::size_t padded = bytes + (alignment > core::kUnitBytes ? alignment : 0);
+    const auto refuse = [&](int error) {
+        throw_error(error, std::string("cannot reserve ") + readable_bytes(bytes) + " of addresses for " + purpose +
+                               "; check `ulimit -v`, and `sysctl vm.overcommit_memory` (2 refuses large reservations)");
+    };
+    if (bytes == 0 || padded < bytes || padded > core::kUserAddressEnd) refuse(ENOMEM);
+    void* raw = ::mmap(nullptr, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (raw == MAP_FAILED) refuse(errno);
+
+    // Trim to the alignment, so that what is left is exactly the mapping asked for.
+    auto* const first = static_cast<std::byte*>(raw);
+    auto* const aligned = first + (core::align_up(core::address_of(first), alignment) - core::address_of(first));
+    Mapping mapping{aligned, bytes};
+    const std::size_t before = static_cast<std::size_t>(aligned - first);
+    const std::size_t after = padded - before - bytes;
+    if (before > 0) ::munmap(first, before);
+    if (after > 0) ::munmap(aligned + bytes, after);
+
+    advise(aligned, bytes, MADV_NOHUGEPAGE, purpose);
+    advise(aligned, bytes, MADV_DONTDUMP, purpose);
+    if (!shared_with_children) advise(aligned, bytes, MADV_DONTFORK, purpose);
+    return mapping;
+}
+
+int set_access(void* address, std::size_t bytes, Access access) noexcept {
+    int protection = PROT_NONE;
+    if (access != Access::none) protection |= PROT_READ;
+    if (access == Access::read_write) protection |= PROT_WRITE;
+    return ::mprotect(address, bytes, protection) == 0 ? 0 : errno;
+}
+
+std::size_t physical_memory() noexcept {
+    const long pages = ::sysconf(_SC_PHYS_PAGES);
+    return pages > 0 ? static_cast<std::size_t>(pages) * core::kUnitBytes : 0;
+}
+
+void Mapping::reset() noexcept {
+    if (address_ == nullptr) return;
+    // Unmapping a whole mapping of ours cannot split one, so it can only fail if the program unmapped around it.
+    if (::munmap(address_, bytes_) != 0) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
+    abandon();
+}
+
+}  // namespace faultline::sys

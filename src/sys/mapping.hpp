@@ -1,0 +1,61 @@
+// Owns one anonymous mapping. Not for files, and not for managed memory's policy: it maps and unmaps.
+#pragma once
+
+#include <faultline/types.hpp>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+namespace faultline::sys {
+
+class Mapping {
+public:
+    Mapping() noexcept = default;
+
+    /// Maps `bytes` of zeros, private, not reserved (MAP_NORESERVE), aligned to `alignment` (a power of two of at least
+    /// 4 KiB), without huge pages and left out of core dumps. With `shared_with_children` false, fork leaves it out
+    /// (MADV_DONTFORK). Throws std::system_error (ENOMEM); `purpose` names it in the message.
+    static Mapping reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose);
+
+    Mapping(Mapping&& other) noexcept
+        : address_{std::exchange(other.address_, nullptr)}, bytes_{std::exchange(other.bytes_, 0)} {}
+    Mapping& operator=(Mapping&& other) noexcept {
+        if (this != &other) {
+            reset();
+            address_ = std::exchange(other.address_, nullptr);
+            bytes_ = std::exchange(other.bytes_, 0);
+        }
+        return *this;
+    }
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+    ~Mapping() { reset(); }
+
+    [[nodiscard]] std::byte* data() const noexcept { return address_; }
+    [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
+    [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {address_, bytes_}; }
+    explicit operator bool() const noexcept { return address_ != nullptr; }
+
+    void reset() noexcept;
+
+    /// Lets go without unmapping: the caller knows the range is not mapped in this process any more.
+    void abandon() noexcept {
+        address_ = nullptr;
+        bytes_ = 0;
+    }
+
+private:
+    Mapping(std::byte* address, std::size_t bytes) noexcept : address_{address}, bytes_{bytes} {}
+
+    std::byte* address_ = nullptr;
+    std::size_t bytes_ = 0;
+};
+
+/// mprotect(2). Returns 0 or an errno.
+[[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept;
+
+/// Bytes of physical memory in the machine.
+[[nodiscard]] std::size_t physical_memory() noexcept;
+
+}  // namespace faultline::sys

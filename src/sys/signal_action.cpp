@@ -1,0 +1,72 @@
+#include "sys/signal_action.hpp"
+
+#include "sys/error.hpp"
+#include "sys/syscall.hpp"
+
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+
+namespace faultline::sys {
+namespace {
+
+std::uint64_t kernel_mask(const sigset_t& set) noexcept {
+    std::uint64_t mask = 0;  // glibc's sigset_t begins with the kernel's 64 bits
+    std::memcpy(&mask, &set, sizeof mask);
+    return mask;
+}
+
+void set_mask(std::uint64_t mask) noexcept {
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, syscall_argument(&mask), 0, sizeof mask);
+}
+
+bool sent_by_a_process(const siginfo_t& info) noexcept { return info.si_code <= 0; }
+
+/// Restores the default action and makes the signal happen again, to this thread, with the same siginfo. A fault would
+/// come back by itself; a sent signal would not, and so both go the same road: it is pending until our handler returns.
+void die_by_default(int signal, siginfo_t* info) noexcept {
+    struct sigaction fallback {};
+    fallback.sa_handler = SIG_DFL;
+    ::sigaction(signal, &fallback, nullptr);
+    raw_syscall(SYS_rt_tgsigqueueinfo, ::getpid(), raw_syscall(SYS_gettid), signal, syscall_argument(info));
+}
+
+}  // namespace
+
+void SignalAction::install(int signal, Handler handler) {
+    struct sigaction action {};
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigfillset(&action.sa_mask);
+    if (::sigaction(signal, &action, &previous_) != 0) throw_error(errno, "cannot install a signal handler");
+}
+
+void SignalAction::uninstall(int signal, Handler handler) noexcept {
+    struct sigaction current {};
+    if (::sigaction(signal, nullptr, &current) != 0 || current.sa_sigaction != handler) return;
+    ::sigaction(signal, &previous_, nullptr);
+}
+
+void SignalAction::pass_on(int signal, siginfo_t* info, void* context) const FAULTLINE_SIGNAL_SAFE {
+    const bool is_plain = (previous_.sa_flags & SA_SIGINFO) == 0;
+    if (is_plain && previous_.sa_handler == SIG_IGN && sent_by_a_process(*info)) return;
+    if (is_plain && (previous_.sa_handler == SIG_DFL || previous_.sa_handler == SIG_IGN)) {
+        die_by_default(signal, info);  // the kernel, too, does not let a fault be ignored
+        return;
+    }
+    // What the kernel would block for that handler: the interrupted mask, the handler's own, and the signal itself.
+    std::uint64_t mask = kernel_mask(static_cast<ucontext_t*>(context)->uc_sigmask) | kernel_mask(previous_.sa_mask);
+    if ((previous_.sa_flags & SA_NODEFER) == 0) mask |= std::uint64_t{1} << (signal - 1);
+    set_mask(mask);
+    if (is_plain) {
+        previous_.sa_handler(signal);
+    } else {
+        previous_.sa_sigaction(signal, info, context);
+    }
+    set_mask(~std::uint64_t{0});  // until sigreturn puts the interrupted mask back
+}
+
+}  // namespace faultline::sys

@@ -1,0 +1,30 @@
+// One signal of the process, taken over: our handler in front, whoever was there before behind it.
+#pragma once
+
+#include "core/signal_safe.hpp"
+
+#include <csignal>
+
+namespace faultline::sys {
+
+/// The action that was in place before ours, and how to give a signal on to it.
+class SignalAction {
+public:
+    using Handler = void (*)(int, siginfo_t*, void*);
+
+    /// Puts `handler` in front (on the alternate stack if the thread has one, all signals blocked meanwhile). Throws
+    /// std::system_error.
+    void install(int signal, Handler handler);
+
+    /// Puts the previous action back if `handler` is still in front; else leaves the newer one alone.
+    void uninstall(int signal, Handler handler) noexcept;
+
+    /// From inside our handler: gives the signal to the previous handler with the same siginfo, context and mask, or
+    /// lets the default action happen to the faulting instruction, or ignores what was sent and ignored.
+    void pass_on(int signal, siginfo_t* info, void* context) const FAULTLINE_SIGNAL_SAFE;
+
+private:
+    struct sigaction previous_ {};
+};
+
+}  // namespace faultline::sys

@@ -1,0 +1,156 @@
+#include "sys/userfaultfd.hpp"
+
+#include "sys/error.hpp"
+#include "sys/kernel_abi.hpp"
+#include "sys/syscall.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+#include <string>
+
+namespace faultline::sys {
+namespace {
+
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+
+int open_from_device() noexcept {
+    const FileDescriptor device{::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC)};
+    if (!device) return -1;
+    return ::ioctl(device.get(), abi::kUserfaultfdDeviceNew, O_CLOEXEC);
+}
+
+FileDescriptor open_userfaultfd(bool user_mode_only) {
+    const int flags = O_CLOEXEC | (user_mode_only ? UFFD_USER_MODE_ONLY : 0);
+    const long result = ::syscall(SYS_userfaultfd, flags);
+    if (result >= 0) return FileDescriptor{static_cast<int>(result)};
+    const int error = errno;
+    if (error == EPERM) {
+        FileDescriptor device{open_from_device()};
+        if (device) return device;
+        throw_error(error, user_mode_only
+                               ? "this process may not use userfaultfd (a seccomp filter?)"
+                               : "this process may not take the kernel's own faults by userfaultfd: be root, have "
+                                 "CAP_SYS_PTRACE or access to /dev/userfaultfd, set `sysctl "
+                                 "vm.unprivileged_userfaultfd=1`, or use Delivery::uffd_signal");
+    }
+    if (error == ENOSYS) throw_error(error, "this kernel has no userfaultfd (CONFIG_USERFAULTFD)");
+    throw_error(error, "cannot open a userfaultfd");
+}
+
+std::uint64_t negotiate(int fd, std::uint64_t features) {
+    uffdio_api api{};
+    api.api = UFFD_API;
+    api.features = features;
+    if (::ioctl(fd, UFFDIO_API, &api) != 0) {
+        throw_error(errno, "this kernel's userfaultfd lacks write-protection or exact addresses: Linux 5.18 is needed");
+    }
+    return api.features;
+}
+
+/// What this kernel offers; asking takes a descriptor of its own, since a second UFFDIO_API on one is refused.
+std::uint64_t available_features(bool user_mode_only) {
+    const FileDescriptor probe = open_userfaultfd(user_mode_only);
+    return negotiate(probe.get(), 0);
+}
+
+/// Runs a range ioctl whose partial result stands in `done`, until all is done or it fails for good.
+/// A negative value in `done` is the error; EAGAIN means that the kernel changed the mapping meanwhile: go on.
+template <typename Step>
+int until_done(std::size_t bytes, Step step) noexcept {
+    std::size_t total = 0;
+    while (total < bytes) {
+        std::int64_t done = 0;
+        const int error = step(total, bytes - total, &done);
+        if (done > 0) total += static_cast<std::size_t>(done);
+        if (error != 0 && error != EAGAIN && error != EINTR) return error;
+    }
+    return 0;
+}
+
+}  // namespace
+
+Userfaultfd::Userfaultfd(Notify notify) {
+    const bool user_mode_only = notify == Notify::by_sigbus;
+    const std::uint64_t offered = available_features(user_mode_only);
+    std::uint64_t wanted = UFFD_FEATURE_PAGEFAULT_FLAG_WP | abi::kFeatureExactAddress |
+                           (offered & (abi::kFeaturePoison | abi::kFeatureMove | UFFD_FEATURE_THREAD_ID));
+    if (user_mode_only) wanted |= UFFD_FEATURE_SIGBUS;
+    fd_ = open_userfaultfd(user_mode_only);
+    negotiate(fd_.get(), wanted);
+    features_ = wanted;
+}
+
+void Userfaultfd::watch(void* address, std::size_t bytes, bool write_protect) {
+    uffdio_register request{};
+    request.range = {syscall_argument(address), bytes};
+    request.mode = UFFDIO_REGISTER_MODE_MISSING | (write_protect ? UFFDIO_REGISTER_MODE_WP : 0);
+    if (::ioctl(fd(), UFFDIO_REGISTER, &request) != 0) {
+        throw_error(errno, "cannot register " + readable_bytes(bytes) + " with userfaultfd");
+    }
+}
+
+int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes,
+                      bool write_protected) const FAULTLINE_SIGNAL_SAFE {
+    return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
+        uffdio_copy request{};
+        request.dst = syscall_argument(static_cast<std::byte*>(destination) + offset);
+        request.src = syscall_argument(static_cast<const std::byte*>(source) + offset);
+        request.len = length;
+        request.mode = write_protected ? UFFDIO_COPY_MODE_WP : 0;
+        const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_COPY, syscall_argument(&request)));
+        *done = request.copy;
+        return error;
+    });
+}
+
+int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
+                      std::size_t* moved) const FAULTLINE_SIGNAL_SAFE {
+    *moved = 0;
+    return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
+        abi::UffdioMove request{};
+        request.destination = syscall_argument(static_cast<std::byte*>(destination) + offset);
+        request.source = syscall_argument(static_cast<std::byte*>(source) + offset);
+        request.length = length;
+        const int error = error_of(raw_syscall(SYS_ioctl, fd(), abi::kUffdioMove, syscall_argument(&request)));
+        *done = request.moved;
+        if (request.moved > 0) *moved += static_cast<std::size_t>(request.moved);
+        return error;
+    });
+}
+
+int Userfaultfd::write_protect(void* address, std::size_t bytes, bool on) const FAULTLINE_SIGNAL_SAFE {
+    for (;;) {
+        uffdio_writeprotect request{};
+        request.range = {syscall_argument(address), bytes};
+        request.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
+        const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_WRITEPROTECT, syscall_argument(&request)));
+        if (error != EAGAIN && error != EINTR) return error;
+    }
+}
+
+int Userfaultfd::poison(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    if (!has(abi::kFeaturePoison)) return EINVAL;
+    return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
+        abi::UffdioPoison request{};
+        request.range = {syscall_argument(static_cast<std::byte*>(address) + offset), length};
+        const int error = error_of(raw_syscall(SYS_ioctl, fd(), abi::kUffdioPoison, syscall_argument(&request)));
+        *done = request.updated;
+        return error;
+    });
+}
+
+void Userfaultfd::wake(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    uffdio_range range{syscall_argument(address), bytes};
+    raw_syscall(SYS_ioctl, fd(), UFFDIO_WAKE, syscall_argument(&range));  // fails only for a range that is not one
+}
+
+int Userfaultfd::read(uffd_msg* message) const FAULTLINE_SIGNAL_SAFE {
+    const long result = raw_syscall(SYS_read, fd(), syscall_argument(message), sizeof *message);
+    if (const int error = error_of(result)) return error;
+    return result == static_cast<long>(sizeof *message) ? 0 : EIO;
+}
+
+}  // namespace faultline::sys

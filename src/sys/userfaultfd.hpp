@@ -1,0 +1,58 @@
+// One userfaultfd: opening it, and its ioctls with their partial results finished. It knows nothing of pages' states.
+// Every range call returns 0 or an errno and is signal-safe.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "sys/file_descriptor.hpp"
+
+#include <linux/userfaultfd.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::sys {
+
+class Userfaultfd {
+public:
+    enum class Notify : std::uint8_t {
+        by_message,  ///< Faults, the kernel's own included, are read from the descriptor. Needs privilege.
+        by_sigbus,   ///< The faulting thread gets SIGBUS. Needs nothing.
+    };
+
+    /// Throws std::system_error: EPERM (say how to get it), ENOSYS (not in this kernel), EMFILE.
+    explicit Userfaultfd(Notify notify);
+
+    [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+    [[nodiscard]] bool has(std::uint64_t feature) const noexcept { return (features_ & feature) != 0; }
+
+    /// Watches for missing pages and, where `write_protect`, for writes to protected ones. Throws std::system_error.
+    void watch(void* address, std::size_t bytes, bool write_protect);
+
+    /// Maps copies of `bytes` bytes from `source` at `destination`, where nothing is mapped. ENOMEM; EEXIST: something
+    /// is.
+    [[nodiscard]] int copy(void* destination, const void* source, std::size_t bytes,
+                           bool write_protected) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Moves the frames at `source` to `destination`, where nothing is mapped; they arrive writable. EBUSY: the kernel
+    /// or another process holds a page (nothing of that page has moved). EINVAL: the mappings differ in protection.
+    /// `*moved` says how many bytes went over before an error.
+    [[nodiscard]] int move(void* destination, void* source, std::size_t bytes,
+                           std::size_t* moved) const FAULTLINE_SIGNAL_SAFE;
+
+    [[nodiscard]] int write_protect(void* address, std::size_t bytes, bool on) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Makes accesses raise SIGBUS until the range is dropped. EINVAL before Linux 6.6; EEXIST where a page is mapped.
+    [[nodiscard]] int poison(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Wakes whoever sleeps in the kernel for a page of the range.
+    void wake(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Waits for one message. Returns 0, or the errno.
+    [[nodiscard]] int read(uffd_msg* message) const FAULTLINE_SIGNAL_SAFE;
+
+private:
+    FileDescriptor fd_;
+    std::uint64_t features_ = 0;
+};
+
+}  // namespace faultline::sys
