@@ -1,0 +1,26 @@
+// First in, first out: the page that was mapped longest ago leaves, used or not. The yardstick, and the right choice
+// where every page is used once.
+#pragma once
+
+#include "policy/frame_queue.hpp"
+
+namespace faultline::policy {
+
+class Fifo final : public ReplacementPolicy {
+public:
+    explicit Fifo(std::span<FrameLinks> links) noexcept : queue_{links, 1} {}
+
+    void mapped(FrameId frame, const Arrival&) FAULTLINE_SIGNAL_SAFE override { queue_.push_newest(frame); }
+    [[nodiscard]] Victim victim() FAULTLINE_SIGNAL_SAFE override { return {queue_.pop_oldest(), 0}; }
+    void put_back(FrameId frame) FAULTLINE_SIGNAL_SAFE override { queue_.push_newest(frame); }
+    void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE override {
+        if (queue_.has(frame)) queue_.remove(frame);
+    }
+    [[nodiscard]] std::size_t staging_target(std::size_t) const FAULTLINE_SIGNAL_SAFE override { return 0; }
+    void resized(std::size_t) FAULTLINE_SIGNAL_SAFE override {}
+
+private:
+    FrameQueue queue_;
+};
+
+}  // namespace faultline::policy

@@ -1,0 +1,51 @@
+// A doubly linked queue of frames threaded through FrameLinks, so that a frame leaves from anywhere in constant time.
+// Not thread-safe; signal-safe.
+#pragma once
+
+#include "core/check.hpp"
+#include "policy/replacement_policy.hpp"
+
+namespace faultline::policy {
+
+class FrameQueue {
+public:
+    /// `tag` marks the frames of this queue in `FrameLinks::queue`: unique among queues over the same links, not 0.
+    FrameQueue(std::span<FrameLinks> links, std::uint32_t tag) noexcept : links_{links}, tag_{tag} {}
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] bool has(FrameId frame) const noexcept { return links_[frame].queue == tag_; }
+    [[nodiscard]] FrameId oldest() const noexcept { return oldest_; }
+
+    void push_newest(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+        FAULTLINE_INVARIANT(links_[frame].queue == 0);
+        links_[frame] = {newest_, kNoFrame, tag_};
+        (newest_ == kNoFrame ? oldest_ : links_[newest_].next) = frame;
+        newest_ = frame;
+        ++size_;
+    }
+
+    [[nodiscard]] FrameId pop_oldest() FAULTLINE_SIGNAL_SAFE {
+        const FrameId frame = oldest_;
+        if (frame != kNoFrame) remove(frame);
+        return frame;
+    }
+
+    void remove(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+        FAULTLINE_INVARIANT(has(frame));
+        const FrameLinks here = links_[frame];
+        (here.previous == kNoFrame ? oldest_ : links_[here.previous].next) = here.next;
+        (here.next == kNoFrame ? newest_ : links_[here.next].previous) = here.previous;
+        links_[frame] = {};
+        --size_;
+    }
+
+private:
+    std::span<FrameLinks> links_;
+    std::uint32_t tag_;
+    FrameId oldest_ = kNoFrame;
+    FrameId newest_ = kNoFrame;
+    std::size_t size_ = 0;
+};
+
+}  // namespace faultline::policy

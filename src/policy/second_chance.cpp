@@ -1,0 +1,108 @@
+#include "policy/second_chance.hpp"
+
+#include <algorithm>
+
+namespace faultline::policy {
+namespace {
+
+constexpr std::uint32_t kProbationTag = 1;
+constexpr std::uint32_t kMainTag = 2;
+
+// What `Victim::tag` says of where the page was.
+constexpr std::uint8_t kLeftMain = 0;
+constexpr std::uint8_t kLeftProbation = 1;
+
+constexpr std::size_t percent(std::size_t whole, std::size_t parts) noexcept { return whole * parts / 100; }
+
+}  // namespace
+
+SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_slots, std::size_t frames) noexcept
+    : links_{links}, main_slots_{main_slots}, probation_{links, kProbationTag} {
+    resized(frames);
+}
+
+void SecondChance::resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE {
+    frames_ = frames;
+    probation_target_ = percent(frames, 10);
+}
+
+std::size_t SecondChance::staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE { return percent(frames, 5); }
+
+void SecondChance::mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
+    switch (arrival.kind) {
+        case Arrival::Kind::soft_fault:
+            push_main(frame);
+            return;
+        case Arrival::Kind::read_ahead:
+            probation_.push_newest(frame);
+            return;
+        case Arrival::Kind::first_touch:
+            // While memory first fills nothing is known of any page, and all are equal.
+            if (pressed_) {
+                probation_.push_newest(frame);
+            } else {
+                push_main(frame);
+            }
+            return;
+        case Arrival::Kind::hard_fault:
+            if (arrival.evictions_ago > frames_) {
+                probation_.push_newest(frame);
+                return;
+            }
+            learn(arrival);
+            push_main(frame);
+            return;
+    }
+}
+
+void SecondChance::learn(const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
+    if (arrival.tag == kLeftProbation) {
+        probation_target_ = std::min(probation_target_ + 1, percent(frames_, 80));
+    } else {
+        probation_target_ = std::max(probation_target_, percent(frames_, 2) + 1) - 1;
+    }
+}
+
+Victim SecondChance::victim() FAULTLINE_SIGNAL_SAFE {
+    pressed_ = true;
+    if (!probation_.empty() && (probation_.size() > probation_target_ || main_size_ == 0)) {
+        return {probation_.pop_oldest(), kLeftProbation};
+    }
+    if (main_size_ == 0) return {};
+    const FrameId frame = main_slots_[random() % main_size_];
+    remove_main(frame);
+    return {frame, kLeftMain};
+}
+
+void SecondChance::removed(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    if (links_[frame].queue == kProbationTag) probation_.remove(frame);
+    if (links_[frame].queue == kMainTag) remove_main(frame);
+}
+
+// The main set is an array in no order; a frame's link says at which place it stands.
+
+void SecondChance::push_main(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    FAULTLINE_INVARIANT(links_[frame].queue == 0);
+    main_slots_[main_size_] = frame;
+    links_[frame] = {static_cast<FrameId>(main_size_), kNoFrame, kMainTag};
+    ++main_size_;
+}
+
+void SecondChance::remove_main(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    const FrameId place = links_[frame].previous;
+    const FrameId last = main_slots_[main_size_ - 1];
+    main_slots_[place] = last;
+    links_[last].previous = place;
+    links_[frame] = {};
+    --main_size_;
+}
+
+// xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled" (2016).
+std::uint64_t SecondChance::random() FAULTLINE_SIGNAL_SAFE {
+    random_state_ ^= random_state_ >> 12;
+    random_state_ ^= random_state_ << 25;
+    random_state_ ^= random_state_ >> 27;
+    return random_state_ * 0x2545'f491'4f6c'dd1d;
+}
+
+}  // namespace faultline::policy

@@ -1,0 +1,48 @@
+// BackingStore: where the pages of one region live when they are not resident. A seam: files are the real thing, tests
+// put fakes here. It moves bytes and gives space back; which page is where, and whether it is current, the page words
+// know.
+#pragma once
+
+#include "core/signal_safe.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace faultline::store {
+
+/// Where a store's bytes are in a file, for those who write many at once.
+struct FileExtent {
+    int fd = -1;
+    std::uint64_t offset = 0;  ///< Of the region's first byte.
+};
+
+/// All calls may come from many threads at once, for different pages; the pager never has two writes of one page in
+/// flight. Offsets and sizes are in bytes from the region's first byte, multiples of 4 KiB. Each returns 0 or an errno.
+class BackingStore {
+public:
+    virtual ~BackingStore() = default;
+
+    /// Fills all of `into`, or fails: never short, never with bytes that were not written. Signal-safe.
+    [[nodiscard]] virtual int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// Writes all of `from`, or fails. Signal-safe. ENOSPC: full; what was there before may be gone.
+    [[nodiscard]] virtual int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// Gives the space of a range back. The range is not read again before it is written.
+    virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// The file behind the store, if writes may go to it directly; else fd -1.
+    [[nodiscard]] virtual FileExtent extent() const FAULTLINE_SIGNAL_SAFE { return {}; }
+};
+
+/// Opens stores for regions. A seam like the store itself.
+class StoreFactory {
+public:
+    virtual ~StoreFactory() = default;
+    /// A store for a new region of `bytes`. Throws std::system_error (EFBIG, ENOSPC, EMFILE...).
+    [[nodiscard]] virtual std::unique_ptr<BackingStore> open(std::uint64_t bytes) = 0;
+};
+
+}  // namespace faultline::store

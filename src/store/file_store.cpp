@@ -1,0 +1,49 @@
+#include "store/file_store.hpp"
+
+#include <cerrno>
+
+namespace faultline::store {
+namespace {
+
+constexpr int kDeviceErrorRetries = 3;
+
+/// Repeats `transfer(done, left)` until `total` bytes went over. Interruptions are repeated without end, device errors
+/// a few times. Nothing transferred is an error: a swap file that ends early has lost the page.
+template <typename Transfer>
+int transfer_all(std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
+    std::size_t done = 0;
+    int device_errors = 0;
+    while (done < total) {
+        const long result = transfer(done, total - done);
+        if (result > 0) {
+            done += static_cast<std::size_t>(result);
+        } else if (result == 0) {
+            return EIO;
+        } else if (result == -EIO && device_errors < kDeviceErrorRetries) {
+            ++device_errors;
+        } else if (result != -EINTR && result != -EAGAIN) {
+            return static_cast<int>(-result);
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
+int FileStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    return transfer_all(into.size(), [&](std::size_t done, std::size_t left) {
+        return file_.read_at(into.data() + done, left, base_ + offset + done);
+    });
+}
+
+int FileStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
+    return transfer_all(from.size(), [&](std::size_t done, std::size_t left) {
+        return file_.write_at(from.data() + done, left, base_ + offset + done);
+    });
+}
+
+void FileStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    file_.punch(base_ + offset, bytes);
+}
+
+}  // namespace faultline::store

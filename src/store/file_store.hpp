@@ -1,0 +1,28 @@
+// FileStore: one region's part of a swap file. In place: a page's slot is its index, so neighbours stay neighbours and
+// there is no map to keep. Sparse: only pages that were written take space. It finishes what the file leaves short.
+#pragma once
+
+#include "store/backing_store.hpp"
+#include "store/block_file.hpp"
+
+namespace faultline::store {
+
+class FileStore : public BackingStore {
+public:
+    /// Uses the bytes of `file` from `base` on. The file must outlive the store.
+    FileStore(BlockFile& file, std::uint64_t base) noexcept : file_{file}, base_{base} {}
+
+    [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
+    void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {file_.fd(), base_}; }
+
+protected:
+    [[nodiscard]] std::uint64_t base() const noexcept { return base_; }
+
+private:
+    BlockFile& file_;
+    std::uint64_t base_;
+};
+
+}  // namespace faultline::store

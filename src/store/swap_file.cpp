@@ -1,0 +1,122 @@
+#include "store/swap_file.hpp"
+
+#include "core/units.hpp"
+#include "sys/error.hpp"
+#include "sys/mapping.hpp"
+#include "sys/syscall.hpp"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace faultline::store {
+namespace {
+
+constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
+
+/// Where the file system has no unnamed files: a name that nobody else can have, taken away at once.
+sys::FileDescriptor open_and_unlink(const std::filesystem::path& directory) {
+    std::string name = (directory / "faultline-XXXXXX").string();
+    sys::FileDescriptor fd{::mkostemp(name.data(), O_CLOEXEC)};
+    if (fd) ::unlink(name.c_str());
+    return fd;
+}
+
+[[noreturn]] void refuse_directory(int error, const std::filesystem::path& directory) {
+    std::string what = "cannot make a swap file in " + directory.string();
+    if (error == ENOENT || error == ENOTDIR) what += ": there is no such directory; set Config::swap_directory";
+    if (error == EACCES || error == EPERM || error == EROFS) {
+        what += ": it must be a directory this user may write to; set Config::swap_directory";
+    }
+    if (error == EMFILE || error == ENFILE) what += ": raise `ulimit -n`";
+    sys::throw_error(error, what);
+}
+
+}  // namespace
+
+std::filesystem::path default_swap_directory() {
+    const char* directory = std::getenv("TMPDIR");
+    return directory != nullptr && *directory != '\0' ? directory : "/var/tmp";
+}
+
+SwapFile SwapFile::unnamed_in(const std::filesystem::path& directory) {
+    sys::FileDescriptor fd{::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kOwnerOnly)};
+    if (!fd && (errno == EOPNOTSUPP || errno == EISDIR)) fd = open_and_unlink(directory);
+    if (!fd) refuse_directory(errno, directory);
+    return SwapFile{std::move(fd), directory};
+}
+
+SwapFile SwapFile::named(const std::filesystem::path& path) {
+    sys::FileDescriptor fd{::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kOwnerOnly)};
+    if (!fd) {
+        const int error = errno;
+        sys::throw_error(error, "cannot create the swap file " + path.string() +
+                                    (error == EEXIST ? ": it exists and may be in use; remove it or name another"
+                                                     : ": set Config::swap_file to a path this user may create"));
+    }
+    if (::unlink(path.c_str()) != 0) sys::throw_error(errno, "cannot unlink the swap file " + path.string());
+    return SwapFile{std::move(fd), path};
+}
+
+SwapFile::SwapFile(sys::FileDescriptor fd, std::filesystem::path place) : fd_{std::move(fd)}, place_{std::move(place)} {
+    try_direct();
+}
+
+/// Whether direct I/O works is found out by doing it: file systems accept the flag and refuse the transfer, or the
+/// other way round. The block that was tried on is given back.
+void SwapFile::try_direct() {
+    const sys::Mapping block = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, true, "a trial block");
+    std::memset(block.data(), 0x5a, block.size());
+    const int flags = ::fcntl(fd(), F_GETFL);
+    direct_ = flags >= 0 && ::fcntl(fd(), F_SETFL, flags | O_DIRECT) == 0;
+    long written = write_at(block.data(), block.size(), 0);
+    if (direct_ && written == -EINVAL) {
+        direct_ = false;
+        ::fcntl(fd(), F_SETFL, flags);
+        written = write_at(block.data(), block.size(), 0);
+    }
+    const auto expected = static_cast<long>(block.size());
+    if (written != expected || read_at(block.data(), block.size(), 0) != expected) {
+        sys::throw_error(written < 0 ? static_cast<int>(-written) : EIO,
+                         "cannot write one block to a swap file in " + place_.string() +
+                             ": free some space there, or set Config::swap_directory");
+    }
+    punch(0, block.size());
+}
+
+void SwapFile::extend_to(std::uint64_t bytes) {
+    if (bytes <= length_) return;
+    rlimit limit{};
+    // Asked first, since going past the limit does not just fail: it raises SIGXFSZ.
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur) {
+        sys::throw_error(EFBIG, "the file size limit (`ulimit -f`) is below the " + sys::readable_bytes(bytes) +
+                                    " of swap space that the region needs");
+    }
+    if (bytes > static_cast<std::uint64_t>(INT64_MAX) || ::ftruncate(fd(), static_cast<off_t>(bytes)) != 0) {
+        const int error = bytes > static_cast<std::uint64_t>(INT64_MAX) ? EFBIG : errno;
+        sys::throw_error(error, "the file system of " + place_.string() + " cannot hold a sparse file of " +
+                                    sys::readable_bytes(bytes) + "; reserve less, or set Config::swap_directory");
+    }
+    length_ = bytes;
+}
+
+long SwapFile::read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    return sys::raw_syscall(SYS_pread64, fd(), sys::syscall_argument(into), bytes, offset);
+}
+
+long SwapFile::write_at(const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    return sys::raw_syscall(SYS_pwrite64, fd(), sys::syscall_argument(from), bytes, offset);
+}
+
+void SwapFile::punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    // Space that a file system cannot give back early goes with the file; nothing is lost by failing here.
+    sys::raw_syscall(SYS_fallocate, fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+}
+
+}  // namespace faultline::store

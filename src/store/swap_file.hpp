@@ -1,0 +1,44 @@
+// SwapFile: one file of the operating system that pages are swapped to: without a name, readable by nobody else, past
+// the page cache where the file system allows.
+#pragma once
+
+#include "store/block_file.hpp"
+#include "sys/file_descriptor.hpp"
+
+#include <filesystem>
+
+namespace faultline::store {
+
+class SwapFile final : public BlockFile {
+public:
+    /// An unnamed file (mode 0600) in `directory`. Throws std::system_error naming the directory and what to do.
+    static SwapFile unnamed_in(const std::filesystem::path& directory);
+
+    /// A new file `path` (mode 0600), which must not exist and is unlinked at once: its space goes with the descriptor.
+    static SwapFile named(const std::filesystem::path& path);
+
+    /// Makes the file at least `bytes` long, without taking space. Throws std::system_error (EFBIG).
+    void extend_to(std::uint64_t bytes);
+
+    [[nodiscard]] bool direct() const noexcept { return direct_; }
+
+    [[nodiscard]] long read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] long write_at(const void* from, std::size_t bytes,
+                                std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
+    void punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int fd() const FAULTLINE_SIGNAL_SAFE override { return fd_.get(); }
+
+private:
+    SwapFile(sys::FileDescriptor fd, std::filesystem::path place);
+    void try_direct();
+
+    sys::FileDescriptor fd_;
+    std::filesystem::path place_;  // for messages
+    bool direct_ = false;
+    std::uint64_t length_ = 0;
+};
+
+/// The directory to swap to when none is named: $TMPDIR, else /var/tmp (which, unlike /tmp, is on a disk).
+std::filesystem::path default_swap_directory();
+
+}  // namespace faultline::store

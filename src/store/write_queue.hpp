@@ -1,0 +1,56 @@
+// Writing a batch of runs to stores: one after the other, or all in flight at once.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "store/backing_store.hpp"
+#include "sys/io_ring.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace faultline::store {
+
+/// One contiguous write. `error` is the result.
+struct StoreWrite {
+    BackingStore* store = nullptr;
+    std::uint64_t offset = 0;
+    std::span<const std::byte> bytes{};
+    int error = 0;
+};
+
+class WriteQueue {
+public:
+    virtual ~WriteQueue() = default;
+    /// Returns when every write has ended, each with its own result.
+    virtual void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE = 0;
+};
+
+/// One after the other, on the calling thread. Signal-safe: what a faulting thread uses when it must evict for itself.
+class SequentialWriteQueue final : public WriteQueue {
+public:
+    void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE override;
+};
+
+/// All at once through io_uring, for one thread of the pager's own. Not signal-safe, not thread-safe. What the ring
+/// leaves short or refuses is finished sequentially, so its results are the store's.
+class RingWriteQueue final : public WriteQueue {
+public:
+    static constexpr unsigned kDepth = 64;
+
+    /// Null where the kernel or the administrator does not allow io_uring.
+    static std::unique_ptr<WriteQueue> create();
+
+    explicit RingWriteQueue(sys::IoRing ring) noexcept : ring_{std::move(ring)} {}
+    void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE override;
+
+private:
+    std::size_t submit_some(std::span<StoreWrite> writes);
+    void collect_one();
+
+    sys::IoRing ring_;
+    unsigned in_flight_ = 0;
+};
+
+}  // namespace faultline::store
