@@ -1,0 +1,167 @@
+#include "mmu/uffd_mapper.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "sys/error.hpp"
+#include "sys/kernel_abi.hpp"
+#include "sys/mapping.hpp"
+#include "sys/syscall.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+
+namespace faultline::mmu {
+namespace {
+
+// Newer than some libcs; see madvise(2).
+constexpr int kPopulateWrite = 23;   // Linux 5.14
+constexpr int kDontneedLocked = 24;  // Linux 5.18
+constexpr std::size_t kMostRangesPerCall = 64;
+
+void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t address = sys::syscall_argument(range.iov_base);
+    long result = sys::raw_syscall(SYS_madvise, address, range.iov_len, MADV_DONTNEED);
+    // The program may have locked the range (mlockall): then only the newer call drops it.
+    if (result == -EINVAL) result = sys::raw_syscall(SYS_madvise, address, range.iov_len, kDontneedLocked);
+    FAULTLINE_REQUIRE(result == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
+}
+
+}  // namespace
+
+UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd} {
+    moves_ = wanted != Eviction::copy && move_works();
+    if (wanted == Eviction::move && !moves_) {
+        sys::throw_error(EOPNOTSUPP,
+                         "this kernel does not move pages (UFFDIO_MOVE, Linux 6.8); use Eviction::automatic or copy");
+    }
+    try_batched_drop();
+}
+
+void UffdMapper::watch_region(void* address, std::size_t bytes) { uffd_.watch(address, bytes, true); }
+
+void UffdMapper::watch_staging(void* address, std::size_t bytes) { uffd_.watch(address, bytes, false); }
+
+/// The feature bit says that the ioctl exists; whether it works for our kind of memory shows on one page.
+bool UffdMapper::move_works() {
+    if (!uffd_.has(sys::abi::kFeatureMove)) return false;
+    const sys::Mapping trial = sys::Mapping::reserve(2 * core::kUnitBytes, core::kUnitBytes, false, "a trial page");
+    uffd_.watch(trial.data(), trial.size(), true);
+    std::byte* const second = trial.data() + core::kUnitBytes;
+    alignas(core::kUnitBytes) static const std::byte page[core::kUnitBytes] = {};
+    std::size_t moved = 0;
+    return uffd_.copy(trial.data(), page, core::kUnitBytes, false) == 0 &&
+           uffd_.move(second, trial.data(), core::kUnitBytes, &moved) == 0 && second[0] == std::byte{0};
+}
+
+/// Dropping scattered pages of the own process in one call came with Linux 6.13; earlier kernels answer EINVAL.
+void UffdMapper::try_batched_drop() {
+    self_ = sys::FileDescriptor{static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0))};
+    if (!self_) return;
+    const sys::Mapping trial = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, false, "a trial page");
+    const iovec range{trial.data(), trial.size()};
+    const long result =
+        sys::raw_syscall(SYS_process_madvise, self_.get(), sys::syscall_argument(&range), 1, MADV_DONTNEED, 0);
+    if (result != static_cast<long>(trial.size())) self_.reset();
+}
+
+int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    const int error = uffd_.copy(page, from, bytes, protection == Protection::write_protected);
+    FAULTLINE_REQUIRE(error != EEXIST, "a page is mapped that should be absent: has the program mapped over it?");
+    return error;
+}
+
+int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    return uffd_.write_protect(page, bytes, false);
+}
+
+Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages) FAULTLINE_SIGNAL_SAFE {
+    auto* const from = static_cast<std::byte*>(page);
+    auto* const to = static_cast<std::byte*>(slot);
+    if (!moves_) {
+        const int error = stage_by_copy(from, to, page_bytes);
+        return {error == 0 ? std::size_t{1} : 0, error};
+    }
+    std::size_t moved = 0;
+    if (uffd_.move(to, from, page_bytes * pages, &moved) == 0) return {pages, 0};
+    // One page of the run is refused: see whether it can be had otherwise.
+    const std::size_t whole = moved / page_bytes;
+    const std::size_t offset = whole * page_bytes;
+    const int error = stage_by_move(from + offset, to + offset, page_bytes, moved - offset);
+    return {whole + (error == 0 ? 1 : 0), error};
+}
+
+/// Stages one page of which the first `already` bytes have moved and the next were refused.
+int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
+                              std::size_t already) FAULTLINE_SIGNAL_SAFE {
+    // Refused because a child of fork shares the page: a write makes it ours alone again. Faulting it in cannot raise a
+    // fault for us, since the page is present.
+    static_cast<void>(
+        sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already, kPopulateWrite));
+    std::size_t moved = 0;
+    int error = uffd_.move(slot + already, page + already, bytes - already, &moved);
+    already += moved;
+    // Refused because the mapping is read-only or locked: copy. Not when the kernel holds the page (EBUSY): a device
+    // may be writing to it, and a copy would lose what it writes.
+    if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already);
+    if (error != 0 && already > 0) {
+        const int undone = uffd_.move(page, slot, already, &moved);
+        FAULTLINE_REQUIRE(undone == 0, "half a page is stuck in the staging area");
+    }
+    return error;
+}
+
+int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock turn{copy_turn_};
+    // Protected first: a write between the copy and the drop would be lost.
+    int error = uffd_.write_protect(page, bytes, true);
+    if (error != 0) return error;
+    error = uffd_.copy(slot, page, bytes, false);  // the kernel reads the page: no fault of ours, EFAULT at worst
+    if (error != 0) {
+        const int undone = uffd_.write_protect(page, bytes, false);
+        FAULTLINE_REQUIRE(undone == 0, "a page cannot be made writable again");
+        drop_one({slot, bytes});
+        return error;
+    }
+    drop_one({page, bytes});
+    return 0;
+}
+
+int UffdMapper::unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    std::size_t moved = 0;
+    if (moves_ && uffd_.move(page, slot, bytes, &moved) == 0) return 0;
+    // The page's mapping is read-only, or the device's hold on the slot outlives its write by a moment.
+    const std::scoped_lock turn{copy_turn_};
+    auto* const to = static_cast<std::byte*>(page) + moved;
+    auto* const from = static_cast<std::byte*>(slot) + moved;
+    const int error = install(to, from, bytes - moved, Protection::writable);
+    if (error == 0) drop_one({from, bytes - moved});
+    return error;
+}
+
+void UffdMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
+    while (ranges.size() > 1 && self_) {
+        const std::size_t count = ranges.size() < kMostRangesPerCall ? ranges.size() : kMostRangesPerCall;
+        const long result = sys::raw_syscall(SYS_process_madvise, self_.get(), sys::syscall_argument(ranges.data()),
+                                             count, MADV_DONTNEED, 0);
+        if (result <= 0) break;
+        auto left = static_cast<std::size_t>(result);
+        while (!ranges.empty() && left >= ranges.front().iov_len) {
+            left -= ranges.front().iov_len;
+            ranges = ranges.subspan(1);
+        }
+        if (left > 0) break;  // stopped inside a range: dropping it again from the start does no harm
+    }
+    for (const iovec& range : ranges) drop_one(range);
+}
+
+int UffdMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    const int error = uffd_.poison(page, bytes);
+    return error == EINVAL ? EOPNOTSUPP : error;
+}
+
+void UffdMapper::wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { uffd_.wake(page, bytes); }
+
+}  // namespace faultline::mmu

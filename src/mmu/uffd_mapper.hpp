@@ -1,0 +1,50 @@
+// UffdMapper: changes mappings through a userfaultfd. Frames leave by UFFDIO_MOVE; where the kernel has none, refuses
+// it or the page's protection does not allow it, by write-protect + copy + drop.
+#pragma once
+
+#include "mmu/mapper.hpp"
+#include "sys/file_descriptor.hpp"
+#include "sys/futex_lock.hpp"
+#include "sys/userfaultfd.hpp"
+
+#include <faultline/types.hpp>
+
+#include <atomic>
+
+namespace faultline::mmu {
+
+class UffdMapper final : public Mapper {
+public:
+    /// `uffd` must outlive the mapper. Tries on a page of its own whether the kernel moves frames. Throws
+    /// std::system_error: EOPNOTSUPP when `wanted` is `move` and it does not.
+    UffdMapper(sys::Userfaultfd& uffd, Eviction wanted);
+
+    void watch_region(void* address, std::size_t bytes) override;
+    void watch_staging(void* address, std::size_t bytes) override;
+
+    [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
+                              Protection protection) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] Staged stage(void* page, void* slot, std::size_t page_bytes,
+                               std::size_t pages) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool moves_frames() const FAULTLINE_SIGNAL_SAFE override { return moves_; }
+
+private:
+    [[nodiscard]] bool move_works();
+    void try_batched_drop();
+    [[nodiscard]] int stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
+                                    std::size_t already) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+
+    sys::Userfaultfd& uffd_;
+    bool moves_ = false;
+    sys::FileDescriptor self_;  // a pidfd of this process, if the kernel drops scattered pages in one call
+    // One copy at a time, so that never more than one page exists twice: what the frame budget sets aside for it.
+    sys::FutexLock copy_turn_;
+};
+
+}  // namespace faultline::mmu

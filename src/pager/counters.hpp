@@ -1,0 +1,121 @@
+// The live counters behind RegionStats and PagerStats: sharded by CPU so that faults on different CPUs do not share a
+// cache line, relaxed, always on. Reading sums the shards.
+#pragma once
+
+#include "core/page_word.hpp"
+#include "core/signal_safe.hpp"
+#include "sys/cpu.hpp"
+
+#include <faultline/stats.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace faultline::detail {
+
+enum class Count : std::uint8_t {
+    first_touches,
+    hard_faults,
+    soft_faults,
+    write_faults,
+    failed_faults,
+    evictions,
+    clean_evictions,
+    read_ahead,
+    bytes_read,
+    bytes_written,
+    read_errors,
+    write_errors,
+    // Gauges, in pages: sums of +1 and -1.
+    resident,
+    dirty,
+    staged,
+    swapped,
+    pinned,
+    direct_reclaims,
+    kinds,
+};
+
+class Counters {
+public:
+    Counters()
+        : mask_{std::bit_ceil(std::min(sys::allowed_cpus(), kMostShards)) - 1},
+          shards_{std::make_unique<Shard[]>(mask_ + 1)} {}
+
+    void add(Count kind, std::int64_t amount = 1) const FAULTLINE_SIGNAL_SAFE {
+        shards_[sys::current_cpu() & mask_].values[static_cast<std::size_t>(kind)].fetch_add(amount,
+                                                                                             std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] std::int64_t sum(Count kind) const noexcept {
+        std::int64_t total = 0;
+        for (std::size_t i = 0; i <= mask_; ++i) {
+            total += shards_[i].values[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed);
+        }
+        return total;
+    }
+
+    /// Keeps the gauges in step with one change of a page word.
+    void account(core::PageWord before, core::PageWord after) const FAULTLINE_SIGNAL_SAFE {
+        using core::PageState;
+        step(Count::resident, is_mapped(before), is_mapped(after));
+        step(Count::staged, before.is(PageState::staged), after.is(PageState::staged));
+        step(Count::swapped, before.is(PageState::stored), after.is(PageState::stored));
+        step(Count::dirty, before.dirty(), after.dirty());
+        step(Count::pinned, before.pins() > 0, after.pins() > 0);
+    }
+
+private:
+    static constexpr unsigned kMostShards = 16;
+
+    struct alignas(64) Shard {
+        std::array<std::atomic<std::int64_t>, static_cast<std::size_t>(Count::kinds)> values{};
+    };
+
+    static bool is_mapped(core::PageWord word) noexcept {
+        return word.is(core::PageState::resident) || word.is(core::PageState::evicting);
+    }
+
+    void step(Count kind, bool before, bool after) const FAULTLINE_SIGNAL_SAFE {
+        if (before != after) add(kind, after ? 1 : -1);
+    }
+
+    std::size_t mask_;
+    std::unique_ptr<Shard[]> shards_;
+};
+
+/// The figures of one region, its gauges multiplied by the bytes of its pages.
+inline RegionStats region_stats(const Counters& counters, std::uint64_t page_bytes) noexcept {
+    const auto count = [&](Count kind) { return static_cast<std::uint64_t>(counters.sum(kind)); };
+    // A gauge read while faults run may miss the +1 of a -1 it has seen.
+    const auto bytes = [&](Count kind) {
+        const std::int64_t pages = counters.sum(kind);
+        return pages > 0 ? static_cast<std::uint64_t>(pages) * page_bytes : 0;
+    };
+    RegionStats stats;
+    stats.first_touches = count(Count::first_touches);
+    stats.hard_faults = count(Count::hard_faults);
+    stats.soft_faults = count(Count::soft_faults);
+    stats.write_faults = count(Count::write_faults);
+    stats.failed_faults = count(Count::failed_faults);
+    stats.evictions = count(Count::evictions);
+    stats.clean_evictions = count(Count::clean_evictions);
+    stats.pages_read_ahead = count(Count::read_ahead);
+    stats.bytes_read = count(Count::bytes_read);
+    stats.bytes_written = count(Count::bytes_written);
+    stats.read_errors = count(Count::read_errors);
+    stats.write_errors = count(Count::write_errors);
+    stats.resident_bytes = bytes(Count::resident);
+    stats.dirty_bytes = bytes(Count::dirty);
+    stats.staged_bytes = bytes(Count::staged);
+    stats.swapped_bytes = bytes(Count::swapped);
+    stats.pinned_bytes = bytes(Count::pinned);
+    return stats;
+}
+
+}  // namespace faultline::detail

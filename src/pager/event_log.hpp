@@ -1,0 +1,58 @@
+// EventLog: how the fault path says that something went wrong, without a lock or an allocation: fixed-size events in a
+// ring, which a thread of the pager's turns into messages. When the ring is full events are counted, not kept: the
+// statistics stay exact.
+#pragma once
+
+#include "core/signal_safe.hpp"
+
+#include <faultline/types.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string_view>
+
+namespace faultline::detail {
+
+struct Event {
+    enum class Kind : std::uint8_t { read_failed, write_failed, frames_exhausted, map_failed };
+    Kind kind = Kind::read_failed;
+    int error = 0;
+    std::uintptr_t address = 0;
+};
+
+class EventLog {
+public:
+    using Sink = std::function<void(LogLevel, std::string_view)>;
+
+    /// `sink` empty: standard error through spdlog, warnings and errors only.
+    explicit EventLog(Sink sink);
+
+    /// Signal-safe.
+    void record(const Event& event) FAULTLINE_SIGNAL_SAFE;
+
+    /// Turns what was recorded into messages. Control calls and the pager's own threads.
+    void drain();
+
+    /// Says something now. Not from the fault path.
+    void say(LogLevel level, std::string_view message) const { sink_(level, message); }
+
+private:
+    static constexpr std::size_t kEvents = 64;
+    struct Cell {
+        std::atomic<std::uint64_t> turn{0};  // 2n: free for the n-th round; 2n+1: holds its event
+        Event event;
+    };
+
+    Sink sink_;
+    std::array<Cell, kEvents> cells_{};
+    std::atomic<std::uint64_t> written_{0};
+    std::atomic<std::uint64_t> dropped_{0};
+    std::mutex draining_;
+    std::uint64_t read_ = 0;
+};
+
+}  // namespace faultline::detail

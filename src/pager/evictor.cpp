@@ -1,0 +1,376 @@
+#include "pager/evictor.hpp"
+
+#include "core/check.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace faultline::detail {
+
+using core::PageRef;
+using core::PageWord;
+
+Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, std::size_t keep_staged,
+                               store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    Reclaimed total;
+    while (total.units < units) {
+        StagingBatch* oldest = staging_.pop_oldest(keep_staged);
+        if (oldest == nullptr) {
+            const Reclaimed staged = stage_victims(pages_at_once, keep_staged > 0, queue);
+            total += staged;
+            if (staged.progress) continue;
+            oldest = staging_.pop_oldest(0);  // nothing mapped can leave: second chances are over
+            if (oldest == nullptr) return total;
+        }
+        const Reclaimed settled = settle(*oldest, queue);
+        total += settled;
+        if (settled.write_error != 0) {
+            // The batch is back in the zone; what is clean can leave all the same.
+            total += drop_clean_victims(pages_at_once);
+            return total;
+        }
+    }
+    return total;
+}
+
+Reclaimed Evictor::evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    Reclaimed total;
+    std::uint64_t page = range.first;
+    while (page < range.end()) {
+        StagingBatch* const batch = staging_.take_empty();
+        if (batch == nullptr) return total;
+        std::size_t count = 0;
+        std::int64_t room = StagingBatch::kUnits;
+        for (; page < range.end() && count < StagingBatch::kMostPages && room >= region.page_units(); ++page) {
+            PageWord seen = region.load(page);
+            if (!seen.evictable() || !claim(region.ref(page), Spare::nothing, room)) continue;
+            seen = region.load(page);
+            batch->scratch.chosen[count++] = {region.ref(page), {seen.payload(), 0}};
+        }
+        if (count == 0) {
+            staging_.give_back_empty(*batch);
+            continue;
+        }
+        total += take_off_view(*batch, count, false);
+        total += settle(*batch, queue);
+    }
+    return total;
+}
+
+// ---- 1 choose, 2 stage
+
+/// resident -> evicting, if the page may leave and the batch has room for it.
+bool Evictor::claim(PageRef page, Spare spare, std::int64_t& units_left) FAULTLINE_SIGNAL_SAFE {
+    const Region* const region = regions_.find(page.region);
+    if (region == nullptr || units_left < region->page_units()) return false;
+    if (spare != Spare::nothing && guard_.spares(page)) return false;
+    PageWord seen = region->load(page.page);
+    while (seen.evictable()) {
+        if (spare == Spare::gripped_and_dirty && seen.dirty()) return false;
+        if (!region->try_change(page.page, seen, seen.claimed_for_eviction())) continue;
+        units_left -= region->page_units();
+        return true;
+    }
+    return false;
+}
+
+Reclaimed Evictor::stage_victims(std::size_t pages, bool wanted_back, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    StagingBatch* const batch = staging_.take_empty();
+    if (batch == nullptr) return {};
+    std::int64_t room = StagingBatch::kUnits;
+    const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
+    const std::size_t count =
+        frames_.choose(chosen, [&](PageRef page, policy::FrameId) { return claim(page, Spare::gripped, room); });
+    if (count == 0) {
+        staging_.give_back_empty(*batch);
+        return {};
+    }
+    Reclaimed result = take_off_view(*batch, count, wanted_back);
+    result.write_error = write_back(*batch, queue);
+    if (batch->pages > 0) {
+        staging_.push(*batch);
+        budget_.changed();
+    } else {
+        staging_.give_back_empty(*batch);
+    }
+    return result;
+}
+
+/// Evicts only what needs no write: the store is full or failing.
+Reclaimed Evictor::drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE {
+    StagingBatch* const batch = staging_.take_empty();
+    if (batch == nullptr) return {};
+    std::int64_t room = StagingBatch::kUnits;
+    const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
+    const std::size_t count = frames_.choose(
+        chosen, [&](PageRef page, policy::FrameId) { return claim(page, Spare::gripped_and_dirty, room); });
+    Reclaimed result;
+    if (count > 0) {
+        result.units = drop_clean(*batch, count);
+        result.progress = true;
+    }
+    staging_.give_back_empty(*batch);
+    return result;
+}
+
+/// Takes the first `count` chosen pages of the batch's scratch off the view: dirty ones to staging, clean ones too if
+/// they are `wanted_back`, else away.
+Reclaimed Evictor::take_off_view(StagingBatch& batch, std::size_t count, bool wanted_back) FAULTLINE_SIGNAL_SAFE {
+    ChosenPage* const chosen = batch.scratch.chosen;
+    // In address order, so that neighbours leave with one call and are written with one write.
+    std::sort(chosen, chosen + count, [](const auto& left, const auto& right) { return left.page < right.page; });
+
+    const auto goes_to_staging = [&](const ChosenPage& one) {
+        return wanted_back || regions_.find(one.page.region)->load(one.page.page).dirty();
+    };
+    std::size_t clean = 0;
+    Reclaimed result;
+    for (std::size_t i = 0; i < count;) {
+        if (!goes_to_staging(chosen[i])) {
+            std::swap(chosen[clean++], chosen[i++]);
+            continue;
+        }
+        std::size_t end = i + 1;
+        while (end < count && goes_to_staging(chosen[end]) && chosen[end].page.region == chosen[i].page.region &&
+               chosen[end].page.page == chosen[end - 1].page.page + 1) {
+            ++end;
+        }
+        if (stage_run(batch, i, end) > 0) result.progress = true;
+        i = end;
+    }
+    if (clean > 0) {
+        result.units += drop_clean(batch, clean);
+        result.progress = true;
+    }
+    return result;
+}
+
+/// Stages chosen pages [first, end), which are neighbours. Returns how many went.
+std::size_t Evictor::stage_run(StagingBatch& batch, std::size_t first, std::size_t end) FAULTLINE_SIGNAL_SAFE {
+    const ChosenPage* const chosen = batch.scratch.chosen;
+    const Region& region = *regions_.find(chosen[first].page.region);
+    std::size_t staged_pages = 0;
+    for (std::size_t next = first; next < end;) {
+        const std::size_t first_entry = batch.pages;
+        for (std::size_t i = next; i < end; ++i) {
+            staging_.add(batch, chosen[i].page, static_cast<std::size_t>(region.page_units()), chosen[i].victim.tag);
+        }
+        const StagingUnit unit = batch.unit_of(first_entry);
+        const mmu::Staged staged = mapper_.stage(region.address_of(chosen[next].page.page), staging_.address_of(unit),
+                                                 region.page_bytes(), end - next);
+        while (batch.pages > first_entry + staged.pages) staging_.remove_last(batch);
+        for (std::size_t i = 0; i < staged.pages; ++i) {
+            const ChosenPage& gone = chosen[next + i];
+            frames_.remove(gone.victim.frame);
+            const StagingUnit at = batch.unit_of(first_entry + i);
+            region.publish(gone.page.page, [at](PageWord word) { return word.staged(at); });
+        }
+        next += staged.pages;
+        staged_pages += staged.pages;
+        if (staged.error != 0 && next < end) refuse(chosen[next++]);
+    }
+    return staged_pages;
+}
+
+/// Drops the first `count` chosen pages, which are clean: their home has the bytes. Returns the units freed.
+std::int64_t Evictor::drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE {
+    const std::span<const ChosenPage> clean{batch.scratch.chosen, count};
+    iovec* const ranges = batch.scratch.dropped;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Region& region = *regions_.find(clean[i].page.region);
+        ranges[i] = {region.address_of(clean[i].page.page), region.page_bytes()};
+    }
+    mapper_.drop({ranges, count});
+    frames_.remove(clean);
+    std::int64_t units = 0;
+    for (const ChosenPage& gone : clean) {
+        const Region& region = *regions_.find(gone.page.region);
+        const std::uint32_t departure = next_departure(gone.victim.tag);
+        region.publish(gone.page.page, [departure](PageWord word) { return word.evicted(departure); });
+        region.counters().add(Count::evictions);
+        region.counters().add(Count::clean_evictions);
+        units += region.page_units();
+    }
+    budget_.release(units);
+    return units;
+}
+
+/// The kernel holds the page (a device transfer, say): it stays where it is and counts as used.
+void Evictor::refuse(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE {
+    frames_.put_back(chosen.victim.frame);
+    const Region& region = *regions_.find(chosen.page.region);
+    region.publish(chosen.page.page, [](PageWord word) { return word.eviction_refused(); });
+}
+
+// ---- 3 write
+
+/// Writes the batch's dirty pages. Returns 0 or the last error; pages that were not written stay staged and dirty.
+int Evictor::write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t i = 0; i < batch.pages; ++i) batch.scratch.writing[i] = begin_write(batch, i);
+    const std::size_t runs = gather_runs(batch);
+    queue.write({batch.scratch.writes, runs});
+    int error = 0;
+    for (std::size_t run = 0; run < runs; ++run) {
+        const store::StoreWrite& done = batch.scratch.writes[run];
+        if (done.error != 0) error = done.error;
+        const std::size_t bytes = done.bytes.size();
+        std::size_t finished = 0;
+        for (std::size_t i = batch.scratch.first_entry_of_write[run]; finished < bytes; ++i) {
+            finished += std::size_t{batch.entries[i].units} * core::kUnitBytes;
+            finish_write(batch, i, done.error, false);
+        }
+    }
+    return error;
+}
+
+/// Marks a dirty page as being written, which keeps its bytes in the slot. False: nothing to write here.
+bool Evictor::begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.page_of(entry);
+    const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
+    if (region == nullptr) return false;
+    PageWord seen = region->load(page.page);
+    for (;;) {
+        // A write of an older version may still be in flight (taken back and staged again): later, then.
+        if (!seen.staged_at(batch.unit_of(entry)) || !seen.dirty() || seen.writing()) return false;
+        if (region->try_change(page.page, seen, seen.with_writing(true))) return true;
+    }
+}
+
+namespace {
+
+bool all_zero(const std::byte* bytes, std::size_t count) FAULTLINE_SIGNAL_SAFE {
+    // The first word decides for most pages; then the page is compared with itself, one word on: memcmp is vectorised.
+    std::uint64_t first = 0;
+    std::memcpy(&first, bytes, sizeof first);
+    return first == 0 && std::memcmp(bytes, bytes + sizeof first, count - sizeof first) == 0;
+}
+
+}  // namespace
+
+/// Turns the pages being written into writes, neighbours together. Pages of zeros are finished here: they need none.
+std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    StagingBatch::Scratch& scratch = batch.scratch;
+    std::size_t runs = 0;
+    std::size_t previous = batch.pages;  // the entry that ends the current run
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        if (!scratch.writing[i]) continue;
+        const StagingBatch::Entry& entry = batch.entries[i];
+        const PageRef page = batch.page_of(i);
+        const Region& region = *regions_.find(page.region);
+        const std::byte* const bytes = staging_.address_of(batch.unit_of(i));
+        if (all_zero(bytes, region.page_bytes())) {
+            finish_write(batch, i, 0, true);
+            continue;
+        }
+        const bool continues = runs > 0 && previous + 1 == i && batch.page_of(previous).region == page.region &&
+                               batch.page_of(previous).page + 1 == page.page &&
+                               batch.entries[previous].first_unit + batch.entries[previous].units == entry.first_unit;
+        if (continues) {
+            std::span<const std::byte>& run = scratch.writes[runs - 1].bytes;
+            run = {run.data(), run.size() + region.page_bytes()};
+        } else {
+            scratch.writes[runs] = {&region.store(), region.offset_of(page.page), {bytes, region.page_bytes()}, 0};
+            scratch.first_entry_of_write[runs++] = static_cast<std::uint8_t>(i);
+        }
+        previous = i;
+    }
+    return runs;
+}
+
+/// The write of an entry's page has ended, or was not needed because the page is all zeros.
+void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.page_of(entry);
+    const Region& region = *regions_.find(page.region);
+    const StagingUnit unit = batch.unit_of(entry);
+    bool given_back = false;
+    for (PageWord seen = region.load(page.page);;) {
+        PageWord next = seen.with_writing(false);
+        bool slot_is_unused = false;
+        if (seen.staged_at(unit) && error == 0) {
+            next = next.with_dirty(false).with_slot(!all_zero);
+            slot_is_unused = all_zero && seen.has_slot();
+        } else if (seen.dirty()) {
+            // Not written, or taken back meanwhile: the slot has no version that counts, but it takes space.
+            next = next.with_slot(seen.has_slot() || !all_zero);
+        } else {
+            slot_is_unused = !all_zero;  // discarded meanwhile
+        }
+        // Before the mark goes: as long as it is there nobody starts another write, so nothing newer can be lost.
+        if (slot_is_unused && !given_back) {
+            region.store().discard(region.offset_of(page.page), region.page_bytes());
+            given_back = true;
+            seen = region.load(page.page);
+            continue;
+        }
+        if (region.try_change(page.page, seen, next)) break;
+    }
+    if (error != 0) {
+        region.counters().add(Count::write_errors);
+        log_.record({Event::Kind::write_failed, error, core::address_of(region.address_of(page.page))});
+    } else if (!all_zero) {
+        region.counters().add(Count::bytes_written, static_cast<std::int64_t>(region.page_bytes()));
+    }
+}
+
+// ---- 5 settle
+
+/// Evicts for good what is still in the batch and frees its frames. Pages that cannot be written go back to the zone.
+Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    Reclaimed result;
+    result.write_error = write_back(batch, queue);
+    iovec* const dropped = batch.scratch.dropped;
+    std::size_t drops = 0;
+    bool any_kept = false;
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        StagingBatch::Entry& entry = batch.entries[i];
+        if (!let_go(batch, i)) {
+            any_kept = true;
+            continue;
+        }
+        entry.page.store(0, std::memory_order_release);
+        if (!entry.holds_frame.exchange(false)) continue;
+        result.units += entry.units;
+        std::byte* const address = staging_.address_of(batch.unit_of(i));
+        const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
+        if (drops > 0 && static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
+            dropped[drops - 1].iov_len += bytes;
+        } else {
+            dropped[drops++] = {address, bytes};
+        }
+    }
+    if (drops > 0) mapper_.drop({dropped, drops});
+    if (any_kept) {
+        staging_.push(batch);
+    } else {
+        staging_.give_back_empty(batch);
+    }
+    result.progress = result.units > 0;
+    budget_.release(result.units);
+    return result;
+}
+
+/// Staged and clean -> home. False: the page is here and dirty, so it stays.
+bool Evictor::let_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.page_of(entry);
+    const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
+    if (region == nullptr) return true;
+    const StagingUnit unit = batch.unit_of(entry);
+    PageWord seen = region->load(page.page);
+    for (;;) {
+        if (seen.leaving_slot(unit)) {  // a fault is taking it back: it needs nothing of ours, so this ends
+            region->wait(page.page, seen);
+            seen = region->load(page.page);
+            continue;
+        }
+        if (!seen.staged_at(unit)) return true;  // taken back or discarded
+        if (seen.dirty()) return false;
+        const bool cost_nothing = !seen.has_slot();
+        if (!region->try_change(page.page, seen, seen.evicted(next_departure(batch.entries[entry].policy_tag))))
+            continue;
+        region->counters().add(Count::evictions);
+        if (cost_nothing) region->counters().add(Count::clean_evictions);
+        return true;
+    }
+}
+
+}  // namespace faultline::detail

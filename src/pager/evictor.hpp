@@ -1,0 +1,107 @@
+// Evictor: takes pages off the program's view and gives their frames back. The same road for the background thread, for
+// a faulting thread that finds no frame, and for pages evicted by name:
+//
+//   1 choose   the policy picks; each page's word goes from resident to evicting
+//   2 stage    the mapper moves pages to a batch in the staging area (a clean page that nobody wants back is just
+//   dropped) 3 write    dirty pages go to the store in runs of neighbours; all-zero pages go nowhere 4 zone     the
+//   batch waits, oldest first; a fault on one of its pages takes it back without I/O 5 settle   what is still there is
+//   evicted for good, and the frames are free
+//
+// It does not decide how many frames there may be (FrameBudget) nor which page is worth keeping (ReplacementPolicy).
+#pragma once
+
+#include "core/page_range.hpp"
+#include "core/signal_safe.hpp"
+#include "mmu/mapper.hpp"
+#include "pager/event_log.hpp"
+#include "pager/frame_budget.hpp"
+#include "pager/frame_table.hpp"
+#include "pager/progress_guard.hpp"
+#include "pager/region.hpp"
+#include "pager/region_directory.hpp"
+#include "pager/staging.hpp"
+#include "store/write_queue.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::detail {
+
+/// What an attempt to free frames came to.
+struct Reclaimed {
+    std::int64_t units = 0;  ///< Released to the budget.
+    bool progress = false;   ///< Something left, if only for the zone: trying again may free more.
+    int write_error = 0;     ///< The store refused pages, which therefore still hold their frames.
+
+    Reclaimed& operator+=(const Reclaimed& other) noexcept {
+        units += other.units;
+        progress |= other.progress;
+        if (other.write_error != 0) write_error = other.write_error;
+        return *this;
+    }
+};
+
+/// Signal-safe throughout. The caller is a reader of RegionTree::readers() and has signals blocked.
+class Evictor {
+public:
+    Evictor(mmu::Mapper& mapper, FrameBudget& budget, FrameTable& frames, Staging& staging, RegionDirectory& regions,
+            ProgressGuard& guard, EventLog& log) noexcept
+        : mapper_{mapper},
+          budget_{budget},
+          frames_{frames},
+          staging_{staging},
+          regions_{regions},
+          guard_{guard},
+          log_{log} {}
+
+    /// Frees about `units`, evicting up to `pages_at_once` pages per batch, while `keep_staged` units stay in the zone
+    /// as second chance unless nothing else can leave.
+    Reclaimed free_frames(std::int64_t units, std::size_t pages_at_once, std::size_t keep_staged,
+                          store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+    /// Evicts what is resident and not pinned in `range`, now.
+    Reclaimed evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+    /// How many evictions there have been: the clock of refault distances.
+    [[nodiscard]] std::uint32_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
+
+    /// What an absent page's word remembers of its eviction: when, and the policy's tag.
+    [[nodiscard]] static policy::Arrival hard_arrival(std::uint32_t payload, std::uint32_t now) noexcept {
+        return {policy::Arrival::Kind::hard_fault, (now - (payload >> 1)) & 0x7fff'ffffU,
+                static_cast<std::uint8_t>(payload & 1U)};
+    }
+
+private:
+    [[nodiscard]] std::uint32_t next_departure(std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
+        return sequence_.fetch_add(1, std::memory_order_relaxed) << 1 | policy_tag;
+    }
+    enum class Spare : std::uint8_t { nothing, gripped, gripped_and_dirty };
+    [[nodiscard]] bool claim(core::PageRef page, Spare spare, std::int64_t& units_left) FAULTLINE_SIGNAL_SAFE;
+
+    Reclaimed stage_victims(std::size_t pages, bool wanted_back, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    Reclaimed drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE;
+    Reclaimed take_off_view(StagingBatch& batch, std::size_t count, bool wanted_back) FAULTLINE_SIGNAL_SAFE;
+    std::size_t stage_run(StagingBatch& batch, std::size_t first, std::size_t end) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
+    void refuse(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE;
+
+    int write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    bool begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
+    std::size_t gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    void finish_write(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
+
+    Reclaimed settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool let_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
+
+    mmu::Mapper& mapper_;
+    FrameBudget& budget_;
+    FrameTable& frames_;
+    Staging& staging_;
+    RegionDirectory& regions_;
+    ProgressGuard& guard_;
+    EventLog& log_;
+    std::atomic<std::uint32_t> sequence_{0};
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,99 @@
+// FrameTable: which page is in which frame, and the replacement policy over the frames, behind one short lock. A frame
+// here is a number, not a physical address: the token of one mapped page.
+#pragma once
+
+#include "core/page_word.hpp"
+#include "core/signal_safe.hpp"
+#include "policy/replacement_policy.hpp"
+#include "sys/futex_lock.hpp"
+#include "sys/lazy_array.hpp"
+
+#include <faultline/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+
+namespace faultline::detail {
+
+/// A page that the policy chose and the caller has claimed (its word says evicting).
+struct ChosenPage {
+    core::PageRef page;
+    policy::Victim victim;
+};
+
+/// Signal-safe; callers that are not in a fault keep signals blocked around every call.
+class FrameTable {
+public:
+    /// Room for `capacity` mapped pages; `frames` is what the limit allows now. Throws std::system_error (ENOMEM).
+    FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement);
+
+    [[nodiscard]] std::size_t capacity() const noexcept { return pages_.size() - 1; }
+
+    /// Gives a page a frame and tells the policy. Before the page's word is published as resident.
+    [[nodiscard]] policy::FrameId place(core::PageRef page, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE;
+
+    /// Takes the frame of a page that is no longer mapped.
+    void remove(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
+    void remove(std::span<const ChosenPage> pages) FAULTLINE_SIGNAL_SAFE;
+
+    /// A chosen page could not leave after all.
+    void put_back(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
+
+    /// Fills `chosen` with pages in the policy's order; `claim(page, frame)` must turn the page's word from resident to
+    /// evicting, or return false to spare it. Returns how many.
+    template <typename Claim>
+    [[nodiscard]] std::size_t choose(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
+        const std::scoped_lock lock{lock_};
+        std::size_t count = 0;
+        std::size_t tries = chosen.size() + kSparedAtMost;
+        while (count < chosen.size() && tries-- > 0) {
+            const policy::Victim victim = policy_->victim();
+            if (victim.frame == policy::kNoFrame) break;
+            const core::PageRef page = pages_[victim.frame];
+            if (claim(page, victim.frame)) {
+                chosen[count++] = {page, victim};
+            } else {
+                policy_->put_back(victim.frame);
+            }
+        }
+        return count > 0 ? count : choose_any(chosen, claim);
+    }
+
+    [[nodiscard]] std::size_t staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE {
+        return policy_->staging_target(frames);
+    }
+
+    void resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE;
+
+private:
+    static constexpr std::size_t kSparedAtMost = 64;
+
+    /// So many pages are pinned that the policy's order finds none: any page that can leave will do. The caller sleeps
+    /// if there is none, so this must not miss one.
+    template <typename Claim>
+    [[nodiscard]] std::size_t choose_any(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
+        for (policy::FrameId frame = 1; frame < never_used_ && mapped_ > 0; ++frame) {
+            if (links_[frame].queue == 0 || !claim(pages_[frame], frame)) continue;
+            policy_->removed(frame);
+            chosen[0] = {pages_[frame], {frame, 0}};
+            return 1;
+        }
+        return 0;
+    }
+
+    void free_frame(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
+
+    sys::FutexLock lock_;  // guards everything below; no system call and no page claim waits inside
+    sys::LazyArray<core::PageRef> pages_;
+    sys::LazyArray<policy::FrameLinks> links_;  // of free frames: `next` chains them
+    sys::LazyArray<policy::FrameId> main_slots_;
+    std::unique_ptr<policy::ReplacementPolicy> policy_;
+    policy::FrameId first_free_ = policy::kNoFrame;
+    policy::FrameId never_used_ = 1;
+    std::size_t mapped_ = 0;
+};
+
+}  // namespace faultline::detail

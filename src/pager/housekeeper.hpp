@@ -1,0 +1,35 @@
+// Housekeeper: the pager's background thread. Evicts ahead of need when frames run low, and turns recorded events into
+// messages. It never touches managed memory.
+#pragma once
+
+#include "core/signal_safe.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+
+namespace faultline::detail {
+
+class Pager;
+
+class Housekeeper {
+public:
+    /// Starts the thread, with every signal blocked. Throws std::system_error.
+    explicit Housekeeper(Pager& pager);
+    ~Housekeeper();
+    Housekeeper(const Housekeeper&) = delete;
+    Housekeeper& operator=(const Housekeeper&) = delete;
+
+    /// There is something to do. Signal-safe; free when the thread already knows.
+    void wake() FAULTLINE_SIGNAL_SAFE;
+
+private:
+    void run() noexcept;
+
+    Pager& pager_;
+    std::atomic<std::uint32_t> wanted_{0};  // futex: 1 when woken
+    std::atomic<bool> stopping_{false};
+    std::thread thread_;
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,320 @@
+// The fault path. Read `resolve_in` first: it is the list of steps that docs/life-of-a-page-fault.md walks through.
+
+#include "pager/pager.hpp"
+
+#include "core/check.hpp"
+#include "pager/region_tree.hpp"
+#include "sys/cpu.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace faultline::detail {
+
+using core::FaultOrigin;
+using core::FaultOutcome;
+using core::PageFault;
+using core::PageState;
+using core::PageWord;
+using Protection = mmu::Protection;
+
+FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
+    const Quiescence::Reader reader{RegionTree::readers()};
+    Region* const region = RegionTree::find(fault.address);
+    if (region == nullptr) return FaultOutcome::not_ours;
+
+    Pager& pager = region->pager();
+    Work work{*region, region->page_of(fault.address), fault};
+    const std::uint64_t started = sys::ticks();
+    const FaultOutcome outcome = pager.resolve_in(work);
+    pager.latencies_.record(work.kind, sys::ticks() - started);
+    return outcome;
+}
+
+FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
+    if (frames_are_few_.load(std::memory_order_relaxed)) guard_.faulted(work.fault.thread, work.region.ref(work.page));
+    for (;;) {
+        const PageWord seen = work.region.load(work.page);
+        // A change of protection is under way: the MMU's own check answers as soon as it is done.
+        if (seen.protection() == Access::none || (work.write() && seen.protection() == Access::read)) {
+            return FaultOutcome::already_resolved;
+        }
+        Step step;
+        switch (seen.state()) {
+            case PageState::filling:
+            case PageState::evicting:
+                step = wait_for_owner(work, seen);
+                break;
+            case PageState::resident:
+                step = allow_access(work, seen);
+                break;
+            case PageState::empty:
+            case PageState::stored:
+                step = bring_in(work, seen);
+                break;
+            case PageState::staged:
+                step = take_back(work, seen);
+                break;
+            case PageState::poisoned:
+                return FaultOutcome::failed;
+        }
+        if (step) return *step;
+    }
+}
+
+/// Somebody else is at the page. A handler thread, which others wait for, leaves it to them to wake who faulted.
+Pager::Step Pager::wait_for_owner(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    if (work.fault.origin == FaultOrigin::handler_thread) {
+        if (!work.region.announce_waiter(work.page, seen)) return std::nullopt;
+        return FaultOutcome::deferred;
+    }
+    work.region.wait(work.page, seen);
+    return std::nullopt;
+}
+
+/// The page is mapped: another thread was faster, or this is the first write to a clean page.
+Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    if (!work.write() || seen.dirty()) return FaultOutcome::already_resolved;
+    Region& region = work.region;
+    // Owned while the kernel works: else the page could leave and come back protected, and lose its protection to us.
+    if (!region.try_change(work.page, seen, seen.claimed_for_write())) return std::nullopt;
+    const int error = mapper_.allow_writes(region.address_of(work.page), region.page_bytes());
+    FAULTLINE_REQUIRE(error == 0,
+                      "a page cannot be made writable: has the program unmapped or remapped managed memory?");
+    region.publish(work.page, [](PageWord word) { return word.filled(word.payload(), true); });
+    budget_.changed();
+    region.counters().add(Count::write_faults);
+    work.kind = FaultKind::write;
+    return FaultOutcome::resolved;
+}
+
+/// The page is absent: claim it, get a frame, fill it, map it, publish it.
+Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    if (!work.region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
+    FrameReservation frames = reserve_frames(work);
+    if (!frames) return give_up(work, seen.state(), Event::Kind::frames_exhausted, ENOSPC);
+    return seen.has_slot() ? fill_from_store(work, seen, std::move(frames)) : fill_with_zeros(work, std::move(frames));
+}
+
+FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
+    Region& region = work.region;
+    const Protection protection = work.write() ? Protection::writable : Protection::write_protected;
+    const int error = mapper_.install(region.address_of(work.page), zeros_.data(), region.page_bytes(), protection);
+    if (error != 0) return give_up(work, PageState::empty, Event::Kind::map_failed, error);
+    publish_resident(region, work.page, work.write(), {policy::Arrival::Kind::first_touch}, frames);
+    region.counters().add(Count::first_touches);
+    work.kind = FaultKind::first_touch;
+    return FaultOutcome::resolved;
+}
+
+/// Reads the page, and those after it that a stream will want.
+FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
+    Region& region = work.region;
+    std::uint64_t count = 1;
+    count += claim_stored(region, work.page + 1, pages_to_read_ahead(region, work.page), frames);
+    int error = read_and_map(region, work.page, count, work.write());
+    if (error != 0 && count > 1) {  // one page of several cannot be read: whoever needs the others asks for them
+        abandon_claims(region, work.page + 1, count - 1);
+        count = 1;
+        error = read_and_map(region, work.page, 1, work.write());
+    }
+    if (error != 0) {
+        region.counters().add(Count::read_errors);
+        return give_up(work, PageState::poisoned, Event::Kind::read_failed, error);
+    }
+    publish_resident(region, work.page, work.write(), Evictor::hard_arrival(seen.payload(), evictor_.sequence()),
+                     frames);
+    for (std::uint64_t page = work.page + 1; page < work.page + count; ++page) {
+        publish_resident(region, page, false, {policy::Arrival::Kind::read_ahead}, frames);
+    }
+    region.counters().add(Count::hard_faults);
+    region.counters().add(Count::read_ahead, static_cast<std::int64_t>(count - 1));
+    work.kind = FaultKind::hard;
+    return FaultOutcome::resolved;
+}
+
+/// The page is staged: its frame is still here, and so are its bytes.
+Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    Region& region = work.region;
+    const StagingUnit unit = seen.payload();
+    const bool dirty = work.write() || seen.dirty();
+    // The frame itself can go back if it may arrive writable and no write of its bytes is in flight; else the bytes are
+    // copied to a new frame, and the old one is freed with its batch.
+    bool frame_goes_along =
+        mapper_.moves_frames() && dirty && !seen.writing() && seen.protection() == Access::read_write;
+    FrameReservation frames;
+    if (!frame_goes_along) {
+        frames = reserve_frames(work);
+        if (!frames) return give_up(work, PageState::staged, Event::Kind::frames_exhausted, ENOSPC);
+    }
+    if (!region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
+    std::byte* const slot = staging_.address_of(unit);
+    std::byte* const page = region.address_of(work.page);
+    int error = 0;
+    if (frame_goes_along) {
+        error = mapper_.unstage(slot, page, region.page_bytes());
+        staging_.frame_left(unit);
+        frames = FrameReservation{budget_, region.page_units()};  // the batch's until now
+    } else {
+        error = mapper_.install(page, slot, region.page_bytes(),
+                                dirty ? Protection::writable : Protection::write_protected);
+    }
+    FAULTLINE_REQUIRE(error == 0, "a staged page cannot be mapped again: the kernel is out of memory");
+    publish_resident(region, work.page, dirty, {policy::Arrival::Kind::soft_fault}, frames);
+    region.counters().add(Count::soft_faults);
+    work.kind = FaultKind::soft;
+    return FaultOutcome::resolved;
+}
+
+/// The fault cannot be answered. `back_to` poisoned: the page is claimed, and stays out of reach until Region::retry.
+FaultOutcome Pager::give_up(Work& work, PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE {
+    Region& region = work.region;
+    const bool claimed = back_to != PageState::staged;
+    // A thread asleep in the kernel learns of the failure only through the page itself.
+    const bool poison = back_to == PageState::poisoned || (claimed && region.kernel_sleepers());
+    if (poison) {
+        if (region.kernel_sleepers())
+            static_cast<void>(mapper_.poison(region.address_of(work.page), region.page_bytes()));
+        region.publish(work.page, [](PageWord word) { return word.fill_failed(); });
+    } else if (claimed) {
+        region.publish(work.page, [back_to](PageWord word) { return word.fill_abandoned(back_to); });
+    }
+    region.counters().add(Count::failed_faults);
+    log_.record({reason, error, work.fault.address});
+    if (housekeeper_) housekeeper_->wake();
+    return FaultOutcome::failed;
+}
+
+// ---- frames
+
+FrameReservation Pager::reserve_frames(Work& work) FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t units = work.region.page_units();
+    if (!budget_.try_reserve(units) && !reclaim_for(units)) return {};
+    wake_evictor_when_low();
+    return {budget_, units};
+}
+
+void Pager::wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE {
+    if (housekeeper_ && budget_.available() < low_water_.load(std::memory_order_relaxed)) housekeeper_->wake();
+}
+
+/// The evictor has fallen behind: evict for ourselves until the frames are ours. False only when the store has refused
+/// pages for longer than a full disk is waited for.
+bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    counters_.add(Count::direct_reclaims);
+    std::chrono::steady_clock::time_point give_up_at{};
+    for (;;) {
+        const FrameBudget::Watch watch{budget_};
+        if (budget_.try_reserve(units)) return true;
+        const Reclaimed reclaimed = reclaim_directly(units);
+        if (budget_.try_reserve(units)) return true;
+        if (reclaimed.write_error != 0 && reclaimed.units == 0) {
+            const auto now = std::chrono::steady_clock::now();
+            if (give_up_at == std::chrono::steady_clock::time_point{}) give_up_at = now + config_.full_disk_patience;
+            if (now >= give_up_at) return false;
+            constexpr std::chrono::nanoseconds kNextTry = std::chrono::milliseconds{10};
+            watch.wait(&kNextTry);
+        } else if (!reclaimed.progress) {
+            watch.wait(nullptr);  // all frames are in other threads' hands, who will be done
+        }
+    }
+}
+
+Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    store::SequentialWriteQueue queue;
+    const std::size_t keep_staged = housekeeper_ ? 0 : staging_target_.load(std::memory_order_relaxed);
+    return evictor_.free_frames(units, direct_batch_.load(std::memory_order_relaxed), keep_staged, queue);
+}
+
+void Pager::keep_house(store::WriteQueue& queue) {
+    while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
+        const Quiescence::Reader reader{RegionTree::readers()};
+        const std::int64_t wanted = high_water_.load(std::memory_order_relaxed) - budget_.available();
+        const Reclaimed reclaimed = evictor_.free_frames(std::min<std::int64_t>(wanted, StagingBatch::kMostPages),
+                                                         StagingBatch::kMostPages, staging_target_.load(), queue);
+        if (!reclaimed.progress || reclaimed.write_error != 0) break;
+    }
+    log_.drain();
+}
+
+// ---- filling
+
+std::uint64_t Pager::pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
+    if (!config_.read_ahead) return 0;
+    const std::uint64_t fit_a_buffer = BufferPool::kBufferBytes / region.page_bytes();
+    if (fit_a_buffer < 2) return 0;
+    const std::scoped_lock lock{read_ahead_lock_};
+    const std::uint64_t wanted = read_ahead_.pages_after(region.ref(page).bits());
+    return std::min(wanted, fit_a_buffer - 1);
+}
+
+/// Claims up to `most` stored pages from `first` on, as far as they are neighbours and frames are free, adding the
+/// frames to `frames`. Never waits.
+std::uint64_t Pager::claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
+                                  FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t end = std::min(first + most, region.pages());
+    std::uint64_t page = first;
+    for (; page < end; ++page) {
+        PageWord seen = region.load(page);
+        if (!seen.is(PageState::stored) || seen.protection() == Access::none) break;
+        if (!budget_.try_reserve(region.page_units())) break;
+        if (!region.try_change(page, seen, seen.claimed_for_fill())) {
+            budget_.release(region.page_units());
+            break;
+        }
+        frames.add(region.page_units());
+    }
+    wake_evictor_when_low();
+    return page - first;
+}
+
+/// Claimed pages that will not be filled: stored -> filling -> stored.
+void Pager::abandon_claims(Region& region, std::uint64_t first, std::uint64_t count) FAULTLINE_SIGNAL_SAFE {
+    for (std::uint64_t page = first; page < first + count; ++page) {
+        region.publish(page, [](PageWord word) { return word.fill_abandoned(PageState::stored); });
+    }
+}
+
+/// Reads claimed neighbours into a private buffer and maps them; the caller publishes. On error nothing is mapped.
+/// Several pages must fit a buffer together; one page may be larger, and then comes in pieces that nobody can write to
+/// before all are there.
+int Pager::read_and_map(Region& region, std::uint64_t first, std::uint64_t count,
+                        bool first_writable) FAULTLINE_SIGNAL_SAFE {
+    const BufferPool::Buffer buffer{buffers_};
+    std::byte* const base = region.address_of(first);
+    const std::size_t bytes = region.page_bytes() * count;
+    const bool in_pieces = bytes > BufferPool::kBufferBytes;
+    for (std::size_t offset = 0; offset < bytes; offset += BufferPool::kBufferBytes) {
+        const std::span<std::byte> piece = buffer.bytes().first(std::min(bytes - offset, BufferPool::kBufferBytes));
+        int error = region.store().read(region.offset_of(first) + offset, piece);
+        if (error == 0 && first_writable && !in_pieces) {
+            error = mapper_.install(base, piece.data(), region.page_bytes(), Protection::writable);
+            const std::span<std::byte> rest = piece.subspan(region.page_bytes());
+            if (error == 0 && !rest.empty()) {
+                error =
+                    mapper_.install(base + region.page_bytes(), rest.data(), rest.size(), Protection::write_protected);
+            }
+        } else if (error == 0) {
+            error = mapper_.install(base + offset, piece.data(), piece.size(), Protection::write_protected);
+        }
+        if (error != 0) {
+            const iovec mapped{base, bytes};
+            mapper_.drop({&mapped, 1});
+            return error;
+        }
+    }
+    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes));
+    return first_writable && in_pieces ? mapper_.allow_writes(base, bytes) : 0;
+}
+
+/// filling -> resident: one of the frames reserved is the page's now.
+void Pager::publish_resident(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
+                             FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    const policy::FrameId frame = frames_.place(region.ref(page), arrival);
+    frames.keep(region.page_units());
+    region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
+    budget_.changed();  // one more page that can leave
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,167 @@
+// Pager: answers page faults. Owns the frame budget, the replacement policy, the staging area, the mapper, the fault
+// source and the background evictor; its regions share them. The public faultline::Pager is a handle on one of these.
+//
+// Two halves: the fault path (pager.cpp: resolve and what it calls), which is signal-safe, and the control path
+// (pager_control.cpp), which throws. Lock order: control mutex, then a region's protecting(), then a page's ownership,
+// then the frame lock or the staging lock.
+#pragma once
+
+#include "core/page_fault.hpp"
+#include "core/page_range.hpp"
+#include "core/signal_safe.hpp"
+#include "mmu/signal_fault_source.hpp"
+#include "mmu/uffd_mapper.hpp"
+#include "mmu/uffd_thread_source.hpp"
+#include "pager/buffer_pool.hpp"
+#include "pager/event_log.hpp"
+#include "pager/evictor.hpp"
+#include "pager/frame_budget.hpp"
+#include "pager/frame_table.hpp"
+#include "pager/housekeeper.hpp"
+#include "pager/latency_recorder.hpp"
+#include "pager/progress_guard.hpp"
+#include "pager/region.hpp"
+#include "pager/region_directory.hpp"
+#include "pager/staging.hpp"
+#include "policy/read_ahead.hpp"
+#include "store/backing_store.hpp"
+#include "store/write_queue.hpp"
+#include "sys/userfaultfd.hpp"
+
+#include <faultline/config.hpp>
+#include <faultline/stats.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace faultline::detail {
+
+class Pager {
+public:
+    /// `stores` null: swap files as `config` says. Throws std::system_error.
+    explicit Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores = nullptr);
+    ~Pager();
+    Pager(const Pager&) = delete;
+    Pager& operator=(const Pager&) = delete;
+
+    // ---- the fault path
+
+    /// Resolves one fault of any pager's region. Signal-safe.
+    [[nodiscard]] static core::FaultOutcome resolve(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
+
+    // ---- the control path: throws std::system_error; not signal-safe; any thread
+
+    [[nodiscard]] Region& reserve(std::size_t bytes, std::size_t page_bytes);
+    void destroy(Region& region);
+
+    void discard(Region& region, core::PageRange range);
+    void protect(Region& region, core::PageRange range, Access access);
+    void bring_ahead(Region& region, core::PageRange range);
+    void evict(Region& region, core::PageRange range);
+    void retry(Region& region, core::PageRange range);
+    void pin(Region& region, core::PageRange range, PinFor purpose);
+    void unpin(Region& region, core::PageRange range) noexcept;
+
+    void set_resident_limit(std::size_t bytes);
+    [[nodiscard]] std::size_t resident_limit() const noexcept { return limit_bytes_.load(); }
+    [[nodiscard]] Delivery delivery() const noexcept { return config_.delivery; }
+    [[nodiscard]] Eviction eviction() const noexcept {
+        return mapper_.moves_frames() ? Eviction::move : Eviction::copy;
+    }
+    [[nodiscard]] PagerStats stats();
+
+    /// False in a child that was forked after the pager was made: then nothing of it may be used.
+    [[nodiscard]] bool in_owner_process() const noexcept;
+
+    /// Aborts if a rule of the pager's is broken. For tests, while nothing faults: walks every touched page.
+    void check_invariants();
+
+private:
+    friend class Housekeeper;
+
+    /// One fault on its way through `resolve`.
+    struct Work {
+        Region& region;
+        std::uint64_t page;
+        const core::PageFault& fault;
+        FaultKind kind = FaultKind::none;
+
+        [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
+    };
+    /// What a step came to; nothing means that the page changed under it: look again.
+    using Step = std::optional<core::FaultOutcome>;
+
+    [[nodiscard]] core::FaultOutcome resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Step wait_for_owner(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Step allow_access(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Step bring_in(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Step take_back(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::FaultOutcome fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::FaultOutcome fill_from_store(Work& work, core::PageWord seen,
+                                                     FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::FaultOutcome give_up(Work& work, core::PageState back_to, Event::Kind reason,
+                                             int error) FAULTLINE_SIGNAL_SAFE;
+
+    [[nodiscard]] FrameReservation reserve_frames(Work& work) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Reclaimed reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+    void wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE;
+
+    [[nodiscard]] std::uint64_t pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::uint64_t claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
+                                             FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read_and_map(Region& region, std::uint64_t first, std::uint64_t count,
+                                   bool first_writable) FAULTLINE_SIGNAL_SAFE;
+    void publish_resident(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
+                          FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+    void abandon_claims(Region& region, std::uint64_t first, std::uint64_t count) FAULTLINE_SIGNAL_SAFE;
+
+    // Control path.
+    void require_owner_process() const;
+    void apply_limit(std::size_t bytes, std::size_t largest_page);
+    [[nodiscard]] std::size_t largest_page() const;
+    [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose);
+    void set_protection(Region& region, core::PageRange range, Access access);
+    [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
+    void forget_pages(Region& region);
+    void keep_house(store::WriteQueue& queue);
+
+    Config config_;
+    unsigned generation_;  // of the process that made the pager
+    EventLog log_;
+    std::unique_ptr<store::StoreFactory> stores_;
+    sys::Userfaultfd uffd_;
+    mmu::UffdMapper mapper_;
+    FrameBudget budget_;
+    FrameTable frames_;
+    Staging staging_;
+    RegionDirectory regions_;
+    ProgressGuard guard_;
+    BufferPool buffers_;
+    Evictor evictor_;
+    LatencyRecorder latencies_;
+    Counters counters_;  // what belongs to no region
+    sys::FutexLock read_ahead_lock_;
+    policy::ReadAhead read_ahead_;  // guarded by read_ahead_lock_
+    sys::Mapping zeros_;            // never written: the kernel's zero page, over and over
+
+    // Read by faults, set by apply_limit.
+    std::atomic<std::size_t> limit_bytes_{0};
+    std::atomic<std::int64_t> low_water_{0};
+    std::atomic<std::int64_t> high_water_{0};
+    std::atomic<std::size_t> staging_target_{0};
+    std::atomic<std::size_t> direct_batch_{1};
+    std::atomic<bool> frames_are_few_{false};
+
+    std::mutex control_;  // guards regions coming and going, the limit, and `gone_`
+    RegionStats gone_;
+    std::atomic<std::int64_t> pinned_units_{0};
+
+    std::optional<mmu::SignalFaultSource> signal_source_;
+    std::unique_ptr<mmu::UffdThreadSource> thread_source_;
+    std::unique_ptr<Housekeeper> housekeeper_;
+};
+
+}  // namespace faultline::detail

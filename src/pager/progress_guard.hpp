@@ -1,0 +1,91 @@
+// ProgressGuard: with a handful of frames, threads could take each other's pages away for ever: an instruction that
+// needs two pages at once loses the first while it waits for the second. When a thread faults again on one of the last
+// pages it got, it may take the grip: the last four pages it faulted on (what one instruction can need) are then spared
+// by eviction, until it has had its turn. One thread at a time holds the grip, so a fixed, small number of frames is
+// enough for any number of threads. Heuristic in whom it serves, not in what it promises: lock-free, racy by design,
+// signal-safe. Off when frames are plenty.
+#pragma once
+
+#include "core/page_word.hpp"
+#include "core/signal_safe.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::detail {
+
+class ProgressGuard {
+public:
+    static constexpr std::size_t kPagesPerInstruction = 4;
+
+    /// `thread` is about to get `page`.
+    void faulted(std::uint64_t thread, core::PageRef page) FAULTLINE_SIGNAL_SAFE {
+        Recent& recent = recent_[slot_of(thread)];
+        const bool again = recent.thread.load(std::memory_order_relaxed) == thread && recent.has(page);
+        recent.remember(thread, page);
+        if (again) take_grip(thread, recent);
+        if (holder_.load(std::memory_order_relaxed) == thread) {
+            gripped_.remember(thread, page);
+            faults_held_.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
+
+    /// Whether eviction must leave `page` alone.
+    [[nodiscard]] bool spares(core::PageRef page) const FAULTLINE_SIGNAL_SAFE {
+        return holder_.load(std::memory_order_relaxed) != 0 && gripped_.has(page);
+    }
+
+private:
+    // A holder that faulted this often has had its instruction, or does not fault any more and needs no grip.
+    static constexpr std::uint32_t kTurn = 2 * kPagesPerInstruction;
+    // Requests refused before an idle holder (a thread that ended, say) loses the grip.
+    static constexpr std::uint32_t kPatience = 64;
+
+    struct Recent {
+        std::atomic<std::uint64_t> thread{0};
+        std::array<std::atomic<std::uint64_t>, kPagesPerInstruction> pages{};
+        std::atomic<std::uint32_t> next{0};
+
+        [[nodiscard]] bool has(core::PageRef page) const noexcept {
+            for (const auto& held : pages) {
+                if (held.load(std::memory_order_relaxed) == page.bits()) return true;
+            }
+            return false;
+        }
+        void remember(std::uint64_t now_thread, core::PageRef page) noexcept {
+            if (thread.exchange(now_thread, std::memory_order_relaxed) != now_thread) {
+                for (auto& held : pages) held.store(0, std::memory_order_relaxed);
+            }
+            if (has(page)) return;
+            pages[next.fetch_add(1, std::memory_order_relaxed) % pages.size()].store(page.bits(),
+                                                                                     std::memory_order_relaxed);
+        }
+    };
+
+    static std::size_t slot_of(std::uint64_t thread) noexcept {
+        return static_cast<std::size_t>((thread * 0x9e37'79b9'7f4a'7c15U) >> 58);
+    }
+
+    void take_grip(std::uint64_t thread, const Recent& recent) FAULTLINE_SIGNAL_SAFE {
+        std::uint64_t holder = holder_.load(std::memory_order_relaxed);
+        if (holder == thread) return;
+        const bool turn_is_over = holder == 0 || faults_held_.load(std::memory_order_relaxed) >= kTurn ||
+                                  refused_.fetch_add(1, std::memory_order_relaxed) >= kPatience;
+        if (!turn_is_over || !holder_.compare_exchange_strong(holder, thread)) return;
+        faults_held_.store(0, std::memory_order_relaxed);
+        refused_.store(0, std::memory_order_relaxed);
+        for (const auto& page : recent.pages) {
+            gripped_.remember(thread, core::PageRef::from(page.load(std::memory_order_relaxed)));
+        }
+    }
+
+    std::array<Recent, 64> recent_{};
+    Recent gripped_{};
+    std::atomic<std::uint64_t> holder_{0};
+    std::atomic<std::uint32_t> faults_held_{0};
+    std::atomic<std::uint32_t> refused_{0};
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,54 @@
+// Quiescence: lets readers follow pointers without a lock, and writers wait until nobody can still hold an old one.
+// Sleepable read-copy-update after Paul McKenney's SRCU: two sets of counters, the writer switches sets and waits for
+// the old one to drain, twice. Readers are signal-safe and may sleep inside; writers are control calls.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "sys/cpu.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+namespace faultline::detail {
+
+class Quiescence {
+public:
+    /// While one lives, nothing that `synchronize` protects is freed under its thread.
+    class Reader {
+    public:
+        explicit Reader(Quiescence& quiescence) FAULTLINE_SIGNAL_SAFE : quiescence_{quiescence},
+                                                                        set_{quiescence.current_.load() & 1U},
+                                                                        shard_{sys::current_cpu() % kShards} {
+            quiescence_.shards_[shard_].entered[set_].fetch_add(1);
+        }
+        ~Reader() { quiescence_.shards_[shard_].left[set_].fetch_add(1); }
+        Reader(const Reader&) = delete;
+        Reader& operator=(const Reader&) = delete;
+
+    private:
+        Quiescence& quiescence_;
+        unsigned set_;
+        std::size_t shard_;
+    };
+
+    /// Returns when every reader that was inside at the call has left. Must not be called by a reader.
+    void synchronize();
+
+private:
+    static constexpr std::size_t kShards = 16;
+    struct alignas(64) Shard {
+        std::array<std::atomic<std::uint64_t>, 2> entered{};
+        std::array<std::atomic<std::uint64_t>, 2> left{};
+    };
+
+    void drain(unsigned set);
+
+    std::array<Shard, kShards> shards_{};
+    std::atomic<unsigned> current_{0};
+    std::mutex writers_;
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,114 @@
+// Region: one reserved range with its page table, its store and its counters. It changes page words and keeps the
+// gauges in step; it resolves nothing: that is the pager's.
+#pragma once
+
+#include "core/page_range.hpp"
+#include "core/page_word.hpp"
+#include "core/signal_safe.hpp"
+#include "core/units.hpp"
+#include "mmu/mapper.hpp"
+#include "pager/counters.hpp"
+#include "store/backing_store.hpp"
+#include "sys/mapping.hpp"
+#include "table/page_table.hpp"
+
+#include <boost/intrusive/set.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+namespace faultline::detail {
+
+class Pager;
+
+class Region : public boost::intrusive::set_base_hook<> {
+public:
+    /// `kernel_sleepers`: threads may sleep in the kernel for pages of this region, and must be woken through the
+    /// mapper.
+    Region(Pager& pager, mmu::Mapper& mapper, std::uint32_t id, std::size_t bytes, std::size_t page_bytes,
+           std::unique_ptr<store::BackingStore> store, bool kernel_sleepers)
+        : pager_{pager},
+          mapper_{mapper},
+          id_{id},
+          page_shift_{static_cast<unsigned>(std::countr_zero(page_bytes))},
+          kernel_sleepers_{kernel_sleepers},
+          view_{sys::Mapping::reserve(bytes, page_bytes, false, "a region")},
+          table_{bytes >> page_shift_},
+          store_{std::move(store)} {}
+
+    [[nodiscard]] Pager& pager() const noexcept { return pager_; }
+    [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
+    [[nodiscard]] sys::Mapping& view() noexcept { return view_; }
+    [[nodiscard]] const sys::Mapping& view() const noexcept { return view_; }
+    [[nodiscard]] store::BackingStore& store() const noexcept { return *store_; }
+    [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+    [[nodiscard]] const table::PageTable& table() const noexcept { return table_; }
+    [[nodiscard]] bool kernel_sleepers() const noexcept { return kernel_sleepers_; }
+
+    /// Serialises changes of protection; never taken on the fault path.
+    [[nodiscard]] std::mutex& protecting() noexcept { return protecting_; }
+
+    // Where pages are.
+
+    [[nodiscard]] std::uintptr_t begin() const noexcept { return core::address_of(view_.data()); }
+    [[nodiscard]] std::uintptr_t end() const noexcept { return begin() + view_.size(); }
+    [[nodiscard]] std::uint64_t pages() const noexcept { return table_.pages(); }
+    [[nodiscard]] std::size_t page_bytes() const noexcept { return std::size_t{1} << page_shift_; }
+    [[nodiscard]] std::int64_t page_units() const noexcept {
+        return static_cast<std::int64_t>(page_bytes() / core::kUnitBytes);
+    }
+    [[nodiscard]] std::uint64_t page_of(std::uintptr_t address) const noexcept {
+        return (address - begin()) >> page_shift_;
+    }
+    [[nodiscard]] std::byte* address_of(std::uint64_t page) const noexcept { return view_.data() + offset_of(page); }
+    [[nodiscard]] std::uint64_t offset_of(std::uint64_t page) const noexcept { return page << page_shift_; }
+    [[nodiscard]] core::PageRef ref(std::uint64_t page) const noexcept {
+        return {id_, static_cast<std::uint32_t>(page)};
+    }
+
+    // What pages are.
+
+    [[nodiscard]] core::PageWord load(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE { return table_.load(page); }
+
+    [[nodiscard]] bool try_change(std::uint64_t page, core::PageWord& seen,
+                                  core::PageWord next) const FAULTLINE_SIGNAL_SAFE {
+        if (!table_.try_change(page, seen, next)) return false;
+        counters_.account(seen, next);
+        return true;
+    }
+
+    /// Applies `edge` for the owner of a page, and wakes whoever waited for it.
+    template <typename Edge>
+    void publish(std::uint64_t page, Edge edge) const FAULTLINE_SIGNAL_SAFE {
+        const core::PageWord before = table_.publish(page, edge);
+        const core::PageWord after = edge(before);
+        counters_.account(before, after);
+        if (kernel_sleepers_ && before.waiters() && !after.waiters()) mapper_.wake(address_of(page), page_bytes());
+    }
+
+    /// Sleeps until the word of `page` may have changed from `seen`.
+    void wait(std::uint64_t page, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE { table_.wait(page, seen); }
+
+    [[nodiscard]] bool announce_waiter(std::uint64_t page, core::PageWord& seen) const FAULTLINE_SIGNAL_SAFE {
+        return table_.announce_waiter(page, seen);
+    }
+
+    friend bool operator<(const Region& left, const Region& right) noexcept { return left.begin() < right.begin(); }
+
+private:
+    Pager& pager_;
+    mmu::Mapper& mapper_;
+    std::uint32_t id_;
+    unsigned page_shift_;
+    bool kernel_sleepers_;
+    sys::Mapping view_;
+    table::PageTable table_;
+    std::unique_ptr<store::BackingStore> store_;
+    Counters counters_;
+    std::mutex protecting_;
+};
+
+}  // namespace faultline::detail

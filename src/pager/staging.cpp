@@ -1,0 +1,89 @@
+#include "pager/staging.hpp"
+
+#include <mutex>
+#include <new>
+
+namespace faultline::detail {
+
+Staging::Staging()
+    : area_{sys::Mapping::reserve(kBatches * kLargestPageBytes, kLargestPageBytes, false, "the staging area")},
+      storage_{kBatches * sizeof(StagingBatch), "staging batches"} {}
+
+StagingBatch& Staging::batch_at(std::size_t index) const noexcept {
+    return *std::launder(reinterpret_cast<StagingBatch*>(&storage_[index * sizeof(StagingBatch)]));
+}
+
+StagingBatch* Staging::take_empty() FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{lock_};
+    if (!empty_.empty()) {
+        StagingBatch& batch = empty_.front();
+        empty_.pop_front();
+        return &batch;
+    }
+    const std::size_t index = constructed_.load(std::memory_order_relaxed);
+    if (index == kBatches) return nullptr;
+    auto* const batch = new (&storage_[index * sizeof(StagingBatch)]) StagingBatch;
+    batch->index = static_cast<std::uint32_t>(index);
+    constructed_.store(index + 1, std::memory_order_release);
+    return batch;
+}
+
+void Staging::give_back_empty(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    batch.pages = 0;
+    batch.used_units = 0;
+    const std::scoped_lock lock{lock_};
+    empty_.push_front(batch);
+}
+
+void Staging::push(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{lock_};
+    zone_.push_back(batch);
+    zone_units_ += batch.used_units;
+}
+
+StagingBatch* Staging::pop_oldest(std::size_t keep_units) FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{lock_};
+    if (zone_.empty() || zone_units_ <= keep_units) return nullptr;
+    StagingBatch& batch = zone_.front();
+    zone_.pop_front();
+    zone_units_ -= batch.used_units;
+    return &batch;
+}
+
+std::size_t Staging::add(StagingBatch& batch, core::PageRef page, std::size_t units,
+                         std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
+    const std::size_t number = batch.pages++;
+    StagingBatch::Entry& entry = batch.entries[number];
+    entry.first_unit = static_cast<std::uint16_t>(batch.used_units);
+    entry.units = static_cast<std::uint16_t>(units);
+    entry.policy_tag = policy_tag;
+    entry.holds_frame.store(true, std::memory_order_relaxed);
+    entry.page.store(page.bits(), std::memory_order_release);
+    batch.entry_of_unit[batch.used_units] = static_cast<std::uint8_t>(number);
+    batch.used_units += units;
+    return number;
+}
+
+void Staging::remove_last(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    StagingBatch::Entry& entry = batch.entries[--batch.pages];
+    batch.used_units -= entry.units;
+    entry.page.store(0, std::memory_order_release);
+}
+
+void Staging::frame_left(StagingUnit unit) FAULTLINE_SIGNAL_SAFE {
+    StagingBatch& batch = batch_at(unit / StagingBatch::kUnits);
+    batch.entries[batch.entry_of_unit[unit % StagingBatch::kUnits]].holds_frame.store(false, std::memory_order_release);
+}
+
+void Staging::forget_region(std::uint32_t region) noexcept {
+    const std::size_t count = constructed_.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < count; ++i) {
+        for (StagingBatch::Entry& entry : batch_at(i).entries) {
+            std::uint64_t bits = entry.page.load(std::memory_order_acquire);
+            // Only what still names the region: the holder of the batch may be putting another page there.
+            if (core::PageRef::from(bits).region == region) entry.page.compare_exchange_strong(bits, 0);
+        }
+    }
+}
+
+}  // namespace faultline::detail
