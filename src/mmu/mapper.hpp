@@ -15,8 +15,9 @@ namespace faultline::mmu {
 
 enum class Protection : std::uint8_t { writable, write_protected };
 
-/// How far `Mapper::stage` came: `pages` whole pages are staged; with `error` not 0 the next page stays where it was,
-/// and pages after it were not tried.
+/// How far `Mapper::stage` came: `pages` whole pages are staged; with `error` not 0 the next page was refused, and
+/// pages after it were not tried. A refused writable page is where it was. A refused write-protected page may be partly
+/// in its slot: putting it back would lose the protection, and its home has the bytes, so the caller drops both.
 struct Staged {
     std::size_t pages = 0;
     int error = 0;
@@ -40,11 +41,11 @@ public:
     /// Lets the program write to a write-protected page.
     [[nodiscard]] virtual int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Takes `pages` neighbouring pages off the program's view and into the neighbouring slots at `slot`. No write is
-    /// lost: what the program wrote before is in the slot, what it writes after faults. EBUSY: the kernel holds the
-    /// page (a device reads or writes it).
-    [[nodiscard]] virtual Staged stage(void* page, void* slot, std::size_t page_bytes,
-                                       std::size_t pages) FAULTLINE_SIGNAL_SAFE = 0;
+    /// Takes `pages` neighbouring pages, all mapped with `protection`, off the program's view and into the neighbouring
+    /// slots at `slot`. No write is lost: what the program wrote before is in the slot, what it writes after faults.
+    /// EBUSY: the kernel holds the page (a device reads or writes it).
+    [[nodiscard]] virtual Staged stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
+                                       Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// Puts a staged page back into the program's view, writable; its frame goes along and the slot is empty.
     [[nodiscard]] virtual int unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;

@@ -77,27 +77,30 @@ int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return uffd_.write_protect(page, bytes, false);
 }
 
-Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages) FAULTLINE_SIGNAL_SAFE {
+Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
+                         Protection protection) FAULTLINE_SIGNAL_SAFE {
     auto* const from = static_cast<std::byte*>(page);
     auto* const to = static_cast<std::byte*>(slot);
     if (!moves_) {
-        const int error = stage_by_copy(from, to, page_bytes);
+        const int error = stage_by_copy(from, to, page_bytes, protection);
         return {error == 0 ? std::size_t{1} : 0, error};
     }
     std::size_t moved = 0;
-    if (uffd_.move(to, from, page_bytes * pages, &moved) == 0) return {pages, 0};
+    int error = uffd_.move(to, from, page_bytes * pages, &moved);
+    if (error == 0) return {pages, 0};
     // One page of the run is refused: see whether it can be had otherwise.
     const std::size_t whole = moved / page_bytes;
+    if (protection == Protection::write_protected) return {whole, error};
     const std::size_t offset = whole * page_bytes;
-    const int error = stage_by_move(from + offset, to + offset, page_bytes, moved - offset);
+    error = stage_by_move(from + offset, to + offset, page_bytes, moved - offset);
     return {whole + (error == 0 ? 1 : 0), error};
 }
 
-/// Stages one page of which the first `already` bytes have moved and the next were refused.
+/// Stages one writable page of which the first `already` bytes have moved and the next were refused.
 int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                               std::size_t already) FAULTLINE_SIGNAL_SAFE {
     // Refused because a child of fork shares the page: a write makes it ours alone again. Faulting it in cannot raise a
-    // fault for us, since the page is present.
+    // fault for us, since the page is present and writable.
     static_cast<void>(
         sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already, kPopulateWrite));
     std::size_t moved = 0;
@@ -105,7 +108,7 @@ int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t byte
     already += moved;
     // Refused because the mapping is read-only or locked: copy. Not when the kernel holds the page (EBUSY): a device
     // may be writing to it, and a copy would lose what it writes.
-    if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already);
+    if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already, Protection::writable);
     if (error != 0 && already > 0) {
         const int undone = uffd_.move(page, slot, already, &moved);
         FAULTLINE_REQUIRE(undone == 0, "half a page is stuck in the staging area");
@@ -113,20 +116,23 @@ int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t byte
     return error;
 }
 
-int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes,
+                              Protection protection) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock turn{copy_turn_};
     // Protected first: a write between the copy and the drop would be lost.
-    int error = uffd_.write_protect(page, bytes, true);
+    int error = protection == Protection::writable ? uffd_.write_protect(page, bytes, true) : 0;
     if (error != 0) return error;
     error = uffd_.copy(slot, page, bytes, false);  // the kernel reads the page: no fault of ours, EFAULT at worst
-    if (error != 0) {
+    if (error == 0) {
+        drop_one({page, bytes});
+        return 0;
+    }
+    drop_one({slot, bytes});
+    if (protection == Protection::writable) {
         const int undone = uffd_.write_protect(page, bytes, false);
         FAULTLINE_REQUIRE(undone == 0, "a page cannot be made writable again");
-        drop_one({slot, bytes});
-        return error;
     }
-    drop_one({page, bytes});
-    return 0;
+    return error;
 }
 
 int UffdMapper::unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {

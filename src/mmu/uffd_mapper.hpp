@@ -25,8 +25,8 @@ public:
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    [[nodiscard]] Staged stage(void* page, void* slot, std::size_t page_bytes,
-                               std::size_t pages) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] Staged stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
+                               Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
@@ -38,7 +38,8 @@ private:
     void try_batched_drop();
     [[nodiscard]] int stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                                     std::size_t already) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] int stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes,
+                                    Protection protection) FAULTLINE_SIGNAL_SAFE;
 
     sys::Userfaultfd& uffd_;
     bool moves_ = false;

@@ -120,44 +120,46 @@ Reclaimed Evictor::take_off_view(StagingBatch& batch, std::size_t count, bool wa
     // In address order, so that neighbours leave with one call and are written with one write.
     std::sort(chosen, chosen + count, [](const auto& left, const auto& right) { return left.page < right.page; });
 
-    const auto goes_to_staging = [&](const ChosenPage& one) {
-        return wanted_back || regions_.find(one.page.region)->load(one.page.page).dirty();
+    const auto is_dirty = [&](const ChosenPage& one) {
+        return regions_.find(one.page.region)->load(one.page.page).dirty();
     };
-    std::size_t clean = 0;
+    std::size_t to_drop = 0;
     Reclaimed result;
     for (std::size_t i = 0; i < count;) {
-        if (!goes_to_staging(chosen[i])) {
-            std::swap(chosen[clean++], chosen[i++]);
+        const bool dirty = is_dirty(chosen[i]);
+        if (!dirty && !wanted_back) {
+            std::swap(chosen[to_drop++], chosen[i++]);
             continue;
         }
         std::size_t end = i + 1;
-        while (end < count && goes_to_staging(chosen[end]) && chosen[end].page.region == chosen[i].page.region &&
-               chosen[end].page.page == chosen[end - 1].page.page + 1) {
+        while (end < count && chosen[end].page.region == chosen[i].page.region &&
+               chosen[end].page.page == chosen[end - 1].page.page + 1 && is_dirty(chosen[end]) == dirty) {
             ++end;
         }
-        if (stage_run(batch, i, end) > 0) result.progress = true;
+        result += stage_run(batch, i, end, dirty);
         i = end;
     }
-    if (clean > 0) {
-        result.units += drop_clean(batch, clean);
+    if (to_drop > 0) {
+        result.units += drop_clean(batch, to_drop);
         result.progress = true;
     }
     return result;
 }
 
-/// Stages chosen pages [first, end), which are neighbours. Returns how many went.
-std::size_t Evictor::stage_run(StagingBatch& batch, std::size_t first, std::size_t end) FAULTLINE_SIGNAL_SAFE {
+/// Stages chosen pages [first, end), which are neighbours and either all dirty or all clean.
+Reclaimed Evictor::stage_run(StagingBatch& batch, std::size_t first, std::size_t end,
+                             bool dirty) FAULTLINE_SIGNAL_SAFE {
     const ChosenPage* const chosen = batch.scratch.chosen;
     const Region& region = *regions_.find(chosen[first].page.region);
-    std::size_t staged_pages = 0;
+    const auto page_units = static_cast<std::size_t>(region.page_units());
+    const auto protection = dirty ? mmu::Protection::writable : mmu::Protection::write_protected;
+    Reclaimed result;
     for (std::size_t next = first; next < end;) {
         const std::size_t first_entry = batch.pages;
-        for (std::size_t i = next; i < end; ++i) {
-            staging_.add(batch, chosen[i].page, static_cast<std::size_t>(region.page_units()), chosen[i].victim.tag);
-        }
+        for (std::size_t i = next; i < end; ++i) staging_.add(batch, chosen[i].page, page_units, chosen[i].victim.tag);
         const StagingUnit unit = batch.unit_of(first_entry);
         const mmu::Staged staged = mapper_.stage(region.address_of(chosen[next].page.page), staging_.address_of(unit),
-                                                 region.page_bytes(), end - next);
+                                                 region.page_bytes(), end - next, protection);
         while (batch.pages > first_entry + staged.pages) staging_.remove_last(batch);
         for (std::size_t i = 0; i < staged.pages; ++i) {
             const ChosenPage& gone = chosen[next + i];
@@ -165,34 +167,56 @@ std::size_t Evictor::stage_run(StagingBatch& batch, std::size_t first, std::size
             const StagingUnit at = batch.unit_of(first_entry + i);
             region.publish(gone.page.page, [at](PageWord word) { return word.staged(at); });
         }
+        if (staged.pages > 0) result.progress = true;
         next += staged.pages;
-        staged_pages += staged.pages;
-        if (staged.error != 0 && next < end) refuse(chosen[next++]);
+        if (staged.error == 0 || next == end) continue;
+        if (dirty) {
+            refuse(chosen[next]);
+            result.refused = true;
+        } else {
+            result.units += drop_refused(chosen[next], unit + static_cast<StagingUnit>(staged.pages * page_units));
+            result.progress = true;
+        }
+        ++next;
     }
-    return staged_pages;
+    return result;
+}
+
+/// A clean page that cannot be staged need not be: its home has the bytes. Part of it may have reached its slot.
+std::int64_t Evictor::drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *regions_.find(chosen.page.region);
+    const iovec ranges[] = {{region.address_of(chosen.page.page), region.page_bytes()},
+                            {staging_.address_of(unit), region.page_bytes()}};
+    mapper_.drop(ranges);
+    frames_.remove(chosen.victim.frame);
+    let_clean_page_go(chosen);
+    budget_.release(region.page_units());
+    return region.page_units();
 }
 
 /// Drops the first `count` chosen pages, which are clean: their home has the bytes. Returns the units freed.
 std::int64_t Evictor::drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE {
     const std::span<const ChosenPage> clean{batch.scratch.chosen, count};
     iovec* const ranges = batch.scratch.dropped;
+    std::int64_t units = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const Region& region = *regions_.find(clean[i].page.region);
         ranges[i] = {region.address_of(clean[i].page.page), region.page_bytes()};
+        units += region.page_units();
     }
     mapper_.drop({ranges, count});
     frames_.remove(clean);
-    std::int64_t units = 0;
-    for (const ChosenPage& gone : clean) {
-        const Region& region = *regions_.find(gone.page.region);
-        const std::uint32_t departure = next_departure(gone.victim.tag);
-        region.publish(gone.page.page, [departure](PageWord word) { return word.evicted(departure); });
-        region.counters().add(Count::evictions);
-        region.counters().add(Count::clean_evictions);
-        units += region.page_units();
-    }
+    for (const ChosenPage& gone : clean) let_clean_page_go(gone);
     budget_.release(units);
     return units;
+}
+
+void Evictor::let_clean_page_go(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *regions_.find(gone.page.region);
+    const std::uint32_t departure = next_departure(gone.victim.tag);
+    region.publish(gone.page.page, [departure](PageWord word) { return word.evicted(departure); });
+    region.counters().add(Count::evictions);
+    region.counters().add(Count::clean_evictions);
 }
 
 /// The kernel holds the page (a device transfer, say): it stays where it is and counts as used.
@@ -347,6 +371,22 @@ Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLI
     result.progress = result.units > 0;
     budget_.release(result.units);
     return result;
+}
+
+void Evictor::settle_forgotten() FAULTLINE_SIGNAL_SAFE {
+    store::SequentialWriteQueue queue;
+    // Once round the zone: what still has pages goes back in the order it came.
+    for (std::size_t batches = staging_.zone_batches(); batches > 0; --batches) {
+        StagingBatch* const batch = staging_.pop_oldest(0);
+        if (batch == nullptr) return;
+        bool forgotten = true;
+        for (std::size_t i = 0; i < batch->pages; ++i) forgotten &= batch->page_of(i).region == 0;
+        if (forgotten) {
+            settle(*batch, queue);
+        } else {
+            staging_.push(*batch);
+        }
+    }
 }
 
 /// Staged and clean -> home. False: the page is here and dirty, so it stays.

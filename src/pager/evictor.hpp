@@ -32,11 +32,13 @@ namespace faultline::detail {
 struct Reclaimed {
     std::int64_t units = 0;  ///< Released to the budget.
     bool progress = false;   ///< Something left, if only for the zone: trying again may free more.
+    bool refused = false;    ///< The kernel holds pages for a moment, and does not say when it lets go.
     int write_error = 0;     ///< The store refused pages, which therefore still hold their frames.
 
     Reclaimed& operator+=(const Reclaimed& other) noexcept {
         units += other.units;
         progress |= other.progress;
+        refused |= other.refused;
         if (other.write_error != 0) write_error = other.write_error;
         return *this;
     }
@@ -63,6 +65,9 @@ public:
     /// Evicts what is resident and not pinned in `range`, now.
     Reclaimed evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
+    /// Frees the frames of batches whose regions are gone.
+    void settle_forgotten() FAULTLINE_SIGNAL_SAFE;
+
     /// How many evictions there have been: the clock of refault distances.
     [[nodiscard]] std::uint32_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
 
@@ -82,7 +87,9 @@ private:
     Reclaimed stage_victims(std::size_t pages, bool wanted_back, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     Reclaimed drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE;
     Reclaimed take_off_view(StagingBatch& batch, std::size_t count, bool wanted_back) FAULTLINE_SIGNAL_SAFE;
-    std::size_t stage_run(StagingBatch& batch, std::size_t first, std::size_t end) FAULTLINE_SIGNAL_SAFE;
+    Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
+    void let_clean_page_go(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
     void refuse(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE;
 

@@ -216,7 +216,9 @@ bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
             constexpr std::chrono::nanoseconds kNextTry = std::chrono::milliseconds{10};
             watch.wait(&kNextTry);
         } else if (!reclaimed.progress) {
-            watch.wait(nullptr);  // all frames are in other threads' hands, who will be done
+            // All frames are in other threads' hands, who will be done; or in the kernel's, which does not say when.
+            constexpr std::chrono::nanoseconds kNextLook = std::chrono::milliseconds{1};
+            watch.wait(reclaimed.refused ? &kNextLook : nullptr);
         }
     }
 }

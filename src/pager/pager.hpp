@@ -2,8 +2,8 @@
 // source and the background evictor; its regions share them. The public faultline::Pager is a handle on one of these.
 //
 // Two halves: the fault path (pager.cpp: resolve and what it calls), which is signal-safe, and the control path
-// (pager_control.cpp), which throws. Lock order: control mutex, then a region's protecting(), then a page's ownership,
-// then the frame lock or the staging lock.
+// (pager_control.cpp, range_control.cpp), which throws. Lock order: control mutex, then a region's protecting(), then a
+// page's ownership, then the frame lock or the staging lock.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -123,6 +123,7 @@ private:
     void apply_limit(std::size_t bytes, std::size_t largest_page);
     [[nodiscard]] std::size_t largest_page() const;
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose);
+    [[nodiscard]] bool discard_piece(Region& region, core::PageRange range);
     void set_protection(Region& region, core::PageRange range, Access access);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     void forget_pages(Region& region);

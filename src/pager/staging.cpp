@@ -39,6 +39,7 @@ void Staging::push(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock lock{lock_};
     zone_.push_back(batch);
     zone_units_ += batch.used_units;
+    ++zone_batches_;
 }
 
 StagingBatch* Staging::pop_oldest(std::size_t keep_units) FAULTLINE_SIGNAL_SAFE {
@@ -47,7 +48,13 @@ StagingBatch* Staging::pop_oldest(std::size_t keep_units) FAULTLINE_SIGNAL_SAFE 
     StagingBatch& batch = zone_.front();
     zone_.pop_front();
     zone_units_ -= batch.used_units;
+    --zone_batches_;
     return &batch;
+}
+
+std::size_t Staging::zone_batches() FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{lock_};
+    return zone_batches_;
 }
 
 std::size_t Staging::add(StagingBatch& batch, core::PageRef page, std::size_t units,

@@ -90,6 +90,9 @@ public:
     /// The oldest batch, now the caller's, if the zone holds more than `keep_units`; else null.
     [[nodiscard]] StagingBatch* pop_oldest(std::size_t keep_units) FAULTLINE_SIGNAL_SAFE;
 
+    /// How many batches are in the zone.
+    [[nodiscard]] std::size_t zone_batches() FAULTLINE_SIGNAL_SAFE;
+
     [[nodiscard]] std::byte* address_of(StagingUnit unit) const noexcept {
         return area_.data() + std::size_t{unit} * core::kUnitBytes;
     }
@@ -118,6 +121,7 @@ private:
     Zone zone_;
     Zone empty_;
     std::size_t zone_units_ = 0;
+    std::size_t zone_batches_ = 0;
 };
 
 }  // namespace faultline::detail

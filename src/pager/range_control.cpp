@@ -1,0 +1,296 @@
+// The control path, ranges: what the program asks of the pages it names. Throws; keeps signals blocked wherever it owns
+// a page or takes a lock of the fault path's.
+
+#include "core/check.hpp"
+#include "pager/fault_path_section.hpp"
+#include "pager/pager.hpp"
+#include "sys/error.hpp"
+
+#include <faultline/pager.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+
+namespace faultline::detail {
+
+using core::PageRange;
+using core::PageState;
+using core::PageWord;
+
+namespace {
+
+/// Visits a range piece by piece, so that signals are not blocked, and regions not kept from going, for the whole of
+/// it.
+template <typename Visit>
+void for_each_piece(PageRange range, Visit visit) {
+    constexpr std::uint64_t kPages = 4096;
+    for (std::uint64_t first = range.first; first < range.end(); first += kPages) {
+        visit(PageRange{first, std::min(kPages, range.end() - first)});
+    }
+}
+
+/// Pages that a discard owns, given back to the kernel and the store in one go.
+class DiscardGroup {
+public:
+    DiscardGroup(Region& region, mmu::Mapper& mapper, FrameTable& frames, FrameBudget& budget) noexcept
+        : region_{region}, mapper_{mapper}, frames_{frames}, budget_{budget} {}
+
+    [[nodiscard]] bool full() const noexcept { return count_ == kMost; }
+    void add(std::uint64_t page, PageWord was) noexcept { pages_[count_++] = {page, was}; }
+
+    void flush() {
+        std::array<iovec, kMost> ranges{};
+        std::size_t drops = 0;
+        std::int64_t units = 0;
+        for (const Owned& owned : owned_pages()) {
+            const bool mapped = owned.was.is(PageState::resident);
+            if (!mapped && !owned.was.is(PageState::poisoned)) continue;
+            ranges[drops++] = {region_.address_of(owned.page), region_.page_bytes()};
+            if (mapped) units += region_.page_units();
+        }
+        if (drops > 0) mapper_.drop({ranges.data(), drops});
+        give_slots_back();
+        for (const Owned& owned : owned_pages()) {
+            if (owned.was.is(PageState::resident)) frames_.remove(owned.was.payload());
+            region_.publish(owned.page, [](PageWord word) { return word.discarded(); });
+        }
+        budget_.release(units);
+        count_ = 0;
+    }
+
+private:
+    static constexpr std::size_t kMost = 64;
+    struct Owned {
+        std::uint64_t page;
+        PageWord was;
+    };
+
+    [[nodiscard]] std::span<const Owned> owned_pages() const noexcept { return {pages_.data(), count_}; }
+
+    /// While the pages are owned: a slot given back later could be in use again.
+    void give_slots_back() {
+        for (std::size_t i = 0; i < count_;) {
+            std::size_t end = i;
+            while (end < count_ && pages_[end].was.has_slot() && pages_[end].page == pages_[i].page + (end - i)) ++end;
+            if (end > i) {
+                region_.store().discard(region_.offset_of(pages_[i].page), (end - i) * region_.page_bytes());
+            }
+            i = std::max(end, i + 1);
+        }
+    }
+
+    Region& region_;
+    mmu::Mapper& mapper_;
+    FrameTable& frames_;
+    FrameBudget& budget_;
+    std::array<Owned, kMost> pages_{};
+    std::size_t count_ = 0;
+};
+
+}  // namespace
+
+void Pager::discard(Region& region, PageRange range) {
+    require_owner_process();
+    bool found_pinned = false;
+    for_each_piece(range, [&](PageRange piece) { found_pinned |= discard_piece(region, piece); });
+    if (found_pinned) sys::throw_error(EBUSY, "pages of the range are pinned and were not discarded");
+}
+
+/// Returns whether a page was pinned, and therefore left alone.
+bool Pager::discard_piece(Region& region, PageRange range) {
+    const FaultPathSection section;
+    DiscardGroup group{region, mapper_, frames_, budget_};
+    bool found_pinned = false;
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        PageWord seen = region.load(page);
+        for (;;) {
+            if (seen.is(PageState::empty)) return;
+            if (seen.busy()) {
+                group.flush();  // nobody may wait while owning pages
+                region.wait(page, seen);
+                seen = region.load(page);
+                continue;
+            }
+            const bool mapped = seen.is(PageState::resident);
+            if (mapped && seen.pins() > 0) {
+                found_pinned = true;
+                return;
+            }
+            const PageWord claimed = mapped ? seen.claimed_for_eviction() : seen.claimed_for_fill();
+            if (!region.try_change(page, seen, claimed)) continue;
+            group.add(page, seen);
+            if (group.full()) group.flush();
+            return;
+        }
+    });
+    group.flush();
+    return found_pinned;
+}
+
+void Pager::set_protection(Region& region, PageRange range, Access access) {
+    for (std::uint64_t page = range.first; page < range.end(); ++page) {
+        PageWord seen = region.load(page);
+        while (!region.try_change(page, seen, seen.with_protection(access))) {
+        }
+    }
+}
+
+bool Pager::any_resident(Region& region, PageRange range) const {
+    bool found = false;
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        const PageWord seen = region.load(page);
+        found |= seen.busy() || seen.is(PageState::resident);
+    });
+    return found;
+}
+
+void Pager::protect(Region& region, PageRange range, Access access) {
+    require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    std::byte* const address = region.address_of(range.first);
+    const std::size_t bytes = range.count * region.page_bytes();
+    const auto refuse = [&](int error) {
+        sys::throw_error(error, "cannot change the protection of " + sys::readable_bytes(bytes) +
+                                    (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
+    };
+    if (access == Access::read_write) {  // open the mapping before anybody is let in
+        if (const int error = sys::set_access(address, bytes, access)) refuse(error);
+        set_protection(region, range, access);
+        return;
+    }
+    bool pinned = false;
+    region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
+    if (access == Access::none && pinned) sys::throw_error(EBUSY, "pages of the range are pinned");
+
+    set_protection(region, range, access);
+    if (access == Access::none) {
+        // The kernel moves and copies nothing out of a mapping without access, so what is resident leaves first; what
+        // is absent cannot come in any more.
+        store::SequentialWriteQueue queue;
+        while (any_resident(region, range)) {
+            const FaultPathSection section;
+            const Reclaimed evicted = evictor_.evict(region, range, queue);
+            if (evicted.write_error != 0 && !evicted.progress) break;  // staged is off the view, too
+        }
+    }
+    if (const int error = sys::set_access(address, bytes, access)) {
+        set_protection(region, range, Access::read_write);
+        refuse(error);
+    }
+}
+
+void Pager::bring_ahead(Region& region, PageRange range) {
+    require_owner_process();
+    const std::uint64_t at_once = std::max<std::uint64_t>(BufferPool::kBufferBytes / region.page_bytes(), 1);
+    std::uint64_t page = range.first;
+    while (page < range.end()) {
+        const FaultPathSection section;
+        FrameReservation frames{budget_, 0};
+        const std::uint64_t count = claim_stored(region, page, std::min(at_once, range.end() - page), frames);
+        if (count == 0) {
+            if (budget_.available() < region.page_units()) return;  // as far as free frames reach
+            ++page;
+            continue;
+        }
+        if (read_and_map(region, page, count, false) != 0) {
+            abandon_claims(region, page, count);  // only advice: the access itself will report it
+            page += count;
+            continue;
+        }
+        for (std::uint64_t i = 0; i < count; ++i) {
+            publish_resident(region, page + i, false, {policy::Arrival::Kind::read_ahead}, frames);
+        }
+        region.counters().add(Count::read_ahead, static_cast<std::int64_t>(count));
+        page += count;
+    }
+}
+
+void Pager::evict(Region& region, PageRange range) {
+    require_owner_process();
+    store::SequentialWriteQueue queue;
+    for_each_piece(range, [&](PageRange piece) {
+        const FaultPathSection section;
+        static_cast<void>(evictor_.evict(region, piece, queue));  // only advice: what the store refuses stays
+    });
+}
+
+void Pager::retry(Region& region, PageRange range) {
+    require_owner_process();
+    const FaultPathSection section;
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        PageWord seen = region.load(page);
+        while (seen.is(PageState::poisoned)) {
+            if (!region.try_change(page, seen, seen.claimed_for_fill())) continue;
+            const iovec poison{region.address_of(page), region.page_bytes()};
+            mapper_.drop({&poison, 1});
+            region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
+            return;
+        }
+    });
+}
+
+// ---- pins
+
+void Pager::pin(Region& region, PageRange range, PinFor purpose) {
+    require_owner_process();
+    const std::int64_t units = static_cast<std::int64_t>(range.count) * region.page_units();
+    const auto all_units = static_cast<std::int64_t>(limit_bytes_.load() / core::kUnitBytes);
+    std::size_t largest = 0;
+    {
+        const std::lock_guard lock{control_};
+        largest = largest_page();
+    }
+    const auto left_for_faults =
+        static_cast<std::int64_t>(faultline::Pager::kMinimumPages * largest / core::kUnitBytes);
+    if (range.count > 0xffff'ffffU || pinned_units_.fetch_add(units) + units + left_for_faults > all_units) {
+        pinned_units_.fetch_sub(units);
+        sys::throw_error(
+            ENOMEM, "pinning " + sys::readable_bytes(static_cast<std::uint64_t>(units) * core::kUnitBytes) +
+                        " would leave too little of the resident limit of " + sys::readable_bytes(limit_bytes_.load()) +
+                        " for faults; pin less, or raise the limit");
+    }
+    for (std::uint64_t i = 0; i < range.count; ++i) {
+        const int error = pin_page(region, range.first + i, purpose);
+        if (error == 0) continue;
+        unpin(region, {range.first, i});
+        pinned_units_.fetch_sub(units - static_cast<std::int64_t>(i) * region.page_units());
+        sys::throw_error(error,
+                         "cannot pin a page" + std::string(error == EACCES ? ": its protection forbids the purpose"
+                                                           : error == EIO  ? ": the store could not read it back"
+                                                                           : ""));
+    }
+}
+
+int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) {
+    const bool write = purpose == PinFor::writing;
+    PageWord seen = region.load(page);
+    for (;;) {
+        if (seen.protection() == Access::none || (write && seen.protection() == Access::read)) return EACCES;
+        if (seen.is(PageState::resident) && (!write || seen.dirty())) {
+            if (seen.pins() == PageWord::kMaxPins) return EOVERFLOW;
+            if (region.try_change(page, seen, seen.with_pin_added())) return 0;
+            continue;
+        }
+        const sys::SignalBlock signals;
+        const core::PageFault wanted{core::address_of(region.address_of(page)),
+                                     write ? core::FaultAccess::write : core::FaultAccess::read,
+                                     core::FaultOrigin::control_call, sys::thread_token()};
+        if (resolve(wanted) == core::FaultOutcome::failed) {
+            return region.load(page).is(PageState::poisoned) ? EIO : ENOSPC;
+        }
+        seen = region.load(page);
+    }
+}
+
+void Pager::unpin(Region& region, PageRange range) noexcept {
+    if (!in_owner_process()) return;
+    for (std::uint64_t page = range.first; page < range.end(); ++page) {
+        region.publish(page, [](PageWord word) { return word.with_pin_removed(); });
+    }
+    pinned_units_.fetch_sub(static_cast<std::int64_t>(range.count) * region.page_units());
+    budget_.changed();
+}
+
+}  // namespace faultline::detail
