@@ -1,0 +1,21 @@
+// The command line of sort_file as a value.
+#pragma once
+
+#include "support/command_line.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace faultline::demo::sort {
+
+struct Options {
+    std::string input;
+    std::string output;
+    PagerOptions pager{.resident = std::size_t{16} << 20};
+};
+
+/// The options, or nothing when help was asked for and given. Throws std::invalid_argument.
+[[nodiscard]] std::optional<Options> parse_options(int argc, const char* const* argv);
+
+}  // namespace faultline::demo::sort

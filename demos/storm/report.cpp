@@ -1,0 +1,128 @@
+#include "storm/report.hpp"
+
+#include "storm/options.hpp"
+#include "support/format.hpp"
+#include "support/json.hpp"
+#include "support/stats_math.hpp"
+
+#include <faultline/latency_histogram.hpp>
+#include <faultline/stats.hpp>
+#include <faultline/types.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace faultline::demo::storm {
+namespace {
+
+double per_second(std::uint64_t count, double seconds) {
+    return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
+void print_row(const char* title, std::uint64_t count, double seconds) {
+    std::printf("  %-16s %14s %10s/s", title, format_count(count).c_str(),
+                format_rate(per_second(count, seconds)).c_str());
+}
+
+void print_fault_row(const char* title, std::uint64_t count, double seconds, const LatencyHistogram& latency) {
+    print_row(title, count, seconds);
+    if (latency.count() > 0) {
+        std::printf("  %9s %9s %9s", format_nanoseconds(latency.quantile(0.5)).c_str(),
+                    format_nanoseconds(latency.quantile(0.99)).c_str(),
+                    format_nanoseconds(latency.quantile(0.999)).c_str());
+    }
+    std::printf("\n");
+}
+
+void print_fault_rows(const PagerStats& stats, double seconds) {
+    print_row("faults", total_faults(stats), seconds);
+    std::printf("  %9s %9s %9s\n", "p50", "p99", "p99.9");
+    print_fault_row("  first touch", stats.first_touches, seconds, stats.first_touch_latency);
+    print_fault_row("  hard", stats.hard_faults, seconds, stats.hard_latency);
+    print_fault_row("  soft", stats.soft_faults, seconds, stats.soft_latency);
+    print_fault_row("  write-protect", stats.write_faults, seconds, stats.write_latency);
+    if (stats.failed_faults > 0) print_fault_row("  failed", stats.failed_faults, seconds, {});
+}
+
+void print_traffic_row(const char* title, std::uint64_t bytes, double seconds) {
+    std::printf("  %-16s %14s %10s/s\n", title, format_bytes(bytes).c_str(),
+                format_bytes(per_second(bytes, seconds)).c_str());
+}
+
+void print_phase(const PagerStats& stats, double seconds) {
+    print_fault_rows(stats, seconds);
+    print_row("evictions", stats.evictions, seconds);
+    std::printf("   %s of them without I/O\n", format_count(stats.clean_evictions).c_str());
+    if (stats.pages_read_ahead > 0) {
+        print_row("pages read ahead", stats.pages_read_ahead, seconds);
+        std::printf("\n");
+    }
+    print_traffic_row("read", stats.bytes_read, seconds);
+    print_traffic_row("written", stats.bytes_written, seconds);
+}
+
+void add_quantiles(JsonObject& json, const std::string& kind, const LatencyHistogram& latency) {
+    const auto microseconds = [&](double fraction) { return static_cast<double>(latency.quantile(fraction)) / 1e3; };
+    json.add(kind + "_p50_us", microseconds(0.5));
+    json.add(kind + "_p99_us", microseconds(0.99));
+    json.add(kind + "_p999_us", microseconds(0.999));
+}
+
+}  // namespace
+
+void print_report(const Results& results) {
+    std::printf("\npopulate: %s pages in %s\n", format_count(results.populated).c_str(),
+                format_seconds(results.populate_seconds).c_str());
+    print_phase(results.populate, results.populate_seconds);
+    std::printf("\nstorm: %s\n", format_seconds(results.storm_seconds).c_str());
+    print_row("operations", results.visits.done(), results.storm_seconds);
+    std::printf("   %s reads, %s rewrites\n", format_count(results.visits.reads).c_str(),
+                format_count(results.visits.rewrites).c_str());
+    print_phase(results.storm, results.storm_seconds);
+    std::printf("\nmemory: peak RSS %s of the whole process, limit %s for pages\n",
+                format_bytes(results.peak_resident).c_str(), format_bytes(results.resident_limit).c_str());
+    std::printf("checked: %s visits, then every page in %s\n", format_count(results.visits.done()).c_str(),
+                format_seconds(results.verify_seconds).c_str());
+}
+
+std::string json_text(const Options& options, const Results& results) {
+    const PagerStats& storm = results.storm;
+    JsonObject json;
+    json.add("program", "swap_storm")
+        .add("delivery", name(results.delivery))
+        .add("eviction", name(results.eviction))
+        .add("replacement", options.pager.replacement)
+        .add("mode", options.mode_name)
+        .add("threads", options.threads)
+        .add("seed", options.seed)
+        .add("pages", results.pages)
+        .add("page_size", results.page_size)
+        .add("resident_limit_bytes", results.resident_limit)
+        .add("peak_rss_bytes", results.peak_resident)
+        .add("populate_seconds", results.populate_seconds)
+        .add("populate_us_per_page",
+             results.populated > 0 ? results.populate_seconds * 1e6 / static_cast<double>(results.populated) : 0.0)
+        .add("storm_seconds", results.storm_seconds)
+        .add("operations", results.visits.done())
+        .add("ops_per_s", per_second(results.visits.done(), results.storm_seconds))
+        .add("faults_per_s", per_second(total_faults(storm), results.storm_seconds))
+        .add("first_touches", storm.first_touches)
+        .add("hard_faults", storm.hard_faults)
+        .add("soft_faults", storm.soft_faults)
+        .add("write_faults", storm.write_faults)
+        .add("failed_faults", storm.failed_faults)
+        .add("evictions", storm.evictions)
+        .add("clean_evictions", storm.clean_evictions)
+        .add("pages_read_ahead", storm.pages_read_ahead)
+        .add("bytes_read", storm.bytes_read)
+        .add("bytes_written", storm.bytes_written);
+    add_quantiles(json, "first_touch", results.populate.first_touch_latency);
+    add_quantiles(json, "hard", storm.hard_latency);
+    add_quantiles(json, "soft", storm.soft_latency);
+    add_quantiles(json, "write", storm.write_latency);
+    json.add("mismatches", results.mismatches);
+    return json.text() + "\n";
+}
+
+}  // namespace faultline::demo::storm

@@ -1,0 +1,36 @@
+// JsonObject: one flat JSON object, written key by key. Enough for results; it parses nothing.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace faultline::demo {
+
+class JsonObject {
+public:
+    JsonObject& add(std::string_view key, std::string_view value);
+    JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view{value}); }
+
+    /// Not a number and infinity, which JSON does not have, become null.
+    JsonObject& add(std::string_view key, double value);
+
+    JsonObject& add(std::string_view key, std::unsigned_integral auto value) {
+        return add_raw(key, std::to_string(value));
+    }
+
+    /// The object, its members one to a line, each line begun with `indent`.
+    [[nodiscard]] std::string text(std::string_view indent = "") const;
+
+private:
+    JsonObject& add_raw(std::string_view key, std::string_view value);
+
+    std::string members_;
+};
+
+/// The objects as an array, ended by a newline.
+[[nodiscard]] std::string json_array(const std::vector<JsonObject>& objects);
+
+}  // namespace faultline::demo
