@@ -332,6 +332,7 @@ void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bo
         region.counters().add(Count::write_errors);
         log_.record({Event::Kind::write_failed, error, core::address_of(region.address_of(page.page))});
     } else if (!all_zero) {
+        batch.entries[entry].written = true;
         region.counters().add(Count::bytes_written, static_cast<std::int64_t>(region.page_bytes()));
     }
 }
@@ -404,11 +405,10 @@ bool Evictor::let_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SA
         }
         if (!seen.staged_at(unit)) return true;  // taken back or discarded
         if (seen.dirty()) return false;
-        const bool cost_nothing = !seen.has_slot();
         if (!region->try_change(page.page, seen, seen.evicted(next_departure(batch.entries[entry].policy_tag))))
             continue;
         region->counters().add(Count::evictions);
-        if (cost_nothing) region->counters().add(Count::clean_evictions);
+        if (!batch.entries[entry].written) region->counters().add(Count::clean_evictions);
         return true;
     }
 }

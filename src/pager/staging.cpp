@@ -64,6 +64,7 @@ std::size_t Staging::add(StagingBatch& batch, core::PageRef page, std::size_t un
     entry.first_unit = static_cast<std::uint16_t>(batch.used_units);
     entry.units = static_cast<std::uint16_t>(units);
     entry.policy_tag = policy_tag;
+    entry.written = false;
     entry.holds_frame.store(true, std::memory_order_relaxed);
     entry.page.store(page.bits(), std::memory_order_release);
     batch.entry_of_unit[batch.used_units] = static_cast<std::uint8_t>(number);
