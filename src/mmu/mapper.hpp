@@ -53,8 +53,9 @@ public:
     /// Forgets what is mapped in the ranges: frames are free, and so is poison.
     virtual void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Makes accesses raise SIGBUS until the range is dropped. EOPNOTSUPP where the kernel cannot.
+    /// Makes accesses to an absent page raise SIGBUS until it is dropped. Only where `can_poison`.
     [[nodiscard]] virtual int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
+    [[nodiscard]] virtual bool can_poison() const FAULTLINE_SIGNAL_SAFE = 0;
 
     /// Wakes whoever sleeps in the kernel for the range.
     virtual void wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;

@@ -163,10 +163,9 @@ void UffdMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
     for (const iovec& range : ranges) drop_one(range);
 }
 
-int UffdMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    const int error = uffd_.poison(page, bytes);
-    return error == EINVAL ? EOPNOTSUPP : error;
-}
+int UffdMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { return uffd_.poison(page, bytes); }
+
+bool UffdMapper::can_poison() const FAULTLINE_SIGNAL_SAFE { return uffd_.has(sys::abi::kFeaturePoison); }
 
 void UffdMapper::wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { uffd_.wake(page, bytes); }
 

@@ -30,6 +30,7 @@ public:
     [[nodiscard]] int unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool can_poison() const FAULTLINE_SIGNAL_SAFE override;
     void wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] bool moves_frames() const FAULTLINE_SIGNAL_SAFE override { return moves_; }
 

@@ -121,7 +121,8 @@ void UffdThreadSource::answer(const uffd_msg& message) noexcept {
             mapper_.wake(unit, core::kUnitBytes);
             return;
         case core::FaultOutcome::failed:
-            if (mapper_.poison(unit, core::kUnitBytes) == EOPNOTSUPP) raise_bus_error(message);
+            // With poison in the page, the repeated access gets its SIGBUS from the kernel.
+            if (!mapper_.can_poison()) raise_bus_error(message);
             mapper_.wake(unit, core::kUnitBytes);
             return;
     }

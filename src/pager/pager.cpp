@@ -138,15 +138,17 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
 Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const StagingUnit unit = seen.payload();
-    const bool dirty = work.write() || seen.dirty();
     // The frame itself can go back if it may arrive writable and no write of its bytes is in flight; else the bytes are
     // copied to a new frame, and the old one is freed with its batch.
+    bool dirty = work.write() || seen.dirty();
     bool frame_goes_along =
         mapper_.moves_frames() && dirty && !seen.writing() && seen.protection() == Access::read_write;
     FrameReservation frames;
     if (!frame_goes_along) {
         frames = reserve_frames(work);
-        if (!frames) return give_up(work, PageState::staged, Event::Kind::frames_exhausted, ENOSPC);
+        if (!frames && seen.writing()) return std::nullopt;
+        // No frame to be had: then it goes along, and a clean page counts as dirty.
+        if (!frames) frame_goes_along = dirty = true;
     }
     if (!region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
     std::byte* const slot = staging_.address_of(unit);
@@ -167,19 +169,19 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     return FaultOutcome::resolved;
 }
 
-/// The fault cannot be answered. `back_to` poisoned: the page is claimed, and stays out of reach until Region::retry.
+/// The fault cannot be answered, and the page, which we own, goes back. `back_to` poisoned: it stays out of reach until
+/// Region::retry or discard.
 FaultOutcome Pager::give_up(Work& work, PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    const bool claimed = back_to != PageState::staged;
     // A thread asleep in the kernel learns of the failure only through the page itself.
-    const bool poison = back_to == PageState::poisoned || (claimed && region.kernel_sleepers());
-    if (poison) {
-        if (region.kernel_sleepers())
-            static_cast<void>(mapper_.poison(region.address_of(work.page), region.page_bytes()));
-        region.publish(work.page, [](PageWord word) { return word.fill_failed(); });
-    } else if (claimed) {
-        region.publish(work.page, [back_to](PageWord word) { return word.fill_abandoned(back_to); });
+    if (region.kernel_sleepers()) back_to = PageState::poisoned;
+    if (region.kernel_sleepers() && mapper_.can_poison()) {
+        const int poisoned = mapper_.poison(region.address_of(work.page), region.page_bytes());
+        FAULTLINE_REQUIRE(poisoned == 0, "a page that cannot come cannot be poisoned either");
     }
+    region.publish(work.page, [back_to](PageWord word) {
+        return back_to == PageState::poisoned ? word.fill_failed() : word.fill_abandoned(back_to);
+    });
     region.counters().add(Count::failed_faults);
     log_.record({reason, error, work.fault.address});
     if (housekeeper_) housekeeper_->wake();
