@@ -1,6 +1,7 @@
 #include "pager/region_tree.hpp"
 
 #include "pager/region.hpp"
+#include "sys/fork_watch.hpp"
 
 #include <boost/intrusive/set.hpp>
 
@@ -20,7 +21,7 @@ struct Range {
 };
 using Snapshot = std::vector<Range>;  // sorted by address, disjoint
 
-// Never destroyed: faults may come while static objects go. Made by the first pager, before the first fault.
+// Never destroyed: faults may come while static objects go.
 struct Directory {
     std::mutex mutex;  // guards `tree`, and who replaces `snapshot`
     boost::intrusive::set<Region> tree;
@@ -28,9 +29,21 @@ struct Directory {
     Quiescence readers;
 };
 
-Directory& directory() noexcept {
-    static Directory* const instance = new Directory;
-    return *instance;
+std::atomic<Directory*> current{nullptr};
+
+// A child of fork has none of the regions, and may map something of its own where they were. It starts afresh, also
+// because the old directory may be as another thread of the parent just left it.
+void start_afresh() { current.store(new Directory); }
+
+/// Made by the first pager, before the first fault.
+Directory& directory() FAULTLINE_SIGNAL_SAFE {
+    static const bool made = [] {
+        sys::call_in_children(&start_afresh);
+        start_afresh();
+        return true;
+    }();
+    static_cast<void>(made);
+    return *current.load(std::memory_order_acquire);
 }
 
 void publish(Directory& all) {

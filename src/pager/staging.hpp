@@ -45,7 +45,6 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
     /// Working space of the thread that holds the batch, which may have too small a stack for it.
     struct Scratch {
         ChosenPage chosen[kMostPages];
-        policy::FrameId gone[kMostPages];
         iovec dropped[kMostPages];
         store::StoreWrite writes[kMostPages];
         std::uint8_t first_entry_of_write[kMostPages + 1];

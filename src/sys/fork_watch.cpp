@@ -1,5 +1,7 @@
 #include "sys/fork_watch.hpp"
 
+#include "sys/error.hpp"
+
 #include <pthread.h>
 
 #include <atomic>
@@ -17,6 +19,12 @@ unsigned process_generation() noexcept {
     static const int registered = ::pthread_atfork(nullptr, nullptr, &in_child);
     static_cast<void>(registered);  // fails only without memory, and then the next allocation says so
     return generation.load();
+}
+
+void call_in_children(void (*function)()) {
+    if (const int error = ::pthread_atfork(nullptr, nullptr, function)) {
+        throw_error(error, "cannot prepare for fork");
+    }
 }
 
 }  // namespace faultline::sys
