@@ -1,0 +1,122 @@
+// Signal handlers that do one system call and nothing else: what no user-space pager that works by signals can beat.
+#include <optional>
+
+#include "support/bare_userfaultfd.hpp"
+#include "support/kernel_uffd.hpp"
+#include "support/latency_cases.hpp"
+#include "support/mapping.hpp"
+#include "support/scene.hpp"
+#include "support/signal_resolver.hpp"
+
+namespace bench {
+namespace {
+
+constexpr std::size_t kPageBytes = 4096;
+
+// PROT_NONE pages, unprotected one by one. In random order each lonely page costs the kernel two more mappings.
+class MprotectScene final : public Scene, private SignalResolver {
+public:
+    enum class Page : std::uint8_t { resident, fresh };
+
+    MprotectScene(std::size_t pages, Page page)
+        : SignalResolver{SIGSEGV},
+          page_{page},
+          memory_{Mapping::anonymous(pages * kPageBytes)},
+          targets_{page_addresses(memory_.data(), pages, kPageBytes, Order::random)} {
+        for (std::byte* const target : targets_) *target = std::byte{1};
+    }
+
+    std::span<std::byte* const> prepare() override {
+        if (page_ == Page::fresh) check(::madvise(memory_.data(), memory_.size(), MADV_DONTNEED), "madvise");
+        check(::mprotect(memory_.data(), memory_.size(), PROT_NONE), "mprotect");
+        return targets_;
+    }
+
+private:
+    bool resolve(std::byte* address) noexcept override {
+        const bool ours = address >= memory_.data() && address < memory_.data() + memory_.size();
+        return ours && ::mprotect(address, kPageBytes, PROT_READ | PROT_WRITE) == 0;
+    }
+
+    Page page_;
+    Mapping memory_;
+    std::vector<std::byte*> targets_;
+};
+
+enum class Install : std::uint8_t { zeropage, copy, move };
+
+const char* name(Install install) {
+    switch (install) {
+        case Install::zeropage:
+            return "zeropage";
+        case Install::copy:
+            return "copy";
+        default:
+            return "move";
+    }
+}
+
+// UFFD_FEATURE_SIGBUS: the faulting thread gets SIGBUS and installs the page itself.
+class SigbusScene final : public Scene, private SignalResolver {
+public:
+    SigbusScene(std::size_t pages, Install install)
+        : SignalResolver{SIGBUS},
+          install_{install},
+          uffd_{UFFD_FEATURE_SIGBUS | (install == Install::move ? kUffdFeatureMove : 0)},
+          memory_{Mapping::anonymous(pages * kPageBytes)},
+          source_{Mapping::anonymous(pages * kPageBytes)},
+          targets_{page_addresses(memory_.data(), pages, kPageBytes, Order::random)} {
+        fill_source();
+        uffd_.watch(memory_.data(), memory_.size());
+    }
+
+    std::span<std::byte* const> prepare() override {
+        check(::madvise(memory_.data(), memory_.size(), MADV_DONTNEED), "madvise(MADV_DONTNEED)");
+        if (install_ == Install::move) fill_source();  // the last batch has moved it away
+        return targets_;
+    }
+
+private:
+    void fill_source() {
+        for (std::size_t offset = 0; offset < source_.size(); offset += kPageBytes)
+            source_.data()[offset] = std::byte{1};
+    }
+
+    bool resolve(std::byte* address) noexcept override {
+        if (address < memory_.data() || address >= memory_.data() + memory_.size()) return false;
+        std::byte* const source = source_.data() + (address - memory_.data());
+        switch (install_) {
+            case Install::zeropage:
+                return uffd_.zero(address, kPageBytes);
+            case Install::copy:
+                return uffd_.copy(address, source, kPageBytes);
+            default:
+                return uffd_.move(address, source, kPageBytes);
+        }
+    }
+
+    Install install_;
+    BareUserfaultfd uffd_;
+    Mapping memory_;
+    Mapping source_;
+    std::vector<std::byte*> targets_;
+};
+
+}  // namespace
+
+void register_bare_signal_cases(const LatencyOptions& options) {
+    const std::size_t pages = options.pages();
+    using Page = MprotectScene::Page;
+    register_for_threads("bare/sigsegv_mprotect/resident", Act::write,
+                         [pages] { return std::make_unique<MprotectScene>(pages, Page::resident); });
+    register_for_threads("bare/sigsegv_mprotect/fresh", Act::write,
+                         [pages] { return std::make_unique<MprotectScene>(pages, Page::fresh); });
+    for (const Install install : {Install::zeropage, Install::copy, Install::move}) {
+        // The zero page is read-only: writing would measure a second fault, the kernel's.
+        const Act act = install == Install::zeropage ? Act::read : Act::write;
+        register_for_threads(std::string{"bare/uffd_sigbus_"} + name(install), act,
+                             [pages, install] { return std::make_unique<SigbusScene>(pages, install); });
+    }
+}
+
+}  // namespace bench

@@ -1,0 +1,55 @@
+// The faults of the library: each kind, each delivery, one and two threads.
+#include <algorithm>
+
+#include "support/faultline_scenes.hpp"
+#include "support/latency_cases.hpp"
+
+namespace bench {
+namespace {
+
+void register_first_touch(const FaultlineSetup& setup, const std::string& delivery) {
+    for (const Act act : {Act::read, Act::write}) {
+        for (const Order order : {Order::random, Order::sequential}) {
+            FaultlineSetup ordered = setup;
+            ordered.order = order;
+            register_for_threads("faultline/first_touch/" + std::string{name(act)} + '/' + name(order) + '/' + delivery,
+                                 act, [ordered] { return make_first_touch_scene(ordered); });
+        }
+    }
+}
+
+void register_hard(const FaultlineSetup& setup, const std::string& delivery) {
+    for (const std::size_t kibibytes : {std::size_t{4}, std::size_t{64}}) {
+        FaultlineSetup sized = setup;
+        sized.page_bytes = kibibytes << 10;
+        sized.pages = setup.pages / 4;
+        register_for_threads("faultline/hard_fault/" + std::to_string(kibibytes) + "K/" + delivery, Act::read,
+                             [sized] { return make_hard_fault_scene(sized); });
+    }
+}
+
+}  // namespace
+
+void register_faultline_cases(const LatencyOptions& options) {
+    for (const faultline::Delivery delivery : {faultline::Delivery::uffd_signal, faultline::Delivery::uffd_threads}) {
+        FaultlineSetup setup;
+        setup.delivery = delivery;
+        setup.swap_directory = options.directory;
+        setup.pages = options.pages();
+        const std::string word = faultline::name(delivery);
+        register_first_touch(setup, word);
+        // With fewer pages than this the pager has better uses for frames than a staging zone.
+        FaultlineSetup staged = setup;
+        staged.pages = std::max<std::size_t>(setup.pages, 2048);
+        register_for_threads("faultline/soft_fault/" + word, Act::read,
+                             [staged] { return make_soft_fault_scene(staged); });
+        // Every batch has to be written out again before the next: small batches.
+        FaultlineSetup small = setup;
+        small.pages = setup.pages / 4;
+        register_for_threads("faultline/write_fault/" + word, Act::write,
+                             [small] { return make_write_fault_scene(small); });
+        register_hard(setup, word);
+    }
+}
+
+}  // namespace bench

@@ -1,0 +1,220 @@
+// See faultline_scenes.hpp.
+#include "support/faultline_scenes.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "support/random.hpp"
+
+namespace bench {
+namespace {
+
+faultline::Config config_for(const FaultlineSetup& setup, std::size_t resident_limit) {
+    faultline::Config config;
+    config.resident_limit = resident_limit;
+    config.swap_directory = setup.swap_directory;
+    config.delivery = setup.delivery;
+    return config;
+}
+
+// A pager with one region, and the difference of its counters around the timed batches.
+class FaultlineScene : public Scene {
+public:
+    FaultlineScene(const FaultlineSetup& setup, const faultline::Config& config)
+        : pager_{config},
+          region_{pager_.reserve(setup.pages * setup.page_bytes, {.page_size = setup.page_bytes})},
+          targets_{page_addresses(region_.data(), setup.pages, setup.page_bytes, setup.order)} {}
+
+    std::span<std::byte* const> prepare() final {
+        count();
+        const std::span<std::byte* const> targets = make_ready();
+        before_ = region_.stats();
+        return targets;
+    }
+
+    // The last batch was made ready and never touched: what is counted ends before it.
+    void report(benchmark::State& state, std::uint64_t operations) const final {
+        const auto per_touch = [operations](std::uint64_t faults) {
+            return static_cast<double>(faults) / static_cast<double>(operations);
+        };
+        state.counters["first"] = per_touch(first_);
+        state.counters["hard"] = per_touch(hard_);
+        state.counters["soft"] = per_touch(soft_);
+        state.counters["write"] = per_touch(write_);
+    }
+
+protected:
+    virtual std::span<std::byte* const> make_ready() = 0;
+
+    [[nodiscard]] faultline::Pager& pager() noexcept { return pager_; }
+    [[nodiscard]] faultline::Region& region() noexcept { return region_; }
+    [[nodiscard]] const std::vector<std::byte*>& targets() const noexcept { return targets_; }
+
+    void write_all() {
+        for (std::byte* page = region_.data(); page != region_.data() + region_.size(); page += region_.page_size()) {
+            // A pattern: pages of zeros never reach the swap file.
+            std::fill_n(page, region_.page_size(), static_cast<std::byte>(1 + (page - region_.data()) / 4096 % 255));
+        }
+    }
+
+    void read_all() const {
+        for (std::byte* page = region_.data(); page != region_.data() + region_.size(); page += region_.page_size()) {
+            static_cast<void>(*static_cast<volatile std::byte*>(page));
+        }
+    }
+
+    void evict_all() { region_.advise(region_.data(), region_.size(), faultline::Advice::dontneed); }
+
+private:
+    // Since the last batch was ready, nothing but its touches has happened.
+    void count() {
+        if (!touched_) {
+            touched_ = true;
+            return;
+        }
+        const faultline::RegionStats now = region_.stats();
+        first_ += now.first_touches - before_.first_touches;
+        hard_ += now.hard_faults - before_.hard_faults;
+        soft_ += now.soft_faults - before_.soft_faults;
+        write_ += now.write_faults - before_.write_faults;
+    }
+
+    faultline::Pager pager_;
+    faultline::Region region_;
+    std::vector<std::byte*> targets_;
+    faultline::RegionStats before_{};
+    bool touched_ = false;
+    std::uint64_t first_ = 0;
+    std::uint64_t hard_ = 0;
+    std::uint64_t soft_ = 0;
+    std::uint64_t write_ = 0;
+};
+
+// Frames for every page and as many again: no eviction disturbs.
+std::size_t ample_limit(const FaultlineSetup& setup) { return 2 * setup.pages * setup.page_bytes; }
+
+class FirstTouchScene final : public FaultlineScene {
+public:
+    explicit FirstTouchScene(const FaultlineSetup& setup)
+        : FaultlineScene{setup, config_for(setup, ample_limit(setup))} {}
+
+private:
+    std::span<std::byte* const> make_ready() override {
+        region().discard(region().data(), region().size());
+        return targets();
+    }
+};
+
+class HardFaultScene final : public FaultlineScene {
+public:
+    explicit HardFaultScene(const FaultlineSetup& setup) : FaultlineScene{setup, config(setup)} { write_all(); }
+
+private:
+    // Without read-ahead every page is its own fault, in whatever order.
+    static faultline::Config config(const FaultlineSetup& setup) {
+        faultline::Config config = config_for(setup, ample_limit(setup));
+        config.read_ahead = false;
+        return config;
+    }
+
+    std::span<std::byte* const> make_ready() override {
+        evict_all();
+        return targets();
+    }
+};
+
+class WriteFaultScene final : public FaultlineScene {
+public:
+    explicit WriteFaultScene(const FaultlineSetup& setup)
+        : FaultlineScene{setup, config_for(setup, ample_limit(setup))} {
+        write_all();
+    }
+
+private:
+    std::span<std::byte* const> make_ready() override {
+        evict_all();
+        region().advise(region().data(), region().size(), faultline::Advice::willneed);
+        read_all();  // whatever willneed left out or left staged
+        return targets();
+    }
+};
+
+// The region fits into memory with a little to spare. A second region, the ballast, is touched until the pager runs
+// short and stages pages of the first; then the ballast is forgotten, so that frames are free and no staged page is
+// pushed out while others are being touched. Which pages are staged is asked of the region, one residency cell per
+// page.
+class SoftFaultScene final : public FaultlineScene {
+public:
+    explicit SoftFaultScene(const FaultlineSetup& setup)
+        : FaultlineScene{setup, config(setup)},
+          cells_(setup.pages),
+          ballast_{pager().reserve(region().size() / 2, {.page_size = setup.page_bytes})} {
+        write_all();
+    }
+
+private:
+    static constexpr std::size_t kEnough = 32;     // staged pages
+    static constexpr std::size_t kStepPages = 32;  // of ballast, between two looks
+
+    static faultline::Config config(const FaultlineSetup& setup) {
+        const std::size_t region_bytes = setup.pages * setup.page_bytes;
+        faultline::Config config = config_for(setup, region_bytes + region_bytes / 8);
+        config.replacement = faultline::Replacement::second_chance;
+        config.background_evictor = false;
+        return config;
+    }
+
+    std::span<std::byte* const> make_ready() override {
+        read_all();  // what the last batch has pushed out comes back
+        staged_.clear();
+        for (std::size_t offset = 0; offset < ballast_.size() && staged_.size() < kEnough;) {
+            offset = touch_ballast(offset);
+            find_staged();
+        }
+        ballast_.discard(ballast_.data(), ballast_.size());
+        find_staged();
+        if (staged_.empty()) throw std::runtime_error{"the pager keeps no page staged"};
+        return staged_;
+    }
+
+    std::size_t touch_ballast(std::size_t offset) {
+        const std::size_t end = std::min(offset + kStepPages * ballast_.page_size(), ballast_.size());
+        for (; offset < end; offset += ballast_.page_size()) ballast_.data()[offset] = std::byte{1};
+        return end;
+    }
+
+    // In random order, or the read-ahead would see a stream.
+    void find_staged() {
+        staged_.clear();
+        region().residency(cells_);
+        for (std::size_t page = 0; page < cells_.size(); ++page) {
+            if (cells_[page].staged != 0) staged_.push_back(region().data() + page * region().page_size());
+        }
+        for (std::size_t i = staged_.size(); i > 1; --i) std::swap(staged_[i - 1], staged_[random_.below(i)]);
+    }
+
+    std::vector<faultline::ResidencyCell> cells_;
+    faultline::Region ballast_;
+    std::vector<std::byte*> staged_;
+    Random random_{1};
+};
+
+}  // namespace
+
+std::unique_ptr<Scene> make_first_touch_scene(const FaultlineSetup& setup) {
+    return std::make_unique<FirstTouchScene>(setup);
+}
+
+std::unique_ptr<Scene> make_hard_fault_scene(const FaultlineSetup& setup) {
+    return std::make_unique<HardFaultScene>(setup);
+}
+
+std::unique_ptr<Scene> make_soft_fault_scene(const FaultlineSetup& setup) {
+    return std::make_unique<SoftFaultScene>(setup);
+}
+
+std::unique_ptr<Scene> make_write_fault_scene(const FaultlineSetup& setup) {
+    return std::make_unique<WriteFaultScene>(setup);
+}
+
+}  // namespace bench

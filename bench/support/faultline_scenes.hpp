@@ -1,0 +1,33 @@
+// Scenes on a faultline region, one for each kind of fault. All of them count what really happened and report it per
+// touch: a scene that provokes another fault than its name says shows it in its own counters.
+#pragma once
+
+#include <faultline/faultline.hpp>
+#include <filesystem>
+
+#include "support/scene.hpp"
+
+namespace bench {
+
+struct FaultlineSetup {
+    faultline::Delivery delivery = faultline::Delivery::uffd_signal;
+    std::filesystem::path swap_directory{};
+    std::size_t pages = 4096;
+    std::size_t page_bytes = faultline::kBasePageBytes;
+    Order order = Order::random;
+};
+
+/// Pages that were never touched, or are forgotten again.
+std::unique_ptr<Scene> make_first_touch_scene(const FaultlineSetup& setup);
+
+/// Pages that are only in the swap file.
+std::unique_ptr<Scene> make_hard_fault_scene(const FaultlineSetup& setup);
+
+/// Pages that were evicted a moment ago: off the view, frame still held. Throws when the pager keeps none in that
+/// state.
+std::unique_ptr<Scene> make_soft_fault_scene(const FaultlineSetup& setup);
+
+/// Pages that came in clean and wait for their first write.
+std::unique_ptr<Scene> make_write_fault_scene(const FaultlineSetup& setup);
+
+}  // namespace bench

@@ -1,0 +1,38 @@
+// MemoryCgroup: the memory limit that a kernel peer works under. Version 1 and version 2 of the controller.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "vs_kernel/journal.hpp"
+
+namespace bench {
+
+/// What the limit of a kernel peer grants beside the resident memory, so that a page of it is a page of the workload:
+/// the process itself (code, stacks, histograms, the kernel's bookkeeping), and the page tables of the whole range,
+/// which are charged to the group as well (8 bytes per 4 KiB).
+constexpr std::size_t cgroup_allowance(std::size_t region_bytes) noexcept {
+    return (std::size_t{2} << 20) + region_bytes / 512;
+}
+
+/// A group directly under the root of the hierarchy. Needs root.
+class MemoryCgroup {
+public:
+    /// Makes the group. Throws std::runtime_error or std::system_error saying why it cannot.
+    MemoryCgroup(Journal& journal, std::size_t limit);
+    MemoryCgroup(const MemoryCgroup&) = delete;
+    MemoryCgroup& operator=(const MemoryCgroup&) = delete;
+    ~MemoryCgroup();
+
+    /// Moves the calling process in: what it touches from now on is charged here.
+    void join() const;
+
+private:
+    std::string path_;
+    JournalEntry entry_;
+};
+
+/// Removes the group at `path`; false when it is still there. The processes in it must have ended.
+bool remove_cgroup(const std::string& path) noexcept;
+
+}  // namespace bench

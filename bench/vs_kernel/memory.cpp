@@ -1,0 +1,72 @@
+// The two ways to have memory: see memory.hpp.
+#include "vs_kernel/memory.hpp"
+
+#include <sys/resource.h>
+
+#include <faultline/faultline.hpp>
+
+#include "support/mapping.hpp"
+
+namespace bench {
+namespace {
+
+faultline::Config config_of(const Options& options) {
+    faultline::Config config;
+    config.resident_limit = options.resident;
+    config.swap_directory = options.swap_directory;
+    config.delivery = options.delivery;
+    config.eviction = options.eviction;
+    config.replacement = options.replacement;
+    config.read_ahead = options.read_ahead;
+    config.background_evictor = options.background_evictor;
+    return config;
+}
+
+class FaultlineMemory final : public Memory {
+public:
+    explicit FaultlineMemory(const Options& options)
+        : pager_{config_of(options)},
+          region_{pager_.reserve(options.size, {.page_size = options.page_size})},
+          description_{std::string{faultline::name(pager_.delivery())} + ", " + faultline::name(pager_.eviction()) +
+                       ", " + faultline::name(options.replacement)} {}
+
+    [[nodiscard]] std::span<std::byte> bytes() const override { return region_.bytes(); }
+    [[nodiscard]] std::string description() const override { return description_; }
+    [[nodiscard]] FaultCounts faults() const override {
+        const faultline::RegionStats stats = region_.stats();
+        return {stats.hard_faults, stats.soft_faults};
+    }
+
+private:
+    faultline::Pager pager_;
+    faultline::Region region_;
+    std::string description_;
+};
+
+class KernelMemory final : public Memory {
+public:
+    explicit KernelMemory(Mapping mapping) : mapping_{std::move(mapping)} {}
+
+    [[nodiscard]] std::span<std::byte> bytes() const override { return {mapping_.data(), mapping_.size()}; }
+    [[nodiscard]] std::string description() const override { return "kernel"; }
+    [[nodiscard]] FaultCounts faults() const override {
+        rusage usage{};
+        check(::getrusage(RUSAGE_SELF, &usage), "getrusage");
+        return {static_cast<std::uint64_t>(usage.ru_majflt), static_cast<std::uint64_t>(usage.ru_minflt)};
+    }
+
+private:
+    Mapping mapping_;
+};
+
+}  // namespace
+
+std::unique_ptr<Memory> make_faultline_memory(const Options& options) {
+    return std::make_unique<FaultlineMemory>(options);
+}
+
+std::unique_ptr<Memory> make_kernel_memory(std::size_t bytes, int file) {
+    return std::make_unique<KernelMemory>(file == -1 ? Mapping::anonymous(bytes) : Mapping::shared_file(file, bytes));
+}
+
+}  // namespace bench

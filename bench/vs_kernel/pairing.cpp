@@ -1,0 +1,181 @@
+// See pairing.hpp.
+#include "vs_kernel/pairing.hpp"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "vs_kernel/child.hpp"
+
+namespace bench {
+namespace {
+
+// A kernel that kills a peer under its limit does so again if it is unlucky: not for ever.
+constexpr unsigned kMostRestarts = 5;
+
+// One system while it runs. Without a child it has failed and takes no further part.
+struct Side {
+    SystemResult result;
+    std::unique_ptr<ChildProcess> child;
+
+    void fail(const ChildFailure& failure) {
+        result.failure = failure.what();
+        child.reset();
+    }
+};
+
+class Runner {
+public:
+    Runner(const Options& options, const Peer* peer, Journal* journal, const Interrupt& interrupt, Progress& progress)
+        : options_{options}, interrupt_{interrupt}, progress_{progress}, peer_{peer}, journal_{journal} {
+        ours_.result.name = "faultline";
+        ours_.result.store = "file";
+        ours_.result.delivery = faultline::name(options.delivery);
+        if (peer == nullptr) return;
+        Side& theirs = theirs_.emplace_back();
+        theirs.result.name = peer->name();
+        theirs.result.store = peer->store();
+        theirs.result.delivery = "kernel";
+    }
+
+    Pairing run() {
+        expect_all();
+        start_faultline();
+        if (peer_ != nullptr) start_peer();
+        for (const Mode& mode : options_.modes) run_mode(mode);
+        for (Side* const side : sides()) verify(*side);
+        Pairing pairing{std::move(ours_.result), {}};
+        for (Side& side : theirs_) pairing.theirs.push_back(std::move(side.result));
+        return pairing;
+    }
+
+private:
+    void expect_all() {
+        const double of_mode = options_.warm_up + options_.rounds * options_.seconds;
+        progress_.expect(of_mode * static_cast<double>(options_.modes.size() * (1 + theirs_.size())));
+    }
+
+    std::vector<Side*> sides() {
+        std::vector<Side*> all{&ours_};
+        for (Side& side : theirs_) all.push_back(&side);
+        return all;
+    }
+
+    void announce(const Side& side, const std::string& what) {
+        const std::string pair = peer_ == nullptr ? std::string{"alone"} : "against " + peer_->name();
+        progress_.step(pair + ": " + what + ": " + side.result.name);
+    }
+
+    void start_faultline() {
+        announce(ours_, "populate");
+        try {
+            start(ours_, [this] { return make_faultline_memory(options_); });
+        } catch (const ChildFailure& failure) {
+            throw FaultlineUnavailable{failure.what(), failure.error()};
+        }
+    }
+
+    void start_peer() {
+        Side& side = theirs_.front();
+        announce(side, "populate");
+        try {
+            start(side, [this] {
+                peer_->cgroup().join();
+                return make_kernel_memory(options_.size, peer_->mapped_file());
+            });
+            side.result.memory_beside = peer_->memory_beside();
+        } catch (const ChildFailure& failure) {
+            side.fail(failure);
+        }
+    }
+
+    void start(Side& side, const ChildProcess::MakeMemory& make_memory) {
+        const auto make_in_child = [this, &make_memory] {
+            if (journal_ != nullptr) journal_->close_in_child();
+            return make_memory();
+        };
+        side.child = std::make_unique<ChildProcess>(interrupt_, make_in_child, options_.threads);
+        const Reply ready = side.child->receive();
+        side.result.description = ready.text.data();
+        if (side.result.restarts == 0) side.result.populate_us_per_page = ready.populate_us_per_page;
+    }
+
+    // The reply, or none from a side that has failed. A peer that the kernel has killed starts again from the beginning
+    // and gets its order again; faultline has to get through at the first attempt.
+    std::optional<Reply> ask(Side& side, const Order& order) {
+        while (side.child) {
+            try {
+                return side.child->ask(order);
+            } catch (const ChildFailure& failure) {
+                side.fail(failure);
+                if (&side != &ours_ && side.result.restarts < kMostRestarts) restart_peer(failure);
+            }
+        }
+        return std::nullopt;
+    }
+
+    void restart_peer(const ChildFailure& failure) {
+        SystemResult& result = theirs_.front().result;
+        progress_.note(result.name + ": " + failure.what() + "; it starts again");
+        ++result.restarts;
+        result.failure.clear();
+        start_peer();
+    }
+
+    void run_mode(const Mode& mode) {
+        for (Side* const side : sides()) {
+            side->result.modes.push_back({mode, {}});
+            if (options_.warm_up > 0) warm_up(*side, mode);
+        }
+        for (unsigned round = 0; round < options_.rounds; ++round) {
+            std::vector<Side*> order = sides();
+            // Who goes first alternates, too: a turn begins on what the one before left of the disk's mood.
+            if (round % 2 == 1) std::reverse(order.begin(), order.end());
+            for (Side* const side : order) run_round(*side, mode, round);
+        }
+    }
+
+    void warm_up(Side& side, const Mode& mode) {
+        announce(side, std::string{mode.name} + ", warm-up");
+        ask(side, {.kind = Order::Kind::run, .mode = mode, .seconds = options_.warm_up});
+        progress_.done(options_.warm_up);
+    }
+
+    void run_round(Side& side, const Mode& mode, unsigned round) {
+        announce(side, std::string{mode.name} + ", round " + std::to_string(round + 1) + " of " +
+                           std::to_string(options_.rounds));
+        const std::optional<Reply> reply =
+            ask(side, {.kind = Order::Kind::run, .mode = mode, .seconds = options_.seconds});
+        if (reply) side.result.modes.back().rounds.push_back(reply->round);
+        progress_.done(options_.seconds);
+    }
+
+    // Not repeated on a fresh child: that one would have nothing to prove.
+    void verify(Side& side) {
+        announce(side, "verify");
+        if (!side.child) return;
+        try {
+            side.result.verification = side.child->ask({.kind = Order::Kind::verify}).verification;
+            side.child->finish();
+        } catch (const ChildFailure& failure) {
+            side.fail(failure);
+        }
+    }
+
+    const Options& options_;
+    const Interrupt& interrupt_;
+    Progress& progress_;
+    const Peer* peer_;
+    Journal* journal_;
+    Side ours_;
+    std::vector<Side> theirs_;  // none or one
+};
+
+}  // namespace
+
+Pairing run_pairing(const Options& options, const Peer* peer, Journal* journal, const Interrupt& interrupt,
+                    Progress& progress) {
+    return Runner{options, peer, journal, interrupt, progress}.run();
+}
+
+}  // namespace bench

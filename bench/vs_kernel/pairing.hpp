@@ -1,0 +1,25 @@
+// One pairing: faultline and a peer, each in its own process, taking turns round by round, so that what the disk and
+// the machine do in the meantime happens to both.
+#pragma once
+
+#include "vs_kernel/child.hpp"
+#include "vs_kernel/interrupt.hpp"
+#include "vs_kernel/options.hpp"
+#include "vs_kernel/peer.hpp"
+#include "vs_kernel/progress.hpp"
+#include "vs_kernel/result.hpp"
+
+namespace bench {
+
+/// faultline could not even start: there is nothing to compare.
+class FaultlineUnavailable : public ChildFailure {
+public:
+    using ChildFailure::ChildFailure;
+};
+
+/// Runs all modes. `peer` may be null: faultline alone. A system that fails on the way is told in its
+/// `SystemResult::failure`. Throws `FaultlineUnavailable` and `Interrupted`.
+Pairing run_pairing(const Options& options, const Peer* peer, Journal* journal, const Interrupt& interrupt,
+                    Progress& progress);
+
+}  // namespace bench

@@ -1,0 +1,111 @@
+// See worker.hpp. Only one child works at a time: the others wait in recv(2).
+#include "vs_kernel/worker.hpp"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cstdio>
+#include <sstream>
+
+#include "support/system_call.hpp"
+#include "vs_kernel/protocol.hpp"
+#include "vs_kernel/system_file.hpp"
+
+namespace bench {
+namespace {
+
+void send_reply(int socket, const Reply& reply) {
+    check(::send(socket, &reply, sizeof reply, MSG_NOSIGNAL), "send to the parent");
+}
+
+// False when the parent is gone.
+bool receive_order(int socket, Order& order) {
+    const ssize_t bytes = check(::recv(socket, &order, sizeof order, 0), "recv from the parent");
+    return bytes == ssize_t{sizeof order};
+}
+
+void set_text(Reply& reply, const std::string& text) noexcept {
+    std::snprintf(reply.text.data(), reply.text.size(), "%s", text.c_str());
+}
+
+double cpu_seconds() {
+    rusage usage{};
+    check(::getrusage(RUSAGE_SELF, &usage), "getrusage");
+    const auto seconds = [](const timeval& time) {
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+std::uint64_t peak_rss_bytes() {
+    std::istringstream lines{read_system_file("/proc/self/status")};
+    std::string line;
+    while (std::getline(lines, line)) {
+        if (line.rfind("VmHWM:", 0) == 0) return std::stoull(line.substr(6)) * 1024;
+    }
+    return 0;
+}
+
+Round run_round(const Memory& memory, Workload& workload, const Order& order) {
+    const FaultCounts faults_before = memory.faults();
+    const double cpu_before = cpu_seconds();
+    const Touches touches = workload.run(order.mode, order.seconds);
+    const FaultCounts faults = memory.faults();
+    const auto quantile_us = [&touches](double fraction) {
+        return static_cast<double>(touches.latency.quantile(fraction)) * 1e-3;
+    };
+    Round round;
+    round.operations = static_cast<double>(touches.count);
+    round.ops_per_s = round.operations / touches.seconds;
+    round.p50_us = quantile_us(0.5);
+    round.p99_us = quantile_us(0.99);
+    round.p999_us = quantile_us(0.999);
+    round.hard_faults = static_cast<double>(faults.hard - faults_before.hard);
+    round.soft_faults = static_cast<double>(faults.soft - faults_before.soft);
+    round.cpu_s = cpu_seconds() - cpu_before;
+    round.peak_rss_bytes = peak_rss_bytes();
+    return round;
+}
+
+void serve_orders(int socket, const Memory& memory, unsigned threads) {
+    Workload workload{memory.bytes(), threads};
+    Reply ready;
+    ready.populate_us_per_page = workload.populate();
+    set_text(ready, memory.description());
+    send_reply(socket, ready);
+    Order order;
+    while (receive_order(socket, order) && order.kind != Order::Kind::finish) {
+        Reply reply;
+        if (order.kind == Order::Kind::run) reply.round = run_round(memory, workload, order);
+        if (order.kind == Order::Kind::verify) reply.verification = workload.verify();
+        send_reply(socket, reply);
+    }
+}
+
+int report_failure(int socket, const std::exception& error, int code) noexcept {
+    try {
+        Reply reply;
+        reply.failed = true;
+        reply.error = code;
+        set_text(reply, error.what());
+        send_reply(socket, reply);
+    } catch (const std::exception& second) {
+        std::fprintf(stderr, "%s; %s\n", error.what(), second.what());
+    }
+    return 1;
+}
+
+}  // namespace
+
+int serve(int socket, const std::function<std::unique_ptr<Memory>()>& make_memory, unsigned threads) noexcept {
+    try {
+        serve_orders(socket, *make_memory(), threads);
+        return 0;
+    } catch (const std::system_error& error) {
+        return report_failure(socket, error, error.code().value());
+    } catch (const std::exception& error) {
+        return report_failure(socket, error, 0);
+    }
+}
+
+}  // namespace bench

@@ -1,0 +1,15 @@
+// The child's half: makes its memory, populates it, then does what it is told.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "vs_kernel/memory.hpp"
+
+namespace bench {
+
+/// Serves `socket` until told to finish or until the parent is gone. `make_memory` is called here, in the child.
+/// Returns the process's exit status; throws nothing.
+int serve(int socket, const std::function<std::unique_ptr<Memory>()>& make_memory, unsigned threads) noexcept;
+
+}  // namespace bench

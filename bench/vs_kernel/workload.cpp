@@ -1,0 +1,163 @@
+// A page is 512 words. Word 0 is the page's number, every fourth other word is random, the rest is zero: LZ4 makes less
+// than half of it. A write adds 2^32 to one of those words, so that afterwards
+//     word = filled word + 2^32 * writes to it
+// holds for every word, and the sum over all words must be the number of writes made: a page that lost a write shows up
+// even when its bytes look sane. Writing keeps the page as compressible as it was.
+#include "vs_kernel/workload.hpp"
+
+#include <atomic>
+#include <thread>
+
+#include "support/clock.hpp"
+
+namespace bench {
+namespace {
+
+constexpr std::size_t kWords = kTouchedPageBytes / sizeof(std::uint64_t);
+constexpr std::size_t kStride = 4;  // words from one filled word to the next
+constexpr std::uint64_t kOneWrite = std::uint64_t{1} << 32;
+constexpr double kZipfExponent = 0.99;
+
+std::uint64_t* words_of(std::span<std::byte> memory, std::uint64_t page) noexcept {
+    return reinterpret_cast<std::uint64_t*>(memory.data() + page * kTouchedPageBytes);
+}
+
+constexpr std::uint64_t filled_word(std::uint64_t page, std::size_t word) noexcept {
+    if (word == 0) return page;
+    return word % kStride == 0 ? mix(page * kWords + word) : 0;
+}
+
+void fill(std::uint64_t* words, std::uint64_t page) noexcept {
+    for (std::size_t word = 0; word < kWords; ++word) words[word] = filled_word(page, word);
+}
+
+// Adds the writes that the page's words have seen to `writes`; false when a word cannot be explained by writes.
+bool check_page(const std::uint64_t* words, std::uint64_t page, std::uint64_t& writes) noexcept {
+    std::uint64_t odd_bits = 0;
+    for (std::size_t word = 0; word < kWords; ++word) {
+        const std::uint64_t added = words[word] - filled_word(page, word);
+        odd_bits |= word % kStride == 0 ? added % kOneWrite : added;
+        writes += added / kOneWrite;
+    }
+    return odd_bits == 0;
+}
+
+// Both touches are relaxed atomics: one plain load, one locked add. Threads may meet on a page.
+template <Touch touch>
+void touch_word(std::uint64_t* word) noexcept {
+    std::atomic_ref<std::uint64_t> cell{*word};
+    if constexpr (touch == Touch::modify) {
+        cell.fetch_add(kOneWrite, std::memory_order_relaxed);
+    } else {
+        [[maybe_unused]] const std::uint64_t value = cell.load(std::memory_order_relaxed);
+        // The load has to stay although nobody wants its value.
+        asm volatile("" : : "r"(value) : "memory");
+    }
+}
+
+// What is timed is the touch alone: choosing the page costs 10 to 40 ns, which the operations per second include.
+template <Touch touch, typename NextPage>
+void touch_until(std::span<std::byte> memory, std::uint64_t deadline, Random& random, NextPage next_page,
+                 Touches& touches) {
+    const TickScale& scale = TickScale::instance();
+    for (;;) {
+        const std::uint64_t page = next_page(random);
+        std::uint64_t* const word = words_of(memory, page) + random.below(kWords / kStride) * kStride;
+        const std::uint64_t before = ticks_before();
+        touch_word<touch>(word);
+        const std::uint64_t after = ticks_after();
+        touches.latency.record(scale.nanoseconds(before, after));
+        ++touches.count;
+        if (after >= deadline) return;
+    }
+}
+
+template <typename NextPage>
+void touch_until(Touch touch, std::span<std::byte> memory, std::uint64_t deadline, Random& random, NextPage next_page,
+                 Touches& touches) {
+    if (touch == Touch::modify) {
+        touch_until<Touch::modify>(memory, deadline, random, next_page, touches);
+    } else {
+        touch_until<Touch::read>(memory, deadline, random, next_page, touches);
+    }
+}
+
+}  // namespace
+
+Workload::Workload(std::span<std::byte> memory, unsigned threads)
+    : memory_{memory}, pages_{memory.size() / kTouchedPageBytes}, shuffle_{pages_}, zipf_{pages_, kZipfExponent} {
+    for (unsigned thread = 0; thread < threads; ++thread) {
+        randoms_.emplace_back(thread + 1);
+        next_pages_.push_back(pages_ * thread / threads);
+    }
+}
+
+double Workload::populate() {
+    const auto start = std::chrono::steady_clock::now();
+    for (std::uint64_t page = 0; page < pages_; ++page) fill(words_of(memory_, page), page);
+    const std::chrono::duration<double, std::micro> elapsed = std::chrono::steady_clock::now() - start;
+    return elapsed.count() / static_cast<double>(pages_);
+}
+
+void Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t deadline, Touches& result) {
+    // On this thread's stack while it works: the neighbours in the vectors share cache lines.
+    Touches touches;
+    Random random = randoms_[thread];
+    std::uint64_t next = next_pages_[thread];
+    const auto touch_pages = [&](auto next_page) {
+        touch_until(mode.touch, memory_, deadline, random, next_page, touches);
+    };
+    switch (mode.pattern) {
+        case Pattern::uniform:
+            touch_pages([pages = pages_](Random& source) { return source.below(pages); });
+            break;
+        case Pattern::zipf:
+            touch_pages([this](Random& source) { return shuffle_(zipf_(source)); });
+            break;
+        case Pattern::sequential:
+            // Each round goes on where the last one stopped, round and round through all pages.
+            touch_pages([&next, pages = pages_](Random&) {
+                const std::uint64_t page = next;
+                next = page + 1 == pages ? 0 : page + 1;
+                return page;
+            });
+            break;
+    }
+    randoms_[thread] = random;
+    next_pages_[thread] = next;
+    result = touches;
+}
+
+Touches Workload::run(const Mode& mode, double seconds) {
+    std::vector<Touches> parts(randoms_.size());
+    const std::uint64_t start = ticks_after();
+    const std::uint64_t deadline = start + TickScale::instance().ticks(seconds);
+    {
+        std::vector<std::jthread> helpers;
+        for (unsigned thread = 1; thread < parts.size(); ++thread) {
+            helpers.emplace_back([&, thread] { run_thread(thread, mode, deadline, parts[thread]); });
+        }
+        run_thread(0, mode, deadline, parts[0]);
+    }
+    Touches all;
+    all.seconds = static_cast<double>(TickScale::instance().nanoseconds(start, ticks_after())) * 1e-9;
+    for (const Touches& part : parts) {
+        all.count += part.count;
+        all.latency.merge(part.latency);
+    }
+    if (mode.touch == Touch::modify) writes_ += all.count;
+    return all;
+}
+
+Verification Workload::verify() const {
+    Verification result;
+    result.pages = pages_;
+    std::uint64_t found = 0;
+    for (std::uint64_t page = 0; page < pages_; ++page) {
+        if (!check_page(words_of(memory_, page), page, found)) ++result.mismatches;
+    }
+    result.missing_writes = static_cast<std::int64_t>(writes_ - found);
+    return result;
+}
+
+}  // namespace bench

@@ -1,0 +1,59 @@
+// Workload: the standard workload of this benchmark on any range of memory: fill every page, touch pages in some order
+// for some time, say how long touches took, and prove at the end that no page was lost, swapped for another or robbed
+// of a write. It knows nothing of who pages the memory. Called in the child process only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <faultline/latency_histogram.hpp>
+#include <span>
+#include <vector>
+
+#include "support/random.hpp"
+#include "vs_kernel/mode.hpp"
+
+namespace bench {
+
+/// One touch is one access to one unit of this size, whatever the page size of the system under test.
+inline constexpr std::size_t kTouchedPageBytes = 4096;
+
+struct Touches {
+    std::uint64_t count = 0;
+    double seconds = 0;
+    faultline::LatencyHistogram latency;
+};
+
+struct Verification {
+    std::uint64_t pages = 0;
+    std::uint64_t mismatches = 0;  ///< Pages with a word that is neither what was filled in nor that plus its writes.
+    std::int64_t missing_writes = 0;  ///< Writes made minus writes found, over all pages.
+
+    [[nodiscard]] bool passed() const noexcept { return mismatches == 0 && missing_writes == 0; }
+};
+
+class Workload {
+public:
+    Workload(std::span<std::byte> memory, unsigned threads);
+
+    /// Writes every page, in order, on the calling thread. Returns microseconds per page.
+    double populate();
+
+    /// Touches pages on all threads for `seconds`.
+    Touches run(const Mode& mode, double seconds);
+
+    /// Reads every word of every page.
+    [[nodiscard]] Verification verify() const;
+
+private:
+    void run_thread(unsigned thread, const Mode& mode, std::uint64_t deadline, Touches& result);
+
+    std::span<std::byte> memory_;
+    std::uint64_t pages_;
+    Shuffle shuffle_;
+    Zipf zipf_;
+    std::vector<Random> randoms_;            // one per thread
+    std::vector<std::uint64_t> next_pages_;  // of the sequential modes, one per thread
+    std::uint64_t writes_ = 0;
+};
+
+}  // namespace bench
