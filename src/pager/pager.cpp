@@ -7,6 +7,7 @@
 #include "sys/cpu.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 
@@ -111,13 +112,14 @@ FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLI
 /// Reads the page, and those after it that a stream will want.
 FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    std::uint64_t count = 1;
-    count += claim_stored(region, work.page + 1, pages_to_read_ahead(region, work.page), frames);
-    int error = read_and_map(region, work.page, count, work.write());
-    if (error != 0 && count > 1) {  // one page of several cannot be read: whoever needs the others asks for them
-        abandon_claims(region, work.page + 1, count - 1);
-        count = 1;
-        error = read_and_map(region, work.page, 1, work.write());
+    const std::uint64_t after = pages_to_read_ahead(region, work.page);
+    PageWindow window{work.page, 1 | claim_stored(region, work.page + 1, after, frames) << 1};
+    int error = read_and_map(region, window, work.write());
+    if (error != 0 &&
+        window.count() > 1) {  // one page of several cannot be read: whoever needs the others asks for them
+        abandon_claims(region, window.without_first());
+        window.mask = 1;
+        error = read_and_map(region, window, work.write());
     }
     if (error != 0) {
         region.counters().add(Count::read_errors);
@@ -125,11 +127,8 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
     }
     publish_resident(region, work.page, work.write(), Evictor::hard_arrival(seen.payload(), evictor_.sequence()),
                      frames);
-    for (std::uint64_t page = work.page + 1; page < work.page + count; ++page) {
-        publish_resident(region, page, false, {policy::Arrival::Kind::read_ahead}, frames);
-    }
+    publish_read_ahead(region, window.without_first(), frames);
     region.counters().add(Count::hard_faults);
-    region.counters().add(Count::read_ahead, static_cast<std::int64_t>(count - 1));
     work.kind = FaultKind::hard;
     return FaultOutcome::resolved;
 }
@@ -253,63 +252,95 @@ std::uint64_t Pager::pages_to_read_ahead(const Region& region, std::uint64_t pag
     return std::min(wanted, fit_a_buffer - 1);
 }
 
-/// Claims up to `most` stored pages from `first` on, as far as they are neighbours and frames are free, adding the
-/// frames to `frames`. Never waits.
+/// Claims the stored pages among the `most` (below 64) from `first` on, as far as frames are free, adding the frames to
+/// `frames`. Returns a bit for each page claimed. Never waits.
 std::uint64_t Pager::claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
                                   FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t end = std::min(first + most, region.pages());
-    std::uint64_t page = first;
-    for (; page < end; ++page) {
+    std::uint64_t claimed = 0;
+    for (std::uint64_t page = first; page < end; ++page) {
         PageWord seen = region.load(page);
-        if (!seen.is(PageState::stored) || seen.protection() == Access::none) break;
+        if (!seen.is(PageState::stored) || seen.protection() == Access::none) continue;
         if (!budget_.try_reserve(region.page_units())) break;
         if (!region.try_change(page, seen, seen.claimed_for_fill())) {
             budget_.release(region.page_units());
-            break;
+            continue;
         }
         frames.add(region.page_units());
+        claimed |= std::uint64_t{1} << (page - first);
     }
     wake_evictor_when_low();
-    return page - first;
+    return claimed;
 }
 
 /// Claimed pages that will not be filled: stored -> filling -> stored.
-void Pager::abandon_claims(Region& region, std::uint64_t first, std::uint64_t count) FAULTLINE_SIGNAL_SAFE {
-    for (std::uint64_t page = first; page < first + count; ++page) {
+void Pager::abandon_claims(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE {
+    window.for_each([&](std::uint64_t page) {
         region.publish(page, [](PageWord word) { return word.fill_abandoned(PageState::stored); });
-    }
+    });
 }
 
-/// Reads claimed neighbours into a private buffer and maps them; the caller publishes. On error nothing is mapped.
-/// Several pages must fit a buffer together; one page may be larger, and then comes in pieces that nobody can write to
-/// before all are there.
-int Pager::read_and_map(Region& region, std::uint64_t first, std::uint64_t count,
-                        bool first_writable) FAULTLINE_SIGNAL_SAFE {
+void Pager::publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    if (window.count() == 0) return;
+    window.for_each([&](std::uint64_t page) {
+        publish_resident(region, page, false, {policy::Arrival::Kind::read_ahead}, frames);
+    });
+    region.counters().add(Count::read_ahead, static_cast<std::int64_t>(window.count()));
+}
+
+/// Reads claimed pages into a private buffer and maps them; the caller publishes. On error none of them is mapped. A
+/// window of several pages must fit a buffer, and is read at once, with what lies between its pages.
+int Pager::read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE {
     const BufferPool::Buffer buffer{buffers_};
-    std::byte* const base = region.address_of(first);
-    const std::size_t bytes = region.page_bytes() * count;
-    const bool in_pieces = bytes > BufferPool::kBufferBytes;
-    for (std::size_t offset = 0; offset < bytes; offset += BufferPool::kBufferBytes) {
-        const std::span<std::byte> piece = buffer.bytes().first(std::min(bytes - offset, BufferPool::kBufferBytes));
-        int error = region.store().read(region.offset_of(first) + offset, piece);
-        if (error == 0 && first_writable && !in_pieces) {
-            error = mapper_.install(base, piece.data(), region.page_bytes(), Protection::writable);
-            const std::span<std::byte> rest = piece.subspan(region.page_bytes());
-            if (error == 0 && !rest.empty()) {
-                error =
-                    mapper_.install(base + region.page_bytes(), rest.data(), rest.size(), Protection::write_protected);
-            }
-        } else if (error == 0) {
-            error = mapper_.install(base + offset, piece.data(), piece.size(), Protection::write_protected);
-        }
+    if (region.page_bytes() > BufferPool::kBufferBytes) {
+        return read_and_map_in_pieces(region, window.first, first_writable, buffer.bytes());
+    }
+    const std::span<std::byte> bytes = buffer.bytes().first(window.span() * region.page_bytes());
+    if (const int error = region.store().read(region.offset_of(window.first), bytes)) return error;
+    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
+    if (!first_writable) return map_runs(region, window, window.mask, bytes, Protection::write_protected);
+    if (const int error = map_runs(region, window, window.mask & 1, bytes, Protection::writable)) return error;
+    return map_runs(region, window, window.mask & ~std::uint64_t{1}, bytes, Protection::write_protected);
+}
+
+/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped.
+int Pager::map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
+                    Protection protection) FAULTLINE_SIGNAL_SAFE {
+    while (mask != 0) {
+        const auto first = static_cast<std::uint64_t>(std::countr_zero(mask));
+        const auto count = static_cast<std::uint64_t>(std::countr_one(mask >> first));
+        const std::size_t offset = first * region.page_bytes();
+        const int error = mapper_.install(region.address_of(window.first + first), bytes.data() + offset,
+                                          count * region.page_bytes(), protection);
         if (error != 0) {
-            const iovec mapped{base, bytes};
-            mapper_.drop({&mapped, 1});
+            window.for_each([&](std::uint64_t page) { unmap(region, page); });
+            return error;
+        }
+        mask &= ~(((count < 64 ? std::uint64_t{1} << count : 0) - 1) << first);
+    }
+    return 0;
+}
+
+/// A page larger than a buffer comes in pieces, which nobody can write to before all are there.
+int Pager::read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,
+                                  std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE {
+    std::byte* const base = region.address_of(page);
+    for (std::size_t offset = 0; offset < region.page_bytes(); offset += buffer.size()) {
+        int error = region.store().read(region.offset_of(page) + offset, buffer);
+        if (error == 0)
+            error = mapper_.install(base + offset, buffer.data(), buffer.size(), Protection::write_protected);
+        if (error != 0) {
+            unmap(region, page);
             return error;
         }
     }
-    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes));
-    return first_writable && in_pieces ? mapper_.allow_writes(base, bytes) : 0;
+    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(region.page_bytes()));
+    return writable ? mapper_.allow_writes(base, region.page_bytes()) : 0;
+}
+
+void Pager::unmap(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
+    const iovec range{region.address_of(page), region.page_bytes()};
+    mapper_.drop({&range, 1});
 }
 
 /// filling -> resident: one of the frames reserved is the page's now.

@@ -32,6 +32,7 @@
 #include <faultline/stats.hpp>
 
 #include <atomic>
+#include <bit>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -90,6 +91,22 @@ private:
 
         [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
     };
+    /// Up to 64 neighbouring pages of which some are claimed: a bit each, the lowest for `first`.
+    struct PageWindow {
+        std::uint64_t first;
+        std::uint64_t mask;
+
+        [[nodiscard]] std::size_t count() const noexcept { return static_cast<std::size_t>(std::popcount(mask)); }
+        /// Pages from `first` to the last claimed one.
+        [[nodiscard]] std::size_t span() const noexcept { return static_cast<std::size_t>(std::bit_width(mask)); }
+        [[nodiscard]] PageWindow without_first() const noexcept { return {first, mask & ~std::uint64_t{1}}; }
+        template <typename Visit>
+        void for_each(Visit visit) const {
+            for (std::uint64_t left = mask; left != 0; left &= left - 1) {
+                visit(first + static_cast<std::uint64_t>(std::countr_zero(left)));
+            }
+        }
+    };
     /// What a step came to; nothing means that the page changed under it: look again.
     using Step = std::optional<core::FaultOutcome>;
 
@@ -112,11 +129,16 @@ private:
     [[nodiscard]] std::uint64_t pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::uint64_t claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
                                              FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] int read_and_map(Region& region, std::uint64_t first, std::uint64_t count,
-                                   bool first_writable) FAULTLINE_SIGNAL_SAFE;
+    void abandon_claims(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,
+                                             std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
+                               mmu::Protection protection) FAULTLINE_SIGNAL_SAFE;
+    void unmap(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+    void publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
     void publish_resident(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
                           FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
-    void abandon_claims(Region& region, std::uint64_t first, std::uint64_t count) FAULTLINE_SIGNAL_SAFE;
 
     // Control path.
     void require_owner_process() const;

@@ -184,26 +184,19 @@ void Pager::protect(Region& region, PageRange range, Access access) {
 void Pager::bring_ahead(Region& region, PageRange range) {
     require_owner_process();
     const std::uint64_t at_once = std::max<std::uint64_t>(BufferPool::kBufferBytes / region.page_bytes(), 1);
-    std::uint64_t page = range.first;
-    while (page < range.end()) {
+    for (std::uint64_t page = range.first; page < range.end(); page += at_once) {
         const FaultPathSection section;
+        if (budget_.available() < region.page_units()) return;  // as far as free frames reach
         FrameReservation frames{budget_, 0};
-        const std::uint64_t count = claim_stored(region, page, std::min(at_once, range.end() - page), frames);
-        if (count == 0) {
-            if (budget_.available() < region.page_units()) return;  // as far as free frames reach
-            ++page;
-            continue;
+        const std::uint64_t claimed = claim_stored(region, page, std::min(at_once, range.end() - page), frames);
+        if (claimed == 0) continue;
+        const auto skipped = static_cast<std::uint64_t>(std::countr_zero(claimed));
+        const PageWindow window{page + skipped, claimed >> skipped};
+        if (read_and_map(region, window, false) == 0) {
+            publish_read_ahead(region, window, frames);
+        } else {
+            abandon_claims(region, window);  // only advice: the access itself will report it
         }
-        if (read_and_map(region, page, count, false) != 0) {
-            abandon_claims(region, page, count);  // only advice: the access itself will report it
-            page += count;
-            continue;
-        }
-        for (std::uint64_t i = 0; i < count; ++i) {
-            publish_resident(region, page + i, false, {policy::Arrival::Kind::read_ahead}, frames);
-        }
-        region.counters().add(Count::read_ahead, static_cast<std::int64_t>(count));
-        page += count;
     }
 }
 

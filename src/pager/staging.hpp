@@ -37,7 +37,7 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         std::atomic<std::uint64_t> page{0};  // core::PageRef bits; 0 once the region is gone
         std::atomic<bool> holds_frame{false};
         std::uint8_t policy_tag = 0;
-        bool written = false;  // since it was staged
+        bool written = false;          // since it was staged
         std::uint16_t first_unit = 0;  // in the batch
         std::uint16_t units = 0;
     };

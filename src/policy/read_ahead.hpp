@@ -28,8 +28,8 @@ public:
     }
 
 private:
-    // A walk may skip a few pages that were still resident.
-    static constexpr std::uint64_t kSlack = 4;
+    // A walk skips pages that are still resident: the next fault may come this many pages late.
+    static constexpr std::uint64_t kSlack = kLongestWindow;
 
     struct Stream {
         std::uint64_t next = 0;  // the fault that would continue it
