@@ -262,6 +262,9 @@ bool Evictor::begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGN
 
 namespace {
 
+// Long enough for the device's full speed, short enough that the writes of one batch overlap.
+constexpr std::size_t kMostBytesPerWrite = std::size_t{256} << 10;
+
 bool all_zero(const std::byte* bytes, std::size_t count) FAULTLINE_SIGNAL_SAFE {
     // The first word decides for most pages; then the page is compared with itself, one word on: memcmp is vectorised.
     std::uint64_t first = 0;
@@ -286,7 +289,8 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
             finish_write(batch, i, 0, true);
             continue;
         }
-        const bool continues = runs > 0 && previous + 1 == i && batch.page_of(previous).region == page.region &&
+        const bool continues = runs > 0 && scratch.writes[runs - 1].bytes.size() < kMostBytesPerWrite &&
+                               previous + 1 == i && batch.page_of(previous).region == page.region &&
                                batch.page_of(previous).page + 1 == page.page &&
                                batch.entries[previous].first_unit + batch.entries[previous].units == entry.first_unit;
         if (continues) {

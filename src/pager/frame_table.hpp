@@ -10,6 +10,7 @@
 
 #include <faultline/types.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,6 +47,30 @@ public:
     /// evicting, or return false to spare it. Returns how many.
     template <typename Claim>
     [[nodiscard]] std::size_t choose(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
+        std::size_t count = 0;
+        while (count < chosen.size()) {
+            const std::size_t most = std::min(chosen.size() - count, kChosenPerTurn);
+            const std::size_t found = choose_some(chosen.subspan(count, most), claim);
+            count += found;
+            if (found < most) break;
+        }
+        if (count > 0) return count;
+        const std::scoped_lock lock{lock_};
+        return choose_any(chosen, claim);
+    }
+
+    [[nodiscard]] std::size_t staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE {
+        return policy_->staging_target(frames);
+    }
+
+    void resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE;
+
+private:
+    static constexpr std::size_t kSparedAtMost = 64;
+    static constexpr std::size_t kChosenPerTurn = 16;  // the lock is not held for longer: faults want it, too
+
+    template <typename Claim>
+    [[nodiscard]] std::size_t choose_some(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
         const std::scoped_lock lock{lock_};
         std::size_t count = 0;
         std::size_t tries = chosen.size() + kSparedAtMost;
@@ -59,17 +84,8 @@ public:
                 policy_->put_back(victim.frame);
             }
         }
-        return count > 0 ? count : choose_any(chosen, claim);
+        return count;
     }
-
-    [[nodiscard]] std::size_t staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE {
-        return policy_->staging_target(frames);
-    }
-
-    void resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE;
-
-private:
-    static constexpr std::size_t kSparedAtMost = 64;
 
     /// So many pages are pinned that the policy's order finds none: any page that can leave will do. The caller sleeps
     /// if there is none, so this must not miss one.

@@ -233,6 +233,8 @@ Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
 void Pager::keep_house(store::WriteQueue& queue) {
     while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
         const Quiescence::Reader reader{RegionTree::readers()};
+        const bool behind = budget_.available() < low_water_.load(std::memory_order_relaxed) / 2;
+        queue.set_pace(behind ? store::Pace::hurried : store::Pace::calm);
         const std::int64_t wanted = high_water_.load(std::memory_order_relaxed) - budget_.available();
         const Reclaimed reclaimed = evictor_.free_frames(std::min<std::int64_t>(wanted, StagingBatch::kMostPages),
                                                          StagingBatch::kMostPages, staging_target_.load(), queue);

@@ -31,7 +31,7 @@ using StagingUnit = std::uint32_t;
 
 struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     static constexpr std::size_t kUnits = kLargestPageBytes / core::kUnitBytes;
-    static constexpr std::size_t kMostPages = 64;
+    static constexpr std::size_t kMostPages = 256;
 
     struct Entry {
         std::atomic<std::uint64_t> page{0};  // core::PageRef bits; 0 once the region is gone
@@ -47,7 +47,7 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         ChosenPage chosen[kMostPages];
         iovec dropped[kMostPages];
         store::StoreWrite writes[kMostPages];
-        std::uint8_t first_entry_of_write[kMostPages + 1];
+        std::uint8_t first_entry_of_write[kMostPages];
         bool writing[kMostPages];
     };
 

@@ -42,7 +42,7 @@ void RingWriteQueue::write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE {
 std::size_t RingWriteQueue::submit_some(std::span<StoreWrite> writes) {
     std::size_t taken = 0;
     for (StoreWrite& one : writes) {
-        if (in_flight_ == kDepth) break;
+        if (in_flight_ >= depth_) break;
         one.error = kNotWritten;
         const FileExtent extent = one.store->extent();
         if (extent.fd >= 0 && ring_.queue_write(extent.fd, one.bytes, extent.offset + one.offset, &one)) ++in_flight_;

@@ -20,9 +20,17 @@ struct StoreWrite {
     int error = 0;
 };
 
+/// How hard a batch may press on the device.
+enum class Pace : std::uint8_t {
+    calm,     ///< Leave the device to the faults' reads: a few writes in flight.
+    hurried,  ///< Faults wait for frames, and so for these writes.
+};
+
 class WriteQueue {
 public:
     virtual ~WriteQueue() = default;
+    /// For the batches that follow.
+    virtual void set_pace(Pace) FAULTLINE_SIGNAL_SAFE {}
     /// Returns when every write has ended, each with its own result.
     virtual void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE = 0;
 };
@@ -37,12 +45,14 @@ public:
 /// leaves short or refuses is finished sequentially, so its results are the store's.
 class RingWriteQueue final : public WriteQueue {
 public:
-    static constexpr unsigned kDepth = 64;
+    static constexpr unsigned kDepth = 16;
+    static constexpr unsigned kCalmDepth = 2;
 
     /// Null where the kernel or the administrator does not allow io_uring.
     static std::unique_ptr<WriteQueue> create();
 
     explicit RingWriteQueue(sys::IoRing ring) noexcept : ring_{std::move(ring)} {}
+    void set_pace(Pace pace) FAULTLINE_SIGNAL_SAFE override { depth_ = pace == Pace::calm ? kCalmDepth : kDepth; }
     void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE override;
 
 private:
@@ -50,6 +60,7 @@ private:
     void collect_one();
 
     sys::IoRing ring_;
+    unsigned depth_ = kDepth;
     unsigned in_flight_ = 0;
 };
 
