@@ -256,7 +256,9 @@ bool Evictor::begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGN
     for (;;) {
         // A write of an older version may still be in flight (taken back and staged again): later, then.
         if (!seen.staged_at(batch.unit_of(entry)) || !seen.dirty() || seen.writing()) return false;
-        if (region->try_change(page.page, seen, seen.with_writing(true))) return true;
+        if (!region->try_change(page.page, seen, seen.with_writing(true))) continue;
+        batch.scratch.written[entry] = page;
+        return true;
     }
 }
 
@@ -282,7 +284,7 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
     for (std::size_t i = 0; i < batch.pages; ++i) {
         if (!scratch.writing[i]) continue;
         const StagingBatch::Entry& entry = batch.entries[i];
-        const PageRef page = batch.page_of(i);
+        const PageRef page = scratch.written[i];
         const Region& region = *regions_.find(page.region);
         const std::byte* const bytes = staging_.address_of(batch.unit_of(i));
         if (all_zero(bytes, region.page_bytes())) {
@@ -290,8 +292,8 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
             continue;
         }
         const bool continues = runs > 0 && scratch.writes[runs - 1].bytes.size() < kMostBytesPerWrite &&
-                               previous + 1 == i && batch.page_of(previous).region == page.region &&
-                               batch.page_of(previous).page + 1 == page.page &&
+                               previous + 1 == i && scratch.written[previous].region == page.region &&
+                               scratch.written[previous].page + 1 == page.page &&
                                batch.entries[previous].first_unit + batch.entries[previous].units == entry.first_unit;
         if (continues) {
             std::span<const std::byte>& run = scratch.writes[runs - 1].bytes;
@@ -307,7 +309,7 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
 
 /// The write of an entry's page has ended, or was not needed because the page is all zeros.
 void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE {
-    const PageRef page = batch.page_of(entry);
+    const PageRef page = batch.scratch.written[entry];
     const Region& region = *regions_.find(page.region);
     const StagingUnit unit = batch.unit_of(entry);
     bool given_back = false;
@@ -370,6 +372,7 @@ Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLI
     if (drops > 0) mapper_.drop({dropped, drops});
     if (any_kept) {
         staging_.push(batch);
+        budget_.changed();  // who found no batch meanwhile must learn of the error, too
     } else {
         staging_.give_back_empty(batch);
     }

@@ -22,7 +22,7 @@ public:
 
     /// `thread` is about to get `page`.
     void faulted(std::uint64_t thread, core::PageRef page) FAULTLINE_SIGNAL_SAFE {
-        Recent& recent = recent_[slot_of(thread)];
+        Recent& recent = recent_of(thread);
         const bool again = recent.thread.load(std::memory_order_relaxed) == thread && recent.has(page);
         recent.remember(thread, page);
         if (again) take_grip(thread, recent);
@@ -64,8 +64,18 @@ private:
         }
     };
 
-    static std::size_t slot_of(std::uint64_t thread) noexcept {
-        return static_cast<std::size_t>((thread * 0x9e37'79b9'7f4a'7c15U) >> 58);
+    /// The thread's own slot, or a free one nearby; where all are taken (by threads that ended, say) somebody else's.
+    Recent& recent_of(std::uint64_t thread) noexcept {
+        constexpr std::size_t kProbes = 4;
+        const auto home = static_cast<std::size_t>((thread * 0x9e37'79b9'7f4a'7c15U) >> 56);
+        Recent* free = nullptr;
+        for (std::size_t probe = 0; probe < kProbes; ++probe) {
+            Recent& recent = recent_[(home + probe) % recent_.size()];
+            const std::uint64_t owner = recent.thread.load(std::memory_order_relaxed);
+            if (owner == thread) return recent;
+            if (owner == 0 && free == nullptr) free = &recent;
+        }
+        return free != nullptr ? *free : recent_[home];
     }
 
     void take_grip(std::uint64_t thread, const Recent& recent) FAULTLINE_SIGNAL_SAFE {
@@ -81,7 +91,7 @@ private:
         }
     }
 
-    std::array<Recent, 64> recent_{};
+    std::array<Recent, 256> recent_{};
     Recent gripped_{};
     std::atomic<std::uint64_t> holder_{0};
     std::atomic<std::uint32_t> faults_held_{0};

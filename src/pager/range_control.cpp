@@ -214,7 +214,12 @@ void Pager::retry(Region& region, PageRange range) {
     const FaultPathSection section;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         PageWord seen = region.load(page);
-        while (seen.is(PageState::poisoned)) {
+        while (seen.is(PageState::poisoned) || seen.busy()) {
+            if (seen.busy()) {  // a failure that the program has heard of before it is in the page's word, say
+                region.wait(page, seen);
+                seen = region.load(page);
+                continue;
+            }
             if (!region.try_change(page, seen, seen.claimed_for_fill())) continue;
             const iovec poison{region.address_of(page), region.page_bytes()};
             mapper_.drop({&poison, 1});

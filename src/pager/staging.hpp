@@ -49,6 +49,7 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         store::StoreWrite writes[kMostPages];
         std::uint8_t first_entry_of_write[kMostPages];
         bool writing[kMostPages];
+        core::PageRef written[kMostPages];  // of those: an entry loses its page's name when the region goes meanwhile
     };
 
     Entry entries[kMostPages];

@@ -71,6 +71,7 @@ SwapFile::SwapFile(sys::FileDescriptor fd, std::filesystem::path place) : fd_{st
 /// Whether direct I/O works is found out by doing it: file systems accept the flag and refuse the transfer, or the
 /// other way round. The block that was tried on is given back.
 void SwapFile::try_direct() {
+    extend_to(core::kUnitBytes);  // asks for the file size limit, which a write would die of
     const sys::Mapping block = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, true, "a trial block");
     std::memset(block.data(), 0x5a, block.size());
     const int flags = ::fcntl(fd(), F_GETFL);
@@ -96,7 +97,7 @@ void SwapFile::extend_to(std::uint64_t bytes) {
     // Asked first, since going past the limit does not just fail: it raises SIGXFSZ.
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur) {
         sys::throw_error(EFBIG, "the file size limit (`ulimit -f`) is below the " + sys::readable_bytes(bytes) +
-                                    " of swap space that the region needs");
+                                    " of swap space that are needed");
     }
     if (bytes > static_cast<std::uint64_t>(INT64_MAX) || ::ftruncate(fd(), static_cast<off_t>(bytes)) != 0) {
         const int error = bytes > static_cast<std::uint64_t>(INT64_MAX) ? EFBIG : errno;

@@ -2,8 +2,8 @@
 
 #include "store/file_store.hpp"
 
-#include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace faultline::store {
 namespace {
@@ -40,15 +40,21 @@ SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::pat
 
 std::unique_ptr<BackingStore> SwapSpace::open(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
-    const bool fits = files_.back()->end == 0 || files_.back()->end + bytes <= kFileBytes;
-    const auto with_hole = std::find_if(files_.begin(), files_.end(), [&](const auto& file) {
-        return std::any_of(file->holes.begin(), file->holes.end(), [&](auto hole) { return hole.second >= bytes; });
-    });
-    if (with_hole == files_.end() && !fits) {
-        files_.push_back(std::make_unique<File>(SwapFile::unnamed_in(directory_)));
-    }
-    File& file = with_hole != files_.end() ? **with_hole : *files_.back();
+    File& file = file_with_room(bytes);
     return std::make_unique<Lease>(*this, file, take(file, bytes), bytes);
+}
+
+/// A hole first, then the end of a file, then a new file.
+SwapSpace::File& SwapSpace::file_with_room(std::uint64_t bytes) {
+    for (const auto& file : files_) {
+        for (const auto& hole : file->holes) {
+            if (hole.second >= bytes) return *file;
+        }
+    }
+    for (const auto& file : files_) {
+        if (file->end == 0 || (bytes <= kFileBytes && file->end <= kFileBytes - bytes)) return *file;
+    }
+    return *files_.emplace_back(std::make_unique<File>(SwapFile::unnamed_in(directory_)));
 }
 
 std::uint64_t SwapSpace::take(File& file, std::uint64_t bytes) {

@@ -12,16 +12,16 @@ namespace {
 
 constexpr std::size_t kGuardBytes = 4096;
 
-stack_t exchange_stack(const stack_t* next) {
-    stack_t previous{};
-    if (::sigaltstack(next, &previous) != 0) sys::throw_error(errno, "cannot change the thread's signal stack");
-    return previous;
+stack_t present_stack() {
+    stack_t present{};
+    if (::sigaltstack(nullptr, &present) != 0) sys::throw_error(errno, "cannot read the thread's signal stack");
+    return present;
 }
 
 }  // namespace
 
 AlternateStack::AlternateStack() {
-    const stack_t current = exchange_stack(nullptr);
+    const stack_t current = present_stack();
     if ((current.ss_flags & SS_DISABLE) == 0 && current.ss_size >= kBytes) return;
     void* mapping = ::mmap(nullptr, kBytes + kGuardBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapping == MAP_FAILED) sys::throw_error(errno, "cannot map a signal stack of 64 KiB");
@@ -34,7 +34,12 @@ AlternateStack::AlternateStack() {
     stack_t next{};
     next.ss_sp = stack;
     next.ss_size = kBytes;
-    const stack_t previous = exchange_stack(&next);
+    stack_t previous{};
+    if (::sigaltstack(&next, &previous) != 0) {
+        const int error = errno;  // EPERM: a handler is running on the present one
+        ::munmap(mapping, kBytes + kGuardBytes);
+        sys::throw_error(error, "cannot change the thread's signal stack");
+    }
     mapping_ = mapping;
     previous_address_ = previous.ss_sp;
     previous_bytes_ = previous.ss_size;

@@ -41,19 +41,23 @@ void SignalAction::install(int signal, Handler handler) {
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     sigfillset(&action.sa_mask);
+    spent_.store(false);
     if (::sigaction(signal, &action, &previous_) != 0) throw_error(errno, "cannot install a signal handler");
 }
 
 void SignalAction::uninstall(int signal, Handler handler) noexcept {
     struct sigaction current {};
     if (::sigaction(signal, nullptr, &current) != 0 || current.sa_sigaction != handler) return;
-    ::sigaction(signal, &previous_, nullptr);
+    struct sigaction back = previous_;
+    if (spent_.load()) back = {};  // what the kernel has put there by now
+    ::sigaction(signal, &back, nullptr);
 }
 
 void SignalAction::pass_on(int signal, siginfo_t* info, void* context) const FAULTLINE_SIGNAL_SAFE {
     const bool is_plain = (previous_.sa_flags & SA_SIGINFO) == 0;
     if (is_plain && previous_.sa_handler == SIG_IGN && sent_by_a_process(*info)) return;
-    if (is_plain && (previous_.sa_handler == SIG_DFL || previous_.sa_handler == SIG_IGN)) {
+    const bool spent = (previous_.sa_flags & static_cast<int>(SA_RESETHAND)) != 0 && spent_.exchange(true);
+    if (spent || (is_plain && (previous_.sa_handler == SIG_DFL || previous_.sa_handler == SIG_IGN))) {
         die_by_default(signal, info);  // the kernel, too, does not let a fault be ignored
         return;
     }

@@ -3,6 +3,7 @@
 
 #include "core/signal_safe.hpp"
 
+#include <atomic>
 #include <csignal>
 
 namespace faultline::sys {
@@ -25,6 +26,7 @@ public:
 
 private:
     struct sigaction previous_ {};
+    mutable std::atomic<bool> spent_{false};  // the previous handler was for once (SA_RESETHAND) and had its call
 };
 
 }  // namespace faultline::sys
