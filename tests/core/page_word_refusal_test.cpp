@@ -1,0 +1,111 @@
+// A build with FAULTLINE_CHECKED refuses every edge from a state that does not have it: the process stops.
+#include "core/page_word.hpp"
+#include "core/words.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+
+namespace faultline::test {
+namespace {
+
+#ifdef FAULTLINE_CHECKED
+constexpr bool kChecked = true;
+#else
+constexpr bool kChecked = false;
+#endif
+
+std::uint64_t sink = 0;  // keeps the compiler from dropping an edge whose result nobody wants
+
+class PageWordRefusal : public testing::Test {
+protected:
+    void SetUp() override {
+        if (!kChecked) GTEST_SKIP() << "edges are checked in builds with FAULTLINE_CHECKED only";
+    }
+
+    template <typename Edge>
+    static void expect_refused(const Fields& fields, Edge edge) {
+        EXPECT_DEATH(sink += edge(word_of(fields)).bits(), "invariant broken") << "from " << fields;
+    }
+
+    /// The edge exists from `legal` states, and from no other.
+    template <typename Edge>
+    static void expect_only_from(std::initializer_list<PageState> legal, Edge edge) {
+        for (PageState state : kAllStates) {
+            Fields fields;
+            fields.state = state;
+            if (std::find(legal.begin(), legal.end(), state) != legal.end()) {
+                sink += edge(word_of(fields)).bits();
+            } else {
+                expect_refused(fields, edge);
+            }
+        }
+    }
+};
+
+TEST_F(PageWordRefusal, ClaimForFillWantsAnAbsentPage) {
+    expect_only_from({PageState::empty, PageState::stored, PageState::staged, PageState::poisoned},
+                     [](PageWord word) { return word.claimed_for_fill(); });
+}
+
+TEST_F(PageWordRefusal, OnlyFillingEndsAFill) {
+    expect_only_from({PageState::filling}, [](PageWord word) { return word.filled(1, false); });
+    expect_only_from({PageState::filling}, [](PageWord word) { return word.fill_abandoned(PageState::stored); });
+    expect_only_from({PageState::filling}, [](PageWord word) { return word.fill_failed(); });
+}
+
+TEST_F(PageWordRefusal, OnlyPoisonedIsForgiven) {
+    expect_only_from({PageState::poisoned}, [](PageWord word) { return word.forgiven(); });
+}
+
+TEST_F(PageWordRefusal, ClaimForWriteWantsACleanResidentPage) {
+    const auto edge = [](PageWord word) { return word.claimed_for_write(); };
+    expect_only_from({PageState::resident}, edge);
+    Fields dirty;
+    dirty.state = PageState::resident;
+    dirty.dirty = true;
+    expect_refused(dirty, edge);
+}
+
+TEST_F(PageWordRefusal, ClaimForEvictionWantsAnUnpinnedResidentPage) {
+    const auto edge = [](PageWord word) { return word.claimed_for_eviction(); };
+    expect_only_from({PageState::resident}, edge);
+    Fields pinned;
+    pinned.state = PageState::resident;
+    pinned.pins = 1;
+    expect_refused(pinned, edge);
+}
+
+TEST_F(PageWordRefusal, OnlyEvictingEndsAnEviction) {
+    expect_only_from({PageState::evicting}, [](PageWord word) { return word.eviction_refused(); });
+    expect_only_from({PageState::evicting}, [](PageWord word) { return word.staged(1); });
+    expect_only_from({PageState::evicting, PageState::staged}, [](PageWord word) { return word.evicted(1); });
+}
+
+TEST_F(PageWordRefusal, ADirtyPageIsNotEvicted) {
+    for (PageState state : {PageState::evicting, PageState::staged}) {
+        Fields dirty;
+        dirty.state = state;
+        dirty.dirty = true;
+        expect_refused(dirty, [](PageWord word) { return word.evicted(1); });
+    }
+}
+
+TEST_F(PageWordRefusal, OnlyAnOwnerDiscards) {
+    expect_only_from({PageState::filling, PageState::evicting}, [](PageWord word) { return word.discarded(); });
+}
+
+TEST_F(PageWordRefusal, PinsNeitherOverflowNorUnderflow) {
+    Fields full;
+    full.state = PageState::resident;
+    full.pins = PageWord::kMaxPins;
+    expect_refused(full, [](PageWord word) { return word.with_pin_added(); });
+    Fields unpinned;
+    unpinned.state = PageState::resident;
+    expect_refused(unpinned, [](PageWord word) { return word.with_pin_removed(); });
+}
+
+}  // namespace
+}  // namespace faultline::test

@@ -1,0 +1,187 @@
+// Regions come and go while their pages, and those of others, are on their way out.
+
+#include "fake_store.hpp"
+#include "fault_catcher.hpp"
+#include "pager_fixture.hpp"
+#include "support/process.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <random>
+#include <thread>
+
+namespace faultline::test {
+namespace {
+
+class Destroy : public VariantTest {};
+
+TEST_P(Destroy, harms_nobody_while_pages_of_the_region_are_being_written_back) {
+    const Watchdog watchdog;
+    Pager pager{config_for(GetParam(), 64 * kBasePageBytes)};
+    Region kept = pager.reserve(256 * kBasePageBytes);
+    std::atomic<bool> done{false};
+    std::atomic<std::uint64_t> wrong{0};
+    const auto thrash = [&](unsigned thread) {
+        std::mt19937_64 random{thread};
+        std::vector<std::uint64_t> expected(256);
+        for (std::uint64_t i = 1; !done.load(std::memory_order_relaxed); ++i) {
+            const std::uint64_t page = random() % 128 * 2 + thread;
+            std::byte* const at = kept.data() + page * kBasePageBytes;
+            if (load_word(at) != expected[page]) wrong.fetch_add(1);
+            store_word(at, expected[page] = i);
+        }
+    };
+    std::thread first{thrash, 0U};
+    std::thread second{thrash, 1U};
+    for (int i = 0; i < 300; ++i) {
+        Region brief = pager.reserve(48 * kBasePageBytes);
+        for (std::uint64_t page = 0; page < 48; ++page) {
+            store_word(brief.data() + page * kBasePageBytes, stamp(page, static_cast<std::uint64_t>(i)));
+        }
+        if (i % 2 == 0) brief.advise(brief.data(), brief.size() / 2, Advice::dontneed);
+        brief.destroy();
+    }
+    done.store(true);
+    first.join();
+    second.join();
+    EXPECT_EQ(wrong.load(), 0U);
+    const PagerStats stats = pager.stats();
+    EXPECT_LE(stats.resident_bytes + stats.staged_bytes + stats.swapped_bytes, kept.size());
+}
+
+TEST_P(Destroy, waits_for_the_faults_that_are_under_way) {
+    const Watchdog watchdog;
+    const FaultCatcher catcher;
+    FakePager fake{GetParam(), plain_config(GetParam()), 16, 32};
+    std::byte* const page = fake.page(3);
+    write_stamps(page, fake.page_bytes(), stamp(3));
+    fake.evict_all();
+    fake.store().read_gate.close();
+    // The access may end with the page, or with a signal because the region has gone meanwhile: that is the program's
+    // own fault. The pager must not go wrong over it.
+    std::thread reader{[&] { FaultCatcher::read(page); }};
+    fake.store().read_gate.wait_for_arrivals(1);
+    std::atomic<bool> begun{false};
+    std::atomic<bool> gone{false};
+    std::thread destroyer{[&] {
+        begun.store(true);
+        begun.notify_all();
+        fake.destroy_region();
+        gone.store(true);
+    }};
+    begun.wait(false);
+    EXPECT_FALSE(gone.load()) << "a fault is still reading";
+    fake.store().read_gate.open();
+    reader.join();
+    destroyer.join();
+    EXPECT_EQ(fake.pager().stats().resident_bytes, 0U);
+    EXPECT_EQ(fake.pager().stats().frames_used, 0U);
+}
+
+TEST_P(Destroy, gives_frames_memory_and_addresses_back) {
+    const std::size_t bytes = std::size_t{16} << 20;
+    Config config = config_for(GetParam(), 2 * bytes);
+    config.background_evictor = false;  // its thread's own memory would be in the figures
+    Pager pager{config};
+    const std::size_t mapped = mappings();
+    const std::size_t resident = resident_bytes();
+    Region region = pager.reserve(bytes);
+    std::memset(region.data(), 1, bytes);
+    EXPECT_GE(pager.stats().frames_used, bytes);
+    region.destroy();
+    EXPECT_FALSE(region);
+    EXPECT_EQ(pager.stats().frames_used, 0U);
+    EXPECT_EQ(pager.stats().resident_bytes, 0U);
+    EXPECT_EQ(mappings(), mapped);
+    if (!kSanitized) {
+        EXPECT_LE(resident_bytes(), resident + (std::size_t{1} << 20));
+    }
+}
+
+TEST_P(Destroy, keeps_what_the_region_counted_in_the_pagers_sums) {
+    Pager pager{config_for(GetParam(), 32 * kBasePageBytes)};
+    for (int i = 0; i < 3; ++i) {
+        Region region = pager.reserve(8 * kBasePageBytes);
+        for (std::size_t page = 0; page < 8; ++page) touch(region.data() + page * kBasePageBytes);
+    }
+    FakePager::settle();
+    EXPECT_EQ(pager.stats().first_touches, 24U);
+    EXPECT_EQ(pager.stats().resident_bytes, 0U);
+}
+
+TEST_P(Destroy, handles_may_go_in_any_order) {
+    Region survivor;
+    {
+        Pager pager{config_for(GetParam(), 16 * kBasePageBytes)};
+        survivor = pager.reserve(64 * kBasePageBytes);
+        write_stamps(survivor.data(), kBasePageBytes, stamp(0));
+    }
+    for (std::uint64_t page = 0; page < 64; ++page) {
+        write_stamps(survivor.data() + page * kBasePageBytes, kBasePageBytes, stamp(page));
+    }
+    for (std::uint64_t page = 0; page < 64; ++page) {
+        EXPECT_TRUE(has_stamps(survivor.data() + page * kBasePageBytes, kBasePageBytes, stamp(page)));
+    }
+    EXPECT_GT(survivor.stats().evictions, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(matrix, Destroy, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+/// Each pager keeps to its own limit, and resolves its own regions' faults.
+class TwoPagers : public VariantTest {};
+
+TEST_P(TwoPagers, work_side_by_side_and_do_not_mix) {
+    const Watchdog watchdog;
+    Pager one{config_for(GetParam(), 16 * kBasePageBytes)};
+    auto other = std::make_unique<Pager>(config_for(GetParam(), 24 * kBasePageBytes));
+    Region first = one.reserve(64 * kBasePageBytes);
+    Region second = other->reserve(64 * kBasePageBytes);
+    run_threads(4, [&](unsigned thread) {
+        Region& region = thread % 2 == 0 ? first : second;
+        for (std::uint64_t page = thread / 2; page < 64; page += 2) {
+            write_stamps(region.data() + page * kBasePageBytes, kBasePageBytes, stamp(page, thread % 2));
+        }
+    });
+    EXPECT_LE(one.stats().frames_used, 16 * kBasePageBytes);
+    EXPECT_LE(other->stats().frames_used, 24 * kBasePageBytes);
+    for (std::uint64_t page = 0; page < 64; ++page) {
+        EXPECT_TRUE(has_stamps(first.data() + page * kBasePageBytes, kBasePageBytes, stamp(page, 0)));
+        EXPECT_TRUE(has_stamps(second.data() + page * kBasePageBytes, kBasePageBytes, stamp(page, 1)));
+    }
+    // At least: a page may leave, still all zeros, between its fault and the write that faulted.
+    FakePager::settle();
+    EXPECT_GE(one.stats().first_touches, 64U);
+    EXPECT_GE(other->stats().first_touches, 64U);
+}
+
+TEST_P(TwoPagers, one_goes_and_the_others_faults_are_still_resolved) {
+    auto one = std::make_unique<Pager>(config_for(GetParam(), 16 * kBasePageBytes));
+    Pager other{config_for(GetParam(), 16 * kBasePageBytes)};
+    Region region = other.reserve(64 * kBasePageBytes);
+    std::memset(region.data(), 0x11, region.size());
+    one.reset();
+    for (std::uint64_t page = 0; page < 64; ++page) {
+        ASSERT_EQ(region.data()[page * kBasePageBytes + 5], std::byte{0x11}) << page;
+    }
+}
+
+TEST_P(TwoPagers, copy_between_their_regions_with_the_smallest_limits) {
+    const Watchdog watchdog;
+    const std::size_t limit = Pager::kMinimumPages * kBasePageBytes;
+    Variant elsewhere = GetParam();
+    elsewhere.delivery = Delivery::uffd_signal;  // both deliveries in one process
+    Pager one{config_for(GetParam(), limit)};
+    Pager other{config_for(elsewhere, limit)};
+    Region source = one.reserve(64 * kBasePageBytes);
+    Region target = other.reserve(64 * kBasePageBytes);
+    for (std::uint64_t page = 0; page < 64; ++page) {
+        write_stamps(source.data() + page * kBasePageBytes, kBasePageBytes, stamp(page));
+    }
+    std::memcpy(target.data(), source.data(), source.size());
+    EXPECT_EQ(std::memcmp(target.data(), source.data(), source.size()), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(matrix, TwoPagers, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test

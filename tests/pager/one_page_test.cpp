@@ -1,0 +1,187 @@
+// Many threads, one page: it is read once. A page on its way out is taken back without a read, also while it is being
+// written. The store's gates make sure that everybody is where the test wants them; nothing waits for a guessed time.
+
+#include "fake_store.hpp"
+#include "pager_fixture.hpp"
+#include "thread_state.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+namespace faultline::test {
+namespace {
+
+constexpr unsigned kThreads = 64;
+constexpr std::size_t kPages = 8;
+constexpr std::size_t kLimit = 24;
+
+class OnePage : public VariantTest {
+protected:
+    /// A large page comes in pieces of the size of a read buffer.
+    static std::uint64_t reads_of_one_page() {
+        return std::max<std::uint64_t>(GetParam().page_size / detail::BufferPool::kBufferBytes, 1);
+    }
+
+    /// 64 threads fault on page 2, which takes until all of them are asleep over it.
+    static void fault_together(FakePager& fake, bool writing) {
+        Sleepers sleepers{kThreads};
+        std::atomic<unsigned> wrong{0};
+        std::thread opener{[&] {
+            fake.store().read_gate.wait_for_arrivals(1);
+            sleepers.wait_until_asleep();
+            fake.store().read_gate.open();
+        }};
+        run_threads(kThreads, [&](unsigned thread) {
+            std::byte* const mine = fake.page(2) + (2 + thread) * sizeof(std::uint64_t);
+            sleepers.about_to_sleep(thread);
+            if (writing) store_word(mine, stamp(thread));
+            if (load_word(fake.page(2)) != stamp(2)) wrong.fetch_add(1);
+            if (writing && load_word(mine) != stamp(thread)) wrong.fetch_add(1);
+        });
+        opener.join();
+        EXPECT_EQ(wrong.load(), 0U);
+    }
+
+    static void store_pages(FakePager& fake) {
+        for (std::uint64_t page = 0; page < kPages; ++page)
+            write_stamps(fake.page(page), fake.page_bytes(), stamp(page));
+        fake.evict_all();
+        ASSERT_EQ(fake.settled_stats().swapped_bytes, kPages * fake.page_bytes());
+    }
+};
+
+TEST_P(OnePage, is_read_once_however_many_threads_read_it) {
+    const Watchdog watchdog;
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
+    store_pages(fake);
+    fake.store().read_gate.close();
+    fault_together(fake, false);
+    EXPECT_EQ(fake.settled_stats().hard_faults, 1U);
+    EXPECT_EQ(fake.store().reads.load(), reads_of_one_page());
+    EXPECT_EQ(fake.stats().dirty_bytes, 0U);
+}
+
+TEST_P(OnePage, is_read_once_however_many_threads_write_it) {
+    const Watchdog watchdog;
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
+    store_pages(fake);
+    fake.store().read_gate.close();
+    fault_together(fake, true);
+    EXPECT_EQ(fake.settled_stats().hard_faults, 1U);
+    EXPECT_EQ(fake.store().reads.load(), reads_of_one_page());
+    EXPECT_EQ(fake.stats().dirty_bytes, fake.page_bytes());
+}
+
+TEST_P(OnePage, being_read_does_not_hold_up_the_others) {
+    const Watchdog watchdog;
+    Config config = plain_config(GetParam());
+    config.handler_threads = 2;
+    FakePager fake{GetParam(), config, kPages + 2, kLimit};
+    store_pages(fake);
+    touch(fake.page(3));
+    FakePager::settle();
+    fake.store().read_gate.close();
+    const int arrived = fake.store().read_gate.arrived();
+    std::thread reader{[&] { EXPECT_EQ(load_word(fake.page(1)), stamp(1)); }};
+    fake.store().read_gate.wait_for_arrivals(arrived + 1);
+    // A first touch, a first write, and an eviction: none needs the store's reads.
+    store_word(fake.page(kPages), 7);
+    store_word(fake.page(3), 8);
+    EXPECT_EQ(load_word(fake.page(kPages)), 7U);
+    EXPECT_EQ(load_word(fake.page(3)), 8U);
+    fake.store().read_gate.open();
+    reader.join();
+}
+
+TEST_P(OnePage, being_written_back_is_taken_back_without_a_read) {
+    const Watchdog watchdog;
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
+    write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
+    FakePager::settle();
+    fake.store().write_gate.close();
+    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    fake.store().write_gate.wait_for_arrivals(1);
+
+    std::thread other{[&] { EXPECT_TRUE(has_stamps(fake.page(2), fake.page_bytes(), stamp(2))); }};
+    other.join();
+    EXPECT_EQ(fake.store().reads.load(), 0U);
+    fake.store().write_gate.open();
+    evictor.join();
+    EXPECT_EQ(fake.settled_stats().soft_faults, 1U);
+    EXPECT_EQ(fake.stats().hard_faults, 0U);
+    EXPECT_TRUE(has_stamps(fake.page(2), fake.page_bytes(), stamp(2)));
+    EXPECT_EQ(fake.store().reads.load(), 0U);
+}
+
+TEST_P(OnePage, changed_while_it_is_being_written_back_keeps_the_newer_contents) {
+    const Watchdog watchdog;
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
+    write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
+    FakePager::settle();
+    fake.store().write_gate.close();
+    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    fake.store().write_gate.wait_for_arrivals(1);
+
+    write_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1));
+    fake.store().write_gate.open();
+    evictor.join();
+    EXPECT_TRUE(has_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1)));
+    fake.evict_all();
+    EXPECT_EQ(fake.settled_stats().swapped_bytes, fake.page_bytes())
+        << "it must have left for the next check to mean anything";
+    EXPECT_TRUE(has_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1)));
+    FakePager::settle();
+    EXPECT_EQ(fake.store().reads.load(), reads_of_one_page());
+}
+
+TEST_P(OnePage, discarded_while_it_is_being_written_back_stays_empty) {
+    const Watchdog watchdog;
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
+    write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
+    FakePager::settle();
+    fake.store().write_gate.close();
+    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    fake.store().write_gate.wait_for_arrivals(1);
+
+    fake.pager().discard(fake.region(), {2, 1});
+    EXPECT_TRUE(all_zeros(fake.page(2), fake.page_bytes()));
+    fake.store().write_gate.open();
+    evictor.join();
+    EXPECT_TRUE(all_zeros(fake.page(2), fake.page_bytes()));
+    fake.evict_all();
+    EXPECT_TRUE(all_zeros(fake.page(2), fake.page_bytes()));
+    EXPECT_EQ(fake.store().bytes_discarded.load(), fake.page_bytes()) << "the write that ended too late takes no space";
+    EXPECT_EQ(fake.store().reads.load(), 0U);
+}
+
+TEST_P(OnePage, has_one_write_in_flight_at_most_however_often_it_is_taken_back_and_evicted) {
+    const Watchdog watchdog;
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
+    write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
+    FakePager::settle();
+    fake.store().write_gate.close();
+    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    fake.store().write_gate.wait_for_arrivals(1);
+
+    write_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1));  // taken back and changed
+    std::thread second{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    second.join();  // staged again, but not written: FakeStore counts overlapping writes
+    EXPECT_EQ(fake.store().writes.load(), 1U);
+    fake.store().write_gate.open();
+    evictor.join();
+    EXPECT_TRUE(has_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1)));
+    fake.evict_all();
+    EXPECT_TRUE(has_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1)));
+}
+
+INSTANTIATE_TEST_SUITE_P(matrix, OnePage, ::testing::ValuesIn([] {
+                             std::vector<Variant> all = deliveries_and_evictions();
+                             const auto large = deliveries_and_evictions(Replacement::fifo, std::size_t{2} << 20);
+                             all.insert(all.end(), large.begin(), large.end());
+                             return all;
+                         }()),
+                         VariantName{});
+
+}  // namespace
+}  // namespace faultline::test

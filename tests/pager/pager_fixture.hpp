@@ -1,0 +1,129 @@
+// What the tests of the pager share: a fixture that skips what is not permitted here, a watchdog, threads, patterns.
+#pragma once
+
+#include "support/variants.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace faultline::test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+/// Why a pager of this variant may not be made here; empty where it may.
+inline std::string why_not_permitted(const Variant& variant) {
+    try {
+        const Pager probe{config_for(variant, Pager::kMinimumPages * kBasePageBytes)};
+        return {};
+    } catch (const std::system_error& error) {
+        if (not_permitted(error)) return error.what();
+        throw;
+    }
+}
+
+/// A test over variants; skipped where the delivery or the eviction is not permitted.
+class VariantTest : public ::testing::TestWithParam<Variant> {
+protected:
+    void SetUp() override {
+        const std::string reason = why_not_permitted(GetParam());
+        if (!reason.empty()) GTEST_SKIP() << reason;
+    }
+};
+
+/// Ends a test program that makes no progress: a hang must not look like a slow machine. Decides nothing else.
+class Watchdog {
+public:
+    explicit Watchdog(std::chrono::seconds patience = std::chrono::seconds{240})
+        : thread_{[this, patience] { watch(patience); }} {}
+    ~Watchdog() {
+        {
+            const std::lock_guard lock{mutex_};
+            done_ = true;
+        }
+        changed_.notify_one();
+        thread_.join();
+    }
+    Watchdog(const Watchdog&) = delete;
+    Watchdog& operator=(const Watchdog&) = delete;
+
+private:
+    void watch(std::chrono::seconds patience) {
+        std::unique_lock lock{mutex_};
+        if (changed_.wait_for(lock, patience, [this] { return done_; })) return;
+        std::fputs("watchdog: no progress, aborting\n", stderr);
+        std::abort();
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool done_ = false;
+    std::thread thread_;
+};
+
+/// Runs `body(index)` on `count` threads and waits for all.
+inline void run_threads(unsigned count, const std::function<void(unsigned)>& body) {
+    std::vector<std::thread> threads;
+    threads.reserve(count);
+    for (unsigned i = 0; i < count; ++i) threads.emplace_back(body, i);
+    for (std::thread& thread : threads) thread.join();
+}
+
+/// A word that tells pages, and versions of a page, apart. Never 0.
+inline std::uint64_t stamp(std::uint64_t page, std::uint64_t version = 0) {
+    return (page + 1) * 0x9e37'79b9'7f4a'7c15U + version * 2 + 1;
+}
+
+inline std::uint64_t load_word(const std::byte* at) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return word;
+}
+inline void store_word(std::byte* at, std::uint64_t word) { std::memcpy(at, &word, sizeof word); }
+
+/// Reads one byte in a way that the compiler cannot leave out.
+inline std::byte touch(const std::byte* at) { return *static_cast<const volatile std::byte*>(at); }
+
+/// Puts a page's stamp at its beginning and at its end.
+inline void write_stamps(std::byte* page, std::size_t bytes, std::uint64_t value) {
+    store_word(page, value);
+    store_word(page + bytes - sizeof value, ~value);
+}
+inline bool has_stamps(const std::byte* page, std::size_t bytes, std::uint64_t value) {
+    return load_word(page) == value && load_word(page + bytes - sizeof value) == ~value;
+}
+inline bool all_zeros(const std::byte* bytes, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+        if (bytes[i] != std::byte{0}) return false;
+    }
+    return true;
+}
+
+/// Runs `call`, which must throw std::system_error with `code` and a message that contains `part`.
+template <typename Call>
+void expect_refused(Call call, int code, const std::string& part) {
+    try {
+        call();
+        ADD_FAILURE() << "not refused; expected " << std::strerror(code) << " naming \"" << part << '"';
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), code) << error.what();
+        EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+}
+
+}  // namespace faultline::test

@@ -1,0 +1,172 @@
+// A page that the store cannot return: SIGBUS at the exact address, nothing else is affected, and Region::retry lets
+// the program ask again.
+
+#include "fake_store.hpp"
+#include "fault_catcher.hpp"
+#include "pager_fixture.hpp"
+
+#include <atomic>
+#include <cerrno>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kPages = 16;
+constexpr std::size_t kLimit = 32;
+
+class ReadFailure : public VariantTest {
+protected:
+    void SetUp() override {
+        VariantTest::SetUp();
+        if (IsSkipped()) return;
+        catcher_.emplace();
+        fake_.emplace(GetParam(), config(), kPages, kLimit);
+        for (std::uint64_t page = 0; page < kPages; ++page) write_stamps(at(page), page_bytes(), stamp(page));
+        fake_->evict_all();
+    }
+
+    [[nodiscard]] virtual Config config() const { return plain_config(GetParam()); }
+    [[nodiscard]] std::byte* at(std::uint64_t page) { return fake_->page(page); }
+    [[nodiscard]] std::size_t page_bytes() { return fake_->page_bytes(); }
+    void fail_page(std::uint64_t page) {
+        fake_->store().read_error_at.store(page * page_bytes());
+        fake_->store().read_error.store(EIO);
+    }
+    void mend() { fake_->store().read_error.store(0); }
+    void expect_bus_error(const Caught& caught, const std::byte* address) {
+        EXPECT_EQ(caught.signal, SIGBUS);
+        EXPECT_EQ(caught.address, address) << "off by " << static_cast<const std::byte*>(caught.address) - address;
+    }
+
+    std::optional<FaultCatcher> catcher_;
+    std::optional<FakePager> fake_;
+};
+
+TEST_P(ReadFailure, raises_sigbus_at_the_exact_address) {
+    fail_page(5);
+    for (const std::size_t offset : {std::size_t{0}, std::size_t{1}, std::size_t{1234}, page_bytes() - 1}) {
+        expect_bus_error(FaultCatcher::read(at(5) + offset), at(5) + offset);
+        expect_bus_error(FaultCatcher::write(at(5) + offset), at(5) + offset);
+    }
+    const RegionStats stats = fake_->settled_stats();
+    EXPECT_EQ(stats.read_errors, 1U) << "the store is asked once, then the page is out of reach until retry";
+    EXPECT_GE(stats.failed_faults, 1U);
+}
+
+TEST_P(ReadFailure, does_not_touch_other_pages) {
+    fail_page(5);
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
+    for (std::uint64_t page = 0; page < kPages; ++page) {
+        if (page == 5) continue;
+        EXPECT_EQ(FaultCatcher::read(at(page)).signal, 0) << page;
+        EXPECT_TRUE(has_stamps(at(page), page_bytes(), stamp(page))) << page;
+    }
+}
+
+TEST_P(ReadFailure, keeps_holding_until_retry_even_when_the_store_is_mended) {
+    fail_page(5);
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
+    mend();
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
+    fake_->retry_all();
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, 0);
+    EXPECT_TRUE(has_stamps(at(5), page_bytes(), stamp(5)));
+}
+
+TEST_P(ReadFailure, comes_back_when_retried_before_the_store_is_mended) {
+    fail_page(5);
+    for (int i = 0; i < 3; ++i) {
+        expect_bus_error(FaultCatcher::write(at(5) + 8), at(5) + 8);
+        fake_->retry_all();
+    }
+    mend();
+    EXPECT_EQ(FaultCatcher::write(at(5) + 8, std::byte{9}).signal, 0);
+    EXPECT_EQ(load_word(at(5)), stamp(5)) << "a failed write must not have left anything";
+    EXPECT_EQ(at(5)[8], std::byte{9});
+    EXPECT_EQ(fake_->settled_stats().read_errors, 3U);
+}
+
+TEST_P(ReadFailure, is_forgotten_by_discard) {
+    fail_page(5);
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
+    fake_->pager().discard(fake_->region(), {5, 1});
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, 0);
+    EXPECT_TRUE(all_zeros(at(5), page_bytes()));
+}
+
+TEST_P(ReadFailure, takes_no_frame) {
+    fail_page(5);
+    const std::uint64_t before = fake_->pager().stats().frames_used;
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
+    FakePager::settle();
+    EXPECT_EQ(fake_->pager().stats().frames_used, before);
+}
+
+TEST_P(ReadFailure, makes_a_pin_fail_with_eio_and_leaves_nothing_pinned) {
+    fail_page(5);
+    expect_refused([&] { fake_->pager().pin(fake_->region(), {3, 4}, PinFor::reading); }, EIO, "pin");
+    EXPECT_EQ(fake_->settled_stats().pinned_bytes, 0U);
+    mend();
+    fake_->retry_all();
+    fake_->pager().pin(fake_->region(), {3, 4}, PinFor::reading);
+    EXPECT_EQ(fake_->stats().pinned_bytes, 4 * page_bytes());
+    fake_->pager().unpin(fake_->region(), {3, 4});
+}
+
+TEST_P(ReadFailure, is_told_to_every_thread_that_waits_for_the_page) {
+    const Watchdog watchdog;
+    constexpr unsigned kThreads = 16;
+    fail_page(5);
+    std::atomic<unsigned> bus_errors{0};
+    run_threads(kThreads, [&](unsigned thread) {
+        const Caught caught = FaultCatcher::read(at(5) + thread);
+        if (caught.signal == SIGBUS && caught.address == at(5) + thread) bus_errors.fetch_add(1);
+    });
+    EXPECT_EQ(bus_errors.load(), kThreads);
+}
+
+TEST_P(ReadFailure, region_can_be_destroyed_with_pages_that_failed) {
+    fail_page(5);
+    EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
+    fake_->destroy_region();
+    EXPECT_EQ(fake_->pager().stats().read_errors, 1U) << "what it counted stays with the pager";
+}
+
+/// With reading ahead: pages next to one that cannot be read come in all the same.
+class ReadAheadFailure : public ReadFailure {
+protected:
+    [[nodiscard]] Config config() const override {
+        Config config = plain_config(GetParam());
+        config.read_ahead = true;
+        return config;
+    }
+};
+
+TEST_P(ReadAheadFailure, of_a_neighbour_does_not_fail_the_page_asked_for) {
+    fail_page(9);
+    for (std::uint64_t page = 0; page < kPages; ++page) {
+        const Caught caught = FaultCatcher::read(at(page) + 16);
+        if (page == 9) {
+            expect_bus_error(caught, at(page) + 16);
+        } else {
+            EXPECT_EQ(caught.signal, 0) << page;
+            EXPECT_TRUE(has_stamps(at(page), page_bytes(), stamp(page))) << page;
+        }
+    }
+    mend();
+    fake_->retry_all();
+    EXPECT_TRUE(has_stamps(at(9), page_bytes(), stamp(9)));
+}
+
+std::vector<Variant> variants() {
+    std::vector<Variant> all = deliveries_and_evictions();
+    for (const Delivery delivery : {Delivery::uffd_signal, Delivery::uffd_threads}) {
+        all.push_back({delivery, Eviction::move, Replacement::fifo, std::size_t{2} << 20});
+    }
+    return all;
+}
+INSTANTIATE_TEST_SUITE_P(matrix, ReadFailure, ::testing::ValuesIn(variants()), VariantName{});
+INSTANTIATE_TEST_SUITE_P(matrix, ReadAheadFailure, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test

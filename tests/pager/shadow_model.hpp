@@ -1,0 +1,90 @@
+// A region beside an array in ordinary memory that must always hold the same bytes: random operations on both.
+#pragma once
+
+#include "pager_fixture.hpp"
+
+#include <faultline/faultline.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+namespace faultline::test {
+
+class ShadowModel {
+public:
+    /// Pages that the limit may be set to.
+    struct Limits {
+        std::size_t least;
+        std::size_t most;
+    };
+
+    ShadowModel(Pager& pager, Region region, Limits limits, std::uint64_t seed)
+        : pager_{pager},
+          region_{std::move(region)},
+          shadow_(region_.size()),
+          pins_on_page_(pages()),
+          limits_{limits},
+          random_{seed} {}
+
+    /// One random operation, checked against the shadow.
+    void step();
+
+    /// Compares everything.
+    void verify();
+
+    /// What RegionStats, PagerStats and residency() say must fit together. `quiet`: nothing evicts in the background,
+    /// so that the figures are of one moment.
+    void check_figures(bool quiet) const;
+
+    /// Lets go of every pin.
+    void unpin_all();
+
+    [[nodiscard]] Region& region() { return region_; }
+
+private:
+    struct Extent {
+        std::size_t first;
+        std::size_t count;
+    };
+    struct HeldPin {
+        Pin pin;
+        Extent pages;
+    };
+
+    [[nodiscard]] std::size_t pages() const { return region_.size() / region_.page_size(); }
+    [[nodiscard]] std::size_t below(std::size_t end) {
+        return std::uniform_int_distribution<std::size_t>{0, end - 1}(random_);
+    }
+    [[nodiscard]] Extent some_bytes();
+    [[nodiscard]] Extent some_pages();
+    [[nodiscard]] std::byte* page(std::size_t index) const { return region_.data() + index * region_.page_size(); }
+    [[nodiscard]] std::size_t bytes_of(Extent pages) const { return pages.count * region_.page_size(); }
+    [[nodiscard]] bool pinned(Extent pages) const;
+    [[nodiscard]] std::size_t distinct_pinned() const;
+    [[nodiscard]] std::size_t counted_pins() const;
+
+    /// The whole region's.
+    [[nodiscard]] ResidencyCell residency() const;
+
+    void write(Extent bytes);
+    void compare(std::size_t offset, std::size_t bytes);
+    void discard();
+    void advise();
+    void protect();
+    void pin();
+    void unpin();
+    void resize();
+    void expect_pin_refused(Extent pages, PinFor purpose, int code);
+
+    Pager& pager_;
+    Region region_;
+    std::vector<std::byte> shadow_;
+    std::vector<unsigned> pins_on_page_;
+    std::vector<HeldPin> pins_;  // before region_ goes, these must: see unpin_all
+    Limits limits_;
+    std::mt19937_64 random_;
+};
+
+}  // namespace faultline::test

@@ -1,0 +1,51 @@
+// Waiting, without sleeping for a guessed time, until threads of this process are asleep in the kernel.
+#pragma once
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace faultline::test {
+
+/// Thread ids of threads that are about to do something that blocks.
+class Sleepers {
+public:
+    explicit Sleepers(std::size_t count) : ids_(count) {}
+
+    /// Called by thread `index` right before it does it.
+    void about_to_sleep(std::size_t index) { ids_[index].store(static_cast<int>(::syscall(SYS_gettid))); }
+
+    /// Returns once all have announced themselves and are asleep (or have ended).
+    void wait_until_asleep() const {
+        for (const auto& id : ids_) {
+            while (id.load() == 0 || !asleep(id.load())) std::this_thread::yield();
+        }
+    }
+
+private:
+    static bool asleep(int thread) {
+        std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/stat"};
+        if (!file) return true;  // it has ended
+        const std::string line{std::istreambuf_iterator<char>{file}, {}};
+        const std::size_t name_end = line.rfind(')');
+        if (name_end == std::string::npos || name_end + 2 >= line.size()) return true;
+        const char state = line[name_end + 2];
+        return state == 'S' || state == 'D';
+    }
+
+    std::vector<std::atomic<int>> ids_;
+};
+
+inline std::size_t thread_count() {
+    const std::filesystem::directory_iterator tasks{"/proc/self/task"};
+    return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+}  // namespace faultline::test

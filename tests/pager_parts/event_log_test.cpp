@@ -1,0 +1,180 @@
+// EventLog: every event becomes a message or is counted, whoever records and drains meanwhile.
+#include "pager/event_log.hpp"
+
+#include "pager_parts/threads.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+using detail::Event;
+using detail::EventLog;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+/// A sink that keeps what it is told. EventLog calls it from one thread at a time.
+class Messages {
+public:
+    EventLog::Sink sink() {
+        return [this](LogLevel level, std::string_view text) { all.emplace_back(level, std::string{text}); };
+    }
+    std::vector<std::pair<LogLevel, std::string>> all;
+};
+
+/// The address in a message; 0 if it is the one that tells of messages not kept.
+std::uintptr_t address_in(const std::string& message) {
+    const std::size_t at = message.find("0x");
+    return at == std::string::npos ? 0 : std::strtoull(message.c_str() + at, nullptr, 16);
+}
+
+struct Tally {
+    std::vector<std::uintptr_t> addresses;
+    std::uint64_t not_kept = 0;
+};
+
+Tally tally(const Messages& messages) {
+    Tally tally;
+    for (const auto& [level, text] : messages.all) {
+        if (const std::uintptr_t address = address_in(text)) {
+            tally.addresses.push_back(address);
+        } else {
+            tally.not_kept += std::strtoull(text.c_str(), nullptr, 10);
+        }
+    }
+    return tally;
+}
+
+TEST(EventLog, SaysWhatHappenedWhereAndWhy) {
+    Messages messages;
+    EventLog log{messages.sink()};
+    log.record({Event::Kind::read_failed, EIO, 0x7000});
+    log.record({Event::Kind::write_failed, ENOSPC, 0x8000});
+    log.record({Event::Kind::frames_exhausted, ENOSPC, 0x9000});
+    log.record({Event::Kind::map_failed, ENOMEM, 0xa000});
+    EXPECT_TRUE(messages.all.empty()) << "nothing is said before somebody drains";
+    log.drain();
+    ASSERT_EQ(messages.all.size(), 4U);
+    EXPECT_THAT(messages.all[0].second,
+                AllOf(HasSubstr("0x7000"), HasSubstr("Input/output error"), HasSubstr("SIGBUS")));
+    EXPECT_THAT(messages.all[1].second,
+                AllOf(HasSubstr("0x8000"), HasSubstr("No space left"), HasSubstr("free space")));
+    EXPECT_THAT(messages.all[2].second, AllOf(HasSubstr("0x9000"), HasSubstr("SIGBUS")));
+    EXPECT_THAT(messages.all[3].second, AllOf(HasSubstr("0xa000"), HasSubstr("Cannot allocate memory")));
+}
+
+TEST(EventLog, WarnsOfWhatIsNotLostYet) {
+    Messages messages;
+    EventLog log{messages.sink()};
+    log.record({Event::Kind::write_failed, EIO, 0x1000});
+    log.record({Event::Kind::read_failed, EIO, 0x1000});
+    log.drain();
+    ASSERT_EQ(messages.all.size(), 2U);
+    EXPECT_EQ(messages.all[0].first, LogLevel::warning);
+    EXPECT_EQ(messages.all[1].first, LogLevel::error);
+}
+
+TEST(EventLog, SaysEachEventOnceAndInOrder) {
+    Messages messages;
+    EventLog log{messages.sink()};
+    constexpr std::uintptr_t kEvents = 1000;
+    for (std::uintptr_t event = 1; event <= kEvents; ++event) {
+        log.record({Event::Kind::read_failed, EIO, event});
+        if (event % 7 == 0) log.drain();
+    }
+    log.drain();
+    log.drain();
+    const Tally all = tally(messages);
+    ASSERT_EQ(all.addresses.size(), kEvents);
+    for (std::uintptr_t event = 1; event <= kEvents; ++event) EXPECT_EQ(all.addresses[event - 1], event);
+    EXPECT_EQ(all.not_kept, 0U);
+}
+
+TEST(EventLog, CountsWhatItCannotKeep) {
+    constexpr std::uintptr_t kEvents = 10'000;
+    Messages messages;
+    EventLog log{messages.sink()};
+    for (std::uintptr_t event = 1; event <= kEvents; ++event) log.record({Event::Kind::read_failed, EIO, event});
+    log.drain();
+    const Tally all = tally(messages);
+    EXPECT_GT(all.not_kept, 0U);
+    EXPECT_EQ(all.addresses.size() + all.not_kept, kEvents);
+    for (std::size_t i = 0; i < all.addresses.size(); ++i) EXPECT_EQ(all.addresses[i], i + 1) << "the first are kept";
+    EXPECT_EQ(messages.all.back().first, LogLevel::warning);
+}
+
+TEST(EventLog, HasRoomAgainOnceDrained) {
+    Messages messages;
+    EventLog log{messages.sink()};
+    for (int round = 0; round < 10; ++round) {
+        for (std::uintptr_t event = 1; event <= 1000; ++event) log.record({Event::Kind::read_failed, EIO, event});
+        log.drain();
+        messages.all.clear();
+        log.record({Event::Kind::read_failed, EIO, 0x42});
+        log.drain();
+        ASSERT_EQ(tally(messages).addresses, std::vector<std::uintptr_t>{0x42});
+        ASSERT_EQ(tally(messages).not_kept, 0U);
+    }
+}
+
+TEST(EventLog, LosesNothingBetweenManyRecordersAndDrainers) {
+    constexpr unsigned kRecorders = 6;
+    constexpr std::uintptr_t kEvents = 5000;
+    Messages messages;
+    EventLog log{messages.sink()};
+    std::atomic<unsigned> recording{kRecorders};
+    run_threads(kRecorders + 2, [&](unsigned thread) {
+        if (thread >= kRecorders) {
+            while (recording.load() > 0) log.drain();
+            return;
+        }
+        for (std::uintptr_t event = 1; event <= kEvents; ++event) {
+            log.record({Event::Kind::read_failed, EIO, std::uintptr_t{thread + 1} << 32 | event});
+        }
+        --recording;
+    });
+    log.drain();
+    const Tally all = tally(messages);
+    EXPECT_EQ(all.addresses.size() + all.not_kept, kRecorders * kEvents);
+    std::vector<std::uintptr_t> last(kRecorders + 1, 0);
+    for (std::uintptr_t address : all.addresses) {
+        const std::uintptr_t recorder = address >> 32;
+        ASSERT_LE(recorder, kRecorders);
+        ASSERT_GT(address & 0xffff'ffffU, last[recorder]) << "twice, or out of its recorder's order";
+        last[recorder] = address & 0xffff'ffffU;
+    }
+}
+
+TEST(EventLog, SaysAtOnceWhatIsSaid) {
+    Messages messages;
+    const EventLog log{messages.sink()};
+    log.say(LogLevel::info, "chosen: uffd_signal");
+    ASSERT_EQ(messages.all.size(), 1U);
+    EXPECT_EQ(messages.all[0], std::make_pair(LogLevel::info, std::string{"chosen: uffd_signal"}));
+}
+
+[[noreturn]] void say_without_a_sink() {
+    const EventLog log{{}};
+    log.say(LogLevel::info, "not worth a line");
+    log.say(LogLevel::warning, "worth a line");
+    std::_Exit(0);
+}
+
+TEST(EventLog, WithoutASinkWarnsOnStandardError) {
+    EXPECT_EXIT(say_without_a_sink(), testing::ExitedWithCode(0),
+                AllOf(HasSubstr("] worth a line"), Not(HasSubstr("not worth a line"))));
+}
+
+}  // namespace
+}  // namespace faultline::test

@@ -1,0 +1,155 @@
+// SecondChance's own rules, as the head of policy/second_chance.hpp states them.
+#include "policy/second_chance.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+using policy::Arrival;
+using policy::FrameId;
+using policy::kNoFrame;
+using policy::Victim;
+using Kind = policy::Arrival::Kind;
+
+constexpr std::size_t kFrames = 100;
+constexpr std::uint8_t kLeftMain = 0;
+constexpr std::uint8_t kLeftProbation = 1;
+
+class SecondChance : public testing::Test {
+protected:
+    /// Maps a page into the next unused frame.
+    FrameId map(const Arrival& arrival) {
+        policy_.mapped(++last_frame_, arrival);
+        return last_frame_;
+    }
+    void map_many(std::size_t count, const Arrival& arrival) {
+        for (std::size_t i = 0; i < count; ++i) map(arrival);
+    }
+
+    /// Memory has been full once.
+    void press() { ASSERT_EQ(policy_.victim().frame, kNoFrame); }
+
+    void expect_sizes(std::size_t probation, std::size_t main) const {
+        EXPECT_EQ(policy_.probation_size(), probation);
+        EXPECT_EQ(policy_.main_size(), main);
+    }
+
+    static constexpr std::size_t kLinks = 1000;
+    std::vector<policy::FrameLinks> links_ = std::vector<policy::FrameLinks>(kLinks);
+    std::vector<FrameId> main_slots_ = std::vector<FrameId>(kLinks);
+    policy::SecondChance policy_{links_, main_slots_, kFrames};
+    FrameId last_frame_ = kNoFrame;
+};
+
+TEST_F(SecondChance, TakesPagesIntoMainWhileMemoryFirstFills) {
+    map_many(50, {Kind::first_touch});
+    expect_sizes(0, 50);
+}
+
+TEST_F(SecondChance, PutsNewPagesOnProbationOnceMemoryWasFull) {
+    press();
+    map({Kind::first_touch});
+    expect_sizes(1, 0);
+}
+
+TEST_F(SecondChance, PutsPagesNobodyAskedForOnProbation) {
+    map({Kind::read_ahead});
+    expect_sizes(1, 0);
+}
+
+TEST_F(SecondChance, TakesASoftFaultAsProof) {
+    press();
+    map({Kind::soft_fault});
+    expect_sizes(0, 1);
+}
+
+TEST_F(SecondChance, TellsAnEarlyReturnFromALateOne) {
+    map({Kind::hard_fault, kFrames, kLeftProbation});
+    expect_sizes(0, 1);
+    map({Kind::hard_fault, kFrames + 1, kLeftProbation});
+    expect_sizes(1, 1);
+}
+
+TEST_F(SecondChance, GivesProbationATenthAtFirst) { EXPECT_EQ(policy_.probation_target(), kFrames / 10); }
+
+TEST_F(SecondChance, LearnsFromWhereAPageLeftTooEarly) {
+    const std::size_t target = policy_.probation_target();
+    map({Kind::hard_fault, 1, kLeftProbation});
+    EXPECT_EQ(policy_.probation_target(), target + 1);
+    map({Kind::hard_fault, 1, kLeftMain});
+    map({Kind::hard_fault, 1, kLeftMain});
+    EXPECT_EQ(policy_.probation_target(), target - 1);
+}
+
+TEST_F(SecondChance, LearnsNothingFromALateReturn) {
+    const std::size_t target = policy_.probation_target();
+    map({Kind::hard_fault, kFrames + 1, kLeftProbation});
+    map({Kind::hard_fault, kFrames + 1, kLeftMain});
+    EXPECT_EQ(policy_.probation_target(), target);
+}
+
+TEST_F(SecondChance, KeepsProbationBetweenTwoAndEightyPercent) {
+    map_many(kFrames, {Kind::hard_fault, 1, kLeftProbation});
+    EXPECT_EQ(policy_.probation_target(), kFrames * 80 / 100);
+    map_many(kFrames, {Kind::hard_fault, 1, kLeftMain});
+    EXPECT_EQ(policy_.probation_target(), kFrames * 2 / 100);
+}
+
+TEST_F(SecondChance, TakesProbationInOrderWhileItIsAboveItsTarget) {
+    press();
+    map_many(20, {Kind::soft_fault});
+    map_many(policy_.probation_target() + 5, {Kind::first_touch});
+    for (FrameId oldest = 21; oldest < 26; ++oldest) {
+        const Victim victim = policy_.victim();
+        EXPECT_EQ(victim.frame, oldest);
+        EXPECT_EQ(victim.tag, kLeftProbation);
+    }
+    const Victim victim = policy_.victim();
+    EXPECT_LE(victim.frame, 20U) << "of main, now that probation has its size";
+    EXPECT_EQ(victim.tag, kLeftMain);
+    expect_sizes(policy_.probation_target(), 19);
+}
+
+TEST_F(SecondChance, TakesTheLastOfProbationWhenMainIsEmpty) {
+    press();
+    map_many(3, {Kind::first_touch});
+    for (FrameId frame : {1U, 2U, 3U}) EXPECT_EQ(policy_.victim().frame, frame);
+    EXPECT_EQ(policy_.victim().frame, kNoFrame);
+}
+
+TEST_F(SecondChance, TakesEveryPageOfMainSoonerOrLaterInAnOrderOfItsOwn) {
+    map_many(kFrames, {Kind::first_touch});
+    std::vector<FrameId> order;
+    for (std::size_t i = 0; i < kFrames; ++i) order.push_back(policy_.victim().frame);
+    EXPECT_EQ(std::set<FrameId>(order.begin(), order.end()).size(), kFrames);
+    EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
+    EXPECT_FALSE(std::is_sorted(order.rbegin(), order.rend()));
+}
+
+TEST_F(SecondChance, TakesAVictimPutBackForUsed) {
+    press();
+    map({Kind::first_touch});
+    policy_.put_back(policy_.victim().frame);
+    expect_sizes(0, 1);
+}
+
+TEST_F(SecondChance, KeepsATwentiethStaged) {
+    EXPECT_EQ(policy_.staging_target(1000), 50U);
+    EXPECT_EQ(policy_.staging_target(0), 0U);
+}
+
+TEST_F(SecondChance, MeasuresReturnsByTheNewLimit) {
+    policy_.resized(2 * kFrames);
+    EXPECT_EQ(policy_.probation_target(), 2 * kFrames / 10);
+    map({Kind::hard_fault, kFrames + 1, kLeftMain});
+    expect_sizes(0, 1);
+}
+
+}  // namespace
+}  // namespace faultline::test

@@ -1,0 +1,66 @@
+// What a policy is for: fewer accesses that need I/O, on traces that are the same every time.
+#include "policy/trace_simulator.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <random>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kFrames = 1000;
+
+std::uint64_t recorded_seed(std::uint64_t seed) {
+    testing::Test::RecordProperty("seed", std::to_string(seed));
+    return seed;
+}
+
+TEST(Trace, ThatFitsIsReadOnce) {
+    const Trace trace = loop_trace(kFrames, 5);
+    EXPECT_EQ(run_fifo(trace, kFrames).hits, 4 * kFrames);
+    EXPECT_EQ(run_second_chance(trace, kFrames).hits, 4 * kFrames);
+}
+
+TEST(Trace, NeverTakesMoreFramesThanThereAre) {
+    const Trace trace = zipf_trace(10 * kFrames, 0.99, 100'000, recorded_seed(3));
+    EXPECT_EQ(run_fifo(trace, kFrames).most_frames, kFrames);
+    EXPECT_EQ(run_second_chance(trace, kFrames).most_frames, kFrames);
+}
+
+TEST(Trace, ZipfIsServedBetterBySecondChanceThanByFifo) {
+    for (std::uint64_t seed : {11U, 12U, 13U}) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        const Trace trace = zipf_trace(10 * kFrames, 0.99, 300'000, seed);
+        EXPECT_GT(run_second_chance(trace, kFrames).hit_rate(), run_fifo(trace, kFrames).hit_rate());
+    }
+}
+
+TEST(Trace, LoopALittleLargerThanMemoryIsServedBetterBySecondChanceThanByFifo) {
+    const Trace trace = loop_trace(kFrames * 11 / 10, 100);
+    EXPECT_EQ(run_fifo(trace, kFrames).hits, 0U);
+    EXPECT_GT(run_second_chance(trace, kFrames).hit_rate(), 0.5);
+}
+
+// A page that is used once must not push out what is used all the time.
+TEST(Trace, OneScanLeavesSecondChanceItsWorkingSet) {
+    std::mt19937_64 random{recorded_seed(5)};
+    Trace before;
+    for (std::size_t i = 0; i < 100'000; ++i)
+        before.push_back(static_cast<std::uint32_t>(random() % (kFrames * 6 / 5)));
+    Trace with_scans;
+    std::uint32_t scanned = 1'000'000;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        with_scans.push_back(before[i]);
+        if (i % 10 == 0) with_scans.push_back(scanned++);
+    }
+    EXPECT_GT(run_second_chance(with_scans, kFrames).hit_rate(), run_fifo(with_scans, kFrames).hit_rate());
+}
+
+TEST(Trace, IsTheSameEveryTime) {
+    const Trace trace = zipf_trace(10 * kFrames, 0.99, 50'000, recorded_seed(17));
+    EXPECT_EQ(run_second_chance(trace, kFrames).hits, run_second_chance(trace, kFrames).hits);
+}
+
+}  // namespace
+}  // namespace faultline::test

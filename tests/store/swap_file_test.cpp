@@ -1,0 +1,261 @@
+// SwapFile: private, gone with its descriptor, and clear about why it cannot be had. Each on a disk and on a tmpfs.
+#include "store/swap_file.hpp"
+
+#include "core/units.hpp"
+#include "store/swap_directories.hpp"
+#include "support/process.hpp"
+#include "sys/mapping.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace faultline::test {
+namespace {
+
+using store::SwapFile;
+using testing::HasSubstr;
+
+constexpr std::size_t kPage = core::kUnitBytes;
+
+/// The error that `make` throws, or none.
+std::optional<std::system_error> error_of(const std::function<void()>& make) {
+    try {
+        make();
+    } catch (const std::system_error& error) {
+        return error;
+    }
+    return std::nullopt;
+}
+
+void expect_error(int code, const std::string& named, const std::function<void()>& make) {
+    const auto error = error_of(make);
+    ASSERT_TRUE(error.has_value());
+    EXPECT_EQ(error->code().value(), code) << error->what();
+    EXPECT_THAT(error->what(), HasSubstr(named));
+}
+
+/// Sets the limit that counts, and not the one that it may be raised to again.
+void limit_file_size(rlim_t bytes) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0) std::_Exit(99);
+    limit.rlim_cur = std::min(bytes, limit.rlim_max);
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) std::_Exit(99);
+}
+
+/// In a child: says what was thrown and exits with the error's number, 0 if nothing was.
+[[noreturn]] void exit_with_error_of(const std::function<void()>& make) {
+    const auto error = error_of(make);
+    limit_file_size(RLIM_INFINITY);  // standard error is a file, too
+    if (error) std::fprintf(stderr, "%s\n", error->what());
+    std::_Exit(error ? error->code().value() : 0);
+}
+
+class SwapFileOn : public OnEachFileSystem {
+protected:
+    SwapFileOn() : page_{sys::Mapping::reserve(kPage, kPage, true, "a test page")} {}
+
+    /// Fills the page, writes it, and reads it back.
+    void expect_round_trip(SwapFile& file, std::uint64_t offset, int value) {
+        std::memset(page_.data(), value, kPage);
+        ASSERT_EQ(file.write_at(page_.data(), kPage, offset), static_cast<long>(kPage));
+        std::memset(page_.data(), 0, kPage);
+        ASSERT_EQ(file.read_at(page_.data(), kPage, offset), static_cast<long>(kPage));
+        for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, static_cast<std::byte>(value));
+    }
+
+    sys::Mapping page_;  // aligned, as direct I/O needs it
+};
+
+TEST_P(SwapFileOn, UnnamedLeavesNothingInItsDirectory) {
+    const SwapFile file = SwapFile::unnamed_in(directory());
+    EXPECT_TRUE(directory_.empty());
+    EXPECT_EQ(status_of(file.fd()).st_nlink, 0U);
+}
+
+TEST_P(SwapFileOn, NamedLeavesNothingInItsDirectoryEither) {
+    const SwapFile file = SwapFile::named(directory() / "swap");
+    EXPECT_TRUE(directory_.empty());
+    EXPECT_EQ(status_of(file.fd()).st_nlink, 0U);
+}
+
+TEST_P(SwapFileOn, IsItsOwnersAloneWhateverTheUmask) {
+    const mode_t before = ::umask(0);
+    const SwapFile unnamed = SwapFile::unnamed_in(directory());
+    const SwapFile named = SwapFile::named(directory() / "swap");
+    ::umask(before);
+    EXPECT_EQ(status_of(unnamed.fd()).st_mode & 07777, 0600U);
+    EXPECT_EQ(status_of(named.fd()).st_mode & 07777, 0600U);
+}
+
+TEST_P(SwapFileOn, IsNotInheritedByProgramsThatAreStarted) {
+    const SwapFile unnamed = SwapFile::unnamed_in(directory());
+    const SwapFile named = SwapFile::named(directory() / "swap");
+    EXPECT_NE(::fcntl(unnamed.fd(), F_GETFD) & FD_CLOEXEC, 0);
+    EXPECT_NE(::fcntl(named.fd(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST_P(SwapFileOn, GivesItsDescriptorBack) {
+    const std::size_t before = open_descriptors();
+    {
+        const SwapFile file = SwapFile::unnamed_in(directory());
+        EXPECT_EQ(open_descriptors(), before + 1);
+    }
+    EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_P(SwapFileOn, ReturnsWhatWasWritten) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    file.extend_to(64 * kPage);
+    expect_round_trip(file, 0, 1);
+    expect_round_trip(file, 63 * kPage, 2);
+}
+
+TEST_P(SwapFileOn, KeepsWorkingWhenMoved) {
+    SwapFile opened = SwapFile::unnamed_in(directory());
+    SwapFile file = std::move(opened);
+    file.extend_to(4 * kPage);
+    expect_round_trip(file, 0, 3);
+}
+
+TEST_P(SwapFileOn, TakesNoSpaceUntilWrittenAndGivesItBack) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    EXPECT_EQ(bytes_taken(file.fd()), 0U) << "after the trial block";
+    file.extend_to(std::uint64_t{1} << 40);
+    EXPECT_EQ(bytes_taken(file.fd()), 0U);
+    for (std::uint64_t i = 0; i < 16; ++i) expect_round_trip(file, i << 30, 4);
+    EXPECT_GE(bytes_taken(file.fd()), 16 * kPage);
+    file.punch(0, std::uint64_t{1} << 40);
+    EXPECT_LT(bytes_taken(file.fd()), 16 * kPage);
+}
+
+TEST_P(SwapFileOn, ReadsZerosWhereSpaceWasGivenBack) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    file.extend_to(4 * kPage);
+    expect_round_trip(file, kPage, 5);
+    file.punch(kPage, kPage);
+    ASSERT_EQ(file.read_at(page_.data(), kPage, kPage), static_cast<long>(kPage));
+    for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, std::byte{0});
+}
+
+TEST_P(SwapFileOn, ExtendsOnly) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    file.extend_to(100 * kPage);
+    file.extend_to(10 * kPage);
+    EXPECT_EQ(status_of(file.fd()).st_size, static_cast<off_t>(100 * kPage));
+}
+
+TEST_P(SwapFileOn, ReturnsErrorsAsNegatedNumbers) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    file.extend_to(kPage);
+    EXPECT_EQ(file.read_at(nullptr, kPage, 0), -EFAULT);
+    EXPECT_EQ(file.read_at(page_.data(), kPage, kPage), 0) << "past the end";
+}
+
+TEST_P(SwapFileOn, NamedRefusesAFileThatExistsAndLeavesItAlone) {
+    const std::filesystem::path path = directory() / "precious";
+    std::ofstream{path} << "contents";
+    expect_error(EEXIST, path.string(), [&] { SwapFile::named(path); });
+    EXPECT_EQ(std::filesystem::file_size(path), 8U);
+}
+
+TEST_P(SwapFileOn, NamedRefusesALinkWhereverItPoints) {
+    const std::filesystem::path path = directory() / "link";
+    std::filesystem::create_symlink(directory() / "nowhere", path);
+    expect_error(EEXIST, path.string(), [&] { SwapFile::named(path); });
+    EXPECT_FALSE(std::filesystem::exists(directory() / "nowhere"));
+}
+
+TEST_P(SwapFileOn, SaysWhichDirectoryIsMissing) {
+    const std::filesystem::path missing = directory() / "no" / "such";
+    expect_error(ENOENT, missing.string(), [&] { SwapFile::unnamed_in(missing); });
+    expect_error(ENOENT, missing.string(), [&] { SwapFile::named(missing / "swap"); });
+}
+
+TEST_P(SwapFileOn, SaysWhichPathIsNotADirectory) {
+    const std::filesystem::path path = directory() / "file";
+    std::ofstream{path} << "contents";
+    expect_error(ENOTDIR, path.string(), [&] { SwapFile::unnamed_in(path); });
+    expect_error(ENOTDIR, path.string(), [&] { SwapFile::named(path / "swap"); });
+}
+
+TEST_P(SwapFileOn, SaysWhichDirectoryMayNotBeWrittenTo) {
+    std::filesystem::permissions(directory(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+    const auto unnamed = [&] {
+        become_nobody();
+        exit_with_error_of([&] { SwapFile::unnamed_in(directory()); });
+    };
+    const auto named = [&] {
+        become_nobody();
+        exit_with_error_of([&] { SwapFile::named(directory() / "swap"); });
+    };
+    EXPECT_EXIT(unnamed(), testing::ExitedWithCode(EACCES), directory().string() + ".*set Config::swap_directory");
+    EXPECT_EXIT(named(), testing::ExitedWithCode(EACCES), directory().string() + ".*set Config::swap_file");
+}
+
+TEST_P(SwapFileOn, TellsTheFileSizeLimitInsteadOfDyingOfIt) {
+    const auto extend = [&] {
+        SwapFile file = SwapFile::unnamed_in(directory());
+        limit_file_size(16 * kPage);
+        file.extend_to(16 * kPage);
+        exit_with_error_of([&] { file.extend_to(17 * kPage); });
+    };
+    EXPECT_EXIT(extend(), testing::ExitedWithCode(EFBIG), "ulimit -f");
+}
+
+TEST_P(SwapFileOn, TellsAFileSizeLimitBelowOneBlockInsteadOfDyingOfIt) {
+    for (rlim_t limit : {rlim_t{0}, rlim_t{1000}}) {
+        const auto open = [&] {
+            limit_file_size(limit);
+            exit_with_error_of([&] { SwapFile::unnamed_in(directory()); });
+        };
+        EXPECT_EXIT(open(), testing::ExitedWithCode(EFBIG), "ulimit -f") << "limit " << limit;
+    }
+}
+
+TEST_P(SwapFileOn, TellsThatNoFileIsLargeEnough) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    expect_error(EFBIG, directory().string(), [&] { file.extend_to(std::uint64_t{1} << 63); });
+    file.extend_to(kPage);
+    expect_round_trip(file, 0, 6);
+}
+
+TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
+    const auto open = [&] {
+        const rlimit limit{3, 3};
+        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) std::_Exit(99);
+        exit_with_error_of([&] { SwapFile::unnamed_in(directory()); });
+    };
+    EXPECT_EXIT(open(), testing::ExitedWithCode(EMFILE), directory().string() + ".*ulimit -n");
+}
+
+INSTANTIATE_TEST_SUITE_P(FileSystems, SwapFileOn, file_systems(), FileSystemName{});
+
+TEST(DefaultSwapDirectory, IsTheTemporaryOneIfNamedElseOnADisk) {
+    const char* const named = std::getenv("TMPDIR");
+    const std::optional<std::string> before = named == nullptr ? std::nullopt : std::optional<std::string>{named};
+    ::setenv("TMPDIR", "/some/where", 1);
+    EXPECT_EQ(store::default_swap_directory(), "/some/where");
+    ::setenv("TMPDIR", "", 1);
+    EXPECT_EQ(store::default_swap_directory(), "/var/tmp");
+    ::unsetenv("TMPDIR");
+    EXPECT_EQ(store::default_swap_directory(), "/var/tmp");
+    if (before) ::setenv("TMPDIR", before->c_str(), 1);
+}
+
+}  // namespace
+}  // namespace faultline::test

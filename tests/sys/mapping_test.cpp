@@ -1,0 +1,219 @@
+// Mapping and what is built on it: exact, aligned, zero, and gone when it goes.
+#include "sys/mapping.hpp"
+
+#include "core/units.hpp"
+#include "sys/file_descriptor.hpp"
+#include "sys/lazy_array.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace faultline::test {
+namespace {
+
+using sys::Mapping;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::size_t kUnit = core::kUnitBytes;
+
+bool is_mapped(const void* address) {
+    unsigned char resident = 0;
+    return ::mincore(reinterpret_cast<void*>(core::align_down(core::address_of(address), kUnit)), kUnit, &resident) ==
+           0;
+}
+
+/// The line of /proc/self/smaps with the flags of the mapping around `address`.
+std::string flags_of(const void* address) {
+    std::ifstream maps{"/proc/self/smaps"};
+    bool here = false;
+    for (std::string line; std::getline(maps, line);) {
+        std::uint64_t begin = 0;
+        std::uint64_t end = 0;
+        char dash = 0;
+        std::istringstream range{line};
+        if (range >> std::hex >> begin >> dash >> end && dash == '-') {
+            here = begin <= core::address_of(address) && core::address_of(address) < end;
+        }
+        if (here && line.starts_with("VmFlags:")) return line + " ";
+    }
+    return {};
+}
+
+TEST(Mapping, IsAlignedAsAskedAndExact) {
+    for (std::size_t alignment : {kUnit, std::size_t{64} << 10, std::size_t{2} << 20, std::size_t{1} << 30}) {
+        for (std::size_t units : {std::size_t{1}, std::size_t{3}, std::size_t{513}}) {
+            const Mapping mapping = Mapping::reserve(units * kUnit, alignment, true, "a test");
+            EXPECT_EQ(core::address_of(mapping.data()) % alignment, 0U);
+            EXPECT_EQ(mapping.size(), units * kUnit);
+            EXPECT_EQ(mapping.bytes().data(), mapping.data());
+            EXPECT_TRUE(is_mapped(mapping.data()));
+            EXPECT_TRUE(is_mapped(mapping.data() + mapping.size() - 1));
+        }
+    }
+}
+
+TEST(Mapping, IsZeroAndWritable) {
+    const Mapping mapping = Mapping::reserve(8 * kUnit, kUnit, true, "a test");
+    EXPECT_TRUE(
+        std::all_of(mapping.bytes().begin(), mapping.bytes().end(), [](std::byte b) { return b == std::byte{}; }));
+    std::fill(mapping.bytes().begin(), mapping.bytes().end(), std::byte{7});
+    EXPECT_EQ(mapping.data()[8 * kUnit - 1], std::byte{7});
+}
+
+TEST(Mapping, IsGoneWhenItGoes) {
+    std::byte* address = nullptr;
+    {
+        const Mapping mapping = Mapping::reserve(4 * kUnit, kUnit, true, "a test");
+        address = mapping.data();
+    }
+    EXPECT_FALSE(is_mapped(address));
+    Mapping reset = Mapping::reserve(4 * kUnit, kUnit, true, "a test");
+    address = reset.data();
+    reset.reset();
+    EXPECT_FALSE(is_mapped(address));
+    EXPECT_FALSE(static_cast<bool>(reset));
+}
+
+TEST(Mapping, MovesItsOwnership) {
+    Mapping first = Mapping::reserve(kUnit, kUnit, true, "a test");
+    std::byte* const address = first.data();
+    Mapping second = std::move(first);
+    EXPECT_EQ(second.data(), address);
+    Mapping third = Mapping::reserve(kUnit, kUnit, true, "a test");
+    std::byte* const replaced = third.data();
+    third = std::move(second);
+    EXPECT_EQ(third.data(), address);
+    EXPECT_FALSE(is_mapped(replaced));
+    EXPECT_TRUE(is_mapped(address));
+}
+
+TEST(Mapping, LetsGoWithoutUnmapping) {
+    Mapping mapping = Mapping::reserve(kUnit, kUnit, true, "a test");
+    std::byte* const address = mapping.data();
+    mapping.abandon();
+    EXPECT_FALSE(static_cast<bool>(mapping));
+    mapping.reset();
+    EXPECT_TRUE(is_mapped(address));
+    EXPECT_EQ(::munmap(address, kUnit), 0);
+}
+
+TEST(Mapping, StaysOutOfCoreDumps) {
+    const Mapping mapping = Mapping::reserve(4 * kUnit, kUnit, true, "a test");
+    EXPECT_THAT(flags_of(mapping.data()), HasSubstr(" dd "));
+}
+
+TEST(Mapping, IsInheritedByChildrenOnlyIfWanted) {
+    const Mapping shared = Mapping::reserve(kUnit, kUnit, true, "a test");
+    const Mapping own = Mapping::reserve(kUnit, kUnit, false, "a test");
+    const auto look = [&] { std::_Exit((is_mapped(shared.data()) ? 1 : 0) + (is_mapped(own.data()) ? 2 : 0)); };
+    EXPECT_EXIT(look(), testing::ExitedWithCode(1), "");
+    EXPECT_TRUE(is_mapped(own.data()));
+}
+
+void expect_refused(std::size_t bytes, std::size_t alignment, const std::string& size_text) {
+    try {
+        const Mapping mapping = Mapping::reserve(bytes, alignment, true, "a very large thing");
+        FAIL() << bytes << " bytes were reserved";
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), ENOMEM);
+        EXPECT_THAT(error.what(), HasSubstr("a very large thing"));
+        EXPECT_THAT(error.what(), HasSubstr(size_text));
+        EXPECT_THAT(error.what(), HasSubstr("ulimit -v"));
+    }
+}
+
+TEST(Mapping, SaysWhatItCouldNotReserve) {
+    expect_refused(0, kUnit, "0 bytes");
+    expect_refused(std::size_t{1} << 47, kUnit, "128.0 TiB");
+    expect_refused(std::size_t{1} << 60, kUnit, "1.0 EiB");
+    expect_refused(~std::size_t{0} - kUnit + 1, std::size_t{2} << 20, "16.0 EiB");
+}
+
+TEST(SetAccess, IsWhatTheMmuChecks) {
+    const Mapping page = Mapping::reserve(kUnit, kUnit, true, "a test");
+    volatile std::byte* const byte = page.data();
+    const auto read = [&] { std::_Exit(static_cast<int>(*byte)); };
+    const auto write = [&] {
+        *byte = std::byte{1};
+        std::_Exit(0);
+    };
+    EXPECT_EQ(sys::set_access(page.data(), kUnit, Access::none), 0);
+    EXPECT_EXIT(read(), testing::KilledBySignal(SIGSEGV), "");
+    EXPECT_EQ(sys::set_access(page.data(), kUnit, Access::read), 0);
+    EXPECT_EXIT(read(), testing::ExitedWithCode(0), "");
+    EXPECT_EXIT(write(), testing::KilledBySignal(SIGSEGV), "");
+    EXPECT_EQ(sys::set_access(page.data(), kUnit, Access::read_write), 0);
+    EXPECT_EXIT(write(), testing::ExitedWithCode(0), "");
+}
+
+TEST(SetAccess, ReturnsTheError) {
+    std::byte* address = nullptr;
+    { address = Mapping::reserve(kUnit, kUnit, true, "a test").data(); }
+    EXPECT_EQ(sys::set_access(address, kUnit, Access::read), ENOMEM);
+    EXPECT_EQ(sys::set_access(address + 1, kUnit, Access::read), EINVAL);
+}
+
+TEST(LazyArray, IsZeroAndTakesNoMemoryUntilTouched) {
+    constexpr std::size_t kCount = std::size_t{1} << 33;
+    const sys::LazyArray<std::uint64_t> array{kCount, "a test"};
+    EXPECT_EQ(array.size(), kCount);
+    EXPECT_EQ(array.span().size(), kCount);
+    array[0] = 1;
+    array[kCount - 1] = 2;
+    EXPECT_EQ(array[1], 0U);
+    EXPECT_EQ(array[kCount / 2], 0U);
+    EXPECT_EQ(array[kCount - 1], 2U);
+}
+
+#ifdef FAULTLINE_CHECKED
+TEST(LazyArray, RefusesAnIndexPastItsEnd) {
+    const sys::LazyArray<std::uint32_t> array{10, "a test"};
+    EXPECT_DEATH(array[10] = 1, "invariant broken");
+}
+#endif
+
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+TEST(FileDescriptor, ClosesWhatItOwns) {
+    int fd = -1;
+    {
+        const sys::FileDescriptor owner{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+        ASSERT_TRUE(owner);
+        fd = owner.get();
+        EXPECT_TRUE(is_open(fd));
+    }
+    EXPECT_FALSE(is_open(fd));
+}
+
+TEST(FileDescriptor, MovesItsOwnership) {
+    sys::FileDescriptor first{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    const int fd = first.get();
+    sys::FileDescriptor second = std::move(first);
+    EXPECT_EQ(second.get(), fd);
+    sys::FileDescriptor third{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    const int replaced = third.get();
+    third = std::move(second);
+    EXPECT_FALSE(is_open(replaced));
+    EXPECT_TRUE(is_open(fd));
+    third.reset();
+    EXPECT_FALSE(is_open(fd));
+    EXPECT_FALSE(static_cast<bool>(third));
+}
+
+}  // namespace
+}  // namespace faultline::test

@@ -1,0 +1,167 @@
+// System calls without libc, errors with it, and what tells processes and threads apart.
+#include "core/check.hpp"
+#include "sys/cpu.hpp"
+#include "sys/error.hpp"
+#include "sys/fork_watch.hpp"
+#include "sys/syscall.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <barrier>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(RawSyscall, ReturnsWhatTheKernelReturns) {
+    EXPECT_EQ(sys::raw_syscall(SYS_getpid), ::getpid());
+    EXPECT_EQ(sys::error_of(sys::raw_syscall(SYS_getpid)), 0);
+}
+
+TEST(RawSyscall, ReturnsErrorsNegatedAndLeavesErrnoAlone) {
+    errno = 1234;
+    EXPECT_EQ(sys::raw_syscall(SYS_close, -1), -EBADF);
+    EXPECT_EQ(sys::raw_syscall(SYS_read, -1, 0, 0), -EBADF);
+    EXPECT_EQ(sys::raw_syscall(100'000), -ENOSYS);
+    EXPECT_EQ(errno, 1234);
+}
+
+TEST(RawSyscall, PassesAllSixArguments) {
+    constexpr std::size_t kBytes = 4096;
+    const int fd = ::memfd_create("six", MFD_CLOEXEC);
+    ASSERT_GE(fd, 0);
+    ASSERT_EQ(::ftruncate(fd, 3 * kBytes), 0);
+    ASSERT_EQ(::pwrite(fd, "here", 4, 2 * kBytes), 4);
+    const long mapped = sys::raw_syscall(SYS_mmap, 0, kBytes, PROT_READ, MAP_SHARED, fd, 2 * kBytes);
+    ASSERT_EQ(sys::error_of(mapped), 0);
+    auto* const address = reinterpret_cast<char*>(mapped);
+    EXPECT_EQ(std::memcmp(address, "here", 4), 0);
+    EXPECT_EQ(sys::raw_syscall(SYS_munmap, mapped, kBytes), 0);
+    ::close(fd);
+}
+
+TEST(ErrorOf, TellsErrorsFromAddresses) {
+    EXPECT_EQ(sys::error_of(-EPERM), EPERM);
+    EXPECT_EQ(sys::error_of(-4095), 4095);
+    EXPECT_EQ(sys::error_of(-4096), 0);
+    EXPECT_EQ(sys::error_of(0), 0);
+    EXPECT_EQ(sys::error_of(0x7fff'ffff'f000), 0);
+}
+
+TEST(ThrowError, CarriesTheNumberAndTheText) {
+    try {
+        sys::throw_error(ENOSPC, "no room for the swap file");
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code(), std::error_code(ENOSPC, std::system_category()));
+        EXPECT_THAT(error.what(), HasSubstr("faultline: no room for the swap file"));
+        EXPECT_THAT(error.what(), HasSubstr("No space left on device"));
+    }
+}
+
+TEST(ReadableBytes, NamesTheLargestUnitThatFits) {
+    EXPECT_EQ(sys::readable_bytes(0), "0 bytes");
+    EXPECT_EQ(sys::readable_bytes(1023), "1023 bytes");
+    EXPECT_EQ(sys::readable_bytes(1024), "1.0 KiB");
+    EXPECT_EQ(sys::readable_bytes(1536), "1.5 KiB");
+    EXPECT_EQ(sys::readable_bytes(std::uint64_t{64} << 20), "64.0 MiB");
+    EXPECT_EQ(sys::readable_bytes(std::uint64_t{8} << 40), "8.0 TiB");
+    EXPECT_EQ(sys::readable_bytes(~std::uint64_t{0}), "16.0 EiB");
+}
+
+TEST(Fatal, SaysWhereAndStopsTheProcess) {
+    EXPECT_EXIT(core::fatal("all is lost", "some_file.cpp", 4711), testing::KilledBySignal(SIGABRT),
+                "faultline: all is lost \\(some_file.cpp:4711\\)");
+}
+
+TEST(Require, StopsTheProcessInEveryBuild) {
+    EXPECT_DEATH(FAULTLINE_REQUIRE(1 + 1 == 3, "arithmetic is off"), "arithmetic is off");
+    FAULTLINE_REQUIRE(1 + 1 == 2, "arithmetic is off");
+}
+
+/// Forks, and returns the code that `body` gave the child to exit with.
+template <typename Body>
+int in_a_child(Body body) {
+    const pid_t child = ::fork();
+    if (child == 0) std::_Exit(body());
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+TEST(ProcessGeneration, StaysTheSameInOneProcess) {
+    const unsigned generation = sys::process_generation();
+    EXPECT_EQ(sys::process_generation(), generation);
+    std::thread{[generation] { EXPECT_EQ(sys::process_generation(), generation); }}.join();
+}
+
+TEST(ProcessGeneration, DiffersInAChildAndItsChild) {
+    const unsigned parent = sys::process_generation();
+    const int result = in_a_child([parent] {
+        const unsigned child = sys::process_generation();
+        if (child == parent) return 1;
+        return in_a_child([parent, child] {
+            const unsigned grandchild = sys::process_generation();
+            return grandchild == parent || grandchild == child ? 2 : 0;
+        });
+    });
+    EXPECT_EQ(result, 0);
+    EXPECT_EQ(sys::process_generation(), parent);
+}
+
+int calls_in_children = 0;
+
+TEST(CallInChildren, CallsInTheChildBeforeForkReturnsAndNotInTheParent) {
+    sys::call_in_children([] { ++calls_in_children; });
+    EXPECT_EQ(in_a_child([] { return calls_in_children; }), 1);
+    EXPECT_EQ(calls_in_children, 0);
+}
+
+TEST(ThreadToken, TellsLivingThreadsApart) {
+    constexpr std::size_t kThreads = 16;
+    std::vector<std::uint64_t> tokens(kThreads);
+    std::barrier all_alive{static_cast<std::ptrdiff_t>(kThreads)};
+    std::vector<std::thread> threads;
+    for (std::uint64_t& token : tokens) {
+        threads.emplace_back([&token, &all_alive] {
+            token = sys::thread_token();
+            EXPECT_EQ(sys::thread_token(), token);
+            all_alive.arrive_and_wait();
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::set<std::uint64_t> different(tokens.begin(), tokens.end());
+    different.insert(sys::thread_token());
+    EXPECT_EQ(different.size(), kThreads + 1);
+    EXPECT_FALSE(different.contains(0)) << "0 means nobody";
+}
+
+TEST(AllowedCpus, CountsThoseTheThreadMayUse) {
+    EXPECT_GE(sys::allowed_cpus(), 1U);
+    std::thread{[] {
+        cpu_set_t here;
+        CPU_ZERO(&here);
+        CPU_SET(sys::current_cpu(), &here);
+        ASSERT_EQ(::sched_setaffinity(0, sizeof here, &here), 0);
+        EXPECT_EQ(sys::allowed_cpus(), 1U);
+        EXPECT_TRUE(CPU_ISSET(sys::current_cpu(), &here));
+    }}.join();
+}
+
+}  // namespace
+}  // namespace faultline::test
