@@ -149,6 +149,9 @@ bool Pager::any_resident(Region& region, PageRange range) const {
 void Pager::protect(Region& region, PageRange range, Access access) {
     require_owner_process();
     const std::lock_guard lock{region.protecting()};
+    // Between the words' change and the mapping's, forbidden accesses wait: a handler on this thread would wait for
+    // itself.
+    const sys::SignalBlock signals;
     std::byte* const address = region.address_of(range.first);
     const std::size_t bytes = range.count * region.page_bytes();
     const auto refuse = [&](int error) {
