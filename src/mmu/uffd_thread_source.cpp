@@ -44,7 +44,7 @@ void raise_bus_error(const uffd_msg& message) noexcept {
     siginfo_t info;
     std::memset(&info, 0, sizeof info);
     info.si_signo = SIGBUS;
-    info.si_code = BUS_ADRERR;
+    info.si_code = SI_QUEUE;  // the kernel lets no thread pretend to another that it were the kernel
     info.si_addr = reinterpret_cast<void*>(message.arg.pagefault.address);
     sys::raw_syscall(SYS_rt_tgsigqueueinfo, ::getpid(), message.arg.pagefault.feat.ptid, SIGBUS,
                      sys::syscall_argument(&info));

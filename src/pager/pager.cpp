@@ -201,7 +201,7 @@ void Pager::wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE {
 }
 
 /// The evictor has fallen behind: evict for ourselves until the frames are ours. False only when the store has refused
-/// pages for longer than a full disk is waited for.
+/// pages, or the kernel held them, for longer than a full disk is waited for.
 bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     counters_.add(Count::direct_reclaims);
     std::chrono::steady_clock::time_point give_up_at{};
@@ -210,16 +210,17 @@ bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
         if (budget_.try_reserve(units)) return true;
         const Reclaimed reclaimed = reclaim_directly(units);
         if (budget_.try_reserve(units)) return true;
-        if (reclaimed.write_error != 0 && reclaimed.units == 0) {
+        const bool store_refuses = reclaimed.write_error != 0 && reclaimed.units == 0;
+        const bool kernel_refuses = reclaimed.refused && !reclaimed.progress;
+        if (store_refuses || kernel_refuses) {
+            // Neither says when it changes its mind: look again soon, but not for ever.
             const auto now = std::chrono::steady_clock::now();
             if (give_up_at == std::chrono::steady_clock::time_point{}) give_up_at = now + config_.full_disk_patience;
             if (now >= give_up_at) return false;
-            constexpr std::chrono::nanoseconds kNextTry = std::chrono::milliseconds{10};
-            watch.wait(&kNextTry);
+            const std::chrono::nanoseconds next_look = std::chrono::milliseconds{kernel_refuses ? 1 : 10};
+            watch.wait(&next_look);
         } else if (!reclaimed.progress) {
-            // All frames are in other threads' hands, who will be done; or in the kernel's, which does not say when.
-            constexpr std::chrono::nanoseconds kNextLook = std::chrono::milliseconds{1};
-            watch.wait(reclaimed.refused ? &kNextLook : nullptr);
+            watch.wait(nullptr);  // all frames are in other threads' hands, who will be done
         }
     }
 }

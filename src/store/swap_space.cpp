@@ -40,21 +40,26 @@ SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::pat
 
 std::unique_ptr<BackingStore> SwapSpace::open(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
-    File& file = file_with_room(bytes);
-    return std::make_unique<Lease>(*this, file, take(file, bytes), bytes);
+    if (File* const file = file_with_room(bytes)) {
+        return std::make_unique<Lease>(*this, *file, take(*file, bytes), bytes);
+    }
+    auto fresh = std::make_unique<File>(SwapFile::unnamed_in(directory_));
+    const std::uint64_t offset = take(*fresh, bytes);  // throws for what no file can hold, and the file goes again
+    File& file = *files_.emplace_back(std::move(fresh));
+    return std::make_unique<Lease>(*this, file, offset, bytes);
 }
 
-/// A hole first, then the end of a file, then a new file.
-SwapSpace::File& SwapSpace::file_with_room(std::uint64_t bytes) {
+/// A hole first, then the end of a file; null when a new file is needed.
+SwapSpace::File* SwapSpace::file_with_room(std::uint64_t bytes) {
     for (const auto& file : files_) {
         for (const auto& hole : file->holes) {
-            if (hole.second >= bytes) return *file;
+            if (hole.second >= bytes) return file.get();
         }
     }
     for (const auto& file : files_) {
-        if (file->end == 0 || (bytes <= kFileBytes && file->end <= kFileBytes - bytes)) return *file;
+        if (file->end == 0 || (bytes <= kFileBytes && file->end <= kFileBytes - bytes)) return file.get();
     }
-    return *files_.emplace_back(std::make_unique<File>(SwapFile::unnamed_in(directory_)));
+    return nullptr;
 }
 
 std::uint64_t SwapSpace::take(File& file, std::uint64_t bytes) {

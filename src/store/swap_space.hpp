@@ -30,7 +30,7 @@ private:
         std::map<std::uint64_t, std::uint64_t> holes;  // offset -> bytes, neighbours merged
     };
 
-    [[nodiscard]] File& file_with_room(std::uint64_t bytes);
+    [[nodiscard]] File* file_with_room(std::uint64_t bytes);
     [[nodiscard]] std::uint64_t take(File& file, std::uint64_t bytes);
     void give_back(File& file, std::uint64_t offset, std::uint64_t bytes);
 

@@ -4,14 +4,17 @@
 #include "pager_fixture.hpp"
 #include "support/process.hpp"
 #include "swap_folder.hpp"
-#include "thread_state.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <string>
 
 namespace faultline::test {
 namespace {

@@ -15,7 +15,9 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace faultline::test {

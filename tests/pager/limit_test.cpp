@@ -4,7 +4,10 @@
 #include "support/process.hpp"
 
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
 #include <random>
+#include <vector>
 
 namespace faultline::test {
 namespace {

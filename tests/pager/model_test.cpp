@@ -5,6 +5,7 @@
 #include "pager_fixture.hpp"
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>

@@ -7,7 +7,9 @@
 #include <atomic>
 #include <barrier>
 #include <cstdint>
+#include <iterator>
 #include <random>
+#include <thread>
 #include <vector>
 
 namespace faultline::test {
@@ -125,7 +127,7 @@ TEST_P(Oracle, no_increment_is_lost_with_the_evictor_at_work) {
     Counters counters{pager.reserve(1200 * kBasePageBytes), kThreads};
     run_threads(kThreads, [&](unsigned thread) {
         std::mt19937_64 random{thread};
-        for (int i = 0; i < 6000; ++i) counters.increment(thread, random() % (i % 2 == 0 ? counters.pages() : 380));
+        for (int i = 0; i < 4000; ++i) counters.increment(thread, random() % (i % 2 == 0 ? counters.pages() : 380));
     });
     counters.verify();
     EXPECT_GT(pager.stats().evictions, 0U);

@@ -9,6 +9,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <optional>
+#include <vector>
 
 namespace faultline::test {
 namespace {

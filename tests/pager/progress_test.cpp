@@ -4,6 +4,7 @@
 #include "pager_fixture.hpp"
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace faultline::test {
@@ -20,7 +21,7 @@ protected:
     [[nodiscard]] Region region_of(Pager& pager) const {
         return pager.reserve(kPages * GetParam().page_size, {GetParam().page_size});
     }
-    [[nodiscard]] int rounds() const { return GetParam().page_size == kBasePageBytes ? 8 : 4; }
+    [[nodiscard]] int rounds() const { return GetParam().page_size == kBasePageBytes ? 5 : 4; }
 };
 
 /// One instruction that reads and writes eight bytes, half of them on the next page.

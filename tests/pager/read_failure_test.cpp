@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <optional>
+#include <vector>
 
 namespace faultline::test {
 namespace {

@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <optional>
+#include <vector>
 
 namespace faultline::test {
 namespace {

@@ -1,12 +1,10 @@
 // A folder of the test's own for swap files, and how much of the disk the file in it takes.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <string>

@@ -10,11 +10,17 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
+#include <string>
 #include <tuple>
+#include <vector>
 
 namespace faultline::test {
 namespace {

@@ -3,6 +3,9 @@
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
 
+#include <cstring>
+#include <vector>
+
 namespace faultline::test {
 namespace {
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <cerrno>
 #include <functional>
 #include <memory>
@@ -256,7 +257,9 @@ TEST_P(Trap07, ChildForkedDuringFaultsCanMakeItsOwnPager) {
     fill_with_units(region);
     std::atomic<bool> enough{false};
     std::atomic<std::size_t> wrong{0};
+    std::barrier everybody_faults{4};  // a thread that starts allocates, and sanitizers' allocators do not survive fork
     run_threads(4, [&](unsigned index) {
+        everybody_faults.arrive_and_wait();
         if (index > 0) {
             Random random{seed() + index};
             while (!enough.load()) wrong += wrong_words(region, random.below(units_of(region)));
