@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <system_error>
 #include <thread>
 
@@ -115,7 +116,12 @@ private:
     std::array<struct sigaction, 4> before_{};
 };
 
-void touch(std::byte* address) { *static_cast<volatile std::byte*>(address) = std::byte{1}; }
+/// Handlers run in the middle of this: what they read must be written before, what they write read after.
+void touch(std::byte* address) {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    *static_cast<volatile std::byte*>(address) = std::byte{1};
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 
 [[noreturn]] void fault_with_previous(void (*previous)(int)) {
     set_handler(SIGSEGV, previous);

@@ -19,8 +19,10 @@
 #include <csignal>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace faultline::test {
 namespace {
