@@ -176,6 +176,21 @@ TEST_P(WriteFailure, threads_wait_for_a_store_that_recovers_in_time) {
     EXPECT_EQ(patient.settled_stats().failed_faults, 0U);
 }
 
+/// The pauses between tries have a least length, so a slow machine tries less often, never more.
+TEST_P(WriteFailure, store_that_refuses_is_asked_again_at_intervals_and_not_all_the_time) {
+    const Watchdog watchdog;
+    constexpr std::chrono::milliseconds kSomeTime{200};
+    Config config = plain_config(variant());
+    config.full_disk_patience = kSomeTime;
+    FakePager fake{variant(), config, kPages, kLimit};
+    fake.store().write_error.store(error());
+    const std::vector<bool> written =
+        write_until_refused(kPages, fake.page_bytes(), [&](std::uint64_t page) { return fake.page(page); });
+    EXPECT_FALSE(written.back());
+    EXPECT_GE(fake.store().writes.load(), 2U) << "waiting means trying again";
+    EXPECT_LE(fake.store().writes.load(), static_cast<std::uint64_t>(kSomeTime.count()));
+}
+
 /// More threads want frames than there are pages to evict, so that one finds every page in the others' hands.
 TEST_P(WriteFailure, every_thread_is_told_also_one_that_found_nothing_to_evict) {
     const Watchdog watchdog;
