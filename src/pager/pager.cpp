@@ -217,11 +217,22 @@ bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
             const auto now = std::chrono::steady_clock::now();
             if (give_up_at == std::chrono::steady_clock::time_point{}) give_up_at = now + config_.full_disk_patience;
             if (now >= give_up_at) return false;
-            const std::chrono::nanoseconds next_look = std::chrono::milliseconds{kernel_refuses ? 1 : 10};
-            watch.wait(&next_look);
+            if (reserve_within(units, std::chrono::milliseconds{kernel_refuses ? 1 : 10})) return true;
         } else if (!reclaimed.progress) {
             watch.wait(nullptr);  // all frames are in other threads' hands, who will be done
         }
+    }
+}
+
+/// Waits for frames that others free, without asking store or kernel again. False when `pause` is over.
+bool Pager::reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE {
+    const auto until = std::chrono::steady_clock::now() + pause;
+    for (;;) {
+        const FrameBudget::Watch watch{budget_};
+        if (budget_.try_reserve(units)) return true;
+        const std::chrono::nanoseconds left = until - std::chrono::steady_clock::now();
+        if (left.count() <= 0) return false;
+        watch.wait(&left);
     }
 }
 

@@ -33,6 +33,7 @@
 
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -75,9 +76,6 @@ public:
 
     /// False in a child that was forked after the pager was made: then nothing of it may be used.
     [[nodiscard]] bool in_owner_process() const noexcept;
-
-    /// Aborts if a rule of the pager's is broken. For tests, while nothing faults: walks every touched page.
-    void check_invariants();
 
 private:
     friend class Housekeeper;
@@ -123,6 +121,7 @@ private:
 
     [[nodiscard]] FrameReservation reserve_frames(Work& work) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Reclaimed reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
     void wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE;
 
