@@ -20,7 +20,7 @@ struct Config {
     /// Directory of the unnamed swap file (mode 0600, gone when the pager is). Empty: $TMPDIR, else /var/tmp.
     std::filesystem::path swap_directory{};
 
-    /// Swap to this file instead: created 0600, must not exist yet, and is removed with the pager. Overrides
+    /// Swap to this file instead: created 0600, must not exist yet, and is unlinked at once. Overrides
     /// `swap_directory`.
     std::filesystem::path swap_file{};
 

@@ -115,8 +115,8 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
     const std::uint64_t after = pages_to_read_ahead(region, work.page);
     PageWindow window{work.page, 1 | claim_stored(region, work.page + 1, after, frames) << 1};
     int error = read_and_map(region, window, work.write());
-    if (error != 0 &&
-        window.count() > 1) {  // one page of several cannot be read: whoever needs the others asks for them
+    if (error != 0 && window.count() > 1) {
+        // One page of several cannot be read: whoever needs the others asks for them.
         abandon_claims(region, window.without_first());
         window.mask = 1;
         error = read_and_map(region, window, work.write());

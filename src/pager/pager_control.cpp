@@ -1,5 +1,5 @@
-// The control path: making and destroying pagers and regions, and what the program asks of a range. Throws, allocates,
-// and keeps signals blocked wherever it owns a page or takes a lock of the fault path's.
+// The control path: making and destroying pagers and regions, the limit, the statistics. Throws, allocates, and keeps
+// signals blocked wherever it owns a page or takes a lock of the fault path's. What is asked of a range: range_control.cpp.
 
 #include "core/check.hpp"
 #include "pager/fault_path_section.hpp"

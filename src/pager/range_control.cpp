@@ -224,8 +224,7 @@ void Pager::retry(Region& region, PageRange range) {
                 continue;
             }
             if (!region.try_change(page, seen, seen.claimed_for_fill())) continue;
-            const iovec poison{region.address_of(page), region.page_bytes()};
-            mapper_.drop({&poison, 1});
+            unmap(region, page);  // takes the kernel's poison away
             region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
             return;
         }
