@@ -65,6 +65,25 @@ void limit_file_size(rlim_t bytes) {
     std::_Exit(error ? error->code().value() : 0);
 }
 
+/// While it lives nothing can be opened. Gone before anybody looks at the error: a sanitizer's checks open files, too.
+class NoDescriptors {
+public:
+    NoDescriptors() {
+        if (::getrlimit(RLIMIT_NOFILE, &before_) != 0) std::_Exit(99);
+        set({3, before_.rlim_max});
+    }
+    ~NoDescriptors() { set(before_); }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+private:
+    static void set(const rlimit& limit) {
+        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) std::_Exit(99);
+    }
+
+    rlimit before_{};
+};
+
 class SwapFileOn : public OnEachFileSystem {
 protected:
     SwapFileOn() : page_{sys::Mapping::reserve(kPage, kPage, true, "a test page")} {}
@@ -236,9 +255,10 @@ TEST_P(SwapFileOn, TellsThatNoFileIsLargeEnough) {
 
 TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
     const auto open = [&] {
-        const rlimit limit{3, 3};
-        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) std::_Exit(99);
-        exit_with_error_of([&] { SwapFile::unnamed_in(directory()); });
+        exit_with_error_of([&] {
+            const NoDescriptors limit;
+            SwapFile::unnamed_in(directory());
+        });
     };
     EXPECT_EXIT(open(), testing::ExitedWithCode(EMFILE), directory().string() + ".*ulimit -n");
 }
