@@ -25,7 +25,7 @@ struct Config {
     std::filesystem::path swap_file{};
 
     /// How faults arrive.
-    Delivery delivery = Delivery::uffd_signal;
+    Delivery delivery = Delivery::automatic;
 
     /// Handler threads of `Delivery::uffd_threads`, each pinned to one CPU; 0: one for each CPU the process may use.
     unsigned handler_threads = 0;

@@ -23,6 +23,12 @@ enum class Delivery : std::uint8_t {
     /// The faulting thread resolves its own fault in a SIGBUS handler. Needs no privilege. A system call on an
     /// absent page fails with EFAULT: use `Pin` around it.
     uffd_signal,
+    /// The faulting thread resolves its own fault in a SIGSEGV handler; pages are hidden and shown by changing the
+    /// protection of a memory file that is mapped twice. Needs nothing of the kernel that is ever refused. System calls
+    /// as under `uffd_signal`.
+    sigsegv,
+    /// The first of the above that works here, tried out when the pager is made; $FAULTLINE_DELIVERY overrides.
+    automatic,
 };
 
 /// What the program may do with a range. Set with `Region::protect`.
@@ -41,9 +47,11 @@ enum class Advice : std::uint8_t {
 
 /// How a page is taken off the program's view.
 enum class Eviction : std::uint8_t {
-    automatic,  ///< `move` where the kernel has it, `copy` elsewhere.
-    move,       ///< UFFDIO_MOVE: the frame itself goes to the staging area (Linux 6.8).
+    automatic,  ///< The best that the delivery and the kernel have: `move`, else `copy`; `guard`, else `protect`.
+    move,       ///< UFFDIO_MOVE: the frame itself goes to the staging area (Linux 6.8). userfaultfd only.
     copy,       ///< Write-protect, copy, drop: works on every kernel with userfaultfd write-protection (5.7).
+    protect,    ///< mprotect(2) hides the page; each isolated resident page takes two mappings. `sigsegv` only.
+    guard,      ///< MADV_GUARD_INSTALL hides the page and takes no mapping (Linux 6.15). `sigsegv` only.
 };
 
 /// Which page leaves when a frame is needed.

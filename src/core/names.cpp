@@ -8,6 +8,10 @@ const char* name(Delivery delivery) noexcept {
             return "uffd_threads";
         case Delivery::uffd_signal:
             return "uffd_signal";
+        case Delivery::sigsegv:
+            return "sigsegv";
+        case Delivery::automatic:
+            return "automatic";
     }
     return "unknown";
 }
@@ -20,6 +24,10 @@ const char* name(Eviction eviction) noexcept {
             return "move";
         case Eviction::copy:
             return "copy";
+        case Eviction::protect:
+            return "protect";
+        case Eviction::guard:
+            return "guard";
     }
     return "unknown";
 }

@@ -5,7 +5,7 @@
 
 namespace faultline::core {
 
-enum class FaultAccess : std::uint8_t { read, write };
+enum class FaultAccess : std::uint8_t { read, write, execute };
 
 /// Who carries the fault to the pager, and so who may wait.
 enum class FaultOrigin : std::uint8_t {
@@ -27,6 +27,7 @@ enum class FaultOutcome : std::uint8_t {
     deferred,          ///< Another thread is at it and will wake the one that faulted (handler threads only).
     not_ours,          ///< No region there.
     failed,            ///< The page cannot come: SIGBUS at the address.
+    access_violation,  ///< The program may not do that there: SIGSEGV at the address (where the MMU does not say so).
 };
 
 }  // namespace faultline::core

@@ -8,10 +8,10 @@
 //
 // Invariants:
 //   dirty      the bytes are newer than the page's home (its slot, or zeros without one)
-//   resident   the program may write without a fault  <=>  dirty
+//   resident   the program may write without a fault  <=>  dirty (and the protection allows it)
 //   writing    a write of the page's slot is in flight: nobody starts a second one, nobody moves its staged bytes
 //   from_staging  the page is being taken from the slot in the payload: that slot must stay as it is
-//   filling    also while a resident page is made writable
+//   filling    also while a resident page is made writable, or a staged one leaves for good
 //   filling and evicting belong to the one thread that set them; everybody else waits.
 //
 // The word of a page that was never touched is 0, so an untouched table is an untouched mapping.
@@ -97,9 +97,9 @@ public:
         FAULTLINE_INVARIANT(is(PageState::poisoned));
         return with_state(home()).settled();
     }
-    /// resident, clean -> filling: the first write. Whoever holds the page makes it writable and publishes it as dirty.
-    [[nodiscard]] constexpr PageWord claimed_for_write() const noexcept {
-        FAULTLINE_INVARIANT(is(PageState::resident) && !dirty());
+    /// resident -> filling: to change whether it is writable. Whoever holds the page publishes it as `filled` again.
+    [[nodiscard]] constexpr PageWord claimed_for_change() const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::resident));
         return with_state(PageState::filling);
     }
     /// resident -> evicting.
@@ -117,9 +117,9 @@ public:
         FAULTLINE_INVARIANT(is(PageState::evicting));
         return with_state(PageState::staged).with_payload(unit).settled();
     }
-    /// evicting or staged, clean -> stored or empty.
+    /// evicting, or filling (from staging), clean -> stored or empty.
     [[nodiscard]] constexpr PageWord evicted(std::uint32_t sequence) const noexcept {
-        FAULTLINE_INVARIANT((is(PageState::evicting) || is(PageState::staged)) && !dirty());
+        FAULTLINE_INVARIANT(busy() && !dirty());
         return with_state(home()).with_payload(has_slot() ? sequence : 0).settled();
     }
     /// filling or evicting -> empty, by the owner. A write in flight keeps its mark.

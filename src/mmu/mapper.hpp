@@ -5,6 +5,8 @@
 
 #include "core/signal_safe.hpp"
 
+#include <faultline/types.hpp>
+
 #include <sys/uio.h>
 
 #include <cstddef>
@@ -14,6 +16,13 @@
 namespace faultline::mmu {
 
 enum class Protection : std::uint8_t { writable, write_protected };
+
+/// What becomes of a page's frame when the page is staged.
+enum class StagedFrames : std::uint8_t {
+    move,  ///< It goes to the slot, and comes back writable.
+    copy,  ///< The slot gets a copy, in a frame of its own; coming back takes another.
+    stay,  ///< It stays the page's and is only hidden, and comes back as wanted; the slot is for reading its bytes.
+};
 
 /// How far `Mapper::stage` came: `pages` whole pages are staged; with `error` not 0 the next page was refused, and
 /// pages after it were not tried. A refused writable page is where it was. A refused write-protected page may be partly
@@ -31,6 +40,12 @@ public:
     /// Starts raising faults for a region. Throws std::system_error.
     virtual void watch_region(void* address, std::size_t bytes) = 0;
 
+    /// Forgets all that is mapped in a region: frames are free. No call names it any more, except the next one.
+    virtual void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// The region is about to be unmapped, and nobody reads staged bytes of it any more.
+    virtual void unwatch_region(void*) noexcept {}
+
     /// Says where staged pages go. Throws std::system_error.
     virtual void watch_staging(void* address, std::size_t bytes) = 0;
 
@@ -41,16 +56,35 @@ public:
     /// Lets the program write to a write-protected page.
     [[nodiscard]] virtual int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
+    /// Makes writes to a mapped page fault.
+    [[nodiscard]] virtual int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// Sets what the MMU itself lets the program do in a range, whatever is mapped there. Only where `checks_access`.
+    /// Returns 0 or an errno.
+    [[nodiscard]] virtual int set_access(void* address, std::size_t bytes, Access access) noexcept = 0;
+
+    /// Whether the kernel refuses forbidden accesses without asking us; else each is a fault, and the caller answers.
+    [[nodiscard]] virtual bool checks_access() const FAULTLINE_SIGNAL_SAFE = 0;
+
     /// Takes `pages` neighbouring pages, all mapped with `protection`, off the program's view and into the neighbouring
     /// slots at `slot`. No write is lost: what the program wrote before is in the slot, what it writes after faults.
     /// EBUSY: the kernel holds the page (a device reads or writes it).
     [[nodiscard]] virtual Staged stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
                                        Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Puts a staged page back into the program's view, writable; its frame goes along and the slot is empty.
-    [[nodiscard]] virtual int unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
+    /// Puts a staged page back into the program's view; its frame goes along and the slot is empty. It arrives
+    /// writable, except where frames stay: then as `protection` says.
+    [[nodiscard]] virtual int unstage(void* slot, void* page, std::size_t bytes,
+                                      Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Forgets what is mapped in the ranges: frames are free, and so is poison.
+    /// Where the bytes of a page that was staged in `slot` can be read, until they are released.
+    [[nodiscard]] virtual const std::byte* staged_bytes(const void* page, void* slot,
+                                                        std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// The bytes of neighbouring slots are not read any more: copies that were made for it can go.
+    virtual void release_staged_bytes(void*, std::size_t) FAULTLINE_SIGNAL_SAFE {}
+
+    /// Forgets what is mapped in the ranges, of regions or of the staging area: frames are free, and so is poison.
     virtual void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// Makes accesses to an absent page raise SIGBUS until it is dropped. Only where `can_poison`.
@@ -60,8 +94,18 @@ public:
     /// Wakes whoever sleeps in the kernel for the range.
     virtual void wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Whether frames themselves move to staging and back; else bytes are copied, and coming back takes a new frame.
-    [[nodiscard]] virtual bool moves_frames() const FAULTLINE_SIGNAL_SAFE = 0;
+    [[nodiscard]] virtual StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// How pages leave, for those who ask: never `automatic`.
+    [[nodiscard]] virtual Eviction eviction() const noexcept = 0;
+
+    /// Whether the process has nearly as many mappings as the kernel allows (vm.max_map_count), because of what is
+    /// mapped here and there. Then calls may soon fail with ENOMEM: hide what `fragmenting_runs` names.
+    [[nodiscard]] virtual bool short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return false; }
+
+    /// Names short runs of mapped pages whose hiding gives mappings back, shortest first, as many as `runs` holds;
+    /// asking again goes on from there. Returns how many.
+    [[nodiscard]] virtual std::size_t fragmenting_runs(std::span<iovec>) FAULTLINE_SIGNAL_SAFE { return 0; }
 };
 
 }  // namespace faultline::mmu

@@ -8,56 +8,88 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <mutex>
 
 namespace faultline::mmu {
 namespace {
 
-constexpr long long kErrorCodeWrite = 2;  // bit 1 of the x86 page fault error code
+// Bits of the x86 page fault error code.
+constexpr long long kErrorCodeWrite = 2;
+constexpr long long kErrorCodeFetch = 16;
 
-#ifndef BUS_MCEERR_AR
-#define BUS_MCEERR_AR 4
-#endif
+/// One signal that faults come by.
+struct Taken {
+    int users = 0;             // guarded by `installing`
+    sys::SignalAction action;  // written before our handler is in place, then only read
+};
 
-std::mutex installing;  // guards `users` and the calls to sigaction; control path only
-int users = 0;
-sys::SignalAction bus_action;  // written before our handler is in place, then only read
+std::mutex installing;  // the calls to sigaction; control path only
+Taken bus_error;
+Taken segmentation_fault;
 std::atomic<Resolver> current_resolver{nullptr};
 
-core::PageFault page_fault_from(const siginfo_t& info, const ucontext_t& context) noexcept {
-    const bool write = (context.uc_mcontext.gregs[REG_ERR] & kErrorCodeWrite) != 0;
-    return {core::address_of(info.si_addr), write ? core::FaultAccess::write : core::FaultAccess::read,
-            core::FaultOrigin::faulting_thread, sys::thread_token()};
+Taken& taken(int signal) noexcept { return signal == SIGBUS ? bus_error : segmentation_fault; }
+
+core::FaultAccess access_of(const ucontext_t& context) noexcept {
+    const long long code = context.uc_mcontext.gregs[REG_ERR];
+    if ((code & kErrorCodeFetch) != 0) return core::FaultAccess::execute;
+    return (code & kErrorCodeWrite) != 0 ? core::FaultAccess::write : core::FaultAccess::read;
 }
 
-/// A missing or protected page says BUS_ADRERR; poison and broken memory say BUS_MCEERR_AR and must not be tried again.
-bool may_be_ours(const siginfo_t& info) noexcept { return info.si_code == BUS_ADRERR; }
+/// A missing or protected page says BUS_ADRERR under userfaultfd; poison and broken memory say BUS_MCEERR_AR and must
+/// not be tried again. A protection says SEGV_ACCERR, a guard SEGV_MAPERR; a signal that was sent says neither.
+bool may_be_ours(const siginfo_t& info) noexcept {
+    if (info.si_signo == SIGBUS) return info.si_code == BUS_ADRERR;
+    return info.si_code == SEGV_ACCERR || info.si_code == SEGV_MAPERR;
+}
 
-void on_bus_error(int signal, siginfo_t* info, void* context) {
+void on_fault(int signal, siginfo_t* info, void* context) {
     const int saved_errno = errno;
     const Resolver resolver = current_resolver.load(std::memory_order_acquire);
     core::FaultOutcome outcome = core::FaultOutcome::not_ours;
     if (resolver != nullptr && may_be_ours(*info)) {
-        outcome = resolver(page_fault_from(*info, *static_cast<ucontext_t*>(context)));
+        outcome = resolver({core::address_of(info->si_addr), access_of(*static_cast<ucontext_t*>(context)),
+                            core::FaultOrigin::faulting_thread, sys::thread_token()});
     }
-    if (outcome == core::FaultOutcome::not_ours || outcome == core::FaultOutcome::failed) {
-        bus_action.pass_on(signal, info, context);
+    switch (outcome) {
+        case core::FaultOutcome::resolved:
+        case core::FaultOutcome::already_resolved:
+        case core::FaultOutcome::deferred:
+            break;
+        case core::FaultOutcome::failed:
+            // A failed SIGSEGV has left its page so that the repeated access raises SIGBUS.
+            if (signal == SIGBUS) taken(signal).action.pass_on(signal, info, context);
+            break;
+        case core::FaultOutcome::access_violation:
+            info->si_code = SEGV_ACCERR;  // whatever hides the page, to the program it is protected
+            [[fallthrough]];
+        case core::FaultOutcome::not_ours:
+            taken(signal).action.pass_on(signal, info, context);
+            break;
     }
     errno = saved_errno;
 }
 
 }  // namespace
 
-SignalFaultSource::SignalFaultSource(Resolver resolver) {
+SignalFaultSource::SignalFaultSource(int signal, Resolver resolver) : signal_{signal} {
     const std::lock_guard lock{installing};
     current_resolver.store(resolver, std::memory_order_release);
-    if (users == 0) bus_action.install(SIGBUS, &on_bus_error);
-    ++users;
+    Taken& mine = taken(signal);
+    if (mine.users == 0) mine.action.install(signal, &on_fault);
+    ++mine.users;
 }
 
 SignalFaultSource::~SignalFaultSource() {
     const std::lock_guard lock{installing};
-    if (--users == 0) bus_action.uninstall(SIGBUS, &on_bus_error);
+    Taken& mine = taken(signal_);
+    if (--mine.users == 0) mine.action.uninstall(signal_, &on_fault);
+}
+
+bool SignalFaultSource::in_front() const noexcept {
+    struct sigaction current {};
+    return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == &on_fault;
 }
 
 }  // namespace faultline::mmu

@@ -1,19 +1,30 @@
-// SignalFaultSource: the faulting thread resolves its own fault, inside a SIGBUS handler that the process has once.
-// What is not ours, by address, goes on to the handler that was there before, with the same siginfo.
+// SignalFaultSource: the faulting thread resolves its own fault, inside a handler of SIGBUS (userfaultfd's signal mode)
+// or SIGSEGV (protection) that the process has once. What is not ours, by address, goes on to the handler that was
+// there before, with the same siginfo.
 #pragma once
 
 #include "mmu/fault_source.hpp"
 
 namespace faultline::mmu {
 
-/// While at least one of these lives, SIGBUS of this process goes through `resolver` (which must be the same for all).
+/// While at least one of these lives for a signal, that signal of this process goes through `resolver` (which must be
+/// the same for all).
 class SignalFaultSource {
 public:
-    /// Throws std::system_error.
-    explicit SignalFaultSource(Resolver resolver);
+    /// `signal`: SIGBUS or SIGSEGV. Throws std::system_error.
+    SignalFaultSource(int signal, Resolver resolver);
     ~SignalFaultSource();
     SignalFaultSource(const SignalFaultSource&) = delete;
     SignalFaultSource& operator=(const SignalFaultSource&) = delete;
+
+    /// False when the program has put a handler of its own in front of ours: managed memory then lives from that
+    /// handler calling ours.
+    [[nodiscard]] bool in_front() const noexcept;
+
+    [[nodiscard]] int signal() const noexcept { return signal_; }
+
+private:
+    int signal_;
 };
 
 }  // namespace faultline::mmu

@@ -12,26 +12,28 @@
 
 #include <cerrno>
 #include <mutex>
+#include <string>
 
 namespace faultline::mmu {
 namespace {
 
-// Newer than some libcs; see madvise(2).
-constexpr int kPopulateWrite = 23;   // Linux 5.14
-constexpr int kDontneedLocked = 24;  // Linux 5.18
 constexpr std::size_t kMostRangesPerCall = 64;
 
 void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t address = sys::syscall_argument(range.iov_base);
     long result = sys::raw_syscall(SYS_madvise, address, range.iov_len, MADV_DONTNEED);
     // The program may have locked the range (mlockall): then only the newer call drops it.
-    if (result == -EINVAL) result = sys::raw_syscall(SYS_madvise, address, range.iov_len, kDontneedLocked);
+    if (result == -EINVAL)
+        result = sys::raw_syscall(SYS_madvise, address, range.iov_len, sys::abi::kAdviseDontneedLocked);
     FAULTLINE_REQUIRE(result == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
 }
 
 }  // namespace
 
 UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd} {
+    if (wanted == Eviction::protect || wanted == Eviction::guard) {
+        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) + " belongs to Delivery::sigsegv");
+    }
     moves_ = wanted != Eviction::copy && move_works();
     if (wanted == Eviction::move && !moves_) {
         sys::throw_error(EOPNOTSUPP,
@@ -41,6 +43,8 @@ UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd} {
 }
 
 void UffdMapper::watch_region(void* address, std::size_t bytes) { uffd_.watch(address, bytes, true); }
+
+void UffdMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { drop_one({address, bytes}); }
 
 void UffdMapper::watch_staging(void* address, std::size_t bytes) { uffd_.watch(address, bytes, false); }
 
@@ -77,6 +81,14 @@ int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return uffd_.write_protect(page, bytes, false);
 }
 
+int UffdMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    return uffd_.write_protect(page, bytes, true);
+}
+
+int UffdMapper::set_access(void* address, std::size_t bytes, Access access) noexcept {
+    return sys::set_access(address, bytes, access);
+}
+
 Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
                          Protection protection) FAULTLINE_SIGNAL_SAFE {
     auto* const from = static_cast<std::byte*>(page);
@@ -101,8 +113,8 @@ int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t byte
                               std::size_t already) FAULTLINE_SIGNAL_SAFE {
     // Refused because a child of fork shares the page: a write makes it ours alone again. Faulting it in cannot raise a
     // fault for us, since the page is present and writable.
-    static_cast<void>(
-        sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already, kPopulateWrite));
+    static_cast<void>(sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already,
+                                       sys::abi::kAdvisePopulateWrite));
     std::size_t moved = 0;
     int error = uffd_.move(slot + already, page + already, bytes - already, &moved);
     already += moved;
@@ -135,7 +147,11 @@ int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t byte
     return error;
 }
 
-int UffdMapper::unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+const std::byte* UffdMapper::staged_bytes(const void*, void* slot, std::size_t) FAULTLINE_SIGNAL_SAFE {
+    return static_cast<const std::byte*>(slot);
+}
+
+int UffdMapper::unstage(void* slot, void* page, std::size_t bytes, Protection) FAULTLINE_SIGNAL_SAFE {
     std::size_t moved = 0;
     if (moves_ && uffd_.move(page, slot, bytes, &moved) == 0) return 0;
     // The page's mapping is read-only, or the device's hold on the slot outlives its write by a moment.

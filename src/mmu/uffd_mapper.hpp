@@ -20,19 +20,29 @@ public:
     UffdMapper(sys::Userfaultfd& uffd, Eviction wanted);
 
     void watch_region(void* address, std::size_t bytes) override;
+    void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void watch_staging(void* address, std::size_t bytes) override;
 
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept override;
+    [[nodiscard]] bool checks_access() const FAULTLINE_SIGNAL_SAFE override { return true; }
     [[nodiscard]] Staged stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
                                Protection protection) FAULTLINE_SIGNAL_SAFE override;
-    [[nodiscard]] int unstage(void* slot, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int unstage(void* slot, void* page, std::size_t bytes,
+                              Protection protection) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] const std::byte* staged_bytes(const void* page, void* slot,
+                                                std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] bool can_poison() const FAULTLINE_SIGNAL_SAFE override;
     void wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    [[nodiscard]] bool moves_frames() const FAULTLINE_SIGNAL_SAFE override { return moves_; }
+    [[nodiscard]] StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE override {
+        return moves_ ? StagedFrames::move : StagedFrames::copy;
+    }
+    [[nodiscard]] Eviction eviction() const noexcept override { return moves_ ? Eviction::move : Eviction::copy; }
 
 private:
     [[nodiscard]] bool move_works();

@@ -117,6 +117,7 @@ void UffdThreadSource::answer(const uffd_msg& message) noexcept {
         case core::FaultOutcome::deferred:
             return;
         case core::FaultOutcome::already_resolved:
+        case core::FaultOutcome::access_violation:  // which the MMU itself tells the program
         case core::FaultOutcome::not_ours:  // a region that is just being destroyed: the access then gets SIGSEGV
             mapper_.wake(unit, core::kUnitBytes);
             return;

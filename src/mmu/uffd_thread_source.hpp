@@ -1,5 +1,5 @@
-// UffdThreadSource: handler threads that read faults from a userfaultfd. One is pinned to each CPU and blocked in read():
-// the fault then wakes a thread on its own CPU; a wake-up across CPUs costs more than the rest of the fault
+// UffdThreadSource: handler threads that read faults from a userfaultfd. One is pinned to each CPU and blocked in
+// read(): the fault then wakes a thread on its own CPU; a wake-up across CPUs costs more than the rest of the fault
 // (bench/fault_latency: uffd_pinned_threads_copy beside uffd_polling_thread_copy).
 #pragma once
 

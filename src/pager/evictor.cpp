@@ -1,18 +1,23 @@
 #include "pager/evictor.hpp"
 
 #include "core/check.hpp"
+#include "pager/region_tree.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <memory>
 
 namespace faultline::detail {
 
 using core::PageRef;
+using core::PageState;
 using core::PageWord;
 
 Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, std::size_t keep_staged,
                                store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Reclaimed total;
+    if (mapper_.short_of_mappings()) total += evict_fragmenting(queue);
     while (total.units < units) {
         StagingBatch* oldest = staging_.pop_oldest(keep_staged);
         if (oldest == nullptr) {
@@ -53,6 +58,20 @@ Reclaimed Evictor::evict(Region& region, core::PageRange range, store::WriteQueu
         }
         total += take_off_view(*batch, count, false);
         total += settle(*batch, queue);
+    }
+    return total;
+}
+
+Reclaimed Evictor::evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    Reclaimed total;
+    std::array<iovec, 64> runs{};
+    const std::size_t count = mapper_.fragmenting_runs(runs);
+    for (const iovec& run : std::span{runs}.first(count)) {
+        const std::uintptr_t begin = core::address_of(run.iov_base);
+        Region* const region = RegionTree::find(begin);
+        if (region == nullptr) continue;
+        const std::uint64_t first = region->page_of(begin);
+        total += evict(*region, {first, region->page_of(begin + run.iov_len - 1) - first + 1}, queue);
     }
     return total;
 }
@@ -230,7 +249,9 @@ void Evictor::refuse(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE {
 
 /// Writes the batch's dirty pages. Returns 0 or the last error; pages that were not written stay staged and dirty.
 int Evictor::write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    for (std::size_t i = 0; i < batch.pages; ++i) batch.scratch.writing[i] = begin_write(batch, i);
+    bool any = false;
+    for (std::size_t i = 0; i < batch.pages; ++i) any |= batch.scratch.writing[i] = begin_write(batch, i);
+    if (!any) return 0;
     const std::size_t runs = gather_runs(batch);
     queue.write({batch.scratch.writes, runs});
     int error = 0;
@@ -244,6 +265,7 @@ int Evictor::write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE
             finish_write(batch, i, done.error, false);
         }
     }
+    mapper_.release_staged_bytes(staging_.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
     return error;
 }
 
@@ -283,10 +305,10 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
     std::size_t previous = batch.pages;  // the entry that ends the current run
     for (std::size_t i = 0; i < batch.pages; ++i) {
         if (!scratch.writing[i]) continue;
-        const StagingBatch::Entry& entry = batch.entries[i];
         const PageRef page = scratch.written[i];
         const Region& region = *regions_.find(page.region);
-        const std::byte* const bytes = staging_.address_of(batch.unit_of(i));
+        const std::byte* const bytes = mapper_.staged_bytes(region.address_of(page.page),
+                                                            staging_.address_of(batch.unit_of(i)), region.page_bytes());
         if (all_zero(bytes, region.page_bytes())) {
             finish_write(batch, i, 0, true);
             continue;
@@ -294,7 +316,7 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
         const bool continues = runs > 0 && scratch.writes[runs - 1].bytes.size() < kMostBytesPerWrite &&
                                previous + 1 == i && scratch.written[previous].region == page.region &&
                                scratch.written[previous].page + 1 == page.page &&
-                               batch.entries[previous].first_unit + batch.entries[previous].units == entry.first_unit;
+                               std::to_address(scratch.writes[runs - 1].bytes.end()) == bytes;
         if (continues) {
             std::span<const std::byte>& run = scratch.writes[runs - 1].bytes;
             run = {run.data(), run.size() + region.page_bytes()};
@@ -349,27 +371,17 @@ void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bo
 Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Reclaimed result;
     result.write_error = write_back(batch, queue);
-    iovec* const dropped = batch.scratch.dropped;
-    std::size_t drops = 0;
     bool any_kept = false;
     for (std::size_t i = 0; i < batch.pages; ++i) {
-        StagingBatch::Entry& entry = batch.entries[i];
-        if (!let_go(batch, i)) {
-            any_kept = true;
-            continue;
-        }
-        entry.page.store(0, std::memory_order_release);
-        if (!entry.holds_frame.exchange(false)) continue;
-        result.units += entry.units;
-        std::byte* const address = staging_.address_of(batch.unit_of(i));
-        const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
-        if (drops > 0 && static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
-            dropped[drops - 1].iov_len += bytes;
-        } else {
-            dropped[drops++] = {address, bytes};
-        }
+        batch.scratch.leaving[i] = claim_to_leave(batch, i);
+        any_kept |= batch.scratch.leaving[i] == Leaving::not_yet;
     }
-    if (drops > 0) mapper_.drop({dropped, drops});
+    // Gone from memory before the words say so: where frames stay, whoever finds the page absent may fill it at once.
+    result.units = drop_frames(batch);
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        if (batch.scratch.leaving[i] == Leaving::for_good) let_staged_page_go(batch, i);
+        if (batch.scratch.leaving[i] != Leaving::not_yet) batch.entries[i].page.store(0, std::memory_order_release);
+    }
     if (any_kept) {
         staging_.push(batch);
         budget_.changed();  // who found no batch meanwhile must learn of the error, too
@@ -397,11 +409,11 @@ void Evictor::settle_forgotten() FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-/// Staged and clean -> home. False: the page is here and dirty, so it stays.
-bool Evictor::let_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+/// Staged and clean -> filling, by us, who will not fill it.
+Leaving Evictor::claim_to_leave(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
     const PageRef page = batch.page_of(entry);
     const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
-    if (region == nullptr) return true;
+    if (region == nullptr) return Leaving::has_left;
     const StagingUnit unit = batch.unit_of(entry);
     PageWord seen = region->load(page.page);
     for (;;) {
@@ -410,14 +422,46 @@ bool Evictor::let_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SA
             seen = region->load(page.page);
             continue;
         }
-        if (!seen.staged_at(unit)) return true;  // taken back or discarded
-        if (seen.dirty()) return false;
-        if (!region->try_change(page.page, seen, seen.evicted(next_departure(batch.entries[entry].policy_tag))))
-            continue;
-        region->counters().add(Count::evictions);
-        if (!batch.entries[entry].written) region->counters().add(Count::clean_evictions);
-        return true;
+        if (!seen.staged_at(unit)) return Leaving::has_left;  // taken back or discarded
+        if (seen.dirty()) return Leaving::not_yet;
+        if (region->try_change(page.page, seen, seen.claimed_for_fill())) return Leaving::for_good;
     }
+}
+
+/// Frees the frames that the batch still holds, neighbours with one call. Returns the units.
+std::int64_t Evictor::drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    const bool frames_stay = mapper_.staged_frames() == mmu::StagedFrames::stay;
+    iovec* const dropped = batch.scratch.dropped;
+    std::size_t drops = 0;
+    std::int64_t units = 0;
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        StagingBatch::Entry& entry = batch.entries[i];
+        if (batch.scratch.leaving[i] == Leaving::not_yet || !entry.holds_frame.exchange(false)) continue;
+        units += entry.units;
+        std::byte* address = staging_.address_of(batch.unit_of(i));
+        if (frames_stay) {
+            if (batch.scratch.leaving[i] == Leaving::has_left) continue;  // with its region
+            const PageRef page = batch.page_of(i);
+            address = regions_.find(page.region)->address_of(page.page);
+        }
+        const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
+        if (drops > 0 && static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
+            dropped[drops - 1].iov_len += bytes;
+        } else {
+            dropped[drops++] = {address, bytes};
+        }
+    }
+    if (drops > 0) mapper_.drop({dropped, drops});
+    return units;
+}
+
+void Evictor::let_staged_page_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.page_of(entry);
+    const Region& region = *regions_.find(page.region);
+    const std::uint32_t departure = next_departure(batch.entries[entry].policy_tag);
+    region.publish(page.page, [departure](PageWord word) { return word.evicted(departure); });
+    region.counters().add(Count::evictions);
+    if (!batch.entries[entry].written) region.counters().add(Count::clean_evictions);
 }
 
 }  // namespace faultline::detail

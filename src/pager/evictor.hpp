@@ -1,11 +1,13 @@
 // Evictor: takes pages off the program's view and gives their frames back. The same road for the background thread, for
 // a faulting thread that finds no frame, and for pages evicted by name:
 //
+// clang-format off
 //   1 choose   the policy picks; each page's word goes from resident to evicting
-//   2 stage    the mapper moves pages to a batch in the staging area (a clean page that nobody wants back is just
-//   dropped) 3 write    dirty pages go to the store in runs of neighbours; all-zero pages go nowhere 4 zone     the
-//   batch waits, oldest first; a fault on one of its pages takes it back without I/O 5 settle   what is still there is
-//   evicted for good, and the frames are free
+//   2 stage    the mapper moves pages to a batch in the staging area (a clean one that nobody wants back just goes)
+//   3 write    dirty pages go to the store in runs of neighbours; all-zero pages go nowhere
+//   4 zone     the batch waits, oldest first; a fault on one of its pages takes it back without I/O
+//   5 settle   what is still there is evicted for good, and the frames are free
+// clang-format on
 //
 // It does not decide how many frames there may be (FrameBudget) nor which page is worth keeping (ReplacementPolicy).
 #pragma once
@@ -65,6 +67,9 @@ public:
     /// Evicts what is resident and not pinned in `range`, now.
     Reclaimed evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
+    /// Evicts a few pages whose being mapped costs the most mappings; see Mapper::fragmenting_runs.
+    Reclaimed evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
     /// Frees the frames of batches whose regions are gone.
     void settle_forgotten() FAULTLINE_SIGNAL_SAFE;
 
@@ -99,7 +104,9 @@ private:
     void finish_write(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
 
     Reclaimed settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool let_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Leaving claim_to_leave(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    void let_staged_page_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
 
     mmu::Mapper& mapper_;
     FrameBudget& budget_;

@@ -37,9 +37,9 @@ FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
     if (frames_are_few_.load(std::memory_order_relaxed)) guard_.faulted(work.fault.thread, work.region.ref(work.page));
     for (;;) {
         const PageWord seen = work.region.load(work.page);
-        // A change of protection is under way: the MMU's own check answers as soon as it is done.
-        if (seen.protection() == Access::none || (work.write() && seen.protection() == Access::read)) {
-            return FaultOutcome::already_resolved;
+        if (forbidden(work, seen)) {
+            // Where the MMU itself checks, a change of protection is under way, and the repeated access is told so.
+            return mapper_.checks_access() ? FaultOutcome::already_resolved : FaultOutcome::access_violation;
         }
         Step step;
         switch (seen.state()) {
@@ -64,6 +64,12 @@ FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
+/// No page is executable.
+bool Pager::forbidden(const Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    return seen.protection() == Access::none || (work.write() && seen.protection() == Access::read) ||
+           work.fault.access == core::FaultAccess::execute;
+}
+
 /// Somebody else is at the page. A handler thread, which others wait for, leaves it to them to wake who faulted.
 Pager::Step Pager::wait_for_owner(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (work.fault.origin == FaultOrigin::handler_thread) {
@@ -76,16 +82,18 @@ Pager::Step Pager::wait_for_owner(Work& work, PageWord seen) FAULTLINE_SIGNAL_SA
 
 /// The page is mapped: another thread was faster, or this is the first write to a clean page.
 Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    if (!work.write() || seen.dirty()) return FaultOutcome::already_resolved;
+    // A dirty page is writable, unless a protection that has ended was set page by page.
+    if (!work.write() || (seen.dirty() && mapper_.checks_access())) return FaultOutcome::already_resolved;
     Region& region = work.region;
     // Owned while the kernel works: else the page could leave and come back protected, and lose its protection to us.
-    if (!region.try_change(work.page, seen, seen.claimed_for_write())) return std::nullopt;
-    const int error = mapper_.allow_writes(region.address_of(work.page), region.page_bytes());
+    if (!region.try_change(work.page, seen, seen.claimed_for_change())) return std::nullopt;
+    const int error =
+        with_mappings([&] { return mapper_.allow_writes(region.address_of(work.page), region.page_bytes()); });
     FAULTLINE_REQUIRE(error == 0,
                       "a page cannot be made writable: has the program unmapped or remapped managed memory?");
     region.publish(work.page, [](PageWord word) { return word.filled(word.payload(), true); });
     budget_.changed();
-    region.counters().add(Count::write_faults);
+    if (!seen.dirty()) region.counters().add(Count::write_faults);
     work.kind = FaultKind::write;
     return FaultOutcome::resolved;
 }
@@ -95,13 +103,15 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (!work.region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
     FrameReservation frames = reserve_frames(work);
     if (!frames) return give_up(work, seen.state(), Event::Kind::frames_exhausted, ENOSPC);
+    if (mapper_.short_of_mappings()) give_mappings_back();
     return seen.has_slot() ? fill_from_store(work, seen, std::move(frames)) : fill_with_zeros(work, std::move(frames));
 }
 
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const Protection protection = work.write() ? Protection::writable : Protection::write_protected;
-    const int error = mapper_.install(region.address_of(work.page), zeros_.data(), region.page_bytes(), protection);
+    const int error = with_mappings(
+        [&] { return mapper_.install(region.address_of(work.page), zeros_.data(), region.page_bytes(), protection); });
     if (error != 0) return give_up(work, PageState::empty, Event::Kind::map_failed, error);
     publish_resident(region, work.page, work.write(), {policy::Arrival::Kind::first_touch}, frames);
     region.counters().add(Count::first_touches);
@@ -137,11 +147,14 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
 Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const StagingUnit unit = seen.payload();
-    // The frame itself can go back if it may arrive writable and no write of its bytes is in flight; else the bytes are
-    // copied to a new frame, and the old one is freed with its batch.
+    // A frame that has stayed comes back in any case: a write of its bytes that is in flight does no harm to a page
+    // that is dirty again. One that moved can go back if it may arrive writable and no such write needs the slot. Else
+    // the bytes are copied to a new frame, and the old one is freed with its batch.
+    const mmu::StagedFrames kind = mapper_.staged_frames();
     bool dirty = work.write() || seen.dirty();
     bool frame_goes_along =
-        mapper_.moves_frames() && dirty && !seen.writing() && seen.protection() == Access::read_write;
+        kind == mmu::StagedFrames::stay ||
+        (kind == mmu::StagedFrames::move && dirty && !seen.writing() && seen.protection() == Access::read_write);
     FrameReservation frames;
     if (!frame_goes_along) {
         frames = reserve_frames(work);
@@ -152,9 +165,11 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (!region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
     std::byte* const slot = staging_.address_of(unit);
     std::byte* const page = region.address_of(work.page);
+    const Protection protection =
+        dirty && seen.protection() == Access::read_write ? Protection::writable : Protection::write_protected;
     int error = 0;
     if (frame_goes_along) {
-        error = mapper_.unstage(slot, page, region.page_bytes());
+        error = with_mappings([&] { return mapper_.unstage(slot, page, region.page_bytes(), protection); });
         staging_.frame_left(unit);
         frames = FrameReservation{budget_, region.page_units()};  // the batch's until now
     } else {
@@ -172,9 +187,12 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
 /// Region::retry or discard.
 FaultOutcome Pager::give_up(Work& work, PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    // A thread asleep in the kernel learns of the failure only through the page itself.
-    if (region.kernel_sleepers()) back_to = PageState::poisoned;
-    if (region.kernel_sleepers() && mapper_.can_poison()) {
+    // A thread asleep in the kernel learns of the failure only through the page itself; so does one whose fault came as
+    // SIGSEGV, and must end as SIGBUS. A control call is told, and whoever sleeps meanwhile tries for himself.
+    const bool by_the_page = (region.kernel_sleepers() || !mapper_.checks_access()) &&
+                             (work.fault.origin != FaultOrigin::control_call || back_to == PageState::poisoned);
+    if (by_the_page) back_to = PageState::poisoned;
+    if (by_the_page && mapper_.can_poison()) {
         const int poisoned = mapper_.poison(region.address_of(work.page), region.page_bytes());
         FAULTLINE_REQUIRE(poisoned == 0, "a page that cannot come cannot be poisoned either");
     }
@@ -234,6 +252,11 @@ bool Pager::reserve_within(std::int64_t units, std::chrono::nanoseconds pause) F
         if (left.count() <= 0) return false;
         watch.wait(&left);
     }
+}
+
+bool Pager::give_mappings_back() FAULTLINE_SIGNAL_SAFE {
+    store::SequentialWriteQueue queue;
+    return evictor_.evict_fragmenting(queue).progress;
 }
 
 Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
@@ -324,8 +347,10 @@ int Pager::map_runs(Region& region, PageWindow window, std::uint64_t mask, std::
         const auto first = static_cast<std::uint64_t>(std::countr_zero(mask));
         const auto count = static_cast<std::uint64_t>(std::countr_one(mask >> first));
         const std::size_t offset = first * region.page_bytes();
-        const int error = mapper_.install(region.address_of(window.first + first), bytes.data() + offset,
-                                          count * region.page_bytes(), protection);
+        const int error = with_mappings([&] {
+            return mapper_.install(region.address_of(window.first + first), bytes.data() + offset,
+                                   count * region.page_bytes(), protection);
+        });
         if (error != 0) {
             window.for_each([&](std::uint64_t page) { unmap(region, page); });
             return error;

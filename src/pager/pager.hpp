@@ -9,8 +9,9 @@
 #include "core/page_fault.hpp"
 #include "core/page_range.hpp"
 #include "core/signal_safe.hpp"
+#include "mmu/delivery_trial.hpp"
+#include "mmu/mapper.hpp"
 #include "mmu/signal_fault_source.hpp"
-#include "mmu/uffd_mapper.hpp"
 #include "mmu/uffd_thread_source.hpp"
 #include "pager/buffer_pool.hpp"
 #include "pager/event_log.hpp"
@@ -33,6 +34,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -69,9 +71,7 @@ public:
     void set_resident_limit(std::size_t bytes);
     [[nodiscard]] std::size_t resident_limit() const noexcept { return limit_bytes_.load(); }
     [[nodiscard]] Delivery delivery() const noexcept { return config_.delivery; }
-    [[nodiscard]] Eviction eviction() const noexcept {
-        return mapper_.moves_frames() ? Eviction::move : Eviction::copy;
-    }
+    [[nodiscard]] Eviction eviction() const noexcept { return mapper_.eviction(); }
     [[nodiscard]] PagerStats stats();
 
     /// False in a child that was forked after the pager was made: then nothing of it may be used.
@@ -79,6 +79,8 @@ public:
 
 private:
     friend class Housekeeper;
+
+    Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores);
 
     /// One fault on its way through `resolve`.
     struct Work {
@@ -109,6 +111,7 @@ private:
     using Step = std::optional<core::FaultOutcome>;
 
     [[nodiscard]] core::FaultOutcome resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] static bool forbidden(const Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step allow_access(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step bring_in(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
@@ -124,6 +127,9 @@ private:
     [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Reclaimed reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
     void wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE;
+    template <typename Call>
+    [[nodiscard]] int with_mappings(Call call) FAULTLINE_SIGNAL_SAFE;
+    bool give_mappings_back() FAULTLINE_SIGNAL_SAFE;
 
     [[nodiscard]] std::uint64_t pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::uint64_t claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
@@ -146,6 +152,8 @@ private:
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose);
     [[nodiscard]] bool discard_piece(Region& region, core::PageRange range);
     void set_protection(Region& region, core::PageRange range, Access access);
+    void forbid_writes(Region& region, core::PageRange range);
+    void evict_all(Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     void forget_pages(Region& region);
     void keep_house(store::WriteQueue& queue);
@@ -154,8 +162,9 @@ private:
     unsigned generation_;  // of the process that made the pager
     EventLog log_;
     std::unique_ptr<store::StoreFactory> stores_;
-    sys::Userfaultfd uffd_;
-    mmu::UffdMapper mapper_;
+    std::optional<sys::Userfaultfd> uffd_;  // not under Delivery::sigsegv
+    std::unique_ptr<mmu::Mapper> mapper_owner_;
+    mmu::Mapper& mapper_;
     FrameBudget budget_;
     FrameTable frames_;
     Staging staging_;
@@ -185,5 +194,14 @@ private:
     std::unique_ptr<mmu::UffdThreadSource> thread_source_;
     std::unique_ptr<Housekeeper> housekeeper_;
 };
+
+/// Repeats a call that the kernel refuses for lack of mappings, after hiding pages that take many.
+template <typename Call>
+int Pager::with_mappings(Call call) FAULTLINE_SIGNAL_SAFE {
+    for (int tries = 0;; ++tries) {
+        const int error = call();
+        if (error != ENOMEM || tries == 8 || !mapper_.short_of_mappings() || !give_mappings_back()) return error;
+    }
+}
 
 }  // namespace faultline::detail

@@ -1,7 +1,11 @@
 // The control path: making and destroying pagers and regions, the limit, the statistics. Throws, allocates, and keeps
-// signals blocked wherever it owns a page or takes a lock of the fault path's. What is asked of a range: range_control.cpp.
+// signals blocked wherever it owns a page or takes a lock of the fault path's. What is asked of a range:
+// range_control.cpp.
 
 #include "core/check.hpp"
+#include "mmu/delivery_trial.hpp"
+#include "mmu/protect_mapper.hpp"
+#include "mmu/uffd_mapper.hpp"
 #include "pager/fault_path_section.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
@@ -14,6 +18,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <thread>
 
@@ -27,9 +32,15 @@ namespace {
 
 constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
 
-sys::Userfaultfd::Notify notify_for(Delivery delivery) noexcept {
-    return delivery == Delivery::uffd_threads ? sys::Userfaultfd::Notify::by_message
-                                              : sys::Userfaultfd::Notify::by_sigbus;
+std::optional<sys::Userfaultfd> userfaultfd_for(Delivery delivery) {
+    if (delivery == Delivery::sigsegv) return std::nullopt;
+    return sys::Userfaultfd{delivery == Delivery::uffd_threads ? sys::Userfaultfd::Notify::by_message
+                                                               : sys::Userfaultfd::Notify::by_sigbus};
+}
+
+std::unique_ptr<mmu::Mapper> mapper_for(std::optional<sys::Userfaultfd>& uffd, Eviction eviction) {
+    if (!uffd) return std::make_unique<mmu::ProtectMapper>(eviction);
+    return std::make_unique<mmu::UffdMapper>(*uffd, eviction);
 }
 
 std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
@@ -47,6 +58,11 @@ const Config& checked(const Config& config) {
     return config;
 }
 
+Config with_delivery(Config config, Delivery delivery) {
+    config.delivery = delivery;
+    return config;
+}
+
 /// A page per frame at most, with room for frames that change hands.
 std::size_t frame_capacity(const Config& config) noexcept {
     constexpr std::size_t kInTransit = 65536;
@@ -57,26 +73,32 @@ std::size_t frame_capacity(const Config& config) noexcept {
 }  // namespace
 
 Pager::Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores)
-    : config_{checked(config)},
+    : Pager{config, mmu::choose_delivery(checked(config).delivery, config.eviction), std::move(stores)} {}
+
+Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores)
+    : config_{with_delivery(config, chosen.delivery)},
       generation_{sys::process_generation()},
       log_{config.log},
       stores_{stores ? std::move(stores) : stores_for(config)},
-      uffd_{notify_for(config.delivery)},
-      mapper_{uffd_, config.eviction},
+      uffd_{userfaultfd_for(config_.delivery)},
+      mapper_owner_{mapper_for(uffd_, config.eviction)},
+      mapper_{*mapper_owner_},
       budget_{0},
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     apply_limit(config.resident_limit, core::kUnitBytes);
-    if (config.delivery == Delivery::uffd_signal) signal_source_.emplace(&Pager::resolve);
-    if (config.delivery == Delivery::uffd_threads) {
+    if (config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve);
+    if (config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve);
+    if (config_.delivery == Delivery::uffd_threads) {
         thread_source_ =
-            std::make_unique<mmu::UffdThreadSource>(uffd_, mapper_, config.handler_threads, &Pager::resolve);
+            std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config.handler_threads, &Pager::resolve);
     }
     if (config.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);
-    log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) + " resident, " +
-                                 name(config.delivery) + ", eviction by " + name(eviction()));
+    log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) +
+                                 " resident, eviction by " + name(eviction()) + ", delivery " + name(config_.delivery) +
+                                 ": " + chosen.reason);
 }
 
 Pager::~Pager() {
@@ -122,8 +144,13 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes) {
         auto region = std::make_unique<Region>(*this, mapper_, id, size, page_bytes, std::move(store),
                                                config_.delivery == Delivery::uffd_threads);
         mapper_.watch_region(region->view().data(), size);
-        apply_limit(limit_bytes_.load(), largest);
-        RegionTree::insert(*region);
+        try {
+            apply_limit(limit_bytes_.load(), largest);
+            RegionTree::insert(*region);
+        } catch (...) {
+            mapper_.unwatch_region(region->view().data());
+            throw;
+        }
         regions_.set(id, region.get());
         return *region.release();
     } catch (...) {
@@ -161,6 +188,7 @@ void Pager::destroy(Region& region) {
     gone_ += region_stats(region.counters(), region.page_bytes());
     regions_.set(id, nullptr);
     RegionTree::readers().synchronize();
+    mapper_.unwatch_region(region.view().data());
     delete &region;
     regions_.give_back_id(id);
     apply_limit(limit_bytes_.load(), largest_page());
@@ -188,8 +216,7 @@ void Pager::forget_pages(Region& region) {
             return;
         }
     });
-    const iovec all{region.view().data(), region.view().size()};
-    mapper_.drop({&all, 1});
+    mapper_.empty_region(region.view().data(), region.view().size());
     budget_.release(units);
 }
 

@@ -34,8 +34,9 @@ void for_each_piece(PageRange range, Visit visit) {
 /// Pages that a discard owns, given back to the kernel and the store in one go.
 class DiscardGroup {
 public:
-    DiscardGroup(Region& region, mmu::Mapper& mapper, FrameTable& frames, FrameBudget& budget) noexcept
-        : region_{region}, mapper_{mapper}, frames_{frames}, budget_{budget} {}
+    DiscardGroup(Region& region, mmu::Mapper& mapper, FrameTable& frames, Staging& staging,
+                 FrameBudget& budget) noexcept
+        : region_{region}, mapper_{mapper}, frames_{frames}, staging_{staging}, budget_{budget} {}
 
     [[nodiscard]] bool full() const noexcept { return count_ == kMost; }
     void add(std::uint64_t page, PageWord was) noexcept { pages_[count_++] = {page, was}; }
@@ -46,9 +47,12 @@ public:
         std::int64_t units = 0;
         for (const Owned& owned : owned_pages()) {
             const bool mapped = owned.was.is(PageState::resident);
-            if (!mapped && !owned.was.is(PageState::poisoned)) continue;
+            // Where frames move, a staged page's is freed with its batch.
+            const bool hidden = owned.was.is(PageState::staged) && mapper_.staged_frames() == mmu::StagedFrames::stay;
+            if (!mapped && !hidden && !owned.was.is(PageState::poisoned)) continue;
             ranges[drops++] = {region_.address_of(owned.page), region_.page_bytes()};
-            if (mapped) units += region_.page_units();
+            if (mapped || hidden) units += region_.page_units();
+            if (hidden) staging_.frame_left(owned.was.payload());
         }
         if (drops > 0) mapper_.drop({ranges.data(), drops});
         give_slots_back();
@@ -84,6 +88,7 @@ private:
     Region& region_;
     mmu::Mapper& mapper_;
     FrameTable& frames_;
+    Staging& staging_;
     FrameBudget& budget_;
     std::array<Owned, kMost> pages_{};
     std::size_t count_ = 0;
@@ -101,7 +106,7 @@ void Pager::discard(Region& region, PageRange range) {
 /// Returns whether a page was pinned, and therefore left alone.
 bool Pager::discard_piece(Region& region, PageRange range) {
     const FaultPathSection section;
-    DiscardGroup group{region, mapper_, frames_, budget_};
+    DiscardGroup group{region, mapper_, frames_, staging_, budget_};
     bool found_pinned = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         PageWord seen = region.load(page);
@@ -121,7 +126,9 @@ bool Pager::discard_piece(Region& region, PageRange range) {
             const PageWord claimed = mapped ? seen.claimed_for_eviction() : seen.claimed_for_fill();
             if (!region.try_change(page, seen, claimed)) continue;
             group.add(page, seen);
-            if (group.full()) group.flush();
+            if (!group.full()) return;
+            group.flush();
+            if (mapper_.short_of_mappings()) give_mappings_back();  // holes in what is mapped take some, too
             return;
         }
     });
@@ -154,34 +161,67 @@ void Pager::protect(Region& region, PageRange range, Access access) {
     const sys::SignalBlock signals;
     std::byte* const address = region.address_of(range.first);
     const std::size_t bytes = range.count * region.page_bytes();
+    bool pinned = false;
+    region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
+    if (access == Access::none && pinned) sys::throw_error(EBUSY, "pages of the range are pinned");
     const auto refuse = [&](int error) {
         sys::throw_error(error, "cannot change the protection of " + sys::readable_bytes(bytes) +
                                     (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
     };
+    if (!mapper_.checks_access()) {  // each forbidden access is a fault, and the words say no
+        set_protection(region, range, access);
+        if (access == Access::read) forbid_writes(region, range);
+        if (access == Access::none) evict_all(region, range);
+        return;
+    }
     if (access == Access::read_write) {  // open the mapping before anybody is let in
         if (const int error = sys::set_access(address, bytes, access)) refuse(error);
         set_protection(region, range, access);
         return;
     }
-    bool pinned = false;
-    region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
-    if (access == Access::none && pinned) sys::throw_error(EBUSY, "pages of the range are pinned");
-
     set_protection(region, range, access);
     if (access == Access::none) {
         // The kernel moves and copies nothing out of a mapping without access, so what is resident leaves first; what
         // is absent cannot come in any more.
-        store::SequentialWriteQueue queue;
-        while (any_resident(region, range)) {
-            const FaultPathSection section;
-            const Reclaimed evicted = evictor_.evict(region, range, queue);
-            if (evicted.write_error != 0 && !evicted.progress) break;  // staged is off the view, too
-        }
+        evict_all(region, range);
     }
     if (const int error = sys::set_access(address, bytes, access)) {
         set_protection(region, range, Access::read_write);
         refuse(error);
     }
+}
+
+/// Evicts pages that can no longer come in, until none is in the program's view.
+void Pager::evict_all(Region& region, PageRange range) {
+    store::SequentialWriteQueue queue;
+    while (any_resident(region, range)) {
+        const FaultPathSection section;
+        const Reclaimed evicted = evictor_.evict(region, range, queue);
+        if (evicted.write_error != 0 && !evicted.progress) return;  // staged is off the view, too
+    }
+}
+
+/// Takes the right to write from pages that are mapped with it; no other can get it any more.
+void Pager::forbid_writes(Region& region, PageRange range) {
+    for_each_piece(range, [&](PageRange piece) {
+        const FaultPathSection section;
+        region.table().for_each_touched(piece, [&](std::uint64_t page) {
+            PageWord seen = region.load(page);
+            while (seen.busy() || (seen.is(PageState::resident) && seen.dirty())) {
+                if (seen.busy()) {
+                    region.wait(page, seen);
+                    seen = region.load(page);
+                    continue;
+                }
+                if (!region.try_change(page, seen, seen.claimed_for_change())) continue;
+                const int error =
+                    with_mappings([&] { return mapper_.forbid_writes(region.address_of(page), region.page_bytes()); });
+                FAULTLINE_REQUIRE(error == 0, "a page cannot be write-protected: raise `sysctl vm.max_map_count`");
+                region.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });
+                return;
+            }
+        });
+    });
 }
 
 void Pager::bring_ahead(Region& region, PageRange range) {

@@ -29,6 +29,13 @@ namespace faultline::detail {
 /// 32-bit number of a 4 KiB unit of the staging area: the payload of a staged page's word.
 using StagingUnit = std::uint32_t;
 
+/// What settling a batch finds of one of its pages.
+enum class Leaving : std::uint8_t {
+    not_yet,   ///< Dirty: its bytes are nowhere else.
+    has_left,  ///< Taken back, discarded, or its region is gone.
+    for_good,
+};
+
 struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     static constexpr std::size_t kUnits = kLargestPageBytes / core::kUnitBytes;
     static constexpr std::size_t kMostPages = 256;
@@ -49,6 +56,7 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         store::StoreWrite writes[kMostPages];
         std::uint8_t first_entry_of_write[kMostPages];
         bool writing[kMostPages];
+        Leaving leaving[kMostPages];
         core::PageRef written[kMostPages];  // of those: an entry loses its page's name when the region goes meanwhile
     };
 
@@ -62,8 +70,9 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
     [[nodiscard]] bool has_room(std::size_t units) const noexcept {
         return pages < kMostPages && used_units + units <= kUnits;
     }
+    [[nodiscard]] StagingUnit first_unit() const noexcept { return static_cast<StagingUnit>(index * kUnits); }
     [[nodiscard]] StagingUnit unit_of(std::size_t entry) const noexcept {
-        return static_cast<StagingUnit>(index * kUnits + entries[entry].first_unit);
+        return first_unit() + entries[entry].first_unit;
     }
     [[nodiscard]] core::PageRef page_of(std::size_t entry) const noexcept {
         return core::PageRef::from(entries[entry].page.load(std::memory_order_acquire));

@@ -60,13 +60,8 @@ TEST_F(PageWordRefusal, OnlyPoisonedIsForgiven) {
     expect_only_from({PageState::poisoned}, [](PageWord word) { return word.forgiven(); });
 }
 
-TEST_F(PageWordRefusal, ClaimForWriteWantsACleanResidentPage) {
-    const auto edge = [](PageWord word) { return word.claimed_for_write(); };
-    expect_only_from({PageState::resident}, edge);
-    Fields dirty;
-    dirty.state = PageState::resident;
-    dirty.dirty = true;
-    expect_refused(dirty, edge);
+TEST_F(PageWordRefusal, ClaimForChangeWantsAResidentPage) {
+    expect_only_from({PageState::resident}, [](PageWord word) { return word.claimed_for_change(); });
 }
 
 TEST_F(PageWordRefusal, ClaimForEvictionWantsAnUnpinnedResidentPage) {
@@ -78,14 +73,14 @@ TEST_F(PageWordRefusal, ClaimForEvictionWantsAnUnpinnedResidentPage) {
     expect_refused(pinned, edge);
 }
 
-TEST_F(PageWordRefusal, OnlyEvictingEndsAnEviction) {
+TEST_F(PageWordRefusal, OnlyItsOwnerEndsAnEviction) {
     expect_only_from({PageState::evicting}, [](PageWord word) { return word.eviction_refused(); });
     expect_only_from({PageState::evicting}, [](PageWord word) { return word.staged(1); });
-    expect_only_from({PageState::evicting, PageState::staged}, [](PageWord word) { return word.evicted(1); });
+    expect_only_from({PageState::evicting, PageState::filling}, [](PageWord word) { return word.evicted(1); });
 }
 
 TEST_F(PageWordRefusal, ADirtyPageIsNotEvicted) {
-    for (PageState state : {PageState::evicting, PageState::staged}) {
+    for (PageState state : {PageState::evicting, PageState::filling}) {
         Fields dirty;
         dirty.state = state;
         dirty.dirty = true;

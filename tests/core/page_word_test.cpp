@@ -114,9 +114,9 @@ TEST(PageWord, ForgivenGoesHome) {
         });
 }
 
-TEST(PageWord, ClaimForWriteKeepsFrameAndPins) {
+TEST(PageWord, ClaimForChangeKeepsFrameAndPins) {
     expect_edge(
-        clean(words_in(PageState::resident)), [](PageWord word) { return word.claimed_for_write(); },
+        words_in(PageState::resident), [](PageWord word) { return word.claimed_for_change(); },
         [](Fields& fields) { fields.state = PageState::filling; });
 }
 
@@ -148,7 +148,7 @@ TEST(PageWord, StagedNamesItsUnit) {
 
 TEST(PageWord, EvictedGoesHomeAndRemembersWhenOnlyWithASlot) {
     expect_edge(
-        clean(words_in({PageState::evicting, PageState::staged})), [](PageWord word) { return word.evicted(1234); },
+        clean(words_in({PageState::evicting, PageState::filling})), [](PageWord word) { return word.evicted(1234); },
         [](Fields& fields) {
             fields.state = fields.has_slot ? PageState::stored : PageState::empty;
             fields.payload = fields.has_slot ? 1234 : 0;

@@ -35,12 +35,15 @@ struct VariantName {
     }
 };
 
-/// Both deliveries x both ways to evict, with one replacement and page size.
+/// Every delivery with each of its ways to evict, with one replacement and page size.
 inline std::vector<Variant> deliveries_and_evictions(Replacement replacement = Replacement::second_chance,
                                                      std::size_t page_size = kBasePageBytes) {
     std::vector<Variant> all;
     for (Delivery delivery : {Delivery::uffd_signal, Delivery::uffd_threads}) {
         for (Eviction eviction : {Eviction::move, Eviction::copy}) all.push_back({delivery, eviction, replacement, page_size});
+    }
+    for (Eviction eviction : {Eviction::guard, Eviction::protect}) {
+        all.push_back({Delivery::sigsegv, eviction, replacement, page_size});
     }
     return all;
 }

@@ -113,7 +113,7 @@ TEST(PageTableThreads, PublishingOnePageDoesNotDisturbItsNeighbours) {
 /// Makes a resident page the thread's own and publishes it again in `frame`, as a first write does.
 void publish_again(const PageTable& table, std::uint64_t page, std::uint32_t frame) {
     PageWord seen = table.load(page);
-    while (!table.try_change(page, seen, seen.claimed_for_write())) {
+    while (!table.try_change(page, seen, seen.claimed_for_change())) {
     }
     table.publish(page, [frame](PageWord word) { return word.filled(frame, false); });
 }

@@ -1,0 +1,176 @@
+#include "mmu/delivery_trial.hpp"
+
+#include "core/units.hpp"
+#include "mmu/protect_mapper.hpp"
+#include "mmu/uffd_mapper.hpp"
+#include "sys/error.hpp"
+#include "sys/mapping.hpp"
+#include "sys/signal_block.hpp"
+#include "sys/syscall.hpp"
+#include "sys/userfaultfd.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+namespace faultline::mmu {
+namespace {
+
+constexpr std::size_t kPage = core::kUnitBytes;
+
+/// A page full of `value`.
+struct alignas(kPage) PageOf {
+    explicit PageOf(std::byte value) noexcept { bytes.fill(value); }
+    std::array<std::byte, kPage> bytes{};
+};
+
+/// Has the kernel read memory, as a system call of the program would.
+class ReadingKernel {
+public:
+    ReadingKernel() {
+        std::array<int, 2> ends{};
+        if (::pipe2(ends.data(), O_CLOEXEC) != 0) sys::throw_error(errno, "cannot make a pipe; see `ulimit -n`");
+        reading_ = sys::FileDescriptor{ends[0]};
+        writing_ = sys::FileDescriptor{ends[1]};
+    }
+
+    /// The byte at `address`, or a negated errno.
+    [[nodiscard]] int byte_at(const std::byte* address) const {
+        const long result = sys::raw_syscall(SYS_write, writing_.get(), sys::syscall_argument(address), 1);
+        if (result != 1) return static_cast<int>(result);
+        unsigned char byte = 0;
+        return ::read(reading_.get(), &byte, 1) == 1 ? byte : -EIO;
+    }
+
+private:
+    sys::FileDescriptor reading_;
+    sys::FileDescriptor writing_;
+};
+
+void expect(bool condition, const char* what) {
+    if (!condition) throw std::runtime_error(what);
+}
+
+sys::Mapping trial_pages(std::size_t count) {
+    return sys::Mapping::reserve(count * kPage, kPage, false, "trial pages");
+}
+
+/// The kernel's own access to an absent page must reach a thread that reads the descriptor.
+void try_threads() {
+    sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_message};
+    UffdMapper mapper{uffd, Eviction::automatic};
+    const sys::Mapping pages = trial_pages(1);
+    mapper.watch_region(pages.data(), pages.size());
+    const PageOf content{std::byte{7}};
+    const ReadingKernel kernel;
+    int error = 0;
+    const sys::SignalBlock inherited;  // a handler of the program's must not run on a thread of ours
+    std::thread handler{[&] {
+        uffd_msg message{};
+        do {
+            error = uffd.read(&message);
+        } while (error == EINTR || error == EAGAIN);
+        if (error == 0) error = mapper.install(pages.data(), &content, kPage, Protection::write_protected);
+    }};
+    const int seen = kernel.byte_at(pages.data());
+    handler.join();
+    expect(error == 0 && seen == 7, "a system call on an absent page is not served");
+}
+
+/// The kernel's own access to an absent page must fail at once: that is what faulting in signal mode looks like to it.
+void try_signal() {
+    sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_sigbus};
+    UffdMapper mapper{uffd, Eviction::automatic};
+    const sys::Mapping pages = trial_pages(1);
+    mapper.watch_region(pages.data(), pages.size());
+    const ReadingKernel kernel;
+    expect(kernel.byte_at(pages.data()) == -EFAULT, "an absent page does not fault");
+    const PageOf content{std::byte{7}};
+    expect(mapper.install(pages.data(), &content, kPage, Protection::write_protected) == 0,
+           "a page cannot be installed");
+    expect(kernel.byte_at(pages.data()) == 7, "an installed page cannot be read");
+}
+
+void try_protection() {
+    ProtectMapper mapper{Eviction::automatic};
+    const sys::Mapping pages = trial_pages(1);
+    mapper.watch_region(pages.data(), pages.size());
+    const PageOf content{std::byte{7}};
+    const ReadingKernel kernel;
+    const bool hidden = kernel.byte_at(pages.data()) == -EFAULT;
+    const bool installed = mapper.install(pages.data(), &content, kPage, Protection::write_protected) == 0;
+    const bool shown = kernel.byte_at(pages.data()) == 7;
+    mapper.empty_region(pages.data(), pages.size());
+    mapper.unwatch_region(pages.data());
+    expect(hidden && installed && shown, "pages cannot be hidden and shown");
+}
+
+bool serves(Delivery delivery, Eviction eviction) noexcept {
+    switch (eviction) {
+        case Eviction::move:
+        case Eviction::copy:
+            return delivery != Delivery::sigsegv;
+        case Eviction::protect:
+        case Eviction::guard:
+            return delivery == Delivery::sigsegv;
+        case Eviction::automatic:
+            break;
+    }
+    return true;
+}
+
+constexpr std::array kMostTransparentFirst{Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv};
+
+}  // namespace
+
+std::string try_delivery(Delivery delivery) {
+    try {
+        switch (delivery) {
+            case Delivery::uffd_threads:
+                try_threads();
+                break;
+            case Delivery::uffd_signal:
+                try_signal();
+                break;
+            case Delivery::sigsegv:
+                try_protection();
+                break;
+            case Delivery::automatic:
+                break;
+        }
+        return {};
+    } catch (const std::exception& refusal) {
+        return refusal.what();
+    }
+}
+
+ChosenDelivery choose_delivery(Delivery wanted, Eviction eviction) {
+    if (wanted != Delivery::automatic) return {wanted, "as configured"};
+    const char* const variable = std::getenv("FAULTLINE_DELIVERY");
+    if (variable != nullptr && *variable != '\0' && std::string{variable} != name(Delivery::automatic)) {
+        for (const Delivery delivery : kMostTransparentFirst) {
+            if (std::string{variable} == name(delivery)) return {delivery, "as FAULTLINE_DELIVERY says"};
+        }
+        sys::throw_error(EINVAL, std::string("FAULTLINE_DELIVERY is \"") + variable +
+                                     "\"; it can be uffd_threads, uffd_signal, sigsegv or automatic");
+    }
+    std::string refused;
+    for (const Delivery delivery : kMostTransparentFirst) {
+        const std::string obstacle =
+            serves(delivery, eviction) ? try_delivery(delivery) : std::string("cannot evict by ") + name(eviction);
+        if (obstacle.empty()) {
+            return {delivery, refused.empty() ? "the most transparent, and it works here" : "chosen, since" + refused};
+        }
+        refused += std::string(refused.empty() ? " " : "; ") + "not " + name(delivery) + ": " + obstacle;
+    }
+    sys::throw_error(EOPNOTSUPP, "no delivery of faults works here:" + refused);
+}
+
+}  // namespace faultline::mmu

@@ -1,0 +1,391 @@
+#include "mmu/protect_mapper.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "sys/error.hpp"
+#include "sys/kernel_abi.hpp"
+#include "sys/mapping_budget.hpp"
+#include "sys/signal_block.hpp"
+#include "sys/syscall.hpp"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace faultline::mmu {
+namespace {
+
+// Units that are opened for guards at once: what one page of the kernel's page table covers.
+constexpr std::size_t kGuardStretch = 512;
+
+constexpr int protection_of(View view) noexcept {
+    switch (view) {
+        case View::read:
+            return PROT_READ;
+        case View::write:
+        case View::poisoned:
+            return PROT_READ | PROT_WRITE;
+        case View::closed:
+            break;
+    }
+    return PROT_NONE;
+}
+
+constexpr View view_of(Protection protection) noexcept {
+    return protection == Protection::writable ? View::write : View::read;
+}
+
+sys::FileDescriptor memory_file(const char* name) {
+    constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; required where `sysctl vm.memfd_noexec` is 2
+    int fd = ::memfd_create(name, MFD_CLOEXEC | kNoExec);
+    if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0) sys::throw_error(errno, "cannot make a memory file (memfd_create); see `ulimit -n`");
+    return sys::FileDescriptor{fd};
+}
+
+/// A file in which every address is an offset, so that nothing has to say where a page's bytes are.
+sys::FileDescriptor file_of_addresses() {
+    rlimit limit{};
+    // Asked first, since going past the limit does not just fail: it raises SIGXFSZ.
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        sys::throw_error(EFBIG,
+                         "Delivery::sigsegv needs a memory file as long as the address space, which the file "
+                         "size limit forbids: set `ulimit -f unlimited`");
+    }
+    sys::FileDescriptor file = memory_file("faultline frames");
+    if (::ftruncate(file.get(), static_cast<off_t>(core::kUserAddressEnd)) != 0) {
+        sys::throw_error(errno, "cannot make a memory file as long as the address space");
+    }
+    return file;
+}
+
+int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
+    for (;;) {
+        const long result = sys::raw_syscall(SYS_madvise, sys::syscall_argument(address), bytes, advice);
+        if (result != -EINTR && result != -EAGAIN) return sys::error_of(result);
+    }
+}
+
+int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_SIGNAL_SAFE {
+    const int error = sys::error_of(sys::raw_syscall(SYS_mprotect, sys::syscall_argument(address), bytes, protection));
+    if (error == ENOMEM) sys::MappingBudget::exhausted();
+    return error;
+}
+
+int write_all(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t done = 0; done < bytes;) {
+        const long result =
+            sys::raw_syscall(SYS_pwrite64, fd, sys::syscall_argument(static_cast<const std::byte*>(from) + done),
+                             bytes - done, offset + done);
+        if (result == -EINTR || result == -EAGAIN) continue;
+        if (result <= 0) return result == 0 ? EIO : sys::error_of(result);
+        done += static_cast<std::size_t>(result);
+    }
+    return 0;
+}
+
+void punch(int fd, const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    long result = 0;
+    do {
+        result = sys::raw_syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                  core::address_of(address), bytes);
+    } while (result == -EINTR);
+    FAULTLINE_REQUIRE(result == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
+}
+
+std::size_t bytes_of(UnitRun run) noexcept { return run.count * core::kUnitBytes; }
+
+}  // namespace
+
+ProtectMapper::ProtectMapper(Eviction wanted)
+    : frames_{file_of_addresses()}, nothing_{memory_file("faultline poison")} {
+    if (wanted == Eviction::move || wanted == Eviction::copy) {
+        sys::throw_error(EINVAL,
+                         std::string("Eviction::") + name(wanted) + " needs userfaultfd, not Delivery::sigsegv");
+    }
+    guards_ = wanted != Eviction::protect && guards_work();
+    if (wanted == Eviction::guard && !guards_) {
+        sys::throw_error(EOPNOTSUPP,
+                         "this kernel has no guards for memory files (MADV_GUARD_INSTALL, Linux 6.15); use "
+                         "Eviction::automatic or protect");
+    }
+    sys::MappingBudget::recount();
+}
+
+ProtectMapper::~ProtectMapper() = default;
+
+/// Tells by a system call on the page, which fails where an access would fault.
+bool ProtectMapper::guards_work() {
+    const sys::Mapping trial = sys::Mapping::reserve(2 * core::kUnitBytes, core::kUnitBytes, false, "a trial page");
+    std::byte* const page = trial.data();
+    const std::uint64_t elsewhere = core::address_of(page + core::kUnitBytes);
+    const auto usable = [&] { return write_all(frames_.get(), page, 1, elsewhere) == 0; };
+    bool works = map_view(page, core::kUnitBytes, frames_, core::address_of(page), PROT_READ | PROT_WRITE) == 0 &&
+                 usable() && advise(page, core::kUnitBytes, sys::abi::kAdviseGuardInstall) == 0 && !usable();
+    works = works && advise(page, core::kUnitBytes, sys::abi::kAdviseGuardRemove) == 0 && usable();
+    punch(frames_.get(), page, trial.size());
+    return works;
+}
+
+/// Maps `file` from `offset` over the range, for this process only, without what a program's mlockall would do to it.
+int ProtectMapper::map_view(void* address, std::size_t bytes, const sys::FileDescriptor& file, std::uint64_t offset,
+                            int protection) FAULTLINE_SIGNAL_SAFE {
+    // Without access at first: a mapping that is locked from the start would be filled at once.
+    const long result = sys::raw_syscall(SYS_mmap, sys::syscall_argument(address), bytes, PROT_NONE,
+                                         MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(), offset);
+    if (const int error = sys::error_of(result)) return error;
+    sys::raw_syscall(SYS_munlock, sys::syscall_argument(address), bytes);
+    for (const int advice : {MADV_DONTFORK, MADV_DONTDUMP, MADV_NOHUGEPAGE}) {
+        const int error = advise(address, bytes, advice);
+        if (error != 0 && advice != MADV_NOHUGEPAGE) return error;  // some kernels have no huge pages to forbid
+    }
+    return protection == PROT_NONE ? 0 : set_protection(address, bytes, protection);
+}
+
+void ProtectMapper::watch_region(void* address, std::size_t bytes) {
+    auto* const begin = static_cast<std::byte*>(address);
+    auto fresh = std::make_unique<Watched>(begin, bytes);
+    if (const int error = map_view(begin, bytes, frames_, core::address_of(begin), PROT_NONE)) {
+        sys::throw_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes) +
+                                    "; raise `sysctl vm.max_map_count` if the process has many mappings");
+    }
+    // Only the control path changes the list, one call at a time; faults read it.
+    Regions next;
+    next.reserve(regions_.size() + 1);
+    const sys::SignalBlock signals;
+    {
+        const std::scoped_lock lock{lock_};
+        for (auto& region : regions_) {
+            if (fresh && fresh->begin < region->begin) next.push_back(std::move(fresh));
+            next.push_back(std::move(region));
+        }
+        if (fresh) next.push_back(std::move(fresh));
+        regions_.swap(next);
+    }
+    sys::MappingBudget::account(1);
+}
+
+void ProtectMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    // A new mapping in place of all the old ones, whatever they were.
+    const int error = map_view(address, bytes, frames_, core::address_of(address), PROT_NONE);
+    FAULTLINE_REQUIRE(error == 0, "a region cannot be emptied: has the program unmapped managed memory?");
+    {
+        const std::scoped_lock lock{lock_};
+        sys::MappingBudget::account(region_at(address).map.forget());
+    }
+    punch(frames_.get(), address, bytes);
+}
+
+void ProtectMapper::unwatch_region(void* address) noexcept {
+    std::unique_ptr<Watched> gone;
+    const sys::SignalBlock signals;
+    {
+        const std::scoped_lock lock{lock_};
+        const auto at = std::find_if(regions_.begin(), regions_.end(),
+                                     [&](const auto& region) { return region->begin == address; });
+        if (at == regions_.end()) return;
+        gone = std::move(*at);
+        regions_.erase(at);
+    }
+    sys::MappingBudget::account(-1);
+}
+
+/// With `lock_` held. The region stays as long as the caller owns a page of it.
+ProtectMapper::Watched& ProtectMapper::region_at(const void* address) const FAULTLINE_SIGNAL_SAFE {
+    const auto after = std::upper_bound(regions_.begin(), regions_.end(), address,
+                                        [](const void* wanted, const auto& region) { return wanted < region->begin; });
+    FAULTLINE_REQUIRE(after != regions_.begin(), "a page belongs to no region");
+    return **std::prev(after);
+}
+
+ProtectMapper::Place ProtectMapper::place_of(const void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{lock_};
+    Watched& region = region_at(address);
+    return {region, region.map.run_of(address, bytes)};
+}
+
+// ---- showing and hiding
+
+int ProtectMapper::show(Place place, View view) FAULTLINE_SIGNAL_SAFE {
+    if (guards_) {
+        if (const int error = prepare_guards(place)) return error;
+    }
+    if (const int error = change_view(place, view)) return error;
+    if (!guards_) return 0;
+    {
+        const std::scoped_lock lock{lock_};
+        place.region.map.set_guarded(place.run, false);
+    }
+    return advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardRemove);
+}
+
+int ProtectMapper::hide(Place place) FAULTLINE_SIGNAL_SAFE {
+    ViewMap& map = place.region.map;
+    bool poisoned = false;
+    bool read_only = false;
+    {
+        const std::scoped_lock lock{lock_};
+        poisoned = map.any(place.run, View::poisoned);
+        read_only = map.any(place.run, View::read);
+        if (!poisoned && !read_only && map.all_guarded(place.run)) return 0;
+    }
+    if (poisoned) return take_poison_away(place);
+    if (!guards_) return change_view(place, View::closed);
+    if (const int error = advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardInstall)) return error;
+    {
+        const std::scoped_lock lock{lock_};
+        map.set_guarded(place.run, true);
+    }
+    // Hidden, it may be one mapping with its neighbours again. If not, it costs mappings, but hidden it is.
+    if (read_only) static_cast<void>(change_view(place, View::write));
+    return 0;
+}
+
+/// Makes the mapping around closed units writable, with guards on them all, since a guard in a mapping without access
+/// would not show its page when it goes. A whole stretch at once: mappings are few, and faults in the rest find it
+/// done.
+int ProtectMapper::prepare_guards(Place place) FAULTLINE_SIGNAL_SAFE {
+    ViewMap& map = place.region.map;
+    {
+        const std::scoped_lock lock{lock_};
+        if (!map.any(place.run, View::closed)) return 0;
+    }
+    const std::scoped_lock opening{opening_};
+    const std::size_t first = core::align_down(place.run.first, kGuardStretch);
+    const std::size_t end = std::min(core::align_up(place.run.end(), kGuardStretch), map.units());
+    for (;;) {
+        UnitRun closed;
+        {
+            const std::scoped_lock lock{lock_};
+            closed = map.next_closed({first, end - first});
+            if (closed.count > 0 && sys::MappingBudget::is_short()) closed = map.widened_to_neighbour(closed);
+        }
+        if (closed.count == 0) return 0;
+        std::byte* const address = map.address_of(closed.first);
+        int error = advise(address, bytes_of(closed), sys::abi::kAdviseGuardInstall);
+        if (error == 0) error = set_protection(address, bytes_of(closed), protection_of(View::write));
+        if (error != 0) return error;
+        const std::scoped_lock lock{lock_};
+        sys::MappingBudget::account(map.set_view(closed, View::write));
+        map.set_guarded(closed, true);
+    }
+}
+
+int ProtectMapper::change_view(Place place, View view) FAULTLINE_SIGNAL_SAFE {
+    {
+        const std::scoped_lock lock{lock_};
+        if (place.region.map.all(place.run, view)) return 0;
+    }
+    if (const int error = set_protection(place.address(), bytes_of(place.run), protection_of(view))) return error;
+    const std::scoped_lock lock{lock_};
+    sys::MappingBudget::account(place.region.map.set_view(place.run, view));
+    return 0;
+}
+
+int ProtectMapper::take_poison_away(Place place) FAULTLINE_SIGNAL_SAFE {
+    std::byte* const address = place.address();
+    if (const int error = map_view(address, bytes_of(place.run), frames_, core::address_of(address), PROT_NONE)) {
+        return error;
+    }
+    const std::scoped_lock lock{lock_};
+    place.region.map.set_guarded(place.run, false);
+    sys::MappingBudget::account(place.region.map.set_view(place.run, View::closed));
+    return 0;
+}
+
+// ---- Mapper
+
+int ProtectMapper::install(void* page, const void* from, std::size_t bytes,
+                           Protection protection) FAULTLINE_SIGNAL_SAFE {
+    int error = write_all(frames_.get(), from, bytes, core::address_of(page));
+    if (error == 0) error = show(place_of(page, bytes), view_of(protection));
+    if (error != 0) punch(frames_.get(), page, bytes);
+    return error;
+}
+
+int ProtectMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    return change_view(place_of(page, bytes), View::write);
+}
+
+int ProtectMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    return change_view(place_of(page, bytes), View::read);
+}
+
+int ProtectMapper::set_access(void*, std::size_t, Access) noexcept { return EOPNOTSUPP; }
+
+Staged ProtectMapper::stage(void* page, void*, std::size_t page_bytes, std::size_t pages,
+                            Protection) FAULTLINE_SIGNAL_SAFE {
+    const int error = hide(place_of(page, page_bytes * pages));
+    return {error == 0 ? pages : 0, error};
+}
+
+int ProtectMapper::unstage(void*, void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    return show(place_of(page, bytes), view_of(protection));
+}
+
+const std::byte* ProtectMapper::staged_bytes(const void* page, void* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t done = 0; done < bytes;) {
+        const long result =
+            sys::raw_syscall(SYS_pread64, frames_.get(), sys::syscall_argument(static_cast<std::byte*>(slot) + done),
+                             bytes - done, core::address_of(page) + done);
+        if (result == -EINTR || result == -EAGAIN) continue;
+        FAULTLINE_REQUIRE(result > 0,
+                          "a page's memory cannot be read: has the program closed faultline's descriptors?");
+        done += static_cast<std::size_t>(result);
+    }
+    return static_cast<const std::byte*>(slot);
+}
+
+void ProtectMapper::release_staged_bytes(void* slots, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    // Kept if the program has locked its memory: then it costs what the program asked for.
+    static_cast<void>(advise(slots, bytes, MADV_DONTNEED));
+}
+
+void ProtectMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
+    for (const iovec& range : ranges) {
+        const int error = hide(place_of(range.iov_base, range.iov_len));
+        FAULTLINE_REQUIRE(error == 0, "a page cannot be hidden: raise `sysctl vm.max_map_count`");
+        punch(frames_.get(), range.iov_base, range.iov_len);
+    }
+}
+
+/// An access to a file's mapping past its end raises SIGBUS, from the kernel, each time.
+int ProtectMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    const Place place = place_of(page, bytes);
+    if (const int error = map_view(page, bytes, nothing_, 0, protection_of(View::poisoned))) return error;
+    const std::scoped_lock lock{lock_};
+    place.region.map.set_guarded(place.run, false);
+    sys::MappingBudget::account(place.region.map.set_view(place.run, View::poisoned));
+    return 0;
+}
+
+bool ProtectMapper::short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return sys::MappingBudget::is_short(); }
+
+std::size_t ProtectMapper::fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE {
+    const View hidden_as = guards_ ? View::write : View::closed;
+    constexpr std::size_t kLongest = std::size_t{1} << 20;  // units
+    const std::scoped_lock lock{lock_};
+    for (; island_units_ <= kLongest; island_units_ *= 2) {
+        for (std::size_t i = 0; i < regions_.size(); ++i) {
+            if (island_region_ >= regions_.size()) island_region_ = 0;
+            const std::size_t found = regions_[island_region_]->map.find_islands(runs, island_units_, hidden_as);
+            if (found > 0) {
+                if (island_units_ > 1) island_units_ /= 2;  // shorter ones may have come meanwhile
+                return found;
+            }
+            ++island_region_;
+        }
+    }
+    island_units_ = 1;
+    return 0;
+}
+
+}  // namespace faultline::mmu
