@@ -35,7 +35,15 @@ public:
 
     /// The file behind the store, if writes may go to it directly; else fd -1.
     [[nodiscard]] virtual FileExtent extent() const FAULTLINE_SIGNAL_SAFE { return {}; }
+
+    /// Whoever wrote to the extent says here that all of a range is there; only then does read() look for it there. Not
+    /// needed after write(). Signal-safe.
+    virtual void landed([[maybe_unused]] std::uint64_t offset,
+                        [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
 };
+
+/// Which of the two processes one is after fork.
+enum class ForkSide : std::uint8_t { parent, child };
 
 /// Opens stores for regions. A seam like the store itself.
 class StoreFactory {
@@ -43,6 +51,19 @@ public:
     virtual ~StoreFactory() = default;
     /// A store for a new region of `bytes`. Throws std::system_error (EFBIG, ENOSPC, EMFILE...).
     [[nodiscard]] virtual std::unique_ptr<BackingStore> open(std::uint64_t bytes) = 0;
+
+    // So that a child can go on with the contents: prepare_fork, then fork, then continue_as in both processes or, if
+    // fork failed, cancel_fork. From the first to the last nothing else is called, neither here nor on any store, on
+    // any thread.
+
+    /// Does all that can fail: afterwards the stores hold what they held, whether it throws or not. Throws
+    /// std::system_error: EOPNOTSUPP where stores cannot be shared with a child, which is what this one says; else what
+    /// a new file may meet (ENOSPC, EMFILE, ENOENT, EFBIG, EIO...), and std::bad_alloc.
+    virtual void prepare_fork();
+    /// From here on what this process writes or discards the other does not see, and the other way round.
+    virtual void continue_as([[maybe_unused]] ForkSide side) noexcept {}
+    /// There is no child: all is as before prepare_fork.
+    virtual void cancel_fork() noexcept {}
 };
 
 }  // namespace faultline::store

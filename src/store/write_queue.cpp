@@ -56,7 +56,9 @@ void RingWriteQueue::collect_one() {
     const sys::IoRing::Completion completion = ring_.wait();
     auto& one = *static_cast<StoreWrite*>(completion.tag);
     --in_flight_;
-    if (completion.result == static_cast<long>(one.bytes.size())) one.error = 0;
+    if (completion.result != static_cast<long>(one.bytes.size())) return;
+    one.store->landed(one.offset, one.bytes.size());  // it went past the store, which must know before anyone reads
+    one.error = 0;
 }
 
 }  // namespace faultline::store
