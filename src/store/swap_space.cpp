@@ -1,7 +1,8 @@
 #include "store/swap_space.hpp"
 
-#include "store/file_store.hpp"
+#include "core/check.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -13,51 +14,94 @@ constexpr std::uint64_t kFileBytes = std::uint64_t{8} << 40;
 
 }  // namespace
 
-/// A region's part of a file, given back when the store goes.
-class SwapSpace::Lease final : public FileStore {
+/// A region's store, whose part of a file is given back when it goes.
+class SwapSpace::Lease final : public LayeredStore {
 public:
-    Lease(SwapSpace& space, File& file, std::uint64_t base, std::uint64_t bytes) noexcept
-        : FileStore{file.file, base}, space_{space}, leased_from_{file}, bytes_{bytes} {}
+    Lease(SwapSpace& space, const std::shared_ptr<File>& file, std::uint64_t offset, std::uint64_t bytes,
+          LayersPointer layers)
+        : LayeredStore{SwapSpace::part_in(file, offset), std::move(layers)},
+          space_{space},
+          file_{file.get()},
+          bytes_{bytes} {
+        space_.leases_.insert(this);
+    }
     ~Lease() override {
-        discard(0, bytes_);
-        space_.give_back(leased_from_, base(), bytes_);
+        top().discard(0, bytes_);  // the map, if there is one, goes anyway
+        space_.give_back(*this);
     }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
 
+    void move_to(const std::shared_ptr<File>& file, std::uint64_t offset, LayersPointer fresh) noexcept {
+        freeze(part_in(file, offset), std::move(fresh));
+        file_ = file.get();
+    }
+    [[nodiscard]] File& file() const noexcept { return *file_; }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return top_offset(); }
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+
 private:
     SwapSpace& space_;
-    File& leased_from_;
+    File* file_;  // the top's; the store keeps it alive
     std::uint64_t bytes_;
+};
+
+/// Where each lease goes on. Both sides' files are laid out alike.
+struct SwapSpace::Fork {
+    struct Move {
+        Lease* lease;
+        std::size_t file;
+        std::uint64_t offset;
+        LayeredStore::LayersPointer layers;
+    };
+    Files parent;
+    Files child;
+    std::vector<Move> moves;
 };
 
 SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::path& file)
     : directory_{!directory.empty() ? std::move(directory)
                  : file.empty()     ? default_swap_directory()
                                     : std::filesystem::absolute(file).parent_path()} {
-    files_.push_back(std::make_unique<File>(file.empty() ? SwapFile::unnamed_in(directory_) : SwapFile::named(file)));
+    files_.push_back(file.empty() ? open_file(layer_) : std::make_shared<File>(SwapFile::named(file), layer_));
+}
+
+SwapSpace::~SwapSpace() = default;
+
+std::shared_ptr<SwapSpace::File> SwapSpace::open_file(std::uint64_t layer) const {
+    return std::make_shared<File>(SwapFile::unnamed_in(directory_), layer);
+}
+
+FilePart SwapSpace::part_in(const std::shared_ptr<File>& file, std::uint64_t offset) noexcept {
+    return {std::shared_ptr<BlockFile>{file, &file->file}, offset, file->layer};
 }
 
 std::unique_ptr<BackingStore> SwapSpace::open(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
-    if (File* const file = file_with_room(bytes)) {
-        return std::make_unique<Lease>(*this, *file, take(*file, bytes), bytes);
-    }
-    auto fresh = std::make_unique<File>(SwapFile::unnamed_in(directory_));
-    const std::uint64_t offset = take(*fresh, bytes);  // throws for what no file can hold, and the file goes again
-    File& file = *files_.emplace_back(std::move(fresh));
-    return std::make_unique<Lease>(*this, file, offset, bytes);
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened in the middle of a fork");
+    if (const std::shared_ptr<File> file = file_with_room(files_, bytes)) return lease(file, bytes);
+    auto fresh = open_file(layer_);
+    files_.reserve(files_.size() + 1);
+    std::unique_ptr<Lease> leased = lease(fresh, bytes);  // throws for what no file can hold, and the file goes again
+    files_.push_back(std::move(fresh));
+    return leased;
+}
+
+std::unique_ptr<SwapSpace::Lease> SwapSpace::lease(const std::shared_ptr<File>& file, std::uint64_t bytes) {
+    // Who forks once forks again: from then on each page is followed from the start, so that layers can be let go of.
+    LayeredStore::LayersPointer layers = layer_ > 0 ? LayeredStore::make_layers(bytes) : nullptr;
+    return std::make_unique<Lease>(*this, file, take(*file, bytes), bytes, std::move(layers));
 }
 
 /// A hole first, then the end of a file; null when a new file is needed.
-SwapSpace::File* SwapSpace::file_with_room(std::uint64_t bytes) {
-    for (const auto& file : files_) {
+std::shared_ptr<SwapSpace::File> SwapSpace::file_with_room(const Files& files, std::uint64_t bytes) {
+    for (const auto& file : files) {
         for (const auto& hole : file->holes) {
-            if (hole.second >= bytes) return file.get();
+            if (hole.second >= bytes) return file;
         }
     }
-    for (const auto& file : files_) {
-        if (file->end == 0 || (bytes <= kFileBytes && file->end <= kFileBytes - bytes)) return file.get();
+    for (const auto& file : files) {
+        if (file->end == 0 || (bytes <= kFileBytes && file->end <= kFileBytes - bytes)) return file;
     }
     return nullptr;
 }
@@ -74,8 +118,13 @@ std::uint64_t SwapSpace::take(File& file, std::uint64_t bytes) {
     return std::exchange(file.end, file.end + bytes);
 }
 
-void SwapSpace::give_back(File& file, std::uint64_t offset, std::uint64_t bytes) {
+void SwapSpace::give_back(Lease& lease) {
     const std::lock_guard lock{mutex_};
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a region went in the middle of a fork");
+    leases_.erase(&lease);
+    File& file = lease.file();
+    std::uint64_t offset = lease.offset();
+    std::uint64_t bytes = lease.bytes();
     auto next = file.holes.upper_bound(offset);
     if (next != file.holes.begin()) {
         const auto before = std::prev(next);
@@ -94,6 +143,70 @@ void SwapSpace::give_back(File& file, std::uint64_t offset, std::uint64_t bytes)
     } else {
         file.holes.emplace(offset, bytes);
     }
+}
+
+void SwapSpace::prepare_fork() {
+    const std::lock_guard lock{mutex_};
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a fork was prepared in the middle of a fork");
+    for (Lease* const lease : leases_) lease->let_go_of_empty_layers();
+    merge_layers();
+    auto fork = std::make_unique<Fork>();
+    fork->parent.push_back(open_file(layer_ + 1));
+    for (Lease* const lease : leases_) plan_move(*fork, *lease);
+    for (const auto& parents : fork->parent) {
+        parents->file.extend_to(parents->end);
+        auto& childs = fork->child.emplace_back(open_file(layer_ + 1));
+        childs->file.extend_to(parents->end);
+        childs->end = parents->end;
+    }
+    fork_ = std::move(fork);
+}
+
+/// Finds room for the lease, without lengthening the file yet: once for all leases is enough.
+void SwapSpace::plan_move(Fork& fork, Lease& lease) const {
+    std::shared_ptr<File> file = file_with_room(fork.parent, lease.bytes());
+    if (file == nullptr) file = fork.parent.emplace_back(open_file(layer_ + 1));
+    const auto index = std::find(fork.parent.begin(), fork.parent.end(), file) - fork.parent.begin();
+    fork.moves.push_back({&lease, static_cast<std::size_t>(index), file->end,
+                          lease.needs_layers() ? LayeredStore::make_layers(lease.bytes()) : nullptr});
+    file->end += lease.bytes();
+}
+
+/// Each frozen layer is an open file, and a slot in each store. Those that hold least are merged: copying the bulk
+/// again and again, which was written once and is only read, would cost much and free nothing that is shared.
+void SwapSpace::merge_layers() {
+    static_assert(kMostFrozen <= LayeredStore::kMostFrozen);
+    std::map<std::uint64_t, std::uint64_t> units_of_layer;
+    for (const Lease* const lease : leases_) lease->add_frozen_units(units_of_layer);
+    if (units_of_layer.size() < kMostFrozen) return;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> by_units;
+    for (const auto& [layer, units] : units_of_layer) by_units.emplace_back(units, layer);
+    std::sort(by_units.begin(), by_units.end());
+    std::set<std::uint64_t> least;
+    for (std::size_t i = 0; i < by_units.size() / 2; ++i) least.insert(by_units[i].second);
+    for (Lease* const lease : leases_) lease->move_up(least);
+}
+
+void SwapSpace::continue_as(ForkSide side) noexcept {
+    const std::lock_guard lock{mutex_};
+    FAULTLINE_REQUIRE(fork_ != nullptr, "a fork was not prepared");
+    Files& files = side == ForkSide::parent ? fork_->parent : fork_->child;
+    for (Fork::Move& move : fork_->moves) move.lease->move_to(files[move.file], move.offset, std::move(move.layers));
+    files_ = std::move(files);
+    ++layer_;
+    fork_.reset();  // and with it the other side's files
+}
+
+void SwapSpace::cancel_fork() noexcept {
+    const std::lock_guard lock{mutex_};
+    fork_.reset();
+}
+
+std::size_t SwapSpace::frozen_layers() {
+    const std::lock_guard lock{mutex_};
+    std::set<std::uint64_t> layers;
+    for (const Lease* const lease : leases_) lease->list_frozen(layers);
+    return layers.size();
 }
 
 }  // namespace faultline::store
