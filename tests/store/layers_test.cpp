@@ -657,6 +657,18 @@ TEST_P(LayersOn, CancellingLeavesAllAsItWas) {
     }
 }
 
+TEST_P(LayersOn, ADirectoryNamedFromTheWorkingDirectoryIsFoundFromAnyOther) {
+    const std::filesystem::path before = std::filesystem::current_path();
+    std::filesystem::current_path(directory());
+    space_ = std::make_unique<SwapSpace>(".", std::filesystem::path{});
+    std::filesystem::current_path("/proc");  // where nobody can make a file
+    Remembered region = this->region(8);
+    region.write_all(1);
+    EXPECT_NO_THROW(as_if_forked(*space_));
+    region.check();
+    std::filesystem::current_path(before);
+}
+
 /// The errno that preparing a fork fails with, 0 if it does not. Nothing is checked meanwhile: that may open files.
 int error_of_preparing(SwapSpace& space) {
     try {
