@@ -67,17 +67,36 @@ sys::FileDescriptor file_of_addresses() {
     return file;
 }
 
+/// Tells what ENOMEM does not: whether the range is mapped at all.
+bool is_mapped(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
+        unsigned char resident = 0;
+        const long result = sys::raw_syscall(SYS_mincore, sys::syscall_argument(address) + offset, core::kUnitBytes,
+                                             sys::syscall_argument(&resident));
+        if (result == -ENOMEM) return false;
+    }
+    return true;
+}
+
+/// Passes `error` on, unless the program has made a hole in the range.
+int explained(int error, void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    if (error != ENOMEM) return error;
+    FAULTLINE_REQUIRE(is_mapped(address, bytes),
+                      "a page cannot be shown or hidden: has the program unmapped or remapped managed memory?");
+    sys::MappingBudget::exhausted();
+    return error;
+}
+
 int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
     for (;;) {
         const long result = sys::raw_syscall(SYS_madvise, sys::syscall_argument(address), bytes, advice);
-        if (result != -EINTR && result != -EAGAIN) return sys::error_of(result);
+        if (result != -EINTR && result != -EAGAIN) return explained(sys::error_of(result), address, bytes);
     }
 }
 
 int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_SIGNAL_SAFE {
-    const int error = sys::error_of(sys::raw_syscall(SYS_mprotect, sys::syscall_argument(address), bytes, protection));
-    if (error == ENOMEM) sys::MappingBudget::exhausted();
-    return error;
+    const long result = sys::raw_syscall(SYS_mprotect, sys::syscall_argument(address), bytes, protection);
+    return explained(sys::error_of(result), address, bytes);
 }
 
 int write_all(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
@@ -313,6 +332,14 @@ int ProtectMapper::install(void* page, const void* from, std::size_t bytes,
 
 int ProtectMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return change_view(place_of(page, bytes), View::write);
+}
+
+/// Whatever the map says is done again.
+int ProtectMapper::restore(void* page, std::size_t bytes, Protection protection, bool*) FAULTLINE_SIGNAL_SAFE {
+    const Place place = place_of(page, bytes);
+    if (const int error = change_view(place, view_of(protection))) return error;
+    if (const int error = set_protection(page, bytes, protection_of(view_of(protection)))) return error;
+    return guards_ ? advise(page, bytes, sys::abi::kAdviseGuardRemove) : 0;
 }
 
 int ProtectMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::size_t kMostRangesPerCall = 64;
 
+alignas(core::kUnitBytes) constinit const std::byte kZeros[core::kUnitBytes] = {};
+
 void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t address = sys::syscall_argument(range.iov_base);
     long result = sys::raw_syscall(SYS_madvise, address, range.iov_len, MADV_DONTNEED);
@@ -54,9 +56,8 @@ bool UffdMapper::move_works() {
     const sys::Mapping trial = sys::Mapping::reserve(2 * core::kUnitBytes, core::kUnitBytes, false, "a trial page");
     uffd_.watch(trial.data(), trial.size(), true);
     std::byte* const second = trial.data() + core::kUnitBytes;
-    alignas(core::kUnitBytes) static const std::byte page[core::kUnitBytes] = {};
     std::size_t moved = 0;
-    return uffd_.copy(trial.data(), page, core::kUnitBytes, false) == 0 &&
+    return uffd_.copy(trial.data(), kZeros, core::kUnitBytes, false) == 0 &&
            uffd_.move(second, trial.data(), core::kUnitBytes, &moved) == 0 && second[0] == std::byte{0};
 }
 
@@ -79,6 +80,17 @@ int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protect
 
 int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return uffd_.write_protect(page, bytes, false);
+}
+
+int UffdMapper::restore(void* page, std::size_t bytes, Protection, bool* lost) FAULTLINE_SIGNAL_SAFE {
+    auto* const at = static_cast<std::byte*>(page);
+    for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
+        const int error = uffd_.copy(at + offset, kZeros, core::kUnitBytes, false);
+        if (error != 0 && error != EEXIST) return error;
+        *lost |= error == 0;
+    }
+    // What was still there may be write-protected.
+    return *lost ? uffd_.write_protect(page, bytes, false) : 0;
 }
 
 int UffdMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -109,6 +121,7 @@ Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::si
 }
 
 /// Stages one writable page of which the first `already` bytes have moved and the next were refused.
+/// What the program has dropped (madvise) is staged as the zeros that it now is.
 int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                               std::size_t already) FAULTLINE_SIGNAL_SAFE {
     // Refused because a child of fork shares the page: a write makes it ours alone again. Faulting it in cannot raise a
@@ -116,8 +129,16 @@ int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t byte
     static_cast<void>(sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already,
                                        sys::abi::kAdvisePopulateWrite));
     std::size_t moved = 0;
-    int error = uffd_.move(slot + already, page + already, bytes - already, &moved);
-    already += moved;
+    int error = 0;
+    for (;;) {
+        error = uffd_.move(slot + already, page + already, bytes - already, &moved);
+        already += moved;
+        if (error != ENOENT) break;
+        error = uffd_.copy(slot + already, kZeros, core::kUnitBytes, false);
+        if (error != 0) break;
+        already += core::kUnitBytes;
+        if (already == bytes) return 0;
+    }
     // Refused because the mapping is read-only or locked: copy. Not when the kernel holds the page (EBUSY): a device
     // may be writing to it, and a copy would lose what it writes.
     if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already, Protection::writable);

@@ -80,20 +80,26 @@ Pager::Step Pager::wait_for_owner(Work& work, PageWord seen) FAULTLINE_SIGNAL_SA
     return std::nullopt;
 }
 
-/// The page is mapped: another thread was faster, or this is the first write to a clean page.
+/// The page is mapped: this is the first write to a clean one; or another thread was faster; or the program has changed
+/// the mapping itself.
 Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    // A dirty page is writable, unless a protection that has ended was set page by page.
-    if (!work.write() || (seen.dirty() && mapper_.checks_access())) return FaultOutcome::already_resolved;
     Region& region = work.region;
     // Owned while the kernel works: else the page could leave and come back protected, and lose its protection to us.
     if (!region.try_change(work.page, seen, seen.claimed_for_change())) return std::nullopt;
-    const int error =
-        with_mappings([&] { return mapper_.allow_writes(region.address_of(work.page), region.page_bytes()); });
-    FAULTLINE_REQUIRE(error == 0,
-                      "a page cannot be made writable: has the program unmapped or remapped managed memory?");
-    region.publish(work.page, [](PageWord word) { return word.filled(word.payload(), true); });
+    const bool first_write = work.write() && !seen.dirty();
+    bool dirty = work.write() || seen.dirty();
+    std::byte* const page = region.address_of(work.page);
+    const int error = with_mappings([&] {
+        if (first_write) return mapper_.allow_writes(page, region.page_bytes());
+        const bool writable = dirty && seen.protection() == Access::read_write;
+        return mapper_.restore(page, region.page_bytes(), writable ? Protection::writable : Protection::write_protected,
+                               &dirty);
+    });
+    FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
+    region.publish(work.page, [dirty](PageWord word) { return word.filled(word.payload(), dirty); });
     budget_.changed();
-    if (!seen.dirty()) region.counters().add(Count::write_faults);
+    if (!first_write) return FaultOutcome::already_resolved;
+    region.counters().add(Count::write_faults);
     work.kind = FaultKind::write;
     return FaultOutcome::resolved;
 }

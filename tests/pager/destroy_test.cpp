@@ -177,7 +177,8 @@ TEST_P(TwoPagers, copy_between_their_regions_with_the_smallest_limits) {
     const Watchdog watchdog;
     const std::size_t limit = Pager::kMinimumPages * kBasePageBytes;
     Variant elsewhere = GetParam();
-    elsewhere.delivery = Delivery::uffd_signal;  // both deliveries in one process
+    elsewhere.delivery = Delivery::uffd_signal;  // two deliveries in one process
+    elsewhere.eviction = Eviction::automatic;
     Pager one{config_for(GetParam(), limit)};
     Pager other{config_for(elsewhere, limit)};
     Region source = one.reserve(64 * kBasePageBytes);
