@@ -21,7 +21,7 @@ enum class Delivery : std::uint8_t {
     /// Needs root, CAP_SYS_PTRACE, `sysctl vm.unprivileged_userfaultfd=1` or access to /dev/userfaultfd.
     uffd_threads,
     /// The faulting thread resolves its own fault in a SIGBUS handler. Needs no privilege. A system call on an
-    /// absent page fails with EFAULT: use `Pin` around it.
+    /// absent page fails with EFAULT: use `Pin` around it, or io.hpp.
     uffd_signal,
     /// The faulting thread resolves its own fault in a SIGSEGV handler; pages are hidden and shown by changing the
     /// protection of a memory file that is mapped twice. Needs nothing of the kernel that is ever refused. System calls

@@ -42,6 +42,18 @@
 
 namespace faultline::detail {
 
+/// How many pages of a range to pin.
+enum class PinAmount : std::uint8_t {
+    all,         ///< All of them; none when the resident limit does not leave room for all.
+    fair_share,  ///< At most half of what the limit leaves, and at least one.
+};
+
+/// What was pinned: the first `pages` of the range, all of them when `error` (an errno) is 0.
+struct PinnedFront {
+    std::uint64_t pages;
+    int error;
+};
+
 class Pager {
 public:
     /// `stores` null: swap files as `config` says. Throws std::system_error.
@@ -66,6 +78,11 @@ public:
     void evict(Region& region, core::PageRange range);
     void retry(Region& region, core::PageRange range);
     void pin(Region& region, core::PageRange range, PinFor purpose);
+    /// Pins what it can of the front of `range`: stops at the first page that cannot be pinned, with EACCES, EIO,
+    /// ENOSPC, EOVERFLOW, or with ENOMEM for the limit. Neither throws nor allocates nor takes the control mutex: a
+    /// reader may call it.
+    [[nodiscard]] PinnedFront pin_front(Region& region, core::PageRange range, PinFor purpose,
+                                        PinAmount amount) noexcept;
     void unpin(Region& region, core::PageRange range) noexcept;
 
     void set_resident_limit(std::size_t bytes);
@@ -149,7 +166,8 @@ private:
     void require_owner_process() const;
     void apply_limit(std::size_t bytes, std::size_t largest_page);
     [[nodiscard]] std::size_t largest_page() const;
-    [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose);
+    [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
+    [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
     [[nodiscard]] bool discard_piece(Region& region, core::PageRange range);
     void set_protection(Region& region, core::PageRange range, Access access);
     void forbid_writes(Region& region, core::PageRange range);
@@ -185,6 +203,7 @@ private:
     std::atomic<std::size_t> staging_target_{0};
     std::atomic<std::size_t> direct_batch_{1};
     std::atomic<bool> frames_are_few_{false};
+    std::atomic<std::int64_t> pinnable_units_{0};  // what is left beside kMinimumPages pages; read by pins
 
     std::mutex control_;  // guards regions coming and going, the limit, and `gone_`
     RegionStats gone_;

@@ -271,6 +271,8 @@ void Pager::apply_limit(std::size_t bytes, std::size_t largest_page) {
     const bool few = pages < kFew;
     const sys::SignalBlock signals;
     limit_bytes_.store(bytes);
+    pinnable_units_.store(
+        static_cast<std::int64_t>((bytes - std::min(bytes, kMinimumPages * largest_page)) / core::kUnitBytes));
     low_water_.store(few ? 0 : units / 100);
     high_water_.store(few ? 0 : units / 50);
     staging_target_.store(few ? 0 : frames_.staging_target(static_cast<std::size_t>(units)));

@@ -6,8 +6,6 @@
 #include "pager/pager.hpp"
 #include "sys/error.hpp"
 
-#include <faultline/pager.hpp>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -275,35 +273,48 @@ void Pager::retry(Region& region, PageRange range) {
 
 void Pager::pin(Region& region, PageRange range, PinFor purpose) {
     require_owner_process();
-    const std::int64_t units = static_cast<std::int64_t>(range.count) * region.page_units();
-    const auto all_units = static_cast<std::int64_t>(limit_bytes_.load() / core::kUnitBytes);
-    std::size_t largest = 0;
-    {
-        const std::lock_guard lock{control_};
-        largest = largest_page();
+    const PinnedFront pinned = pin_front(region, range, purpose, PinAmount::all);
+    if (pinned.error == 0) return;
+    unpin(region, {range.first, pinned.pages});
+    if (pinned.error == ENOMEM) {
+        sys::throw_error(ENOMEM, "pinning " + sys::readable_bytes(range.count * region.page_bytes()) +
+                                     " would leave too little of the resident limit of " +
+                                     sys::readable_bytes(limit_bytes_.load()) +
+                                     " for faults; pin less, or raise the limit");
     }
-    const auto left_for_faults =
-        static_cast<std::int64_t>(faultline::Pager::kMinimumPages * largest / core::kUnitBytes);
-    if (range.count > 0xffff'ffffU || pinned_units_.fetch_add(units) + units + left_for_faults > all_units) {
-        pinned_units_.fetch_sub(units);
-        sys::throw_error(
-            ENOMEM, "pinning " + sys::readable_bytes(static_cast<std::uint64_t>(units) * core::kUnitBytes) +
-                        " would leave too little of the resident limit of " + sys::readable_bytes(limit_bytes_.load()) +
-                        " for faults; pin less, or raise the limit");
-    }
-    for (std::uint64_t i = 0; i < range.count; ++i) {
+    sys::throw_error(pinned.error,
+                     "cannot pin a page" + std::string(pinned.error == EACCES ? ": its protection forbids the purpose"
+                                                       : pinned.error == EIO  ? ": the store could not read it back"
+                                                                              : ""));
+}
+
+PinnedFront Pager::pin_front(Region& region, PageRange range, PinFor purpose, PinAmount amount) noexcept {
+    const std::uint64_t reserved = reserve_pins(region, range.count, amount);
+    for (std::uint64_t i = 0; i < reserved; ++i) {
         const int error = pin_page(region, range.first + i, purpose);
         if (error == 0) continue;
-        unpin(region, {range.first, i});
-        pinned_units_.fetch_sub(units - static_cast<std::int64_t>(i) * region.page_units());
-        sys::throw_error(error,
-                         "cannot pin a page" + std::string(error == EACCES ? ": its protection forbids the purpose"
-                                                           : error == EIO  ? ": the store could not read it back"
-                                                                           : ""));
+        pinned_units_.fetch_sub(static_cast<std::int64_t>(reserved - i) * region.page_units());
+        return {i, error};
+    }
+    return {reserved, reserved == range.count ? 0 : ENOMEM};
+}
+
+/// Counts up to `wanted` pages as pinned, and returns how many. Lets nobody else see more counted than is kept: two who
+/// ask at once for the last page do not both go away without it.
+std::uint64_t Pager::reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept {
+    std::int64_t pinned = pinned_units_.load();
+    for (;;) {
+        const std::int64_t room = std::max<std::int64_t>(pinnable_units_.load() - pinned, 0) / region.page_units();
+        const auto left = static_cast<std::uint64_t>(room);
+        const std::uint64_t share = amount == PinAmount::all ? left : (left + 1) / 2;
+        const std::uint64_t count = std::min(wanted, share);
+        if (count == 0 || (amount == PinAmount::all && count < wanted)) return 0;
+        const std::int64_t units = static_cast<std::int64_t>(count) * region.page_units();
+        if (pinned_units_.compare_exchange_weak(pinned, pinned + units)) return count;
     }
 }
 
-int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) {
+int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept {
     const bool write = purpose == PinFor::writing;
     PageWord seen = region.load(page);
     for (;;) {

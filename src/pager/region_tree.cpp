@@ -80,6 +80,14 @@ Region* RegionTree::find(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
     return address < range.end ? range.region : nullptr;
 }
 
+Region* RegionTree::find_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
+    const Snapshot* const all = directory().snapshot.load();
+    if (all == nullptr) return nullptr;
+    const auto found = std::upper_bound(all->begin(), all->end(), address,
+                                        [](std::uintptr_t wanted, const Range& range) { return wanted < range.end; });
+    return found != all->end() ? found->region : nullptr;
+}
+
 Quiescence& RegionTree::readers() FAULTLINE_SIGNAL_SAFE { return directory().readers; }
 
 }  // namespace faultline::detail

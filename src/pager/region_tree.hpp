@@ -23,6 +23,9 @@ public:
     /// The region at `address`, or null. The caller is a reader, and the region lives as long as it is. Signal-safe.
     [[nodiscard]] static Region* find(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE;
 
+    /// The region at `address`, or else the next one above it, or null. Otherwise like `find`.
+    [[nodiscard]] static Region* find_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE;
+
     /// Guards regions, and batches' references to them, on every road of the pager's.
     [[nodiscard]] static Quiescence& readers() FAULTLINE_SIGNAL_SAFE;
 };
