@@ -128,11 +128,11 @@ void touch_whatever_happens(int, siginfo_t*, void*) {
 }
 
 TEST_P(Signals, HandlerMayTouchMemoryWhoseProtectionItsThreadIsChanging) {
+    const ScopedSignal violation{SIGSEGV, &CaughtSignal::jump_out};  // before the pager, which may need it for itself
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(72));
     Region region = pager.reserve(64 * GetParam().page_size, options());
     fill_with_units(region);
     watch(region);
-    const ScopedSignal violation{SIGSEGV, &CaughtSignal::jump_out};
     const ScopedSignal touching{SIGRTMIN, &touch_whatever_happens, SA_RESTART};
     run_threads(1, [&](unsigned) {
         const ThreadTimer timer{SIGRTMIN, 50us};
