@@ -1,0 +1,60 @@
+// DescriptorKeeper: a file outlives its number in the program, and no other file does. Pipes tell: their reader sees
+// the end of the file when, and only when, nobody has the other end any more.
+#include "sys/descriptor_keeper.hpp"
+
+#include "sys/file_descriptor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace faultline::test {
+namespace {
+
+struct Pipe {
+    Pipe() {
+        std::array<int, 2> ends{};
+        EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), 0);
+        read_end = sys::FileDescriptor{ends[0]};
+        write_end = sys::FileDescriptor{ends[1]};
+    }
+    /// Whether somebody could still write.
+    [[nodiscard]] bool is_open() const {
+        char nothing = 0;
+        return ::read(read_end.get(), &nothing, 1) < 0 && errno == EAGAIN;
+    }
+    sys::FileDescriptor read_end;
+    sys::FileDescriptor write_end;
+};
+
+TEST(DescriptorKeeper, KeepsOneFileAndNoOther) {
+    Pipe before;
+    Pipe kept;
+    Pipe after;
+    {
+        const sys::DescriptorKeeper keeper{kept.write_end.get()};
+        if (!keeper.keeps()) GTEST_SKIP() << "no second descriptor table here";
+        for (Pipe* const each : {&before, &kept, &after}) each->write_end.reset();
+        EXPECT_FALSE(before.is_open());
+        EXPECT_TRUE(kept.is_open());
+        EXPECT_FALSE(after.is_open());
+    }
+    EXPECT_FALSE(kept.is_open());
+}
+
+TEST(DescriptorKeeper, LeavesTheProgramsDescriptorsAlone) {
+    Pipe low;
+    Pipe kept;
+    Pipe high;
+    const sys::DescriptorKeeper keeper{kept.write_end.get()};
+    for (Pipe* const each : {&low, &kept, &high}) {
+        EXPECT_EQ(::write(each->write_end.get(), "x", 1), 1);
+    }
+}
+
+}  // namespace
+}  // namespace faultline::test
