@@ -4,20 +4,28 @@
 #include "core/units.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
+#include "sys/futex.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <system_error>
 
 namespace faultline::mmu {
 namespace {
+
+constexpr std::chrono::nanoseconds kLongestTick = std::chrono::seconds{1};
+constexpr const char* kHandlerGone = "a handler thread has ended: has the program killed it?";
 
 alignas(core::kUnitBytes) const std::byte kZeros[core::kUnitBytes] = {};
 
@@ -50,17 +58,34 @@ void raise_bus_error(const uffd_msg& message) noexcept {
                      sys::syscall_argument(&info));
 }
 
+/// Stops the process when the scope is left, by whatever way, without a farewell.
+class AliveUntilFarewell {
+public:
+    explicit AliveUntilFarewell(const std::atomic<pid_t>& thread) noexcept : thread_{thread} {}
+    ~AliveUntilFarewell() { FAULTLINE_REQUIRE(thread_.load(std::memory_order_relaxed) == 0, kHandlerGone); }
+    AliveUntilFarewell(const AliveUntilFarewell&) = delete;
+    AliveUntilFarewell& operator=(const AliveUntilFarewell&) = delete;
+
+private:
+    const std::atomic<pid_t>& thread_;
+};
+
 }  // namespace
 
-UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsigned threads, Resolver resolver)
-    : uffd_{uffd}, mapper_{mapper}, resolver_{resolver} {
-    const unsigned count = threads == 0 ? sys::allowed_cpus() : threads;
-    farewell_ = sys::Mapping::reserve(count * core::kUnitBytes, core::kUnitBytes, false, "handler threads");
+UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsigned threads, Resolver resolver,
+                                   std::chrono::nanoseconds patience)
+    : uffd_{uffd},
+      mapper_{mapper},
+      resolver_{resolver},
+      patience_{patience},
+      identity_{uffd_identity()},
+      progress_(threads == 0 ? sys::allowed_cpus() : threads) {
+    farewell_ = sys::Mapping::reserve(progress_.size() * core::kUnitBytes, core::kUnitBytes, false, "handler threads");
     uffd_.watch(farewell_.data(), farewell_.size(), false);
-    handlers_.reserve(count);
-    const sys::SignalBlock inherited;  // handlers start with every signal blocked and keep it so
+    handlers_.reserve(progress_.size());
+    const sys::SignalBlock inherited;  // our threads start with every signal blocked and keep it so
     try {
-        for (unsigned i = 0; i < count; ++i) handlers_.emplace_back([this, i] { serve(i); });
+        start(std::min<std::chrono::nanoseconds>(kLongestTick, patience / 4));
     } catch (const std::system_error& error) {
         stop();
         sys::throw_error(error.code().value(),
@@ -71,6 +96,12 @@ UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsig
 
 UffdThreadSource::~UffdThreadSource() { stop(); }
 
+void UffdThreadSource::start(std::chrono::nanoseconds tick) {
+    keeper_.emplace(uffd_.fd());
+    watchdog_ = std::thread{[this, tick] { watch_over(tick); }};
+    for (unsigned i = 0; i < progress_.size(); ++i) handlers_.emplace_back([this, i] { serve(i); });
+}
+
 void UffdThreadSource::stop() noexcept {
     const sys::SignalBlock
         once;  // a signal during the wait would repeat the message, and end two handlers with one page
@@ -79,30 +110,94 @@ void UffdThreadSource::stop() noexcept {
     }
     for (std::thread& handler : handlers_) handler.join();
     handlers_.clear();
+    if (watchdog_.joinable()) {  // only now: the farewells, too, need handlers that live
+        stopping_.store(1);
+        sys::futex_wake(stopping_);
+        watchdog_.join();
+    }
+    keeper_.reset();
 }
 
 bool UffdThreadSource::is_farewell(std::uintptr_t address) const noexcept {
     return address - core::address_of(farewell_.data()) < farewell_.size();
 }
 
-void UffdThreadSource::serve(unsigned cpu_index) noexcept {
+void UffdThreadSource::serve(unsigned index) noexcept {
     ::pthread_setname_np(::pthread_self(), "fl-handler");
-    pin_to_cpu(cpu_index);
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // a program may cancel threads it has not made
+    pin_to_cpu(index);
+    Handler& handler = progress_[index];
+    handler.thread.store(static_cast<pid_t>(sys::raw_syscall(SYS_gettid)), std::memory_order_relaxed);
+    const AliveUntilFarewell alive{handler.thread};
+    serve_until_farewell(handler);
+    handler.thread.store(0, std::memory_order_relaxed);
+}
+
+void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
+    std::uint64_t turn = 0;
     for (;;) {
         uffd_msg message{};
         const int error = uffd_.read(&message);
         if (error == EINTR || error == EAGAIN) continue;
         FAULTLINE_REQUIRE(error == 0, "the userfaultfd can no longer be read: has the program closed it?");
-        if (message.event != UFFD_EVENT_PAGEFAULT) continue;
+        FAULTLINE_REQUIRE(message.event == UFFD_EVENT_PAGEFAULT,
+                          "the userfaultfd says what it was not asked for: has the program put another file there?");
         if (is_farewell(message.arg.pagefault.address)) {
             auto* const page = reinterpret_cast<void*>(
                 core::align_down<std::uintptr_t>(message.arg.pagefault.address, core::kUnitBytes));
             const int ended = uffd_.copy(page, kZeros, core::kUnitBytes, false);
-            FAULTLINE_REQUIRE(ended == 0, "a handler thread cannot end");
+            FAULTLINE_REQUIRE(ended == 0, "a handler thread cannot end: has the program closed the userfaultfd?");
             return;
         }
+        handler.address.store(message.arg.pagefault.address, std::memory_order_relaxed);
+        handler.turn.store(++turn, std::memory_order_release);
         answer(message);
+        handler.turn.store(++turn, std::memory_order_relaxed);
     }
+}
+
+UffdThreadSource::FileIdentity UffdThreadSource::uffd_identity() const noexcept {
+    struct stat found {};
+    if (::fstat(uffd_.fd(), &found) != 0) return {};
+    return {found.st_dev, found.st_ino};
+}
+
+void UffdThreadSource::watch_over(std::chrono::nanoseconds tick) noexcept {
+    ::pthread_setname_np(::pthread_self(), "fl-watchdog");
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+    auto before = std::chrono::steady_clock::now();
+    for (;;) {
+        sys::futex_wait(stopping_, 0, &tick);
+        if (stopping_.load() != 0) return;
+        const auto now = std::chrono::steady_clock::now();
+        // When it was late itself, the process was stopped, and nobody could have served anything.
+        const auto elapsed = std::min<std::chrono::nanoseconds>(now - before, 2 * tick);
+        before = now;
+        FAULTLINE_REQUIRE(uffd_identity() == identity_,
+                          "the userfaultfd is no longer where it was: has the program closed it?");
+        for (Handler& handler : progress_) check(handler, elapsed);
+    }
+}
+
+void UffdThreadSource::check(Handler& handler, std::chrono::nanoseconds elapsed) noexcept {
+    const pid_t thread = handler.thread.load(std::memory_order_relaxed);
+    const bool gone = thread != 0 && sys::error_of(sys::raw_syscall(SYS_tgkill, ::getpid(), thread, 0)) == ESRCH;
+    // One that has taken its farewell says so before it goes, which the kernel's answer may be later than.
+    FAULTLINE_REQUIRE(!gone || handler.thread.load(std::memory_order_relaxed) == 0, kHandlerGone);
+    const std::uint64_t turn = handler.turn.load(std::memory_order_acquire);
+    if (turn % 2 == 0 || turn != handler.seen_turn) {
+        handler.seen_turn = turn;
+        handler.served = {};
+        return;
+    }
+    handler.served += elapsed;
+    if (handler.served < patience_) return;
+    std::array<char, 160> message{};
+    std::snprintf(message.data(), message.size(),
+                  "a handler thread has served the fault at %#zx for %.1f s and is given up: is a disk stuck?",
+                  static_cast<std::size_t>(handler.address.load(std::memory_order_relaxed)),
+                  std::chrono::duration<double>{handler.served}.count());
+    core::fatal(message.data(), __FILE__, __LINE__);
 }
 
 void UffdThreadSource::answer(const uffd_msg& message) noexcept {
