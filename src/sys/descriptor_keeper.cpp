@@ -38,6 +38,7 @@ void DescriptorKeeper::keep(int fd) noexcept {
     state_.store(found);
     futex_wake(state_);
     while (state_.load() == found) futex_wait(state_, found);
+    if (found == kKept) raw_syscall(SYS_close, fd);  // a thread is joined before the kernel has closed its files
 }
 
 }  // namespace faultline::sys
