@@ -40,7 +40,9 @@ void SignalAction::install(int signal, Handler handler) {
     struct sigaction action {};
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    sigfillset(&action.sa_mask);
+    // Not sigfillset(), which leaves out the two signals that glibc keeps for itself: a thread that is cancelled
+    // asynchronously would leave our handler half way, and the page it is at would stay its own for ever.
+    std::memset(&action.sa_mask, 0xff, sizeof action.sa_mask);
     spent_.store(false);
     if (::sigaction(signal, &action, &previous_) != 0) throw_error(errno, "cannot install a signal handler");
 }
