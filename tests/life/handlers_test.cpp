@@ -1,0 +1,137 @@
+// A pager among other handlers of the same signal: one that was there before and jumps out of what is passed on to it,
+// and crash reporters that come later and forward what they get.
+
+#include "life/life_support.hpp"
+#include "traps/bus_errors.hpp"
+
+namespace faultline::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Handlers : public LifeMatrix {};
+
+TEST_P(Handlers, EarlierOneMayJumpOutOfForeignFaultsAgainAndAgain) {
+    FAULTLINE_LIVE_OR_SKIP();
+    const int signal = signal_of_others();
+    const ChildEnd end = live(
+        [&](Pager&, Region& region, Verdict& verdict) {
+            const ForeignPage foreign{signal};
+            for (std::uint64_t i = 0; i < 10'000; ++i) {
+                verdict.expect(read_is_caught(foreign.address()), "the touch is caught");
+                verdict.expect(CaughtSignal::address == foreign.address(), "the handler learns the address");
+                verdict.expect(CaughtSignal::code == foreign.code(), "the handler learns the code");
+                verdict.expect(unit_is_right(region, i % units_of(region)), "managed memory is right in between");
+            }
+        },
+        [&] {
+            struct sigaction action {};
+            action.sa_sigaction = &CaughtSignal::jump_out;
+            action.sa_flags = SA_SIGINFO;
+            ::sigaction(signal, &action, nullptr);
+        });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+// ---- a crash reporter that was installed later
+
+struct sigaction before_reporter;
+std::atomic<std::uintptr_t> foreign_begin{0};
+std::atomic<std::uint64_t> reports{0};
+std::atomic<std::uint64_t> forwarded{0};
+
+bool is_foreign(const siginfo_t& info) {
+    return reinterpret_cast<std::uintptr_t>(info.si_addr) - foreign_begin.load() < kBasePageBytes;
+}
+
+/// Reports what happened in its page, and gives every signal to whoever was there before.
+void report_and_forward(int signal, siginfo_t* info, void* context) {
+    if (is_foreign(*info)) {
+        reports.fetch_add(1);
+        constexpr char kReport[] = "report\n";
+        static_cast<void>(!::write(STDERR_FILENO, kReport, sizeof kReport - 1));
+    }
+    forwarded.fetch_add(1);
+    if ((before_reporter.sa_flags & SA_SIGINFO) != 0) {
+        before_reporter.sa_sigaction(signal, info, context);
+    } else {
+        ::sigaction(signal, &before_reporter, nullptr);  // the default, when the instruction is repeated
+    }
+}
+
+/// Keeps what happens in its page to itself: a managed run time's null check, say.
+void jump_or_forward(int signal, siginfo_t* info, void* context) {
+    if (is_foreign(*info)) CaughtSignal::jump_out(signal, info, context);
+    report_and_forward(signal, info, context);
+}
+
+void install_reporter(int signal, ScopedSignal::Handler handler, const ForeignPage& foreign) {
+    foreign_begin.store(reinterpret_cast<std::uintptr_t>(foreign.address()) & ~(kBasePageBytes - 1));
+    struct sigaction action {};
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    ::sigaction(signal, &action, &before_reporter);
+}
+
+TEST_P(Handlers, LaterOneThatForwardsLetsManagedMemoryWork) {
+    FAULTLINE_LIVE_OR_SKIP();
+    const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
+        const ForeignPage foreign{signal_of_others()};
+        install_reporter(signal_of_others(), &jump_or_forward, foreign);
+        run_threads(2, [&](unsigned index) {
+            Random random{seed() + index};
+            for (int i = 0; i < 2000; ++i) {
+                const std::uint64_t unit = random.below(units_of(region));
+                if (!unit_is_right(region, unit)) ::_exit(2);
+                write_word(region.data() + unit * kBasePageBytes, word_of_unit(unit));
+            }
+        });
+        for (std::uint64_t i = 0; i < 100; ++i) {
+            verdict.expect(read_is_caught(foreign.address()), "a foreign touch is the reporter's");
+            verdict.expect(CaughtSignal::address == foreign.address(), "with its address");
+            verdict.expect(unit_is_right(region, i % units_of(region)), "managed memory is right in between");
+        }
+        verdict.expect(signal_of_faults() == 0 || forwarded.load() > 0, "the pager's faults came through the reporter");
+        verdict.expect(reports.load() == 0, "no fault of the pager's looked foreign");
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+TEST_P(Handlers, LaterOneSeesForeignFaultBeforeItKills) {
+    FAULTLINE_LIVE_OR_SKIP();
+    const int signal = signal_of_others();
+    const ChildEnd end = live([&](Pager&, Region& region, Verdict&) {
+        const ForeignPage foreign{signal};
+        install_reporter(signal, &report_and_forward, foreign);
+        if (wrong_words(region) != 0) ::_exit(2);
+        static_cast<void>(read_word(foreign.address()));
+    });
+    EXPECT_TRUE(end.killed_by(signal)) << end;
+    EXPECT_EQ(end.said, "report\n");
+}
+
+// ---- the signal of faults blocked
+
+TEST_P(Handlers, BlockedSignalOfFaultsKillsAndNothingIsRead) {
+    FAULTLINE_LIVE_OR_SKIP();
+    const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
+        evict_all(region);
+        sigset_t every;
+        sigfillset(&every);
+        ::pthread_sigmask(SIG_SETMASK, &every, nullptr);
+        const bool right = unit_is_right(region, 0);
+        if (signal_of_faults() != 0) std::cerr << "read" << std::endl;
+        verdict.expect(right, "handler threads need no signal");
+    });
+    if (signal_of_faults() == 0) {
+        EXPECT_TRUE(end.exited_with(0)) << end;
+    } else {
+        EXPECT_TRUE(end.killed_by(signal_of_faults())) << end;
+        EXPECT_EQ(end.said, "");
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Matrix, Handlers, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test

@@ -1,0 +1,108 @@
+// What the tests of a pager's life with others share: which signal a delivery uses, faults that are not the pager's, a
+// child with a pager, and what it has to say.
+#pragma once
+
+#include "traps/trap_support.hpp"
+
+#include "sys/file_descriptor.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <functional>
+#include <iostream>
+#include <system_error>
+
+namespace faultline::test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+/// The signal by which a delivery learns of a fault, or 0.
+inline int fault_signal(Delivery delivery) {
+    if (delivery == Delivery::uffd_threads) return 0;
+    if (delivery == Delivery::uffd_signal) return SIGBUS;
+    return SIGSEGV;  // by protection
+}
+
+/// The signal that a test of foreign faults raises: the one where the pager could be in the way.
+inline int foreign_signal(Delivery delivery) {
+    const int signal = fault_signal(delivery);
+    return signal == 0 ? SIGBUS : signal;
+}
+
+/// A page of the program's own whose touch raises SIGBUS (beyond the end of its file) or SIGSEGV (forbidden).
+class ForeignPage {
+public:
+    explicit ForeignPage(int signal) : code_{signal == SIGBUS ? int{BUS_ADRERR} : int{SEGV_ACCERR}} {
+        if (signal == SIGBUS) file_ = sys::FileDescriptor{::memfd_create("short", MFD_CLOEXEC)};
+        const int flags = MAP_PRIVATE | (file_ ? 0 : MAP_ANONYMOUS);
+        void* const mapped = ::mmap(nullptr, kBasePageBytes, file_ ? PROT_READ : PROT_NONE, flags, file_.get(), 0);
+        if (mapped == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+        page_ = static_cast<std::byte*>(mapped);
+    }
+    ~ForeignPage() { ::munmap(page_, kBasePageBytes); }
+    ForeignPage(const ForeignPage&) = delete;
+    ForeignPage& operator=(const ForeignPage&) = delete;
+    [[nodiscard]] std::byte* address() const noexcept { return page_ + 24; }
+    [[nodiscard]] int code() const noexcept { return code_; }
+
+private:
+    sys::FileDescriptor file_;
+    std::byte* page_ = nullptr;
+    int code_;
+};
+
+/// In a child, where EXPECT has nobody to tell: says what does not hold, and fails the child in the end.
+class Verdict {
+public:
+    void expect(bool holds, const char* what) {
+        if (holds) return;
+        if (failures_++ < 10) std::cerr << "not so: " << what << std::endl;
+    }
+    [[nodiscard]] int code() const noexcept { return failures_ == 0 ? 0 : 1; }
+
+private:
+    std::size_t failures_ = 0;
+};
+
+inline constexpr std::size_t kLifePages = 32;
+inline constexpr std::size_t kLifeFrames = 10;
+
+/// Each test has a pager whose region is three times its memory, in a child that may be killed.
+class LifeMatrix : public TrapMatrix {
+protected:
+    using Body = std::function<void(Pager&, Region&, Verdict&)>;
+
+    /// Runs `before` and then, with a pager, `body`. The region is filled before and must be right after.
+    [[nodiscard]] ChildEnd live(const Body& body, const std::function<void()>& before = {}) const {
+        return in_child([&] {
+            Verdict verdict;
+            if (before) before();
+            Pager pager{config_with(kLifeFrames)};
+            Region region = pager.reserve(kLifePages * GetParam().page_size, options());
+            fill_with_units(region);
+            body(pager, region, verdict);
+            verdict.expect(wrong_words(region) == 0, "the region is as it was filled");
+            return verdict.code();
+        });
+    }
+    [[nodiscard]] int signal_of_faults() const { return fault_signal(GetParam().delivery); }
+    [[nodiscard]] int signal_of_others() const { return foreign_signal(GetParam().delivery); }
+};
+
+#define FAULTLINE_LIVE_OR_SKIP() FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kLifeFrames))
+
+/// The first word of a unit is as `fill_with_units` left it.
+inline bool unit_is_right(const Region& region, std::uint64_t unit) noexcept {
+    return read_word(region.data() + unit * kBasePageBytes) == word_of_unit(unit);
+}
+
+}  // namespace faultline::test

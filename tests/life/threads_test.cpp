@@ -1,0 +1,121 @@
+// Threads that come and go in numbers, and threads that are cancelled in the middle of a fault: the pager keeps no
+// trace of them, and no page stays with a thread that is gone.
+
+#include "life/life_support.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+class Threads : public LifeMatrix {};
+
+TEST_P(Threads, TenThousandComeAndGo) {
+    constexpr unsigned kWave = 8;
+    constexpr unsigned kThreads = kSanitized ? 1000 : 10'000;
+    FAULTLINE_LIVE_OR_SKIP();
+    const ChildEnd end = live([&](Pager& pager, Region& region, Verdict& verdict) {
+        Region counted = pager.reserve(kLifePages * GetParam().page_size, options());
+        std::vector<std::atomic<std::uint64_t>> expected(pages_of(counted));
+        std::atomic<std::size_t> wrong{0};
+        for (unsigned wave = 0; wave < kThreads / kWave; ++wave) {
+            run_threads(kWave, [&, wave](unsigned index) {
+                Random random{seed() + wave * kWave + index};
+                if (!unit_is_right(region, random.below(units_of(region)))) ++wrong;
+                const std::uint64_t page = random.below(pages_of(counted));
+                auto* const word = reinterpret_cast<std::uint64_t*>(counted.data() + page * counted.page_size());
+                std::atomic_ref{*word}.fetch_add(1);
+                ++expected[page];
+            });
+        }
+        verdict.expect(wrong.load() == 0, "each thread reads what was written before it came");
+        for (std::uint64_t page = 0; page < pages_of(counted); ++page) {
+            verdict.expect(read_word(counted.data() + page * counted.page_size()) == expected[page].load(),
+                           "what threads added stays when they go");
+        }
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+// ---- cancellation
+
+constexpr int kCancelledPairs = 80;
+
+/// What a thread that will be cancelled works on. It owns nothing and calls nothing that could mind.
+struct Faulting {
+    std::byte* data = nullptr;
+    std::uint64_t units = 0;
+    std::uint64_t seed = 0;
+    int type = PTHREAD_CANCEL_DEFERRED;
+    std::atomic<std::uint64_t> rounds{0};
+    std::atomic<std::uint64_t> wrong{0};
+};
+
+[[gnu::noinline]] void* fault_until_cancelled(void* argument) {
+    auto* const work = static_cast<Faulting*>(argument);
+    ::pthread_setcanceltype(work->type, nullptr);
+    Random random{work->seed};
+    for (;;) {
+        const std::uint64_t unit = random.below(work->units);
+        std::byte* const at = work->data + unit * kBasePageBytes;
+        if (read_word(at) != word_of_unit(unit)) work->wrong.fetch_add(1);
+        write_word(at, word_of_unit(unit));
+        work->rounds.fetch_add(1);
+        if (work->type == PTHREAD_CANCEL_DEFERRED) ::pthread_testcancel();
+    }
+}
+
+/// Cancels pairs of faulting threads, each after a number of faults that the seed says.
+void cancel_pairs(int type, int pairs, std::uint64_t seed, Region& region, Verdict& verdict) {
+    Random random{seed};
+    for (int pair = 0; pair < pairs; ++pair) {
+        std::array<Faulting, 2> work;
+        std::array<pthread_t, 2> threads{};
+        for (std::size_t i = 0; i < work.size(); ++i) {
+            work[i].data = region.data();
+            work[i].units = units_of(region);
+            work[i].seed = random.next();
+            work[i].type = type;
+            if (::pthread_create(&threads[i], nullptr, &fault_until_cancelled, &work[i]) != 0) ::_exit(3);
+        }
+        for (std::size_t i = 0; i < work.size(); ++i) {
+            const std::uint64_t rounds = 1 + random.below(40);
+            while (work[i].rounds.load() < rounds) std::this_thread::yield();
+            ::pthread_cancel(threads[i]);
+        }
+        for (std::size_t i = 0; i < work.size(); ++i) {
+            void* result = nullptr;
+            ::pthread_join(threads[i], &result);
+            verdict.expect(result == PTHREAD_CANCELED, "the thread was cancelled");
+            verdict.expect(work[i].wrong.load() == 0, "it read what was written");
+        }
+    }
+    verdict.expect(wrong_words(region) == 0, "every page can be had, and is right");
+    evict_all(region);
+    verdict.expect(wrong_words(region) == 0, "also after all have left");
+}
+
+TEST_P(Threads, DeferredCancellationLeavesNothingBehind) {
+    FAULTLINE_LIVE_OR_SKIP();
+    const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
+        cancel_pairs(PTHREAD_CANCEL_DEFERRED, kCancelledPairs, seed(), region, verdict);
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+TEST_P(Threads, AsynchronousCancellationLeavesNothingBehind) {
+    if (kSanitized) GTEST_SKIP() << "a sanitizer's own calls are not made for it";
+    FAULTLINE_LIVE_OR_SKIP();
+    const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
+        cancel_pairs(PTHREAD_CANCEL_ASYNCHRONOUS, kCancelledPairs, seed(), region, verdict);
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+INSTANTIATE_TEST_SUITE_P(Matrix, Threads, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
