@@ -42,7 +42,7 @@ TEST_P(Threads, TenThousandComeAndGo) {
 
 // ---- cancellation
 
-constexpr int kCancelledPairs = 80;
+constexpr int kCancelledPairs = 60;
 
 /// What a thread that will be cancelled works on. It owns nothing and calls nothing that could mind.
 struct Faulting {
