@@ -70,6 +70,7 @@ void install_reporter(int signal, ScopedSignal::Handler handler, const ForeignPa
     struct sigaction action {};
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigfillset(&action.sa_mask);  // as docs/signal-safety.md wants it where handlers touch managed memory
     ::sigaction(signal, &action, &before_reporter);
 }
 
@@ -93,6 +94,33 @@ TEST_P(Handlers, LaterOneThatForwardsLetsManagedMemoryWork) {
         }
         verdict.expect(signal_of_faults() == 0 || forwarded.load() > 0, "the pager's faults came through the reporter");
         verdict.expect(reports.load() == 0, "no fault of the pager's looked foreign");
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+const Region* ticks_region = nullptr;
+std::atomic<std::uint64_t> ticks{0};
+std::atomic<std::uint64_t> wrong_ticks{0};
+
+void read_on_tick(int) {
+    Random random{ticks.fetch_add(1)};
+    if (!unit_is_right(*ticks_region, random.below(units_of(*ticks_region)))) wrong_ticks.fetch_add(1);
+}
+
+TEST_P(Handlers, LaterOneThatBlocksAllSignalsLetsHandlersFault) {
+    FAULTLINE_LIVE_OR_SKIP();
+    const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
+        const ForeignPage foreign{signal_of_others()};
+        install_reporter(signal_of_others(), &report_and_forward, foreign);
+        ticks_region = &region;
+        const ScopedSignal ticking{SIGRTMIN, plain_action(&read_on_tick)};
+        const ThreadTimer timer{SIGRTMIN, 500us};
+        Random random{seed()};
+        while (ticks.load() < 400) {
+            verdict.expect(unit_is_right(region, random.below(units_of(region))), "the thread reads what was written");
+            let_signals_in();
+        }
+        verdict.expect(wrong_ticks.load() == 0, "so does the handler");
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }

@@ -117,6 +117,7 @@ TEST_P(Interruptions, TimerHandlerMayWriteAbsentPagesWhileItsThreadFaults) {
                 const std::uint64_t unit = random.below(units_of(region));
                 verdict.expect(unit_is_right(region, unit), "the interrupted code reads what it wrote");
                 write_word(region.data() + unit * kBasePageBytes, word_of_unit(unit));
+                let_signals_in();
                 if (unit == 0) counted.advise(counted.data(), counted.size(), Advice::dontneed);
             }
         }

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <functional>
 #include <iostream>
 #include <system_error>
@@ -99,6 +100,12 @@ protected:
 };
 
 #define FAULTLINE_LIVE_OR_SKIP() FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kLifeFrames))
+
+/// A call into the C library: where ThreadSanitizer lets signals in that it has held back.
+inline void let_signals_in() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+}
 
 /// The first word of a unit is as `fill_with_units` left it.
 inline bool unit_is_right(const Region& region, std::uint64_t unit) noexcept {
