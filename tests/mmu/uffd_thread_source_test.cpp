@@ -119,8 +119,8 @@ TEST_F(UffdThreadSource, EndsAtOnce) {
 
 TEST_F(UffdThreadSource, FaultAfterFaultIsNoStuckHandler) {
     const ChildEnd end = in_child([] {
-        Served served{1, 200ms};
-        const auto limit = std::chrono::steady_clock::now() + 800ms;
+        Served served{1, 500ms};
+        const auto limit = std::chrono::steady_clock::now() + 1200ms;
         std::size_t page = 0;
         while (std::chrono::steady_clock::now() < limit) {
             if (served.read(page) != kContents) return 1;
