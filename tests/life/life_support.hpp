@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <ctime>
 #include <functional>
 #include <iostream>
 #include <system_error>
@@ -24,6 +23,13 @@ namespace faultline::test {
 inline constexpr bool kSanitized = true;
 #else
 inline constexpr bool kSanitized = false;
+#endif
+
+/// ThreadSanitizer holds signals back, and then runs their handlers with every signal blocked.
+#ifdef __SANITIZE_THREAD__
+inline constexpr bool kHandlersMayFault = false;
+#else
+inline constexpr bool kHandlersMayFault = true;
 #endif
 
 /// The signal by which a delivery learns of a fault, or 0.
@@ -100,12 +106,6 @@ protected:
 };
 
 #define FAULTLINE_LIVE_OR_SKIP() FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kLifeFrames))
-
-/// A call into the C library: where ThreadSanitizer lets signals in that it has held back.
-inline void let_signals_in() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-}
 
 /// The first word of a unit is as `fill_with_units` left it.
 inline bool unit_is_right(const Region& region, std::uint64_t unit) noexcept {

@@ -48,6 +48,7 @@ constexpr int kCancelledPairs = 60;
 struct Faulting {
     std::byte* data = nullptr;
     std::uint64_t units = 0;
+    std::uint64_t parity = 0;  // of the units that this thread alone writes
     std::uint64_t seed = 0;
     int type = PTHREAD_CANCEL_DEFERRED;
     std::atomic<std::uint64_t> rounds{0};
@@ -59,7 +60,7 @@ struct Faulting {
     ::pthread_setcanceltype(work->type, nullptr);
     Random random{work->seed};
     for (;;) {
-        const std::uint64_t unit = random.below(work->units);
+        const std::uint64_t unit = 2 * random.below(work->units / 2) + work->parity;
         std::byte* const at = work->data + unit * kBasePageBytes;
         if (read_word(at) != word_of_unit(unit)) work->wrong.fetch_add(1);
         write_word(at, word_of_unit(unit));
@@ -77,6 +78,7 @@ void cancel_pairs(int type, int pairs, std::uint64_t seed, Region& region, Verdi
         for (std::size_t i = 0; i < work.size(); ++i) {
             work[i].data = region.data();
             work[i].units = units_of(region);
+            work[i].parity = i;
             work[i].seed = random.next();
             work[i].type = type;
             if (::pthread_create(&threads[i], nullptr, &fault_until_cancelled, &work[i]) != 0) ::_exit(3);

@@ -36,13 +36,13 @@ constexpr std::size_t kPages = 4096;
 
 // A resolver has no object to call: what it works with stands here. Each child has its own.
 sys::Userfaultfd* served_uffd = nullptr;
-void (*before_serving)(std::uintptr_t address) = nullptr;  // the misfortune of the test
+std::atomic<void (*)(std::uintptr_t address)> before_serving{nullptr};  // the misfortune of the test
 alignas(kPage) std::array<std::uint64_t, kPage / sizeof(std::uint64_t)> page_source;
 
 constexpr std::uint64_t kContents = 0xfa17'fa17'fa17'fa17U;
 
 core::FaultOutcome serve_contents(const core::PageFault& fault) noexcept {
-    if (before_serving != nullptr) before_serving(fault.address);
+    if (auto* const misfortune = before_serving.load()) misfortune(fault.address);
     auto* const page = reinterpret_cast<void*>(core::align_down<std::uintptr_t>(fault.address, kPage));
     const int error = served_uffd->copy(page, page_source.data(), kPage, false);
     if (error == EEXIST) return core::FaultOutcome::already_resolved;
