@@ -45,6 +45,10 @@ struct Config {
     /// How long a fault waits for room on a full swap disk before the program sees SIGBUS.
     std::chrono::milliseconds full_disk_patience{2000};
 
+    /// What a child of fork has of the pager. With `inherit`, when the swap files for both cannot be had or do not take
+    /// what is dirty, that one child is refused, and a message says so.
+    ForkPolicy fork = ForkPolicy::refuse;
+
     /// Receives messages of the pager. Called from the pager's own threads and from set-up calls, never from a fault;
     /// must not touch managed memory. Empty: standard error through spdlog, warnings and errors only.
     std::function<void(LogLevel, std::string_view)> log{};

@@ -60,6 +60,18 @@ enum class Replacement : std::uint8_t {
     second_chance,  ///< A probation ring, a main set with random victims, and a staging zone as second chance.
 };
 
+/// What a child of fork has of a pager and its regions. It never sees zeros, nor another's bytes; vfork and posix_spawn
+/// are not concerned.
+enum class ForkPolicy : std::uint8_t {
+    /// Nothing: its access to managed memory raises SIGSEGV, and the handles refuse with EPERM. The parent goes on
+    /// undisturbed, and fork costs nothing.
+    refuse,
+    /// A pager of its own with the same contents: from the fork on, parent and child do not see each other's changes.
+    /// Fork writes what is dirty to the swap file first, which both go on reading. Pins go over; what other threads had
+    /// pinned stays pinned.
+    inherit,
+};
+
 /// Severity of a message given to `Config::log`.
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
 
@@ -67,5 +79,6 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 FAULTLINE_API const char* name(Delivery delivery) noexcept;
 FAULTLINE_API const char* name(Eviction eviction) noexcept;
 FAULTLINE_API const char* name(Replacement replacement) noexcept;
+FAULTLINE_API const char* name(ForkPolicy policy) noexcept;
 
 }  // namespace faultline

@@ -42,4 +42,14 @@ const char* name(Replacement replacement) noexcept {
     return "unknown";
 }
 
+const char* name(ForkPolicy policy) noexcept {
+    switch (policy) {
+        case ForkPolicy::refuse:
+            return "refuse";
+        case ForkPolicy::inherit:
+            return "inherit";
+    }
+    return "unknown";
+}
+
 }  // namespace faultline

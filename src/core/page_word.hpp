@@ -128,6 +128,12 @@ public:
         return PageWord{bits_ & (kWriting | (std::uint64_t{3} << kProtectionShift))};
     }
 
+    /// Not busy -> stored or empty, in a child of fork, which has the page's home and nothing else. Pins stay.
+    [[nodiscard]] constexpr PageWord left_behind(std::uint32_t sequence) const noexcept {
+        FAULTLINE_INVARIANT(!busy() && !is(PageState::staged));
+        return with_state(home()).with_payload(has_slot() ? sequence : 0).with_dirty(false).settled();
+    }
+
     [[nodiscard]] constexpr PageWord with_waiters() const noexcept { return PageWord{bits_ | kWaiters}; }
     [[nodiscard]] constexpr PageWord with_dirty(bool on) const noexcept { return with_flag(kDirty, on); }
     [[nodiscard]] constexpr PageWord with_slot(bool on) const noexcept { return with_flag(kHasSlot, on); }

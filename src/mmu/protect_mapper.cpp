@@ -192,6 +192,19 @@ void ProtectMapper::watch_region(void* address, std::size_t bytes) {
     sys::MappingBudget::account(1);
 }
 
+void ProtectMapper::start_in_child() {
+    frames_ = file_of_addresses();
+    nothing_ = memory_file("faultline poison");
+}
+
+void ProtectMapper::watch_again(void* address, std::size_t bytes) {
+    if (const int error = map_view(address, bytes, frames_, core::address_of(address), PROT_NONE)) {
+        sys::throw_error(error, "cannot map the memory file of a region in a child of fork");
+    }
+    const std::scoped_lock lock{lock_};
+    sys::MappingBudget::account(region_at(address).map.forget());
+}
+
 void ProtectMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     // A new mapping in place of all the old ones, whatever they were.
     const int error = map_view(address, bytes, frames_, core::address_of(address), PROT_NONE);

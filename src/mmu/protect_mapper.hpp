@@ -32,6 +32,8 @@ public:
     ~ProtectMapper() override;
 
     void watch_region(void* address, std::size_t bytes) override;
+    void start_in_child() override;
+    void watch_again(void* address, std::size_t bytes) override;
     void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void unwatch_region(void* address) noexcept override;
     void watch_staging(void*, std::size_t) override {}

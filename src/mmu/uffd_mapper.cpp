@@ -82,7 +82,7 @@ int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return uffd_.write_protect(page, bytes, false);
 }
 
-int UffdMapper::restore(void* page, std::size_t bytes, Protection, bool* lost) FAULTLINE_SIGNAL_SAFE {
+int UffdMapper::restore(void* page, std::size_t bytes, Protection protection, bool* lost) FAULTLINE_SIGNAL_SAFE {
     auto* const at = static_cast<std::byte*>(page);
     for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
         const int error = uffd_.copy(at + offset, kZeros, core::kUnitBytes, false);
@@ -90,7 +90,7 @@ int UffdMapper::restore(void* page, std::size_t bytes, Protection, bool* lost) F
         *lost |= error == 0;
     }
     // What was still there may be write-protected.
-    return *lost ? uffd_.write_protect(page, bytes, false) : 0;
+    return *lost || protection == Protection::writable ? uffd_.write_protect(page, bytes, false) : 0;
 }
 
 int UffdMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {

@@ -37,6 +37,10 @@ public:
     /// Turns what was recorded into messages. Control calls and the pager's own threads.
     void drain();
 
+    /// Around fork: no other thread is in the middle of a message.
+    void lock() { draining_.lock(); }
+    void unlock() noexcept { draining_.unlock(); }
+
     /// Says something now. Not from the fault path.
     void say(LogLevel level, std::string_view message) const { sink_(level, message); }
 

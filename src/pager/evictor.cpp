@@ -247,43 +247,6 @@ void Evictor::refuse(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE {
 
 // ---- 3 write
 
-/// Writes the batch's dirty pages. Returns 0 or the last error; pages that were not written stay staged and dirty.
-int Evictor::write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    bool any = false;
-    for (std::size_t i = 0; i < batch.pages; ++i) any |= batch.scratch.writing[i] = begin_write(batch, i);
-    if (!any) return 0;
-    const std::size_t runs = gather_runs(batch);
-    queue.write({batch.scratch.writes, runs});
-    int error = 0;
-    for (std::size_t run = 0; run < runs; ++run) {
-        const store::StoreWrite& done = batch.scratch.writes[run];
-        if (done.error != 0) error = done.error;
-        const std::size_t bytes = done.bytes.size();
-        std::size_t finished = 0;
-        for (std::size_t i = batch.scratch.first_entry_of_write[run]; finished < bytes; ++i) {
-            finished += std::size_t{batch.entries[i].units} * core::kUnitBytes;
-            finish_write(batch, i, done.error, false);
-        }
-    }
-    mapper_.release_staged_bytes(staging_.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
-    return error;
-}
-
-/// Marks a dirty page as being written, which keeps its bytes in the slot. False: nothing to write here.
-bool Evictor::begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
-    const PageRef page = batch.page_of(entry);
-    const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
-    if (region == nullptr) return false;
-    PageWord seen = region->load(page.page);
-    for (;;) {
-        // A write of an older version may still be in flight (taken back and staged again): later, then.
-        if (!seen.staged_at(batch.unit_of(entry)) || !seen.dirty() || seen.writing()) return false;
-        if (!region->try_change(page.page, seen, seen.with_writing(true))) continue;
-        batch.scratch.written[entry] = page;
-        return true;
-    }
-}
-
 namespace {
 
 // Long enough for the device's full speed, short enough that the writes of one batch overlap.
@@ -299,7 +262,9 @@ bool all_zero(const std::byte* bytes, std::size_t count) FAULTLINE_SIGNAL_SAFE {
 }  // namespace
 
 /// Turns the pages being written into writes, neighbours together. Pages of zeros are finished here: they need none.
-std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+template <typename BytesOf, typename FinishZeros>
+std::size_t Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of,
+                                 FinishZeros finish_zeros) FAULTLINE_SIGNAL_SAFE {
     StagingBatch::Scratch& scratch = batch.scratch;
     std::size_t runs = 0;
     std::size_t previous = batch.pages;  // the entry that ends the current run
@@ -307,10 +272,9 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
         if (!scratch.writing[i]) continue;
         const PageRef page = scratch.written[i];
         const Region& region = *regions_.find(page.region);
-        const std::byte* const bytes = mapper_.staged_bytes(region.address_of(page.page),
-                                                            staging_.address_of(batch.unit_of(i)), region.page_bytes());
+        const std::byte* const bytes = bytes_of(region, i);
         if (all_zero(bytes, region.page_bytes())) {
-            finish_write(batch, i, 0, true);
+            finish_zeros(i);
             continue;
         }
         const bool continues = runs > 0 && scratch.writes[runs - 1].bytes.size() < kMostBytesPerWrite &&
@@ -327,6 +291,60 @@ std::size_t Evictor::gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
         previous = i;
     }
     return runs;
+}
+
+/// Writes the batch's dirty pages. Returns 0 or the last error; pages that were not written stay staged and dirty.
+int Evictor::write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    bool any = false;
+    for (std::size_t i = 0; i < batch.pages; ++i) any |= batch.scratch.writing[i] = begin_write(batch, i);
+    if (!any) return 0;
+    const std::size_t runs = gather_runs(
+        batch, [&](const Region& region, std::size_t i) { return staged_bytes(region, batch, i); },
+        [&](std::size_t i) { finish_write(batch, i, 0, true); });
+    const int error = write_runs(batch, runs, queue,
+                                 [&](std::size_t i, int write_error) { finish_write(batch, i, write_error, false); });
+    mapper_.release_staged_bytes(staging_.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
+    return error;
+}
+
+const std::byte* Evictor::staged_bytes(const Region& region, const StagingBatch& batch,
+                                       std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+    return mapper_.staged_bytes(region.address_of(batch.scratch.written[entry].page),
+                                staging_.address_of(batch.unit_of(entry)), region.page_bytes());
+}
+
+/// Writes the gathered runs and finishes the entries of each. Returns 0 or the last error.
+template <typename Finish>
+int Evictor::write_runs(StagingBatch& batch, std::size_t runs, store::WriteQueue& queue,
+                        Finish finish) FAULTLINE_SIGNAL_SAFE {
+    queue.write({batch.scratch.writes, runs});
+    int error = 0;
+    for (std::size_t run = 0; run < runs; ++run) {
+        const store::StoreWrite& done = batch.scratch.writes[run];
+        if (done.error != 0) error = done.error;
+        const std::size_t bytes = done.bytes.size();
+        std::size_t finished = 0;
+        for (std::size_t i = batch.scratch.first_entry_of_write[run]; finished < bytes; ++i) {
+            finished += std::size_t{batch.entries[i].units} * core::kUnitBytes;
+            finish(i, done.error);
+        }
+    }
+    return error;
+}
+
+/// Marks a dirty page as being written, which keeps its bytes in the slot. False: nothing to write here.
+bool Evictor::begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.page_of(entry);
+    const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
+    if (region == nullptr) return false;
+    PageWord seen = region->load(page.page);
+    for (;;) {
+        // A write of an older version may still be in flight (taken back and staged again): later, then.
+        if (!seen.staged_at(batch.unit_of(entry)) || !seen.dirty() || seen.writing()) return false;
+        if (!region->try_change(page.page, seen, seen.with_writing(true))) continue;
+        batch.scratch.written[entry] = page;
+        return true;
+    }
 }
 
 /// The write of an entry's page has ended, or was not needed because the page is all zeros.
@@ -462,6 +480,98 @@ void Evictor::let_staged_page_go(StagingBatch& batch, std::size_t entry) FAULTLI
     region.publish(page.page, [departure](PageWord word) { return word.evicted(departure); });
     region.counters().add(Count::evictions);
     if (!batch.entries[entry].written) region.counters().add(Count::clean_evictions);
+}
+
+// ---- fork
+
+int Evictor::settle_all(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    int error = 0;
+    for (std::size_t batches = staging_.zone_batches(); batches > 0; --batches) {
+        StagingBatch* const batch = staging_.pop_oldest(0);
+        if (batch == nullptr) return error;
+        const Reclaimed settled = settle(*batch, queue);
+        if (settled.write_error != 0) error = settled.write_error;
+    }
+    return error;
+}
+
+int Evictor::clean(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    const bool frames_stay = mapper_.staged_frames() == mmu::StagedFrames::stay;
+    int error = 0;
+    while (range.count > 0 && error == 0) {
+        StagingBatch* const batch = staging_.take_empty();
+        if (batch == nullptr) return ENOMEM;
+        claim_dirty(region, range, *batch);
+        error = forbid_writes(region, *batch);
+        // Owned and mapped, a page can be read where it is; but not so that its frame must be found by a fault.
+        const std::size_t runs = gather_runs(
+            *batch,
+            [&](const Region&, std::size_t i) {
+                return frames_stay ? staged_bytes(region, *batch, i)
+                                   : region.address_of(batch->scratch.written[i].page);
+            },
+            [&](std::size_t i) { finish_cleaning(*batch, i, error, true); });
+        const int written = write_runs(*batch, runs, queue, [&](std::size_t i, int write_error) {
+            finish_cleaning(*batch, i, error != 0 ? error : write_error, false);
+        });
+        if (error == 0) error = written;
+        if (frames_stay) {
+            mapper_.release_staged_bytes(staging_.address_of(batch->first_unit()),
+                                         batch->used_units * core::kUnitBytes);
+        }
+        while (batch->pages > 0) staging_.remove_last(*batch);
+        staging_.give_back_empty(*batch);
+    }
+    return error;
+}
+
+/// resident, dirty -> filling, for as many pages from the front of `range` as the batch has room for.
+std::size_t Evictor::claim_dirty(Region& region, core::PageRange& range, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    const auto units = static_cast<std::size_t>(region.page_units());
+    for (; range.count > 0 && batch.has_room(units); ++range.first, --range.count) {
+        PageWord seen = region.load(range.first);
+        while (seen.is(PageState::resident) && seen.dirty()) {
+            if (!region.try_change(range.first, seen, seen.claimed_for_change())) continue;
+            const std::size_t entry = staging_.add(batch, region.ref(range.first), units, 0);
+            batch.entries[entry].holds_frame.store(false);  // which stays the page's
+            batch.scratch.writing[entry] = true;
+            batch.scratch.written[entry] = region.ref(range.first);
+            break;
+        }
+    }
+    return batch.pages;
+}
+
+/// Of the batch's pages that are not pinned, neighbours with one call.
+int Evictor::forbid_writes(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    const auto page_at = [&](std::size_t entry) { return std::uint64_t{batch.scratch.written[entry].page}; };
+    for (std::size_t i = 0; i < batch.pages;) {
+        if (region.load(page_at(i)).pins() > 0) {
+            ++i;
+            continue;
+        }
+        std::size_t end = i + 1;
+        while (end < batch.pages && page_at(end) == page_at(end - 1) + 1 && region.load(page_at(end)).pins() == 0)
+            ++end;
+        const int error = mapper_.forbid_writes(region.address_of(page_at(i)), (end - i) * region.page_bytes());
+        if (error != 0) return error;
+        i = end;
+    }
+    return 0;
+}
+
+/// filling -> resident. On error the page stays dirty, and its next write faults once for nothing.
+void Evictor::finish_cleaning(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.scratch.written[entry];
+    const Region& region = *regions_.find(page.region);
+    const PageWord seen = region.load(page.page);
+    if (all_zero && seen.has_slot()) region.store().discard(region.offset_of(page.page), region.page_bytes());
+    const bool has_slot = all_zero ? false : error == 0 || seen.has_slot();
+    const bool dirty = error != 0 || seen.pins() > 0;
+    region.publish(page.page, [=](PageWord word) { return word.filled(word.payload(), dirty).with_slot(has_slot); });
+    if (error == 0 && !all_zero) {
+        region.counters().add(Count::bytes_written, static_cast<std::int64_t>(region.page_bytes()));
+    }
 }
 
 }  // namespace faultline::detail

@@ -70,6 +70,13 @@ public:
     /// Evicts a few pages whose being mapped costs the most mappings; see Mapper::fragmenting_runs.
     Reclaimed evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
+    /// Settles every batch in the zone. Returns 0, or the error of pages that the store refuses, which stay.
+    [[nodiscard]] int settle_all(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+    /// Writes what is dirty in `range` and leaves it where it is: clean, unless it is pinned, for then devices may
+    /// write to it. The caller sees to it that no fault is under way. Returns 0 or an error.
+    [[nodiscard]] int clean(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
     /// Frees the frames of batches whose regions are gone.
     void settle_forgotten() FAULTLINE_SIGNAL_SAFE;
 
@@ -99,8 +106,17 @@ private:
     void refuse(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE;
 
     int write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] const std::byte* staged_bytes(const Region& region, const StagingBatch& batch,
+                                                std::size_t entry) FAULTLINE_SIGNAL_SAFE;
     bool begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
-    std::size_t gather_runs(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    template <typename BytesOf, typename FinishZeros>
+    std::size_t gather_runs(StagingBatch& batch, BytesOf bytes_of, FinishZeros finish_zeros) FAULTLINE_SIGNAL_SAFE;
+    template <typename Finish>
+    int write_runs(StagingBatch& batch, std::size_t runs, store::WriteQueue& queue,
+                   Finish finish) FAULTLINE_SIGNAL_SAFE;
+    std::size_t claim_dirty(Region& region, core::PageRange& range, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    int forbid_writes(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    void finish_cleaning(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
     void finish_write(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
 
     Reclaimed settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;

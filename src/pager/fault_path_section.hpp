@@ -10,7 +10,7 @@ namespace faultline::detail {
 
 struct FaultPathSection {
     sys::SignalBlock signals;
-    Quiescence::Reader reader{RegionTree::readers()};
+    RegionReader reader;
 };
 
 }  // namespace faultline::detail

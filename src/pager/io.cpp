@@ -4,9 +4,9 @@
 
 #include "core/units.hpp"
 #include "pager/pager.hpp"
-#include "pager/quiescence.hpp"
 #include "pager/region.hpp"
 #include "pager/region_tree.hpp"
+#include "sys/signal_block.hpp"
 
 #include <faultline/io.hpp>
 
@@ -22,6 +22,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -31,8 +32,8 @@ namespace {
 using core::PageRange;
 using detail::PinAmount;
 using detail::PinnedFront;
-using detail::Quiescence;
 using detail::Region;
+using detail::RegionReader;
 using detail::RegionTree;
 
 static_assert(std::is_same_v<ssize_t, std::ptrdiff_t> && std::is_same_v<off_t, std::int64_t>,
@@ -72,7 +73,11 @@ public:
         window_ = amount == PinAmount::all ? SIZE_MAX : kWindowBytes;
         error_ = 0;
         // A region that was found does not go before its pages are pinned; then it cannot (EBUSY).
-        const Quiescence::Reader reader{RegionTree::readers()};
+        std::optional<RegionReader> reader;
+        {
+            const sys::SignalBlock signals;
+            reader.emplace();
+        }
         std::size_t bytes = 0;
         for (const iovec& buffer : buffers) {
             bytes += hold_buffer(core::address_of(buffer.iov_base), buffer.iov_len);

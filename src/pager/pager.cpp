@@ -21,7 +21,7 @@ using core::PageWord;
 using Protection = mmu::Protection;
 
 FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
-    const Quiescence::Reader reader{RegionTree::readers()};
+    const RegionReader reader;
     Region* const region = RegionTree::find(fault.address);
     if (region == nullptr) return FaultOutcome::not_ours;
 
@@ -273,7 +273,7 @@ Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
 
 void Pager::keep_house(store::WriteQueue& queue) {
     while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
-        const Quiescence::Reader reader{RegionTree::readers()};
+        const RegionReader reader;
         const bool behind = budget_.available() < low_water_.load(std::memory_order_relaxed) / 2;
         queue.set_pace(behind ? store::Pace::hurried : store::Pace::calm);
         const std::int64_t wanted = high_water_.load(std::memory_order_relaxed) - budget_.available();

@@ -27,6 +27,7 @@
 #include "policy/read_ahead.hpp"
 #include "store/backing_store.hpp"
 #include "store/write_queue.hpp"
+#include "sys/descriptor_keeper.hpp"
 #include "sys/userfaultfd.hpp"
 
 #include <faultline/config.hpp>
@@ -39,6 +40,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 namespace faultline::detail {
 
@@ -90,6 +92,16 @@ public:
     [[nodiscard]] Delivery delivery() const noexcept { return config_.delivery; }
     [[nodiscard]] Eviction eviction() const noexcept { return mapper_.eviction(); }
     [[nodiscard]] PagerStats stats();
+
+    // ---- fork, for pagers that children inherit: forking.hpp says when each is called
+
+    void lock_for_fork();
+    void unlock_after_fork() noexcept;
+    /// Failing is logged, and the child then has nothing.
+    void prepare_fork() noexcept;
+    void go_on_in_parent() noexcept;
+    /// Throws std::system_error: then the child must end.
+    void start_in_child();
 
     /// False in a child that was forked after the pager was made: then nothing of it may be used.
     [[nodiscard]] bool in_owner_process() const noexcept;
@@ -175,9 +187,14 @@ private:
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     void forget_pages(Region& region);
     void keep_house(store::WriteQueue& queue);
+    void start_threads();
+    void write_everything();
+    void leave_pages_behind(Region& region, std::vector<core::PageRef>& pinned);
+    void bring_pinned_back(core::PageRef page);
 
     Config config_;
-    unsigned generation_;  // of the process that made the pager
+    unsigned generation_;  // of the process that made or inherited the pager
+    bool fork_prepared_ = false;
     EventLog log_;
     std::unique_ptr<store::StoreFactory> stores_;
     std::optional<sys::Userfaultfd> uffd_;  // not under Delivery::sigsegv
@@ -211,6 +228,7 @@ private:
 
     std::optional<mmu::SignalFaultSource> signal_source_;
     std::unique_ptr<mmu::UffdThreadSource> thread_source_;
+    std::unique_ptr<sys::DescriptorKeeper> keeper_;  // of the userfaultfd, where no handler threads keep it
     std::unique_ptr<Housekeeper> housekeeper_;
 };
 

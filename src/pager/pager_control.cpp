@@ -7,6 +7,7 @@
 #include "mmu/protect_mapper.hpp"
 #include "mmu/uffd_mapper.hpp"
 #include "pager/fault_path_section.hpp"
+#include "pager/forking.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
 #include "store/swap_space.hpp"
@@ -54,7 +55,9 @@ const Config& checked(const Config& config) {
                                      " pages of 4 KiB (Config::resident_limit)");
     }
     if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");
-    if (config.full_disk_patience.count() < 0) sys::throw_error(EINVAL, "Config::full_disk_patience is negative");
+    if (config.full_disk_patience.count() < 0 || config.full_disk_patience > std::chrono::hours{24 * 365}) {
+        sys::throw_error(EINVAL, "Config::full_disk_patience is negative, or longer than a year");
+    }
     return config;
 }
 
@@ -91,17 +94,29 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
     apply_limit(config.resident_limit, core::kUnitBytes);
     if (config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve);
     if (config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve);
-    if (config_.delivery == Delivery::uffd_threads) {
-        thread_source_ =
-            std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config.handler_threads, &Pager::resolve);
-    }
-    if (config.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);
+    start_threads();
     log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) +
                                  " resident, eviction by " + name(eviction()) + ", delivery " + name(config_.delivery) +
                                  ": " + chosen.reason);
+    Forking::watch();
+    if (config_.fork == ForkPolicy::inherit) Forking::add(*this);
+}
+
+void Pager::start_threads() {
+    if (config_.delivery == Delivery::uffd_threads) {
+        // A fault may wait for room on a full disk for as long as it was told to.
+        const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
+        thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config_.handler_threads,
+                                                                 &Pager::resolve, patience);
+    } else if (uffd_) {
+        const sys::SignalBlock inherited;
+        keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
+    }
+    if (config_.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);
 }
 
 Pager::~Pager() {
+    if (config_.fork == ForkPolicy::inherit) Forking::remove(*this);
     housekeeper_.reset();
     log_.drain();
 }

@@ -37,6 +37,13 @@ public:
     /// Returns when every reader that was inside at the call has left. Must not be called by a reader.
     void synchronize();
 
+    /// In a child of fork, where no reader is: whoever was one in the parent will not leave here.
+    void start_in_child() noexcept {
+        for (Shard& shard : shards_) {
+            for (unsigned set = 0; set < 2; ++set) shard.left[set].store(shard.entered[set].load());
+        }
+    }
+
 private:
     static constexpr std::size_t kShards = 16;
     struct alignas(64) Shard {

@@ -1,7 +1,6 @@
 #include "pager/region_tree.hpp"
 
 #include "pager/region.hpp"
-#include "sys/fork_watch.hpp"
 
 #include <boost/intrusive/set.hpp>
 
@@ -31,15 +30,10 @@ struct Directory {
 
 std::atomic<Directory*> current{nullptr};
 
-// A child of fork has none of the regions, and may map something of its own where they were. It starts afresh, also
-// because the old directory may be as another thread of the parent just left it.
-void start_afresh() { current.store(new Directory); }
-
 /// Made by the first pager, before the first fault.
 Directory& directory() FAULTLINE_SIGNAL_SAFE {
     static const bool made = [] {
-        sys::call_in_children(&start_afresh);
-        start_afresh();
+        RegionTree::start_afresh();
         return true;
     }();
     static_cast<void>(made);
@@ -87,6 +81,20 @@ Region* RegionTree::find_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
                                         [](std::uintptr_t wanted, const Range& range) { return wanted < range.end; });
     return found != all->end() ? found->region : nullptr;
 }
+
+void RegionTree::lock() { directory().mutex.lock(); }
+
+void RegionTree::unlock() noexcept { directory().mutex.unlock(); }
+
+void RegionTree::forget_unless(bool (*stays)(const Region&)) {
+    Directory& all = directory();
+    for (auto region = all.tree.begin(); region != all.tree.end();) {
+        region = stays(*region) ? std::next(region) : all.tree.erase(region);
+    }
+    publish(all);
+}
+
+void RegionTree::start_afresh() { current.store(new Directory); }
 
 Quiescence& RegionTree::readers() FAULTLINE_SIGNAL_SAFE { return directory().readers; }
 

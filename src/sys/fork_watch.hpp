@@ -1,13 +1,19 @@
-// ForkWatch: tells a process from the child it forked. A child inherits the pager's descriptors and its picture of
-// memory, but neither the memory nor the threads: it must touch nothing.
+// ForkWatch: tells a process from the child it forked, and lets one party prepare for fork and clean up after it. A
+// child inherits the pager's descriptors and its picture of memory, but not the threads.
 #pragma once
 
 namespace faultline::sys {
 
-/// A number that differs between a process and every child it forks. Signal-safe after the first call.
+/// A number that differs between a process and every child it forks (not by vfork or a bare system call). Signal-safe.
 [[nodiscard]] unsigned process_generation() noexcept;
 
-/// Calls `function` in every child of fork from now on, before fork returns there. Throws std::system_error (ENOMEM).
-void call_in_children(void (*function)());
+struct ForkHandlers {
+    void (*before)() = nullptr;     ///< In the parent, after every such handler of the program's has run.
+    void (*in_parent)() = nullptr;  ///< Before any handler of the program's, also when fork failed.
+    void (*in_child)() = nullptr;   ///< Likewise, and after the generation has changed.
+};
+
+/// From now on. `handlers` must live as long as the process; null takes them away.
+void set_fork_handlers(const ForkHandlers* handlers) noexcept;
 
 }  // namespace faultline::sys

@@ -21,6 +21,12 @@ void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
     }
 }
 
+void advise_all(void* address, std::size_t bytes, bool shared_with_children, const char* purpose) {
+    advise(address, bytes, MADV_NOHUGEPAGE, purpose);
+    advise(address, bytes, MADV_DONTDUMP, purpose);
+    if (!shared_with_children) advise(address, bytes, MADV_DONTFORK, purpose);
+}
+
 }  // namespace
 
 Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
@@ -42,10 +48,21 @@ Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_w
     if (before > 0) ::munmap(first, before);
     if (after > 0) ::munmap(aligned + bytes, after);
 
-    advise(aligned, bytes, MADV_NOHUGEPAGE, purpose);
-    advise(aligned, bytes, MADV_DONTDUMP, purpose);
-    if (!shared_with_children) advise(aligned, bytes, MADV_DONTFORK, purpose);
+    advise_all(aligned, bytes, shared_with_children, purpose);
     return mapping;
+}
+
+void Mapping::restore_in_child() {
+#ifndef MAP_FIXED_NOREPLACE
+    constexpr int MAP_FIXED_NOREPLACE = 0x100000;  // Linux 4.17; older kernels take the address as a wish
+#endif
+    void* const raw = ::mmap(address_, bytes_, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (raw != address_) {
+        throw_error(raw == MAP_FAILED ? errno : EEXIST,
+                    "cannot map " + readable_bytes(bytes_) + " in a child of fork where its parent has them");
+    }
+    advise_all(address_, bytes_, false, "a child of fork");
 }
 
 int set_access(void* address, std::size_t bytes, Access access) noexcept {

@@ -39,6 +39,10 @@ public:
 
     void reset() noexcept;
 
+    /// In a child of fork that the range was left out of: maps it again, as zeros. Throws std::system_error (EEXIST
+    /// when somebody has mapped something there, ENOMEM).
+    void restore_in_child();
+
     /// Lets go without unmapping: the caller knows the range is not mapped in this process any more.
     void abandon() noexcept {
         address_ = nullptr;

@@ -72,7 +72,7 @@ int until_done(std::size_t bytes, Step step) noexcept {
 
 }  // namespace
 
-Userfaultfd::Userfaultfd(Notify notify) {
+Userfaultfd::Userfaultfd(Notify notify) : notify_{notify} {
     const bool user_mode_only = notify == Notify::by_sigbus;
     const std::uint64_t offered = available_features(user_mode_only);
     std::uint64_t wanted = UFFD_FEATURE_PAGEFAULT_FLAG_WP | abi::kFeatureExactAddress |

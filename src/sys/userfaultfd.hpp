@@ -22,6 +22,7 @@ public:
     /// Throws std::system_error: EPERM (say how to get it), ENOSYS (not in this kernel), EMFILE.
     explicit Userfaultfd(Notify notify);
 
+    [[nodiscard]] Notify notify() const noexcept { return notify_; }
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] bool has(std::uint64_t feature) const noexcept { return (features_ & feature) != 0; }
 
@@ -51,6 +52,7 @@ public:
     [[nodiscard]] int read(uffd_msg* message) const FAULTLINE_SIGNAL_SAFE;
 
 private:
+    Notify notify_;
     FileDescriptor fd_;
     std::uint64_t features_ = 0;
 };

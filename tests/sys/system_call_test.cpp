@@ -124,14 +124,19 @@ TEST(ProcessGeneration, DiffersInAChildAndItsChild) {
     EXPECT_EQ(sys::process_generation(), parent);
 }
 
-int calls_in_children = 0;
+int calls_before_fork = 0;
+int calls_in_parent = 0;
+int calls_in_child = 0;
 
-TEST(CallInChildren, CallsInTheChildBeforeForkReturnsAndNotInTheParent) {
-    const auto calls = [] { return calls_in_children; };
-    const int before = in_a_child(calls);  // not 0 when the test is repeated: nothing takes such a call back
-    sys::call_in_children([] { ++calls_in_children; });
-    EXPECT_EQ(in_a_child(calls), before + 1);
-    EXPECT_EQ(calls_in_children, 0);
+TEST(ForkHandlers, AreCalledOnceEachOnTheirOwnSide) {
+    static constexpr sys::ForkHandlers kCounting{[] { ++calls_before_fork; }, [] { ++calls_in_parent; },
+                                                 [] { ++calls_in_child; }};
+    calls_before_fork = calls_in_parent = calls_in_child = 0;
+    sys::set_fork_handlers(&kCounting);
+    EXPECT_EQ(in_a_child([] { return calls_before_fork * 100 + calls_in_parent * 10 + calls_in_child; }), 101);
+    EXPECT_EQ(calls_before_fork * 100 + calls_in_parent * 10 + calls_in_child, 110);
+    sys::set_fork_handlers(nullptr);
+    EXPECT_EQ(in_a_child([] { return calls_in_child; }), 0);
 }
 
 TEST(ThreadToken, TellsLivingThreadsApart) {

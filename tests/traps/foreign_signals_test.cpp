@@ -205,6 +205,7 @@ class Trap14 : public TrapTest {};
 
 TEST_F(Trap14, FaultWithSigbusBlockedKillsAndDoesNotHang) {
     Config config;
+    config.delivery = Delivery::uffd_signal;
     config.resident_limit = kFrames * kBasePageBytes;
     const ChildEnd end = in_child_with_pager(config, SIG_DFL, [](Region& region) {
         evict_all(region);
@@ -221,6 +222,7 @@ TEST_F(Trap14, FaultWithSigbusBlockedKillsAndDoesNotHang) {
 
 TEST_F(Trap14, ResidentPagesNeedNoSignal) {
     Config config;
+    config.delivery = Delivery::uffd_signal;
     config.resident_limit = 2 * kPages * kBasePageBytes;
     const ChildEnd end = in_child_with_pager(config, SIG_DFL, [](Region& region) {
         sigset_t blocked;

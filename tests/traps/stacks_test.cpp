@@ -28,6 +28,7 @@ constexpr bool kSanitized = false;
 
 Config tight_config() {
     Config config;
+    config.delivery = Delivery::uffd_signal;
     config.resident_limit = 12 * kBasePageBytes;
     config.background_evictor = false;  // the faulting thread evicts and writes, too: the deepest it can get
     return config;
