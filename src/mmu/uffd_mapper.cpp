@@ -41,6 +41,7 @@ UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd} {
         sys::throw_error(EOPNOTSUPP,
                          "this kernel does not move pages (UFFDIO_MOVE, Linux 6.8); use Eviction::automatic or copy");
     }
+    poisons_ = poison_works();
     try_batched_drop();
 }
 
@@ -59,6 +60,15 @@ bool UffdMapper::move_works() {
     std::size_t moved = 0;
     return uffd_.copy(trial.data(), kZeros, core::kUnitBytes, false) == 0 &&
            uffd_.move(second, trial.data(), core::kUnitBytes, &moved) == 0 && second[0] == std::byte{0};
+}
+
+/// What is poisoned is there: it cannot be poisoned again. (An access could not be tried: without poison it would
+/// wait.)
+bool UffdMapper::poison_works() {
+    if (!uffd_.has(sys::abi::kFeaturePoison)) return false;
+    const sys::Mapping trial = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, false, "a trial page");
+    uffd_.watch(trial.data(), trial.size(), true);
+    return uffd_.poison(trial.data(), trial.size()) == 0 && uffd_.poison(trial.data(), trial.size()) == EEXIST;
 }
 
 /// Dropping scattered pages of the own process in one call came with Linux 6.13; earlier kernels answer EINVAL.
@@ -201,8 +211,6 @@ void UffdMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
 }
 
 int UffdMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { return uffd_.poison(page, bytes); }
-
-bool UffdMapper::can_poison() const FAULTLINE_SIGNAL_SAFE { return uffd_.has(sys::abi::kFeaturePoison); }
 
 void UffdMapper::wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { uffd_.wake(page, bytes); }
 

@@ -41,7 +41,7 @@ public:
                                                 std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    [[nodiscard]] bool can_poison() const FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool can_poison() const FAULTLINE_SIGNAL_SAFE override { return poisons_; }
     void wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE override {
         return moves_ ? StagedFrames::move : StagedFrames::copy;
@@ -50,6 +50,7 @@ public:
 
 private:
     [[nodiscard]] bool move_works();
+    [[nodiscard]] bool poison_works();
     void try_batched_drop();
     [[nodiscard]] int stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                                     std::size_t already) FAULTLINE_SIGNAL_SAFE;
@@ -58,6 +59,7 @@ private:
 
     sys::Userfaultfd& uffd_;
     bool moves_ = false;
+    bool poisons_ = false;
     sys::FileDescriptor self_;  // a pidfd of this process, if the kernel drops scattered pages in one call
     // One copy at a time, so that never more than one page exists twice: what the frame budget sets aside for it.
     sys::FutexLock copy_turn_;

@@ -282,6 +282,7 @@ void Pager::keep_house(store::WriteQueue& queue) {
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
     }
     log_.drain();
+    report_later_handler();
 }
 
 // ---- filling

@@ -187,6 +187,7 @@ private:
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     void forget_pages(Region& region);
     void keep_house(store::WriteQueue& queue);
+    void report_later_handler();
     void start_threads();
     void write_everything();
     void leave_pages_behind(Region& region, std::vector<core::PageRef>& pinned);
@@ -227,6 +228,7 @@ private:
     std::atomic<std::int64_t> pinned_units_{0};
 
     std::optional<mmu::SignalFaultSource> signal_source_;
+    std::atomic<bool> later_handler_reported_{false};
     std::unique_ptr<mmu::UffdThreadSource> thread_source_;
     std::unique_ptr<sys::DescriptorKeeper> keeper_;  // of the userfaultfd, where no handler threads keep it
     std::unique_ptr<Housekeeper> housekeeper_;

@@ -128,6 +128,17 @@ void Pager::require_owner_process() const {
     sys::throw_error(EPERM, "this pager belongs to the parent process: a child of fork cannot use it; make a new one");
 }
 
+/// Faults now come to the program's handler first. It is told once for each time.
+void Pager::report_later_handler() {
+    if (!signal_source_) return;
+    const bool in_front = signal_source_->in_front();
+    if (later_handler_reported_.exchange(!in_front) || in_front) return;
+    const char* const signal = signal_source_->signal() == SIGBUS ? "SIGBUS" : "SIGSEGV";
+    log_.say(LogLevel::warning, std::string("a handler of ") + signal +
+                                    " was installed after the pager's: managed memory works only as long as it calls "
+                                    "the handler that sigaction returned to it");
+}
+
 // ---- regions
 
 Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes) {
@@ -146,6 +157,7 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes) {
                          "cannot reserve " + sys::readable_bytes(bytes) +
                              ": a region has at most 4294967295 pages; choose a larger RegionOptions::page_size");
     }
+    report_later_handler();
     const std::lock_guard lock{control_};
     const std::size_t largest = std::max(largest_page(), page_bytes);
     if (limit_bytes_.load() < kMinimumPages * largest) {
@@ -300,6 +312,7 @@ void Pager::apply_limit(std::size_t bytes, std::size_t largest_page) {
 // ---- looking at it
 
 PagerStats Pager::stats() {
+    report_later_handler();
     PagerStats all;
     {
         const std::lock_guard lock{control_};

@@ -33,6 +33,34 @@ TEST_P(Handlers, EarlierOneMayJumpOutOfForeignFaultsAgainAndAgain) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
+TEST_P(Handlers, LaterOneIsFoundAndReportedOnceEachTime) {
+    const int signal = fault_signal(GetParam().delivery);
+    std::mutex mutex;
+    std::vector<std::string> warnings;
+    Config config = config_with(16);
+    config.log = [&](LogLevel level, std::string_view message) {
+        const std::lock_guard lock{mutex};
+        if (level == LogLevel::warning) warnings.emplace_back(message);
+    };
+    FAULTLINE_PAGER_OR_SKIP(pager, config);
+    const auto warned = [&] {
+        const std::lock_guard lock{mutex};
+        return warnings.size();
+    };
+    for (std::size_t time = 1; time <= 2; ++time) {
+        {
+            const ScopedSignal later{signal == 0 ? SIGBUS : signal, plain_action(SIG_DFL)};
+            static_cast<void>(pager.stats());
+            static_cast<void>(pager.stats());
+            EXPECT_EQ(warned(), signal == 0 ? 0 : time);
+        }
+        static_cast<void>(pager.stats());  // the pager's is in front again
+    }
+    for (const std::string& warning : warnings) {
+        EXPECT_NE(warning.find(signal == SIGBUS ? "SIGBUS" : "SIGSEGV"), std::string::npos) << warning;
+    }
+}
+
 // ---- a crash reporter that was installed later
 
 struct sigaction before_reporter;
