@@ -1,6 +1,6 @@
 // AlternateStack: gives the calling thread a signal stack large enough to resolve faults on. Needed by threads whose
-// own stack is small (under 64 KiB) or lies in managed memory, under `Delivery::uffd_signal`. It is not needed by
-// ordinary threads: their faults are resolved on their own stack.
+// own stack is small (under 64 KiB) or lies in managed memory, where faults are delivered as signals. It is not needed
+// by ordinary threads: their faults are resolved on their own stack.
 #pragma once
 
 #include <faultline/export.hpp>

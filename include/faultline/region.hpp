@@ -24,10 +24,10 @@ struct RegionOptions {
 };
 
 /// Made by `Pager::reserve`; move-only. Plain loads and stores through `data()` are safe from any thread at any time
-/// while the region lives, also in signal handlers (under `uffd_signal`: unless SIGBUS is blocked). The member
-/// functions are safe to call from any thread but not from a signal handler; destroying or moving the handle itself
-/// must not race with them. All ranges must lie in the region and be aligned to its page size, except where a function
-/// says otherwise; else std::system_error with EINVAL.
+/// while the region lives, also in signal handlers (unless the signal that delivers faults is blocked: SIGBUS under
+/// `uffd_signal`, SIGSEGV under `sigsegv`). The member functions are safe to call from any thread but not from a signal
+/// handler; destroying or moving the handle itself must not race with them. All ranges must lie in the region and be
+/// aligned to its page size, except where a function says otherwise; else std::system_error with EINVAL.
 class FAULTLINE_API Region {
 public:
     Region() noexcept;
