@@ -44,8 +44,10 @@ std::vector<std::string> names(std::initializer_list<Value> values) {
     return result;
 }
 
-constexpr std::initializer_list<Delivery> kDeliveries{Delivery::uffd_signal, Delivery::uffd_threads};
-constexpr std::initializer_list<Eviction> kEvictions{Eviction::automatic, Eviction::move, Eviction::copy};
+constexpr std::initializer_list<Delivery> kDeliveries{Delivery::automatic, Delivery::uffd_threads,
+                                                      Delivery::uffd_signal, Delivery::sigsegv};
+constexpr std::initializer_list<Eviction> kEvictions{Eviction::automatic, Eviction::move, Eviction::copy,
+                                                     Eviction::guard, Eviction::protect};
 constexpr std::initializer_list<Replacement> kReplacements{Replacement::second_chance, Replacement::fifo};
 
 void complain(const std::string& program_name, const char* what) {
