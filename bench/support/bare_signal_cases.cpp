@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "support/bare_userfaultfd.hpp"
+#include "support/file_descriptor.hpp"
 #include "support/kernel_uffd.hpp"
 #include "support/latency_cases.hpp"
 #include "support/mapping.hpp"
@@ -39,6 +40,53 @@ private:
     }
 
     Page page_;
+    Mapping memory_;
+    std::vector<std::byte*> targets_;
+};
+
+// Pages of a memory file, all in memory and hidden; shown one by one, by protection or by taking a guard marker away.
+class HiddenFileScene final : public Scene, private SignalResolver {
+public:
+    enum class By : std::uint8_t { protection, guard };
+
+    HiddenFileScene(std::size_t pages, By by)
+        : SignalResolver{SIGSEGV},
+          by_{by},
+          file_{memory_file(pages * kPageBytes)},
+          memory_{Mapping::shared_file(file_.get(), pages * kPageBytes)},
+          targets_{page_addresses(memory_.data(), pages, kPageBytes, Order::random)} {
+        for (std::byte* const target : targets_) *target = std::byte{1};
+    }
+
+    std::span<std::byte* const> prepare() override {
+        if (by_ == By::guard) {
+            check(::madvise(memory_.data(), memory_.size(), kGuardInstall), "madvise(MADV_GUARD_INSTALL)");
+        } else {
+            check(::mprotect(memory_.data(), memory_.size(), PROT_NONE), "mprotect");
+        }
+        return targets_;
+    }
+
+private:
+    // Linux 6.13, of files 6.15: newer than the C library's headers.
+    static constexpr int kGuardInstall = 102;
+    static constexpr int kGuardRemove = 103;
+
+    static FileDescriptor memory_file(std::size_t bytes) {
+        FileDescriptor file{::memfd_create("hidden", MFD_CLOEXEC)};
+        if (file.get() < 0) throw_errno("memfd_create");
+        check(::ftruncate(file.get(), static_cast<off_t>(bytes)), "ftruncate");
+        return file;
+    }
+
+    bool resolve(std::byte* address) noexcept override {
+        if (address < memory_.data() || address >= memory_.data() + memory_.size()) return false;
+        if (by_ == By::guard) return ::madvise(address, kPageBytes, kGuardRemove) == 0;
+        return ::mprotect(address, kPageBytes, PROT_READ | PROT_WRITE) == 0;
+    }
+
+    By by_;
+    FileDescriptor file_;
     Mapping memory_;
     std::vector<std::byte*> targets_;
 };
@@ -111,6 +159,11 @@ void register_bare_signal_cases(const LatencyOptions& options) {
                          [pages] { return std::make_unique<MprotectScene>(pages, Page::resident); });
     register_for_threads("bare/sigsegv_mprotect/fresh", Act::write,
                          [pages] { return std::make_unique<MprotectScene>(pages, Page::fresh); });
+    using By = HiddenFileScene::By;
+    register_for_threads("bare/sigsegv_mprotect/memory_file", Act::write,
+                         [pages] { return std::make_unique<HiddenFileScene>(pages, By::protection); });
+    register_for_threads("bare/sigsegv_guard/memory_file", Act::write,
+                         [pages] { return std::make_unique<HiddenFileScene>(pages, By::guard); });
     for (const Install install : {Install::zeropage, Install::copy, Install::move}) {
         // The zero page is read-only: writing would measure a second fault, the kernel's.
         const Act act = install == Install::zeropage ? Act::read : Act::write;

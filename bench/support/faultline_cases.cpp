@@ -1,4 +1,5 @@
-// The faults of the library: each kind, each delivery, one and two threads.
+// The faults of the library: each kind, each delivery (that by SIGSEGV with both of its ways to hide a page), one and
+// two threads.
 #include <algorithm>
 
 #include "support/faultline_scenes.hpp"
@@ -31,12 +32,22 @@ void register_hard(const FaultlineSetup& setup, const std::string& delivery) {
 }  // namespace
 
 void register_faultline_cases(const LatencyOptions& options) {
-    for (const faultline::Delivery delivery : {faultline::Delivery::uffd_signal, faultline::Delivery::uffd_threads}) {
+    using faultline::Delivery;
+    using faultline::Eviction;
+    struct Way {
+        Delivery delivery;
+        Eviction eviction;
+    };
+    for (const Way way :
+         {Way{Delivery::uffd_signal, Eviction::automatic}, Way{Delivery::uffd_threads, Eviction::automatic},
+          Way{Delivery::sigsegv, Eviction::guard}, Way{Delivery::sigsegv, Eviction::protect}}) {
         FaultlineSetup setup;
-        setup.delivery = delivery;
+        setup.delivery = way.delivery;
+        setup.eviction = way.eviction;
         setup.swap_directory = options.directory;
         setup.pages = options.pages();
-        const std::string word = faultline::name(delivery);
+        std::string word = faultline::name(way.delivery);
+        if (way.eviction != Eviction::automatic) word = word + '_' + faultline::name(way.eviction);
         register_first_touch(setup, word);
         // With fewer pages than this the pager has better uses for frames than a staging zone.
         FaultlineSetup staged = setup;

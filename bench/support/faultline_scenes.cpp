@@ -14,6 +14,7 @@ faultline::Config config_for(const FaultlineSetup& setup, std::size_t resident_l
     config.resident_limit = resident_limit;
     config.swap_directory = setup.swap_directory;
     config.delivery = setup.delivery;
+    config.eviction = setup.eviction;
     return config;
 }
 

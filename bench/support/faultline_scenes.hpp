@@ -11,6 +11,7 @@ namespace bench {
 
 struct FaultlineSetup {
     faultline::Delivery delivery = faultline::Delivery::uffd_signal;
+    faultline::Eviction eviction = faultline::Eviction::automatic;
     std::filesystem::path swap_directory{};
     std::size_t pages = 4096;
     std::size_t page_bytes = faultline::kBasePageBytes;

@@ -17,7 +17,7 @@ struct LatencyOptions {
 /// Faults that the kernel answers by itself: the floor.
 void register_kernel_cases(const LatencyOptions& options);
 
-/// Faults answered in a signal handler: mprotect, UFFDIO_ZEROPAGE, UFFDIO_COPY, UFFDIO_MOVE.
+/// Faults answered in a signal handler: mprotect, MADV_GUARD_REMOVE, UFFDIO_ZEROPAGE, UFFDIO_COPY, UFFDIO_MOVE.
 void register_bare_signal_cases(const LatencyOptions& options);
 
 /// Faults answered by userfaultfd handler threads: one pinned to each CPU and blocked in read, or one that polls.

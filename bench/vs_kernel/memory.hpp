@@ -22,7 +22,7 @@ public:
     [[nodiscard]] virtual std::span<std::byte> bytes() const = 0;
     [[nodiscard]] virtual FaultCounts faults() const = 0;
 
-    /// How faults arrive and pages leave, for people ("uffd_signal, move").
+    /// How faults arrive and pages leave, for people; the first word is the delivery ("uffd_signal, move").
     [[nodiscard]] virtual std::string description() const = 0;
 };
 

@@ -2,6 +2,8 @@
 #include "vs_kernel/options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <initializer_list>
 
 namespace bench {
 namespace {
@@ -96,7 +98,7 @@ void add_run_options(CLI::App& app, Options& options, Words& words) {
 void add_faultline_options(CLI::App& app, Options& options, Words& words) {
     const std::string group = "faultline";
     app.add_option("--delivery", words.delivery, "How faults arrive")
-        ->check(CLI::IsMember({"uffd_signal", "uffd_threads"}))
+        ->check(CLI::IsMember({"automatic", "uffd_threads", "uffd_signal", "sigsegv"}))
         ->capture_default_str()
         ->group(group);
     app.add_option("--replacement", words.replacement, "Which page leaves")
@@ -104,7 +106,7 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->capture_default_str()
         ->group(group);
     app.add_option("--eviction", words.eviction, "How a page leaves")
-        ->check(CLI::IsMember({"automatic", "move", "copy"}))
+        ->check(CLI::IsMember({"automatic", "move", "copy", "guard", "protect"}))
         ->capture_default_str()
         ->group(group);
     app.add_option("--page-size", options.page_size, "Moved by one fault (4K); a touch stays one of 4K")
@@ -116,18 +118,23 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->group(group);
 }
 
-// The words are known to be among the names: CLI11 has checked them.
+// The value whose name is `word`. The word is known to be among the names: CLI11 has checked it.
+template <typename Value>
+Value named(const std::string& word, std::initializer_list<Value> values) {
+    return *std::find_if(values.begin(), values.end(), [&](Value value) { return word == faultline::name(value); });
+}
+
 void interpret(const Words& words, Options& options) {
     using faultline::Delivery;
     using faultline::Eviction;
     using faultline::Replacement;
     options.modes = modes_named(words.modes);
     options.peers = peers_named(options.peers);
-    options.delivery = words.delivery == "uffd_threads" ? Delivery::uffd_threads : Delivery::uffd_signal;
-    options.replacement = words.replacement == "fifo" ? Replacement::fifo : Replacement::second_chance;
-    options.eviction = Eviction::automatic;
-    if (words.eviction == "move") options.eviction = Eviction::move;
-    if (words.eviction == "copy") options.eviction = Eviction::copy;
+    options.delivery =
+        named(words.delivery, {Delivery::automatic, Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv});
+    options.replacement = named(words.replacement, {Replacement::fifo, Replacement::second_chance});
+    options.eviction = named(words.eviction,
+                             {Eviction::automatic, Eviction::move, Eviction::copy, Eviction::guard, Eviction::protect});
     options.read_ahead = !words.no_read_ahead;
     options.background_evictor = !words.no_background_evictor;
 }

@@ -97,6 +97,8 @@ private:
         side.child = std::make_unique<ChildProcess>(interrupt_, make_in_child, options_.threads);
         const Reply ready = side.child->receive();
         side.result.description = ready.text.data();
+        // Chosen over there, where the pager is.
+        side.result.delivery = side.result.description.substr(0, side.result.description.find(','));
         if (side.result.restarts == 0) side.result.populate_us_per_page = ready.populate_us_per_page;
     }
 

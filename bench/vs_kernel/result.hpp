@@ -33,7 +33,7 @@ struct ModeResult {
 struct SystemResult {
     std::string name;      ///< faultline, swap, zram, mmap.
     std::string store;     ///< file, compressed.
-    std::string delivery;  ///< uffd_signal, uffd_threads, kernel.
+    std::string delivery;  ///< uffd_signal, uffd_threads, sigsegv, kernel.
     std::string description;
     std::vector<ModeResult> modes;
     double populate_us_per_page = 0;
