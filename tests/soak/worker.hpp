@@ -1,0 +1,75 @@
+// Worker: one thread of a round. Does random things to the territories and checks each against what should be.
+#pragma once
+
+#include "soak/configuration.hpp"
+#include "soak/findings.hpp"
+#include "soak/random.hpp"
+#include "soak/territory.hpp"
+
+#include <faultline/faultline.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace faultline::soak {
+
+/// What the threads of a round share.
+struct Stage {
+    const Configuration& configuration;
+    Pager& pager;
+    std::vector<std::unique_ptr<Territory>>& territories;
+    Findings& findings;
+};
+
+class Worker {
+public:
+    Worker(Stage stage, unsigned index);
+    ~Worker();
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    /// One random operation. Throws what the library throws and should not.
+    void step();
+
+    /// Lets go of all pins and compares every word of its own.
+    void verify();
+
+    [[nodiscard]] std::uint64_t operations() const noexcept { return operations_; }
+
+private:
+    struct HeldPin {
+        Pin pin;
+        Territory* territory;
+        Territory::Pages pages;
+    };
+
+    [[nodiscard]] Territory& any_territory();
+    /// One whose pages have owners, and pages of it that are this thread's; none of them when it finds none.
+    [[nodiscard]] Territory::Pages own_pages(Territory*& territory);
+    [[nodiscard]] bool pinned(const Territory& territory, Territory::Pages range) const;
+
+    void read();
+    void write();
+    void advise();
+    void discard();
+    void protect();
+    void pin();
+    void unpin();
+    void move_limit();
+    void look();
+    void write_file();
+    void read_file();
+    void use_own_region();
+    void fork();
+
+    Stage stage_;
+    unsigned index_;
+    Random random_;
+    int file_;  // in memory, for system calls
+    std::vector<HeldPin> pins_;
+    std::uint64_t operations_ = 0;
+};
+
+}  // namespace faultline::soak
