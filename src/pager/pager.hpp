@@ -58,8 +58,10 @@ struct PinnedFront {
 
 class Pager {
 public:
-    /// `stores` null: swap files as `config` says. Throws std::system_error.
-    explicit Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores = nullptr);
+    /// `stores` null: swap files as `config` says. With a `mapper` of their own, callers bring the faults to `resolve`
+    /// themselves. Throws std::system_error.
+    explicit Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores = nullptr,
+                   std::unique_ptr<mmu::Mapper> mapper = nullptr);
     ~Pager();
     Pager(const Pager&) = delete;
     Pager& operator=(const Pager&) = delete;
@@ -109,7 +111,8 @@ public:
 private:
     friend class Housekeeper;
 
-    Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores);
+    Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores,
+          std::unique_ptr<mmu::Mapper> mapper);
 
     /// One fault on its way through `resolve`.
     struct Work {
@@ -198,6 +201,7 @@ private:
     bool fork_prepared_ = false;
     EventLog log_;
     std::unique_ptr<store::StoreFactory> stores_;
+    bool takes_faults_;                     // by its own mapper and fault source
     std::optional<sys::Userfaultfd> uffd_;  // not under Delivery::sigsegv
     std::unique_ptr<mmu::Mapper> mapper_owner_;
     mmu::Mapper& mapper_;

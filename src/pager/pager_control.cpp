@@ -75,16 +75,21 @@ std::size_t frame_capacity(const Config& config) noexcept {
 
 }  // namespace
 
-Pager::Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores)
-    : Pager{config, mmu::choose_delivery(checked(config).delivery, config.eviction), std::move(stores)} {}
+Pager::Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores, std::unique_ptr<mmu::Mapper> mapper)
+    : Pager{config,
+            mapper ? mmu::ChosenDelivery{checked(config).delivery, "the mapper was given"}
+                   : mmu::choose_delivery(checked(config).delivery, config.eviction),
+            std::move(stores), std::move(mapper)} {}
 
-Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores)
+Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores,
+             std::unique_ptr<mmu::Mapper> mapper)
     : config_{with_delivery(config, chosen.delivery)},
       generation_{sys::process_generation()},
       log_{config.log},
       stores_{stores ? std::move(stores) : stores_for(config)},
-      uffd_{userfaultfd_for(config_.delivery)},
-      mapper_owner_{mapper_for(uffd_, config.eviction)},
+      takes_faults_{mapper == nullptr},
+      uffd_{takes_faults_ ? userfaultfd_for(config_.delivery) : std::nullopt},
+      mapper_owner_{takes_faults_ ? mapper_for(uffd_, config.eviction) : std::move(mapper)},
       mapper_{*mapper_owner_},
       budget_{0},
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement},
@@ -92,8 +97,8 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     apply_limit(config.resident_limit, core::kUnitBytes);
-    if (config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve);
-    if (config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve);
+    if (takes_faults_ && config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve);
+    if (takes_faults_ && config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve);
     start_threads();
     log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) +
                                  " resident, eviction by " + name(eviction()) + ", delivery " + name(config_.delivery) +
@@ -103,7 +108,7 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
 }
 
 void Pager::start_threads() {
-    if (config_.delivery == Delivery::uffd_threads) {
+    if (takes_faults_ && config_.delivery == Delivery::uffd_threads) {
         // A fault may wait for room on a full disk for as long as it was told to.
         const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
         thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config_.handler_threads,
