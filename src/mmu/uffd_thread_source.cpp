@@ -103,8 +103,9 @@ void UffdThreadSource::start(std::chrono::nanoseconds tick) {
 }
 
 void UffdThreadSource::stop() noexcept {
-    const sys::SignalBlock
-        once;  // a signal during the wait would repeat the message, and end two handlers with one page
+    // A signal during the wait repeats the message, and so does work that the kernel does on the way (io_uring's, say),
+    // which nothing blocks: a handler ends with the page that it maps, not with the message.
+    const sys::SignalBlock signals;
     for (std::size_t i = 0; i < handlers_.size(); ++i) {
         static_cast<void>(*static_cast<volatile std::byte*>(farewell_.data() + i * core::kUnitBytes));
     }
@@ -146,6 +147,7 @@ void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
             auto* const page = reinterpret_cast<void*>(
                 core::align_down<std::uintptr_t>(message.arg.pagefault.address, core::kUnitBytes));
             const int ended = uffd_.copy(page, kZeros, core::kUnitBytes, false);
+            if (ended == EEXIST) continue;  // said twice, and another handler has ended with it
             FAULTLINE_REQUIRE(ended == 0, "a handler thread cannot end: has the program closed the userfaultfd?");
             return;
         }

@@ -3,10 +3,12 @@
 
 #include "traps/trap_support.hpp"
 
+#include <liburing.h>
 #include <pthread.h>
 
 #include <atomic>
 #include <barrier>
+#include <cerrno>
 #include <tuple>
 
 namespace faultline::test {
@@ -100,6 +102,27 @@ struct InterruptedName {
         return label(std::get<0>(info.param)) + (std::get<1>(info.param) == SA_RESTART ? "_restart" : "_interrupt");
     }
 };
+
+/// A ring that goes leaves work which the kernel does a little later on the thread that had it, and wakes it for that
+/// wherever it sleeps: like a signal, but nothing blocks it.
+TEST_P(Trap03, RingsOfTheProgramThatEndDuringFaultsAndEndingsHarmNothing) {
+    for (int life = 0; life < 200; ++life) {
+        FAULTLINE_PAGER_OR_SKIP(pager, config_for(variant(), 8 * variant().page_size));
+        Region region = pager.reserve(16 * variant().page_size, {variant().page_size});
+        fill_with_units(region);
+        io_uring ring{};
+        const int refused = ::io_uring_queue_init(2, &ring, 0);
+        if (refused == -EPERM || refused == -ENOSYS) GTEST_SKIP() << "io_uring may not be used here";
+        ASSERT_EQ(refused, 0);
+        io_uring_sqe* const entry = ::io_uring_get_sqe(&ring);
+        ::io_uring_prep_nop(entry);
+        entry->flags |= IOSQE_ASYNC;
+        ASSERT_EQ(::io_uring_submit(&ring), 1);
+        ::io_uring_queue_exit(&ring);
+        if (life % 4 != 0) continue;
+        ASSERT_EQ(wrong_words(region), 0U);
+    }
+}
 
 INSTANTIATE_TEST_SUITE_P(Matrix, Trap03,
                          testing::Combine(testing::ValuesIn(deliveries_and_evictions()),
