@@ -1,0 +1,167 @@
+// Trap 15, vm.max_map_count: pages shown and hidden one by one must not use up the process's mappings, whatever pattern
+// the program touches. Large on purpose: three times as many alternating pages as the kernel allows mappings.
+
+#include "pager_fixture.hpp"
+#include "support/process.hpp"
+
+#include <cstdint>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kPages = 400'000;
+
+std::size_t available_memory() {
+    std::ifstream file{"/proc/meminfo"};
+    for (std::string line; std::getline(file, line);) {
+        if (line.rfind("MemAvailable:", 0) != 0) continue;
+        std::istringstream rest{line.substr(line.find(':') + 1)};
+        std::size_t kib = 0;
+        rest >> kib;
+        return kib << 10;
+    }
+    return 0;
+}
+
+std::size_t allowed_mappings() {
+    std::size_t count = 0;
+    std::ifstream{"/proc/sys/vm/max_map_count"} >> count;
+    return count;
+}
+
+class MappingsBudget : public VariantTest {
+protected:
+    void SetUp() override {
+        if (kSanitized) GTEST_SKIP() << "too many pages for a sanitizer";
+        if (available_memory() < std::size_t{3} << 30) GTEST_SKIP() << "less than 3 GiB of memory are available";
+        VariantTest::SetUp();
+    }
+
+    /// Room for all pages, so that nothing but mappings can be short.
+    static Config roomy() { return config_for(GetParam(), (kPages + 1000) * kBasePageBytes); }
+
+    static std::byte* page(const Region& region, std::size_t index) { return region.data() + index * kBasePageBytes; }
+
+    /// Looks at the number of mappings now and then; each look costs tens of milliseconds when there are many.
+    void look_at_mappings(std::size_t step) {
+        if (step % 20'000 != 0) return;
+        EXPECT_LT(mappings(), allowed_mappings()) << "step " << step;
+    }
+
+    void write_every_second(Region& region) {
+        for (std::size_t i = 0; i < kPages; i += 2) {
+            write_stamps(page(region, i), kBasePageBytes, stamp(i));
+            look_at_mappings(i);
+        }
+    }
+    void write_all(Region& region) {
+        for (std::size_t i = 0; i < kPages; ++i) {
+            write_stamps(page(region, i), kBasePageBytes, stamp(i));
+            look_at_mappings(i);
+        }
+    }
+    void expect_every_second(const Region& region) {
+        for (std::size_t i = 0; i < kPages; i += 2) {
+            ASSERT_TRUE(has_stamps(page(region, i), kBasePageBytes, stamp(i))) << "page " << i;
+            look_at_mappings(i);
+        }
+    }
+};
+
+TEST_P(MappingsBudget, alternating_pages_can_all_be_written) {
+    const Watchdog watchdog;
+    Pager pager{roomy()};
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    write_every_second(region);
+    expect_every_second(region);
+    std::size_t wrong = 0;
+    for (std::size_t i = 1; i < kPages; i += 2'002) wrong += load_word(page(region, i)) != 0 ? 1U : 0U;
+    EXPECT_EQ(wrong, 0U);
+}
+
+TEST_P(MappingsBudget, alternating_pages_can_all_be_read) {
+    const Watchdog watchdog;
+    Pager pager{roomy()};
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < kPages; i += 2) {
+        if (load_word(page(region, i)) != 0) ++wrong;
+        look_at_mappings(i);
+    }
+    EXPECT_EQ(wrong, 0U);
+}
+
+TEST_P(MappingsBudget, alternating_stored_pages_can_all_be_read_and_then_written) {
+    const Watchdog watchdog;
+    constexpr std::size_t kStored = kPages / 4;
+    Config config = roomy();
+    config.read_ahead = false;
+    Pager pager{config};
+    Region region = pager.reserve(kStored * kBasePageBytes);
+    for (std::size_t i = 0; i < kStored; ++i) write_stamps(page(region, i), kBasePageBytes, stamp(i));
+    region.advise(region.data(), region.size(), Advice::dontneed);
+    for (std::size_t i = 0; i < kStored; i += 2) {
+        ASSERT_TRUE(has_stamps(page(region, i), kBasePageBytes, stamp(i))) << "page " << i;
+        look_at_mappings(i);
+    }
+    for (std::size_t i = 0; i < kStored; i += 4) {
+        store_word(page(region, i) + 8, i + 1);
+        look_at_mappings(i);
+    }
+    for (std::size_t i = 0; i < kStored; ++i) {
+        ASSERT_TRUE(has_stamps(page(region, i), kBasePageBytes, stamp(i))) << "page " << i;
+        ASSERT_EQ(load_word(page(region, i) + 8), i % 4 == 0 ? i + 1 : 0) << "page " << i;
+    }
+}
+
+TEST_P(MappingsBudget, holes_can_be_discarded_out_of_a_resident_region) {
+    const Watchdog watchdog;
+    Pager pager{roomy()};
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    write_all(region);
+    for (std::size_t i = 1; i < kPages; i += 2) {
+        region.discard(page(region, i), kBasePageBytes);
+        look_at_mappings(i - 1);
+    }
+    expect_every_second(region);
+    std::size_t wrong = 0;
+    for (std::size_t i = 1; i < kPages; i += 2) {
+        if (load_word(page(region, i)) != 0) ++wrong;
+    }
+    EXPECT_EQ(wrong, 0U) << "pages that were discarded and are no zeros";
+}
+
+TEST_P(MappingsBudget, the_limit_can_be_lowered_over_alternating_pages) {
+    const Watchdog watchdog;
+    Pager pager{roomy()};
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    write_every_second(region);
+    pager.set_resident_limit(kPages / 8 * kBasePageBytes);
+    EXPECT_LE(pager.stats().frames_used, kPages / 8 * kBasePageBytes);
+    EXPECT_LT(mappings(), allowed_mappings());
+    expect_every_second(region);
+}
+
+TEST_P(MappingsBudget, every_mapping_is_given_back_with_the_region) {
+    const Watchdog watchdog;
+    Pager pager{roomy()};
+    const std::size_t before = mappings();
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    for (std::size_t i = 0; i < kPages / 4; i += 2) store_word(page(region, i), i + 1);
+    region.destroy();
+    EXPECT_LE(mappings(), before + 8);
+    Region again = pager.reserve(kPages * kBasePageBytes);
+    for (std::size_t i = 0; i < kPages / 4; i += 2) store_word(page(again, i), i + 1);
+    for (std::size_t i = 0; i < kPages / 4; i += 2) ASSERT_EQ(load_word(page(again, i)), i + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(deliveries, MappingsBudget,
+                         ::testing::Values(Variant{Delivery::sigsegv, Eviction::guard},
+                                           Variant{Delivery::sigsegv, Eviction::protect}),
+                         VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
