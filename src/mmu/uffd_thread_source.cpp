@@ -187,7 +187,7 @@ void UffdThreadSource::check(Handler& handler, std::chrono::nanoseconds elapsed)
     // One that has taken its farewell says so before it goes, which the kernel's answer may be later than.
     FAULTLINE_REQUIRE(!gone || handler.thread.load(std::memory_order_relaxed) == 0, kHandlerGone);
     const std::uint64_t turn = handler.turn.load(std::memory_order_acquire);
-    if (turn % 2 == 0 || turn != handler.seen_turn) {
+    if (turn % 2 == 0 || turn != handler.seen_turn || patient_.load()) {
         handler.seen_turn = turn;
         handler.served = {};
         return;

@@ -43,7 +43,12 @@ public:
     UffdThreadSource(const UffdThreadSource&) = delete;
     UffdThreadSource& operator=(const UffdThreadSource&) = delete;
 
+    /// While the process forks, faults wait for as long as it takes, and that is not a handler's doing.
+    static void set_patient(bool on) noexcept { patient_.store(on); }
+
 private:
+    static inline std::atomic<bool> patient_{false};
+
     /// What a handler lets the watchdog see of it; the watchdog times it, so that a fault costs no look at the clock.
     struct alignas(64) Handler {
         std::atomic<pid_t> thread{0};            ///< 0 before it runs and after its farewell.

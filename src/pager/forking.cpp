@@ -36,6 +36,7 @@ void before_fork() {
     for (Pager* const pager : all.pagers) pager->lock_for_fork();
     RegionTree::lock();
     all.signals.emplace();  // a handler that faulted now would change what is being written
+    mmu::UffdThreadSource::set_patient(true);
     ForkGate::close();
     RegionTree::readers().synchronize();
     for (Pager* const pager : all.pagers) pager->prepare_fork();
@@ -44,6 +45,7 @@ void before_fork() {
 void let_everybody_go_on(Inherited& all) {
     if (!all.pagers.empty()) {
         ForkGate::open();
+        mmu::UffdThreadSource::set_patient(false);
         all.signals.reset();
         RegionTree::unlock();
         for (Pager* const pager : all.pagers) pager->unlock_after_fork();
