@@ -185,7 +185,7 @@ private:
     [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
     [[nodiscard]] bool discard_piece(Region& region, core::PageRange range);
     void set_protection(Region& region, core::PageRange range, Access access);
-    void forbid_writes(Region& region, core::PageRange range);
+    void make_dirty_pages(Region& region, core::PageRange range, mmu::Protection protection);
     void evict_all(Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     void forget_pages(Region& region);

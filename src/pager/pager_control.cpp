@@ -230,23 +230,14 @@ void Pager::destroy(Region& region) {
 void Pager::forget_pages(Region& region) {
     std::int64_t units = 0;
     region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
-        PageWord seen = region.load(page);
-        for (;;) {
-            if (seen.busy()) {  // the evictor has it for a moment
-                region.wait(page, seen);
-                seen = region.load(page);
-                continue;
-            }
-            const bool mapped = seen.is(PageState::resident);
-            const PageWord claimed = mapped ? seen.claimed_for_eviction() : seen.claimed_for_fill();
-            if (!region.try_change(page, seen, claimed)) continue;
-            if (mapped) {
-                frames_.remove(seen.payload());
-                units += region.page_units();
-            }
-            region.publish(page, [](PageWord word) { return word.discarded(); });
-            return;
+        const auto was = region.claim_settled(page, [](PageWord word) {
+            return std::optional{word.is(PageState::resident) ? word.claimed_for_eviction() : word.claimed_for_fill()};
+        });
+        if (was->is(PageState::resident)) {
+            frames_.remove(was->payload());
+            units += region.page_units();
         }
+        region.publish(page, [](PageWord word) { return word.discarded(); });
     });
     mapper_.empty_region(region.view().data(), region.view().size());
     budget_.release(units);

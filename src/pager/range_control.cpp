@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <string>
 
 namespace faultline::detail {
@@ -107,28 +108,19 @@ bool Pager::discard_piece(Region& region, PageRange range) {
     DiscardGroup group{region, mapper_, frames_, staging_, budget_};
     bool found_pinned = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
-        PageWord seen = region.load(page);
-        for (;;) {
-            if (seen.is(PageState::empty)) return;
-            if (seen.busy()) {
-                group.flush();  // nobody may wait while owning pages
-                region.wait(page, seen);
-                seen = region.load(page);
-                continue;
-            }
-            const bool mapped = seen.is(PageState::resident);
-            if (mapped && seen.pins() > 0) {
-                found_pinned = true;
-                return;
-            }
-            const PageWord claimed = mapped ? seen.claimed_for_eviction() : seen.claimed_for_fill();
-            if (!region.try_change(page, seen, claimed)) continue;
-            group.add(page, seen);
-            if (!group.full()) return;
-            group.flush();
-            if (mapper_.short_of_mappings()) give_mappings_back();  // holes in what is mapped take some, too
-            return;
-        }
+        const auto claim = [&](PageWord word) -> std::optional<PageWord> {
+            if (word.is(PageState::empty)) return std::nullopt;
+            if (!word.is(PageState::resident)) return word.claimed_for_fill();
+            if (word.pins() == 0) return word.claimed_for_eviction();
+            found_pinned = true;
+            return std::nullopt;
+        };
+        const auto was = region.claim_settled(page, claim, [&] { group.flush(); });
+        if (!was) return;
+        group.add(page, *was);
+        if (!group.full()) return;
+        group.flush();
+        if (mapper_.short_of_mappings()) give_mappings_back();  // holes in what is mapped take some, too
     });
     group.flush();
     return found_pinned;
@@ -167,8 +159,9 @@ void Pager::protect(Region& region, PageRange range, Access access) {
                                     (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
     };
     if (!mapper_.checks_access()) {  // each forbidden access is a fault, and the words say no
+        if (access == Access::read_write) make_dirty_pages(region, range, mmu::Protection::writable);
         set_protection(region, range, access);
-        if (access == Access::read) forbid_writes(region, range);
+        if (access == Access::read) make_dirty_pages(region, range, mmu::Protection::write_protected);
         if (access == Access::none) evict_all(region, range);
         return;
     }
@@ -199,25 +192,23 @@ void Pager::evict_all(Region& region, PageRange range) {
     }
 }
 
-/// Takes the right to write from pages that are mapped with it; no other can get it any more.
-void Pager::forbid_writes(Region& region, PageRange range) {
+/// Where protection is ours to keep: dirty pages that are mapped are writable only where the program may write.
+void Pager::make_dirty_pages(Region& region, PageRange range, mmu::Protection protection) {
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         region.table().for_each_touched(piece, [&](std::uint64_t page) {
-            PageWord seen = region.load(page);
-            while (seen.busy() || (seen.is(PageState::resident) && seen.dirty())) {
-                if (seen.busy()) {
-                    region.wait(page, seen);
-                    seen = region.load(page);
-                    continue;
-                }
-                if (!region.try_change(page, seen, seen.claimed_for_change())) continue;
-                const int error =
-                    with_mappings([&] { return mapper_.forbid_writes(region.address_of(page), region.page_bytes()); });
-                FAULTLINE_REQUIRE(error == 0, "a page cannot be write-protected: raise `sysctl vm.max_map_count`");
-                region.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });
-                return;
-            }
+            const auto was = region.claim_settled(page, [](PageWord word) {
+                const bool mapped = word.is(PageState::resident) && word.dirty();
+                return mapped ? std::optional{word.claimed_for_change()} : std::nullopt;
+            });
+            if (!was) return;
+            const int error = with_mappings([&] {
+                return protection == mmu::Protection::writable
+                           ? mapper_.allow_writes(region.address_of(page), region.page_bytes())
+                           : mapper_.forbid_writes(region.address_of(page), region.page_bytes());
+            });
+            FAULTLINE_REQUIRE(error == 0, "a page's protection cannot be changed: raise `sysctl vm.max_map_count`");
+            region.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });
         });
     });
 }
@@ -254,18 +245,13 @@ void Pager::retry(Region& region, PageRange range) {
     require_owner_process();
     const FaultPathSection section;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
-        PageWord seen = region.load(page);
-        while (seen.is(PageState::poisoned) || seen.busy()) {
-            if (seen.busy()) {  // a failure that the program has heard of before it is in the page's word, say
-                region.wait(page, seen);
-                seen = region.load(page);
-                continue;
-            }
-            if (!region.try_change(page, seen, seen.claimed_for_fill())) continue;
-            unmap(region, page);  // takes the kernel's poison away
-            region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
-            return;
-        }
+        // Waiting first: the program may have heard of a failure that is not in the page's word yet.
+        const auto was = region.claim_settled(page, [](PageWord word) {
+            return word.is(PageState::poisoned) ? std::optional{word.claimed_for_fill()} : std::nullopt;
+        });
+        if (!was) return;
+        unmap(region, page);  // takes the kernel's poison away
+        region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
     });
 }
 
@@ -316,10 +302,13 @@ std::uint64_t Pager::reserve_pins(const Region& region, std::uint64_t wanted, Pi
 
 int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept {
     const bool write = purpose == PinFor::writing;
+    // Where protection is ours to keep, a dirty page may have come in while it was read-only: asked for, it is
+    // writable.
+    bool asked = !write || mapper_.checks_access();
     PageWord seen = region.load(page);
     for (;;) {
         if (seen.protection() == Access::none || (write && seen.protection() == Access::read)) return EACCES;
-        if (seen.is(PageState::resident) && (!write || seen.dirty())) {
+        if (asked && seen.is(PageState::resident) && (!write || seen.dirty())) {
             if (seen.pins() == PageWord::kMaxPins) return EOVERFLOW;
             if (region.try_change(page, seen, seen.with_pin_added())) return 0;
             continue;
@@ -331,6 +320,7 @@ int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept
         if (resolve(wanted) == core::FaultOutcome::failed) {
             return region.load(page).is(PageState::poisoned) ? EIO : ENOSPC;
         }
+        asked = true;
         seen = region.load(page);
     }
 }

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 namespace faultline::detail {
 
@@ -78,6 +79,31 @@ public:
         if (!table_.try_change(page, seen, next)) return false;
         counters_.account(seen, next);
         return true;
+    }
+
+    /// Waits until nobody owns `page` and changes its word as `claim(word)` says; nothing if that returns nothing.
+    /// Returns the word that was changed. `before_wait` is called before each wait: nobody may wait while owning other
+    /// pages.
+    template <typename Claim, typename BeforeWait>
+    [[nodiscard]] std::optional<core::PageWord> claim_settled(std::uint64_t page, Claim claim,
+                                                              BeforeWait before_wait) const FAULTLINE_SIGNAL_SAFE {
+        core::PageWord seen = load(page);
+        for (;;) {
+            if (seen.busy()) {
+                before_wait();
+                wait(page, seen);
+                seen = load(page);
+                continue;
+            }
+            const std::optional<core::PageWord> claimed = claim(seen);
+            if (!claimed) return std::nullopt;
+            if (try_change(page, seen, *claimed)) return seen;
+        }
+    }
+    template <typename Claim>
+    [[nodiscard]] std::optional<core::PageWord> claim_settled(std::uint64_t page,
+                                                              Claim claim) const FAULTLINE_SIGNAL_SAFE {
+        return claim_settled(page, claim, [] {});
     }
 
     /// Applies `edge` for the owner of a page, and wakes whoever waited for it.

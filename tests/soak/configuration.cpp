@@ -42,6 +42,7 @@ Configuration random_configuration(const std::vector<Mechanism>& mechanisms, std
     chosen.background_evictor = random.one_in(2);
     chosen.limit_moves = random.one_in(2);
     chosen.forks = random.one_in(2);
+    chosen.children_inherit = random.one_in(2);
     return chosen;
 }
 
@@ -54,6 +55,7 @@ Config Configuration::config() const {
     config.handler_threads = handler_threads;
     config.read_ahead = read_ahead;
     config.background_evictor = background_evictor;
+    config.fork = children_inherit ? ForkPolicy::inherit : ForkPolicy::refuse;
     return config;
 }
 
@@ -64,7 +66,7 @@ std::string Configuration::text() const {
         "%s/%s %s, pages of %zuK, %zu of them, limit %zu to %zu%s, %u threads, %u regions%s%s%s%s, round seed %llu",
         name(mechanism.delivery), name(mechanism.eviction), name(replacement), page_size >> 10, pages, least_limit,
         most_limit, limit_moves ? " moving" : "", threads, regions, read_ahead ? ", read-ahead" : "",
-        background_evictor ? ", evictor" : "", forks ? ", forks" : "", children_inherit ? " that inherit" : "",
+        background_evictor ? ", evictor" : "", forks ? ", forks" : "", forks && children_inherit ? " that inherit" : "",
         static_cast<unsigned long long>(seed)));
     return line.data();
 }
