@@ -37,7 +37,8 @@ FileDescriptor open_userfaultfd(bool user_mode_only) {
                                  "vm.unprivileged_userfaultfd=1`, or use Delivery::uffd_signal");
     }
     if (error == ENOSYS) throw_error(error, "this kernel has no userfaultfd (CONFIG_USERFAULTFD)");
-    throw_error(error, "cannot open a userfaultfd");
+    throw_error(error, error == EMFILE || error == ENFILE ? "cannot open a userfaultfd: raise `ulimit -n`"
+                                                          : "cannot open a userfaultfd");
 }
 
 std::uint64_t negotiate(int fd, std::uint64_t features) {
