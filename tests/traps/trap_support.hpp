@@ -2,6 +2,7 @@
 // in interesting ways, signals and timers that clean up behind themselves.
 #pragma once
 
+#include "support/child.hpp"
 #include "support/variants.hpp"
 
 #include <faultline/faultline.hpp>
@@ -111,24 +112,10 @@ inline void evict_all(Region& region) {
     } while (region.stats().resident_bytes > region.stats().pinned_bytes);
 }
 
-// ---- threads and children
+// ---- threads
 
 /// Runs `body(index)` on `count` threads and waits for them.
 void run_threads(unsigned count, const std::function<void(unsigned)>& body);
-
-struct ChildEnd {
-    int status = 0;    ///< As waitpid has it.
-    std::string said;  ///< On standard error.
-    [[nodiscard]] bool exited_with(int code) const noexcept;
-    [[nodiscard]] bool killed_by(int signal) const noexcept;
-};
-std::ostream& operator<<(std::ostream& out, const ChildEnd& end);
-
-/// The exit code of a child whose body threw.
-inline constexpr int kChildThrew = 99;
-
-/// Forks; the child exits with what `body` returns. It dies with its parent, and of SIGALRM when it stops for good.
-ChildEnd in_child(const std::function<int()>& body);
 
 // ---- signals
 

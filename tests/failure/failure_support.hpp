@@ -1,0 +1,123 @@
+// What the tests of failure share: resources taken away for a while, and a check that a pager works or says why not.
+#pragma once
+
+#include "support/child.hpp"
+#include "support/process.hpp"
+#include "support/variants.hpp"
+
+#include <faultline/faultline.hpp>
+
+#include <sys/resource.h>
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string>
+#include <system_error>
+
+namespace faultline::test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+inline constexpr std::size_t kSmallLimit = 16 * kBasePageBytes;
+
+/// A soft limit, while it lives.
+class ScopedLimit {
+public:
+    ScopedLimit(int resource, rlim_t most) : resource_{resource} {
+        if (::getrlimit(which(), &before_) != 0) throw std::system_error(errno, std::generic_category(), "getrlimit");
+        rlimit changed = before_;
+        changed.rlim_cur = most;
+        if (::setrlimit(which(), &changed) != 0) throw std::system_error(errno, std::generic_category(), "setrlimit");
+    }
+    ~ScopedLimit() { ::setrlimit(which(), &before_); }
+    ScopedLimit(const ScopedLimit&) = delete;
+    ScopedLimit& operator=(const ScopedLimit&) = delete;
+
+private:
+    [[nodiscard]] __rlimit_resource which() const noexcept { return static_cast<__rlimit_resource>(resource_); }
+    int resource_;
+    rlimit before_{};
+};
+
+inline Config small_config(Delivery delivery) {
+    Config config;
+    config.resident_limit = kSmallLimit;
+    config.delivery = delivery;
+    return config;
+}
+
+/// Makes a pager and a region, pages four times the limit in and out, and looks at every page. Returns how many were
+/// wrong. Throws what the pager throws.
+inline std::size_t wrong_pages_of_a_life(const Config& config, std::string* reason = nullptr) {
+    Config with_log = config;
+    if (reason != nullptr) {
+        with_log.log = [reason](LogLevel level, std::string_view message) {
+            if (level == LogLevel::info) *reason += message;
+        };
+    }
+    constexpr std::size_t kPages = 4 * kSmallLimit / kBasePageBytes;
+    Pager pager{with_log};
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    const auto word = [&](std::size_t page) {
+        return reinterpret_cast<volatile std::uint64_t*>(region.data() + page * kBasePageBytes);
+    };
+    for (std::size_t page = 0; page < kPages; ++page) *word(page) = page + 1;
+    std::size_t wrong = 0;
+    for (std::size_t page = 0; page < kPages; ++page) wrong += *word(page) != page + 1 ? 1U : 0U;
+    return wrong;
+}
+
+enum class Outcome : std::uint8_t { works, refused, wrong_contents };
+
+struct Attempt {
+    Outcome outcome = Outcome::works;
+    int error = 0;
+    std::string said;  ///< By the refusal.
+};
+
+/// Anything else than working or std::system_error is passed on.
+inline Attempt attempt(const Config& config) {
+    try {
+        return {wrong_pages_of_a_life(config) == 0 ? Outcome::works : Outcome::wrong_contents, 0, {}};
+    } catch (const std::system_error& error) {
+        return {Outcome::refused, error.code().value(), error.what()};
+    }
+}
+
+/// What a failed constructor must not keep.
+struct Belongings {
+    std::size_t descriptors = open_descriptors();
+    std::size_t mapped = mappings();
+};
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// For test names.
+struct DeliveryName {
+    std::string operator()(const testing::TestParamInfo<Delivery>& info) const { return name(info.param); }
+};
+
+inline auto every_delivery() {
+    return testing::Values(Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv, Delivery::automatic);
+}
+
+/// Why this delivery is not to be had here, even with nothing taken away; empty where it is.
+inline std::string why_not_here(Delivery delivery) {
+    try {
+        const Pager probe{small_config(delivery)};
+        return {};
+    } catch (const std::system_error& error) {
+        if (not_permitted(error)) return error.what();
+        throw;
+    }
+}
+
+}  // namespace faultline::test
