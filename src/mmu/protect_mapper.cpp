@@ -271,7 +271,7 @@ int ProtectMapper::hide(Place place) FAULTLINE_SIGNAL_SAFE {
     }
     if (poisoned) return take_poison_away(place);
     if (!guards_) return change_view(place, View::closed);
-    if (const int error = advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardInstall)) return error;
+    if (const int error = install_guards(place)) return error;
     {
         const std::scoped_lock lock{lock_};
         map.set_guarded(place.run, true);
@@ -279,6 +279,17 @@ int ProtectMapper::hide(Place place) FAULTLINE_SIGNAL_SAFE {
     // Hidden, it may be one mapping with its neighbours again. If not, it costs mappings, but hidden it is.
     if (read_only) static_cast<void>(change_view(place, View::write));
     return 0;
+}
+
+/// The kernel puts no guard into locked memory. If the program has locked its own (mlock, mlockall), that ends for the
+/// whole region, which would be several mappings otherwise.
+int ProtectMapper::install_guards(Place place) FAULTLINE_SIGNAL_SAFE {
+    const int error = advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardInstall);
+    if (error != EINVAL) return error;
+    const Watched& region = place.region;
+    sys::raw_syscall(SYS_munlock, sys::syscall_argument(region.begin),
+                     static_cast<std::size_t>(region.end - region.begin));
+    return advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardInstall);
 }
 
 /// Makes the mapping around closed units writable, with guards on them all, since a guard in a mapping without access
@@ -301,9 +312,9 @@ int ProtectMapper::prepare_guards(Place place) FAULTLINE_SIGNAL_SAFE {
             if (closed.count > 0 && sys::MappingBudget::is_short()) closed = map.widened_to_neighbour(closed);
         }
         if (closed.count == 0) return 0;
-        std::byte* const address = map.address_of(closed.first);
-        int error = advise(address, bytes_of(closed), sys::abi::kAdviseGuardInstall);
-        if (error == 0) error = set_protection(address, bytes_of(closed), protection_of(View::write));
+        const Place stretch{place.region, closed};
+        int error = install_guards(stretch);
+        if (error == 0) error = set_protection(stretch.address(), bytes_of(closed), protection_of(View::write));
         if (error != 0) return error;
         const std::scoped_lock lock{lock_};
         sys::MappingBudget::account(map.set_view(closed, View::write));

@@ -81,6 +81,7 @@ private:
     [[nodiscard]] Place place_of(const void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int show(Place place, View view) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int hide(Place place) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int install_guards(Place place) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int prepare_guards(Place place) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int change_view(Place place, View view) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int take_poison_away(Place place) FAULTLINE_SIGNAL_SAFE;
