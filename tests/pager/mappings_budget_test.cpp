@@ -43,6 +43,7 @@ protected:
     /// Room for all pages, so that nothing but mappings can be short.
     static Config roomy() { return config_for(GetParam(), (kPages + 1000) * kBasePageBytes); }
 
+    static std::size_t pages_of(const Region& region) { return region.size() / kBasePageBytes; }
     static std::byte* page(const Region& region, std::size_t index) { return region.data() + index * kBasePageBytes; }
 
     /// Looks at the number of mappings now and then; each look costs tens of milliseconds when there are many.
@@ -52,19 +53,19 @@ protected:
     }
 
     void write_every_second(Region& region) {
-        for (std::size_t i = 0; i < kPages; i += 2) {
+        for (std::size_t i = 0; i < pages_of(region); i += 2) {
             write_stamps(page(region, i), kBasePageBytes, stamp(i));
             look_at_mappings(i);
         }
     }
     void write_all(Region& region) {
-        for (std::size_t i = 0; i < kPages; ++i) {
+        for (std::size_t i = 0; i < pages_of(region); ++i) {
             write_stamps(page(region, i), kBasePageBytes, stamp(i));
             look_at_mappings(i);
         }
     }
     void expect_every_second(const Region& region) {
-        for (std::size_t i = 0; i < kPages; i += 2) {
+        for (std::size_t i = 0; i < pages_of(region); i += 2) {
             ASSERT_TRUE(has_stamps(page(region, i), kBasePageBytes, stamp(i))) << "page " << i;
             look_at_mappings(i);
         }
@@ -120,15 +121,15 @@ TEST_P(MappingsBudget, alternating_stored_pages_can_all_be_read_and_then_written
 TEST_P(MappingsBudget, holes_can_be_discarded_out_of_a_resident_region) {
     const Watchdog watchdog;
     Pager pager{roomy()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kPages / 2 * kBasePageBytes);
     write_all(region);
-    for (std::size_t i = 1; i < kPages; i += 2) {
+    for (std::size_t i = 1; i < pages_of(region); i += 2) {
         region.discard(page(region, i), kBasePageBytes);
         look_at_mappings(i - 1);
     }
     expect_every_second(region);
     std::size_t wrong = 0;
-    for (std::size_t i = 1; i < kPages; i += 2) {
+    for (std::size_t i = 1; i < pages_of(region); i += 2) {
         if (load_word(page(region, i)) != 0) ++wrong;
     }
     EXPECT_EQ(wrong, 0U) << "pages that were discarded and are no zeros";
@@ -136,11 +137,12 @@ TEST_P(MappingsBudget, holes_can_be_discarded_out_of_a_resident_region) {
 
 TEST_P(MappingsBudget, the_limit_can_be_lowered_over_alternating_pages) {
     const Watchdog watchdog;
+    constexpr std::size_t kLowered = kPages / 32 * kBasePageBytes;
     Pager pager{roomy()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kPages / 4 * kBasePageBytes);
     write_every_second(region);
-    pager.set_resident_limit(kPages / 8 * kBasePageBytes);
-    EXPECT_LE(pager.stats().frames_used, kPages / 8 * kBasePageBytes);
+    pager.set_resident_limit(kLowered);
+    EXPECT_LE(pager.stats().frames_used, kLowered);
     EXPECT_LT(mappings(), allowed_mappings());
     expect_every_second(region);
 }
