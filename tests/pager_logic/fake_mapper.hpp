@@ -1,0 +1,124 @@
+// A mapper without a kernel: what is mapped is entries in tables of its own, and pages are copied between arrays. It
+// stands for the MMU, too: `load` and `store` do what the CPU would, and say when it would fault. A lock per 4 KiB
+// makes each access and each change of a mapping one step, as the kernel does; slots of the staging area have no lock,
+// since keeping readers and writers of a slot apart is the pager's business, and ThreadSanitizer's to watch.
+//
+// Whatever the pager promises its mapper and does not keep is counted and printed.
+#pragma once
+
+#include "core/units.hpp"
+#include "mmu/mapper.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+namespace faultline::test {
+
+/// What the CPU makes of an access.
+enum class MmuAnswer : std::uint8_t { done, fault, bus_error };
+
+/// What outlives the mapper, for the test to look at.
+struct MmuRecord {
+    std::atomic<int> broken_promises{0};
+    std::atomic<std::int64_t> frames{0};  // in use now, in units of 4 KiB
+    std::atomic<std::int64_t> most_frames{0};
+};
+
+class FakeMapper final : public mmu::Mapper {
+public:
+    struct Traits {
+        mmu::StagedFrames frames = mmu::StagedFrames::move;
+        /// One in so many pages that are staged is refused; 0: none.
+        unsigned refusals = 0;
+        /// One in so many questions whether mappings are short is answered with yes; 0: none.
+        unsigned shortages = 0;
+    };
+
+    FakeMapper(Traits traits, std::shared_ptr<MmuRecord> record);
+    ~FakeMapper() override;
+
+    // ---- the CPU's side
+
+    [[nodiscard]] MmuAnswer load(const std::byte* address, std::uint64_t& word);
+    [[nodiscard]] MmuAnswer store(std::byte* address, std::uint64_t word);
+    /// How often a page's sleepers have been woken; and waiting for the next time.
+    [[nodiscard]] unsigned wakes(const std::byte* address);
+    void sleep(const std::byte* address, unsigned seen);
+
+    // ---- the pager's side
+
+    void watch_region(void* address, std::size_t bytes) override;
+    void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void unwatch_region(void* address) noexcept override;
+    void watch_staging(void* address, std::size_t bytes) override;
+    [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
+                              mmu::Protection protection) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int restore(void* page, std::size_t bytes, mmu::Protection protection,
+                              bool* lost) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int set_access(void*, std::size_t, Access) noexcept override { return 0; }
+    [[nodiscard]] bool checks_access() const FAULTLINE_SIGNAL_SAFE override { return !frames_stay(); }
+    [[nodiscard]] mmu::Staged stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
+                                    mmu::Protection protection) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int unstage(void* slot, void* page, std::size_t bytes,
+                              mmu::Protection protection) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] const std::byte* staged_bytes(const void* page, void* slot,
+                                                std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void release_staged_bytes(void* slots, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool can_poison() const FAULTLINE_SIGNAL_SAFE override { return true; }
+    void wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] mmu::StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE override { return traits_.frames; }
+    [[nodiscard]] Eviction eviction() const noexcept override;
+    [[nodiscard]] bool short_of_mappings() const FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] std::size_t fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE override;
+
+private:
+    enum class View : std::uint8_t { absent, read_only, writable, hidden, poisoned };
+    /// 4 KiB of a region.
+    struct Unit {
+        std::atomic<bool> locked{false};
+        View view = View::absent;
+        std::atomic<unsigned> wakes{0};
+        std::array<std::byte, core::kUnitBytes> bytes{};
+    };
+    struct Watched {
+        std::uintptr_t begin;
+        std::size_t units;
+        std::unique_ptr<Unit[]> unit;
+        std::atomic<bool> gone{false};
+    };
+    static constexpr std::size_t kMostRegions = 4096;  // in a mapper's life; none is freed before
+
+    [[nodiscard]] bool frames_stay() const noexcept { return traits_.frames == mmu::StagedFrames::stay; }
+    [[nodiscard]] Unit* find(std::uintptr_t address) const noexcept;
+    [[nodiscard]] Unit& unit_at(std::uintptr_t address) noexcept;
+    template <typename Visit>
+    void for_units(const void* page, std::size_t bytes, Visit visit) noexcept;
+    [[nodiscard]] bool stage_page(std::uintptr_t page, std::byte* slot, std::size_t bytes,
+                                  mmu::Protection protection) noexcept;
+    void scribble_slot(std::byte* slot, bool must_hold) noexcept;
+    [[nodiscard]] bool in_staging(std::uintptr_t address) const noexcept;
+    [[nodiscard]] std::atomic<bool>& slot_in_use(std::uintptr_t slot) noexcept;
+    void take_frame() noexcept;
+    void give_frame() noexcept;
+    void broken(const char* promise) noexcept;
+    [[nodiscard]] bool chance(unsigned one_in) const noexcept;
+
+    Traits traits_;
+    std::shared_ptr<MmuRecord> record_;
+    std::array<std::atomic<Watched*>, kMostRegions> regions_{};
+    std::atomic<std::size_t> region_count_{0};
+    std::uintptr_t staging_begin_ = 0;
+    std::size_t staging_units_ = 0;
+    std::unique_ptr<std::atomic<bool>[]> slots_;
+};
+
+}  // namespace faultline::test
