@@ -2,6 +2,8 @@
 // writing, and does not use it. Fails as often as it is told.
 #pragma once
 
+#include "bytes.hpp"
+#include "chance.hpp"
 #include "core/units.hpp"
 #include "store/backing_store.hpp"
 
@@ -10,9 +12,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
-#include <random>
 #include <span>
 #include <thread>
 #include <utility>
@@ -31,26 +31,28 @@ public:
         : failures_{failures}, sectors_{std::make_unique<Sector[]>(bytes / core::kUnitBytes)} {}
 
     int read(std::uint64_t offset, std::span<std::byte> into) noexcept override {
+        dawdle();
         if (chance(failures_.reads)) return EIO;
         for (std::size_t at = 0; at < into.size(); at += core::kUnitBytes) {
             with_sector(offset + at,
-                        [&](Sector& sector) { std::memcpy(into.data() + at, sector.bytes.data(), core::kUnitBytes); });
+                        [&](Sector& sector) { copy_bytes(into.data() + at, sector.bytes.data(), core::kUnitBytes); });
         }
         return 0;
     }
 
     int write(std::uint64_t offset, std::span<const std::byte> from) noexcept override {
+        dawdle();
         if (chance(failures_.writes)) return ENOSPC;
         for (std::size_t at = 0; at < from.size(); at += core::kUnitBytes) {
             with_sector(offset + at,
-                        [&](Sector& sector) { std::memcpy(sector.bytes.data(), from.data() + at, core::kUnitBytes); });
+                        [&](Sector& sector) { copy_bytes(sector.bytes.data(), from.data() + at, core::kUnitBytes); });
         }
         return 0;
     }
 
     void discard(std::uint64_t offset, std::uint64_t bytes) noexcept override {
         for (std::uint64_t at = offset; at < offset + bytes; at += core::kUnitBytes) {
-            with_sector(at, [](Sector& sector) { sector.bytes.fill(std::byte{0xee}); });
+            with_sector(at, [](Sector& sector) { fill_bytes(sector.bytes.data(), 0xee, sector.bytes.size()); });
         }
     }
 
@@ -66,10 +68,7 @@ private:
         while (sector.locked.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
         visit(sector);
         sector.locked.store(false, std::memory_order_release);
-    }
-    [[nodiscard]] static bool chance(unsigned one_in) noexcept {
-        static thread_local std::minstd_rand random{std::random_device{}()};
-        return one_in > 0 && random() % one_in == 0;
+        dawdle();
     }
 
     DiskFailures failures_;

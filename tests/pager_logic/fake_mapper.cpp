@@ -1,10 +1,14 @@
 #include "fake_mapper.hpp"
 
+#include "bytes.hpp"
+#include "chance.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -84,7 +88,7 @@ void FakeMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL
     for_units(address, bytes, [&](Unit& unit, std::size_t) {
         if (unit.view == View::writable || unit.view == View::read_only || unit.view == View::hidden) give_frame();
         unit.view = View::absent;
-        unit.bytes.fill(std::byte{kForgotten});
+        fill_bytes(unit.bytes.data(), kForgotten, kUnitBytes);
     });
 }
 
@@ -147,16 +151,17 @@ std::atomic<bool>& FakeMapper::slot_in_use(std::uintptr_t slot) noexcept {
 void FakeMapper::scribble_slot(std::byte* slot, bool must_hold) noexcept {
     const bool held = slot_in_use(core::address_of(slot)).exchange(false, std::memory_order_relaxed);
     if (must_hold && !held) broken("a slot is taken back that holds nothing");
-    std::memset(slot, kForgotten, kUnitBytes);
+    fill_bytes(slot, kForgotten, kUnitBytes);
     if (held) give_frame();
 }
 
 // ---- the pager's side
 
 int FakeMapper::install(void* page, const void* from, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t offset) {
         if (unit.view != View::absent) broken("a page is installed where something is");
-        std::memcpy(unit.bytes.data(), static_cast<const std::byte*>(from) + offset, kUnitBytes);
+        copy_bytes(unit.bytes.data(), static_cast<const std::byte*>(from) + offset, kUnitBytes);
         unit.view = protection == Protection::writable ? View::writable : View::read_only;
         take_frame();
     });
@@ -164,6 +169,7 @@ int FakeMapper::install(void* page, const void* from, std::size_t bytes, Protect
 }
 
 int FakeMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t) {
         if (unit.view != View::read_only) broken("writes are allowed to what is not mapped write-protected");
         unit.view = View::writable;
@@ -172,6 +178,7 @@ int FakeMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
 }
 
 int FakeMapper::restore(void* page, std::size_t bytes, Protection protection, bool*) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t) {
         if (unit.view != View::read_only && unit.view != View::writable) broken("what is not mapped is restored");
         if (protection == Protection::writable) unit.view = View::writable;
@@ -189,6 +196,7 @@ int FakeMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SA
 
 mmu::Staged FakeMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
                               Protection protection) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
     for (std::size_t i = 0; i < pages; ++i) {
         if (!stage_page(core::address_of(page) + i * page_bytes, static_cast<std::byte*>(slot) + i * page_bytes,
                         page_bytes, protection)) {
@@ -217,21 +225,22 @@ bool FakeMapper::stage_page(std::uintptr_t page, std::byte* slot, std::size_t by
         if (slot_in_use(core::address_of(slot) + offset).exchange(true, std::memory_order_relaxed)) {
             broken("a page is staged in a slot that is in use");
         }
-        std::memcpy(slot + offset, unit.bytes.data(), kUnitBytes);
+        copy_bytes(slot + offset, unit.bytes.data(), kUnitBytes);
         unit.view = View::absent;
-        unit.bytes.fill(std::byte{kForgotten});
+        fill_bytes(unit.bytes.data(), kForgotten, kUnitBytes);
     }
     return !refused;
 }
 
 int FakeMapper::unstage(void* slot, void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t offset) {
         if (unit.view != (frames_stay() ? View::hidden : View::absent)) broken("a page is put back where it is not");
         const bool writable = !frames_stay() || protection == Protection::writable;
         unit.view = writable ? View::writable : View::read_only;
         if (frames_stay()) return;
         std::byte* const from = static_cast<std::byte*>(slot) + offset;
-        std::memcpy(unit.bytes.data(), from, kUnitBytes);
+        copy_bytes(unit.bytes.data(), from, kUnitBytes);
         // The slot's frame: it is counted there until now, and never twice.
         record_->frames.fetch_add(1, std::memory_order_relaxed);
         scribble_slot(from, true);
@@ -240,19 +249,21 @@ int FakeMapper::unstage(void* slot, void* page, std::size_t bytes, Protection pr
 }
 
 const std::byte* FakeMapper::staged_bytes(const void* page, void* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
     if (frames_stay()) {
         for_units(page, bytes, [&](Unit& unit, std::size_t offset) {
-            std::memcpy(static_cast<std::byte*>(slot) + offset, unit.bytes.data(), kUnitBytes);
+            copy_bytes(static_cast<std::byte*>(slot) + offset, unit.bytes.data(), kUnitBytes);
         });
     }
     return static_cast<const std::byte*>(slot);
 }
 
 void FakeMapper::release_staged_bytes(void* slots, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    if (frames_stay()) std::memset(slots, kForgotten, bytes);
+    if (frames_stay()) fill_bytes(slots, kForgotten, bytes);
 }
 
 void FakeMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
     for (const iovec& range : ranges) {
         if (in_staging(core::address_of(range.iov_base))) {
             for (std::size_t offset = 0; offset < range.iov_len; offset += kUnitBytes) {
@@ -311,11 +322,6 @@ void FakeMapper::give_frame() noexcept { record_->frames.fetch_sub(1, std::memor
 
 void FakeMapper::broken(const char* promise) noexcept {
     if (record_->broken_promises.fetch_add(1) < 10) static_cast<void>(std::fprintf(stderr, "mapper: %s\n", promise));
-}
-
-bool FakeMapper::chance(unsigned one_in) const noexcept {
-    static thread_local std::minstd_rand random{std::random_device{}()};
-    return one_in > 0 && random() % one_in == 0;
 }
 
 }  // namespace faultline::test

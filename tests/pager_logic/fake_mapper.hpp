@@ -14,8 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <random>
-#include <vector>
 
 namespace faultline::test {
 
@@ -110,7 +108,6 @@ private:
     void take_frame() noexcept;
     void give_frame() noexcept;
     void broken(const char* promise) noexcept;
-    [[nodiscard]] bool chance(unsigned one_in) const noexcept;
 
     Traits traits_;
     std::shared_ptr<MmuRecord> record_;

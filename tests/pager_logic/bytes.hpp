@@ -1,0 +1,20 @@
+// Copying and filling by calls. Where the size is a constant the compiler may use instructions of its own instead, and
+// ThreadSanitizer does not see those.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+namespace faultline::test {
+
+inline void copy_bytes(void* to, const void* from, std::size_t bytes) noexcept {
+    asm volatile("" : "+r"(bytes));
+    std::memcpy(to, from, bytes);
+}
+
+inline void fill_bytes(void* at, int value, std::size_t bytes) noexcept {
+    asm volatile("" : "+r"(bytes));
+    std::memset(at, value, bytes);
+}
+
+}  // namespace faultline::test
