@@ -105,6 +105,7 @@ void Pager::discard(Region& region, PageRange range) {
 /// Returns whether a page was pinned, and therefore left alone.
 bool Pager::discard_piece(Region& region, PageRange range) {
     const FaultPathSection section;
+    if (mapper_.short_of_mappings()) give_mappings_back();  // holes in what is mapped take some, too
     DiscardGroup group{region, mapper_, frames_, staging_, budget_};
     bool found_pinned = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
@@ -120,7 +121,7 @@ bool Pager::discard_piece(Region& region, PageRange range) {
         group.add(page, *was);
         if (!group.full()) return;
         group.flush();
-        if (mapper_.short_of_mappings()) give_mappings_back();  // holes in what is mapped take some, too
+        if (mapper_.short_of_mappings()) give_mappings_back();
     });
     group.flush();
     return found_pinned;
