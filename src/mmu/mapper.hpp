@@ -54,6 +54,9 @@ public:
     /// Says where staged pages go. Throws std::system_error.
     virtual void watch_staging(void* address, std::size_t bytes) = 0;
 
+    /// Whether `address` is in the staging area, where nobody should fault.
+    [[nodiscard]] virtual bool is_staging(std::uintptr_t) const FAULTLINE_SIGNAL_SAFE { return false; }
+
     /// Maps copies of `from` at `page`, where nothing is mapped, each 4 KiB at once: nobody sees a half-filled one.
     [[nodiscard]] virtual int install(void* page, const void* from, std::size_t bytes,
                                       Protection protection) FAULTLINE_SIGNAL_SAFE = 0;

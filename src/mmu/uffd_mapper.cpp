@@ -49,7 +49,11 @@ void UffdMapper::watch_region(void* address, std::size_t bytes) { uffd_.watch(ad
 
 void UffdMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { drop_one({address, bytes}); }
 
-void UffdMapper::watch_staging(void* address, std::size_t bytes) { uffd_.watch(address, bytes, false); }
+void UffdMapper::watch_staging(void* address, std::size_t bytes) {
+    uffd_.watch(address, bytes, false);
+    staging_begin_ = core::address_of(address);
+    staging_bytes_ = bytes;
+}
 
 /// The feature bit says that the ioctl exists; whether it works for our kind of memory shows on one page.
 bool UffdMapper::move_works() {

@@ -24,6 +24,9 @@ public:
     void watch_again(void* address, std::size_t bytes) override { watch_region(address, bytes); }
     void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void watch_staging(void* address, std::size_t bytes) override;
+    [[nodiscard]] bool is_staging(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE override {
+        return address - staging_begin_ < staging_bytes_;
+    }
 
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE override;
@@ -58,6 +61,8 @@ private:
                                     Protection protection) FAULTLINE_SIGNAL_SAFE;
 
     sys::Userfaultfd& uffd_;
+    std::uintptr_t staging_begin_ = 0;
+    std::size_t staging_bytes_ = 0;
     bool moves_ = false;
     bool poisons_ = false;
     sys::FileDescriptor self_;  // a pidfd of this process, if the kernel drops scattered pages in one call

@@ -82,6 +82,10 @@ UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsig
       progress_(threads == 0 ? sys::allowed_cpus() : threads) {
     farewell_ = sys::Mapping::reserve(progress_.size() * core::kUnitBytes, core::kUnitBytes, false, "handler threads");
     uffd_.watch(farewell_.data(), farewell_.size(), false);
+    // Out of reach until then: an mlockall of the program's touches what can be accessed.
+    if (const int error = sys::set_access(farewell_.data(), farewell_.size(), Access::none)) {
+        sys::throw_error(error, "cannot protect the handler threads' own pages");
+    }
     handlers_.reserve(progress_.size());
     const sys::SignalBlock inherited;  // our threads start with every signal blocked and keep it so
     try {
@@ -106,6 +110,8 @@ void UffdThreadSource::stop() noexcept {
     // A signal during the wait repeats the message, and so does work that the kernel does on the way (io_uring's, say),
     // which nothing blocks: a handler ends with the page that it maps, not with the message.
     const sys::SignalBlock signals;
+    const int opened = sys::set_access(farewell_.data(), farewell_.size(), Access::read_write);
+    FAULTLINE_REQUIRE(opened == 0, "handler threads cannot be told to end");
     for (std::size_t i = 0; i < handlers_.size(); ++i) {
         static_cast<void>(*static_cast<volatile std::byte*>(farewell_.data() + i * core::kUnitBytes));
     }
@@ -216,6 +222,9 @@ void UffdThreadSource::answer(const uffd_msg& message) noexcept {
         case core::FaultOutcome::already_resolved:
         case core::FaultOutcome::access_violation:  // which the MMU itself tells the program
         case core::FaultOutcome::not_ours:  // a region that is just being destroyed: the access then gets SIGSEGV
+            FAULTLINE_REQUIRE(!mapper_.is_staging(fault.address),
+                              "faultline's own memory is being filled: has the program called mlockall(MCL_CURRENT)? "
+                              "MCL_ONFAULT does no harm");
             mapper_.wake(unit, core::kUnitBytes);
             return;
         case core::FaultOutcome::failed:

@@ -77,7 +77,7 @@ void Pager::start_in_child() {
     stores_->continue_as(store::ForkSide::child);
     if (uffd_) uffd_.emplace(uffd_->notify());
     mapper_.start_in_child();
-    staging_.area().restore_in_child();
+    staging_.start_in_child();
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     std::vector<core::PageRef> pinned;
     regions_.for_each([&](Region& region) {

@@ -1,5 +1,11 @@
 #include "pager/staging.hpp"
 
+#include "core/check.hpp"
+#include "sys/error.hpp"
+#include "sys/syscall.hpp"
+
+#include <sys/mman.h>
+
 #include <mutex>
 #include <new>
 
@@ -7,24 +13,49 @@ namespace faultline::detail {
 
 Staging::Staging()
     : area_{sys::Mapping::reserve(kBatches * kLargestPageBytes, kLargestPageBytes, false, "the staging area")},
-      storage_{kBatches * sizeof(StagingBatch), "staging batches"} {}
+      storage_{kBatches * sizeof(StagingBatch), "staging batches"} {
+    close_area();
+}
+
+/// Opened batch by batch, as they are needed: an mlockall of the program's fills what can be accessed.
+void Staging::close_area() {
+    if (const int error = sys::set_access(area_.data(), area_.size(), Access::none)) {
+        sys::throw_error(error, "cannot protect the staging area; raise `sysctl vm.max_map_count`");
+    }
+}
+
+void Staging::open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNAL_SAFE {
+    const long result = sys::raw_syscall(SYS_mprotect, sys::syscall_argument(area_.data() + first * kLargestPageBytes),
+                                         count * kLargestPageBytes, PROT_READ | PROT_WRITE);
+    FAULTLINE_REQUIRE(result == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
+}
+
+void Staging::start_in_child() {
+    area_.restore_in_child();
+    close_area();
+    if (const std::size_t count = constructed_.load()) open_batches(0, count);
+}
 
 StagingBatch& Staging::batch_at(std::size_t index) const noexcept {
     return *std::launder(reinterpret_cast<StagingBatch*>(&storage_[index * sizeof(StagingBatch)]));
 }
 
 StagingBatch* Staging::take_empty() FAULTLINE_SIGNAL_SAFE {
-    const std::scoped_lock lock{lock_};
-    if (!empty_.empty()) {
-        StagingBatch& batch = empty_.front();
-        empty_.pop_front();
-        return &batch;
+    StagingBatch* batch = nullptr;
+    {
+        const std::scoped_lock lock{lock_};
+        if (!empty_.empty()) {
+            batch = &empty_.front();
+            empty_.pop_front();
+            return batch;
+        }
+        const std::size_t index = constructed_.load(std::memory_order_relaxed);
+        if (index == kBatches) return nullptr;
+        batch = new (&storage_[index * sizeof(StagingBatch)]) StagingBatch;
+        batch->index = static_cast<std::uint32_t>(index);
+        constructed_.store(index + 1, std::memory_order_release);
     }
-    const std::size_t index = constructed_.load(std::memory_order_relaxed);
-    if (index == kBatches) return nullptr;
-    auto* const batch = new (&storage_[index * sizeof(StagingBatch)]) StagingBatch;
-    batch->index = static_cast<std::uint32_t>(index);
-    constructed_.store(index + 1, std::memory_order_release);
+    open_batches(batch->index, 1);
     return batch;
 }
 

@@ -90,6 +90,9 @@ public:
     /// The mapping that batches live in, for the mapper.
     [[nodiscard]] sys::Mapping& area() noexcept { return area_; }
 
+    /// In a child of fork, where no batch is in use: maps the area again. Throws std::system_error.
+    void start_in_child();
+
     /// An empty batch, now the caller's; null when all are in use.
     [[nodiscard]] StagingBatch* take_empty() FAULTLINE_SIGNAL_SAFE;
     void give_back_empty(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
@@ -120,6 +123,9 @@ public:
     void forget_region(std::uint32_t region) noexcept;
 
 private:
+    void close_area();
+    void open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNAL_SAFE;
+
     using Zone = boost::intrusive::list<StagingBatch, boost::intrusive::constant_time_size<false>>;
 
     sys::Mapping area_;

@@ -36,6 +36,9 @@ class MappingsBudget : public VariantTest {
 protected:
     void SetUp() override {
         if (kSanitized) GTEST_SKIP() << "too many pages for a sanitizer";
+#ifdef FAULTLINE_CHECKED
+        GTEST_SKIP() << "so many pages take their time; the release build's answer is enough";
+#endif
         if (available_memory() < std::size_t{3} << 30) GTEST_SKIP() << "less than 3 GiB of memory are available";
         VariantTest::SetUp();
     }
