@@ -206,7 +206,8 @@ std::int64_t Evictor::drop_refused(const ChosenPage& chosen, StagingUnit unit) F
     const Region& region = *regions_.find(chosen.page.region);
     const iovec ranges[] = {{region.address_of(chosen.page.page), region.page_bytes()},
                             {staging_.address_of(unit), region.page_bytes()}};
-    mapper_.drop(ranges);
+    const bool slot_is_empty = mapper_.staged_frames() == mmu::StagedFrames::stay;
+    mapper_.drop(std::span{ranges}.first(slot_is_empty ? 1 : 2));
     frames_.remove(chosen.victim.frame);
     let_clean_page_go(chosen);
     budget_.release(region.page_units());
