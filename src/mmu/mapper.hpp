@@ -42,8 +42,8 @@ public:
 
     /// In a child of fork, whose regions and staging area are fresh mappings: lets go of what is the parent's. Each is
     /// then watched again, regions by watch_again. Throws std::system_error.
-    virtual void start_in_child() = 0;
-    virtual void watch_again(void* address, std::size_t bytes) = 0;
+    virtual void start_in_child() {}
+    virtual void watch_again(void* address, std::size_t bytes) { watch_region(address, bytes); }
 
     /// Forgets all that is mapped in a region: frames are free. No call names it any more, except the next one.
     virtual void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;

@@ -21,7 +21,6 @@ public:
 
     void watch_region(void* address, std::size_t bytes) override;
     void start_in_child() override { try_batched_drop(); }
-    void watch_again(void* address, std::size_t bytes) override { watch_region(address, bytes); }
     void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void watch_staging(void* address, std::size_t bytes) override;
     [[nodiscard]] bool is_staging(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE override {
