@@ -1,5 +1,6 @@
 #include "sys/descriptor_keeper.hpp"
 
+#include "sys/error.hpp"
 #include "sys/futex.hpp"
 #include "sys/syscall.hpp"
 
@@ -7,6 +8,7 @@
 #include <pthread.h>
 
 #include <climits>
+#include <system_error>
 
 namespace faultline::sys {
 namespace {
@@ -21,7 +23,12 @@ bool leave_shared_descriptors(int fd) noexcept {
 
 }  // namespace
 
-DescriptorKeeper::DescriptorKeeper(int fd) : thread_{[this, fd] { keep(fd); }} {
+DescriptorKeeper::DescriptorKeeper(int fd) {
+    try {
+        thread_ = std::thread{[this, fd] { keep(fd); }};
+    } catch (const std::system_error& error) {
+        throw_error(error.code().value(), "cannot start the thread that keeps the userfaultfd open; see `ulimit -u`");
+    }
     while (state_.load() == kStarting) futex_wait(state_, kStarting);
 }
 
