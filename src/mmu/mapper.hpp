@@ -64,11 +64,9 @@ public:
     /// Lets the program write to a write-protected page.
     [[nodiscard]] virtual int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// A fault says that a mapped page is not there, or not as it should be. Nothing, if another thread has just
-    /// brought it in; else puts right what the program has done to its mapping with mprotect or madvise. `*lost` is set
-    /// when the bytes were gone: then the page is zeros, which is what the program has asked for.
-    [[nodiscard]] virtual int restore(void* page, std::size_t bytes, Protection protection,
-                                      bool* lost) FAULTLINE_SIGNAL_SAFE = 0;
+    /// A fault says that a mapped page is not as it should be. Nothing, if another thread has just brought it in; else
+    /// puts right what the program has done to its protection.
+    [[nodiscard]] virtual int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// Makes writes to a mapped page fault.
     [[nodiscard]] virtual int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;

@@ -359,7 +359,7 @@ int ProtectMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_
 }
 
 /// Whatever the map says is done again.
-int ProtectMapper::restore(void* page, std::size_t bytes, Protection protection, bool*) FAULTLINE_SIGNAL_SAFE {
+int ProtectMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
     const Place place = place_of(page, bytes);
     if (const int error = change_view(place, view_of(protection))) return error;
     if (const int error = set_protection(page, bytes, protection_of(view_of(protection)))) return error;

@@ -96,15 +96,10 @@ int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return uffd_.write_protect(page, bytes, false);
 }
 
-int UffdMapper::restore(void* page, std::size_t bytes, Protection protection, bool* lost) FAULTLINE_SIGNAL_SAFE {
-    auto* const at = static_cast<std::byte*>(page);
-    for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
-        const int error = uffd_.copy(at + offset, kZeros, core::kUnitBytes, false);
-        if (error != 0 && error != EEXIST) return error;
-        *lost |= error == 0;
-    }
-    // What was still there may be write-protected.
-    return *lost || protection == Protection::writable ? uffd_.write_protect(page, bytes, false) : 0;
+/// Only the protection: a page that is missing for a moment, and one that the program has dropped, look the same, and
+/// zeros for the first would be invented.
+int UffdMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    return protection == Protection::writable ? uffd_.write_protect(page, bytes, false) : 0;
 }
 
 int UffdMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -135,7 +130,6 @@ Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::si
 }
 
 /// Stages one writable page of which the first `already` bytes have moved and the next were refused.
-/// What the program has dropped (madvise) is staged as the zeros that it now is.
 int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                               std::size_t already) FAULTLINE_SIGNAL_SAFE {
     // Refused because a child of fork shares the page: a write makes it ours alone again. Faulting it in cannot raise a
@@ -143,16 +137,8 @@ int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t byte
     static_cast<void>(sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already,
                                        sys::abi::kAdvisePopulateWrite));
     std::size_t moved = 0;
-    int error = 0;
-    for (;;) {
-        error = uffd_.move(slot + already, page + already, bytes - already, &moved);
-        already += moved;
-        if (error != ENOENT) break;
-        error = uffd_.copy(slot + already, kZeros, core::kUnitBytes, false);
-        if (error != 0) break;
-        already += core::kUnitBytes;
-        if (already == bytes) return 0;
-    }
+    int error = uffd_.move(slot + already, page + already, bytes - already, &moved);
+    already += moved;
     // Refused because the mapping is read-only or locked: copy. Not when the kernel holds the page (EBUSY): a device
     // may be writing to it, and a copy would lose what it writes.
     if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already, Protection::writable);

@@ -87,13 +87,13 @@ Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE
     // Owned while the kernel works: else the page could leave and come back protected, and lose its protection to us.
     if (!region.try_change(work.page, seen, seen.claimed_for_change())) return std::nullopt;
     const bool first_write = work.write() && !seen.dirty();
-    bool dirty = work.write() || seen.dirty();
+    const bool dirty = work.write() || seen.dirty();
     std::byte* const page = region.address_of(work.page);
     const int error = with_mappings([&] {
         if (first_write) return mapper_.allow_writes(page, region.page_bytes());
         const bool writable = dirty && seen.protection() == Access::read_write;
-        return mapper_.restore(page, region.page_bytes(), writable ? Protection::writable : Protection::write_protected,
-                               &dirty);
+        return mapper_.restore(page, region.page_bytes(),
+                               writable ? Protection::writable : Protection::write_protected);
     });
     FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     region.publish(work.page, [dirty](PageWord word) { return word.filled(word.payload(), dirty); });

@@ -177,7 +177,7 @@ int FakeMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return 0;
 }
 
-int FakeMapper::restore(void* page, std::size_t bytes, Protection protection, bool*) FAULTLINE_SIGNAL_SAFE {
+int FakeMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
     dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t) {
         if (unit.view != View::read_only && unit.view != View::writable) broken("what is not mapped is restored");
