@@ -65,8 +65,8 @@ public:
     [[nodiscard]] virtual int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// A fault says that a mapped page is not as it should be. Nothing, if another thread has just brought it in; else
-    /// puts right what the program has done to its protection.
-    [[nodiscard]] virtual int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
+    /// puts right what the program has done to its protection. Called only where not `checks_access`.
+    [[nodiscard]] virtual int restore(void*, std::size_t, Protection) FAULTLINE_SIGNAL_SAFE { return 0; }
 
     /// Makes writes to a mapped page fault.
     [[nodiscard]] virtual int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;

@@ -96,12 +96,6 @@ int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return uffd_.write_protect(page, bytes, false);
 }
 
-/// Only the protection: a page that is missing for a moment, and one that the program has dropped, look the same, and
-/// zeros for the first would be invented.
-int UffdMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
-    return protection == Protection::writable ? uffd_.write_protect(page, bytes, false) : 0;
-}
-
 int UffdMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return uffd_.write_protect(page, bytes, true);
 }

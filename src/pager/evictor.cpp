@@ -561,12 +561,17 @@ int Evictor::forbid_writes(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL
     return 0;
 }
 
-/// filling -> resident. On error the page stays dirty, and its next write faults once for nothing.
+/// filling -> resident. On error the page stays dirty, and so writable.
 void Evictor::finish_cleaning(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE {
     const PageRef page = batch.scratch.written[entry];
     const Region& region = *regions_.find(page.region);
     const PageWord seen = region.load(page.page);
     if (all_zero && seen.has_slot()) region.store().discard(region.offset_of(page.page), region.page_bytes());
+    const bool may_be_writable = mapper_.checks_access() || seen.protection() == Access::read_write;
+    if (error != 0 && seen.pins() == 0 && may_be_writable) {
+        const int refused = mapper_.allow_writes(region.address_of(page.page), region.page_bytes());
+        FAULTLINE_REQUIRE(refused == 0, "a page that stays dirty cannot be made writable again");
+    }
     const bool has_slot = all_zero ? false : error == 0 || seen.has_slot();
     const bool dirty = error != 0 || seen.pins() > 0;
     region.publish(page.page, [=](PageWord word) { return word.filled(word.payload(), dirty).with_slot(has_slot); });

@@ -80,13 +80,14 @@ Pager::Step Pager::wait_for_owner(Work& work, PageWord seen) FAULTLINE_SIGNAL_SA
     return std::nullopt;
 }
 
-/// The page is mapped: this is the first write to a clean one; or another thread was faster; or the program has changed
-/// the mapping itself.
+/// The page is mapped: this is the first write to a clean one; or another thread was faster; or, where protection is
+/// ours to keep, the program has changed it.
 Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    const bool first_write = work.write() && !seen.dirty();
+    if (!first_write && mapper_.checks_access()) return FaultOutcome::already_resolved;
     Region& region = work.region;
     // Owned while the kernel works: else the page could leave and come back protected, and lose its protection to us.
     if (!region.try_change(work.page, seen, seen.claimed_for_change())) return std::nullopt;
-    const bool first_write = work.write() && !seen.dirty();
     const bool dirty = work.write() || seen.dirty();
     std::byte* const page = region.address_of(work.page);
     const int error = with_mappings([&] {
