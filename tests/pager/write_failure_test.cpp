@@ -8,6 +8,7 @@
 #include "thread_state.hpp"
 
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -235,6 +236,28 @@ std::vector<Variant> failure_variants() {
     all.insert(all.end(), large.begin(), large.end());
     return all;
 }
+TEST_P(WriteFailure, fork_that_cannot_write_leaves_the_parents_pages_as_they_were) {
+    const auto [variant, error] = GetParam();
+    Config config = plain_config(variant);
+    config.fork = ForkPolicy::inherit;
+    FakePager fake{variant, config, 8, kLimit};
+    for (std::uint64_t page = 0; page < 8; ++page) write_stamps(fake.page(page), fake.page_bytes(), stamp(page));
+    fake.store().write_error.store(error);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) ::_exit(0);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    fake.store().write_error.store(0);
+    for (std::uint64_t page = 0; page < 8; ++page) {
+        EXPECT_TRUE(has_stamps(fake.page(page), fake.page_bytes(), stamp(page)));
+        write_stamps(fake.page(page), fake.page_bytes(), stamp(page, 1));
+    }
+    fake.evict_all();
+    for (std::uint64_t page = 0; page < 8; ++page) {
+        EXPECT_TRUE(has_stamps(fake.page(page), fake.page_bytes(), stamp(page, 1)));
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(matrix, WriteFailure,
                          ::testing::Combine(::testing::ValuesIn(failure_variants()), ::testing::Values(ENOSPC, EIO)),
                          failure_name);
