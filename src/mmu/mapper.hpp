@@ -9,6 +9,7 @@
 
 #include <sys/uio.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -73,7 +74,7 @@ public:
 
     /// Sets what the MMU itself lets the program do in a range, whatever is mapped there. Only where `checks_access`.
     /// Returns 0 or an errno.
-    [[nodiscard]] virtual int set_access(void* address, std::size_t bytes, Access access) noexcept = 0;
+    [[nodiscard]] virtual int set_access(void*, std::size_t, Access) noexcept { return EOPNOTSUPP; }
 
     /// Whether the kernel refuses forbidden accesses without asking us; else each is a fault, and the caller answers.
     [[nodiscard]] virtual bool checks_access() const FAULTLINE_SIGNAL_SAFE = 0;

@@ -99,16 +99,20 @@ int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_S
     return explained(sys::error_of(result), address, bytes);
 }
 
-int write_all(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+/// pread or pwrite of all of it. Returns 0 or an errno.
+int transfer_all(long call, int fd, std::uint64_t memory, std::size_t bytes,
+                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
     for (std::size_t done = 0; done < bytes;) {
-        const long result =
-            sys::raw_syscall(SYS_pwrite64, fd, sys::syscall_argument(static_cast<const std::byte*>(from) + done),
-                             bytes - done, offset + done);
+        const long result = sys::raw_syscall(call, fd, memory + done, bytes - done, offset + done);
         if (result == -EINTR || result == -EAGAIN) continue;
         if (result <= 0) return result == 0 ? EIO : sys::error_of(result);
         done += static_cast<std::size_t>(result);
     }
     return 0;
+}
+
+int write_all(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    return transfer_all(SYS_pwrite64, fd, sys::syscall_argument(from), bytes, offset);
 }
 
 void punch(int fd, const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -370,8 +374,6 @@ int ProtectMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL
     return change_view(place_of(page, bytes), View::read);
 }
 
-int ProtectMapper::set_access(void*, std::size_t, Access) noexcept { return EOPNOTSUPP; }
-
 Staged ProtectMapper::stage(void* page, void*, std::size_t page_bytes, std::size_t pages,
                             Protection) FAULTLINE_SIGNAL_SAFE {
     const int error = hide(place_of(page, page_bytes * pages));
@@ -383,15 +385,9 @@ int ProtectMapper::unstage(void*, void* page, std::size_t bytes, Protection prot
 }
 
 const std::byte* ProtectMapper::staged_bytes(const void* page, void* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    for (std::size_t done = 0; done < bytes;) {
-        const long result =
-            sys::raw_syscall(SYS_pread64, frames_.get(), sys::syscall_argument(static_cast<std::byte*>(slot) + done),
-                             bytes - done, core::address_of(page) + done);
-        if (result == -EINTR || result == -EAGAIN) continue;
-        FAULTLINE_REQUIRE(result > 0,
-                          "a page's memory cannot be read: has the program closed faultline's descriptors?");
-        done += static_cast<std::size_t>(result);
-    }
+    const int error =
+        transfer_all(SYS_pread64, frames_.get(), sys::syscall_argument(slot), bytes, core::address_of(page));
+    FAULTLINE_REQUIRE(error == 0, "a page's memory cannot be read: has the program closed faultline's descriptors?");
     return static_cast<const std::byte*>(slot);
 }
 

@@ -167,7 +167,7 @@ void Pager::protect(Region& region, PageRange range, Access access) {
         return;
     }
     if (access == Access::read_write) {  // open the mapping before anybody is let in
-        if (const int error = sys::set_access(address, bytes, access)) refuse(error);
+        if (const int error = mapper_.set_access(address, bytes, access)) refuse(error);
         set_protection(region, range, access);
         return;
     }
@@ -177,7 +177,7 @@ void Pager::protect(Region& region, PageRange range, Access access) {
         // is absent cannot come in any more.
         evict_all(region, range);
     }
-    if (const int error = sys::set_access(address, bytes, access)) {
+    if (const int error = mapper_.set_access(address, bytes, access)) {
         set_protection(region, range, Access::read_write);
         refuse(error);
     }
