@@ -61,6 +61,8 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
     Inherited& all = inherited();
+    RegionTree::close_in_child();
+    for (Pager* const pager : all.pagers) pager->close_in_child();
     const bool none = all.pagers.empty();
     if (!none) RegionTree::readers().start_in_child();
     for (Pager* const pager : all.pagers) {

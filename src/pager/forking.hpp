@@ -3,9 +3,10 @@
 //   before     nobody is in the middle of a fault or a control call, and none begins (ForkGate)
 //   before     what is dirty is written: everything is in the stores, which parent and child both read from then on
 //   in parent  goes on where it was
+//   in child   all addresses are closed first, so that nothing new comes to lie there and is taken for the parent's
 //   in child   everything is absent; new descriptors, mappings and threads for the same regions at the same addresses
 //
-// A process without such pagers does nothing before fork; its child forgets every region.
+// A process without such pagers does nothing before fork; its child closes and forgets every region.
 #pragma once
 
 namespace faultline::detail {

@@ -102,6 +102,8 @@ public:
     /// Failing is logged, and the child then has nothing.
     void prepare_fork() noexcept;
     void go_on_in_parent() noexcept;
+    /// First of all, for every pager, before anything is mapped.
+    void close_in_child() noexcept;
     /// Throws std::system_error: then the child must end.
     void start_in_child();
 

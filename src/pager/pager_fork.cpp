@@ -67,6 +67,8 @@ void Pager::go_on_in_parent() noexcept {
     if (fork_prepared_) stores_->continue_as(store::ForkSide::parent);
 }
 
+void Pager::close_in_child() noexcept { staging_.area().close_in_child(); }
+
 void Pager::start_in_child() {
     // What stands for the parent's threads cannot be destroyed here, where they are not.
     static_cast<void>(thread_source_.release());

@@ -86,6 +86,13 @@ void RegionTree::lock() { directory().mutex.lock(); }
 
 void RegionTree::unlock() noexcept { directory().mutex.unlock(); }
 
+void RegionTree::close_in_child() noexcept {
+    // Not the tree, which other threads may have been changing.
+    const Snapshot* const all = directory().snapshot.load();
+    if (all == nullptr) return;
+    for (const Range& range : *all) range.region->view().close_in_child();
+}
+
 void RegionTree::forget_unless(bool (*stays)(const Region&)) {
     Directory& all = directory();
     for (auto region = all.tree.begin(); region != all.tree.end();) {

@@ -58,6 +58,9 @@ public:
     static void lock();
     static void unlock() noexcept;
 
+    /// In a child, before anything is mapped there: the addresses of all regions stay what they are, out of reach.
+    static void close_in_child() noexcept;
+
     /// In a child, which has the memory of some regions only: forgets those that `stays` is false for. Nobody is a
     /// reader.
     static void forget_unless(bool (*stays)(const Region&));

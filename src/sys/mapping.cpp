@@ -52,16 +52,23 @@ Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_w
     return mapping;
 }
 
-void Mapping::restore_in_child() {
+void Mapping::close_in_child() noexcept {
 #ifndef MAP_FIXED_NOREPLACE
     constexpr int MAP_FIXED_NOREPLACE = 0x100000;  // Linux 4.17; older kernels take the address as a wish
 #endif
-    void* const raw = ::mmap(address_, bytes_, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (raw != address_) {
-        throw_error(raw == MAP_FAILED ? errno : EEXIST,
-                    "cannot map " + readable_bytes(bytes_) + " in a child of fork where its parent has them");
+    void* const raw =
+        ::mmap(address_, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    closed_in_child_ = raw == address_;
+    if (raw != MAP_FAILED && !closed_in_child_) ::munmap(raw, bytes_);
+}
+
+void Mapping::restore_in_child() {
+    if (!closed_in_child_) close_in_child();
+    const int error = closed_in_child_ ? set_access(address_, bytes_, Access::read_write) : EEXIST;
+    if (error != 0) {
+        throw_error(error, "cannot map " + readable_bytes(bytes_) + " in a child of fork where its parent has them");
     }
+    closed_in_child_ = false;
     advise_all(address_, bytes_, false, "a child of fork");
 }
 

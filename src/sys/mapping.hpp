@@ -39,6 +39,10 @@ public:
 
     void reset() noexcept;
 
+    /// In a child of fork that the range was left out of: keeps it from being given to somebody else, whose bytes would
+    /// be taken for the parent's. Accesses raise SIGSEGV. Does nothing when somebody has been faster.
+    void close_in_child() noexcept;
+
     /// In a child of fork that the range was left out of: maps it again, as zeros. Throws std::system_error (EEXIST
     /// when somebody has mapped something there, ENOMEM).
     void restore_in_child();
@@ -54,6 +58,7 @@ private:
 
     std::byte* address_ = nullptr;
     std::size_t bytes_ = 0;
+    bool closed_in_child_ = false;
 };
 
 /// mprotect(2). Returns 0 or an errno.
