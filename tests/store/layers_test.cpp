@@ -7,6 +7,7 @@
 #include "store/swap_directories.hpp"
 #include "store/swap_space.hpp"
 #include "store/write_queue.hpp"
+#include "support/descriptor_limit.hpp"
 #include "support/process.hpp"
 #include "sys/mapping.hpp"
 
@@ -670,8 +671,10 @@ TEST_P(LayersOn, ADirectoryNamedFromTheWorkingDirectoryIsFoundFromAnyOther) {
 }
 
 /// The errno that preparing a fork fails with, 0 if it does not. Nothing is checked meanwhile: that may open files.
-int error_of_preparing(SwapSpace& space) {
+int error_of_preparing(SwapSpace& space, rlim_t descriptors = RLIM_INFINITY) {
     try {
+        std::optional<DescriptorLimit> limit;
+        if (descriptors != RLIM_INFINITY) limit.emplace(descriptors);
         space.prepare_fork();
     } catch (const std::system_error& error) {
         return error.code().value();
@@ -701,18 +704,12 @@ TEST_P(LayersOn, WithoutDescriptorsItRefusesAndGoesOn) {
     region.write_all(1);
     as_if_forked(*space_);
     region.write(0, 4, 2);
-    rlimit before{};
-    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
     const int next_free = ::dup(STDERR_FILENO);
     ::close(next_free);
     const std::size_t descriptors = open_descriptors();
     // With room for none, and for one of the two files.
     for (const int most : {next_free, next_free + 1}) {
-        const rlimit limit{static_cast<rlim_t>(most), before.rlim_max};
-        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-        const int error = error_of_preparing(*space_);
-        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-        EXPECT_EQ(error, EMFILE);
+        EXPECT_EQ(error_of_preparing(*space_, static_cast<rlim_t>(most)), EMFILE);
         EXPECT_EQ(open_descriptors(), descriptors);
         EXPECT_EQ(space_->frozen_layers(), 1U);
         region.write(4, 4, 3);

@@ -3,6 +3,7 @@
 
 #include "core/units.hpp"
 #include "store/swap_directories.hpp"
+#include "support/descriptor_limit.hpp"
 #include "support/process.hpp"
 #include "sys/mapping.hpp"
 
@@ -64,25 +65,6 @@ void limit_file_size(rlim_t bytes) {
     if (error) std::fprintf(stderr, "%s\n", error->what());
     std::_Exit(error ? error->code().value() : 0);
 }
-
-/// While it lives nothing can be opened. Gone before anybody looks at the error: a sanitizer's checks open files, too.
-class NoDescriptors {
-public:
-    NoDescriptors() {
-        if (::getrlimit(RLIMIT_NOFILE, &before_) != 0) std::_Exit(99);
-        set({3, before_.rlim_max});
-    }
-    ~NoDescriptors() { set(before_); }
-    NoDescriptors(const NoDescriptors&) = delete;
-    NoDescriptors& operator=(const NoDescriptors&) = delete;
-
-private:
-    static void set(const rlimit& limit) {
-        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) std::_Exit(99);
-    }
-
-    rlimit before_{};
-};
 
 class SwapFileOn : public OnEachFileSystem {
 protected:
@@ -256,7 +238,7 @@ TEST_P(SwapFileOn, TellsThatNoFileIsLargeEnough) {
 TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
     const auto open = [&] {
         exit_with_error_of([&] {
-            const NoDescriptors limit;
+            const DescriptorLimit none{3};
             SwapFile::unnamed_in(directory());
         });
     };
