@@ -58,7 +58,8 @@ public:
     /// Whether `address` is in the staging area, where nobody should fault.
     [[nodiscard]] virtual bool is_staging(std::uintptr_t) const FAULTLINE_SIGNAL_SAFE { return false; }
 
-    /// Maps copies of `from` at `page`, where nothing is mapped, each 4 KiB at once: nobody sees a half-filled one.
+    /// Maps copies of `from` at `page`, where nothing is mapped, each 4 KiB at once: nobody sees a half-filled one. On
+    /// error nothing is mapped, and nothing that was mapped meanwhile could be written to.
     [[nodiscard]] virtual int install(void* page, const void* from, std::size_t bytes,
                                       Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 

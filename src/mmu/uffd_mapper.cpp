@@ -87,9 +87,17 @@ void UffdMapper::try_batched_drop() {
 }
 
 int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
-    const int error = uffd_.copy(page, from, bytes, protection == Protection::write_protected);
+    // What the program may write to cannot be taken away again when the rest is refused. So it may not, until all is
+    // there.
+    const bool in_steps = protection == Protection::writable && bytes > core::kUnitBytes;
+    const int error = uffd_.copy(page, from, bytes, in_steps || protection == Protection::write_protected,
+                                 in_steps ? sys::Userfaultfd::Wake::later : sys::Userfaultfd::Wake::now);
     FAULTLINE_REQUIRE(error != EEXIST, "a page is mapped that should be absent: has the program mapped over it?");
-    return error;
+    if (error != 0 && bytes > core::kUnitBytes) drop_one({page, bytes});
+    if (error != 0 || !in_steps) return error;
+    const int refused = allow_writes(page, bytes);
+    FAULTLINE_REQUIRE(refused == 0, "a page cannot be made writable: has the program unmapped managed memory?");
+    return 0;
 }
 
 int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {

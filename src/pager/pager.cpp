@@ -343,12 +343,14 @@ int Pager::read_and_map(Region& region, PageWindow window, bool first_writable) 
     const std::span<std::byte> bytes = buffer.bytes().first(window.span() * region.page_bytes());
     if (const int error = region.store().read(region.offset_of(window.first), bytes)) return error;
     region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
-    if (!first_writable) return map_runs(region, window, window.mask, bytes, Protection::write_protected);
-    if (const int error = map_runs(region, window, window.mask & 1, bytes, Protection::writable)) return error;
-    return map_runs(region, window, window.mask & ~std::uint64_t{1}, bytes, Protection::write_protected);
+    // The writable one last: the program may write to it at once, and it could not be unmapped again without a loss.
+    const std::uint64_t writable = first_writable ? 1 : 0;
+    const int error = map_runs(region, window, window.mask & ~writable, bytes, Protection::write_protected);
+    return error != 0 ? error : map_runs(region, window, window.mask & writable, bytes, Protection::writable);
 }
 
-/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped.
+/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped: of it
+/// nothing may be writable yet.
 int Pager::map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
                     Protection protection) FAULTLINE_SIGNAL_SAFE {
     while (mask != 0) {
@@ -382,7 +384,10 @@ int Pager::read_and_map_in_pieces(Region& region, std::uint64_t page, bool writa
         }
     }
     region.counters().add(Count::bytes_read, static_cast<std::int64_t>(region.page_bytes()));
-    return writable ? mapper_.allow_writes(base, region.page_bytes()) : 0;
+    if (!writable) return 0;
+    const int error = mapper_.allow_writes(base, region.page_bytes());
+    FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
+    return 0;
 }
 
 void Pager::unmap(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {

@@ -1,5 +1,6 @@
 #include "sys/userfaultfd.hpp"
 
+#include "core/units.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/syscall.hpp"
@@ -7,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <string>
 
 namespace faultline::sys {
@@ -93,16 +95,26 @@ void Userfaultfd::watch(void* address, std::size_t bytes, bool write_protect) {
     }
 }
 
-int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes,
-                      bool write_protected) const FAULTLINE_SIGNAL_SAFE {
-    return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
+int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, bool write_protected,
+                      Wake wake) const FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t mode = (write_protected ? UFFDIO_COPY_MODE_WP : std::uint64_t{0}) |
+                               (wake == Wake::later ? UFFDIO_COPY_MODE_DONTWAKE : std::uint64_t{0});
+    std::size_t at_once = bytes;
+    return until_done(bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
+        const std::size_t length = std::min(left, at_once);
         uffdio_copy request{};
         request.dst = syscall_argument(static_cast<std::byte*>(destination) + offset);
         request.src = syscall_argument(static_cast<const std::byte*>(source) + offset);
         request.len = length;
-        request.mode = write_protected ? UFFDIO_COPY_MODE_WP : 0;
+        request.mode = mode;
         const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_COPY, syscall_argument(&request)));
         *done = request.copy;
+        // The kernel copies into one mapping at a time, and a change of protection splits one: in the smallest steps,
+        // then, none of which lies in two.
+        if (error == ENOENT && length > core::kUnitBytes) {
+            at_once = core::kUnitBytes;
+            return EAGAIN;
+        }
         return error;
     });
 }

@@ -29,10 +29,12 @@ public:
     /// Watches for missing pages and, where `write_protect`, for writes to protected ones. Throws std::system_error.
     void watch(void* address, std::size_t bytes, bool write_protect);
 
-    /// Maps copies of `bytes` bytes from `source` at `destination`, where nothing is mapped. ENOMEM; EEXIST: something
-    /// is.
-    [[nodiscard]] int copy(void* destination, const void* source, std::size_t bytes,
-                           bool write_protected) const FAULTLINE_SIGNAL_SAFE;
+    /// Maps copies of `bytes` bytes from `source` at `destination`, where nothing is mapped, each 4 KiB at once. The
+    /// range may have parts of different protection. ENOMEM; EEXIST: something is mapped. On error a part may be done.
+    /// With `Wake::later` who sleeps for a page sleeps on, until something else is done to it.
+    enum class Wake : std::uint8_t { now, later };
+    [[nodiscard]] int copy(void* destination, const void* source, std::size_t bytes, bool write_protected,
+                           Wake wake = Wake::now) const FAULTLINE_SIGNAL_SAFE;
 
     /// Moves the frames at `source` to `destination`, where nothing is mapped; they arrive writable. EBUSY: the kernel
     /// or another process holds a page (nothing of that page has moved). EINVAL: the mappings differ in protection.

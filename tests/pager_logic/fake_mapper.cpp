@@ -159,12 +159,14 @@ void FakeMapper::scribble_slot(std::byte* slot, bool must_hold) noexcept {
 
 int FakeMapper::install(void* page, const void* from, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
     dawdle();
+    if (const int error = installs_.before(static_cast<std::byte*>(page), protection)) return error;
     for_units(page, bytes, [&](Unit& unit, std::size_t offset) {
         if (unit.view != View::absent) broken("a page is installed where something is");
         copy_bytes(unit.bytes.data(), static_cast<const std::byte*>(from) + offset, kUnitBytes);
         unit.view = protection == Protection::writable ? View::writable : View::read_only;
         take_frame();
     });
+    installs_.after(static_cast<std::byte*>(page), protection);
     return 0;
 }
 

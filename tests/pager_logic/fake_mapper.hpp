@@ -13,7 +13,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 
 namespace faultline::test {
 
@@ -39,6 +41,17 @@ public:
 
     FakeMapper(Traits traits, std::shared_ptr<MmuRecord> record);
     ~FakeMapper() override;
+
+    /// For a test to stand between the installs of one fault. Set while no thread is at work.
+    struct InstallWatcher {
+        /// Before each: an error to answer it with, or 0.
+        std::function<int(std::byte* page, mmu::Protection protection)> before = [](std::byte*, mmu::Protection) {
+            return 0;
+        };
+        /// After each that was not refused.
+        std::function<void(std::byte* page, mmu::Protection protection)> after = [](std::byte*, mmu::Protection) {};
+    };
+    void watch_installs(InstallWatcher watcher) { installs_ = std::move(watcher); }
 
     // ---- the CPU's side
 
@@ -109,6 +122,7 @@ private:
     void broken(const char* promise) noexcept;
 
     Traits traits_;
+    InstallWatcher installs_;
     std::shared_ptr<MmuRecord> record_;
     std::array<std::atomic<Watched*>, kMostRegions> regions_{};
     std::atomic<std::size_t> region_count_{0};

@@ -41,6 +41,7 @@ public:
 
     [[nodiscard]] const MachineKind& kind() const noexcept { return kind_; }
     [[nodiscard]] detail::Pager& pager() noexcept { return pager_; }
+    [[nodiscard]] FakeMapper& mapper() noexcept { return *mapper_; }
     [[nodiscard]] std::shared_ptr<MmuRecord> record() const noexcept { return record_; }
 
     [[nodiscard]] std::uint64_t load(detail::Region& region, std::size_t offset) {

@@ -134,6 +134,12 @@ TEST_F(UserfaultfdTest, StopsCopyingWhereSomethingIsMapped) {
     for (std::size_t number = 5; number < kPages; ++number) EXPECT_FALSE(is_present(page(number)));
 }
 
+TEST_F(UserfaultfdTest, CopiesAcrossAChangeOfProtection) {
+    ASSERT_EQ(sys::set_access(page(3), 2 * kPage, Access::read), 0);
+    EXPECT_EQ(uffd_->copy(page(0), source_.data(), kPages * kPage, false), 0);
+    for (std::size_t number = 0; number < kPages; ++number) expect_number(number);
+}
+
 TEST_F(UserfaultfdTest, CopiesWriteProtected) {
     ASSERT_EQ(uffd_->copy(page(0), source_.data(), 2 * kPage, true), 0);
     expect_number(0);
