@@ -66,9 +66,13 @@ public:
     /// Lets the program write to a write-protected page.
     [[nodiscard]] virtual int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// A fault says that a mapped page is not as it should be. Nothing, if another thread has just brought it in; else
-    /// puts right what the program has done to its protection. Called only where not `checks_access`.
-    [[nodiscard]] virtual int restore(void*, std::size_t, Protection) FAULTLINE_SIGNAL_SAFE { return 0; }
+    /// Whether a fault on a page that should be mapped needs nothing, because another thread was faster: only a look,
+    /// by a caller that does not own the page.
+    [[nodiscard]] virtual bool is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// Puts right what the program has done to a mapped page by mprotect or madvise: it is as `protection` says, and
+    /// what has been dropped is zeros.
+    [[nodiscard]] virtual int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// Makes writes to a mapped page fault.
     [[nodiscard]] virtual int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
@@ -82,6 +86,7 @@ public:
 
     /// Takes `pages` neighbouring pages, all mapped with `protection`, off the program's view and into the neighbouring
     /// slots at `slot`. No write is lost: what the program wrote before is in the slot, what it writes after faults.
+    /// What the program has dropped (madvise) is staged as the zeros that it now is, if it was writable.
     /// EBUSY: the kernel holds the page (a device reads or writes it).
     [[nodiscard]] virtual Staged stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
                                        Protection protection) FAULTLINE_SIGNAL_SAFE = 0;

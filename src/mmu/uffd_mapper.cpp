@@ -104,6 +104,25 @@ int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return uffd_.write_protect(page, bytes, false);
 }
 
+bool UffdMapper::is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    return sys::all_present(page, bytes);
+}
+
+int UffdMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    if (const int error = fill_holes(static_cast<std::byte*>(page), bytes)) return error;
+    return uffd_.write_protect(page, bytes, protection == Protection::write_protected);
+}
+
+/// What the program has dropped of a page that should be mapped is zeros, which is what it asked for.
+int UffdMapper::fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    if (sys::all_present(page, bytes)) return 0;
+    for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
+        const int error = uffd_.copy(page + offset, kZeros, core::kUnitBytes, false);
+        if (error != 0 && error != EEXIST) return error;
+    }
+    return 0;
+}
+
 int UffdMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return uffd_.write_protect(page, bytes, true);
 }
@@ -117,7 +136,8 @@ Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::si
     auto* const from = static_cast<std::byte*>(page);
     auto* const to = static_cast<std::byte*>(slot);
     if (!moves_) {
-        const int error = stage_by_copy(from, to, page_bytes, protection);
+        int error = fill_holes(from, page_bytes);
+        if (error == 0) error = stage_by_copy(from, to, page_bytes, protection);
         return {error == 0 ? std::size_t{1} : 0, error};
     }
     std::size_t moved = 0;
@@ -134,6 +154,7 @@ Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::si
 /// Stages one writable page of which the first `already` bytes have moved and the next were refused.
 int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                               std::size_t already) FAULTLINE_SIGNAL_SAFE {
+    if (const int error = fill_holes(page + already, bytes - already)) return error;
     // Refused because a child of fork shares the page: a write makes it ours alone again. Faulting it in cannot raise a
     // fault for us, since the page is present and writable.
     static_cast<void>(sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already,

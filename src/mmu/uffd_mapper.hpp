@@ -30,6 +30,8 @@ public:
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept override;
     [[nodiscard]] bool checks_access() const FAULTLINE_SIGNAL_SAFE override { return true; }
@@ -52,6 +54,7 @@ private:
     [[nodiscard]] bool move_works();
     [[nodiscard]] bool poison_works();
     void try_batched_drop();
+    [[nodiscard]] int fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                                     std::size_t already) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes,

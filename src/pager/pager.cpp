@@ -80,19 +80,20 @@ Pager::Step Pager::wait_for_owner(Work& work, PageWord seen) FAULTLINE_SIGNAL_SA
     return std::nullopt;
 }
 
-/// The page is mapped: this is the first write to a clean one; or another thread was faster; or, where protection is
-/// ours to keep, the program has changed it.
+/// The page is mapped: this is the first write to a clean one; or another thread was faster; or the program has changed
+/// the mapping itself.
 Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    const bool first_write = work.write() && !seen.dirty();
-    if (!first_write && mapper_.checks_access()) return FaultOutcome::already_resolved;
     Region& region = work.region;
+    const bool first_write = work.write() && !seen.dirty();
+    std::byte* const page = region.address_of(work.page);
+    if (!first_write && mapper_.is_mapped(page, region.page_bytes())) return FaultOutcome::already_resolved;
     // Owned while the kernel works: else the page could leave and come back protected, and lose its protection to us.
     if (!region.try_change(work.page, seen, seen.claimed_for_change())) return std::nullopt;
-    const bool dirty = work.write() || seen.dirty();
-    std::byte* const page = region.address_of(work.page);
+    // Where the MMU checks access, what was not as it should be is gone: the page is zeros, and newer than its home.
+    const bool dirty = work.write() || seen.dirty() || mapper_.checks_access();
     const int error = with_mappings([&] {
         if (first_write) return mapper_.allow_writes(page, region.page_bytes());
-        const bool writable = dirty && seen.protection() == Access::read_write;
+        const bool writable = dirty && (mapper_.checks_access() || seen.protection() == Access::read_write);
         return mapper_.restore(page, region.page_bytes(),
                                writable ? Protection::writable : Protection::write_protected);
     });

@@ -3,11 +3,15 @@
 #include "core/check.hpp"
 #include "core/units.hpp"
 #include "sys/error.hpp"
+#include "sys/syscall.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <string>
 
 namespace faultline::sys {
@@ -77,6 +81,15 @@ int set_access(void* address, std::size_t bytes, Access access) noexcept {
     if (access != Access::none) protection |= PROT_READ;
     if (access == Access::read_write) protection |= PROT_WRITE;
     return ::mprotect(address, bytes, protection) == 0 ? 0 : errno;
+}
+
+bool all_present(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
+    FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);
+    const long error = raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data()));
+    return error == 0 &&
+           std::all_of(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes),
+                       [](unsigned char page) { return (page & 1U) != 0; });
 }
 
 std::size_t physical_memory() noexcept {

@@ -1,6 +1,8 @@
 // Owns one anonymous mapping. Not for files, and not for managed memory's policy: it maps and unmaps.
 #pragma once
 
+#include "core/signal_safe.hpp"
+
 #include <faultline/types.hpp>
 
 #include <cstddef>
@@ -63,6 +65,10 @@ private:
 
 /// mprotect(2). Returns 0 or an errno.
 [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept;
+
+/// Whether the kernel has a page everywhere in a range of at most 2 MiB, of private anonymous memory (mincore(2)).
+/// Signal-safe.
+[[nodiscard]] bool all_present(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 /// Bytes of physical memory in the machine.
 [[nodiscard]] std::size_t physical_memory() noexcept;

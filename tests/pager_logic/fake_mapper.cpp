@@ -179,6 +179,17 @@ int FakeMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
     return 0;
 }
 
+bool FakeMapper::is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    bool all = !frames_stay();
+    for (std::size_t offset = 0; all && offset < bytes; offset += kUnitBytes) {
+        Unit* const unit = find(core::address_of(page) + offset);
+        if (unit == nullptr) return false;
+        const Held held{*unit};
+        all = unit->view == View::read_only || unit->view == View::writable;
+    }
+    return all;
+}
+
 int FakeMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
     dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t) {

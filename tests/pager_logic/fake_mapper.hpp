@@ -70,6 +70,7 @@ public:
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               mmu::Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int restore(void* page, std::size_t bytes, mmu::Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int set_access(void*, std::size_t, Access) noexcept override { return 0; }
