@@ -23,9 +23,9 @@ enum class Delivery : std::uint8_t {
     /// The faulting thread resolves its own fault in a SIGBUS handler. Needs no privilege. A system call on an
     /// absent page fails with EFAULT: use `Pin` around it, or io.hpp.
     uffd_signal,
-    /// The faulting thread resolves its own fault in a SIGSEGV handler; pages are hidden and shown by changing the
-    /// protection of a memory file that is mapped twice. Needs nothing of the kernel that is ever refused. System calls
-    /// as under `uffd_signal`.
+    /// The faulting thread resolves its own fault in a SIGSEGV handler; the pages of a memory file are hidden and shown
+    /// by guard markers or by protection. Needs nothing of the kernel that is ever refused. System calls as under
+    /// `uffd_signal`.
     sigsegv,
     /// The first of the above that works here, tried out when the pager is made; $FAULTLINE_DELIVERY overrides.
     automatic,
