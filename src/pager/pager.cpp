@@ -26,10 +26,9 @@ FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     if (region == nullptr) return FaultOutcome::not_ours;
 
     Pager& pager = region->pager();
-    Work work{*region, region->page_of(fault.address), fault};
-    const std::uint64_t started = sys::ticks();
+    Work work{*region, region->page_of(fault.address), fault, sys::ticks()};
     const FaultOutcome outcome = pager.resolve_in(work);
-    pager.latencies_.record(work.kind, sys::ticks() - started);
+    pager.latencies_.record(work.kind, sys::ticks() - work.started);
     return outcome;
 }
 
@@ -91,7 +90,7 @@ Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE
     if (!region.try_change(work.page, seen, seen.claimed_for_change())) return std::nullopt;
     // Where the MMU checks access, what was not as it should be is gone: the page is zeros, and newer than its home.
     const bool dirty = work.write() || seen.dirty() || mapper_.checks_access();
-    const int error = with_mappings([&] {
+    const int error = filler_.with_mappings([&] {
         if (first_write) return mapper_.allow_writes(page, region.page_bytes());
         const bool writable = dirty && (mapper_.checks_access() || seen.protection() == Access::read_write);
         return mapper_.restore(page, region.page_bytes(),
@@ -111,17 +110,17 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (!work.region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
     FrameReservation frames = reserve_frames(work);
     if (!frames) return give_up(work, seen.state(), Event::Kind::frames_exhausted, ENOSPC);
-    if (mapper_.short_of_mappings()) give_mappings_back();
+    filler_.spare_mappings();
     return seen.has_slot() ? fill_from_store(work, seen, std::move(frames)) : fill_with_zeros(work, std::move(frames));
 }
 
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const Protection protection = work.write() ? Protection::writable : Protection::write_protected;
-    const int error = with_mappings(
+    const int error = filler_.with_mappings(
         [&] { return mapper_.install(region.address_of(work.page), zeros_.data(), region.page_bytes(), protection); });
     if (error != 0) return give_up(work, PageState::empty, Event::Kind::map_failed, error);
-    publish_resident(region, work.page, work.write(), {policy::Arrival::Kind::first_touch}, frames);
+    filler_.publish(region, work.page, work.write(), {policy::Arrival::Kind::first_touch}, frames);
     region.counters().add(Count::first_touches);
     work.kind = FaultKind::first_touch;
     return FaultOutcome::resolved;
@@ -131,21 +130,48 @@ FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLI
 FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const std::uint64_t after = pages_to_read_ahead(region, work.page);
-    PageWindow window{work.page, 1 | claim_stored(region, work.page + 1, after, frames) << 1};
-    int error = read_and_map(region, window, work.write());
-    if (error != 0 && window.count() > 1) {
+    const PageWindow window{work.page, 1 | filler_.claim_stored(region, work.page + 1, after, frames) << 1};
+    if (after > 0) wake_evictor_when_low();
+    Fill fill{&region,           window,      work.fault, Evictor::hard_arrival(seen.payload(), evictor_.sequence()),
+              std::move(frames), work.started};
+    // A handler thread has others to serve; whoever faulted for himself has nothing better to do.
+    if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread && async_reader_->begin(fill)) {
+        return FaultOutcome::deferred;
+    }
+    return mapped_or_given_up(work, fill, filler_.read_and_map(region, window, work.write()));
+}
+
+/// A read that was begun for a handler thread has ended; without `bytes`, short or with an error, which the store's own
+/// way of reading deals with.
+void Pager::finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept {
+    Region& region = *fill.region;
+    Work work{region, fill.window.first, fill.fault, fill.started};
+    int error = 0;
+    if (bytes.empty()) {
+        error = filler_.read_and_map(region, fill.window, work.write());
+    } else {
+        region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
+        error = filler_.map(region, fill.window, work.write(), bytes);
+    }
+    static_cast<void>(mapped_or_given_up(work, fill, error));
+    latencies_.record(work.kind, sys::ticks() - work.started);
+}
+
+/// The pages of `fill` are mapped and are published, or `error` says why they are not.
+FaultOutcome Pager::mapped_or_given_up(Work& work, Fill& fill, int error) FAULTLINE_SIGNAL_SAFE {
+    Region& region = work.region;
+    if (error != 0 && fill.window.count() > 1) {
         // One page of several cannot be read: whoever needs the others asks for them.
-        abandon_claims(region, window.without_first());
-        window.mask = 1;
-        error = read_and_map(region, window, work.write());
+        filler_.abandon(region, fill.window.without_first());
+        fill.window.mask = 1;
+        error = filler_.read_and_map(region, fill.window, work.write());
     }
     if (error != 0) {
         region.counters().add(Count::read_errors);
         return give_up(work, PageState::poisoned, Event::Kind::read_failed, error);
     }
-    publish_resident(region, work.page, work.write(), Evictor::hard_arrival(seen.payload(), evictor_.sequence()),
-                     frames);
-    publish_read_ahead(region, window.without_first(), frames);
+    filler_.publish(region, work.page, work.write(), fill.arrival, fill.frames);
+    filler_.publish_read_ahead(region, fill.window.without_first(), fill.frames);
     region.counters().add(Count::hard_faults);
     work.kind = FaultKind::hard;
     return FaultOutcome::resolved;
@@ -177,7 +203,7 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
         dirty && seen.protection() == Access::read_write ? Protection::writable : Protection::write_protected;
     int error = 0;
     if (frame_goes_along) {
-        error = with_mappings([&] { return mapper_.unstage(slot, page, region.page_bytes(), protection); });
+        error = filler_.with_mappings([&] { return mapper_.unstage(slot, page, region.page_bytes(), protection); });
         staging_.frame_left(unit);
         frames = FrameReservation{budget_, region.page_units()};  // the batch's until now
     } else {
@@ -185,7 +211,7 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
                                 dirty ? Protection::writable : Protection::write_protected);
     }
     FAULTLINE_REQUIRE(error == 0, "a staged page cannot be mapped again: the kernel is out of memory");
-    publish_resident(region, work.page, dirty, {policy::Arrival::Kind::soft_fault}, frames);
+    filler_.publish(region, work.page, dirty, {policy::Arrival::Kind::soft_fault}, frames);
     region.counters().add(Count::soft_faults);
     work.kind = FaultKind::soft;
     return FaultOutcome::resolved;
@@ -262,11 +288,6 @@ bool Pager::reserve_within(std::int64_t units, std::chrono::nanoseconds pause) F
     }
 }
 
-bool Pager::give_mappings_back() FAULTLINE_SIGNAL_SAFE {
-    store::SequentialWriteQueue queue;
-    return evictor_.evict_fragmenting(queue).progress;
-}
-
 Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     store::SequentialWriteQueue queue;
     const std::size_t keep_staged = housekeeper_ ? 0 : staging_target_.load(std::memory_order_relaxed);
@@ -287,122 +308,15 @@ void Pager::keep_house(store::WriteQueue& queue) {
     report_later_handler();
 }
 
-// ---- filling
+// ---- reading ahead
 
 std::uint64_t Pager::pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
     if (!config_.read_ahead) return 0;
-    const std::uint64_t fit_a_buffer = BufferPool::kBufferBytes / region.page_bytes();
+    const std::uint64_t fit_a_buffer = Filler::most_at_once(region);
     if (fit_a_buffer < 2) return 0;
     const std::scoped_lock lock{read_ahead_lock_};
     const std::uint64_t wanted = read_ahead_.pages_after(region.ref(page).bits());
     return std::min(wanted, fit_a_buffer - 1);
-}
-
-/// Claims the stored pages among the `most` (below 64) from `first` on, as far as frames are free, adding the frames to
-/// `frames`. Returns a bit for each page claimed. Never waits.
-std::uint64_t Pager::claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
-                                  FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
-    const std::uint64_t end = std::min(first + most, region.pages());
-    std::uint64_t claimed = 0;
-    for (std::uint64_t page = first; page < end; ++page) {
-        PageWord seen = region.load(page);
-        if (!seen.is(PageState::stored) || seen.protection() == Access::none) continue;
-        if (!budget_.try_reserve(region.page_units())) break;
-        if (!region.try_change(page, seen, seen.claimed_for_fill())) {
-            budget_.release(region.page_units());
-            continue;
-        }
-        frames.add(region.page_units());
-        claimed |= std::uint64_t{1} << (page - first);
-    }
-    wake_evictor_when_low();
-    return claimed;
-}
-
-/// Claimed pages that will not be filled: stored -> filling -> stored.
-void Pager::abandon_claims(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE {
-    window.for_each([&](std::uint64_t page) {
-        region.publish(page, [](PageWord word) { return word.fill_abandoned(PageState::stored); });
-    });
-}
-
-void Pager::publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
-    if (window.count() == 0) return;
-    window.for_each([&](std::uint64_t page) {
-        publish_resident(region, page, false, {policy::Arrival::Kind::read_ahead}, frames);
-    });
-    region.counters().add(Count::read_ahead, static_cast<std::int64_t>(window.count()));
-}
-
-/// Reads claimed pages into a private buffer and maps them; the caller publishes. On error none of them is mapped. A
-/// window of several pages must fit a buffer, and is read at once, with what lies between its pages.
-int Pager::read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE {
-    const BufferPool::Buffer buffer{buffers_};
-    if (region.page_bytes() > BufferPool::kBufferBytes) {
-        return read_and_map_in_pieces(region, window.first, first_writable, buffer.bytes());
-    }
-    const std::span<std::byte> bytes = buffer.bytes().first(window.span() * region.page_bytes());
-    if (const int error = region.store().read(region.offset_of(window.first), bytes)) return error;
-    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
-    // The writable one last: the program may write to it at once, and it could not be unmapped again without a loss.
-    const std::uint64_t writable = first_writable ? 1 : 0;
-    const int error = map_runs(region, window, window.mask & ~writable, bytes, Protection::write_protected);
-    return error != 0 ? error : map_runs(region, window, window.mask & writable, bytes, Protection::writable);
-}
-
-/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped: of it
-/// nothing may be writable yet.
-int Pager::map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
-                    Protection protection) FAULTLINE_SIGNAL_SAFE {
-    while (mask != 0) {
-        const auto first = static_cast<std::uint64_t>(std::countr_zero(mask));
-        const auto count = static_cast<std::uint64_t>(std::countr_one(mask >> first));
-        const std::size_t offset = first * region.page_bytes();
-        const int error = with_mappings([&] {
-            return mapper_.install(region.address_of(window.first + first), bytes.data() + offset,
-                                   count * region.page_bytes(), protection);
-        });
-        if (error != 0) {
-            window.for_each([&](std::uint64_t page) { unmap(region, page); });
-            return error;
-        }
-        mask &= ~(((count < 64 ? std::uint64_t{1} << count : 0) - 1) << first);
-    }
-    return 0;
-}
-
-/// A page larger than a buffer comes in pieces, which nobody can write to before all are there.
-int Pager::read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,
-                                  std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE {
-    std::byte* const base = region.address_of(page);
-    for (std::size_t offset = 0; offset < region.page_bytes(); offset += buffer.size()) {
-        int error = region.store().read(region.offset_of(page) + offset, buffer);
-        if (error == 0)
-            error = mapper_.install(base + offset, buffer.data(), buffer.size(), Protection::write_protected);
-        if (error != 0) {
-            unmap(region, page);
-            return error;
-        }
-    }
-    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(region.page_bytes()));
-    if (!writable) return 0;
-    const int error = mapper_.allow_writes(base, region.page_bytes());
-    FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
-    return 0;
-}
-
-void Pager::unmap(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
-    const iovec range{region.address_of(page), region.page_bytes()};
-    mapper_.drop({&range, 1});
-}
-
-/// filling -> resident: one of the frames reserved is the page's now.
-void Pager::publish_resident(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
-                             FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
-    const policy::FrameId frame = frames_.place(region.ref(page), arrival);
-    frames.keep(region.page_units());
-    region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
-    budget_.changed();  // one more page that can leave
 }
 
 }  // namespace faultline::detail

@@ -13,9 +13,10 @@
 #include "mmu/mapper.hpp"
 #include "mmu/signal_fault_source.hpp"
 #include "mmu/uffd_thread_source.hpp"
-#include "pager/buffer_pool.hpp"
+#include "pager/async_reader.hpp"
 #include "pager/event_log.hpp"
 #include "pager/evictor.hpp"
+#include "pager/filler.hpp"
 #include "pager/frame_budget.hpp"
 #include "pager/frame_table.hpp"
 #include "pager/housekeeper.hpp"
@@ -40,6 +41,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace faultline::detail {
@@ -112,6 +114,7 @@ public:
 
 private:
     friend class Housekeeper;
+    friend class AsyncReader;
 
     Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores,
           std::unique_ptr<mmu::Mapper> mapper);
@@ -121,25 +124,10 @@ private:
         Region& region;
         std::uint64_t page;
         const core::PageFault& fault;
+        std::uint64_t started;  // ticks
         FaultKind kind = FaultKind::none;
 
         [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
-    };
-    /// Up to 64 neighbouring pages of which some are claimed: a bit each, the lowest for `first`.
-    struct PageWindow {
-        std::uint64_t first;
-        std::uint64_t mask;
-
-        [[nodiscard]] std::size_t count() const noexcept { return static_cast<std::size_t>(std::popcount(mask)); }
-        /// Pages from `first` to the last claimed one.
-        [[nodiscard]] std::size_t span() const noexcept { return static_cast<std::size_t>(std::bit_width(mask)); }
-        [[nodiscard]] PageWindow without_first() const noexcept { return {first, mask & ~std::uint64_t{1}}; }
-        template <typename Visit>
-        void for_each(Visit visit) const {
-            for (std::uint64_t left = mask; left != 0; left &= left - 1) {
-                visit(first + static_cast<std::uint64_t>(std::countr_zero(left)));
-            }
-        }
     };
     /// What a step came to; nothing means that the page changed under it: look again.
     using Step = std::optional<core::FaultOutcome>;
@@ -153,6 +141,8 @@ private:
     [[nodiscard]] core::FaultOutcome fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome fill_from_store(Work& work, core::PageWord seen,
                                                      FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
+    void finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept;
+    [[nodiscard]] core::FaultOutcome mapped_or_given_up(Work& work, Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome give_up(Work& work, core::PageState back_to, Event::Kind reason,
                                              int error) FAULTLINE_SIGNAL_SAFE;
 
@@ -161,23 +151,7 @@ private:
     [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Reclaimed reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
     void wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE;
-    template <typename Call>
-    [[nodiscard]] int with_mappings(Call call) FAULTLINE_SIGNAL_SAFE;
-    bool give_mappings_back() FAULTLINE_SIGNAL_SAFE;
-
     [[nodiscard]] std::uint64_t pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] std::uint64_t claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
-                                             FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
-    void abandon_claims(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] int read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] int read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,
-                                             std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] int map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
-                               mmu::Protection protection) FAULTLINE_SIGNAL_SAFE;
-    void unmap(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
-    void publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
-    void publish_resident(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
-                          FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
     // Control path.
     void require_owner_process() const;
@@ -212,8 +186,8 @@ private:
     Staging staging_;
     RegionDirectory regions_;
     ProgressGuard guard_;
-    BufferPool buffers_;
     Evictor evictor_;
+    Filler filler_;
     LatencyRecorder latencies_;
     Counters counters_;  // what belongs to no region
     sys::FutexLock read_ahead_lock_;
@@ -235,18 +209,10 @@ private:
 
     std::optional<mmu::SignalFaultSource> signal_source_;
     std::atomic<bool> later_handler_reported_{false};
+    std::unique_ptr<AsyncReader> async_reader_;  // of the handler threads; ends after them
     std::unique_ptr<mmu::UffdThreadSource> thread_source_;
     std::unique_ptr<sys::DescriptorKeeper> keeper_;  // of the userfaultfd, where no handler threads keep it
     std::unique_ptr<Housekeeper> housekeeper_;
 };
-
-/// Repeats a call that the kernel refuses for lack of mappings, after hiding pages that take many.
-template <typename Call>
-int Pager::with_mappings(Call call) FAULTLINE_SIGNAL_SAFE {
-    for (int tries = 0;; ++tries) {
-        const int error = call();
-        if (error != ENOMEM || tries == 8 || !mapper_.short_of_mappings() || !give_mappings_back()) return error;
-    }
-}
 
 }  // namespace faultline::detail

@@ -94,6 +94,7 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       budget_{0},
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
+      filler_{mapper_, budget_, frames_, evictor_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     apply_limit(config.resident_limit, core::kUnitBytes);
@@ -111,6 +112,7 @@ void Pager::start_threads() {
     if (takes_faults_ && config_.delivery == Delivery::uffd_threads) {
         // A fault may wait for room on a full disk for as long as it was told to.
         const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
+        async_reader_ = AsyncReader::start(*this, patience);
         thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config_.handler_threads,
                                                                  &Pager::resolve, patience);
     } else if (uffd_) {

@@ -32,6 +32,7 @@ void Pager::unlock_after_fork() noexcept {
 
 void Pager::prepare_fork() noexcept {
     fork_prepared_ = false;
+    if (async_reader_) async_reader_->drain();
     try {
         write_everything();
         stores_->prepare_fork();
@@ -72,6 +73,7 @@ void Pager::close_in_child() noexcept { staging_.area().close_in_child(); }
 void Pager::start_in_child() {
     // What stands for the parent's threads cannot be destroyed here, where they are not.
     static_cast<void>(thread_source_.release());
+    static_cast<void>(async_reader_.release());
     static_cast<void>(housekeeper_.release());
     static_cast<void>(keeper_.release());
     if (!fork_prepared_) return;  // and so this process is not the owner's

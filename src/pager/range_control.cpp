@@ -105,7 +105,7 @@ void Pager::discard(Region& region, PageRange range) {
 /// Returns whether a page was pinned, and therefore left alone.
 bool Pager::discard_piece(Region& region, PageRange range) {
     const FaultPathSection section;
-    if (mapper_.short_of_mappings()) give_mappings_back();  // holes in what is mapped take some, too
+    filler_.spare_mappings();  // holes in what is mapped take some, too
     DiscardGroup group{region, mapper_, frames_, staging_, budget_};
     bool found_pinned = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
@@ -121,7 +121,7 @@ bool Pager::discard_piece(Region& region, PageRange range) {
         group.add(page, *was);
         if (!group.full()) return;
         group.flush();
-        if (mapper_.short_of_mappings()) give_mappings_back();
+        filler_.spare_mappings();
     });
     group.flush();
     return found_pinned;
@@ -203,7 +203,7 @@ void Pager::make_dirty_pages(Region& region, PageRange range, mmu::Protection pr
                 return mapped ? std::optional{word.claimed_for_change()} : std::nullopt;
             });
             if (!was) return;
-            const int error = with_mappings([&] {
+            const int error = filler_.with_mappings([&] {
                 return protection == mmu::Protection::writable
                            ? mapper_.allow_writes(region.address_of(page), region.page_bytes())
                            : mapper_.forbid_writes(region.address_of(page), region.page_bytes());
@@ -216,19 +216,20 @@ void Pager::make_dirty_pages(Region& region, PageRange range, mmu::Protection pr
 
 void Pager::bring_ahead(Region& region, PageRange range) {
     require_owner_process();
-    const std::uint64_t at_once = std::max<std::uint64_t>(BufferPool::kBufferBytes / region.page_bytes(), 1);
+    const std::uint64_t at_once = Filler::most_at_once(region);
     for (std::uint64_t page = range.first; page < range.end(); page += at_once) {
         const FaultPathSection section;
         if (budget_.available() < region.page_units()) return;  // as far as free frames reach
         FrameReservation frames{budget_, 0};
-        const std::uint64_t claimed = claim_stored(region, page, std::min(at_once, range.end() - page), frames);
+        const std::uint64_t claimed = filler_.claim_stored(region, page, std::min(at_once, range.end() - page), frames);
+        wake_evictor_when_low();
         if (claimed == 0) continue;
         const auto skipped = static_cast<std::uint64_t>(std::countr_zero(claimed));
         const PageWindow window{page + skipped, claimed >> skipped};
-        if (read_and_map(region, window, false) == 0) {
-            publish_read_ahead(region, window, frames);
+        if (filler_.read_and_map(region, window, false) == 0) {
+            filler_.publish_read_ahead(region, window, frames);
         } else {
-            abandon_claims(region, window);  // only advice: the access itself will report it
+            filler_.abandon(region, window);  // only advice: the access itself will report it
         }
     }
 }
@@ -251,7 +252,7 @@ void Pager::retry(Region& region, PageRange range) {
             return word.is(PageState::poisoned) ? std::optional{word.claimed_for_fill()} : std::nullopt;
         });
         if (!was) return;
-        unmap(region, page);  // takes the kernel's poison away
+        filler_.unmap(region, page);  // takes the kernel's poison away
         region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
     });
 }

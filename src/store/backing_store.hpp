@@ -12,10 +12,10 @@
 
 namespace faultline::store {
 
-/// Where a store's bytes are in a file, for those who write many at once.
+/// Where a store's bytes are in a file, for those who transfer many at once.
 struct FileExtent {
     int fd = -1;
-    std::uint64_t offset = 0;  ///< Of the region's first byte.
+    std::uint64_t offset = 0;  ///< Of the first byte asked for.
 };
 
 /// All calls may come from many threads at once, for different pages; the pager never has two writes of one page in
@@ -33,8 +33,15 @@ public:
     /// Gives the space of a range back. The range is not read again before it is written.
     virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// The file behind the store, if writes may go to it directly; else fd -1.
+    /// The file behind the store and where the region begins in it, if writes may go to it directly; else fd -1.
     [[nodiscard]] virtual FileExtent extent() const FAULTLINE_SIGNAL_SAFE { return {}; }
+
+    /// Where all of a range can be read from a file by others, in one piece; else fd -1. Good as long as the pages of
+    /// the range are owned. Signal-safe.
+    [[nodiscard]] virtual FileExtent location([[maybe_unused]] std::uint64_t offset,
+                                              [[maybe_unused]] std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
+        return {};
+    }
 
     /// Whoever wrote to the extent says here that all of a range is there; only then does read() look for it there. Not
     /// needed after write(). Signal-safe.

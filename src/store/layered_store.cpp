@@ -106,6 +106,18 @@ int LayeredStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLIN
     return 0;
 }
 
+FileExtent LayeredStore::location(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    const FilePart* from = &top_;
+    if (layers_ != nullptr) {
+        from = holder_of(unit_at(offset));
+        for (std::uint64_t at = offset; at < offset + bytes; at += core::kUnitBytes) {
+            const FilePart* const part = holder_of(unit_at(at));
+            if (part != nullptr && part != from) return {};
+        }
+    }
+    return from == nullptr ? FileExtent{} : FileExtent{from->file->fd(), from->offset + offset};
+}
+
 int LayeredStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
     const int error = top().write(offset, from);
     if (error == 0) landed(offset, from.size());

@@ -53,6 +53,7 @@ public:
     /// Punches a hole in the top; what is in a frozen layer is only forgotten.
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {top_.file->fd(), top_.offset}; }
+    [[nodiscard]] FileExtent location(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
     void landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
 
     /// Whether freeze() needs layers from make_layers.

@@ -30,9 +30,50 @@ bool IoRing::queue_write(int fd, std::span<const std::byte> bytes, std::uint64_t
     return true;
 }
 
+bool IoRing::queue_read(int fd, std::span<std::byte> into, std::uint64_t offset, void* tag) noexcept {
+    io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
+    if (entry == nullptr) return false;
+    io_uring_prep_read(entry, fd, into.data(), static_cast<unsigned>(into.size()), offset);
+    io_uring_sqe_set_data(entry, tag);
+    return true;
+}
+
+bool IoRing::queue_nothing(void* tag) noexcept {
+    io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
+    if (entry == nullptr) return false;
+    io_uring_prep_nop(entry);
+    io_uring_sqe_set_data(entry, tag);
+    return true;
+}
+
 void IoRing::submit() noexcept {
     // What the kernel does not take now (EAGAIN, EBUSY: out of memory for requests) stays queued; wait() submits it.
     static_cast<void>(io_uring_submit(ring_.get()));
+}
+
+void IoRing::submit_all() noexcept {
+    while (io_uring_sq_ready(ring_.get()) > 0) {
+        const int result = io_uring_submit(ring_.get());
+        FAULTLINE_REQUIRE(result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY,
+                          "io_uring takes no more requests");
+    }
+}
+
+/// Waiting with a time limit takes a queue entry of its own unless the kernel has an argument for it (Linux 5.11).
+bool IoRing::waits_beside_submitters() const noexcept { return (ring_->features & IORING_FEAT_EXT_ARG) != 0; }
+
+std::optional<IoRing::Completion> IoRing::wait_for(std::chrono::nanoseconds limit) noexcept {
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    __kernel_timespec time{limit.count() / kSecond, limit.count() % kSecond};
+    io_uring_cqe* completion = nullptr;
+    const int error = io_uring_wait_cqe_timeout(ring_.get(), &completion, &time);
+    if (error != 0) {
+        FAULTLINE_REQUIRE(error == -ETIME || error == -EINTR || error == -EAGAIN, "io_uring lost a read in flight");
+        return std::nullopt;
+    }
+    const Completion done{io_uring_cqe_get_data(completion), completion->res};
+    io_uring_cqe_seen(ring_.get(), completion);
+    return done;
 }
 
 IoRing::Completion IoRing::wait() noexcept {

@@ -1,9 +1,12 @@
-// IoRing: an io_uring of one thread, for writes from memory that stays mapped until they end.
+// IoRing: an io_uring, for transfers from and to memory that stays mapped until they end. Either one thread does
+// everything, or one at a time queues and submits while one other collects with wait_for.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 struct io_uring;
@@ -30,8 +33,23 @@ public:
     /// Adds a write of all of `bytes`; false when the queue is full. `tag` comes back with its completion.
     bool queue_write(int fd, std::span<const std::byte> bytes, std::uint64_t offset, void* tag) noexcept;
 
-    /// Hands what is queued to the kernel.
+    /// Adds a read of up to all of `into`.
+    bool queue_read(int fd, std::span<std::byte> into, std::uint64_t offset, void* tag) noexcept;
+
+    /// Adds something that completes at once.
+    bool queue_nothing(void* tag) noexcept;
+
+    /// Hands what is queued to the kernel, as far as it takes it now.
     void submit() noexcept;
+
+    /// Hands everything that is queued to the kernel, however often that takes.
+    void submit_all() noexcept;
+
+    /// Whether wait_for may be called by one thread while another queues and submits.
+    [[nodiscard]] bool waits_beside_submitters() const noexcept;
+
+    /// Waits for one completion, or until `limit` is over.
+    std::optional<Completion> wait_for(std::chrono::nanoseconds limit) noexcept;
 
     /// Waits for one completion. There must be something in flight.
     Completion wait() noexcept;

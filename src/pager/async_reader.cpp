@@ -1,0 +1,139 @@
+#include "pager/async_reader.hpp"
+
+#include "core/check.hpp"
+#include "pager/buffer_pool.hpp"
+#include "pager/pager.hpp"
+#include "pager/region_tree.hpp"
+#include "sys/error.hpp"
+#include "sys/futex.hpp"
+#include "sys/signal_block.hpp"
+
+#include <pthread.h>
+
+#include <bit>
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+namespace faultline::detail {
+namespace {
+
+static_assert(AsyncReader::kDepth == 32, "one bit each");
+
+constexpr std::chrono::nanoseconds kTick = std::chrono::seconds{1};
+
+std::uint64_t now() FAULTLINE_SIGNAL_SAFE {
+    return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+}  // namespace
+
+std::unique_ptr<AsyncReader> AsyncReader::start(Pager& pager, std::chrono::nanoseconds patience) {
+    sys::IoRing ring = sys::IoRing::open(2 * kDepth);
+    if (!ring || !ring.waits_beside_submitters()) return nullptr;
+    return std::make_unique<AsyncReader>(pager, std::move(ring), patience);
+}
+
+AsyncReader::AsyncReader(Pager& pager, sys::IoRing ring, std::chrono::nanoseconds patience)
+    : pager_{pager},
+      patience_{patience},
+      memory_{sys::Mapping::reserve(kDepth * BufferPool::kBufferBytes, core::kUnitBytes, false, "read buffers")},
+      ring_{std::move(ring)} {
+    const sys::SignalBlock inherited;
+    try {
+        thread_ = std::thread{[this] { run(); }};
+    } catch (const std::system_error& error) {
+        sys::throw_error(error.code().value(), "cannot start the thread that completes reads; see `ulimit -u`");
+    }
+}
+
+AsyncReader::~AsyncReader() {
+    {
+        const sys::SignalBlock signals;
+        const std::scoped_lock lock{submitting_};
+        ring_.queue_nothing(nullptr);
+        ring_.submit_all();
+    }
+    thread_.join();
+}
+
+bool AsyncReader::begin(Fill& fill) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *fill.region;
+    const std::size_t bytes = fill.window.span() * region.page_bytes();
+    if (bytes > BufferPool::kBufferBytes) return false;
+    const store::FileExtent from = region.store().location(region.offset_of(fill.window.first), bytes);
+    if (from.fd < 0) return false;
+    const int slot = take_slot();
+    if (slot < 0) return false;
+    const auto index = static_cast<unsigned>(slot);
+    slots_[index].fill = std::move(fill);
+    slots_[index].began.store(now(), std::memory_order_relaxed);
+    const std::scoped_lock lock{submitting_};
+    const bool queued = ring_.queue_read(from.fd, buffer(index, bytes), from.offset, &slots_[index]);
+    FAULTLINE_REQUIRE(queued, "more reads are in flight than there are slots for");
+    ring_.submit_all();
+    return true;
+}
+
+void AsyncReader::drain() noexcept {
+    for (std::uint32_t taken = taken_.load(); taken != 0; taken = taken_.load()) sys::futex_wait(taken_, taken);
+}
+
+/// -1: all are in use.
+int AsyncReader::take_slot() FAULTLINE_SIGNAL_SAFE {
+    std::uint32_t taken = taken_.load(std::memory_order_relaxed);
+    for (;;) {
+        if (taken == ~std::uint32_t{0}) return -1;
+        const int lowest_free = std::countr_one(taken);  // whose buffer is the warmest
+        if (taken_.compare_exchange_weak(taken, taken | std::uint32_t{1} << lowest_free, std::memory_order_acquire)) {
+            return lowest_free;
+        }
+    }
+}
+
+void AsyncReader::give_back_slot(unsigned index) FAULTLINE_SIGNAL_SAFE {
+    if (taken_.fetch_and(~(std::uint32_t{1} << index)) == std::uint32_t{1} << index) sys::futex_wake(taken_);
+}
+
+std::span<std::byte> AsyncReader::buffer(unsigned index, std::size_t bytes) const noexcept {
+    return {memory_.data() + index * BufferPool::kBufferBytes, bytes};
+}
+
+// ---- the reader thread
+
+void AsyncReader::run() noexcept {
+    ::pthread_setname_np(::pthread_self(), "fl-reader");
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // a program may cancel threads it has not made
+    for (;;) {
+        const std::optional<sys::IoRing::Completion> completion = ring_.wait_for(kTick);
+        if (!completion) {
+            check_patience();
+            continue;
+        }
+        if (completion->tag == nullptr) return;
+        finish(static_cast<unsigned>(static_cast<Slot*>(completion->tag) - slots_.data()), completion->result);
+    }
+}
+
+void AsyncReader::finish(unsigned index, long result) noexcept {
+    // Not a RegionReader: at a fork, which keeps those out, reads in flight are waited for.
+    const Quiescence::Reader reader{RegionTree::readers()};
+    Fill fill = std::move(slots_[index].fill);
+    const std::size_t bytes = fill.window.span() * fill.region->page_bytes();
+    const bool whole = result == static_cast<long>(bytes);
+    pager_.finish_fill(fill, whole ? buffer(index, bytes) : std::span<std::byte>{});
+    slots_[index].began.store(0, std::memory_order_relaxed);
+    give_back_slot(index);
+}
+
+void AsyncReader::check_patience() const noexcept {
+    const std::uint64_t latest = now();
+    for (std::uint32_t taken = taken_.load(); taken != 0; taken &= taken - 1) {
+        const std::uint64_t began =
+            slots_[static_cast<std::size_t>(std::countr_zero(taken))].began.load(std::memory_order_relaxed);
+        const bool too_old = began != 0 && std::chrono::nanoseconds{latest - began} > patience_ && latest > began;
+        FAULTLINE_REQUIRE(!too_old, "a read has not ended and is given up: is a disk stuck?");
+    }
+}
+
+}  // namespace faultline::detail

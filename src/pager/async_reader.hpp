@@ -1,0 +1,87 @@
+// AsyncReader: reads that a fault handler thread begins and does not wait for, so that it serves other faults
+// meanwhile. One thread of the pager's own maps what has been read. It decides nothing: which pages, and what becomes
+// of a read that failed, is the pager's business.
+//
+//   handler thread:  begin(fill) -> io_uring            reader thread:  completion -> Pager::finish_fill -> page mapped
+//
+// The pages of a fill are owned (filling) from before begin() until finish_fill has published them: their region cannot
+// go, and nobody else touches them.
+#pragma once
+
+#include "core/page_fault.hpp"
+#include "core/signal_safe.hpp"
+#include "pager/frame_budget.hpp"
+#include "pager/page_window.hpp"
+#include "policy/replacement_policy.hpp"
+#include "sys/futex_lock.hpp"
+#include "sys/io_ring.hpp"
+#include "sys/mapping.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <thread>
+
+namespace faultline::detail {
+
+class Pager;
+class Region;
+
+/// Pages that one read brings in, and what is to be known of the fault that asked for them.
+struct Fill {
+    Region* region = nullptr;
+    PageWindow window{};  // the first page is the one asked for
+    core::PageFault fault{};
+    policy::Arrival arrival{};
+    FrameReservation frames{};
+    std::uint64_t started = 0;  // ticks
+};
+
+class AsyncReader {
+public:
+    /// Reads in flight at most; each has a buffer of `kBufferBytes` (BufferPool), touched when first used.
+    static constexpr unsigned kDepth = 32;
+
+    /// Null where io_uring is not to be had. A read that takes longer than `patience` ends the process: those who
+    /// faulted would wait for ever. Throws std::system_error when the thread cannot be started.
+    [[nodiscard]] static std::unique_ptr<AsyncReader> start(Pager& pager, std::chrono::nanoseconds patience);
+
+    AsyncReader(Pager& pager, sys::IoRing ring, std::chrono::nanoseconds patience);
+    /// Nothing may be in flight.
+    ~AsyncReader();
+    AsyncReader(const AsyncReader&) = delete;
+    AsyncReader& operator=(const AsyncReader&) = delete;
+
+    /// Begins to read the window of `fill`, which must fit a buffer, and takes it over. False, with `fill` untouched,
+    /// where it cannot be read so or as many reads as may be are in flight: then the caller reads. Signal-safe.
+    [[nodiscard]] bool begin(Fill& fill) FAULTLINE_SIGNAL_SAFE;
+
+    /// Returns when nothing is in flight. The caller sees to it that nothing is begun.
+    void drain() noexcept;
+
+private:
+    struct Slot {
+        Fill fill;
+        std::atomic<std::uint64_t> began{0};  // nanoseconds of the steady clock; 0: not yet, or no more
+    };
+
+    [[nodiscard]] int take_slot() FAULTLINE_SIGNAL_SAFE;
+    void give_back_slot(unsigned index) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::span<std::byte> buffer(unsigned index, std::size_t bytes) const noexcept;
+    void run() noexcept;
+    void finish(unsigned index, long result) noexcept;
+    void check_patience() const noexcept;
+
+    Pager& pager_;
+    std::chrono::nanoseconds patience_;
+    sys::Mapping memory_;
+    std::array<Slot, kDepth> slots_;
+    std::atomic<std::uint32_t> taken_{0};  // a bit for each slot; futex for drain
+    sys::FutexLock submitting_;            // one thread at a time queues and submits; the reader thread only collects
+    sys::IoRing ring_;
+    std::thread thread_;
+};
+
+}  // namespace faultline::detail

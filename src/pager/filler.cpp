@@ -1,0 +1,128 @@
+#include "pager/filler.hpp"
+
+#include "core/check.hpp"
+#include "store/write_queue.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace faultline::detail {
+
+using core::PageState;
+using core::PageWord;
+using mmu::Protection;
+
+std::uint64_t Filler::most_at_once(const Region& region) noexcept {
+    return std::clamp<std::uint64_t>(BufferPool::kBufferBytes / region.page_bytes(), 1, 64);
+}
+
+std::uint64_t Filler::claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
+                                   FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t end = std::min(first + most, region.pages());
+    std::uint64_t claimed = 0;
+    for (std::uint64_t page = first; page < end; ++page) {
+        PageWord seen = region.load(page);
+        if (!seen.is(PageState::stored) || seen.protection() == Access::none) continue;
+        if (!budget_.try_reserve(region.page_units())) break;
+        if (!region.try_change(page, seen, seen.claimed_for_fill())) {
+            budget_.release(region.page_units());
+            continue;
+        }
+        frames.add(region.page_units());
+        claimed |= std::uint64_t{1} << (page - first);
+    }
+    return claimed;
+}
+
+void Filler::abandon(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE {
+    window.for_each([&](std::uint64_t page) {
+        region.publish(page, [](PageWord word) { return word.fill_abandoned(PageState::stored); });
+    });
+}
+
+void Filler::publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    if (window.count() == 0) return;
+    window.for_each(
+        [&](std::uint64_t page) { publish(region, page, false, {policy::Arrival::Kind::read_ahead}, frames); });
+    region.counters().add(Count::read_ahead, static_cast<std::int64_t>(window.count()));
+}
+
+int Filler::read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE {
+    const BufferPool::Buffer buffer{buffers_};
+    if (region.page_bytes() > BufferPool::kBufferBytes) {
+        return read_and_map_in_pieces(region, window.first, first_writable, buffer.bytes());
+    }
+    const std::span<std::byte> bytes = buffer.bytes().first(window.span() * region.page_bytes());
+    if (const int error = region.store().read(region.offset_of(window.first), bytes)) return error;
+    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
+    return map(region, window, first_writable, bytes);
+}
+
+int Filler::map(Region& region, PageWindow window, bool first_writable,
+                std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    // The program may write to what is writable at once, and then it could not be unmapped again without a loss.
+    const std::uint64_t writable = first_writable ? 1 : 0;
+    const int error = map_runs(region, window, window.mask & ~writable, bytes, Protection::write_protected);
+    return error != 0 ? error : map_runs(region, window, window.mask & writable, bytes, Protection::writable);
+}
+
+/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped: of it
+/// nothing may be writable yet.
+int Filler::map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
+                     Protection protection) FAULTLINE_SIGNAL_SAFE {
+    while (mask != 0) {
+        const auto first = static_cast<std::uint64_t>(std::countr_zero(mask));
+        const auto count = static_cast<std::uint64_t>(std::countr_one(mask >> first));
+        const std::size_t offset = first * region.page_bytes();
+        const int error = with_mappings([&] {
+            return mapper_.install(region.address_of(window.first + first), bytes.data() + offset,
+                                   count * region.page_bytes(), protection);
+        });
+        if (error != 0) {
+            window.for_each([&](std::uint64_t page) { unmap(region, page); });
+            return error;
+        }
+        mask &= ~(((count < 64 ? std::uint64_t{1} << count : 0) - 1) << first);
+    }
+    return 0;
+}
+
+/// A page larger than a buffer comes in pieces, which nobody can write to before all are there.
+int Filler::read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,
+                                   std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE {
+    std::byte* const base = region.address_of(page);
+    for (std::size_t offset = 0; offset < region.page_bytes(); offset += buffer.size()) {
+        int error = region.store().read(region.offset_of(page) + offset, buffer);
+        if (error == 0)
+            error = mapper_.install(base + offset, buffer.data(), buffer.size(), Protection::write_protected);
+        if (error != 0) {
+            unmap(region, page);
+            return error;
+        }
+    }
+    region.counters().add(Count::bytes_read, static_cast<std::int64_t>(region.page_bytes()));
+    if (!writable) return 0;
+    const int error = mapper_.allow_writes(base, region.page_bytes());
+    FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
+    return 0;
+}
+
+void Filler::unmap(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
+    const iovec range{region.address_of(page), region.page_bytes()};
+    mapper_.drop({&range, 1});
+}
+
+void Filler::publish(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
+                     FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    const policy::FrameId frame = frames_.place(region.ref(page), arrival);
+    frames.keep(region.page_units());
+    region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
+    budget_.changed();  // one more page that can leave
+}
+
+bool Filler::give_mappings_back() FAULTLINE_SIGNAL_SAFE {
+    store::SequentialWriteQueue queue;
+    return evictor_.evict_fragmenting(queue).progress;
+}
+
+}  // namespace faultline::detail

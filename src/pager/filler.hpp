@@ -1,0 +1,86 @@
+// Filler: brings pages in that the caller owns or lets it claim: stored -> filling, read, map, filling -> resident. It
+// does not decide which pages (Pager, policy), nor find frames where there are none (Pager::reserve_frames).
+//
+//   Nothing that the program could write to is ever taken away again: of several pages the writable one is mapped last.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "mmu/mapper.hpp"
+#include "pager/buffer_pool.hpp"
+#include "pager/evictor.hpp"
+#include "pager/frame_budget.hpp"
+#include "pager/frame_table.hpp"
+#include "pager/page_window.hpp"
+#include "pager/region.hpp"
+
+#include <cerrno>
+#include <cstdint>
+#include <span>
+
+namespace faultline::detail {
+
+/// Signal-safe throughout. The caller is a reader of RegionTree::readers() and has signals blocked.
+class Filler {
+public:
+    Filler(mmu::Mapper& mapper, FrameBudget& budget, FrameTable& frames, Evictor& evictor) noexcept
+        : mapper_{mapper}, budget_{budget}, frames_{frames}, evictor_{evictor} {}
+
+    /// How many pages of `region` can come in with one read: at least 1, at most 64.
+    [[nodiscard]] static std::uint64_t most_at_once(const Region& region) noexcept;
+
+    /// Claims the stored pages among the `most` (below 64) from `first` on, as far as frames are free, adding the
+    /// frames to `frames`. Returns a bit for each page claimed. Never waits.
+    [[nodiscard]] std::uint64_t claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
+                                             FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+
+    /// Claimed pages that will not be filled: stored -> filling -> stored.
+    void abandon(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE;
+
+    /// Reads claimed pages into a private buffer and maps them; the caller publishes. Returns 0 or an errno: then none
+    /// of them is mapped. A window of several pages is read at once, with what lies between its pages.
+    [[nodiscard]] int read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE;
+
+    /// The second half: `bytes` are the window's, as they stand in the store.
+    [[nodiscard]] int map(Region& region, PageWindow window, bool first_writable,
+                          std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+
+    /// Forgets what is mapped of a page that the caller owns, poison too.
+    void unmap(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+
+    /// filling -> resident: one of the frames reserved is the page's now.
+    void publish(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
+                 FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+
+    /// The same for pages that came beside another.
+    void publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+
+    /// Repeats a call that the kernel refuses for lack of mappings, after hiding pages that take many.
+    template <typename Call>
+    [[nodiscard]] int with_mappings(Call call) FAULTLINE_SIGNAL_SAFE {
+        for (int tries = 0;; ++tries) {
+            const int error = call();
+            if (error != ENOMEM || tries == 8 || !mapper_.short_of_mappings() || !give_mappings_back()) return error;
+        }
+    }
+    /// Hides pages that take many mappings, if the process is short of them.
+    void spare_mappings() FAULTLINE_SIGNAL_SAFE {
+        if (mapper_.short_of_mappings()) give_mappings_back();
+    }
+
+    [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
+
+private:
+    bool give_mappings_back() FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
+                               mmu::Protection protection) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,
+                                             std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE;
+
+    mmu::Mapper& mapper_;
+    FrameBudget& budget_;
+    FrameTable& frames_;
+    Evictor& evictor_;
+    BufferPool buffers_;
+};
+
+}  // namespace faultline::detail

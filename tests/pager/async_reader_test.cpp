@@ -1,0 +1,178 @@
+// Handler threads do not sleep in reads: while pages are being read, others' faults are served. The reads here come
+// from a pipe, and so end when the test says so.
+
+#include "pager/pager.hpp"
+#include "pager_fixture.hpp"
+#include "sys/io_ring.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kPage = kBasePageBytes;
+
+/// What is written is kept in memory; what is read by descriptor comes from a pipe.
+class PipeStore final : public store::BackingStore {
+public:
+    struct Control {
+        Control() { EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0); }
+        ~Control() {
+            for (const int end : ends) ::close(end);
+        }
+        Control(const Control&) = delete;
+        Control& operator=(const Control&) = delete;
+
+        /// Lets one read end, with these bytes.
+        void end_read(std::span<const std::byte> bytes) const {
+            ASSERT_EQ(::write(ends[1], bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+        }
+        void wait_for_reads(unsigned wanted) {
+            for (unsigned seen = begun.load(); seen < wanted; seen = begun.load()) begun.wait(seen);
+        }
+
+        std::array<int, 2> ends{};
+        std::atomic<bool> by_pipe{true};
+        std::atomic<unsigned> begun{0};
+        std::atomic<unsigned> read_directly{0};
+    };
+
+    PipeStore(Control& control, std::uint64_t bytes) : control_{control}, bytes_(bytes) {}
+
+    int read(std::uint64_t offset, std::span<std::byte> into) noexcept override {
+        control_.read_directly.fetch_add(1);
+        std::memcpy(into.data(), bytes_.data() + offset, into.size());
+        return 0;
+    }
+    int write(std::uint64_t offset, std::span<const std::byte> from) noexcept override {
+        std::memcpy(bytes_.data() + offset, from.data(), from.size());
+        return 0;
+    }
+    void discard(std::uint64_t, std::uint64_t) noexcept override {}
+    store::FileExtent location(std::uint64_t, std::uint64_t) const noexcept override {
+        if (!control_.by_pipe.load()) return {};
+        control_.begun.fetch_add(1);
+        control_.begun.notify_all();
+        return {control_.ends[0], 0};
+    }
+
+private:
+    Control& control_;
+    std::vector<std::byte> bytes_;
+};
+
+class PipeStores final : public store::StoreFactory {
+public:
+    explicit PipeStores(PipeStore::Control& control) : control_{control} {}
+    std::unique_ptr<store::BackingStore> open(std::uint64_t bytes) override {
+        return std::make_unique<PipeStore>(control_, bytes);
+    }
+
+private:
+    PipeStore::Control& control_;
+};
+
+class AsyncReads : public VariantTest {
+protected:
+    static constexpr std::uint64_t kPages = 16;
+
+    void SetUp() override {
+        VariantTest::SetUp();
+        if (IsSkipped()) return;
+        if (!sys::IoRing::open(2)) GTEST_SKIP() << "no io_uring here";
+        Config config = config_for(GetParam(), 2 * kPages * kPage);
+        config.handler_threads = 1;
+        config.background_evictor = false;
+        config.read_ahead = false;
+        pager_ = std::make_unique<detail::Pager>(config, std::make_unique<PipeStores>(control_));
+        region_ = &pager_->reserve(2 * kPages * kPage, kPage);
+        for (std::uint64_t page = 0; page < kPages; ++page) write_stamps(at(page), kPage, stamp(page));
+        pager_->evict(*region_, {0, kPages});
+    }
+    void TearDown() override {
+        if (region_ != nullptr) pager_->destroy(*region_);
+    }
+
+    [[nodiscard]] std::byte* at(std::uint64_t page) const { return region_->address_of(page); }
+
+    static std::array<std::byte, kPage> page_with(std::uint64_t value) {
+        std::array<std::byte, kPage> bytes{};
+        write_stamps(bytes.data(), kPage, value);
+        return bytes;
+    }
+
+    PipeStore::Control control_;
+    std::unique_ptr<detail::Pager> pager_;
+    detail::Region* region_ = nullptr;
+};
+
+TEST_P(AsyncReads, leave_the_handler_free_for_other_faults) {
+    constexpr unsigned kReaders = 4;
+    std::array<std::uint64_t, kReaders> found{};
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < kReaders; ++i) threads.emplace_back([&, i] { found[i] = load_word(at(i)); });
+    control_.wait_for_reads(kReaders);
+    // All four wait for the pipe; there is one handler.
+    EXPECT_EQ(load_word(at(kPages + 1)), 0U);
+    store_word(at(kPages + 2), 7);
+    EXPECT_EQ(load_word(at(kPages + 2)), 7U);
+    for (unsigned i = 0; i < kReaders; ++i) control_.end_read(page_with(100 + i));
+    for (std::thread& thread : threads) thread.join();
+    std::sort(found.begin(), found.end());
+    for (unsigned i = 0; i < kReaders; ++i) EXPECT_EQ(found[i], 100 + i) << "each got one of the pages";
+    EXPECT_EQ(control_.read_directly.load(), 0U);
+}
+
+TEST_P(AsyncReads, serve_all_who_wait_for_the_page) {
+    std::array<std::uint64_t, 8> found{};
+    std::vector<std::thread> threads;
+    for (auto& one : found) threads.emplace_back([&] { one = load_word(at(3)); });
+    control_.wait_for_reads(1);
+    control_.end_read(page_with(55));
+    for (std::thread& thread : threads) thread.join();
+    for (const std::uint64_t one : found) EXPECT_EQ(one, 55U);
+    EXPECT_EQ(control_.begun.load(), 1U) << "one page, one read";
+}
+
+TEST_P(AsyncReads, take_writes_as_writes) {
+    std::thread writer{[&] { store_word(at(5) + 64, 9); }};
+    control_.wait_for_reads(1);
+    control_.end_read(page_with(stamp(5)));
+    writer.join();
+    EXPECT_EQ(load_word(at(5) + 64), 9U);
+    EXPECT_TRUE(has_stamps(at(5), kPage, stamp(5)));
+    control_.by_pipe.store(false);
+    pager_->evict(*region_, {5, 1});
+    EXPECT_EQ(load_word(at(5) + 64), 9U) << "a page that was written to is written back";
+}
+
+TEST_P(AsyncReads, that_come_short_are_read_again_the_other_way) {
+    std::uint64_t found = 0;
+    std::thread reader{[&] { found = load_word(at(6)); }};
+    control_.wait_for_reads(1);
+    const auto page = page_with(1);
+    control_.end_read(std::span{page}.first(512));
+    reader.join();
+    EXPECT_EQ(found, stamp(6));
+    EXPECT_EQ(control_.read_directly.load(), 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    threads, AsyncReads,
+    ::testing::Values(Variant{Delivery::uffd_threads, Eviction::move, Replacement::second_chance, kBasePageBytes},
+                      Variant{Delivery::uffd_threads, Eviction::copy, Replacement::second_chance, kBasePageBytes}),
+    VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
