@@ -61,6 +61,13 @@ public:
     /// Acts on what the program knows; see `Advice`. The range may have any alignment.
     void advise(const void* address, std::size_t bytes, Advice advice);
 
+    /// The same for many ranges with one call.
+    void advise(std::span<const std::span<const std::byte>> ranges, Advice advice);
+
+    /// Returns when what `Advice::willneed` was said of before is there, as far as it touches the range (any
+    /// alignment): read, or given up, since it is only advice.
+    void wait_for_advised(const void* address, std::size_t bytes);
+
     /// Forgets the contents: the range reads as zeros, and its frames and swap space are free. Throws EBUSY when a page
     /// of the range is pinned (the others are discarded all the same).
     void discard(void* address, std::size_t bytes);

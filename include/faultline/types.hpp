@@ -39,7 +39,9 @@ enum class PinFor : std::uint8_t { reading, writing };
 
 /// What the program knows about a range and the pager does not.
 enum class Advice : std::uint8_t {
-    /// The range is needed soon: bring it in now, as far as free frames reach.
+    /// The range is needed soon: what is stored of it is read in the background, up to 28 reads at once, and may take
+    /// the place of other pages. `Region::wait_for_advised` waits for it. Without io_uring it is read by the call, as
+    /// far as free frames reach.
     willneed,
     /// The range is not needed for a while: evict it now. Contents are kept (unlike madvise(MADV_DONTNEED)).
     dontneed,

@@ -7,10 +7,14 @@
 #include "sys/error.hpp"
 #include "sys/futex.hpp"
 #include "sys/signal_block.hpp"
+#include "sys/syscall.hpp"
 
 #include <pthread.h>
+#include <sys/eventfd.h>
 
+#include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -31,14 +35,17 @@ std::uint64_t now() FAULTLINE_SIGNAL_SAFE {
 std::unique_ptr<AsyncReader> AsyncReader::start(Pager& pager, std::chrono::nanoseconds patience) {
     sys::IoRing ring = sys::IoRing::open(2 * kDepth);
     if (!ring || !ring.waits_beside_submitters()) return nullptr;
-    return std::make_unique<AsyncReader>(pager, std::move(ring), patience);
+    sys::FileDescriptor bell{::eventfd(0, EFD_CLOEXEC)};
+    if (!bell) return nullptr;
+    return std::make_unique<AsyncReader>(pager, std::move(ring), std::move(bell), patience);
 }
 
-AsyncReader::AsyncReader(Pager& pager, sys::IoRing ring, std::chrono::nanoseconds patience)
+AsyncReader::AsyncReader(Pager& pager, sys::IoRing ring, sys::FileDescriptor bell, std::chrono::nanoseconds patience)
     : pager_{pager},
       patience_{patience},
       memory_{sys::Mapping::reserve(kDepth * BufferPool::kBufferBytes, core::kUnitBytes, false, "read buffers")},
-      ring_{std::move(ring)} {
+      ring_{std::move(ring)},
+      bell_{std::move(bell)} {
     const sys::SignalBlock inherited;
     try {
         thread_ = std::thread{[this] { run(); }};
@@ -48,12 +55,8 @@ AsyncReader::AsyncReader(Pager& pager, sys::IoRing ring, std::chrono::nanosecond
 }
 
 AsyncReader::~AsyncReader() {
-    {
-        const sys::SignalBlock signals;
-        const std::scoped_lock lock{submitting_};
-        ring_.queue_nothing(nullptr);
-        ring_.submit_all();
-    }
+    stopping_.store(true);
+    wake();
     thread_.join();
 }
 
@@ -75,7 +78,49 @@ bool AsyncReader::begin(Fill& fill) FAULTLINE_SIGNAL_SAFE {
     return true;
 }
 
+bool AsyncReader::want(std::uint32_t region, core::PageRange pages) noexcept {
+    {
+        const std::scoped_lock lock{wanting_};
+        if (wanted_count_ == kMostWanted) return false;
+        wanted_[(first_wanted_ + wanted_count_++) % kMostWanted] = {region, pages};
+        wanted_left_.fetch_add(1);
+    }
+    wake();
+    return true;
+}
+
+void AsyncReader::wait_until_begun() noexcept {
+    // What others put on the list meanwhile is waited for, too, which costs a little and is simple.
+    for (std::uint32_t left = wanted_left_.load(); left != 0; left = wanted_left_.load()) {
+        sys::futex_wait(wanted_left_, left);
+    }
+}
+
+void AsyncReader::wake() noexcept {
+    if (woken_.exchange(true)) return;
+    const std::uint64_t one = 1;
+    long result = 0;
+    do {
+        result = sys::raw_syscall(SYS_write, bell_.get(), sys::syscall_argument(&one), sizeof one);
+    } while (result == -EINTR);
+    FAULTLINE_REQUIRE(result == sizeof one,
+                      "the reader thread cannot be woken: has the program closed its descriptor?");
+}
+
+void AsyncReader::await_wake_up() noexcept {
+    const std::scoped_lock lock{submitting_};
+    const bool queued = ring_.queue_read(bell_.get(), std::as_writable_bytes(std::span{&rings_, 1}), 0, &bell_);
+    FAULTLINE_REQUIRE(queued, "a ring is full that has room for more than there are slots");
+    ring_.submit_all();
+}
+
 void AsyncReader::drain() noexcept {
+    {
+        const std::scoped_lock lock{wanting_};
+        wanted_left_.fetch_sub(static_cast<std::uint32_t>(wanted_count_));
+        wanted_count_ = 0;
+    }
+    wait_until_begun();
     for (std::uint32_t taken = taken_.load(); taken != 0; taken = taken_.load()) sys::futex_wait(taken_, taken);
 }
 
@@ -104,15 +149,50 @@ std::span<std::byte> AsyncReader::buffer(unsigned index, std::size_t bytes) cons
 void AsyncReader::run() noexcept {
     ::pthread_setname_np(::pthread_self(), "fl-reader");
     ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // a program may cancel threads it has not made
+    await_wake_up();
     for (;;) {
         const std::optional<sys::IoRing::Completion> completion = ring_.wait_for(kTick);
         if (!completion) {
             check_patience();
             continue;
         }
-        if (completion->tag == nullptr) return;
-        finish(static_cast<unsigned>(static_cast<Slot*>(completion->tag) - slots_.data()), completion->result);
+        if (completion->tag == &bell_) {
+            woken_.store(false);
+            if (stopping_.load()) return;
+            await_wake_up();
+        } else {
+            finish(static_cast<unsigned>(static_cast<Slot*>(completion->tag) - slots_.data()), completion->result);
+        }
+        begin_wanted();
     }
+}
+
+/// Begins reads of wanted pages, as long as there are slots left for faults.
+void AsyncReader::begin_wanted() noexcept {
+    while (wanted_left_.load(std::memory_order_relaxed) != 0 &&
+           std::popcount(taken_.load(std::memory_order_relaxed)) < static_cast<int>(kDepth - kForFaults)) {
+        const Quiescence::Reader reader{RegionTree::readers()};
+        Wanted next{};
+        if (!take_wanted(next, Pager::kMostWantedAtOnce)) return;
+        pager_.begin_wanted(next.region, next.pages);
+        if (wanted_left_.fetch_sub(1) == 1) sys::futex_wake(wanted_left_);
+    }
+}
+
+/// Takes up to `most` pages off the front of the list; what is left of an entry stays there, and counts beside them.
+bool AsyncReader::take_wanted(Wanted& next, std::uint64_t most) noexcept {
+    const std::scoped_lock lock{wanting_};
+    if (wanted_count_ == 0) return false;
+    Wanted& front = wanted_[first_wanted_];
+    next = {front.region, {front.pages.first, std::min(front.pages.count, most)}};
+    front.pages = {front.pages.first + next.pages.count, front.pages.count - next.pages.count};
+    if (front.pages.count > 0) {
+        wanted_left_.fetch_add(1);
+        return true;
+    }
+    first_wanted_ = (first_wanted_ + 1) % kMostWanted;
+    --wanted_count_;
+    return true;
 }
 
 void AsyncReader::finish(unsigned index, long result) noexcept {

@@ -1,18 +1,23 @@
-// AsyncReader: reads that a fault handler thread begins and does not wait for, so that it serves other faults
-// meanwhile. One thread of the pager's own maps what has been read. It decides nothing: which pages, and what becomes
-// of a read that failed, is the pager's business.
+// AsyncReader: reads that nobody sleeps in: those that a fault handler thread begins, so that it serves other faults
+// meanwhile, and those of pages that the program says it will need. One thread of the pager's own maps what has been
+// read. It decides nothing: which pages, and what becomes of a read that failed, is the pager's business.
 //
-//   handler thread:  begin(fill) -> io_uring            reader thread:  completion -> Pager::finish_fill -> page mapped
+// clang-format off
+//   handler thread:  begin(fill) -> io_uring      reader thread:  completion -> Pager::finish_fill -> page mapped
+//   control call:    want(pages) -> list          reader thread:  list -> Pager::begin_wanted -> begin(fill)
+// clang-format on
 //
 // The pages of a fill are owned (filling) from before begin() until finish_fill has published them: their region cannot
 // go, and nobody else touches them.
 #pragma once
 
 #include "core/page_fault.hpp"
+#include "core/page_range.hpp"
 #include "core/signal_safe.hpp"
 #include "pager/frame_budget.hpp"
 #include "pager/page_window.hpp"
 #include "policy/replacement_policy.hpp"
+#include "sys/file_descriptor.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/io_ring.hpp"
 #include "sys/mapping.hpp"
@@ -29,14 +34,15 @@ namespace faultline::detail {
 class Pager;
 class Region;
 
-/// Pages that one read brings in, and what is to be known of the fault that asked for them.
+/// Pages that one read brings in, and what is to be known of the fault that asked for the first of them.
 struct Fill {
     Region* region = nullptr;
-    PageWindow window{};  // the first page is the one asked for
+    PageWindow window{};
     core::PageFault fault{};
     policy::Arrival arrival{};
     FrameReservation frames{};
     std::uint64_t started = 0;  // ticks
+    bool asked_for = true;      // by a fault; else all pages come ahead of one
 };
 
 class AsyncReader {
@@ -48,7 +54,7 @@ public:
     /// faulted would wait for ever. Throws std::system_error when the thread cannot be started.
     [[nodiscard]] static std::unique_ptr<AsyncReader> start(Pager& pager, std::chrono::nanoseconds patience);
 
-    AsyncReader(Pager& pager, sys::IoRing ring, std::chrono::nanoseconds patience);
+    AsyncReader(Pager& pager, sys::IoRing ring, sys::FileDescriptor bell, std::chrono::nanoseconds patience);
     /// Nothing may be in flight.
     ~AsyncReader();
     AsyncReader(const AsyncReader&) = delete;
@@ -58,7 +64,14 @@ public:
     /// where it cannot be read so or as many reads as may be are in flight: then the caller reads. Signal-safe.
     [[nodiscard]] bool begin(Fill& fill) FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns when nothing is in flight. The caller sees to it that nothing is begun.
+    /// Pages to be brought in as soon as fewer reads are in flight. False when the list of them is full. Signals are
+    /// blocked.
+    [[nodiscard]] bool want(std::uint32_t region, core::PageRange pages) noexcept;
+
+    /// Returns when every read that was wanted before the call has begun (or need not be).
+    void wait_until_begun() noexcept;
+
+    /// Forgets what is wanted, and returns when nothing is in flight. The caller sees to it that nothing is begun.
     void drain() noexcept;
 
 private:
@@ -67,6 +80,18 @@ private:
         std::atomic<std::uint64_t> began{0};  // nanoseconds of the steady clock; 0: not yet, or no more
     };
 
+    struct Wanted {
+        std::uint32_t region;
+        core::PageRange pages;
+    };
+    /// Slots that wanted pages leave to faults.
+    static constexpr unsigned kForFaults = 4;
+    static constexpr std::size_t kMostWanted = 4096;
+
+    void wake() noexcept;
+    void await_wake_up() noexcept;
+    void begin_wanted() noexcept;
+    [[nodiscard]] bool take_wanted(Wanted& next, std::uint64_t most) noexcept;
     [[nodiscard]] int take_slot() FAULTLINE_SIGNAL_SAFE;
     void give_back_slot(unsigned index) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::span<std::byte> buffer(unsigned index, std::size_t bytes) const noexcept;
@@ -81,6 +106,20 @@ private:
     std::atomic<std::uint32_t> taken_{0};  // a bit for each slot; futex for drain
     sys::FutexLock submitting_;            // one thread at a time queues and submits; the reader thread only collects
     sys::IoRing ring_;
+
+    sys::FutexLock wanting_;  // guards the list: a ring of `wanted_count_` entries from `first_wanted_` on
+    std::unique_ptr<Wanted[]> wanted_ = std::make_unique<Wanted[]>(kMostWanted);
+    std::size_t first_wanted_ = 0;
+    std::size_t wanted_count_ = 0;
+    std::atomic<std::uint32_t> wanted_left_{0};  // entries, and what is just being begun; a futex
+
+    // Waking the reader thread is a write to a file that it reads through the ring: a thread of the program's that
+    // submitted anything itself would have system calls interrupted by the kernel, later.
+    sys::FileDescriptor bell_;
+    std::uint64_t rings_ = 0;         // what was read from it
+    std::atomic<bool> woken_{false};  // a wake-up is on its way
+    std::atomic<bool> stopping_{false};
+
     std::thread thread_;
 };
 

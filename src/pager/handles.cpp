@@ -116,13 +116,22 @@ void Region::advise(const void* address, std::size_t bytes, Advice advice) {
     const PageRange pages = touched_pages(*region_, address, bytes);
     switch (advice) {
         case Advice::willneed:
-            pager_->bring_ahead(*region_, pages);
+            pager_->want(*region_, pages);
             return;
         case Advice::dontneed:
             pager_->evict(*region_, pages);
             return;
     }
     sys::throw_error(EINVAL, "unknown advice");
+}
+
+void Region::advise(std::span<const std::span<const std::byte>> ranges, Advice advice) {
+    for (const std::span<const std::byte> range : ranges) this->advise(range.data(), range.size(), advice);
+}
+
+void Region::wait_for_advised(const void* address, std::size_t bytes) {
+    if (region_ == nullptr) refuse_empty("region");
+    pager_->wait_for_wanted(*region_, touched_pages(*region_, address, bytes));
 }
 
 void Region::discard(void* address, std::size_t bytes) {

@@ -132,8 +132,8 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
     const std::uint64_t after = pages_to_read_ahead(region, work.page);
     const PageWindow window{work.page, 1 | filler_.claim_stored(region, work.page + 1, after, frames) << 1};
     if (after > 0) wake_evictor_when_low();
-    Fill fill{&region,           window,      work.fault, Evictor::hard_arrival(seen.payload(), evictor_.sequence()),
-              std::move(frames), work.started};
+    Fill fill{&region,           window,       work.fault, Evictor::hard_arrival(seen.payload(), evictor_.sequence()),
+              std::move(frames), work.started, true};
     // A handler thread has others to serve; whoever faulted for himself has nothing better to do.
     if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread && async_reader_->begin(fill)) {
         return FaultOutcome::deferred;
@@ -153,8 +153,19 @@ void Pager::finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept {
         region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
         error = filler_.map(region, fill.window, work.write(), bytes);
     }
+    if (!fill.asked_for) return come_ahead(fill, error);
     static_cast<void>(mapped_or_given_up(work, fill, error));
     latencies_.record(work.kind, sys::ticks() - work.started);
+}
+
+/// The pages of `fill`, which nobody has asked for yet, are mapped and are published, or are left where they were: the
+/// access itself will report the error.
+void Pager::come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE {
+    if (error == 0) {
+        filler_.publish_read_ahead(*fill.region, fill.window, fill.frames);
+    } else {
+        filler_.abandon(*fill.region, fill.window);
+    }
 }
 
 /// The pages of `fill` are mapped and are published, or `error` says why they are not.

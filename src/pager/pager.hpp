@@ -80,7 +80,11 @@ public:
 
     void discard(Region& region, core::PageRange range);
     void protect(Region& region, core::PageRange range, Access access);
+    /// Brings in what is stored of a range, as far as frames are to be had without a wait.
     void bring_ahead(Region& region, core::PageRange range);
+    /// The same, without waiting for it; and waiting for what was begun so.
+    void want(Region& region, core::PageRange range);
+    void wait_for_wanted(Region& region, core::PageRange range);
     void evict(Region& region, core::PageRange range);
     void retry(Region& region, core::PageRange range);
     void pin(Region& region, core::PageRange range, PinFor purpose);
@@ -129,6 +133,9 @@ private:
 
         [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
     };
+    /// Pages that are looked at for one read, when many are wanted.
+    static constexpr std::uint64_t kMostWantedAtOnce = 64;
+
     /// What a step came to; nothing means that the page changed under it: look again.
     using Step = std::optional<core::FaultOutcome>;
 
@@ -141,7 +148,10 @@ private:
     [[nodiscard]] core::FaultOutcome fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome fill_from_store(Work& work, core::PageWord seen,
                                                      FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Fill claim_ahead(Region& region, core::PageRange range) FAULTLINE_SIGNAL_SAFE;
+    void begin_wanted(std::uint32_t region_id, core::PageRange pages) noexcept;
     void finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept;
+    void come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome mapped_or_given_up(Work& work, Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome give_up(Work& work, core::PageState back_to, Event::Kind reason,
                                              int error) FAULTLINE_SIGNAL_SAFE;
@@ -209,7 +219,7 @@ private:
 
     std::optional<mmu::SignalFaultSource> signal_source_;
     std::atomic<bool> later_handler_reported_{false};
-    std::unique_ptr<AsyncReader> async_reader_;  // of the handler threads; ends after them
+    std::unique_ptr<AsyncReader> async_reader_;  // null without io_uring; ends after the handler threads
     std::unique_ptr<mmu::UffdThreadSource> thread_source_;
     std::unique_ptr<sys::DescriptorKeeper> keeper_;  // of the userfaultfd, where no handler threads keep it
     std::unique_ptr<Housekeeper> housekeeper_;

@@ -109,10 +109,10 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
 }
 
 void Pager::start_threads() {
+    // A fault may wait for room on a full disk for as long as it was told to.
+    const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
+    if (takes_faults_) async_reader_ = AsyncReader::start(*this, patience);
     if (takes_faults_ && config_.delivery == Delivery::uffd_threads) {
-        // A fault may wait for room on a full disk for as long as it was told to.
-        const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
-        async_reader_ = AsyncReader::start(*this, patience);
         thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config_.handler_threads,
                                                                  &Pager::resolve, patience);
     } else if (uffd_) {

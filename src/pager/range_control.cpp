@@ -220,18 +220,56 @@ void Pager::bring_ahead(Region& region, PageRange range) {
     for (std::uint64_t page = range.first; page < range.end(); page += at_once) {
         const FaultPathSection section;
         if (budget_.available() < region.page_units()) return;  // as far as free frames reach
-        FrameReservation frames{budget_, 0};
-        const std::uint64_t claimed = filler_.claim_stored(region, page, std::min(at_once, range.end() - page), frames);
-        wake_evictor_when_low();
-        if (claimed == 0) continue;
-        const auto skipped = static_cast<std::uint64_t>(std::countr_zero(claimed));
-        const PageWindow window{page + skipped, claimed >> skipped};
-        if (filler_.read_and_map(region, window, false) == 0) {
-            filler_.publish_read_ahead(region, window, frames);
-        } else {
-            filler_.abandon(region, window);  // only advice: the access itself will report it
-        }
+        Fill fill = claim_ahead(region, {page, std::min(at_once, range.end() - page)});
+        if (fill.window.count() > 0) come_ahead(fill, filler_.read_and_map(region, fill.window, false));
     }
+}
+
+void Pager::want(Region& region, PageRange range) {
+    require_owner_process();
+    if (range.count == 0) return;
+    if (async_reader_) {
+        const FaultPathSection section;
+        if (async_reader_->want(region.id(), range)) return;
+    }
+    bring_ahead(region, range);
+}
+
+void Pager::wait_for_wanted(Region& region, PageRange range) {
+    require_owner_process();
+    if (async_reader_) async_reader_->wait_until_begun();
+    for_each_piece(range, [&](PageRange piece) {
+        const FaultPathSection section;
+        region.table().for_each_touched(piece, [&](std::uint64_t page) {
+            static_cast<void>(region.claim_settled(page, [](PageWord) { return std::optional<PageWord>{}; }));
+        });
+    });
+}
+
+/// On the reader thread: what the program wants is begun, as far as frames are to be had.
+void Pager::begin_wanted(std::uint32_t region_id, PageRange pages) noexcept {
+    Region* const region = regions_.find(region_id);
+    if (region == nullptr || pages.end() > region->pages()) return;  // gone, and perhaps another has its number
+    const std::uint64_t at_once = Filler::most_at_once(*region);
+    for (std::uint64_t page = pages.first; page < pages.end(); page += at_once) {
+        const std::uint64_t count = std::min(at_once, pages.end() - page);
+        const std::int64_t missing = static_cast<std::int64_t>(count) * region->page_units() - budget_.available();
+        if (missing > 0) static_cast<void>(reclaim_directly(missing));  // what is free then will do
+        Fill fill = claim_ahead(*region, {page, count});
+        if (fill.window.count() == 0 || async_reader_->begin(fill)) continue;
+        come_ahead(fill, filler_.read_and_map(*region, fill.window, false));
+    }
+}
+
+/// Claims what is stored of a range that fits a read.
+Fill Pager::claim_ahead(Region& region, PageRange range) FAULTLINE_SIGNAL_SAFE {
+    Fill fill{&region, {}, {}, {}, FrameReservation{budget_, 0}, 0, false};
+    const std::uint64_t claimed = filler_.claim_stored(region, range.first, range.count, fill.frames);
+    wake_evictor_when_low();
+    if (claimed == 0) return fill;
+    const auto skipped = static_cast<std::uint64_t>(std::countr_zero(claimed));
+    fill.window = {range.first + skipped, claimed >> skipped};
+    return fill;
 }
 
 void Pager::evict(Region& region, PageRange range) {

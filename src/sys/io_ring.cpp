@@ -38,14 +38,6 @@ bool IoRing::queue_read(int fd, std::span<std::byte> into, std::uint64_t offset,
     return true;
 }
 
-bool IoRing::queue_nothing(void* tag) noexcept {
-    io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
-    if (entry == nullptr) return false;
-    io_uring_prep_nop(entry);
-    io_uring_sqe_set_data(entry, tag);
-    return true;
-}
-
 void IoRing::submit() noexcept {
     // What the kernel does not take now (EAGAIN, EBUSY: out of memory for requests) stays queued; wait() submits it.
     static_cast<void>(io_uring_submit(ring_.get()));

@@ -36,9 +36,6 @@ public:
     /// Adds a read of up to all of `into`.
     bool queue_read(int fd, std::span<std::byte> into, std::uint64_t offset, void* tag) noexcept;
 
-    /// Adds something that completes at once.
-    bool queue_nothing(void* tag) noexcept;
-
     /// Hands what is queued to the kernel, as far as it takes it now.
     void submit() noexcept;
 

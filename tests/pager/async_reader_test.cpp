@@ -2,6 +2,7 @@
 // from a pipe, and so end when the test says so.
 
 #include "pager/pager.hpp"
+#include "pager/region_tree.hpp"
 #include "pager_fixture.hpp"
 #include "sys/io_ring.hpp"
 
@@ -167,6 +168,61 @@ TEST_P(AsyncReads, that_come_short_are_read_again_the_other_way) {
     EXPECT_EQ(found, stamp(6));
     EXPECT_EQ(control_.read_directly.load(), 1U);
 }
+
+class Advised : public AsyncReads {};
+
+TEST_P(Advised, pages_come_while_the_program_goes_on_and_fault_no_more) {
+    for (const std::uint64_t page : {0U, 2U, 4U, 6U}) pager_->want(*region_, {page, 1});
+    control_.wait_for_reads(4);  // all at once, and this thread waits for none of them
+    EXPECT_EQ(load_word(at(kPages)), 0U);
+    for (unsigned i = 0; i < 4; ++i) control_.end_read(page_with(100 + i));
+    pager_->wait_for_wanted(*region_, {0, kPages});
+    const std::uint64_t faults = pager_->stats().hard_faults;
+    std::array<std::uint64_t, 4> found{};
+    for (unsigned i = 0; i < 4; ++i) found[i] = load_word(at(std::uint64_t{2} * i));
+    std::sort(found.begin(), found.end());
+    for (unsigned i = 0; i < 4; ++i) EXPECT_EQ(found[i], 100 + i);
+    EXPECT_EQ(pager_->stats().hard_faults, faults);
+    detail::RegionTree::readers().synchronize();  // the reader thread may still be counting
+    EXPECT_EQ(pager_->stats().pages_read_ahead, 4U);
+}
+
+TEST_P(Advised, pages_that_come_short_are_read_again_the_other_way) {
+    pager_->want(*region_, {3, 1});
+    control_.wait_for_reads(1);
+    const auto page = page_with(1);
+    control_.end_read(std::span{page}.first(512));
+    pager_->wait_for_wanted(*region_, {3, 1});
+    EXPECT_TRUE(has_stamps(at(3), kPage, stamp(3)));
+    EXPECT_EQ(control_.begun.load(), 1U) << "no fault had to read it";
+}
+
+TEST_P(Advised, pages_all_come_however_many_they_are) {
+    control_.by_pipe.store(false);
+    for (int round = 0; round < 20; ++round) {
+        for (std::uint64_t page = 0; page < kPages; ++page) pager_->want(*region_, {page, 1});
+        pager_->wait_for_wanted(*region_, {0, kPages});
+        const std::uint64_t faults = pager_->stats().hard_faults;
+        for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_TRUE(has_stamps(at(page), kPage, stamp(page)));
+        EXPECT_EQ(pager_->stats().hard_faults, faults);
+        pager_->evict(*region_, {0, kPages});
+    }
+}
+
+TEST_P(Advised, pages_of_a_region_that_goes_are_forgotten) {
+    control_.by_pipe.store(false);
+    for (int round = 0; round < 50; ++round) {
+        detail::Region& other = pager_->reserve(kPages * kPage, kPage);
+        for (std::uint64_t page = 0; page < kPages; ++page) store_word(other.address_of(page), page + 1);
+        pager_->evict(other, {0, kPages});
+        for (std::uint64_t page = 0; page < kPages; ++page) pager_->want(other, {page, 1});
+        pager_->destroy(other);
+    }
+    pager_->wait_for_wanted(*region_, {0, kPages});
+    for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_TRUE(has_stamps(at(page), kPage, stamp(page)));
+}
+
+INSTANTIATE_TEST_SUITE_P(matrix, Advised, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
 INSTANTIATE_TEST_SUITE_P(
     threads, AsyncReads,

@@ -184,14 +184,16 @@ ResidencyCell ShadowModel::residency() const {
     return sum;
 }
 
-void ShadowModel::check_figures(bool quiet) const {
+void ShadowModel::check_figures(bool quiet) {
     const PagerStats all = pager_.stats();
     EXPECT_LE(all.frames_used, all.resident_limit);
     EXPECT_EQ(all.resident_limit, pager_.resident_limit());
     EXPECT_EQ(region_.stats().pinned_bytes, distinct_pinned() * region_.page_size());
     if (!quiet) return;
 
-    // A handler thread may still be at the bookkeeping of a fault that the program has long got its page for.
+    // What was advised may still be coming, and a handler thread be at the bookkeeping of a fault that the program has
+    // long got its page for.
+    region_.wait_for_advised(region_.data(), region_.size());
     detail::RegionTree::readers().synchronize();
     const RegionStats mine = region_.stats();
     EXPECT_LE(mine.resident_bytes + mine.staged_bytes, all.resident_limit);

@@ -36,7 +36,7 @@ public:
 
     /// What RegionStats, PagerStats and residency() say must fit together. `quiet`: nothing evicts in the background,
     /// so that the figures are of one moment.
-    void check_figures(bool quiet) const;
+    void check_figures(bool quiet);
 
     /// Lets go of every pin.
     void unpin_all();
