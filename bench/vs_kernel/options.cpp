@@ -13,8 +13,10 @@ namespace {
 // --smoke only lowers what the command line left at its default.
 void make_small(const CLI::App& app, Options& options) {
     const auto absent = [&app](const char* name) { return app.count(name) == 0; };
-    if (absent("--size")) options.size = std::size_t{32} << 20;
-    if (absent("--resident")) options.resident = std::size_t{8} << 20;
+    // A sweep is six to ten runs.
+    const std::size_t size = absent("--sweep") ? std::size_t{32} << 20 : std::size_t{8} << 20;
+    if (absent("--size")) options.size = size;
+    if (absent("--resident")) options.resident = size / 4;
     if (absent("--seconds")) options.seconds = 0.1;
     if (absent("--warm-up")) options.warm_up = 0.0;
     if (absent("--rounds")) options.rounds = 1;
@@ -161,7 +163,7 @@ void interpret(const Program& program, const Words& words, Options& options) {
 }  // namespace
 
 std::size_t named_at_once(const Options& options) noexcept {
-    // The batch that is touched and `kBatchesAhead` more, of every thread.
+    // The batch that is touched and those named after it, of every thread.
     const std::size_t fitting = options.resident / kTouchedPageBytes / (8 * options.threads);
     return std::clamp<std::size_t>(fitting, 1, options.named_at_once);
 }

@@ -83,41 +83,6 @@ void touch_until(Touch touch, std::span<std::byte> memory, std::uint64_t deadlin
     }
 }
 
-// A uniformly random sequence of pages that it names to their pager batch by batch, `kBatchesAhead` batches before it
-// gives them out. It needs no list of them: a second generator of the same seed runs ahead of the first.
-class NamedPages {
-public:
-    NamedPages(Memory& pager, std::uint64_t pages, std::size_t named_at_once, std::uint64_t seed)
-        : pager_{pager}, pages_{pages}, next_{seed}, ahead_{seed}, batch_(named_at_once) {
-        for (std::size_t batch = 0; batch < kBatchesAhead; ++batch) name_batch();
-    }
-
-    std::uint64_t operator()() {
-        if (left_ == 0) {
-            name_batch();
-            left_ = batch_.size();
-        }
-        --left_;
-        return next_.below(pages_);
-    }
-
-private:
-    void name_batch() {
-        const std::span<std::byte> memory = pager_.bytes();
-        for (std::span<std::byte>& range : batch_) {
-            range = memory.subspan(ahead_.below(pages_) * kTouchedPageBytes, kTouchedPageBytes);
-        }
-        pager_.will_need(batch_);
-    }
-
-    Memory& pager_;
-    std::uint64_t pages_;
-    Random next_;
-    Random ahead_;
-    std::vector<std::span<std::byte>> batch_;
-    std::size_t left_ = 0;
-};
-
 }  // namespace
 
 Workload::Workload(Memory& memory, const WorkloadShape& shape)
@@ -126,7 +91,8 @@ Workload::Workload(Memory& memory, const WorkloadShape& shape)
       pages_{memory_.size() / kTouchedPageBytes},
       named_at_once_{shape.named_at_once},
       shuffle_{pages_},
-      zipf_{pages_, kZipfExponent} {
+      zipf_{pages_, kZipfExponent},
+      named_pages_(shape.threads) {
     for (unsigned thread = 0; thread < shape.threads; ++thread) {
         randoms_.emplace_back(thread + 1);
         next_pages_.push_back(pages_ * thread / shape.threads);
@@ -167,8 +133,9 @@ Touches Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t de
             touch_pages([this](Random& source) { return shuffle_(zipf_(source)); });
             break;
         case Pattern::named: {
-            NamedPages named{pager_, pages_, named_at_once_, random.next()};
-            touch_pages([&named](Random&) { return named(); });
+            std::unique_ptr<NamedPages>& named = named_pages_[thread];
+            if (!named) named = std::make_unique<NamedPages>(pager_, named_at_once_, random.next());
+            touch_pages([&pages = *named](Random&) { return pages(); });
             break;
         }
         case Pattern::sequential:

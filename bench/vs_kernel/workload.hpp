@@ -6,24 +6,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <faultline/latency_histogram.hpp>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "support/random.hpp"
 #include "vs_kernel/memory.hpp"
 #include "vs_kernel/mode.hpp"
+#include "vs_kernel/named_pages.hpp"
 
 namespace bench {
 
-/// One touch is one access to one unit of this size, whatever the page size of the system under test.
-inline constexpr std::size_t kTouchedPageBytes = 4096;
-
-/// A thread that names pages names this many batches before the one it touches.
-inline constexpr std::size_t kBatchesAhead = 2;
-
 struct WorkloadShape {
     unsigned threads = 1;
-    std::size_t named_at_once = 1;  ///< Pages of a batch, not 0.
+    std::size_t named_at_once = 1;  ///< Pages of a batch in mode n, not 0.
 };
 
 struct Touches {
@@ -63,8 +59,9 @@ private:
     std::size_t named_at_once_;
     Shuffle shuffle_;
     Zipf zipf_;
-    std::vector<Random> randoms_;            // one per thread
-    std::vector<std::uint64_t> next_pages_;  // of the sequential modes, one per thread
+    std::vector<Random> randoms_;                           // one per thread
+    std::vector<std::uint64_t> next_pages_;                 // of the sequential modes, one per thread
+    std::vector<std::unique_ptr<NamedPages>> named_pages_;  // null until the thread's first round of mode n
     std::uint64_t writes_ = 0;
 };
 
