@@ -34,7 +34,7 @@ public:
     [[nodiscard]] FaultCounts faults() const override { return kernel_fault_counts(); }
     [[nodiscard]] std::string description() const override { return "umap"; }
 
-    // Version 2.1 has no call for it that works on a region of one's own process.
+    // UMap's call for this is not the same in all its versions, and some have none.
     void will_need(std::span<const std::span<std::byte>>) override {}
 
 private:
