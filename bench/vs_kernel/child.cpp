@@ -21,12 +21,13 @@ void die_with_parent(pid_t parent) {
     if (::getppid() != parent) ::_exit(1);
 }
 
-[[noreturn]] void run_child(int socket, pid_t parent, const ChildProcess::MakeMemory& make_memory, unsigned threads) {
+[[noreturn]] void run_child(int socket, pid_t parent, const ChildProcess::MakeMemory& make_memory,
+                            const WorkloadShape& shape) {
     int status = 1;
     try {
         die_with_parent(parent);
         Interrupt::restore_default();
-        status = serve(socket, make_memory, threads);
+        status = serve(socket, make_memory, shape);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
     }
@@ -47,7 +48,7 @@ std::string ending(int status) {
 
 }  // namespace
 
-ChildProcess::ChildProcess(const Interrupt& interrupt, const MakeMemory& make_memory, unsigned threads)
+ChildProcess::ChildProcess(const Interrupt& interrupt, const MakeMemory& make_memory, const WorkloadShape& shape)
     : interrupt_{interrupt} {
     int sockets[2] = {-1, -1};
     check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), "socketpair");
@@ -56,7 +57,7 @@ ChildProcess::ChildProcess(const Interrupt& interrupt, const MakeMemory& make_me
     const pid_t parent = ::getpid();
     std::fflush(nullptr);
     pid_ = check(::fork(), "fork");
-    if (pid_ == 0) run_child(childs.get(), parent, make_memory, threads);
+    if (pid_ == 0) run_child(childs.get(), parent, make_memory, shape);
 }
 
 ChildProcess::~ChildProcess() {

@@ -33,7 +33,7 @@ public:
     using MakeMemory = std::function<std::unique_ptr<Memory>()>;
 
     /// Forks. `make_memory` runs in the child.
-    ChildProcess(const Interrupt& interrupt, const MakeMemory& make_memory, unsigned threads);
+    ChildProcess(const Interrupt& interrupt, const MakeMemory& make_memory, const WorkloadShape& shape);
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;
     ~ChildProcess();

@@ -6,6 +6,7 @@
 #include <faultline/faultline.hpp>
 
 #include "support/mapping.hpp"
+#include "vs_kernel/options.hpp"
 
 namespace bench {
 namespace {
@@ -33,8 +34,14 @@ public:
     [[nodiscard]] std::span<std::byte> bytes() const override { return region_.bytes(); }
     [[nodiscard]] std::string description() const override { return description_; }
     [[nodiscard]] FaultCounts faults() const override {
-        const faultline::RegionStats stats = region_.stats();
-        return {stats.hard_faults, stats.soft_faults};
+        const faultline::PagerStats stats = pager_.stats();
+        // Faults, not pages: one first touch may bring several pages.
+        return {stats.hard_faults, stats.soft_faults + stats.first_touch_latency.count()};
+    }
+    void will_need(std::span<const std::span<std::byte>> ranges) override {
+        for (const std::span<std::byte> range : ranges) {
+            region_.advise(range.data(), range.size(), faultline::Advice::willneed);
+        }
     }
 
 private:
@@ -49,10 +56,11 @@ public:
 
     [[nodiscard]] std::span<std::byte> bytes() const override { return {mapping_.data(), mapping_.size()}; }
     [[nodiscard]] std::string description() const override { return "kernel"; }
-    [[nodiscard]] FaultCounts faults() const override {
-        rusage usage{};
-        check(::getrusage(RUSAGE_SELF, &usage), "getrusage");
-        return {static_cast<std::uint64_t>(usage.ru_majflt), static_cast<std::uint64_t>(usage.ru_minflt)};
+    [[nodiscard]] FaultCounts faults() const override { return kernel_fault_counts(); }
+    void will_need(std::span<const std::span<std::byte>> ranges) override {
+        for (const std::span<std::byte> range : ranges) {
+            check(::madvise(range.data(), range.size(), MADV_WILLNEED), "madvise(MADV_WILLNEED)");
+        }
     }
 
 private:
@@ -60,6 +68,12 @@ private:
 };
 
 }  // namespace
+
+FaultCounts kernel_fault_counts() {
+    rusage usage{};
+    check(::getrusage(RUSAGE_SELF, &usage), "getrusage");
+    return {static_cast<std::uint64_t>(usage.ru_majflt), static_cast<std::uint64_t>(usage.ru_minflt)};
+}
 
 std::unique_ptr<Memory> make_faultline_memory(const Options& options) {
     return std::make_unique<FaultlineMemory>(options);

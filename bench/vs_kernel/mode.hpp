@@ -1,5 +1,5 @@
 // Mode: in which order pages are touched and whether a touch writes. The names are those of the command line, the
-// table and the JSON: r z s rw zw sw.
+// table and the JSON: r z s n rw zw sw.
 #pragma once
 
 #include <array>
@@ -8,7 +8,12 @@
 
 namespace bench {
 
-enum class Pattern : std::uint8_t { uniform, zipf, sequential };
+enum class Pattern : std::uint8_t {
+    uniform,
+    zipf,
+    sequential,
+    named,  ///< Uniform, and the program says which pages come before it touches them.
+};
 enum class Touch : std::uint8_t { read, modify };
 
 struct Mode {
@@ -17,14 +22,20 @@ struct Mode {
     const char* name;
 };
 
-inline constexpr std::array<Mode, 6> kModes{{
+inline constexpr std::array<Mode, 7> kModes{{
     {Pattern::uniform, Touch::read, "r"},
     {Pattern::zipf, Touch::read, "z"},
     {Pattern::sequential, Touch::read, "s"},
+    {Pattern::named, Touch::read, "n"},
     {Pattern::uniform, Touch::modify, "rw"},
     {Pattern::zipf, Touch::modify, "zw"},
     {Pattern::sequential, Touch::modify, "sw"},
 }};
+
+/// The first write of every page: reported like a mode, done once before all modes, never asked for.
+inline constexpr Mode kPopulate{Pattern::sequential, Touch::modify, "populate"};
+
+constexpr bool is_populate(const Mode& mode) noexcept { return std::string_view{mode.name} == kPopulate.name; }
 
 /// The mode called `name`; null when there is none.
 constexpr const Mode* find_mode(std::string_view name) noexcept {

@@ -5,20 +5,19 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "vs_kernel/workload.hpp"
+
 namespace bench {
 namespace {
-
-constexpr const char* kDescription =
-    "The same work on faultline and on the kernel's own paging, under the same memory limit, in one run.\n"
-    "Rounds of the two systems alternate; the table compares medians. Set-up of the kernel's side (memory cgroup,\n"
-    "swap file, zram device) needs root; a peer that cannot be had is skipped with the reason.";
 
 // --smoke only lowers what the command line left at its default.
 void make_small(const CLI::App& app, Options& options) {
     const auto absent = [&app](const char* name) { return app.count(name) == 0; };
-    if (absent("--size")) options.size = std::size_t{32} << 20;
-    if (absent("--resident")) options.resident = std::size_t{8} << 20;
-    if (absent("--seconds")) options.seconds = 0.2;
+    // A sweep is six to ten runs.
+    const std::size_t size = absent("--sweep") ? std::size_t{32} << 20 : std::size_t{8} << 20;
+    if (absent("--size")) options.size = size;
+    if (absent("--resident")) options.resident = size / 4;
+    if (absent("--seconds")) options.seconds = 0.1;
     if (absent("--warm-up")) options.warm_up = 0.0;
     if (absent("--rounds")) options.rounds = 1;
 }
@@ -33,11 +32,17 @@ std::vector<Mode> modes_named(const std::vector<std::string>& names) {
     return modes;
 }
 
-std::vector<std::string> peers_named(const std::vector<std::string>& names) {
+std::string joined(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ",") + name;
+    return text;
+}
+
+std::vector<std::string> peers_named(const Program& program, const std::vector<std::string>& names) {
     std::vector<std::string> peers;
     for (const std::string& name : names) {
         if (name == "none") continue;
-        if (name != "swap" && name != "mmap" && name != "zram") {
+        if (std::find(program.peers.begin(), program.peers.end(), name) == program.peers.end()) {
             throw CLI::ValidationError{"--peers", "no peer is called '" + name + "'"};
         }
         peers.push_back(name);
@@ -49,7 +54,11 @@ void refuse_nonsense(const Options& options) {
     if (options.size == 0 || options.size % options.page_size != 0) {
         throw CLI::ValidationError{"--size", "must be a multiple of the page size, and not 0"};
     }
-    if (options.resident < options.page_size * 8) throw CLI::ValidationError{"--resident", "must hold 8 pages"};
+    const std::size_t least_resident = options.sweep == Sweep::resident ? options.size / 10 : options.resident;
+    if (least_resident < options.page_size * 8) {
+        throw CLI::ValidationError{options.sweep == Sweep::resident ? "--size" : "--resident",
+                                   "what is resident must hold 8 pages"};
+    }
     if (options.seconds <= 0) throw CLI::ValidationError{"--seconds", "must be above 0"};
     if (options.warm_up < 0) throw CLI::ValidationError{"--warm-up", "must not be negative"};
     // A write is counted in the upper half of a word; see workload.cpp.
@@ -58,7 +67,8 @@ void refuse_nonsense(const Options& options) {
 
 // What CLI11 fills in as text and flags, before it becomes a part of `Options`.
 struct Words {
-    std::vector<std::string> modes{"r", "z", "s", "rw", "zw", "sw"};
+    std::vector<std::string> modes{"r", "z", "s", "n", "rw", "zw", "sw"};
+    std::string sweep = "none";
     std::string delivery = "uffd_signal";
     std::string replacement = "second_chance";
     std::string eviction = "automatic";
@@ -73,12 +83,13 @@ CLI::Validator size_value() {
     return validator.description("SIZE");
 }
 
-void add_run_options(CLI::App& app, Options& options, Words& words) {
+void add_run_options(CLI::App& app, const Program& program, Options& options, Words& words) {
     app.add_option("--size", options.size, "Bytes of the region (1G)")->transform(size_value());
     app.add_option("--resident", options.resident, "Bytes of it that may be in memory (256M)")->transform(size_value());
-    app.add_option("--modes", words.modes, "Which of r,z,s,rw,zw,sw: random, zipf, sequential; w: read-modify-write")
+    app.add_option("--modes", words.modes,
+                   "Which of r,z,s,n,rw,zw,sw: random, zipf, sequential, random named ahead; w: read-modify-write")
         ->delimiter(',');
-    app.add_option("--peers", options.peers, "Which of swap,mmap,zram; or none")->delimiter(',');
+    app.add_option("--peers", options.peers, "Which of " + joined(program.peers) + "; or none")->delimiter(',');
     app.add_option("--seconds", options.seconds, "Length of one round")->capture_default_str();
     app.add_option("--warm-up", options.warm_up,
                    "Seconds before a mode's first round, not counted (a fifth of a round)");
@@ -87,6 +98,13 @@ void add_run_options(CLI::App& app, Options& options, Words& words) {
         ->capture_default_str();
     app.add_option("--threads", options.threads, "Touching threads")
         ->check(CLI::Range(1U, 1024U))
+        ->capture_default_str();
+    app.add_option("--sweep", words.sweep,
+                   "resident: all at 10,20..100% of the size resident; threads: all with 1,2,4..32 threads")
+        ->check(CLI::IsMember({"none", "resident", "threads"}))
+        ->capture_default_str();
+    app.add_option("--named-at-once", options.named_at_once, "Pages that mode n names at once, two batches ahead")
+        ->check(CLI::Range(1U, 65536U))
         ->capture_default_str();
     app.add_option("--swap-dir", options.swap_directory, "Directory of every swap file")
         ->check(CLI::ExistingDirectory)
@@ -124,12 +142,15 @@ Value named(const std::string& word, std::initializer_list<Value> values) {
     return *std::find_if(values.begin(), values.end(), [&](Value value) { return word == faultline::name(value); });
 }
 
-void interpret(const Words& words, Options& options) {
+void interpret(const Program& program, const Words& words, Options& options) {
     using faultline::Delivery;
     using faultline::Eviction;
     using faultline::Replacement;
     options.modes = modes_named(words.modes);
-    options.peers = peers_named(options.peers);
+    options.peers = peers_named(program, options.peers);
+    for (const Sweep sweep : {Sweep::resident, Sweep::threads}) {
+        if (words.sweep == name(sweep)) options.sweep = sweep;
+    }
     options.delivery =
         named(words.delivery, {Delivery::automatic, Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv});
     options.replacement = named(words.replacement, {Replacement::fifo, Replacement::second_chance});
@@ -141,17 +162,24 @@ void interpret(const Words& words, Options& options) {
 
 }  // namespace
 
-Options parse_options(int argc, char** argv) {
+std::size_t named_at_once(const Options& options) noexcept {
+    // The batch that is touched and those named after it, of every thread.
+    const std::size_t fitting = options.resident / kTouchedPageBytes / (8 * options.threads);
+    return std::clamp<std::size_t>(fitting, 1, options.named_at_once);
+}
+
+Options parse_options(const Program& program, int argc, char** argv) {
     Options options;
+    options.peers = program.peers;
     Words words;
-    CLI::App app{kDescription, "vs_kernel"};
-    add_run_options(app, options, words);
+    CLI::App app{program.description, program.name};
+    add_run_options(app, program, options, words);
     add_faultline_options(app, options, words);
     try {
         app.parse(argc, argv);
         if (app.count("--warm-up") == 0) options.warm_up = options.seconds / 5;
         if (words.smoke) make_small(app, options);
-        interpret(words, options);
+        interpret(program, words, options);
         refuse_nonsense(options);
     } catch (const CLI::ParseError& error) {
         std::exit(app.exit(error));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <faultline/types.hpp>
 #include <filesystem>
 #include <string>
@@ -11,15 +12,20 @@
 
 namespace bench {
 
+/// What a run takes through a series of values.
+enum class Sweep : std::uint8_t { none, resident, threads };
+
 struct Options {
     std::size_t size = std::size_t{1} << 30;        ///< Bytes of the region.
     std::size_t resident = std::size_t{256} << 20;  ///< Bytes of it that may be in memory.
     std::vector<Mode> modes{kModes.begin(), kModes.end()};
-    std::vector<std::string> peers{"swap", "mmap", "zram"};  ///< Empty: faultline alone.
-    double seconds = 5.0;                                    ///< Of one round.
-    double warm_up = 1.0;                                    ///< Seconds before a mode's first round, not counted.
+    std::vector<std::string> peers;  ///< Empty: faultline alone.
+    double seconds = 5.0;            ///< Of one round.
+    double warm_up = 1.0;            ///< Seconds before a mode's first round, not counted.
     unsigned rounds = 3;
     unsigned threads = 1;
+    Sweep sweep = Sweep::none;        ///< The point's own values replace `resident` or `threads`.
+    std::size_t named_at_once = 256;  ///< Pages of a batch in mode n, as far as `named_at_once` below allows.
     std::filesystem::path swap_directory{"/var/tmp"};  ///< For the swap files of both systems and the mmap peer's file.
     std::filesystem::path json{};                      ///< Empty: no JSON.
 
@@ -32,7 +38,23 @@ struct Options {
     bool background_evictor = true;
 };
 
+/// The name in options and JSON.
+constexpr const char* name(Sweep sweep) noexcept {
+    return sweep == Sweep::resident ? "resident" : sweep == Sweep::threads ? "threads" : "none";
+}
+
+/// How many pages each thread really names at once: less than asked where the named pages of all threads would be more
+/// than a good third of what may be resident. At least 1.
+std::size_t named_at_once(const Options& options) noexcept;
+
+/// A program of this family, for its command line.
+struct Program {
+    const char* name;
+    const char* description;
+    std::vector<std::string> peers;  ///< All it knows; the default is all of them.
+};
+
 /// Reads the command line. Prints help or a complaint and ends the process where those are the answer.
-Options parse_options(int argc, char** argv);
+Options parse_options(const Program& program, int argc, char** argv);
 
 }  // namespace bench

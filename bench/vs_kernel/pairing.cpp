@@ -26,20 +26,22 @@ struct Side {
 
 class Runner {
 public:
-    Runner(const Options& options, const Peer* peer, Journal* journal, const Interrupt& interrupt, Progress& progress)
-        : options_{options}, interrupt_{interrupt}, progress_{progress}, peer_{peer}, journal_{journal} {
+    Runner(const Options& options, const Peer* peer, const Surroundings& surroundings)
+        : options_{options}, surroundings_{surroundings}, progress_{surroundings.progress}, peer_{peer} {
         ours_.result.name = "faultline";
         ours_.result.store = "file";
         ours_.result.delivery = faultline::name(options.delivery);
+        ours_.result.page_bytes = options.page_size;
+        ours_.result.modes.push_back({kPopulate, {}});
         if (peer == nullptr) return;
         Side& theirs = theirs_.emplace_back();
         theirs.result.name = peer->name();
         theirs.result.store = peer->store();
-        theirs.result.delivery = "kernel";
+        theirs.result.page_bytes = peer->page_bytes();
+        theirs.result.modes.push_back({kPopulate, {}});
     }
 
     Pairing run() {
-        expect_all();
         start_faultline();
         if (peer_ != nullptr) start_peer();
         for (const Mode& mode : options_.modes) run_mode(mode);
@@ -50,11 +52,6 @@ public:
     }
 
 private:
-    void expect_all() {
-        const double of_mode = options_.warm_up + options_.rounds * options_.seconds;
-        progress_.expect(of_mode * static_cast<double>(options_.modes.size() * (1 + theirs_.size())));
-    }
-
     std::vector<Side*> sides() {
         std::vector<Side*> all{&ours_};
         for (Side& side : theirs_) all.push_back(&side);
@@ -79,10 +76,7 @@ private:
         Side& side = theirs_.front();
         announce(side, "populate");
         try {
-            start(side, [this] {
-                peer_->cgroup().join();
-                return make_kernel_memory(options_.size, peer_->mapped_file());
-            });
+            start(side, [this] { return peer_->make_memory(); });
             side.result.memory_beside = peer_->memory_beside();
         } catch (const ChildFailure& failure) {
             side.fail(failure);
@@ -91,15 +85,18 @@ private:
 
     void start(Side& side, const ChildProcess::MakeMemory& make_memory) {
         const auto make_in_child = [this, &make_memory] {
-            if (journal_ != nullptr) journal_->close_in_child();
+            if (surroundings_.peers != nullptr) surroundings_.peers->let_go_in_child();
             return make_memory();
         };
-        side.child = std::make_unique<ChildProcess>(interrupt_, make_in_child, options_.threads);
+        const WorkloadShape shape{options_.threads, named_at_once(options_)};
+        side.child = std::make_unique<ChildProcess>(surroundings_.interrupt, make_in_child, shape);
         const Reply ready = side.child->receive();
         side.result.description = ready.text.data();
         // Chosen over there, where the pager is.
         side.result.delivery = side.result.description.substr(0, side.result.description.find(','));
-        if (side.result.restarts == 0) side.result.populate_us_per_page = ready.populate_us_per_page;
+        // One that starts again has been under way before: its first attempt counts.
+        std::vector<Round>& populating = side.result.modes.front().rounds;
+        if (populating.empty()) populating.push_back(ready.round);
     }
 
     // The reply, or none from a side that has failed. A peer that the kernel has killed starts again from the beginning
@@ -165,19 +162,22 @@ private:
     }
 
     const Options& options_;
-    const Interrupt& interrupt_;
+    const Surroundings& surroundings_;
     Progress& progress_;
     const Peer* peer_;
-    Journal* journal_;
     Side ours_;
     std::vector<Side> theirs_;  // none or one
 };
 
 }  // namespace
 
-Pairing run_pairing(const Options& options, const Peer* peer, Journal* journal, const Interrupt& interrupt,
-                    Progress& progress) {
-    return Runner{options, peer, journal, interrupt, progress}.run();
+double pairing_seconds(const Options& options, bool with_peer) noexcept {
+    const double of_mode = options.warm_up + options.rounds * options.seconds;
+    return of_mode * static_cast<double>(options.modes.size() * (with_peer ? 2 : 1));
+}
+
+Pairing run_pairing(const Options& options, const Peer* peer, const Surroundings& surroundings) {
+    return Runner{options, peer, surroundings}.run();
 }
 
 }  // namespace bench

@@ -17,9 +17,18 @@ public:
     using ChildFailure::ChildFailure;
 };
 
+/// What runs of pairings have in common.
+struct Surroundings {
+    const Interrupt& interrupt;
+    Progress& progress;
+    PeerSource* peers;  ///< Null: there are none.
+};
+
+/// How long the rounds of one pairing take, in seconds: what `run_pairing` reports as done to the progress.
+double pairing_seconds(const Options& options, bool with_peer) noexcept;
+
 /// Runs all modes. `peer` may be null: faultline alone. A system that fails on the way is told in its
 /// `SystemResult::failure`. Throws `FaultlineUnavailable` and `Interrupted`.
-Pairing run_pairing(const Options& options, const Peer* peer, Journal* journal, const Interrupt& interrupt,
-                    Progress& progress);
+Pairing run_pairing(const Options& options, const Peer* peer, const Surroundings& surroundings);
 
 }  // namespace bench

@@ -1,44 +1,49 @@
-// Peer: one of the kernel's own ways to page, set up and ready for a child process to work under. What it owns (cgroup,
-// swap area, file) is gone when it is; its child has to end first.
+// Peer: a way to page memory that faultline is measured against, set up and ready for a child process to work under.
+// What it owns (cgroup, swap area, file) is gone when it is; its child has to end first.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "support/file_descriptor.hpp"
-#include "vs_kernel/cgroup.hpp"
-#include "vs_kernel/options.hpp"
-#include "vs_kernel/swap_device.hpp"
-#include "vs_kernel/zram.hpp"
+#include "vs_kernel/memory.hpp"
 
 namespace bench {
 
 class Peer {
 public:
-    /// `name` is swap, zram or mmap. Throws with the reason when this machine or user cannot have it.
-    Peer(const std::string& name, const Options& options, Journal& journal);
+    virtual ~Peer() = default;
 
-    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] virtual const std::string& name() const noexcept = 0;
 
     /// Where pages go: "file" or "compressed".
-    [[nodiscard]] const char* store() const noexcept { return zram_ ? "compressed" : "file"; }
+    [[nodiscard]] virtual const char* store() const noexcept = 0;
 
-    /// The file to map; -1 when the memory is anonymous.
-    [[nodiscard]] int mapped_file() const noexcept { return mapped_file_.get(); }
+    /// Bytes moved by one fault.
+    [[nodiscard]] virtual std::size_t page_bytes() const noexcept = 0;
 
-    [[nodiscard]] const MemoryCgroup& cgroup() const noexcept { return cgroup_; }
+    /// The memory to work on. Called in the child process, which comes under the peer's limit here.
+    [[nodiscard]] virtual std::unique_ptr<Memory> make_memory() const = 0;
 
-    /// Memory in use outside the cgroup, in bytes: zram's pool.
-    [[nodiscard]] std::uint64_t memory_beside() const { return zram_ ? zram_->pool_bytes() : 0; }
+    /// Memory in use beside the limit, in bytes.
+    [[nodiscard]] virtual std::uint64_t memory_beside() const { return 0; }
+};
 
-private:
-    std::string name_;
-    MemoryCgroup cgroup_;
-    std::optional<SwapFile> swap_file_;
-    std::optional<ZramSwap> zram_;
-    FileDescriptor mapped_file_;
+/// Sets peers up by their names.
+class PeerSource {
+public:
+    virtual ~PeerSource() = default;
+
+    /// Throws with the reason when this machine or user cannot have the peer. Not two at a time: the kernel would fill
+    /// one swap area before it used the other.
+    virtual std::unique_ptr<Peer> make(const std::string& name, const Options& options) = 0;
+
+    /// What the peers have and what it counts, in whole lines for people.
+    [[nodiscard]] virtual std::string conditions(const Options& options) const = 0;
+
+    /// In a forked child, whoever's: lets go of what only the parent may hold.
+    virtual void let_go_in_child() noexcept {}
 };
 
 }  // namespace bench

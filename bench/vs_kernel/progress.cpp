@@ -34,12 +34,13 @@ void Progress::expect(double seconds) {
 
 void Progress::step(const std::string& what) {
     const double part = expected_ > 0 ? done_ / expected_ : 0;
+    const std::string text = point_.empty() ? what : point_ + ": " + what;
     if (!terminal_) {
-        std::fprintf(stderr, "%3.0f%% %s\n", part * 100, what.c_str());
+        std::fprintf(stderr, "%3.0f%% %s\n", part * 100, text.c_str());
         return;
     }
     // Carriage return and "erase to the end of the line".
-    std::fprintf(stderr, "\r%s %3.0f%% %.50s\x1b[K", bar(part).c_str(), part * 100, what.c_str());
+    std::fprintf(stderr, "\r%s %3.0f%% %.50s\x1b[K", bar(part).c_str(), part * 100, text.c_str());
     std::fflush(stderr);
     drawn_ = true;
 }

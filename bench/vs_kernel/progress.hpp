@@ -15,6 +15,9 @@ public:
     /// How much there is to do, in seconds of measuring; starts from nothing done.
     void expect(double seconds);
 
+    /// Where in a sweep the steps from now on belong; empty: nowhere.
+    void at(const std::string& point) { point_ = point; }
+
     /// Something begins: "swap: rw, round 2 of 3: faultline".
     void step(const std::string& what);
 
@@ -30,6 +33,7 @@ public:
 private:
     bool terminal_;
     bool drawn_ = false;
+    std::string point_;
     double expected_ = 0;
     double done_ = 0;
 };

@@ -23,8 +23,7 @@ struct Reply {
     bool failed = false;
     int error = 0;                 // an errno value, where the failure was one
     std::array<char, 480> text{};  // what failed; in the first reply of one that did not: the memory's description
-    double populate_us_per_page = 0;
-    Round round{};
+    Round round{};                 // in the first reply: populating
     Verification verification{};
 };
 

@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "vs_kernel/cgroup.hpp"
-
 namespace bench {
 namespace {
 
@@ -20,11 +18,6 @@ namespace {
     std::vsnprintf(text.data(), text.size(), pattern, arguments);
     va_end(arguments);
     return text.data();
-}
-
-std::string bytes_text(std::uint64_t bytes) {
-    const double mebibytes = static_cast<double>(bytes) / (1 << 20);
-    return mebibytes >= 1024 ? format("%.4g GiB", mebibytes / 1024) : format("%.4g MiB", mebibytes);
 }
 
 std::string count_text(double count) {
@@ -47,57 +40,64 @@ std::string ratio_text(double ours, double theirs) {
     return (ours >= theirs ? "\x1b[32m" : "\x1b[31m") + text + "\x1b[0m";
 }
 
-// Columns: ops/s, spread, p50, p99, p99.9.
+constexpr const char* kSpeedColumns = "     ops/s spread   p50 us   p99 us p99.9 us";
+
+// What stands under `kSpeedColumns`.
 std::string speed_columns(const std::vector<Round>& rounds) {
     if (rounds.empty()) return format(" %9s %6s %8s %8s %8s", "-", "-", "-", "-", "-");
-    return format(" %9s %5.0f%% %8.2f %8.1f %8.1f", count_text(median_of(rounds, &Round::ops_per_s)).c_str(),
-                  spread_of(rounds, &Round::ops_per_s) * 100, median_of(rounds, &Round::p50_us),
-                  median_of(rounds, &Round::p99_us), median_of(rounds, &Round::p999_us));
+    // Of one round there is no spread.
+    const std::string spread = rounds.size() == 1 ? "-" : format("%.0f%%", spread_of(rounds, &Round::ops_per_s) * 100);
+    return format(" %9s %6s %8.2f %8.1f %8.1f", count_text(median_of(rounds, &Round::ops_per_s)).c_str(),
+                  spread.c_str(), median_of(rounds, &Round::p50_us), median_of(rounds, &Round::p99_us),
+                  median_of(rounds, &Round::p999_us));
 }
 
 std::string cost_columns(const std::vector<Round>& rounds) {
-    if (rounds.empty()) return format(" %10s %10s %10s", "-", "-", "-");
+    if (rounds.empty()) return format(" %10s %10s %10s %10s", "-", "-", "-", "-");
     const double operations = median_of(rounds, &Round::operations);
-    return format(" %10.3f %10.3f %10.2f", median_of(rounds, &Round::hard_faults) / operations,
+    const double per_million = median_of(rounds, &Round::cpu_s_per_million_faults);
+    return format(" %10.3f %10.3f %10.2f %10s", median_of(rounds, &Round::hard_faults) / operations,
                   median_of(rounds, &Round::soft_faults) / operations,
-                  median_of(rounds, &Round::cpu_s) / operations * 1e6);
+                  median_of(rounds, &Round::cpu_s) / operations * 1e6,
+                  per_million > 0 ? format("%.1f", per_million).c_str() : "-");
+}
+
+std::string speed_ratio(const ModeResult& ours, const ModeResult& theirs) {
+    return ratio_text(median_of(ours.rounds, &Round::ops_per_s), median_of(theirs.rounds, &Round::ops_per_s));
 }
 
 const SystemResult* peer_of(const Pairing& pairing) {
     return pairing.theirs.empty() ? nullptr : &pairing.theirs.front();
 }
 
-void print_speed(const Pairing& pairing) {
+// One line per mode, each beginning with `start`.
+void print_speed_rows(const std::string& start, const Pairing& pairing) {
     const SystemResult* const peer = peer_of(pairing);
-    const char* const columns = "     ops/s spread   p50 us   p99 us p99.9 us";
-    std::printf("%-9s%-45s", "", " faultline");
-    if (peer != nullptr) std::printf(" | %-43s", peer->name.c_str());
-    std::printf("\n%-9s%s", "mode", columns);
-    if (peer != nullptr) std::printf(" |%s    ratio", columns + 1);
-    std::printf("\n");
     for (std::size_t i = 0; i < pairing.ours.modes.size(); ++i) {
         const ModeResult& ours = pairing.ours.modes[i];
-        std::printf("%-9s%s", ours.mode.name, speed_columns(ours.rounds).c_str());
+        std::printf("%s%-9s%s", start.c_str(), ours.mode.name, speed_columns(ours.rounds).c_str());
         if (peer != nullptr) {
-            const std::vector<Round>& theirs = peer->modes[i].rounds;
-            std::printf(
-                " |%s%s", speed_columns(theirs).c_str() + 1,
-                ratio_text(median_of(ours.rounds, &Round::ops_per_s), median_of(theirs, &Round::ops_per_s)).c_str());
+            const ModeResult& theirs = peer->modes[i];
+            std::printf(" |%s%s", speed_columns(theirs.rounds).c_str() + 1, speed_ratio(ours, theirs).c_str());
         }
         std::printf("\n");
     }
-    std::printf("%-9s %9.2f us/page%27s", "populate", pairing.ours.populate_us_per_page, "");
-    if (peer != nullptr) {
-        // Time, not speed: the ratio is turned round so that above 1 is faultline ahead, as in the lines above.
-        std::printf(" | %8.2f us/page%27s%s", peer->populate_us_per_page, "",
-                    ratio_text(peer->populate_us_per_page, pairing.ours.populate_us_per_page).c_str());
-    }
-    std::printf("\n\n");
+}
+
+void print_speed(const Pairing& pairing) {
+    const SystemResult* const peer = peer_of(pairing);
+    std::printf("%-9s%-45s", "", " faultline");
+    if (peer != nullptr) std::printf(" | %-43s", peer->name.c_str());
+    std::printf("\n%-9s%s", "mode", kSpeedColumns);
+    if (peer != nullptr) std::printf(" |%s    ratio", kSpeedColumns + 1);
+    std::printf("\n");
+    print_speed_rows("", pairing);
+    std::printf("\n");
 }
 
 void print_cost(const Pairing& pairing) {
     const SystemResult* const peer = peer_of(pairing);
-    const char* const columns = "    hard/op    soft/op  cpu us/op";
+    const char* const columns = "    hard/op    soft/op  cpu us/op cpu s/Mflt";
     std::printf("%-9s%s", "mode", columns);
     if (peer != nullptr) std::printf(" |%s", columns + 1);
     std::printf("\n");
@@ -129,14 +129,21 @@ void print_state(const SystemResult& system) {
 
 }  // namespace
 
-void print_conditions(const Options& options) {
-    std::printf("Region %s, %s resident, %u thread%s, %u round%s of %.3g s; medians, spread is half of max - min.\n",
-                bytes_text(options.size).c_str(), bytes_text(options.resident).c_str(), options.threads,
-                options.threads == 1 ? "" : "s", options.rounds, options.rounds == 1 ? "" : "s", options.seconds);
-    std::printf("Kernel peers: cgroup limit %s, %s of that for the process and its page tables.\n",
-                bytes_text(options.resident + cgroup_allowance(options.size)).c_str(),
-                bytes_text(cgroup_allowance(options.size)).c_str());
-    std::printf("CPU time is that of the process; the kernel's own threads (kswapd, write-back) are not in it.\n");
+std::string bytes_text(std::uint64_t bytes) {
+    const double mebibytes = static_cast<double>(bytes) / (1 << 20);
+    return mebibytes >= 1024 ? format("%.4g GiB", mebibytes / 1024) : format("%.4g MiB", mebibytes);
+}
+
+void print_conditions(const Options& options, const std::string& of_peers) {
+    const std::string resident =
+        options.sweep == Sweep::resident ? "a part of it resident" : bytes_text(options.resident) + " resident";
+    const std::string threads = options.sweep == Sweep::threads
+                                    ? "several threads"
+                                    : format("%u thread%s", options.threads, options.threads == 1 ? "" : "s");
+    std::printf("Region %s, %s, %s, %u round%s of %.3g s; medians, spread is half of max - min.\n",
+                bytes_text(options.size).c_str(), resident.c_str(), threads.c_str(), options.rounds,
+                options.rounds == 1 ? "" : "s", options.seconds);
+    std::fputs(of_peers.c_str(), stdout);
 }
 
 void print_pairing(const Pairing& pairing) {
@@ -148,6 +155,24 @@ void print_pairing(const Pairing& pairing) {
     std::printf("\n");
     print_state(pairing.ours);
     if (peer != nullptr) print_state(*peer);
+    std::fflush(stdout);
+}
+
+void print_sweep_heading(const Options& options, const Pairing& pairing) {
+    const SystemResult* const peer = peer_of(pairing);
+    std::printf("\nfaultline (%s)%s%s\n\n", pairing.ours.description.c_str(), peer != nullptr ? " against " : "",
+                peer != nullptr ? peer->name.c_str() : "");
+    std::printf("%-9s%-9s%s", name(options.sweep), "mode", kSpeedColumns);
+    if (peer != nullptr) std::printf(" |%s    ratio", kSpeedColumns + 1);
+    std::printf("\n");
+}
+
+void print_sweep_point(const std::string& label, const Pairing& pairing) {
+    const SystemResult* const peer = peer_of(pairing);
+    print_speed_rows(format("%-9s", label.c_str()), pairing);
+    for (const SystemResult* const system : {&pairing.ours, peer}) {
+        if (system != nullptr && (!system->failure.empty() || !system->verification.passed())) print_state(*system);
+    }
     std::fflush(stdout);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,6 +11,18 @@
 #include "vs_kernel/workload.hpp"
 
 namespace bench {
+
+/// How many quantiles of the latency a round keeps: p1 to p99 in steps of 1, on to p99.9 in steps of 0.1, on to p99.99
+/// in steps of 0.01.
+inline constexpr std::size_t kQuantiles = 99 + 9 + 9;
+
+/// Which fraction of the touches quantile number `index` (below `kQuantiles`) covers: 0.01 to 0.9999.
+constexpr double quantile_fraction(std::size_t index) noexcept {
+    const auto steps = static_cast<double>(index + 1);
+    if (index < 99) return steps / 100;
+    if (index < 108) return 0.99 + (steps - 99) / 1000;
+    return 0.999 + (steps - 108) / 10000;
+}
 
 /// One round of one mode on one system.
 struct Round {
@@ -20,8 +33,10 @@ struct Round {
     double hard_faults = 0;
     double soft_faults = 0;
     double operations = 0;
-    double cpu_s = 0;                  ///< User and system time of all the process's threads.
-    std::uint64_t peak_rss_bytes = 0;  ///< Since the process began.
+    double cpu_s = 0;                             ///< User and system time of all the process's threads.
+    double cpu_s_per_million_faults = 0;          ///< Hard and soft ones; 0 when there was none.
+    std::array<double, kQuantiles> latency_us{};  ///< See `quantile_fraction`.
+    std::uint64_t peak_rss_bytes = 0;             ///< Since the process began.
 };
 
 struct ModeResult {
@@ -31,12 +46,12 @@ struct ModeResult {
 
 /// Everything about one system in one pairing.
 struct SystemResult {
-    std::string name;      ///< faultline, swap, zram, mmap.
+    std::string name;      ///< faultline, swap, zram, mmap, umap.
     std::string store;     ///< file, compressed.
     std::string delivery;  ///< uffd_signal, uffd_threads, sigsegv, kernel.
     std::string description;
-    std::vector<ModeResult> modes;
-    double populate_us_per_page = 0;
+    std::size_t page_bytes = 0;     ///< Moved by one fault.
+    std::vector<ModeResult> modes;  ///< `kPopulate` first, with one round.
     Verification verification;
     std::uint64_t memory_beside = 0;  ///< Bytes outside the limit (zram's pool) after populating.
     unsigned restarts = 0;            ///< Times the kernel killed it and it began anew.
@@ -75,6 +90,17 @@ inline double spread_of(const std::vector<Round>& rounds, double Round::*figure)
     if (values.empty() || middle == 0) return 0;
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     return (*high - *low) / 2 / middle;
+}
+
+/// Each latency quantile's median over the rounds.
+inline std::array<double, kQuantiles> latency_quantiles_of(const std::vector<Round>& rounds) {
+    std::array<double, kQuantiles> medians{};
+    for (std::size_t i = 0; i < kQuantiles; ++i) {
+        std::vector<double> values;
+        for (const Round& round : rounds) values.push_back(round.latency_us[i]);
+        medians[i] = median(std::move(values));
+    }
+    return medians;
 }
 
 inline std::uint64_t peak_rss_of(const std::vector<Round>& rounds) {

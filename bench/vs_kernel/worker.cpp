@@ -46,37 +46,44 @@ std::uint64_t peak_rss_bytes() {
     return 0;
 }
 
-Round run_round(const Memory& memory, Workload& workload, const Order& order) {
+// Does `work`, which returns its touches, and says what it was and took.
+template <typename Work>
+Round measure(const Memory& memory, Work work) {
     const FaultCounts faults_before = memory.faults();
     const double cpu_before = cpu_seconds();
-    const Touches touches = workload.run(order.mode, order.seconds);
+    const Touches touches = work();
     const FaultCounts faults = memory.faults();
     const auto quantile_us = [&touches](double fraction) {
         return static_cast<double>(touches.latency.quantile(fraction)) * 1e-3;
     };
     Round round;
+    round.cpu_s = cpu_seconds() - cpu_before;
     round.operations = static_cast<double>(touches.count);
     round.ops_per_s = round.operations / touches.seconds;
     round.p50_us = quantile_us(0.5);
     round.p99_us = quantile_us(0.99);
     round.p999_us = quantile_us(0.999);
+    for (std::size_t i = 0; i < kQuantiles; ++i) round.latency_us[i] = quantile_us(quantile_fraction(i));
     round.hard_faults = static_cast<double>(faults.hard - faults_before.hard);
     round.soft_faults = static_cast<double>(faults.soft - faults_before.soft);
-    round.cpu_s = cpu_seconds() - cpu_before;
+    const double all_faults = round.hard_faults + round.soft_faults;
+    if (all_faults > 0) round.cpu_s_per_million_faults = round.cpu_s / all_faults * 1e6;
     round.peak_rss_bytes = peak_rss_bytes();
     return round;
 }
 
-void serve_orders(int socket, const Memory& memory, unsigned threads) {
-    Workload workload{memory.bytes(), threads};
+void serve_orders(int socket, Memory& memory, const WorkloadShape& shape) {
+    Workload workload{memory, shape};
     Reply ready;
-    ready.populate_us_per_page = workload.populate();
+    ready.round = measure(memory, [&] { return workload.populate(); });
     set_text(ready, memory.description());
     send_reply(socket, ready);
     Order order;
     while (receive_order(socket, order) && order.kind != Order::Kind::finish) {
         Reply reply;
-        if (order.kind == Order::Kind::run) reply.round = run_round(memory, workload, order);
+        if (order.kind == Order::Kind::run) {
+            reply.round = measure(memory, [&] { return workload.run(order.mode, order.seconds); });
+        }
         if (order.kind == Order::Kind::verify) reply.verification = workload.verify();
         send_reply(socket, reply);
     }
@@ -97,9 +104,10 @@ int report_failure(int socket, const std::exception& error, int code) noexcept {
 
 }  // namespace
 
-int serve(int socket, const std::function<std::unique_ptr<Memory>()>& make_memory, unsigned threads) noexcept {
+int serve(int socket, const std::function<std::unique_ptr<Memory>()>& make_memory,
+          const WorkloadShape& shape) noexcept {
     try {
-        serve_orders(socket, *make_memory(), threads);
+        serve_orders(socket, *make_memory(), shape);
         return 0;
     } catch (const std::system_error& error) {
         return report_failure(socket, error, error.code().value());

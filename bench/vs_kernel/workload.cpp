@@ -6,7 +6,8 @@
 #include "vs_kernel/workload.hpp"
 
 #include <atomic>
-#include <thread>
+#include <chrono>
+#include <future>
 
 #include "support/clock.hpp"
 
@@ -84,22 +85,39 @@ void touch_until(Touch touch, std::span<std::byte> memory, std::uint64_t deadlin
 
 }  // namespace
 
-Workload::Workload(std::span<std::byte> memory, unsigned threads)
-    : memory_{memory}, pages_{memory.size() / kTouchedPageBytes}, shuffle_{pages_}, zipf_{pages_, kZipfExponent} {
-    for (unsigned thread = 0; thread < threads; ++thread) {
+Workload::Workload(Memory& memory, const WorkloadShape& shape)
+    : pager_{memory},
+      memory_{memory.bytes()},
+      pages_{memory_.size() / kTouchedPageBytes},
+      named_at_once_{shape.named_at_once},
+      shuffle_{pages_},
+      zipf_{pages_, kZipfExponent},
+      named_pages_(shape.threads) {
+    for (unsigned thread = 0; thread < shape.threads; ++thread) {
         randoms_.emplace_back(thread + 1);
-        next_pages_.push_back(pages_ * thread / threads);
+        next_pages_.push_back(pages_ * thread / shape.threads);
     }
 }
 
-double Workload::populate() {
+Touches Workload::populate() {
+    const TickScale& scale = TickScale::instance();
+    Touches touches;
     const auto start = std::chrono::steady_clock::now();
-    for (std::uint64_t page = 0; page < pages_; ++page) fill(words_of(memory_, page), page);
-    const std::chrono::duration<double, std::micro> elapsed = std::chrono::steady_clock::now() - start;
-    return elapsed.count() / static_cast<double>(pages_);
+    for (std::uint64_t page = 0; page < pages_; ++page) {
+        std::uint64_t* const words = words_of(memory_, page);
+        const std::uint64_t before = ticks_before();
+        std::atomic_ref{*words}.store(page, std::memory_order_relaxed);
+        // The store stays before the second stamp; a store that faults is over before the next instruction counts.
+        asm volatile("" : : : "memory");
+        touches.latency.record(scale.nanoseconds(before, ticks_after()));
+        fill(words, page);
+    }
+    touches.count = pages_;
+    touches.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return touches;
 }
 
-void Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t deadline, Touches& result) {
+Touches Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t deadline) {
     // On this thread's stack while it works: the neighbours in the vectors share cache lines.
     Touches touches;
     Random random = randoms_[thread];
@@ -114,6 +132,12 @@ void Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t deadl
         case Pattern::zipf:
             touch_pages([this](Random& source) { return shuffle_(zipf_(source)); });
             break;
+        case Pattern::named: {
+            std::unique_ptr<NamedPages>& named = named_pages_[thread];
+            if (!named) named = std::make_unique<NamedPages>(pager_, named_at_once_, random.next());
+            touch_pages([&pages = *named](Random&) { return pages(); });
+            break;
+        }
         case Pattern::sequential:
             // Each round goes on where the last one stopped, round and round through all pages.
             touch_pages([&next, pages = pages_](Random&) {
@@ -125,26 +149,24 @@ void Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t deadl
     }
     randoms_[thread] = random;
     next_pages_[thread] = next;
-    result = touches;
+    return touches;
 }
 
 Touches Workload::run(const Mode& mode, double seconds) {
-    std::vector<Touches> parts(randoms_.size());
+    Touches all;
     const std::uint64_t start = ticks_after();
     const std::uint64_t deadline = start + TickScale::instance().ticks(seconds);
-    {
-        std::vector<std::jthread> helpers;
-        for (unsigned thread = 1; thread < parts.size(); ++thread) {
-            helpers.emplace_back([&, thread] { run_thread(thread, mode, deadline, parts[thread]); });
-        }
-        run_thread(0, mode, deadline, parts[0]);
-    }
-    Touches all;
-    all.seconds = static_cast<double>(TickScale::instance().nanoseconds(start, ticks_after())) * 1e-9;
-    for (const Touches& part : parts) {
+    const auto add = [&all](const Touches& part) {
         all.count += part.count;
         all.latency.merge(part.latency);
+    };
+    std::vector<std::future<Touches>> helpers;
+    for (unsigned thread = 1; thread < randoms_.size(); ++thread) {
+        helpers.push_back(std::async(std::launch::async, [&, thread] { return run_thread(thread, mode, deadline); }));
     }
+    add(run_thread(0, mode, deadline));
+    for (std::future<Touches>& helper : helpers) add(helper.get());
+    all.seconds = static_cast<double>(TickScale::instance().nanoseconds(start, ticks_after())) * 1e-9;
     if (mode.touch == Touch::modify) writes_ += all.count;
     return all;
 }

@@ -6,16 +6,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <faultline/latency_histogram.hpp>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "support/random.hpp"
+#include "vs_kernel/memory.hpp"
 #include "vs_kernel/mode.hpp"
+#include "vs_kernel/named_pages.hpp"
 
 namespace bench {
 
-/// One touch is one access to one unit of this size, whatever the page size of the system under test.
-inline constexpr std::size_t kTouchedPageBytes = 4096;
+struct WorkloadShape {
+    unsigned threads = 1;
+    std::size_t named_at_once = 1;  ///< Pages of a batch in mode n, not 0.
+};
 
 struct Touches {
     std::uint64_t count = 0;
@@ -33,26 +38,30 @@ struct Verification {
 
 class Workload {
 public:
-    Workload(std::span<std::byte> memory, unsigned threads);
+    /// `memory` is used until the workload goes.
+    Workload(Memory& memory, const WorkloadShape& shape);
 
-    /// Writes every page, in order, on the calling thread. Returns microseconds per page.
-    double populate();
+    /// Writes every page, in order, on the calling thread. The latencies are those of each page's first word.
+    Touches populate();
 
-    /// Touches pages on all threads for `seconds`.
+    /// Touches pages on all threads for `seconds`. Throws what `Memory::will_need` throws.
     Touches run(const Mode& mode, double seconds);
 
     /// Reads every word of every page.
     [[nodiscard]] Verification verify() const;
 
 private:
-    void run_thread(unsigned thread, const Mode& mode, std::uint64_t deadline, Touches& result);
+    Touches run_thread(unsigned thread, const Mode& mode, std::uint64_t deadline);
 
+    Memory& pager_;
     std::span<std::byte> memory_;
     std::uint64_t pages_;
+    std::size_t named_at_once_;
     Shuffle shuffle_;
     Zipf zipf_;
-    std::vector<Random> randoms_;            // one per thread
-    std::vector<std::uint64_t> next_pages_;  // of the sequential modes, one per thread
+    std::vector<Random> randoms_;                           // one per thread
+    std::vector<std::uint64_t> next_pages_;                 // of the sequential modes, one per thread
+    std::vector<std::unique_ptr<NamedPages>> named_pages_;  // null until the thread's first round of mode n
     std::uint64_t writes_ = 0;
 };
 

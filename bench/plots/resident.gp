@@ -1,0 +1,18 @@
+# Throughput against the part of the region that may be in memory. Whiskers: the slowest and the fastest round.
+figure = "resident"
+load folder . "/common.gp"
+
+set logscale y
+set xrange [0:105]
+set xtics 20
+set format x "%g %%"
+set format y "%.0s%c"
+set xlabel "resident / total" offset 0, 0.4
+set ylabel "touches per second"
+set multiplot layout rows, columns title "Throughput and memory: ".conditions
+do for [i = 1:words(modes)] {
+    set title word(titles, i)
+    plot for [system in systems] values(word(modes, i), system) using 1:2:3:4 with yerrorlines \
+        linecolor rgb colour(system) linewidth width(system) pointtype shape(system) pointsize 0.6 title system
+}
+unset multiplot
