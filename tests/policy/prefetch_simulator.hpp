@@ -1,0 +1,144 @@
+// A pager without pages that prefetches: runs a walk through stored pages and adds up what its faults would cost.
+// Frames are a ring: the page that came first leaves, as prefetched pages do from probation. The costs are of one
+// machine (4 KiB pages, a virtual disk); tests compare them, and rely on none.
+#pragma once
+
+#include "policy/prefetch_streams.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <vector>
+
+namespace faultline::test {
+
+/// In microseconds.
+struct PrefetchCosts {
+    double use = 2.0;         ///< What the program does with a page.
+    double hard_fault = 8.0;  ///< Besides the read.
+    double soft_fault = 4.0;  ///< A tripwire.
+    double read = 80.0;       ///< Up to 64 KiB in one piece.
+    double read_more = 0.4;   ///< Each further KiB, gaps included; or instead of the gaps,
+    double read_apart = 8.0;  ///< each further page that is read for itself, many at once.
+    double map_more = 0.35;   ///< Each page besides the faulting one.
+    double evict = 0.1;       ///< Each page.
+};
+
+/// Who reads the window that a tripwire asks for.
+enum class TripwireRead : std::uint8_t { by_the_faulting_thread, while_the_program_goes_on };
+
+struct PrefetchResult {
+    std::uint64_t hard = 0;
+    std::uint64_t soft = 0;
+    std::uint64_t came_along = 0;
+    std::uint64_t unused = 0;  ///< Of those that came along: evicted untouched.
+    double microseconds = 0;   ///< For each page of the trace.
+};
+
+class PrefetchSimulator {
+public:
+    using Trace = std::vector<std::uint32_t>;
+    /// Asked at each fault, as PrefetchStreams is.
+    using Ask = std::function<policy::PrefetchWindow(const policy::PrefetchFault&, const policy::PrefetchBounds&)>;
+    using Unused = std::function<void(std::uint64_t page)>;
+
+    PrefetchSimulator(std::uint32_t pages, std::size_t frames, TripwireRead tripwire_read, Ask ask, Unused unused)
+        : bounds_{.region_pages = pages, .most_pages = static_cast<std::uint32_t>(frames / 4)},
+          pages_(pages),
+          frames_{frames},
+          tripwire_read_{tripwire_read},
+          ask_{std::move(ask)},
+          unused_{std::move(unused)} {}
+
+    PrefetchResult run(const Trace& trace) {
+        for (const std::uint32_t page : trace) access(page);
+        result_.microseconds = now_ / static_cast<double>(trace.size());
+        return result_;
+    }
+
+private:
+    using Kind = policy::PrefetchFault::Kind;
+    static constexpr std::uint64_t kRegion = std::uint64_t{1} << 32;
+    static constexpr double kPageKiB = 4;
+
+    struct Page {
+        bool resident = false;
+        bool used = false;
+        bool tripwire = false;
+        double ready_at = 0;
+    };
+
+    void access(std::uint32_t number) {
+        Page& page = pages_[number];
+        if (!page.resident) {
+            ++result_.hard;
+            now_ += costs_.hard_fault;
+            bring_in(number, true);
+            fetch(number, Kind::hard);
+        } else if (page.tripwire) {
+            ++result_.soft;
+            now_ = std::max(now_, page.ready_at) + costs_.soft_fault;
+            page.tripwire = false;
+            page.used = true;
+            fetch(number, Kind::tripwire);
+        }
+        now_ = std::max(now_, page.ready_at) + costs_.use;
+        page.used = true;
+    }
+
+    /// Reads what was asked for and is absent, in one piece.
+    void fetch(std::uint32_t faulting, Kind kind) {
+        const policy::PrefetchWindow window = ask_({.page = kRegion | faulting, .kind = kind}, bounds_);
+        std::vector<std::uint32_t> read;
+        if (kind == Kind::hard) read.push_back(faulting);
+        for (std::uint32_t i = 0; i < window.count; ++i) {
+            const auto number = static_cast<std::uint32_t>(window.page(i));
+            if (pages_[number].resident) continue;
+            read.push_back(number);
+            bring_in(number, false);
+            pages_[number].tripwire = window.page(i) == window.tripwire;
+        }
+        if (read.empty()) return;
+        const auto [lowest, highest] = std::ranges::minmax(read);
+        const auto count = static_cast<double>(read.size());
+        const double in_one_piece = costs_.read_more * std::max(kPageKiB * (highest - lowest + 1.0) - 64, 0.0);
+        const double more = std::min(in_one_piece, costs_.read_apart * (count - 1));
+        const double done = std::max(now_, disk_free_at_) + costs_.read + more + costs_.map_more * count;
+        disk_free_at_ = done;
+        for (const std::uint32_t number : read) pages_[number].ready_at = done;
+        if (kind == Kind::hard || tripwire_read_ == TripwireRead::by_the_faulting_thread) now_ = done;
+    }
+
+    void bring_in(std::uint32_t number, bool asked_for) {
+        if (ring_.size() == frames_) evict_oldest();
+        ring_.push_back(number);
+        pages_[number] = {.resident = true, .used = asked_for};
+        if (!asked_for) ++result_.came_along;
+    }
+
+    void evict_oldest() {
+        const std::uint32_t number = ring_.front();
+        ring_.pop_front();
+        now_ += costs_.evict;
+        Page& page = pages_[number];
+        page.resident = false;
+        if (page.used) return;
+        ++result_.unused;
+        if (page.tripwire) unused_(kRegion | number);  // of other pages a pager cannot tell
+    }
+
+    PrefetchCosts costs_;
+    policy::PrefetchBounds bounds_;  // windows leave room for others
+    std::vector<Page> pages_;
+    std::deque<std::uint32_t> ring_;
+    std::size_t frames_;
+    TripwireRead tripwire_read_;
+    Ask ask_;
+    Unused unused_;
+    double now_ = 0;
+    double disk_free_at_ = 0;
+    PrefetchResult result_;
+};
+
+}  // namespace faultline::test

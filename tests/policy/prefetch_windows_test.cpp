@@ -1,0 +1,360 @@
+// PrefetchStreams: how long its windows are, by what it is told: tripwires, unused pages, hints, limits, what ran
+// before.
+#include "policy/prefetch_program.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace faultline::test {
+namespace {
+
+using Counts = Program::Counts;
+using Kind = PrefetchFault::Kind;
+
+constexpr std::uint32_t kLongest = PrefetchStreams::kMostBytes / 4096;
+
+class PrefetchWindows : public testing::Test {
+protected:
+    /// Evicts the tripwire untouched.
+    void waste(Program& program) {
+        const std::uint64_t tripwire = program.last_window().tripwire;
+        ASSERT_NE(tripwire, PrefetchWindow::kNoPage);
+        program.forget(index_of(tripwire));
+        streams_.on_unused(tripwire);
+    }
+
+    PrefetchStreams streams_;
+    Program program_{streams_};
+};
+
+// ---- tripwires
+
+TEST_F(PrefetchWindows, HaveATripwireInTheMiddle) {
+    program_.walk(0, 1, 4);
+    ASSERT_EQ(program_.last_window().count, 8U);
+    EXPECT_EQ(program_.last_window().tripwire, program_.last_window().page(3));
+}
+
+TEST_F(PrefetchWindows, HaveNoTripwireWhenShort) {
+    program_.walk(0, 1, 3);
+    ASSERT_EQ(program_.last_window().count, 4U);
+    EXPECT_EQ(program_.last_window().tripwire, PrefetchWindow::kNoPage);
+}
+
+TEST_F(PrefetchWindows, StartWhereTheLastOneEndsWhenItsTripwireIsTouched) {
+    for (const std::int64_t stride : {-64, -5, -1, 1, 5, 64}) {
+        PrefetchStreams streams;
+        Program program{streams};
+        while (program.last_window().tripwire == PrefetchWindow::kNoPage) {
+            program.walk(program.next() == 0 ? 500'000 : program.next(), stride, 1);
+        }
+        const PrefetchWindow before = program.last_window();
+        ASSERT_EQ(program.walk(program.next(), stride, 1), Counts{2 * before.count});
+        EXPECT_EQ(program.next(), index_of(before.tripwire) + static_cast<std::uint64_t>(stride));
+        EXPECT_EQ(program.last_window().first, before.page(before.count)) << "stride " << stride;
+    }
+}
+
+TEST_F(PrefetchWindows, GrowAlikeWhenNoTripwiresAreLeft) {
+    program_.leave_no_tripwires();
+    const Counts counts = program_.walk(0, 1, 40);
+    EXPECT_TRUE(std::ranges::is_sorted(counts));
+    EXPECT_EQ(counts.back(), kLongest);
+}
+
+TEST_F(PrefetchWindows, ComeFromNoTripwireThatIsUnknown) {
+    const PrefetchFault stranger{page_number(1, 4711), 1, Kind::tripwire};
+    EXPECT_EQ(streams_.on_fault(stranger, program_.bounds()).count, 0U);
+    program_.walk(0, 1, 4);
+    const std::uint64_t tripwire = program_.last_window().tripwire;
+    const PrefetchFault elsewhere{page_number(2, index_of(tripwire)), 1, Kind::tripwire};
+    EXPECT_EQ(streams_.on_fault(elsewhere, program_.bounds()).count, 0U);
+    const PrefetchFault known{tripwire, 1, Kind::tripwire};
+    EXPECT_EQ(streams_.on_fault(known, program_.bounds()).count, 16U);
+    EXPECT_EQ(streams_.on_fault(known, program_.bounds()).count, 0U) << "once";
+}
+
+// ---- the cap
+
+TEST_F(PrefetchWindows, AreHalfAsLongOnceATripwireWentUnused) {
+    program_.walk(0, 1, 7);
+    ASSERT_EQ(program_.last_window().count, 32U);
+    waste(program_);
+    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{16});
+}
+
+TEST_F(PrefetchWindows, AreHalvedOnceForAllUnusedPagesOfOneWindow) {
+    program_.leave_no_tripwires();
+    program_.walk(0, 1, 6);
+    const PrefetchWindow window = program_.last_window();
+    ASSERT_EQ(window.count, 32U);
+    for (std::uint32_t place = 0; place < window.count; ++place) streams_.on_unused(window.page(place));
+    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{18}) << "16, and 2 more for the window used up";
+}
+
+TEST_F(PrefetchWindows, GrowByTwoForEachWindowUsedUpOnceTheyWereHalved) {
+    program_.leave_no_tripwires();
+    program_.walk(0, 1, 6);
+    streams_.on_unused(program_.last_window().page(5));
+    EXPECT_EQ(program_.walk(program_.next(), 1, 10), (Counts{18, 20, 22, 24, 26, 28, 30, 32, 32, 32}));
+    EXPECT_EQ(program_.walk(program_.next(), 1, 20), Counts(20, 32)) << "what was once too long is tried seldom";
+}
+
+TEST_F(PrefetchWindows, KeepTheirLengthWhateverElseGoesUnused) {
+    program_.walk(0, 1, 6);
+    ASSERT_EQ(program_.last_window().count, 32U);
+    const std::uint64_t end = program_.last_window().page(32);
+    streams_.on_unused(end);                                // not asked for
+    streams_.on_unused(page_number(1, 0));                  // left behind
+    streams_.on_unused(page_number(2, index_of(end) - 1));  // another region's
+    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{32});
+}
+
+TEST_F(PrefetchWindows, NeverShrinkBelowTheShortest) {
+    program_.leave_no_tripwires();
+    program_.walk(0, 1, 6);
+    for (int i = 0; i < 20; ++i) {
+        streams_.on_unused(program_.last_window().page(0));
+        ASSERT_GE(program_.walk(program_.next(), 1, 1).front(), PrefetchStreams::kShortestWindow);
+    }
+    EXPECT_LE(program_.last_window().count, PrefetchStreams::kShortestWindow + 2);
+}
+
+TEST_F(PrefetchWindows, AreShorterWhenTheirPagesAreGoneBeforeTheyAreUsed) {
+    program_.walk(0, 1, 6);
+    ASSERT_EQ(program_.last_window().count, 32U);
+    program_.forget_pages();
+    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{16});
+}
+
+TEST_F(PrefetchWindows, OfAShorterLimitAreHalvedFromThere) {
+    program_.bounds().most_pages = 12;
+    program_.leave_no_tripwires();
+    program_.walk(0, 1, 8);
+    ASSERT_EQ(program_.last_window().count, 12U);
+    streams_.on_unused(program_.last_window().page(3));
+    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{8});
+}
+
+// ---- hints
+
+TEST_F(PrefetchWindows, DoNotComeUnderTheRandomHint) {
+    program_.advise(AccessAdvice::random);
+    EXPECT_EQ(program_.walk(0, 1, 100), Counts(100, 0));
+}
+
+TEST_F(PrefetchWindows, OfAWalkAreWhatTheyWereAfterFaultsUnderTheRandomHint) {
+    program_.walk(0, 1, 4);
+    const std::uint64_t next = program_.next();
+    Program other{streams_};
+    other.advise(AccessAdvice::random);
+    for (std::uint64_t page = 0; page < 1000; ++page) other.touch(page);
+    EXPECT_EQ(program_.walk(next, 1, 2), (Counts{16, 32}));
+}
+
+TEST_F(PrefetchWindows, AreLongestAtOnceUnderTheSequentialHint) {
+    program_.advise(AccessAdvice::sequential);
+    EXPECT_EQ(program_.walk(5000, 1, 3), (Counts{kLongest, kLongest, kLongest}));
+    EXPECT_EQ(program_.faults(), 1U);
+}
+
+TEST_F(PrefetchWindows, GoBackwardUnderTheSequentialHintOnceTheWalkDoes) {
+    program_.advise(AccessAdvice::sequential);
+    program_.walk(5000, -1, 4);
+    EXPECT_EQ(program_.last_window().stride, -1);
+    EXPECT_EQ(program_.faults(), 2U);
+}
+
+TEST_F(PrefetchWindows, AreLongestAgainWhenASequentialWalkStartsAnew) {
+    program_.advise(AccessAdvice::sequential);
+    for (int round = 0; round < 3; ++round) {
+        EXPECT_EQ(program_.touch(7000), kLongest);
+        program_.forget_pages();
+    }
+}
+
+TEST_F(PrefetchWindows, OfOtherWalksOutliveManyStartsUnderTheSequentialHint) {
+    const Counts before = program_.walk(500'000, 1, 5);
+    const std::uint64_t next = program_.next();
+    Program other{streams_};
+    other.advise(AccessAdvice::sequential);
+    for (int round = 0; round < 50; ++round) {
+        other.touch(7000);
+        other.forget_pages();
+    }
+    EXPECT_EQ(program_.walk(next, 1, 1), Counts{2 * before.back()});
+}
+
+// ---- first touches
+
+class FirstTouches : public PrefetchWindows {
+protected:
+    FirstTouches() { program_.touch_as(Kind::first_touch); }
+};
+
+TEST_F(FirstTouches, BringZerosOnceAWalkIsSure) {
+    EXPECT_EQ(program_.walk(0, 1, 8), (Counts{0, 0, 2, 4, 8, 16, 16, 16}));
+    EXPECT_EQ(program_.last_window().tripwire, PrefetchWindow::kNoPage);
+}
+
+TEST_F(FirstTouches, BringZerosBackwardAsWell) { EXPECT_EQ(program_.walk(1000, -1, 6), (Counts{0, 0, 2, 4, 8, 16})); }
+
+TEST_F(FirstTouches, BringNothingForTwoNeighbours) {
+    for (std::uint64_t page = 0; page < 100'000; page += 100) {
+        EXPECT_EQ(program_.touch(page), 0U);
+        EXPECT_EQ(program_.touch(page + 1), 0U);
+    }
+}
+
+TEST_F(FirstTouches, BringNothingWhereAStrideLeavesPagesOut) { EXPECT_EQ(program_.walk(0, 3, 50), Counts(50, 0)); }
+
+TEST_F(FirstTouches, StopAtTheRegionsEnd) {
+    Program small{streams_, 10};
+    small.touch_as(Kind::first_touch);
+    EXPECT_EQ(small.walk(0, 1, 100), (Counts{0, 0, 2, 4}));
+}
+
+TEST_F(FirstTouches, BringMostZerosAtOnceUnderTheSequentialHint) {
+    program_.advise(AccessAdvice::sequential);
+    EXPECT_EQ(program_.walk(0, 1, 2), (Counts{PrefetchStreams::kMostZeros, PrefetchStreams::kMostZeros}));
+}
+
+TEST_F(FirstTouches, AmongStoredPagesGoOnWithTheWalkWithoutLoss) {
+    program_.touch_as(Kind::hard);
+    program_.walk(0, 1, 6);
+    ASSERT_EQ(program_.last_window().count, 32U);
+    program_.forget_pages();  // what the window left out: it was not stored
+    program_.touch_as(Kind::first_touch);
+    EXPECT_EQ(program_.walk(program_.next(), 1, 2), (Counts{16, 16}));
+    program_.touch_as(Kind::hard);
+    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{32});
+}
+
+// ---- limits
+
+TEST_F(PrefetchWindows, OfLargePagesAreOneMegabyteAtMost) {
+    for (std::size_t page_bytes = 4096; page_bytes <= PrefetchStreams::kMostBytes; page_bytes *= 2) {
+        PrefetchStreams streams;
+        Program program{streams};
+        program.bounds().page_bytes = page_bytes;
+        const Counts counts = program.walk(0, 1, 60);
+        EXPECT_EQ(*std::ranges::max_element(counts), PrefetchStreams::kMostBytes / page_bytes) << page_bytes;
+    }
+}
+
+TEST_F(PrefetchWindows, OfPagesOfTwoMegabytesAreEmpty) {
+    program_.bounds().page_bytes = std::size_t{2} << 20;
+    EXPECT_EQ(program_.walk(0, 1, 50), Counts(50, 0));
+    program_.advise(AccessAdvice::sequential);
+    EXPECT_EQ(program_.walk(1000, 1, 50), Counts(50, 0));
+}
+
+TEST_F(PrefetchWindows, ReachNoFurtherThanTheCallerCan) {
+    program_.bounds().reach = 15;
+    EXPECT_EQ(program_.walk(0, 1, 7), (Counts{0, 2, 4, 8, 15, 15, 15}));
+    EXPECT_EQ(program_.walk(100'000, 5, 7), (Counts{0, 0, 3, 3, 3, 3, 3}));
+    EXPECT_EQ(program_.walk(200'000, 16, 7), Counts(7, 0));
+}
+
+TEST_F(PrefetchWindows, HaveNoMorePagesThanTheCallerTakes) {
+    program_.bounds().most_pages = 3;
+    EXPECT_EQ(program_.walk(0, 1, 6), (Counts{0, 2, 3, 3, 3, 3}));
+    program_.bounds().most_pages = 0;
+    EXPECT_EQ(program_.walk(program_.next(), 1, 6), Counts(6, 0));
+}
+
+// ---- what runs before teach
+
+class RunsOf : public PrefetchWindows {
+protected:
+    /// Runs of `length` pages far from each other; returns how many pages came along in the last hundred.
+    std::uint32_t run(std::uint64_t length, std::uint64_t runs) {
+        std::uint32_t pages = 0;
+        for (std::uint64_t i = 0; i < runs; ++i) {
+            program_.forget_pages();
+            for (std::uint64_t page = 0; page < length; ++page) {
+                const std::uint32_t count = program_.touch((i * 7919) % 1000 * 1000 + page);
+                if (i + 100 >= runs) pages += count;
+            }
+        }
+        return pages;
+    }
+};
+
+TEST_F(RunsOf, ManyPagesMakeFirstWindowsLonger) {
+    run(16, 500);
+    EXPECT_EQ(program_.touch(999'000), 0U);
+    EXPECT_GE(program_.touch(999'001), PrefetchStreams::kShortestWithTripwire);
+    EXPECT_EQ(program_.last_window().tripwire, PrefetchWindow::kNoPage) << "most runs end in their first window";
+}
+
+TEST_F(RunsOf, ManyPagesDoNotMakeFirstZerosMore) {
+    run(16, 500);
+    program_.touch_as(Kind::first_touch);
+    EXPECT_EQ(program_.walk(999'000, 1, 4), (Counts{0, 0, 2, 4}));
+}
+
+TEST_F(RunsOf, FewPagesMakeFirstWindowsShorter) {
+    run(16, 500);
+    run(3, 500);
+    EXPECT_EQ(program_.touch(999'000), 0U);
+    EXPECT_LE(program_.touch(999'001), PrefetchStreams::kShortestWindow);
+}
+
+TEST_F(RunsOf, TwoPagesBringNothingInTheEnd) {
+    EXPECT_GT(run(2, 100), 0U);
+    EXPECT_EQ(run(2, 1000), 0U);
+}
+
+TEST_F(RunsOf, TwoPagesDelayLaterWalksByOneFaultAndNotForLong) {
+    run(2, 1000);
+    EXPECT_EQ(program_.walk(999'000, 1, 4), (Counts{0, 0, 2, 4}));
+    run(30, 20);
+    EXPECT_EQ(program_.touch(998'000), 0U);
+    EXPECT_GE(program_.touch(998'001), 2U);
+}
+
+// ---- the window as a value
+
+std::set<std::uint64_t> pages_by_masks(const PrefetchWindow& window, std::uint64_t base) {
+    std::set<std::uint64_t> pages;
+    for (; base < window.lowest() + window.span(); base += 64) {
+        for (std::uint64_t mask = window.mask_from(base); mask != 0; mask &= mask - 1) {
+            pages.insert(base + static_cast<std::uint64_t>(std::countr_zero(mask)));
+        }
+    }
+    return pages;
+}
+
+TEST(PrefetchWindow, IsCoveredByMasksOfSixtyFourPages) {
+    for (const std::int32_t stride : {-64, -63, -5, -1, 1, 2, 5, 63, 64}) {
+        for (const std::uint32_t count : {1U, 2U, 31U, 63U, 64U, 65U, 256U}) {
+            const PrefetchWindow window{page_number(3, 100'000), count, stride};
+            std::set<std::uint64_t> pages;
+            for (std::uint32_t place = 0; place < count; ++place) pages.insert(window.page(place));
+            EXPECT_EQ(*pages.begin(), window.lowest());
+            EXPECT_EQ(*pages.rbegin(), window.lowest() + window.span() - 1);
+            for (std::uint64_t before = 0; before < 130; ++before) {
+                ASSERT_EQ(pages_by_masks(window, window.lowest() - before), pages) << "stride " << stride;
+            }
+        }
+    }
+}
+
+TEST(PrefetchWindow, HasNoPagesInMasksFarAway) {
+    const PrefetchWindow window{page_number(3, 100'000), 4, 64};
+    for (const std::uint64_t base : {std::uint64_t{0}, ~std::uint64_t{0}, page_number(2, 100'000), window.page(4)}) {
+        EXPECT_EQ(window.mask_from(base), 0U);
+    }
+    EXPECT_EQ(PrefetchWindow{}.mask_from(0), 0U);
+    EXPECT_EQ(PrefetchWindow{}.span(), 0U);
+}
+
+TEST(PrefetchWindow, StartsAMaskInItsMiddle) {
+    const PrefetchWindow window{page_number(1, 0), 10, 5};
+    EXPECT_EQ(window.mask_from(page_number(1, 11)),
+              (1ULL << 4) | (1ULL << 9) | (1ULL << 14) | (1ULL << 19) | (1ULL << 24) | (1ULL << 29) | (1ULL << 34));
+}
+
+}  // namespace
+}  // namespace faultline::test
