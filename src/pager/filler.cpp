@@ -16,27 +16,27 @@ std::uint64_t Filler::most_at_once(const Region& region) noexcept {
     return std::clamp<std::uint64_t>(BufferPool::kBufferBytes / region.page_bytes(), 1, 64);
 }
 
-std::uint64_t Filler::claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
-                                   FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
-    const std::uint64_t end = std::min(first + most, region.pages());
-    std::uint64_t claimed = 0;
-    for (std::uint64_t page = first; page < end; ++page) {
+PageWindow Filler::claim(Region& region, PageState absent, PageWindow wanted, Access access,
+                         FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    PageWindow claimed{wanted.first, 0};
+    wanted.for_each([&](std::uint64_t page) {
         PageWord seen = region.load(page);
-        if (!seen.is(PageState::stored) || seen.protection() == Access::none) continue;
-        if (!budget_.try_reserve(region.page_units())) break;
+        const Access allowed = seen.protection();
+        if (!seen.is(absent) || allowed == Access::none || (access == Access::read_write && allowed != access)) return;
+        if (!budget_.try_reserve(region.page_units())) return;
         if (!region.try_change(page, seen, seen.claimed_for_fill())) {
             budget_.release(region.page_units());
-            continue;
+            return;
         }
         frames.add(region.page_units());
-        claimed |= std::uint64_t{1} << (page - first);
-    }
+        claimed.mask |= claimed.bit_of(page);
+    });
     return claimed;
 }
 
-void Filler::abandon(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE {
+void Filler::abandon(Region& region, PageWindow window, PageState absent) FAULTLINE_SIGNAL_SAFE {
     window.for_each([&](std::uint64_t page) {
-        region.publish(page, [](PageWord word) { return word.fill_abandoned(PageState::stored); });
+        region.publish(page, [absent](PageWord word) { return word.fill_abandoned(absent); });
     });
 }
 
@@ -47,21 +47,20 @@ void Filler::publish_read_ahead(Region& region, PageWindow window, FrameReservat
     region.counters().add(Count::read_ahead, static_cast<std::int64_t>(window.count()));
 }
 
-int Filler::read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE {
+int Filler::read_and_map(Region& region, PageWindow window, std::uint64_t writable) FAULTLINE_SIGNAL_SAFE {
     const BufferPool::Buffer buffer{buffers_};
     if (region.page_bytes() > BufferPool::kBufferBytes) {
-        return read_and_map_in_pieces(region, window.first, first_writable, buffer.bytes());
+        return read_and_map_in_pieces(region, window.first, writable != 0, buffer.bytes());
     }
     const std::span<std::byte> bytes = buffer.bytes().first(window.span() * region.page_bytes());
     if (const int error = region.store().read(region.offset_of(window.first), bytes)) return error;
     region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
-    return map(region, window, first_writable, bytes);
+    return map(region, window, writable, bytes);
 }
 
-int Filler::map(Region& region, PageWindow window, bool first_writable,
+int Filler::map(Region& region, PageWindow window, std::uint64_t writable,
                 std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     // The program may write to what is writable at once, and then it could not be unmapped again without a loss.
-    const std::uint64_t writable = first_writable ? 1 : 0;
     const int error = map_runs(region, window, window.mask & ~writable, bytes, Protection::write_protected);
     return error != 0 ? error : map_runs(region, window, window.mask & writable, bytes, Protection::writable);
 }

@@ -28,20 +28,21 @@ public:
     /// How many pages of `region` can come in with one read: at least 1, at most 64.
     [[nodiscard]] static std::uint64_t most_at_once(const Region& region) noexcept;
 
-    /// Claims the stored pages among the `most` (below 64) from `first` on, as far as frames are free, adding the
-    /// frames to `frames`. Returns a bit for each page claimed. Never waits.
-    [[nodiscard]] std::uint64_t claim_stored(Region& region, std::uint64_t first, std::uint64_t most,
-                                             FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+    /// Claims those of the pages `wanted` that are `absent` so (stored or empty) and that the program may use for
+    /// `access`, as far as frames are free, adding the frames to `frames`. Returns those claimed. Never waits.
+    [[nodiscard]] PageWindow claim(Region& region, core::PageState absent, PageWindow wanted, Access access,
+                                   FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
-    /// Claimed pages that will not be filled: stored -> filling -> stored.
-    void abandon(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE;
+    /// Claimed pages that will not be filled go back: stored or empty -> filling -> `absent`.
+    void abandon(Region& region, PageWindow window, core::PageState absent) FAULTLINE_SIGNAL_SAFE;
 
-    /// Reads claimed pages into a private buffer and maps them; the caller publishes. Returns 0 or an errno: then none
-    /// of them is mapped. A window of several pages is read at once, with what lies between its pages.
-    [[nodiscard]] int read_and_map(Region& region, PageWindow window, bool first_writable) FAULTLINE_SIGNAL_SAFE;
+    /// Reads claimed pages into a private buffer and maps them, those of the mask `writable` so that the program may
+    /// write to them; the caller publishes. Returns 0 or an errno: then none of them is mapped. A window of several
+    /// pages is read at once, with what lies between its pages.
+    [[nodiscard]] int read_and_map(Region& region, PageWindow window, std::uint64_t writable) FAULTLINE_SIGNAL_SAFE;
 
     /// The second half: `bytes` are the window's, as they stand in the store.
-    [[nodiscard]] int map(Region& region, PageWindow window, bool first_writable,
+    [[nodiscard]] int map(Region& region, PageWindow window, std::uint64_t writable,
                           std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Forgets what is mapped of a page that the caller owns, poison too.

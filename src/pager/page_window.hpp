@@ -15,7 +15,23 @@ struct PageWindow {
     [[nodiscard]] std::size_t count() const noexcept { return static_cast<std::size_t>(std::popcount(mask)); }
     /// Pages from `first` to the last claimed one.
     [[nodiscard]] std::size_t span() const noexcept { return static_cast<std::size_t>(std::bit_width(mask)); }
-    [[nodiscard]] PageWindow without_first() const noexcept { return {first, mask & ~std::uint64_t{1}}; }
+    /// The bit of one of its 64 pages.
+    [[nodiscard]] std::uint64_t bit_of(std::uint64_t page) const noexcept { return std::uint64_t{1} << (page - first); }
+    [[nodiscard]] PageWindow without(std::uint64_t page) const noexcept { return {first, mask & ~bit_of(page)}; }
+    /// The first claimed page.
+    [[nodiscard]] std::uint64_t lowest() const noexcept {
+        return first + static_cast<std::uint64_t>(std::countr_zero(mask));
+    }
+    /// The same pages, beginning with the first claimed one.
+    [[nodiscard]] PageWindow trimmed() const noexcept { return {lowest(), mask >> std::countr_zero(mask)}; }
+    /// Of the claimed pages, those without a gap between them and `page`, which is one.
+    [[nodiscard]] PageWindow run_around(std::uint64_t page) const noexcept {
+        const auto at = static_cast<unsigned>(page - first);
+        const auto after = static_cast<unsigned>(std::countr_one(mask >> at));
+        const auto before = static_cast<unsigned>(std::countl_one(mask << (63 - at))) - 1;
+        const std::uint64_t run = ~std::uint64_t{0} >> (64 - (before + after));
+        return {first, run << (at - before)};
+    }
     template <typename Visit>
     void for_each(Visit visit) const {
         for (std::uint64_t left = mask; left != 0; left &= left - 1) {

@@ -19,6 +19,7 @@ using core::PageFault;
 using core::PageState;
 using core::PageWord;
 using Protection = mmu::Protection;
+using PrefetchKind = policy::PrefetchFault::Kind;
 
 FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     const RegionReader reader;
@@ -114,44 +115,56 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     return seen.has_slot() ? fill_from_store(work, seen, std::move(frames)) : fill_with_zeros(work, std::move(frames));
 }
 
+/// Maps the page as zeros, and its untouched neighbours with it where the program fills memory in order. Those count as
+/// touched the same way: what is never written to is zeros when it leaves, and costs no I/O.
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const Protection protection = work.write() ? Protection::writable : Protection::write_protected;
-    const int error = filler_.with_mappings(
-        [&] { return mapper_.install(region.address_of(work.page), zeros_.data(), region.page_bytes(), protection); });
-    if (error != 0) return give_up(work, PageState::empty, Event::Kind::map_failed, error);
-    filler_.publish(region, work.page, work.write(), {policy::Arrival::Kind::first_touch}, frames);
-    region.counters().add(Count::first_touches);
+    const PageWindow claimed = claim_beside(work, PrefetchKind::first_touch, PageState::empty, frames);
+    const PageWindow run = claimed.run_around(work.page);
+    filler_.abandon(region, {claimed.first, claimed.mask & ~run.mask}, PageState::empty);
+    const int error = filler_.with_mappings([&] {
+        return mapper_.install(region.address_of(run.lowest()), zeros_.data(), run.count() * region.page_bytes(),
+                               protection);
+    });
+    if (error != 0) {
+        filler_.abandon(region, run.without(work.page), PageState::empty);
+        return give_up(work, PageState::empty, Event::Kind::map_failed, error);
+    }
+    run.for_each([&](std::uint64_t page) {
+        filler_.publish(region, page, work.write(), {policy::Arrival::Kind::first_touch}, frames);
+    });
+    region.counters().add(Count::first_touches, static_cast<std::int64_t>(run.count()));
     work.kind = FaultKind::first_touch;
     return FaultOutcome::resolved;
 }
 
-/// Reads the page, and those after it that a stream will want.
+/// Reads the page, and those beside it that a walk will want.
 FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    const std::uint64_t after = pages_to_read_ahead(region, work.page);
-    const PageWindow window{work.page, 1 | filler_.claim_stored(region, work.page + 1, after, frames) << 1};
-    if (after > 0) wake_evictor_when_low();
-    Fill fill{&region,           window,       work.fault, Evictor::hard_arrival(seen.payload(), evictor_.sequence()),
-              std::move(frames), work.started, true};
+    const PageWindow window = claim_beside(work, PrefetchKind::hard, PageState::stored, frames).trimmed();
+    const policy::Arrival arrival = Evictor::hard_arrival(seen.payload(), evictor_.sequence());
+    Fill fill{&region, window, work.fault, arrival, std::move(frames), work.started, true};
     // A handler thread has others to serve; whoever faulted for himself has nothing better to do.
     if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread && async_reader_->begin(fill)) {
         return FaultOutcome::deferred;
     }
-    return mapped_or_given_up(work, fill, filler_.read_and_map(region, window, work.write()));
+    return mapped_or_given_up(work, fill, filler_.read_and_map(region, window, work.writable_in(window)));
 }
 
 /// A read that was begun for a handler thread has ended; without `bytes`, short or with an error, which the store's own
 /// way of reading deals with.
 void Pager::finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept {
     Region& region = *fill.region;
-    Work work{region, fill.window.first, fill.fault, fill.started};
+    Work work{region, fill.asked_for ? region.page_of(fill.fault.address) : fill.window.first, fill.fault,
+              fill.started};
+    const std::uint64_t writable = fill.asked_for ? work.writable_in(fill.window) : 0;
     int error = 0;
     if (bytes.empty()) {
-        error = filler_.read_and_map(region, fill.window, work.write());
+        error = filler_.read_and_map(region, fill.window, writable);
     } else {
         region.counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
-        error = filler_.map(region, fill.window, work.write(), bytes);
+        error = filler_.map(region, fill.window, writable, bytes);
     }
     if (!fill.asked_for) return come_ahead(fill, error);
     static_cast<void>(mapped_or_given_up(work, fill, error));
@@ -164,7 +177,7 @@ void Pager::come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE {
     if (error == 0) {
         filler_.publish_read_ahead(*fill.region, fill.window, fill.frames);
     } else {
-        filler_.abandon(*fill.region, fill.window);
+        filler_.abandon(*fill.region, fill.window, PageState::stored);
     }
 }
 
@@ -173,16 +186,16 @@ FaultOutcome Pager::mapped_or_given_up(Work& work, Fill& fill, int error) FAULTL
     Region& region = work.region;
     if (error != 0 && fill.window.count() > 1) {
         // One page of several cannot be read: whoever needs the others asks for them.
-        filler_.abandon(region, fill.window.without_first());
-        fill.window.mask = 1;
-        error = filler_.read_and_map(region, fill.window, work.write());
+        filler_.abandon(region, fill.window.without(work.page), PageState::stored);
+        fill.window = {work.page, 1};
+        error = filler_.read_and_map(region, fill.window, work.writable_in(fill.window));
     }
     if (error != 0) {
         region.counters().add(Count::read_errors);
         return give_up(work, PageState::poisoned, Event::Kind::read_failed, error);
     }
     filler_.publish(region, work.page, work.write(), fill.arrival, fill.frames);
-    filler_.publish_read_ahead(region, fill.window.without_first(), fill.frames);
+    filler_.publish_read_ahead(region, fill.window.without(work.page), fill.frames);
     region.counters().add(Count::hard_faults);
     work.kind = FaultKind::hard;
     return FaultOutcome::resolved;
@@ -319,15 +332,33 @@ void Pager::keep_house(store::WriteQueue& queue) {
     report_later_handler();
 }
 
-// ---- reading ahead
+// ---- what comes along
 
-std::uint64_t Pager::pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
-    if (!config_.read_ahead) return 0;
-    const std::uint64_t fit_a_buffer = Filler::most_at_once(region);
-    if (fit_a_buffer < 2) return 0;
-    const std::scoped_lock lock{read_ahead_lock_};
-    const std::uint64_t wanted = read_ahead_.pages_after(region.ref(page).bits());
-    return std::min(wanted, fit_a_buffer - 1);
+/// Claims pages beside the one asked for, which the caller owns, if a walk will want them. Returns them with it; they
+/// fit one read.
+PageWindow Pager::claim_beside(const Work& work, PrefetchKind kind, PageState absent,
+                               FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    Region& region = work.region;
+    const PageWindow alone{work.page, 1};
+    const auto at_once = static_cast<std::uint32_t>(Filler::most_at_once(region));
+    // Half of what is free: others fault, too.
+    const std::int64_t free_pages = budget_.available() / (2 * region.page_units());
+    if (!config_.read_ahead || at_once < 2 || free_pages <= 0) return alone;
+    const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(free_pages, at_once));
+    policy::PrefetchWindow wanted;
+    {
+        const std::scoped_lock lock{streams_lock_};
+        wanted = streams_.on_fault({region.ref(work.page).bits(), work.fault.thread, kind},
+                                   {region.pages(), region.page_bytes(), most, at_once - 1});
+    }
+    if (wanted.count == 0) return alone;
+    const std::uint64_t lowest = std::min(wanted.lowest() & 0xffff'ffffU, work.page);
+    const PageWindow beside{lowest, wanted.mask_from(region.ref(lowest).bits())};
+    const Access access = kind == PrefetchKind::first_touch && work.write() ? Access::read_write : Access::read;
+    PageWindow claimed = filler_.claim(region, absent, beside, access, frames);
+    claimed.mask |= claimed.bit_of(work.page);
+    wake_evictor_when_low();
+    return claimed;
 }
 
 }  // namespace faultline::detail

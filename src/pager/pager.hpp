@@ -25,7 +25,7 @@
 #include "pager/region.hpp"
 #include "pager/region_directory.hpp"
 #include "pager/staging.hpp"
-#include "policy/read_ahead.hpp"
+#include "policy/prefetch_streams.hpp"
 #include "store/backing_store.hpp"
 #include "store/write_queue.hpp"
 #include "sys/descriptor_keeper.hpp"
@@ -132,6 +132,10 @@ private:
         FaultKind kind = FaultKind::none;
 
         [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
+        /// The mask of what comes in writable with a window: the page, if it is written to.
+        [[nodiscard]] std::uint64_t writable_in(PageWindow window) const noexcept {
+            return write() ? window.bit_of(page) : 0;
+        }
     };
     /// Pages that are looked at for one read, when many are wanted.
     static constexpr std::uint64_t kMostWantedAtOnce = 64;
@@ -161,7 +165,8 @@ private:
     [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Reclaimed reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
     void wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] std::uint64_t pages_to_read_ahead(const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] PageWindow claim_beside(const Work& work, policy::PrefetchFault::Kind kind, core::PageState absent,
+                                          FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
     // Control path.
     void require_owner_process() const;
@@ -200,9 +205,9 @@ private:
     Filler filler_;
     LatencyRecorder latencies_;
     Counters counters_;  // what belongs to no region
-    sys::FutexLock read_ahead_lock_;
-    policy::ReadAhead read_ahead_;  // guarded by read_ahead_lock_
-    sys::Mapping zeros_;            // never written: the kernel's zero page, over and over
+    sys::FutexLock streams_lock_;
+    policy::PrefetchStreams streams_;  // guarded by streams_lock_
+    sys::Mapping zeros_;               // never written: the kernel's zero page, over and over
 
     // Read by faults, set by apply_limit.
     std::atomic<std::size_t> limit_bytes_{0};

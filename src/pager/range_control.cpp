@@ -221,7 +221,7 @@ void Pager::bring_ahead(Region& region, PageRange range) {
         const FaultPathSection section;
         if (budget_.available() < region.page_units()) return;  // as far as free frames reach
         Fill fill = claim_ahead(region, {page, std::min(at_once, range.end() - page)});
-        if (fill.window.count() > 0) come_ahead(fill, filler_.read_and_map(region, fill.window, false));
+        if (fill.window.count() > 0) come_ahead(fill, filler_.read_and_map(region, fill.window, 0));
     }
 }
 
@@ -257,18 +257,17 @@ void Pager::begin_wanted(std::uint32_t region_id, PageRange pages) noexcept {
         if (missing > 0) static_cast<void>(reclaim_directly(missing));  // what is free then will do
         Fill fill = claim_ahead(*region, {page, count});
         if (fill.window.count() == 0 || async_reader_->begin(fill)) continue;
-        come_ahead(fill, filler_.read_and_map(*region, fill.window, false));
+        come_ahead(fill, filler_.read_and_map(*region, fill.window, 0));
     }
 }
 
 /// Claims what is stored of a range that fits a read.
 Fill Pager::claim_ahead(Region& region, PageRange range) FAULTLINE_SIGNAL_SAFE {
     Fill fill{&region, {}, {}, {}, FrameReservation{budget_, 0}, 0, false};
-    const std::uint64_t claimed = filler_.claim_stored(region, range.first, range.count, fill.frames);
+    const std::uint64_t all = range.count < 64 ? (std::uint64_t{1} << range.count) - 1 : ~std::uint64_t{0};
+    const PageWindow claimed = filler_.claim(region, PageState::stored, {range.first, all}, Access::read, fill.frames);
     wake_evictor_when_low();
-    if (claimed == 0) return fill;
-    const auto skipped = static_cast<std::uint64_t>(std::countr_zero(claimed));
-    fill.window = {range.first + skipped, claimed >> skipped};
+    if (claimed.count() > 0) fill.window = claimed.trimmed();
     return fill;
 }
 
