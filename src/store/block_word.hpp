@@ -70,6 +70,11 @@ public:
     [[nodiscard]] constexpr BlockWord stored_in(PoolSlot slot) const noexcept {
         return newer().with_place(BlockPlace::pool).with_slot(slot);
     }
+    /// The same version is at another place in the pool.
+    [[nodiscard]] constexpr BlockWord moved_to(PoolSlot slot) const noexcept {
+        FAULTLINE_INVARIANT(is(BlockPlace::pool));
+        return with_slot(slot);
+    }
     /// The newest version is going to the store behind; until it is there, there are no bytes.
     [[nodiscard]] constexpr BlockWord claimed_for_write() const noexcept {
         FAULTLINE_INVARIANT(!busy());

@@ -93,7 +93,7 @@ std::span<const std::byte> CompressedPool::bytes_of(const Entry& entry) const no
 
 bool CompressedPool::decode(const Entry& entry, std::uint64_t seed,
                             std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
-    if (entry.bytes > most_compressed(into.size())) return false;  // not a length we wrote, so read no further
+    if (!is_sound(entry)) return false;
     const std::span<const std::byte> bytes = bytes_of(entry);
     return checksum_of(bytes, seed) == entry.checksum && decompress(bytes, into);
 }
@@ -123,7 +123,7 @@ SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_
     if (space == sys::SlotPool::kNone) return room;  // others are at it, and writing one block is less than to wait
     SequentialWriteQueue queue;
     // Somebody else may take what was freed here; but not for ever.
-    for (int attempt = 0; attempt < 2 && !room && spill_oldest(space, queue).freed; ++attempt) {
+    for (int attempt = 0; attempt < 4 && !room && free_segment(space, queue).freed; ++attempt) {
         room = segments_.reserve(bytes);
     }
     spill_slots_.give_back(space);
@@ -144,6 +144,7 @@ CompressedPool::Fetched CompressedPool::fetch(const BlockTable& table, std::uint
 
 /// Still counted as alive, so that it can be looked at.
 void CompressedPool::kill_entry(PoolSlot slot, std::size_t block_bytes) FAULTLINE_SIGNAL_SAFE {
+    if (!is_sound(entry_at(slot))) return;  // its segment stays used, then
     const std::size_t bytes = entry_at(slot).bytes;
     CompressedCounters::subtract(counters_.compressed_bytes, bytes);
     CompressedCounters::subtract(counters_.original_bytes, block_bytes);

@@ -1,5 +1,6 @@
 // CompressedPool: the compressed blocks in memory of all compressed stores of one pager, within one limit. The oldest
 // segment is the next to be spilled: what is still current in it is written to the stores behind, the rest is dropped.
+// As long as a good part of all memory is dead entries, sparse segments are emptied into the open one instead.
 //
 // What a block's bytes are, and when they change, is the stores' business (CompressedStore); which memory they are in,
 // SegmentPool's. This brings both together: entries that know their block, and spilling.
@@ -7,6 +8,7 @@
 // The order of things that keeps bytes from being lost, old or torn:
 //   write   fill the entry, then name it in the block's word, then kill the entry named before
 //   read    pin the segment, look at the word again, check and decompress, unpin
+//   move    own the segment; fill another entry with the same, then name it, unless the word has changed; pins as above
 //   spill   own the segment; mark the word busy; decompress; write behind; then the word says `behind` if it still
 //   named
 //           the entry, and the entry is dead; when all are, and readers have gone, the segment is free
@@ -35,9 +37,9 @@
 namespace faultline::store {
 
 /// Signal-safe, except construction and what says "control path"; callers that are not in a fault keep signals blocked.
-/// Besides what counts towards the limit it takes memory for compressors (32 KiB for each thread that writes at the
-/// same time, at most 1 MiB), for spilling (320 KiB for each thread that spills at the same time, at most 1.3 MiB), and
-/// less than 100 bytes for each 64 KiB that were ever used.
+/// Besides what counts towards the limit it takes 64 KiB while entries are moved, and memory for compressors (32 KiB
+/// for each thread that writes at the same time, at most 1 MiB), for spilling (320 KiB for each thread that spills at
+/// the same time, at most 1.3 MiB), and less than 100 bytes for each 64 KiB that were ever used.
 class CompressedPool {
 public:
     static constexpr std::uint32_t kMostStores = std::uint32_t{1} << 20;
@@ -66,7 +68,8 @@ public:
     /// 0 or the error of a store behind: then what could not be written stays where it is. For the pager's own threads.
     int spill_some(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Spills everything. Returns 0 or an error, as above. Nobody writes meanwhile.
+    /// Spills everything. Returns 0 or an error, as above; EIO too when memory was overwritten, so that not all of it
+    /// can be found. Nobody writes meanwhile, and no store goes.
     [[nodiscard]] int spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     // ---- For the stores
@@ -125,6 +128,10 @@ private:
 
     [[nodiscard]] const Entry& entry_at(PoolSlot slot) const noexcept;
     [[nodiscard]] std::span<const std::byte> bytes_of(const Entry& entry) const noexcept;
+    /// Not if memory was overwritten: then neither its length can be believed, nor where the next entry is.
+    [[nodiscard]] static bool is_sound(const Entry& entry) noexcept {
+        return entry.bytes <= most_compressed(kLargestBlockBytes);
+    }
     [[nodiscard]] bool decode(const Entry& entry, std::uint64_t seed,
                               std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE;
     void kill_entry(PoolSlot slot, std::size_t block_bytes) FAULTLINE_SIGNAL_SAFE;
@@ -142,6 +149,11 @@ private:
         std::uint32_t store;
         std::uint32_t write;  // the number of the one it is part of
     };
+    Spilled free_segment(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    bool empty_sparse_segment() FAULTLINE_SIGNAL_SAFE;
+    template <typename Visit>
+    void for_each_entry(const Segment& segment, Visit visit) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
     Spilled spill_oldest(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     int spill_segment(const Segment& segment, SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void list_entries(const Segment& segment, SpillSpace& space) const FAULTLINE_SIGNAL_SAFE;

@@ -1,10 +1,10 @@
-// CompressedPool's spilling: from a segment in memory to the stores behind.
+// CompressedPool's ways to free a segment: moving what is alive together, and spilling it to the stores behind.
 
 #include "store/compressed_pool.hpp"
 
 #include <algorithm>
-#include <iterator>
-#include <memory>
+#include <cerrno>
+#include <cstring>
 #include <new>
 
 namespace faultline::store {
@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::size_t kSpillBufferBytes = std::size_t{256} << 10;
 constexpr std::size_t kMostClaimed = kSpillBufferBytes / core::kUnitBytes;
+
+/// Less than a quarter dead is not worth the moving: neither of a segment nor of all.
+constexpr std::size_t sparse(std::size_t bytes) noexcept { return bytes / 4 * 3; }
 
 }  // namespace
 
@@ -58,7 +61,7 @@ CompressedPool::SpillSpace& CompressedPool::spill_space(unsigned index) const no
 int CompressedPool::spill_some(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     const unsigned space = spill_slots_.take();
     Spilled last{true, 0};
-    while (last.freed && free_is_below(8)) last = spill_oldest(space, queue);
+    while (last.freed && free_is_below(8)) last = free_segment(space, queue);
     spill_slots_.give_back(space);
     return last.error;
 }
@@ -68,8 +71,59 @@ int CompressedPool::spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Spilled last{true, 0};
     while (last.freed && segments_.used() > 0) last = spill_oldest(space, queue);
     spill_slots_.give_back(space);
-    return last.error;
+    return last.error == 0 && segments_.used() > 0 ? EIO : last.error;
 }
+
+CompressedPool::Spilled CompressedPool::free_segment(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    if (counters_.compressed_bytes.load(std::memory_order_relaxed) <= sparse(segments_.limit())) {
+        if (empty_sparse_segment()) return {true, 0};
+    }
+    return spill_oldest(space, queue);
+}
+
+/// Calls `visit(slot, entry)` for the entries of a segment that the caller has taken, as long as it returns true.
+template <typename Visit>
+void CompressedPool::for_each_entry(const Segment& segment, Visit visit) const FAULTLINE_SIGNAL_SAFE {
+    for (std::uint32_t offset = 0; offset < segment.used_bytes;) {
+        const PoolSlot slot{segment.index, offset};
+        const Entry& entry = entry_at(slot);
+        if (!is_sound(entry) || !visit(slot, entry)) return;
+        offset += SegmentPool::rounded(sizeof(Entry) + entry.bytes);
+    }
+}
+
+// ---- moving
+
+bool CompressedPool::empty_sparse_segment() FAULTLINE_SIGNAL_SAFE {
+    Segment* const segment = segments_.take_sparse(sparse(SegmentPool::kSegmentBytes));
+    if (segment == nullptr) return false;
+    for_each_entry(*segment, [&](PoolSlot slot, const Entry&) { return move_entry(slot); });
+    return segments_.give_back(*segment);
+}
+
+/// Copies an entry to where new ones go, if it is alive. False: there is no room.
+bool CompressedPool::move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
+    const Entry& entry = entry_at(slot);
+    const std::size_t bytes = sizeof(Entry) + entry.bytes;
+    const BlockTable* const table = start_using(entry.store);
+    if (table == nullptr) return true;
+    bool moved = true;
+    BlockWord seen = entry.block < table->blocks() ? table->load(entry.block) : BlockWord{};
+    if (seen.in(slot)) {
+        const SegmentPool::Room room = segments_.reserve(bytes, SegmentPool::Purpose::moving);
+        moved = static_cast<bool>(room);
+        if (moved) {
+            std::memcpy(room.bytes(), &entry, bytes);
+            while (seen.in(slot) && !table->try_change(entry.block, seen, seen.moved_to(room.slot()))) {
+            }
+            segments_.kill(seen.in(slot) ? slot : room.slot(), bytes);
+        }
+    }
+    stop_using(entry.store);
+    return moved;
+}
+
+// ---- spilling
 
 CompressedPool::Spilled CompressedPool::spill_oldest(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Segment* const segment = segments_.take_oldest();
@@ -100,11 +154,10 @@ int CompressedPool::spill_segment(const Segment& segment, SpillSpace& space, Wri
 /// In the order of their blocks, so that neighbours are written with one write.
 void CompressedPool::list_entries(const Segment& segment, SpillSpace& space) const FAULTLINE_SIGNAL_SAFE {
     space.items = 0;
-    for (std::uint32_t offset = 0; offset < segment.used_bytes && space.items < SpillSpace::kMostItems;) {
-        const Entry& entry = entry_at({segment.index, offset});
-        space.item[space.items++] = {entry.block, entry.store, offset};
-        offset += SegmentPool::rounded(sizeof(Entry) + entry.bytes);
-    }
+    for_each_entry(segment, [&](PoolSlot slot, const Entry& entry) {
+        space.item[space.items++] = {entry.block, entry.store, slot.offset};
+        return space.items < SpillSpace::kMostItems;
+    });
     std::sort(space.item, space.item + space.items);
 }
 

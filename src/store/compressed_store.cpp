@@ -74,9 +74,8 @@ int CompressedStore::read_run(std::uint64_t first, std::span<std::byte> into) FA
 bool CompressedStore::arrived_intact(std::uint64_t block, std::span<std::byte> bytes) const FAULTLINE_SIGNAL_SAFE {
     const BlockWord word = table_.load(block);
     if (!word.is(BlockPlace::behind)) return false;
-    const std::uint64_t checksum = table_.checksum(block);
-    if (table_.load(block) != word) return false;  // it may be another version's checksum
-    if (checksum_of(bytes, table_.seed(block, word.generation())) != checksum) return false;
+    // Should it be another version's checksum by now, it does not pass: that has another seed.
+    if (checksum_of(bytes, table_.seed(block, word.generation())) != table_.checksum(block)) return false;
     CompressedCounters::add(pool_.counters().misses);
     return true;
 }

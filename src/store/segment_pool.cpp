@@ -52,7 +52,7 @@ void SegmentPool::set_limit(std::size_t bytes) noexcept {
 
 // ---- filling
 
-SegmentPool::Room SegmentPool::reserve(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+SegmentPool::Room SegmentPool::reserve(std::size_t bytes, Purpose purpose) FAULTLINE_SIGNAL_SAFE {
     const std::uint32_t wanted = rounded(bytes);
     FAULTLINE_INVARIANT(wanted <= kSegmentBytes);
     Segment* fresh = nullptr;
@@ -63,7 +63,7 @@ SegmentPool::Room SegmentPool::reserve(std::size_t bytes) FAULTLINE_SIGNAL_SAFE 
             const std::scoped_lock lock{lock_};
             if (open_ == nullptr || open_->used_bytes + wanted > kSegmentBytes) {
                 dead = seal_open();
-                if (fresh == nullptr) fresh = claim_unused();
+                if (fresh == nullptr) fresh = claim_unused(purpose);
                 if (fresh != nullptr && fresh->accessible) open(*std::exchange(fresh, nullptr));
             }
             if (open_ != nullptr) room = room_in_open(wanted);
@@ -103,8 +103,8 @@ Segment* SegmentPool::seal_open() {
 }
 
 /// Counted as used from here on. Null: the limit is reached.
-Segment* SegmentPool::claim_unused() {
-    if (used_.load() >= limit_.load()) return nullptr;
+Segment* SegmentPool::claim_unused(Purpose purpose) {
+    if (used_.load() >= limit_.load() + (purpose == Purpose::moving ? 1 : 0)) return nullptr;
     Segment* segment = nullptr;
     if (!warm_.empty()) {
         segment = &warm_.front();
@@ -157,15 +157,35 @@ Segment* SegmentPool::take_oldest() FAULTLINE_SIGNAL_SAFE {
     {
         const std::scoped_lock lock{lock_};
         if (sealed_.empty()) dead = seal_open();
-        if (!sealed_.empty()) {
-            oldest = &sealed_.front();
-            sealed_.pop_front();
-            oldest->state = Segment::State::taken;
-        }
+        if (!sealed_.empty()) oldest = take(sealed_.front());
     }
     if (dead != nullptr) let_go(*dead);
     if (oldest != nullptr) oldest->writers.wait_until_none();
     return oldest;
+}
+
+Segment* SegmentPool::take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE {
+    Segment* sparse = nullptr;
+    {
+        const std::scoped_lock lock{lock_};
+        int looked_at = 0;
+        for (Segment& segment : sealed_) {
+            if (segment.live_bytes.load() <= live) {
+                sparse = take(segment);
+                break;
+            }
+            if (++looked_at == kMostLookedAt) break;
+        }
+    }
+    if (sparse != nullptr) sparse->writers.wait_until_none();
+    return sparse;
+}
+
+/// With the lock held.
+Segment* SegmentPool::take(Segment& segment) {
+    sealed_.erase(sealed_.iterator_to(segment));
+    segment.state = Segment::State::taken;
+    return &segment;
 }
 
 bool SegmentPool::give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE {

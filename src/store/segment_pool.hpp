@@ -11,7 +11,8 @@
 //   live       is the sum of the entries of a segment that are not dead, those being filled included: so nobody fills a
 //              segment with live == 0
 //   readers    (pins) see to it that a segment's bytes stay: it is not used again before they have gone
-//   (segments that are not unused) + (warm ones) <= limit, in segments, unless the limit has just been lowered
+//   (segments that are not unused) + (warm ones) <= limit, in segments, unless the limit has just been lowered; and one
+//              more while entries are moved
 #pragma once
 
 #include "core/check.hpp"
@@ -118,7 +119,12 @@ public:
         PoolSlot slot_;
         std::byte* bytes_ = nullptr;
     };
-    [[nodiscard]] Room reserve(std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+    /// What for decides how much may be used.
+    enum class Purpose : std::uint8_t {
+        new_entry,
+        moving,  ///< To free a segment soon: one more than the limit.
+    };
+    [[nodiscard]] Room reserve(std::size_t bytes, Purpose purpose = Purpose::new_entry) FAULTLINE_SIGNAL_SAFE;
 
     /// The entry of `bytes` at `slot` is dead. Nobody can find it any more; who found it before has pinned it.
     void kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
@@ -140,6 +146,9 @@ public:
     /// The segment sealed longest ago, or the open one if it is the only one; now the caller's, all entries complete.
     /// Null: there is none, or others have them.
     [[nodiscard]] Segment* take_oldest() FAULTLINE_SIGNAL_SAFE;
+    /// The same, but of the oldest few one that has at most `live` bytes of entries that are alive. Null: there is
+    /// none.
+    [[nodiscard]] Segment* take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE;
     /// The caller has done with it. True: all its entries are dead, and it is free. Else it is the youngest now.
     bool give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE;
 
@@ -152,6 +161,8 @@ public:
 private:
     using List = boost::intrusive::list<Segment, boost::intrusive::constant_time_size<false>>;
 
+    // How many are looked at for a sparse one, with the lock held.
+    static constexpr int kMostLookedAt = 32;
     // Free segments whose memory is kept: page faults on fresh memory would cost a third of the compression.
     static constexpr std::size_t kMostWarm = 16;
 
@@ -159,7 +170,8 @@ private:
     // With the lock held.
     [[nodiscard]] Room room_in_open(std::uint32_t bytes);
     [[nodiscard]] Segment* seal_open();
-    [[nodiscard]] Segment* claim_unused();
+    [[nodiscard]] Segment* claim_unused(Purpose purpose);
+    Segment* take(Segment& segment);
     void open(Segment& segment);
     // Without.
     [[nodiscard]] bool make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE;

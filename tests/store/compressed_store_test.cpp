@@ -133,6 +133,23 @@ TEST(CompressedStore, DiscardsBehindOnlyWhatWasEverThere) {
     EXPECT_EQ(fixture.behind().discards.load(), 1) << "once is enough";
 }
 
+TEST(CompressedStore, MovesTogetherWhatIsAliveBeforeItSpillsAny) {
+    CompressedFixture fixture{8 * kSegment, 300};
+    std::mt19937_64 random{7};
+    std::vector<std::uint64_t> version(300);
+    // Half of the limit is alive, all of it would be used again and again.
+    for (std::uint64_t page = 0; page < 300; ++page) ASSERT_EQ(fixture.write(page, textlike(page)), 0);
+    for (int step = 0; step < 10000; ++step) {
+        const std::uint64_t page = random() % 250;  // the others are never touched again
+        version[page] = random() % 1000 * 1000;
+        ASSERT_EQ(fixture.write(page, textlike(page + version[page])), 0);
+    }
+    EXPECT_EQ(fixture.stats().spills, 0U);
+    EXPECT_EQ(fixture.stats().overflows, 0U);
+    EXPECT_EQ(fixture.behind().writes.load(), 0);
+    for (std::uint64_t page = 0; page < 300; ++page) fixture.expect(page, textlike(page + version[page]));
+}
+
 // ---- errors
 
 TEST(CompressedStore, AFullStoreBehindIsToldToWhoWritesAndCostsNobodyElseAPage) {
@@ -232,7 +249,8 @@ protected:
     DuringASpill() {
         EXPECT_EQ(fixture_.write(0, textlike(1)), 0);
         fixture_.behind().gate.close();
-        spiller_ = std::thread{[this] { EXPECT_EQ(fixture_.spill_all(), 0); }};
+        // What comes to the pool meanwhile it may leave there.
+        spiller_ = std::thread{[this] { static_cast<void>(fixture_.spill_all()); }};
         fixture_.behind().gate.wait_for_arrivals(1);
     }
     ~DuringASpill() override { finish(); }

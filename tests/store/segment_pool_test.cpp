@@ -119,6 +119,28 @@ TEST(SegmentPool, TheOldestIsTakenFirstAndWhatIsGivenBackIsTheYoungest) {
     EXPECT_EQ(pool.used(), 0U);
 }
 
+TEST(SegmentPool, TakesASparseOneAndLeavesTheOthersInTheirOrder) {
+    SegmentPool pool{64 * kSegment, 3 * kSegment};
+    const std::vector<PoolSlot> slots = fill(pool, 12);
+    EXPECT_FALSE(pool.reserve(kQuarter));  // seals the last one
+    EXPECT_EQ(pool.take_sparse(3 * kQuarter), nullptr);
+    pool.kill(slots[5], kQuarter);
+    Segment* const sparse = pool.take_sparse(3 * kQuarter);
+    ASSERT_NE(sparse, nullptr);
+    EXPECT_EQ(sparse->index, slots[4].segment);
+    EXPECT_EQ(pool.take_sparse(3 * kQuarter), nullptr);
+    EXPECT_EQ(pool.take_oldest()->index, slots[0].segment);
+    EXPECT_EQ(pool.take_oldest()->index, slots[8].segment);
+}
+
+TEST(SegmentPool, MovingMayUseOneSegmentMore) {
+    SegmentPool pool{64 * kSegment, 2 * kSegment};
+    EXPECT_EQ(fill(pool, 100).size(), 8U);
+    for (int i = 0; i < 4; ++i) EXPECT_TRUE(pool.reserve(kQuarter, SegmentPool::Purpose::moving));
+    EXPECT_FALSE(pool.reserve(kQuarter, SegmentPool::Purpose::moving));
+    EXPECT_EQ(pool.used(), 3 * kSegment);
+}
+
 TEST(SegmentPool, ASegmentIsNotUsedAgainWhileSomebodyHasPinnedIt) {
     SegmentPool pool{64 * kSegment, kSegment};
     const std::vector<PoolSlot> slots = fill(pool, 4);
