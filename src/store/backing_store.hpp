@@ -58,6 +58,12 @@ public:
     virtual ~StoreFactory() = default;
     /// A store for a new region of `bytes`. Throws std::system_error (EFBIG, ENOSPC, EMFILE...).
     [[nodiscard]] virtual std::unique_ptr<BackingStore> open(std::uint64_t bytes) = 0;
+    /// The same, where writes and discards will be of whole pages of `page_bytes`, and so will reads, but of any 16 KiB
+    /// of larger ones: some stores do better when they know.
+    [[nodiscard]] virtual std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes,
+                                                                       [[maybe_unused]] std::size_t page_bytes) {
+        return open(bytes);
+    }
 
     // So that a child can go on with the contents: prepare_fork, then fork, then continue_as in both processes or, if
     // fork failed, cancel_fork. From the first to the last nothing else is called, neither here nor on any store, on

@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "core/units.hpp"
 #include "sys/error.hpp"
+#include "sys/kernel_abi.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/mman.h>
@@ -31,6 +32,13 @@ void advise_all(void* address, std::size_t bytes, bool shared_with_children, con
     if (!shared_with_children) advise(address, bytes, MADV_DONTFORK, purpose);
 }
 
+int protection_bits(Access access) FAULTLINE_SIGNAL_SAFE {
+    int protection = PROT_NONE;
+    if (access != Access::none) protection |= PROT_READ;
+    if (access == Access::read_write) protection |= PROT_WRITE;
+    return protection;
+}
+
 }  // namespace
 
 Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
@@ -56,6 +64,22 @@ Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_w
     return mapping;
 }
 
+void Mapping::wipe_in_children() const { advise(address_, bytes_, MADV_WIPEONFORK, "memory that children get empty"); }
+
+int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
+    FAULTLINE_INVARIANT(offset + bytes <= bytes_);
+    return error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
+}
+
+void Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    FAULTLINE_INVARIANT(offset + bytes <= bytes_);
+    const std::uint64_t address = syscall_argument(address_ + offset);
+    // Memory that the program's mlockall has locked needs the other advice, which is younger (5.18).
+    if (raw_syscall(SYS_madvise, address, bytes, MADV_DONTNEED) == -EINVAL) {
+        raw_syscall(SYS_madvise, address, bytes, abi::kAdviseDontneedLocked);
+    }
+}
+
 void Mapping::close_in_child() noexcept {
 #ifndef MAP_FIXED_NOREPLACE
     constexpr int MAP_FIXED_NOREPLACE = 0x100000;  // Linux 4.17; older kernels take the address as a wish
@@ -77,10 +101,7 @@ void Mapping::restore_in_child() {
 }
 
 int set_access(void* address, std::size_t bytes, Access access) noexcept {
-    int protection = PROT_NONE;
-    if (access != Access::none) protection |= PROT_READ;
-    if (access == Access::read_write) protection |= PROT_WRITE;
-    return ::mprotect(address, bytes, protection) == 0 ? 0 : errno;
+    return ::mprotect(address, bytes, protection_bits(access)) == 0 ? 0 : errno;
 }
 
 bool all_present(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {

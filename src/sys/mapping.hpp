@@ -41,6 +41,16 @@ public:
 
     void reset() noexcept;
 
+    /// A child of fork gets the range with zeros in it (MADV_WIPEONFORK, Linux 4.14), instead of copies of all its
+    /// pages. Throws std::system_error.
+    void wipe_in_children() const;
+
+    /// Makes a part accessible or not, signal-safe. Returns 0 or an errno: ENOMEM when there are too many mappings.
+    [[nodiscard]] int set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Gives the memory of a part back to the kernel, signal-safe: it is zeros afterwards.
+    void give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
+
     /// In a child of fork that the range was left out of: keeps it from being given to somebody else, whose bytes would
     /// be taken for the parent's. Accesses raise SIGSEGV. Does nothing when somebody has been faster.
     void close_in_child() noexcept;

@@ -2,6 +2,7 @@
 #include "sys/mapping.hpp"
 
 #include "core/units.hpp"
+#include "support/child.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/lazy_array.hpp"
 
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
@@ -186,6 +188,51 @@ TEST(LazyArray, RefusesAnIndexPastItsEnd) {
     EXPECT_DEATH(array[10] = 1, "invariant broken");
 }
 #endif
+
+TEST(Mapping, AChildGetsAWipedOneEmpty) {
+    const Mapping mapping = Mapping::reserve(4 * kUnit, kUnit, true, "a test");
+    mapping.data()[kUnit] = std::byte{7};
+    mapping.wipe_in_children();
+    const ChildEnd end = in_child([&] {
+        if (mapping.data()[kUnit] != std::byte{0}) return 1;
+        mapping.data()[kUnit] = std::byte{8};
+        return 0;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+    EXPECT_EQ(mapping.data()[kUnit], std::byte{7});
+}
+
+TEST(Mapping, GivesThePartBackThatItIsToldAndNoMore) {
+    const Mapping mapping = Mapping::reserve(4 * kUnit, kUnit, true, "a test");
+    for (std::size_t unit = 0; unit < 4; ++unit) mapping.data()[unit * kUnit] = std::byte{7};
+    mapping.give_part_back(kUnit, 2 * kUnit);
+    EXPECT_TRUE(sys::all_present(mapping.data(), kUnit));
+    EXPECT_FALSE(sys::all_present(mapping.data() + kUnit, kUnit));
+    EXPECT_FALSE(sys::all_present(mapping.data() + 2 * kUnit, kUnit));
+    EXPECT_EQ(mapping.data()[0], std::byte{7});
+    EXPECT_EQ(mapping.data()[kUnit], std::byte{0});
+    EXPECT_EQ(mapping.data()[3 * kUnit], std::byte{7});
+}
+
+TEST(Mapping, GivesBackWhatTheProgramHasLockedToo) {
+    const Mapping mapping = Mapping::reserve(2 * kUnit, kUnit, true, "a test");
+    if (::mlock(mapping.data(), mapping.size()) != 0) GTEST_SKIP() << "memory cannot be locked here";
+    mapping.data()[0] = std::byte{7};
+    mapping.give_part_back(0, mapping.size());
+    EXPECT_EQ(mapping.data()[0], std::byte{0});
+}
+
+TEST(Mapping, APartCanBeClosedAndOpened) {
+    const Mapping mapping = Mapping::reserve(2 * kUnit, kUnit, true, "a test");
+    ASSERT_EQ(mapping.set_part_access(0, mapping.size(), Access::none), 0);
+    ASSERT_EQ(mapping.set_part_access(kUnit, kUnit, Access::read_write), 0);
+    mapping.data()[kUnit] = std::byte{7};
+    const ChildEnd end = in_child([&] {
+        mapping.data()[0] = std::byte{7};
+        return 0;
+    });
+    EXPECT_TRUE(end.killed_by(SIGSEGV)) << end;
+}
 
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 

@@ -1,0 +1,45 @@
+#include "store/block_codec.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+
+#include <lz4.h>
+
+#define XXH_INLINE_ALL  // the header is the whole library, then
+#include <xxhash.h>
+
+namespace faultline::store {
+namespace {
+
+constexpr int kAcceleration = 1;  // LZ4's default
+
+const char* chars(const std::byte* bytes) noexcept { return reinterpret_cast<const char*>(bytes); }
+char* chars(std::byte* bytes) noexcept { return reinterpret_cast<char*>(bytes); }
+
+}  // namespace
+
+bool decompress(std::span<const std::byte> from, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    const auto size = static_cast<int>(into.size());
+    return LZ4_decompress_safe(chars(from.data()), chars(into.data()), static_cast<int>(from.size()), size) == size;
+}
+
+std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed) FAULTLINE_SIGNAL_SAFE {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+CompressorPool::CompressorPool()
+    : state_bytes_{core::align_up(static_cast<std::size_t>(LZ4_sizeofState()), std::size_t{64})},
+      stride_{core::align_up(state_bytes_ + most_compressed(kLargestBlockBytes), core::kUnitBytes)},
+      memory_{sys::Mapping::reserve(stride_ * sys::SlotPool::kMost, core::kUnitBytes, true, "compressors")} {}
+
+std::span<const std::byte> CompressorPool::Compressor::compress(std::span<const std::byte> block) const
+    FAULTLINE_SIGNAL_SAFE {
+    FAULTLINE_INVARIANT(block.size() <= kLargestBlockBytes);
+    std::byte* const state = pool_.memory_.data() + slot_ * pool_.stride_;
+    std::byte* const into = state + pool_.state_bytes_;
+    const int size = LZ4_compress_fast_extState(state, chars(block.data()), chars(into), static_cast<int>(block.size()),
+                                                static_cast<int>(most_compressed(block.size())), kAcceleration);
+    return {into, size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
+}  // namespace faultline::store

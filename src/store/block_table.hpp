@@ -1,0 +1,101 @@
+// BlockTable: the words and checksums of one compressed store's blocks, flat, and where the store's uncompressed bytes
+// go. 16 bytes per block that was ever written; the rest is addresses only. It changes words; what follows from a
+// change, its callers do.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "core/units.hpp"
+#include "store/backing_store.hpp"
+#include "store/block_word.hpp"
+#include "sys/lazy_array.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::store {
+
+class BlockTable {
+public:
+    /// For `bytes` in blocks of `block_bytes`, which divides them. `number` differs from that of any other table that
+    /// writes to the same files.
+    BlockTable(BackingStore& behind, std::uint64_t bytes, std::size_t block_bytes, std::uint64_t number)
+        : behind_{behind},
+          block_bytes_{block_bytes},
+          number_{number},
+          entries_{bytes / block_bytes, "a map of compressed pages"},
+          touched_{(entries_.size() + kBlocksPerMark - 1) / kBlocksPerMark, "a map's summary"} {}
+
+    [[nodiscard]] BackingStore& behind() const noexcept { return behind_; }
+    [[nodiscard]] std::size_t block_bytes() const noexcept { return block_bytes_; }
+    [[nodiscard]] std::uint64_t blocks() const noexcept { return entries_.size(); }
+    [[nodiscard]] std::uint64_t offset_of(std::uint64_t block) const noexcept { return block * block_bytes_; }
+
+    /// Seed of the checksums of one version of a block: bytes of another version or another block do not pass.
+    [[nodiscard]] std::uint64_t seed(std::uint64_t block, std::uint32_t generation) const noexcept {
+        // Odd factors, so that each input alone makes another seed.
+        return (number_ * 0x9e37'79b9'7f4a'7c15U ^ block) * 0xd6e8'feb8'6659'fd93U ^ generation;
+    }
+
+    /// Sequentially consistent: a reader pins a segment first, then looks again.
+    [[nodiscard]] BlockWord load(std::uint64_t block) const FAULTLINE_SIGNAL_SAFE {
+        return BlockWord{entries_[block].word.load()};
+    }
+
+    /// Replaces `seen` by `next`; on failure `seen` becomes what is there instead.
+    [[nodiscard]] bool try_change(std::uint64_t block, BlockWord& seen, BlockWord next) const FAULTLINE_SIGNAL_SAFE {
+        if (seen.bits() == 0) mark_touched(block);  // before the word, so that no scan can miss it
+        std::uint64_t bits = seen.bits();
+        const bool changed = entries_[block].word.compare_exchange_strong(bits, next.bits());
+        if (!changed) seen = BlockWord{bits};
+        return changed;
+    }
+
+    /// Replaces the word by `edge(word)`. Returns the word that was there before.
+    template <typename Edge>
+    BlockWord change(std::uint64_t block, Edge edge) const FAULTLINE_SIGNAL_SAFE {
+        BlockWord seen = load(block);
+        while (!try_change(block, seen, edge(seen))) {
+        }
+        return seen;
+    }
+
+    [[nodiscard]] std::uint64_t checksum(std::uint64_t block) const FAULTLINE_SIGNAL_SAFE {
+        return entries_[block].checksum.load();
+    }
+    /// For whoever has set `busy`.
+    void set_checksum(std::uint64_t block, std::uint64_t checksum) const FAULTLINE_SIGNAL_SAFE {
+        entries_[block].checksum.store(checksum);
+    }
+
+    /// Calls `visit(block)` for every block that may have been written. Control path.
+    template <typename Visit>
+    void for_each_touched(Visit visit) const {
+        for (std::uint64_t mark = 0; mark < touched_.size(); ++mark) {
+            if (touched_[mark].load() == 0) continue;
+            const std::uint64_t end = std::min((mark + 1) * kBlocksPerMark, blocks());
+            for (std::uint64_t block = mark * kBlocksPerMark; block < end; ++block) visit(block);
+        }
+    }
+
+private:
+    struct Entry {
+        std::atomic<std::uint64_t> word;
+        std::atomic<std::uint64_t> checksum;
+    };
+    static constexpr std::uint64_t kBlocksPerMark = core::kUnitBytes / sizeof(Entry);
+
+    void mark_touched(std::uint64_t block) const FAULTLINE_SIGNAL_SAFE {
+        std::atomic<std::uint8_t>& mark = touched_[block / kBlocksPerMark];
+        if (mark.load(std::memory_order_relaxed) == 0) mark.store(1);
+    }
+
+    BackingStore& behind_;
+    std::size_t block_bytes_;
+    std::uint64_t number_;
+    sys::LazyArray<Entry> entries_;
+    sys::LazyArray<std::atomic<std::uint8_t>> touched_;
+};
+
+}  // namespace faultline::store

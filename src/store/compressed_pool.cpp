@@ -1,0 +1,154 @@
+#include "store/compressed_pool.hpp"
+
+#include "core/check.hpp"
+#include "sys/error.hpp"
+#include "sys/signal_block.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace faultline::store {
+
+CompressedStats CompressedPool::stats() const noexcept {
+    const auto value = [](const std::atomic<std::uint64_t>& counter) {
+        return counter.load(std::memory_order_relaxed);
+    };
+    return {value(counters_.compressed_bytes),
+            value(counters_.original_bytes),
+            segments_.used(),
+            value(counters_.rejections),
+            value(counters_.overflows),
+            value(counters_.spills),
+            value(counters_.hits),
+            value(counters_.misses),
+            value(counters_.damaged)};
+}
+
+void CompressedPool::set_limit(std::size_t bytes) noexcept {
+    const sys::SignalBlock no_signals;
+    segments_.set_limit(bytes);
+}
+
+bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_SAFE {
+    const std::size_t limit = segments_.limit();
+    const std::size_t wanted = core::align_down(limit / fraction, SegmentPool::kSegmentBytes);
+    return segments_.used() + wanted > limit;
+}
+
+// ---- the stores
+
+std::uint32_t CompressedPool::enter(BlockTable& table) {
+    const std::lock_guard lock{mutex_};
+    if (free_ids_.empty()) {
+        if (next_id_ == kMostStores) sys::throw_error(ENOMEM, "a pool has room for 1048575 compressed stores");
+        free_ids_.reserve(next_id_);  // so that leave() cannot fail
+        free_ids_.push_back(next_id_++);
+    }
+    const std::uint32_t id = free_ids_.back();
+    free_ids_.pop_back();
+    members_[id].table.store(&table);
+    return id;
+}
+
+void CompressedPool::leave(std::uint32_t id) noexcept {
+    const sys::SignalBlock no_signals;  // the locks below are the fault path's
+    Member& member = members_[id];
+    const BlockTable& table = *member.table.exchange(nullptr);
+    // Whoever found it before is counted: entering is counted first, and then looked for the table.
+    not_busy_.wait_until([&] { return member.users.load() == 0; });
+    table.for_each_touched([&](std::uint64_t block) {
+        if (!table.load(block).is(BlockPlace::pool)) return;
+        left(table, table.change(block, [](BlockWord word) { return word.forgotten(); }));
+    });
+    const std::lock_guard lock{mutex_};
+    free_ids_.push_back(id);
+}
+
+/// Null: the store has gone, or is going.
+BlockTable* CompressedPool::start_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE {
+    Member& member = members_[id];
+    member.users.fetch_add(1);
+    BlockTable* const table = member.table.load();
+    if (table == nullptr) stop_using(id);
+    return table;
+}
+
+void CompressedPool::stop_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE {
+    Member& member = members_[id];
+    if (member.users.fetch_sub(1) == 1 && member.table.load() == nullptr) not_busy_.notify();
+}
+
+// ---- entries
+
+const CompressedPool::Entry& CompressedPool::entry_at(PoolSlot slot) const noexcept {
+    return *std::launder(reinterpret_cast<const Entry*>(segments_.address_of(slot)));
+}
+
+std::span<const std::byte> CompressedPool::bytes_of(const Entry& entry) const noexcept {
+    return {reinterpret_cast<const std::byte*>(&entry + 1), entry.bytes};
+}
+
+bool CompressedPool::decode(const Entry& entry, std::uint64_t seed,
+                            std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
+    if (!is_sound(entry)) return false;
+    const std::span<const std::byte> bytes = bytes_of(entry);
+    return checksum_of(bytes, seed) == entry.checksum && decompress(bytes, into);
+}
+
+bool CompressedPool::keep(std::uint32_t id, std::uint64_t block,
+                          std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
+    const BlockTable& table = *members_[id].table.load(std::memory_order_relaxed);
+    const SegmentPool::Room room = make_room(sizeof(Entry) + compressed.size());
+    if (!room) return false;
+    std::memcpy(room.bytes() + sizeof(Entry), compressed.data(), compressed.size());
+    auto* const entry = new (room.bytes()) Entry{0, block, id, static_cast<std::uint32_t>(compressed.size())};
+    CompressedCounters::add(counters_.compressed_bytes, compressed.size());
+    CompressedCounters::add(counters_.original_bytes, table.block_bytes());
+
+    BlockWord seen = table.load(block);
+    do {
+        entry->checksum = checksum_of(compressed, table.seed(block, seen.next_generation()));
+    } while (!table.try_change(block, seen, seen.stored_in(room.slot())));
+    left(table, seen);
+    return true;
+}
+
+SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    SegmentPool::Room room = segments_.reserve(bytes);
+    if (room) return room;
+    const unsigned space = spill_slots_.try_take();
+    if (space == sys::SlotPool::kNone) return room;  // others are at it, and writing one block is less than to wait
+    SequentialWriteQueue queue;
+    // Somebody else may take what was freed here; but not for ever.
+    for (int attempt = 0; attempt < 4 && !room && free_segment(space, queue).freed; ++attempt) {
+        room = segments_.reserve(bytes);
+    }
+    spill_slots_.give_back(space);
+    return room;
+}
+
+CompressedPool::Fetched CompressedPool::fetch(const BlockTable& table, std::uint64_t block, BlockWord seen,
+                                              std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    const SegmentPool::Pin pin{segments_, seen.slot()};
+    if (table.load(block) != seen) return Fetched::changed;
+    if (!decode(entry_at(seen.slot()), table.seed(block, seen.generation()), into)) {
+        CompressedCounters::add(counters_.damaged);
+        return Fetched::damaged;
+    }
+    CompressedCounters::add(counters_.hits);
+    return Fetched::done;
+}
+
+/// Still counted as alive, so that it can be looked at.
+void CompressedPool::kill_entry(PoolSlot slot, std::size_t block_bytes) FAULTLINE_SIGNAL_SAFE {
+    if (!is_sound(entry_at(slot))) return;  // its segment stays used, then
+    const std::size_t bytes = entry_at(slot).bytes;
+    CompressedCounters::subtract(counters_.compressed_bytes, bytes);
+    CompressedCounters::subtract(counters_.original_bytes, block_bytes);
+    segments_.kill(slot, sizeof(Entry) + bytes);
+}
+
+}  // namespace faultline::store

@@ -1,0 +1,40 @@
+// CompressedSpace: puts a compressed store in front of each store that another factory opens, all with one pool.
+// Control path only; the stores it opens serve the faults.
+#pragma once
+
+#include "store/backing_store.hpp"
+#include "store/compressed_pool.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace faultline::store {
+
+class CompressedSpace final : public StoreFactory {
+public:
+    /// `capacity` and `limit` are the pool's. Throws std::system_error.
+    CompressedSpace(std::unique_ptr<StoreFactory> behind, std::size_t capacity, std::size_t limit)
+        : behind_{std::move(behind)}, pool_{capacity, limit} {}
+
+    [[nodiscard]] CompressedPool& pool() noexcept { return pool_; }
+
+    /// The store must not outlive the space. This one serves pages of any size, but compresses 4 KiB at a time.
+    [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
+    [[nodiscard]] std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes, std::size_t page_bytes) override;
+
+    /// Spills everything first, so that parent and child read the same frozen files. The child's pool is as empty as
+    /// the parent's then.
+    void prepare_fork() override;
+    void continue_as(ForkSide side) noexcept override { behind_->continue_as(side); }
+    void cancel_fork() noexcept override { behind_->cancel_fork(); }
+
+private:
+    int spill_all(WriteQueue& queue);
+
+    std::unique_ptr<StoreFactory> behind_;
+    CompressedPool pool_;
+};
+
+}  // namespace faultline::store

@@ -1,0 +1,222 @@
+#include "store/compressed_store.hpp"
+
+#include "core/check.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace faultline::store {
+namespace {
+
+// After so many blocks in a row that did not shrink, only one in so many is tried.
+constexpr std::uint32_t kHopelessAfter = 8;
+constexpr std::uint32_t kTryOneIn = 16;
+
+}  // namespace
+
+CompressedStore::CompressedStore(CompressedPool& pool, std::unique_ptr<BackingStore> behind, std::uint64_t bytes,
+                                 std::size_t page_bytes)
+    : pool_{pool},
+      behind_{std::move(behind)},
+      table_{*behind_, bytes, std::min(page_bytes, kLargestBlockBytes), pool.next_table_number()},
+      id_{pool.enter(table_)} {}
+
+CompressedStore::~CompressedStore() { pool_.leave(id_); }
+
+std::uint64_t CompressedStore::block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+    FAULTLINE_REQUIRE(offset % table_.block_bytes() == 0, "a compressed store was asked for a part of a page");
+    return offset / table_.block_bytes();
+}
+
+// ---- reading
+
+int CompressedStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    std::uint64_t block = block_at(offset);
+    const std::uint64_t end = block_at(offset + into.size());
+    while (block < end) {
+        const std::uint64_t run = std::max<std::uint64_t>(run_behind(block, end - block), 1);
+        const std::span<std::byte> bytes = into.first(run * table_.block_bytes());
+        if (const int error = run > 1 ? read_run(block, bytes) : read_one(block, bytes)) return error;
+        into = into.subspan(bytes.size());
+        block += run;
+    }
+    return 0;
+}
+
+/// How many blocks from `first` on are best read at once: it begins and ends with one that is behind, and has none that
+/// is in the pool.
+std::uint64_t CompressedStore::run_behind(std::uint64_t first, std::uint64_t most) const FAULTLINE_SIGNAL_SAFE {
+    std::uint64_t run = 0;
+    for (std::uint64_t i = 0; i < most; ++i) {
+        const BlockWord word = table_.load(first + i);
+        if (word.is(BlockPlace::behind))
+            run = i + 1;
+        else if (run == 0 || !word.is(BlockPlace::nothing))
+            break;
+    }
+    return run;
+}
+
+int CompressedStore::read_run(std::uint64_t first, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    if (const int error = behind_->read(table_.offset_of(first), into)) return error;
+    const std::size_t block_bytes = table_.block_bytes();
+    for (std::uint64_t block = first; !into.empty(); ++block, into = into.subspan(block_bytes)) {
+        const std::span<std::byte> bytes = into.first(block_bytes);
+        if (arrived_intact(block, bytes)) continue;
+        // Changed meanwhile, or damaged: that shows when it is read alone.
+        if (const int error = read_one(block, bytes)) return error;
+    }
+    return 0;
+}
+
+bool CompressedStore::arrived_intact(std::uint64_t block, std::span<std::byte> bytes) const FAULTLINE_SIGNAL_SAFE {
+    const BlockWord word = table_.load(block);
+    if (!word.is(BlockPlace::behind)) return false;
+    // Should it be another version's checksum by now, it does not pass: that has another seed.
+    if (checksum_of(bytes, table_.seed(block, word.generation())) != table_.checksum(block)) return false;
+    CompressedCounters::add(pool_.counters().misses);
+    return true;
+}
+
+int CompressedStore::read_one(std::uint64_t block, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    // Goes round only when the block has changed, which one that is read for its bytes does not do more than once.
+    for (;;) {
+        const BlockWord seen = table_.load(block);
+        switch (seen.place()) {
+            case BlockPlace::nothing:
+                std::memset(into.data(), 0, into.size());  // nobody uses it
+                return 0;
+            case BlockPlace::lost:
+                return EIO;
+            case BlockPlace::pool: {
+                const auto fetched = pool_.fetch(table_, block, seen, into);
+                if (fetched == CompressedPool::Fetched::done) return 0;
+                if (fetched == CompressedPool::Fetched::damaged) return EIO;
+                break;
+            }
+            case BlockPlace::behind:
+                if (const int error = behind_->read(table_.offset_of(block), into)) return error;
+                if (arrived_intact(block, into)) return 0;
+                if (table_.load(block) != seen) break;
+                CompressedCounters::add(pool_.counters().damaged);
+                return EIO;
+        }
+    }
+}
+
+// ---- writing
+
+int CompressedStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
+    const std::size_t block_bytes = table_.block_bytes();
+    std::uint64_t block = block_at(offset);
+    const std::uint64_t end = block_at(offset + from.size());
+    std::uint64_t kept_until = block;  // what is between here and `block` goes behind, at once
+    const std::byte* bytes = from.data();
+    int error = 0;
+    for (; block < end && error == 0; ++block, bytes += block_bytes) {
+        if (!keep_compressed(block, {bytes, block_bytes})) continue;
+        const std::size_t refused = (block - kept_until) * block_bytes;
+        if (refused > 0) error = write_behind(kept_until, {bytes - refused, refused});
+        kept_until = block + 1;
+    }
+    if (error != 0 || kept_until == end) return error;
+    const std::size_t refused = (end - kept_until) * block_bytes;
+    return write_behind(kept_until, from.last(refused));
+}
+
+/// False: it does not shrink, or there is no room for it.
+bool CompressedStore::keep_compressed(std::uint64_t block, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    if (!pool_.enabled()) return false;
+    if (!worth_trying()) {
+        CompressedCounters::add(pool_.counters().rejections);
+        return false;
+    }
+    const CompressorPool::Compressor compressor{pool_.compressors()};
+    const std::span<const std::byte> compressed = compressor.compress(bytes);
+    if (compressed.empty()) {
+        rejected_in_a_row_.fetch_add(1, std::memory_order_relaxed);
+        CompressedCounters::add(pool_.counters().rejections);
+        return false;
+    }
+    if (rejected_in_a_row_.load(std::memory_order_relaxed) != 0) {
+        rejected_in_a_row_.store(0, std::memory_order_relaxed);
+    }
+    if (pool_.keep(id_, block, compressed)) return true;
+    CompressedCounters::add(pool_.counters().overflows);
+    return false;
+}
+
+bool CompressedStore::worth_trying() FAULTLINE_SIGNAL_SAFE {
+    const std::uint32_t rejected = rejected_in_a_row_.load(std::memory_order_relaxed);
+    if (rejected < kHopelessAfter) return true;
+    if (rejected % kTryOneIn == kHopelessAfter) return true;
+    rejected_in_a_row_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+}
+
+int CompressedStore::write_behind(std::uint64_t first, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
+    const std::size_t block_bytes = table_.block_bytes();
+    const std::uint64_t end = first + from.size() / block_bytes;
+    // Waits for spills only, which wait for nobody: two writes of one page are never in flight.
+    for (std::uint64_t block = first; block < end; ++block) {
+        claim_for_write(block, from.subspan((block - first) * block_bytes, block_bytes));
+    }
+    const int error = behind_->write(table_.offset_of(first), from);
+    for (std::uint64_t block = first; block < end; ++block) {
+        table_.change(block, [&](BlockWord word) { return error == 0 ? word.written() : word.write_failed(); });
+    }
+    pool_.not_busy_any_more();
+    return error;
+}
+
+void CompressedStore::claim_for_write(std::uint64_t block, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    BlockWord seen = table_.load(block);
+    for (;;) {
+        if (seen.busy()) {
+            pool_.wait_while_busy(table_, block);
+            seen = table_.load(block);
+        } else if (table_.try_change(block, seen, seen.claimed_for_write())) {
+            break;
+        }
+    }
+    pool_.left(table_, seen);
+    table_.set_checksum(block, checksum_of(bytes, table_.seed(block, seen.next_generation())));
+}
+
+// ---- discarding
+
+void CompressedStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    std::uint64_t block = block_at(offset);
+    const std::uint64_t end = block_at(offset + bytes);
+    while (block < end) {
+        const std::uint64_t first = block;
+        while (block < end && forget(block)) ++block;
+        if (block > first) empty_behind(first, block);
+        if (block < end) ++block;  // there is nothing behind
+    }
+}
+
+/// Returns whether the store behind may have something to forget, too.
+bool CompressedStore::forget(std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
+    BlockWord seen = table_.load(block);
+    if (seen.is(BlockPlace::nothing) && !seen.has_behind()) return false;
+    for (;;) {
+        seen = table_.change(block, [](BlockWord word) { return word.forgotten(); });
+        pool_.left(table_, seen);
+        if (!seen.busy()) return seen.has_behind();
+        pool_.wait_while_busy(table_, block);  // or what is being written would come after
+    }
+}
+
+void CompressedStore::empty_behind(std::uint64_t first, std::uint64_t end) FAULTLINE_SIGNAL_SAFE {
+    behind_->discard(table_.offset_of(first), table_.offset_of(end - first));
+    for (std::uint64_t block = first; block < end; ++block) {
+        BlockWord seen = table_.load(block);
+        if (!seen.is(BlockPlace::nothing) || seen.busy()) continue;  // written at the same time
+        static_cast<void>(table_.try_change(block, seen, seen.emptied_behind()));
+    }
+}
+
+}  // namespace faultline::store

@@ -1,0 +1,227 @@
+#include "store/segment_pool.hpp"
+
+#include "sys/error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <new>
+
+namespace faultline::store {
+namespace {
+
+std::size_t segments_of(std::size_t bytes) noexcept { return bytes / SegmentPool::kSegmentBytes; }
+
+}  // namespace
+
+SegmentPool::SegmentPool(std::size_t capacity, std::size_t limit)
+    : memory_{sys::Mapping::reserve(std::max(core::align_up(capacity, kSegmentBytes), kSegmentBytes), kSegmentBytes,
+                                    true, "compressed pages")},
+      segments_{segments_of(memory_.size())},
+      records_{segments_ * sizeof(Segment), "a list of segments"} {
+    if (segments_ > BlockWord::kMostSegments) {
+        sys::throw_error(EINVAL, "a pool of compressed pages holds at most 1 TiB");
+    }
+    memory_.wipe_in_children();  // which find it empty: a fork that is survived spills everything first
+    // Opened segment by segment, as they are needed: an mlockall of the program's fills what can be accessed.
+    if (const int error = memory_.set_part_access(0, memory_.size(), Access::none)) {
+        sys::throw_error(error, "cannot protect the pool of compressed pages; raise `sysctl vm.max_map_count`");
+    }
+    set_limit(limit);
+}
+
+Segment& SegmentPool::at(std::uint32_t index) const noexcept {
+    return *std::launder(reinterpret_cast<Segment*>(&records_[index * sizeof(Segment)]));
+}
+
+void SegmentPool::set_limit(std::size_t bytes) noexcept {
+    limit_.store(std::min(segments_of(bytes), segments_));
+    for (;;) {
+        Segment* warm = nullptr;
+        {
+            const std::scoped_lock lock{lock_};
+            if (warm_.empty() || used_.load() + warm_segments_ <= limit_.load()) return;
+            warm = &warm_.front();
+            warm_.pop_front();
+            --warm_segments_;
+            used_.fetch_add(1);  // until its memory has gone
+        }
+        make_cold(*warm);
+    }
+}
+
+// ---- filling
+
+SegmentPool::Room SegmentPool::reserve(std::size_t bytes, Purpose purpose) FAULTLINE_SIGNAL_SAFE {
+    const std::uint32_t wanted = rounded(bytes);
+    FAULTLINE_INVARIANT(wanted <= kSegmentBytes);
+    Segment* fresh = nullptr;
+    for (;;) {
+        Segment* dead = nullptr;
+        Room room;
+        {
+            const std::scoped_lock lock{lock_};
+            if (open_ == nullptr || open_->used_bytes + wanted > kSegmentBytes) {
+                dead = seal_open();
+                if (fresh == nullptr) fresh = claim_unused(purpose);
+                if (fresh != nullptr && fresh->accessible) open(*std::exchange(fresh, nullptr));
+            }
+            if (open_ != nullptr) room = room_in_open(wanted);
+        }
+        if (dead != nullptr) let_go(*dead);
+        if (room) {
+            if (fresh != nullptr) let_go(*fresh);  // somebody was faster
+            return room;
+        }
+        if (fresh == nullptr) return {};
+        if (!make_accessible(*fresh)) {
+            make_cold(*fresh);
+            return {};
+        }
+    }
+}
+
+SegmentPool::Room SegmentPool::room_in_open(std::uint32_t bytes) {
+    const PoolSlot slot{open_->index, open_->used_bytes};
+    open_->used_bytes += bytes;
+    open_->live_bytes.fetch_add(bytes);
+    open_->writers.enter();
+    return {*open_, slot, address_of(slot)};
+}
+
+/// Afterwards no segment is open. Returns it if all in it is dead already: then it is the caller's, to let go of.
+Segment* SegmentPool::seal_open() {
+    Segment* const segment = std::exchange(open_, nullptr);
+    if (segment == nullptr) return nullptr;
+    if (segment->live_bytes.load() == 0) {
+        segment->state = Segment::State::unused;
+        return segment;
+    }
+    segment->state = Segment::State::sealed;
+    sealed_.push_back(*segment);
+    return nullptr;
+}
+
+/// Counted as used from here on. Null: the limit is reached.
+Segment* SegmentPool::claim_unused(Purpose purpose) {
+    if (used_.load() >= limit_.load() + (purpose == Purpose::moving ? 1 : 0)) return nullptr;
+    Segment* segment = nullptr;
+    if (!warm_.empty()) {
+        segment = &warm_.front();
+        warm_.pop_front();
+        --warm_segments_;
+    } else if (!cold_.empty()) {
+        segment = &cold_.front();
+        cold_.pop_front();
+    } else if (constructed_ < segments_) {
+        segment = new (&records_[constructed_ * sizeof(Segment)]) Segment;
+        segment->index = static_cast<std::uint32_t>(constructed_++);
+    } else {
+        return nullptr;
+    }
+    used_.fetch_add(1);
+    return segment;
+}
+
+void SegmentPool::open(Segment& segment) {
+    FAULTLINE_INVARIANT(segment.state == Segment::State::unused && segment.live_bytes.load() == 0);
+    segment.state = Segment::State::open;
+    segment.used_bytes = 0;
+    open_ = &segment;
+}
+
+bool SegmentPool::make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE {
+    segment.accessible = memory_.set_part_access(segment.index * kSegmentBytes, kSegmentBytes, Access::read_write) == 0;
+    return segment.accessible;
+}
+
+// ---- emptying
+
+void SegmentPool::kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    Segment& segment = at(slot.segment);
+    const std::uint32_t dead = rounded(bytes);
+    if (segment.live_bytes.fetch_sub(dead) != dead) return;
+    {
+        const std::scoped_lock lock{lock_};
+        // Looked at again: somebody else may have seen it dead, too, and it may have been used again since.
+        if (segment.state != Segment::State::sealed || segment.live_bytes.load() != 0) return;
+        sealed_.erase(sealed_.iterator_to(segment));
+        segment.state = Segment::State::unused;
+    }
+    let_go(segment);
+}
+
+Segment* SegmentPool::take_oldest() FAULTLINE_SIGNAL_SAFE {
+    Segment* dead = nullptr;
+    Segment* oldest = nullptr;
+    {
+        const std::scoped_lock lock{lock_};
+        if (sealed_.empty()) dead = seal_open();
+        if (!sealed_.empty()) oldest = take(sealed_.front());
+    }
+    if (dead != nullptr) let_go(*dead);
+    if (oldest != nullptr) oldest->writers.wait_until_none();
+    return oldest;
+}
+
+Segment* SegmentPool::take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE {
+    Segment* sparse = nullptr;
+    {
+        const std::scoped_lock lock{lock_};
+        int looked_at = 0;
+        for (Segment& segment : sealed_) {
+            if (segment.live_bytes.load() <= live) {
+                sparse = take(segment);
+                break;
+            }
+            if (++looked_at == kMostLookedAt) break;
+        }
+    }
+    if (sparse != nullptr) sparse->writers.wait_until_none();
+    return sparse;
+}
+
+/// With the lock held.
+Segment* SegmentPool::take(Segment& segment) {
+    sealed_.erase(sealed_.iterator_to(segment));
+    segment.state = Segment::State::taken;
+    return &segment;
+}
+
+bool SegmentPool::give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE {
+    {
+        const std::scoped_lock lock{lock_};
+        if (segment.live_bytes.load() != 0) {
+            segment.state = Segment::State::sealed;
+            sealed_.push_back(segment);
+            return false;
+        }
+        segment.state = Segment::State::unused;
+    }
+    let_go(segment);
+    return true;
+}
+
+/// An unused segment that is still counted as used.
+void SegmentPool::let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE {
+    segment.readers.wait_until_none();
+    {
+        const std::scoped_lock lock{lock_};
+        if (warm_segments_ < kMostWarm && used_.load() + warm_segments_ <= limit_.load()) {
+            warm_.push_front(segment);
+            ++warm_segments_;
+            used_.fetch_sub(1);
+            return;
+        }
+    }
+    make_cold(segment);
+}
+
+void SegmentPool::make_cold(Segment& segment) FAULTLINE_SIGNAL_SAFE {
+    if (segment.accessible) memory_.give_part_back(segment.index * kSegmentBytes, kSegmentBytes);
+    const std::scoped_lock lock{lock_};
+    cold_.push_front(segment);
+    used_.fetch_sub(1);
+}
+
+}  // namespace faultline::store

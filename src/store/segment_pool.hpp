@@ -1,0 +1,196 @@
+// SegmentPool: memory of a limited size for entries of any length, which are freed one by one and evicted together: in
+// segments of 64 KiB, filled one after the other. A segment whose entries are all dead is free at once; which entries
+// of the oldest one are alive, and where they go, its caller knows. The memory of free segments goes back to the
+// kernel, but for a few, which count as used.
+//
+//   unused -> open -> sealed -> taken -> unused
+//                       |  ^______|  (entries are left that could not be moved)
+//                       |-> unused   (the last entry died)
+//
+// Invariants:
+//   live       is the sum of the entries of a segment that are not dead, those being filled included: so nobody fills a
+//              segment with live == 0
+//   readers    (pins) see to it that a segment's bytes stay: it is not used again before they have gone
+//   (segments that are not unused) + (warm ones) <= limit, in segments, unless the limit has just been lowered; and one
+//              more while entries are moved
+#pragma once
+
+#include "core/check.hpp"
+#include "core/signal_safe.hpp"
+#include "core/units.hpp"
+#include "store/block_word.hpp"
+#include "sys/futex.hpp"
+#include "sys/futex_lock.hpp"
+#include "sys/lazy_array.hpp"
+#include "sys/mapping.hpp"
+
+#include <boost/intrusive/list.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace faultline::store {
+
+/// How many threads are at something; one waits until none is.
+class Occupancy {
+public:
+    void enter() FAULTLINE_SIGNAL_SAFE { count_.fetch_add(1); }
+    void leave() FAULTLINE_SIGNAL_SAFE {
+        if (count_.fetch_sub(1) == (kAwaited | 1U)) sys::futex_wake(count_);
+    }
+    /// For one thread at a time. Others may enter meanwhile; if they do not stay away, this takes longer.
+    void wait_until_none() FAULTLINE_SIGNAL_SAFE {
+        if (count_.load() == 0) return;
+        std::uint32_t seen = count_.fetch_or(kAwaited) | kAwaited;
+        while (seen != kAwaited) {
+            sys::futex_wait(count_, seen);
+            seen = count_.load();
+        }
+        count_.fetch_and(~kAwaited);
+    }
+
+private:
+    static constexpr std::uint32_t kAwaited = std::uint32_t{1} << 31;
+    std::atomic<std::uint32_t> count_{0};
+};
+
+struct Segment : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
+    enum class State : std::uint8_t { unused, open, sealed, taken };
+
+    std::atomic<std::uint32_t> live_bytes{0};
+    Occupancy writers;  // of entries that are not yet complete
+    Occupancy readers;
+    std::uint32_t index = 0;
+    // Guarded by the pool's lock.
+    std::uint32_t used_bytes = 0;
+    State state = State::unused;
+    bool accessible = false;
+};
+
+/// Signal-safe, except construction and set_limit; callers that are not in a fault keep signals blocked.
+class SegmentPool {
+public:
+    static constexpr std::size_t kSegmentBytes = std::size_t{64} << 10;
+    static_assert(kSegmentBytes <= BlockWord::kMostSegmentBytes);
+
+    /// What an entry of `bytes` takes.
+    static constexpr std::uint32_t rounded(std::size_t bytes) noexcept {
+        return static_cast<std::uint32_t>(core::align_up(bytes, BlockWord::kSlotAlignment));
+    }
+
+    /// Reserves addresses for `capacity` bytes, of which at most `limit` are used. Throws std::system_error.
+    SegmentPool(std::size_t capacity, std::size_t limit);
+    SegmentPool(const SegmentPool&) = delete;
+    SegmentPool& operator=(const SegmentPool&) = delete;
+
+    /// Bytes, rounded down to segments, at most the capacity. What is used beyond stays until its owner spills it.
+    void set_limit(std::size_t bytes) noexcept;
+    [[nodiscard]] std::size_t limit() const noexcept { return limit_.load() * kSegmentBytes; }
+    /// Bytes of segments with entries.
+    [[nodiscard]] std::size_t used() const noexcept { return used_.load() * kSegmentBytes; }
+
+    /// Room for a new entry, whose segment cannot be taken before this goes. False: there is none.
+    class Room {
+    public:
+        Room() noexcept = default;
+        Room(Segment& segment, PoolSlot slot, std::byte* bytes) noexcept
+            : segment_{&segment}, slot_{slot}, bytes_{bytes} {}
+        Room(Room&& other) noexcept
+            : segment_{std::exchange(other.segment_, nullptr)}, slot_{other.slot_}, bytes_{other.bytes_} {}
+        Room& operator=(Room&& other) noexcept {
+            std::swap(segment_, other.segment_);
+            std::swap(slot_, other.slot_);
+            std::swap(bytes_, other.bytes_);
+            return *this;
+        }
+        ~Room() {
+            if (segment_ != nullptr) segment_->writers.leave();
+        }
+
+        explicit operator bool() const noexcept { return segment_ != nullptr; }
+        [[nodiscard]] PoolSlot slot() const noexcept { return slot_; }
+        [[nodiscard]] std::byte* bytes() const noexcept { return bytes_; }
+
+    private:
+        Segment* segment_ = nullptr;
+        PoolSlot slot_;
+        std::byte* bytes_ = nullptr;
+    };
+    /// What for decides how much may be used.
+    enum class Purpose : std::uint8_t {
+        new_entry,
+        moving,  ///< To free a segment soon: one more than the limit.
+    };
+    [[nodiscard]] Room reserve(std::size_t bytes, Purpose purpose = Purpose::new_entry) FAULTLINE_SIGNAL_SAFE;
+
+    /// The entry of `bytes` at `slot` is dead. Nobody can find it any more; who found it before has pinned it.
+    void kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+
+    /// Keeps the bytes of a slot's segment as they are, if the slot is still named after the pin has been set.
+    class Pin {
+    public:
+        Pin(const SegmentPool& pool, PoolSlot slot) FAULTLINE_SIGNAL_SAFE : segment_{pool.at(slot.segment)} {
+            segment_.readers.enter();
+        }
+        ~Pin() { segment_.readers.leave(); }
+        Pin(const Pin&) = delete;
+        Pin& operator=(const Pin&) = delete;
+
+    private:
+        Segment& segment_;
+    };
+
+    /// The segment sealed longest ago, or the open one if it is the only one; now the caller's, all entries complete.
+    /// Null: there is none, or others have them.
+    [[nodiscard]] Segment* take_oldest() FAULTLINE_SIGNAL_SAFE;
+    /// The same, but of the oldest few one that has at most `live` bytes of entries that are alive. Null: there is
+    /// none.
+    [[nodiscard]] Segment* take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE;
+    /// The caller has done with it. True: all its entries are dead, and it is free. Else it is the youngest now.
+    bool give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE;
+
+    [[nodiscard]] std::byte* address_of(PoolSlot slot) const noexcept {
+        return memory_.data() + slot.segment * kSegmentBytes + slot.offset;
+    }
+    /// Of all segments, for looking at.
+    [[nodiscard]] std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
+
+private:
+    using List = boost::intrusive::list<Segment, boost::intrusive::constant_time_size<false>>;
+
+    // How many are looked at for a sparse one, with the lock held.
+    static constexpr int kMostLookedAt = 32;
+    // Free segments whose memory is kept: page faults on fresh memory would cost a third of the compression.
+    static constexpr std::size_t kMostWarm = 16;
+
+    [[nodiscard]] Segment& at(std::uint32_t index) const noexcept;
+    // With the lock held.
+    [[nodiscard]] Room room_in_open(std::uint32_t bytes);
+    [[nodiscard]] Segment* seal_open();
+    [[nodiscard]] Segment* claim_unused(Purpose purpose);
+    Segment* take(Segment& segment);
+    void open(Segment& segment);
+    // Without.
+    [[nodiscard]] bool make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE;
+    void let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE;
+    void make_cold(Segment& segment) FAULTLINE_SIGNAL_SAFE;
+
+    sys::Mapping memory_;
+    std::size_t segments_;
+    sys::LazyArray<std::byte> records_;  // of Segment, constructed as they are first needed
+    std::atomic<std::size_t> limit_{0};  // segments
+
+    mutable sys::FutexLock lock_;  // guards everything below
+    std::size_t constructed_ = 0;
+    std::atomic<std::size_t> used_{0};
+    std::size_t warm_segments_ = 0;
+    Segment* open_ = nullptr;
+    List sealed_;  // oldest first
+    List warm_;
+    List cold_;
+};
+
+}  // namespace faultline::store

@@ -1,0 +1,71 @@
+// SlotPool and Event: nothing is held twice, and nobody sleeps for ever.
+#include "sys/slot_pool.hpp"
+#include "sys/event.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+using sys::Event;
+using sys::SlotPool;
+
+TEST(SlotPool, GivesEachNumberOnceAndThenNone) {
+    for (const unsigned slots : {1U, 4U, 31U, 32U}) {
+        SlotPool pool{slots};
+        std::set<unsigned> taken;
+        for (unsigned i = 0; i < slots; ++i) taken.insert(pool.try_take());
+        EXPECT_EQ(taken.size(), slots);
+        EXPECT_EQ(*taken.rbegin(), slots - 1);
+        EXPECT_EQ(pool.try_take(), SlotPool::kNone);
+        pool.give_back(slots / 2);
+        EXPECT_EQ(pool.take(), slots / 2);
+    }
+}
+
+TEST(SlotPool, ThreadsShareFewerSlotsThanTheyAreAndAllGetTheirTurn) {
+    constexpr unsigned kSlots = 2;
+    SlotPool pool{kSlots};
+    std::array<std::atomic<int>, kSlots> holders{};
+    std::vector<std::thread> threads;
+    for (int id = 0; id < 6; ++id) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < 2000; ++i) {
+                const unsigned slot = pool.take();
+                EXPECT_EQ(holders[slot].fetch_add(1), 0);
+                if (i % 16 == 0) std::this_thread::yield();
+                holders[slot].fetch_sub(1);
+                pool.give_back(slot);
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Event, SleepersWakeWhenTheirConditionHolds) {
+    constexpr int kTurns = 3000;
+    Event event;
+    std::atomic<int> turn{0};
+    const auto take_turns = [&](int mine) {
+        for (int i = mine; i < kTurns; i += 3) {
+            event.wait_until([&] { return turn.load() == i; });
+            turn.store(i + 1);
+            event.notify();
+        }
+    };
+    std::thread second{take_turns, 1};
+    std::thread third{take_turns, 2};
+    take_turns(0);
+    second.join();
+    third.join();
+    EXPECT_EQ(turn.load(), kTurns);
+}
+
+}  // namespace
+}  // namespace faultline::test
