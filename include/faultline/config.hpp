@@ -24,6 +24,11 @@ struct Config {
     /// `swap_directory`.
     std::filesystem::path swap_file{};
 
+    /// Bytes of memory, besides `resident_limit`, for evicted pages that LZ4 makes small (under 3,000 of 4,096 bytes),
+    /// in front of the swap file; the oldest go on to it. Checksums are verified when pages come back: EIO, never wrong
+    /// bytes. Rounded down to 64 KiB; 0: none. Buffers for compressing take up to 3 MiB more.
+    std::size_t compressed_limit = 0;
+
     /// How faults arrive.
     Delivery delivery = Delivery::automatic;
 

@@ -57,8 +57,10 @@ struct RegionStats {
 
 /// The sums over all regions of a pager, gone ones included, and what only the pager knows.
 struct PagerStats : RegionStats {
-    std::uint64_t resident_limit = 0;   ///< In bytes.
-    std::uint64_t frames_used = 0;      ///< In bytes: resident + staged + being filled. Never above `resident_limit`.
+    std::uint64_t resident_limit = 0;  ///< In bytes.
+    std::uint64_t frames_used = 0;     ///< In bytes: resident + staged + being filled. Never above `resident_limit`.
+    std::uint64_t compressed_used =
+        0;  ///< In bytes: memory that compressed pages take. Never above `compressed_limit`.
     std::uint64_t direct_reclaims = 0;  ///< Times a faulting thread had to evict for itself.
 
     // Time from the fault's arrival at the pager to its answer, in nanoseconds. Under `uffd_threads` the wake-up

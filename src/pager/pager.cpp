@@ -327,6 +327,7 @@ void Pager::keep_house(store::WriteQueue& queue) {
         const Reclaimed reclaimed = evictor_.free_frames(std::min<std::int64_t>(wanted, StagingBatch::kMostPages),
                                                          StagingBatch::kMostPages, staging_target_.load(), queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
+        if (stores_->wants_upkeep()) static_cast<void>(stores_->keep_up(queue));  // what fails is tried again
     }
     log_.drain();
     report_later_handler();

@@ -10,6 +10,7 @@
 #include "pager/forking.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "store/compressed_space.hpp"
 #include "store/swap_space.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
@@ -32,6 +33,7 @@ using core::PageWord;
 namespace {
 
 constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
+constexpr std::size_t kLeastCompressed = std::size_t{256} << 10;
 
 std::optional<sys::Userfaultfd> userfaultfd_for(Delivery delivery) {
     if (delivery == Delivery::sigsegv) return std::nullopt;
@@ -45,7 +47,9 @@ std::unique_ptr<mmu::Mapper> mapper_for(std::optional<sys::Userfaultfd>& uffd, E
 }
 
 std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
-    return std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file);
+    auto files = std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file);
+    if (config.compressed_limit == 0) return files;
+    return std::make_unique<store::CompressedSpace>(std::move(files), config.compressed_limit, config.compressed_limit);
 }
 
 const Config& checked(const Config& config) {
@@ -53,6 +57,14 @@ const Config& checked(const Config& config) {
         sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(config.resident_limit) +
                                      " is too small: it must hold at least " + std::to_string(kMinimumPages) +
                                      " pages of 4 KiB (Config::resident_limit)");
+    }
+    if (config.compressed_limit != 0 && config.compressed_limit < kLeastCompressed) {
+        sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
+                                     " is too small: it must be 0, or at least 256 KiB");
+    }
+    if (config.compressed_limit > sys::physical_memory()) {
+        sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
+                                     " is more than the machine has");
     }
     if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");
     if (config.full_disk_patience.count() < 0 || config.full_disk_patience > std::chrono::hours{24 * 365}) {
@@ -172,7 +184,7 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes) {
                                      " is too small for pages of " + sys::readable_bytes(largest) + ": it must hold " +
                                      std::to_string(kMinimumPages) + " of them; raise it, or choose smaller pages");
     }
-    std::unique_ptr<store::BackingStore> store = stores_->open(size);
+    std::unique_ptr<store::BackingStore> store = stores_->open_for_pages(size, page_bytes);
     const std::uint32_t id = regions_.take_id();
     try {
         auto region = std::make_unique<Region>(*this, mapper_, id, size, page_bytes, std::move(store),
@@ -321,6 +333,7 @@ PagerStats Pager::stats() {
     }
     all.resident_limit = limit_bytes_.load();
     all.frames_used = static_cast<std::uint64_t>(std::max<std::int64_t>(budget_.used(), 0)) * core::kUnitBytes;
+    all.compressed_used = stores_->memory_used();
     all.direct_reclaims = static_cast<std::uint64_t>(counters_.sum(Count::direct_reclaims));
     all.first_touch_latency = latencies_.read(FaultKind::first_touch);
     all.hard_latency = latencies_.read(FaultKind::hard);

@@ -52,6 +52,8 @@ public:
 /// Which of the two processes one is after fork.
 enum class ForkSide : std::uint8_t { parent, child };
 
+class WriteQueue;
+
 /// Opens stores for regions. A seam like the store itself.
 class StoreFactory {
 public:
@@ -64,6 +66,14 @@ public:
                                                                        [[maybe_unused]] std::size_t page_bytes) {
         return open(bytes);
     }
+
+    // Some stores have work that is better done before a fault waits for it, by a thread of the pager's.
+
+    [[nodiscard]] virtual bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE { return false; }
+    /// Returns 0 or an errno: then there may be as much to do as before, and nothing is lost.
+    virtual int keep_up([[maybe_unused]] WriteQueue& queue) FAULTLINE_SIGNAL_SAFE { return 0; }
+    /// Bytes of memory that the stores hold pages in.
+    [[nodiscard]] virtual std::uint64_t memory_used() const noexcept { return 0; }
 
     // So that a child can go on with the contents: prepare_fork, then fork, then continue_as in both processes or, if
     // fork failed, cancel_fork. From the first to the last nothing else is called, neither here nor on any store, on

@@ -24,6 +24,10 @@ public:
     [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
     [[nodiscard]] std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes, std::size_t page_bytes) override;
 
+    [[nodiscard]] bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE override { return pool_.wants_spill(); }
+    int keep_up(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override { return pool_.spill_some(queue); }
+    [[nodiscard]] std::uint64_t memory_used() const noexcept override { return pool_.stats().used_bytes; }
+
     /// Spills everything first, so that parent and child read the same frozen files. The child's pool is as empty as
     /// the parent's then.
     void prepare_fork() override;

@@ -1,0 +1,135 @@
+// Pages that are kept compressed in memory between the frames and the file: nothing is lost on the way, and the memory
+// they take has its own limit. The oracle is an array outside.
+
+#include "pager_fixture.hpp"
+#include "support/process.hpp"
+
+#include <faultline/pager.hpp>
+
+#include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <random>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kCompressedLimit = std::size_t{1} << 20;
+constexpr std::size_t kPages = 2048;
+
+class Compressed : public VariantTest {
+protected:
+    [[nodiscard]] static Config config() {
+        Config config = config_for(GetParam(), std::size_t{1} << 20);
+        config.compressed_limit = kCompressedLimit;
+        return config;
+    }
+    [[nodiscard]] static RegionOptions options() { return {.page_size = GetParam().page_size}; }
+};
+
+/// Pages of several kinds, which shrink to next to nothing, to half, and not at all.
+void fill_page(std::byte* page, std::size_t bytes, std::mt19937_64& random) {
+    const auto kind = random() % 4;
+    const std::uint64_t word = random();
+    for (std::size_t at = 0; at < bytes; at += sizeof word) {
+        const bool fresh = kind == 3 || (kind == 2 && at % 32 == 0);
+        store_word(page + at, kind == 0 ? 0 : fresh ? random() : word);
+    }
+}
+
+TEST_P(Compressed, pages_come_back_as_they_were_under_many_threads) {
+    constexpr unsigned kThreads = 4;
+    Pager pager{config()};
+    const std::size_t page_size = GetParam().page_size;
+    const std::size_t pages = kPages * kBasePageBytes / page_size;
+    Region region = pager.reserve(pages * page_size, options());
+    std::vector<std::byte> oracle(region.size());
+    const auto seed = std::random_device{}();
+    std::printf("seed %u\n", seed);
+    run_threads(kThreads, [&](unsigned thread) {
+        std::mt19937_64 random{seed + thread};
+        for (int i = 0; i < 3000 && !HasFailure(); ++i) {
+            const std::size_t page = random() % (pages / kThreads) * kThreads + thread;
+            std::byte* const here = region.data() + page * page_size;
+            std::byte* const expected = oracle.data() + page * page_size;
+            ASSERT_EQ(std::memcmp(here, expected, page_size), 0) << "page " << page;
+            if (random() % 16 == 0) {
+                region.discard(here, page_size);
+                std::memset(expected, 0, page_size);
+            } else if (random() % 2 == 0) {
+                fill_page(expected, page_size, random);
+                std::memcpy(here, expected, page_size);
+            }
+        }
+    });
+    EXPECT_EQ(std::memcmp(region.data(), oracle.data(), oracle.size()), 0);
+    const PagerStats stats = pager.stats();
+    EXPECT_GT(stats.hard_faults, 0U);
+    EXPECT_GT(stats.compressed_used, 0U);
+    EXPECT_LE(stats.compressed_used, kCompressedLimit);
+    EXPECT_LE(stats.frames_used, stats.resident_limit);
+}
+
+TEST_P(Compressed, memory_is_given_back_with_the_region) {
+    Pager pager{config()};
+    {
+        Region region = pager.reserve(kPages * kBasePageBytes, options());
+        for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) store_word(region.data() + at, at + 1);
+        region.advise(region.data(), region.size(), Advice::dontneed);
+        EXPECT_GT(pager.stats().compressed_used, 0U);
+        for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) {
+            ASSERT_EQ(load_word(region.data() + at), at + 1);
+        }
+    }
+    EXPECT_LE(pager.stats().compressed_used, std::size_t{64} << 10) << "the segment that is open, at most";
+}
+
+TEST_P(Compressed, child_of_fork_inherits_what_was_compressed) {
+    Config inheriting = config();
+    inheriting.fork = ForkPolicy::inherit;
+    Pager pager{inheriting};
+    Region region = pager.reserve(kPages * kBasePageBytes, options());
+    for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) store_word(region.data() + at, at + 7);
+    const auto wrong = [&](std::size_t difference) {
+        int count = 0;
+        for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) {
+            count += load_word(region.data() + at) != at + difference ? 1 : 0;
+        }
+        return count;
+    };
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        int bad = wrong(7);
+        for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) store_word(region.data() + at, at + 8);
+        bad += wrong(8);
+        ::_exit(bad == 0 ? 0 : 1);
+    }
+    for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) store_word(region.data() + at, at + 9);
+    EXPECT_EQ(wrong(9), 0);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(wrong(9), 0);
+}
+
+TEST(CompressedLimit, that_makes_no_sense_is_refused) {
+    for (const std::size_t bytes : {std::size_t{1}, std::size_t{1} << 50}) {
+        Config config;
+        config.compressed_limit = bytes;
+        expect_refused([&] { const Pager pager{config}; }, EINVAL, "compressed_limit");
+    }
+}
+
+std::vector<Variant> variants() {
+    std::vector<Variant> all = deliveries_and_evictions();
+    all.push_back({Delivery::uffd_signal, Eviction::move, Replacement::second_chance, std::size_t{64} << 10});
+    return all;
+}
+INSTANTIATE_TEST_SUITE_P(matrix, Compressed, ::testing::ValuesIn(variants()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
