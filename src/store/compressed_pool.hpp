@@ -6,13 +6,17 @@
 // SegmentPool's. This brings both together: entries that know their block, and spilling.
 //
 // The order of things that keeps bytes from being lost, old or torn:
+//
+// clang-format off
 //   write   fill the entry, then name it in the block's word, then kill the entry named before
 //   read    pin the segment, look at the word again, check and decompress, unpin
-//   move    own the segment; fill another entry with the same, then name it, unless the word has changed; pins as above
-//   spill   own the segment; mark the word busy; decompress; write behind; then the word says `behind` if it still
-//   named
-//           the entry, and the entry is dead; when all are, and readers have gone, the segment is free
-//   A spill that holds busy marks waits for its own I/O only, so whoever waits for one of its marks waits for that.
+//   move    own the segment; fill another entry with the same; then name it, unless the word has changed
+//   spill   own the segment; mark the word busy; decompress; write behind; then, if the word still names the entry, it
+//           says `behind` instead, and the entry is dead
+// clang-format on
+//
+// A segment is used again when all its entries are dead and its readers have gone.
+// A spill that holds busy marks waits for its own I/O only, so whoever waits for one of its marks waits for that.
 #pragma once
 
 #include "core/signal_safe.hpp"

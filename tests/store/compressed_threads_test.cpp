@@ -162,7 +162,7 @@ TEST_P(CompressedThreads, FindInTheirPagesWhatTheyWrote) {
     const auto [page_bytes, segments, fail_one_in] = GetParam();
     constexpr unsigned kThreads = 4;
     const std::uint64_t pages = page_bytes > 65536 ? 2 * kThreads : 64 * kThreads;
-    const int steps = page_bytes > 65536 ? 20 : static_cast<int>(40'000'000 / (page_bytes + 4096));
+    const int steps = page_bytes > 65536 ? 20 : static_cast<int>(20'000'000 / (page_bytes + 4096));
     const std::uint64_t seed = printed_seed();
     CompressedFixture fixture{segments * kSegment, pages, page_bytes};
     fixture.behind().yields.store(2);
