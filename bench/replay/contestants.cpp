@@ -20,9 +20,10 @@ std::unique_ptr<Model> pager_fifo(const Contestant&, const DenseTrace& trace, co
         trace, settings, [](auto links, auto, std::size_t) { return std::make_unique<policy::Fifo>(links); });
 }
 
+template <unsigned kStagingPercent>
 std::unique_ptr<Model> pager_second_chance(const Contestant&, const DenseTrace& trace, const PagerSettings& settings) {
     return std::make_unique<PagerModel>(trace, settings, [](auto links, auto slots, std::size_t frames) {
-        return std::make_unique<policy::SecondChance>(links, slots, frames);
+        return std::make_unique<policy::SecondChance>(links, slots, frames, kStagingPercent);
     });
 }
 
@@ -36,7 +37,10 @@ const std::vector<Contestant>& contestants() {
         {"fifo", "first in, first out", false, observing},
         {"s3_fifo", "small and main FIFO queue with a ghost queue", false, observing},
         {"pager/fifo", "faultline's FIFO in faultline's pager", true, pager_fifo},
-        {"pager/2nd", "faultline's SecondChance in faultline's pager", true, pager_second_chance},
+        {"pager/second", "faultline's SecondChance in faultline's pager", true,
+         pager_second_chance<policy::SecondChance::kStagingPercent>},
+        {"pager/cheap", "the same with the smaller staging zone that is for compressed stores", true,
+         pager_second_chance<policy::SecondChance::kStagingPercentWhereHardFaultsAreCheap>},
     };
     return all;
 }
