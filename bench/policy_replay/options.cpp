@@ -50,8 +50,8 @@ void add_conditions(CLI::App& app, Options& options, Words& words) {
         ->check(CLI::IsMember({"faulting_thread", "background"}))
         ->capture_default_str();
     app.add_option("--frame-of-staged", words.frame_of_staged,
-                   "Whether a staged page's frame moves with it (eviction move, copy) or stays (guard, protect)")
-        ->check(CLI::IsMember({"moves", "stays"}))
+                   "A staged page's frame moves, is copied, or stays (eviction move; copy; guard, protect)")
+        ->check(CLI::IsMember({"moves", "copied", "stays"}))
         ->capture_default_str();
     app.add_option("--warm-up", options.warm_up, "Percent of the references that are not counted")
         ->check(CLI::Range(0U, 99U))
@@ -96,6 +96,7 @@ void interpret(const CLI::App& app, const Words& words, Options& options) {
     if (words.suite == "tuning") options.suites = {Suite::tuning};
     if (words.suite == "held-out") options.suites = {Suite::held_out};
     if (words.evictor == "background") options.evictor = EvictorKind::background;
+    if (words.frame_of_staged == "copied") options.frame_of_staged = FrameOfStaged::copied;
     if (words.frame_of_staged == "stays") options.frame_of_staged = FrameOfStaged::stays;
     if (words.instructions) options.instructions = Instructions::include;
     if (words.smoke && app.count("--references") == 0) options.references = 10'000;

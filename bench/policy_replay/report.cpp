@@ -6,12 +6,32 @@
 namespace bench {
 namespace {
 
-constexpr int kNameWidth = 12;
+constexpr std::size_t kNameWidth = 12;
 constexpr int kColumnWidth = 9;
 constexpr int kSoftWidth = 6;
 
+const char* name(FrameOfStaged kind) {
+    switch (kind) {
+        case FrameOfStaged::moves:
+            return "moves";
+        case FrameOfStaged::copied:
+            return "copied";
+        case FrameOfStaged::stays:
+            return "stays";
+    }
+    return "";
+}
+
+// Names of trace files may be longer than those of workloads.
+void print_trace_name(const Results& results, const char* name) {
+    std::size_t width = kNameWidth;
+    for (const TraceResult& trace : results.traces) width = std::max(width, trace.trace.size());
+    std::printf("%-*s", static_cast<int>(width), name);
+}
+
 void print_names(const char* title, const Results& results, bool with_soft) {
-    std::printf("\n%s\n%-*s", title, kNameWidth, "trace");
+    std::printf("\n%s\n", title);
+    print_trace_name(results, "trace");
     for (const Contestant* policy : results.policies) {
         std::printf(" %*s", std::max(kColumnWidth, static_cast<int>(policy->name.size())), policy->name.c_str());
         if (with_soft && policy->faults_only) std::printf(" %*s", kSoftWidth, "soft");
@@ -32,7 +52,7 @@ double soft_per_thousand(const ReplayCounts& counts) {
 void print_hit_rates(const Results& results) {
     print_names("Hit rate in percent, and soft faults per 1000 references", results, true);
     for (const TraceResult& trace : results.traces) {
-        std::printf("%-*s", kNameWidth, trace.trace.c_str());
+        print_trace_name(results, trace.trace.c_str());
         for (std::size_t i = 0; i < trace.counts.size(); ++i) {
             print_value(*results.policies[i], 100.0 * trace.counts[i].hit_rate());
             if (results.policies[i]->faults_only) {
@@ -47,7 +67,7 @@ void print_costs(const char* title, const Results& results, const CostModel& cos
     print_names(title, results, false);
     std::vector<double> sums(results.policies.size());
     for (const TraceResult& trace : results.traces) {
-        std::printf("%-*s", kNameWidth, trace.trace.c_str());
+        print_trace_name(results, trace.trace.c_str());
         for (std::size_t i = 0; i < trace.counts.size(); ++i) {
             const double cost = costs.per_reference(trace.counts[i]);
             sums[i] += cost;
@@ -56,7 +76,7 @@ void print_costs(const char* title, const Results& results, const CostModel& cos
         std::printf("\n");
     }
     if (results.traces.size() < 2) return;
-    std::printf("%-*s", kNameWidth, "mean");
+    print_trace_name(results, "mean");
     for (std::size_t i = 0; i < sums.size(); ++i) {
         print_value(*results.policies[i], sums[i] / static_cast<double>(results.traces.size()));
     }
@@ -69,8 +89,7 @@ void print_conditions(const Options& options) {
     std::printf(
         "opt, lru, clock, fifo and s3_fifo see every reference; pager/... see faults only, in faultline's pager\n"
         "(evictor: %s; the frame of a staged page %s).\n",
-        options.evictor == EvictorKind::background ? "background" : "faulting thread",
-        options.frame_of_staged == FrameOfStaged::moves ? "moves with it" : "stays");
+        options.evictor == EvictorKind::background ? "background" : "faulting thread", name(options.frame_of_staged));
     std::printf("Hit: nothing was read from the store. The first %u%% of the references are not counted.\n",
                 options.warm_up);
     std::printf(

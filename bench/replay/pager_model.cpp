@@ -63,7 +63,9 @@ void PagerModel::bring_in(PageIndex number, bool write) {
 
 bool PagerModel::take_back(PageIndex number, bool write) {
     Page& page = pages_[number];
-    if (settings_.frame_of_staged == FrameOfStaged::stays || write) {
+    const bool frame_goes_along = settings_.frame_of_staged == FrameOfStaged::stays ||
+                                  (settings_.frame_of_staged == FrameOfStaged::moves && write);
+    if (frame_goes_along) {
         page.batch->entries[page.entry].holds_frame = false;
     } else {
         reserve_frame();

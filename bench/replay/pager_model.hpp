@@ -23,9 +23,12 @@ namespace bench {
 /// Who evicts; `Config::background_evictor`.
 enum class EvictorKind : std::uint8_t { faulting_thread, background };
 
-/// What becomes of a page's frame when it is staged, as for `mmu::StagedFrames`: it moves with the page, so that
-/// reading the page again takes another frame and the old one is free when its batch is settled; or it stays.
-enum class FrameOfStaged : std::uint8_t { moves, stays };
+/// What becomes of a staged page's frame when the page is taken back; see `mmu::StagedFrames`.
+enum class FrameOfStaged : std::uint8_t {
+    moves,   ///< A write brings it back. A read takes another frame, and this one is free when its batch is settled.
+    copied,  ///< Read or write, another frame is taken.
+    stays,   ///< It never left.
+};
 
 struct PagerSettings {
     std::size_t frames = 1024;

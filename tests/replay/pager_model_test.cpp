@@ -132,13 +132,16 @@ TEST_F(PagerModelTest, TakesAStagedPageBackWithoutTheStore) {
     EXPECT_EQ(frames_used_, 293U) << "its frame went along";
 }
 
-TEST_F(PagerModelTest, GivesACleanPageTakenBackAFrameOfItsOwnWhereFramesMove) {
+TEST_F(PagerModelTest, GivesAPageTakenBackAnotherFrameWhereItsOwnDoesNotComeAlong) {
     EXPECT_EQ(run({{0, 301}, {8, 1}}, {300}, 10).soft_faults, 1U);
     EXPECT_EQ(frames_used_, 294U) << "the old one is free when its batch is settled";
     PagerSettings settings{300};
     settings.frame_of_staged = FrameOfStaged::stays;
     run({{0, 301}, {8, 1}}, settings, 10);
     EXPECT_EQ(frames_used_, 293U);
+    settings.frame_of_staged = FrameOfStaged::copied;
+    run({{0, 301}, {8, 1, true}}, settings, 10);
+    EXPECT_EQ(frames_used_, 294U) << "a dirty one, too, where frames do not move";
 }
 
 // The seven frames left by the first batch are taken by 301-307; 8 then finds none. 16-23 are staged, and the batch
