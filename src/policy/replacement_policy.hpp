@@ -15,7 +15,8 @@ namespace faultline::policy {
 using FrameId = std::uint32_t;
 inline constexpr FrameId kNoFrame = 0;
 
-/// What a policy keeps per frame; zero-initialised means on no queue.
+/// What a policy keeps per frame, as it sees fit but for this: `queue` is 0 when, and only when, the frame is on none
+/// of its queues, as it is at first. Of such a frame the other two are the caller's.
 struct FrameLinks {
     FrameId previous;
     FrameId next;

@@ -12,21 +12,41 @@ constexpr std::uint32_t kMainTag = 2;
 constexpr std::uint8_t kLeftMain = 0;
 constexpr std::uint8_t kLeftProbation = 1;
 
+// Of the frames, in percent: what probation has at first, and at least and at most.
+constexpr std::size_t kFirstProbation = 5;
+constexpr std::size_t kLeastProbation = 2;
+constexpr std::size_t kMostProbation = 80;
+
+// Pages that probation gains or loses by an early return.
+constexpr std::size_t kGain = 2;
+constexpr std::size_t kLoss = 3;
+
+constexpr int kCandidates = 4;
+
+// A pager stages a few pages at a time: a zone that has no room for two such batches gives nobody a second chance. But
+// no more than a twentieth of a small memory.
+constexpr std::size_t kLeastStaged = 16;
+constexpr std::size_t kMostOfASmallMemory = 5;
+
 constexpr std::size_t percent(std::size_t whole, std::size_t parts) noexcept { return whole * parts / 100; }
 
 }  // namespace
 
-SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_slots, std::size_t frames) noexcept
-    : links_{links}, main_slots_{main_slots}, probation_{links, kProbationTag} {
+SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_slots, std::size_t frames,
+                           unsigned staging_percent) noexcept
+    : links_{links}, main_slots_{main_slots}, probation_{links, kProbationTag}, staging_percent_{staging_percent} {
     resized(frames);
 }
 
 void SecondChance::resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE {
     frames_ = frames;
-    probation_target_ = percent(frames, 10);
+    probation_target_ = percent(frames, kFirstProbation);
 }
 
-std::size_t SecondChance::staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE { return percent(frames, 5); }
+std::size_t SecondChance::staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE {
+    if (staging_percent_ == 0) return 0;
+    return std::max(percent(frames, staging_percent_), std::min(kLeastStaged, percent(frames, kMostOfASmallMemory)));
+}
 
 void SecondChance::mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
     switch (arrival.kind) {
@@ -45,7 +65,7 @@ void SecondChance::mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNA
             }
             return;
         case Arrival::Kind::hard_fault:
-            if (arrival.evictions_ago > frames_) {
+            if (!returned_early(arrival)) {
                 probation_.push_newest(frame);
                 return;
             }
@@ -55,11 +75,15 @@ void SecondChance::mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNA
     }
 }
 
+bool SecondChance::returned_early(const Arrival& arrival) const FAULTLINE_SIGNAL_SAFE {
+    return arrival.evictions_ago <= (arrival.tag == kLeftProbation ? frames_ / 2 : frames_);
+}
+
 void SecondChance::learn(const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
     if (arrival.tag == kLeftProbation) {
-        probation_target_ = std::min(probation_target_ + 1, percent(frames_, 80));
+        probation_target_ = std::min(probation_target_ + kGain, percent(frames_, kMostProbation));
     } else {
-        probation_target_ = std::max(probation_target_, percent(frames_, 2) + 1) - 1;
+        probation_target_ = std::max(probation_target_, percent(frames_, kLeastProbation) + kLoss) - kLoss;
     }
 }
 
@@ -69,7 +93,7 @@ Victim SecondChance::victim() FAULTLINE_SIGNAL_SAFE {
         return {probation_.pop_oldest(), kLeftProbation};
     }
     if (main_size_ == 0) return {};
-    const FrameId frame = main_slots_[random() % main_size_];
+    const FrameId frame = oldest_of_a_few();
     remove_main(frame);
     return {frame, kLeftMain};
 }
@@ -79,12 +103,22 @@ void SecondChance::removed(FrameId frame) FAULTLINE_SIGNAL_SAFE {
     if (links_[frame].queue == kMainTag) remove_main(frame);
 }
 
-// The main set is an array in no order; a frame's link says at which place it stands.
+// The main set is an array in no order; a frame's links say at which place it stands and when it came.
+
+FrameId SecondChance::oldest_of_a_few() FAULTLINE_SIGNAL_SAFE {
+    FrameId oldest = main_slots_[random() % main_size_];
+    for (int others = kCandidates - 1; others > 0; --others) {
+        const FrameId other = main_slots_[random() % main_size_];
+        // By age and not by time of arrival, which starts again at 0 one day.
+        if (now_ - links_[other].next > now_ - links_[oldest].next) oldest = other;
+    }
+    return oldest;
+}
 
 void SecondChance::push_main(FrameId frame) FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(links_[frame].queue == 0);
     main_slots_[main_size_] = frame;
-    links_[frame] = {static_cast<FrameId>(main_size_), kNoFrame, kMainTag};
+    links_[frame] = {static_cast<FrameId>(main_size_), now_++, kMainTag};
     ++main_size_;
 }
 

@@ -70,26 +70,32 @@ TEST_F(SecondChance, TakesASoftFaultAsProof) {
 }
 
 TEST_F(SecondChance, TellsAnEarlyReturnFromALateOne) {
-    map({Kind::hard_fault, kFrames, kLeftProbation});
+    map({Kind::hard_fault, kFrames, kLeftMain});
     expect_sizes(0, 1);
-    map({Kind::hard_fault, kFrames + 1, kLeftProbation});
+    map({Kind::hard_fault, kFrames + 1, kLeftMain});
     expect_sizes(1, 1);
 }
 
-TEST_F(SecondChance, GivesProbationATenthAtFirst) { EXPECT_EQ(policy_.probation_target(), kFrames / 10); }
+TEST_F(SecondChance, ExpectsPagesOnProbationBackInHalfTheTime) {
+    map({Kind::hard_fault, kFrames / 2, kLeftProbation});
+    expect_sizes(0, 1);
+    map({Kind::hard_fault, kFrames / 2 + 1, kLeftProbation});
+    expect_sizes(1, 1);
+}
+
+TEST_F(SecondChance, GivesProbationATwentiethAtFirst) { EXPECT_EQ(policy_.probation_target(), kFrames / 20); }
 
 TEST_F(SecondChance, LearnsFromWhereAPageLeftTooEarly) {
     const std::size_t target = policy_.probation_target();
     map({Kind::hard_fault, 1, kLeftProbation});
-    EXPECT_EQ(policy_.probation_target(), target + 1);
-    map({Kind::hard_fault, 1, kLeftMain});
+    EXPECT_EQ(policy_.probation_target(), target + 2);
     map({Kind::hard_fault, 1, kLeftMain});
     EXPECT_EQ(policy_.probation_target(), target - 1);
 }
 
 TEST_F(SecondChance, LearnsNothingFromALateReturn) {
     const std::size_t target = policy_.probation_target();
-    map({Kind::hard_fault, kFrames + 1, kLeftProbation});
+    map({Kind::hard_fault, kFrames / 2 + 1, kLeftProbation});
     map({Kind::hard_fault, kFrames + 1, kLeftMain});
     EXPECT_EQ(policy_.probation_target(), target);
 }
@@ -132,6 +138,21 @@ TEST_F(SecondChance, TakesEveryPageOfMainSoonerOrLaterInAnOrderOfItsOwn) {
     EXPECT_FALSE(std::is_sorted(order.rbegin(), order.rend()));
 }
 
+/// Where the victims stood in order of arrival, as a mean; `policy` has mapped pages 1 to `mapped`, and loses half.
+double mean_place(policy::SecondChance& policy, std::size_t mapped) {
+    double sum = 0;
+    for (std::size_t i = 0; i < mapped / 2; ++i) sum += policy.victim().frame;
+    return sum / static_cast<double>(mapped / 2);
+}
+
+// A random half would stand at 300 on average, the older half at 150.
+TEST_F(SecondChance, TakesThePagesOfMainThatCameEarlierFirst) {
+    map_many(600, {Kind::first_touch});
+    const double place = mean_place(policy_, 600);
+    EXPECT_LT(place, 230);
+    EXPECT_GT(place, 160) << "strict order would lose all of a loop a little larger than memory";
+}
+
 TEST_F(SecondChance, TakesAVictimPutBackForUsed) {
     press();
     map({Kind::first_touch});
@@ -139,14 +160,24 @@ TEST_F(SecondChance, TakesAVictimPutBackForUsed) {
     expect_sizes(0, 1);
 }
 
-TEST_F(SecondChance, KeepsATwentiethStaged) {
-    EXPECT_EQ(policy_.staging_target(1000), 50U);
+TEST_F(SecondChance, KeepsThreePercentStagedUnlessToldOtherwise) {
+    EXPECT_EQ(policy_.staging_target(10'000), 300U);
     EXPECT_EQ(policy_.staging_target(0), 0U);
+    const policy::SecondChance cheap{links_, main_slots_, kFrames,
+                                     policy::SecondChance::kStagingPercentWhereHardFaultsAreCheap};
+    EXPECT_EQ(cheap.staging_target(10'000), 100U);
+    const policy::SecondChance none{links_, main_slots_, kFrames, 0};
+    EXPECT_EQ(none.staging_target(10'000), 0U);
+}
+
+TEST_F(SecondChance, KeepsAFewStagedInASmallMemoryToo) {
+    EXPECT_EQ(policy_.staging_target(500), 16U);
+    EXPECT_EQ(policy_.staging_target(300), 15U) << "a twentieth";
 }
 
 TEST_F(SecondChance, MeasuresReturnsByTheNewLimit) {
     policy_.resized(2 * kFrames);
-    EXPECT_EQ(policy_.probation_target(), 2 * kFrames / 10);
+    EXPECT_EQ(policy_.probation_target(), 2 * kFrames / 20);
     map({Kind::hard_fault, kFrames + 1, kLeftMain});
     expect_sizes(0, 1);
 }

@@ -1,0 +1,204 @@
+// The order of things is src/pager's: pager.cpp (answer, bring_in, take_back, reserve_frame, keep_house), evictor.cpp
+// (free_frames to settle), frame_table.hpp (choose, map), pager_control.cpp (the constructor's figures).
+#include "replay/pager_model.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace bench {
+
+using faultline::policy::Arrival;
+using faultline::policy::FrameId;
+using faultline::policy::kNoFrame;
+using faultline::policy::Victim;
+
+namespace {
+
+constexpr std::size_t kFewFrames = 256;
+constexpr std::size_t kMostPagesPerBatch = 256;
+constexpr std::uint32_t kDepartureMask = 0x7fff'ffff;
+
+}  // namespace
+
+PagerModel::PagerModel(const DenseTrace& trace, const PagerSettings& settings, const PolicyFactory& make_policy)
+    : settings_{settings},
+      links_(settings.frames + 1),
+      main_slots_(settings.frames + 1),
+      policy_{make_policy(links_, main_slots_, settings.frames)},
+      page_in_(settings.frames + 1),
+      pages_(trace.pages) {
+    const std::size_t frames = settings.frames;
+    if (frames < 2) throw std::invalid_argument{"a pager needs two frames at least"};
+    for (std::size_t frame = frames; frame > 0; --frame) free_frame_ids_.push_back(static_cast<FrameId>(frame));
+    const bool few = frames < kFewFrames;
+    low_water_ = few ? 0 : frames / 100;
+    high_water_ = few ? 0 : frames / 50;
+    staging_target_ = few ? 0 : policy_->staging_target(frames);
+    direct_batch_ = std::clamp<std::size_t>(frames / 32, 1, 8);
+}
+
+void PagerModel::answer(PageIndex number, bool write) {
+    Page& page = pages_[number];
+    if (page.where == Where::mapped) {
+        page.dirty |= write;
+        return;
+    }
+    // Finding a frame for a staged page may settle its batch: then it is to be read like any other.
+    if (page.where != Where::staged || !take_back(number, write)) bring_in(number, write);
+    if (settings_.evictor == EvictorKind::background && settings_.frames - used_ < low_water_) keep_house();
+}
+
+void PagerModel::bring_in(PageIndex number, bool write) {
+    reserve_frame();
+    const Page& page = pages_[number];
+    if (page.where == Where::nowhere) {
+        ++counting().first_touches;
+        map(number, true, {Arrival::Kind::first_touch});
+        return;
+    }
+    ++counting().hard_faults;
+    map(number, write, {Arrival::Kind::hard_fault, (departures_ - page.left_at) & kDepartureMask, page.tag});
+}
+
+bool PagerModel::take_back(PageIndex number, bool write) {
+    Page& page = pages_[number];
+    const bool frame_goes_along = settings_.frame_of_staged == FrameOfStaged::stays ||
+                                  (settings_.frame_of_staged == FrameOfStaged::moves && write);
+    if (frame_goes_along) {
+        page.batch->entries[page.entry].holds_frame = false;
+    } else {
+        reserve_frame();
+        if (page.where != Where::staged) {
+            --used_;
+            return false;
+        }
+    }
+    ++counting().soft_faults;
+    map(number, write, {Arrival::Kind::soft_fault});
+    return true;
+}
+
+/// The page takes the frame that was reserved for it.
+void PagerModel::map(PageIndex number, bool dirty, const Arrival& arrival) {
+    const FrameId frame = free_frame_ids_.back();
+    free_frame_ids_.pop_back();
+    page_in_[frame] = number;
+    Page& page = pages_[number];
+    page.where = Where::mapped;
+    page.frame = frame;
+    page.dirty = dirty;
+    policy_->mapped(frame, arrival);
+}
+
+// ---- frames
+
+void PagerModel::reserve_frame() {
+    while (used_ == settings_.frames) {
+        const std::size_t keep_staged = settings_.evictor == EvictorKind::background ? 0 : staging_target_;
+        if (!free_frames(1, direct_batch_, keep_staged).progress) throw std::logic_error{"no page can leave"};
+    }
+    ++used_;
+}
+
+void PagerModel::keep_house() {
+    while (settings_.frames - used_ < high_water_) {
+        const std::size_t wanted = high_water_ - (settings_.frames - used_);
+        if (!free_frames(std::min(wanted, kMostPagesPerBatch), kMostPagesPerBatch, staging_target_).progress) return;
+    }
+}
+
+PagerModel::Reclaimed PagerModel::free_frames(std::size_t wanted, std::size_t pages_at_once, std::size_t keep_staged) {
+    Reclaimed total;
+    const auto add = [&total](const Reclaimed& more) {
+        total.frames += more.frames;
+        total.progress |= more.progress;
+    };
+    while (total.frames < wanted) {
+        std::unique_ptr<Batch> oldest = pop_oldest(keep_staged);
+        if (!oldest) {
+            const Reclaimed staged = stage_victims(pages_at_once, keep_staged > 0);
+            add(staged);
+            if (staged.progress) continue;
+            oldest = pop_oldest(0);  // nothing mapped can leave: second chances are over
+            if (!oldest) return total;
+        }
+        add(settle(*oldest));
+    }
+    return total;
+}
+
+std::unique_ptr<PagerModel::Batch> PagerModel::pop_oldest(std::size_t keep) {
+    if (zone_.empty() || zone_pages_ <= keep) return nullptr;
+    std::unique_ptr<Batch> batch = std::move(zone_.front());
+    zone_.pop_front();
+    zone_pages_ -= batch->entries.size();
+    return batch;
+}
+
+std::vector<PagerModel::Chosen> PagerModel::choose(std::size_t most) {
+    std::vector<Chosen> chosen;
+    while (chosen.size() < most) {
+        const Victim victim = policy_->victim();
+        if (victim.frame == kNoFrame) break;
+        chosen.push_back({page_in_[victim.frame], victim});
+    }
+    std::sort(chosen.begin(), chosen.end(), [](const auto& left, const auto& right) { return left.page < right.page; });
+    return chosen;
+}
+
+PagerModel::Reclaimed PagerModel::stage_victims(std::size_t pages_at_once, bool wanted_back) {
+    auto batch = std::make_unique<Batch>();
+    Reclaimed result;
+    for (const Chosen& chosen : choose(std::min(pages_at_once, kMostPagesPerBatch))) {
+        Page& page = pages_[chosen.page];
+        result.progress = true;
+        unmap(chosen);
+        if (!page.dirty && !wanted_back) {
+            leave(page);
+            --used_;
+            ++result.frames;
+            continue;
+        }
+        if (std::exchange(page.dirty, false)) ++counting().written;
+        page.where = Where::staged;
+        page.batch = batch.get();
+        page.entry = batch->entries.size();
+        batch->entries.push_back({chosen.page, true});
+    }
+    if (!batch->entries.empty()) {
+        zone_pages_ += batch->entries.size();
+        zone_.push_back(std::move(batch));
+    }
+    return result;
+}
+
+/// The frame's number is free; the frame itself is its page's or its batch's still.
+void PagerModel::unmap(const Chosen& chosen) {
+    ++counting().unmapped;
+    policy_->removed(chosen.victim.frame);
+    free_frame_ids_.push_back(chosen.victim.frame);
+    pages_[chosen.page].tag = chosen.victim.tag;
+}
+
+PagerModel::Reclaimed PagerModel::settle(Batch& batch) {
+    Reclaimed result;
+    for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+        const Batch::Entry& entry = batch.entries[i];
+        Page& page = pages_[entry.page];
+        if (page.where == Where::staged && page.batch == &batch && page.entry == i) leave(page);
+        if (!entry.holds_frame) continue;
+        --used_;
+        ++result.frames;
+    }
+    result.progress = result.frames > 0;
+    return result;
+}
+
+void PagerModel::leave(Page& page) {
+    page.where = Where::stored;
+    page.left_at = departures_++ & kDepartureMask;
+    page.batch = nullptr;
+}
+
+}  // namespace bench

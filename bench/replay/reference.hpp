@@ -1,0 +1,23 @@
+// One reference of a page trace, and a trace: which pages a program touched, in order, and whether it wrote to them.
+// Nothing is said of when, by which thread, or where in the page.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace bench {
+
+struct PageReference {
+    std::uint64_t page = 0;  ///< Address divided by the trace's page size.
+    bool write = false;
+
+    friend bool operator==(const PageReference&, const PageReference&) noexcept = default;
+};
+
+struct Trace {
+    std::uint32_t page_bytes = 4096;
+    std::vector<PageReference> references;
+};
+
+}  // namespace bench

@@ -1,0 +1,47 @@
+// TraceWriter: makes a trace file from page numbers, as they come. For one ordinary thread: it allocates, does blocking
+// I/O and throws, so a fault handler must hand its references over to a thread that feeds this. A file whose writer was
+// not finished says so to readers. Needs nothing but the C++ library and trace_format.hpp.
+#pragma once
+
+#include "replay/trace_format.hpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+namespace bench {
+
+class TraceWriter {
+public:
+    /// Creates or replaces the file. `page_bytes` is a power of two. Throws std::system_error, std::invalid_argument.
+    TraceWriter(const std::filesystem::path& path, std::uint32_t page_bytes);
+
+    /// Adds one reference; `page` is below 2^62. Throws std::system_error (a full disk, say), std::out_of_range.
+    void append(std::uint64_t page, bool write);
+
+    /// Writes what is buffered and makes the file whole. Nothing may be appended afterwards. Throws std::system_error.
+    void finish();
+
+    [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
+
+private:
+    struct Close {
+        void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+    };
+
+    [[noreturn]] void fail(const char* what) const;
+    void write_header(std::uint64_t records, bool with_checksum);
+    void write_out();
+
+    std::filesystem::path path_;
+    std::unique_ptr<std::FILE, Close> file_;
+    std::vector<unsigned char> buffer_;
+    TraceChecksum checksum_;
+    std::uint32_t page_bytes_;
+    std::uint64_t previous_page_ = 0;
+    std::uint64_t records_ = 0;
+};
+
+}  // namespace bench

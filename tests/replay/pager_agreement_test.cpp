@@ -1,0 +1,92 @@
+// The model is the pager: over the same trace both count the same faults, to the last one.
+#include "policy/fifo.hpp"
+#include "policy/second_chance.hpp"
+#include "replay/generators.hpp"
+#include "replay/pager_model.hpp"
+#include "support/variants.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+using bench::DenseTrace;
+using bench::FrameOfStaged;
+using bench::PageReference;
+using bench::PagerModel;
+
+constexpr std::size_t kFrames = 4096;  // enough for a pager without a progress guard, which the model has not
+constexpr std::uint64_t kSeed = 31;
+
+std::vector<Variant> variants() {
+    std::vector<Variant> all;
+    for (const Replacement replacement : {Replacement::second_chance, Replacement::fifo}) {
+        for (const Variant& variant : deliveries_and_evictions(replacement)) {
+            // Handler threads may still count after they have woken who faulted.
+            if (variant.delivery != Delivery::uffd_threads) all.push_back(variant);
+        }
+    }
+    return all;
+}
+
+FrameOfStaged frame_of_staged(Eviction eviction) {
+    if (eviction == Eviction::move) return FrameOfStaged::moves;
+    return eviction == Eviction::copy ? FrameOfStaged::copied : FrameOfStaged::stays;
+}
+
+bench::ReplayCounts counts_of_model(const DenseTrace& trace, const Variant& variant) {
+    PagerModel model{trace,
+                     {kFrames, bench::EvictorKind::faulting_thread, frame_of_staged(variant.eviction)},
+                     [&](auto links, auto slots, std::size_t frames) -> std::unique_ptr<policy::ReplacementPolicy> {
+                         if (variant.replacement == Replacement::fifo) return std::make_unique<policy::Fifo>(links);
+                         return std::make_unique<policy::SecondChance>(links, slots, frames);
+                     }};
+    return bench::replay(model, trace);
+}
+
+/// Touches the pages of `region` in the trace's order. The first touch of each is a write, as in the model.
+void touch_all(Region& region, const DenseTrace& trace) {
+    std::vector<bool> touched(trace.pages);
+    for (const DenseTrace::Reference& reference : trace.references) {
+        auto* const word =
+            reinterpret_cast<volatile std::uint64_t*>(region.data() + std::size_t{reference.page} * kBasePageBytes);
+        if (touched[reference.page] && !reference.write) {
+            ASSERT_EQ(*word, reference.page + 1U);
+        } else {
+            *word = reference.page + 1U;
+        }
+        touched[reference.page] = true;
+    }
+}
+
+class PagerAgreement : public testing::TestWithParam<Variant> {};
+
+TEST_P(PagerAgreement, CountsTheSameFaults) {
+    RecordProperty("seed", std::to_string(kSeed));
+    const bench::Workload& workload = *bench::find_workload("zipf-steep");
+    const DenseTrace trace = bench::renumbered(workload.generate({kFrames, 40'000}, kSeed, bench::Suite::tuning));
+    const bench::ReplayCounts expected = counts_of_model(trace, GetParam());
+
+    // One page of the limit is set aside.
+    Config config = config_for(GetParam(), (kFrames + 1) * kBasePageBytes);
+    config.background_evictor = false;
+    config.read_ahead = false;
+    FAULTLINE_PAGER_OR_SKIP(pager, config);
+    Region region = pager.reserve(trace.pages * kBasePageBytes);
+    ASSERT_NO_FATAL_FAILURE(touch_all(region, trace));
+
+    const RegionStats stats = region.stats();
+    EXPECT_EQ(stats.first_touches, expected.first_touches);
+    EXPECT_EQ(stats.hard_faults, expected.hard_faults);
+    EXPECT_EQ(stats.soft_faults, expected.soft_faults);
+    EXPECT_EQ(stats.bytes_written, expected.written * kBasePageBytes);
+    EXPECT_GT(stats.hard_faults, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, PagerAgreement, testing::ValuesIn(variants()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test

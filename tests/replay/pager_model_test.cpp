@@ -1,0 +1,185 @@
+// The model of the pager against traces worked by hand, with policies simple enough for that.
+#include "replay/pager_model.hpp"
+
+#include <gtest/gtest.h>
+
+#include "policy/frame_queue.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+using bench::DenseTrace;
+using bench::EvictorKind;
+using bench::FrameOfStaged;
+using bench::PageReference;
+using bench::PagerModel;
+using bench::PagerSettings;
+using policy::Arrival;
+using policy::FrameId;
+using policy::Victim;
+using Kind = policy::Arrival::Kind;
+
+/// First in, first out, keeping some staged; tags every second victim, and notes what it is told.
+class Recording final : public policy::ReplacementPolicy {
+public:
+    Recording(std::span<policy::FrameLinks> links, std::size_t staged, std::vector<Arrival>& arrivals)
+        : queue_{links, 1}, staged_{staged}, arrivals_{arrivals} {}
+
+    void mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE override {
+        queue_.push_newest(frame);
+        arrivals_.push_back(arrival);
+    }
+    Victim victim() FAULTLINE_SIGNAL_SAFE override {
+        return {queue_.pop_oldest(), static_cast<std::uint8_t>(victims_++ % 2)};
+    }
+    void put_back(FrameId frame) FAULTLINE_SIGNAL_SAFE override { queue_.push_newest(frame); }
+    void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE override {
+        if (queue_.has(frame)) queue_.remove(frame);
+    }
+    std::size_t staging_target(std::size_t) const FAULTLINE_SIGNAL_SAFE override { return staged_; }
+    void resized(std::size_t) FAULTLINE_SIGNAL_SAFE override {}
+
+private:
+    policy::FrameQueue queue_;
+    std::size_t staged_;
+    std::vector<Arrival>& arrivals_;
+    std::size_t victims_ = 0;
+};
+
+/// Pages [first, first + count), all read or all written.
+struct Stretch {
+    std::uint64_t first;
+    std::uint64_t count;
+    bool write = false;
+};
+
+DenseTrace trace_of(const std::vector<Stretch>& stretches) {
+    std::vector<PageReference> references;
+    for (const Stretch& one : stretches) {
+        for (std::uint64_t i = 0; i < one.count; ++i) references.push_back({one.first + i, one.write});
+    }
+    return bench::renumbered(references);
+}
+
+class PagerModelTest : public testing::Test {
+protected:
+    bench::ReplayCounts run(const std::vector<Stretch>& stretches, const PagerSettings& settings, std::size_t staged) {
+        const DenseTrace trace = trace_of(stretches);
+        PagerModel model{trace, settings, [&](auto links, auto, std::size_t) {
+                             return std::make_unique<Recording>(links, staged, arrivals_);
+                         }};
+        const bench::ReplayCounts counts = bench::replay(model, trace);
+        frames_used_ = model.frames_used();
+        return counts;
+    }
+
+    void expect_arrival(std::size_t number, const Arrival& expected) const {
+        ASSERT_LT(number, arrivals_.size());
+        EXPECT_EQ(arrivals_[number].kind, expected.kind);
+        EXPECT_EQ(arrivals_[number].evictions_ago, expected.evictions_ago);
+        EXPECT_EQ(arrivals_[number].tag, expected.tag);
+    }
+
+    std::vector<Arrival> arrivals_;
+    std::size_t frames_used_ = 0;
+};
+
+TEST_F(PagerModelTest, FaultsOncePerPageThatFits) {
+    const bench::ReplayCounts counts = run({{0, 2}, {0, 2}, {0, 2, true}}, {2}, 0);
+    EXPECT_EQ(counts.references, 6U);
+    EXPECT_EQ(counts.first_touches, 2U);
+    EXPECT_EQ(counts.hard_faults + counts.soft_faults + counts.unmapped, 0U);
+    EXPECT_EQ(frames_used_, 2U);
+}
+
+// Two frames, one page per batch: 2 evicts 0 (departure 0, tag 0), 0 evicts 1 (departure 1, tag 1), 1 evicts 2.
+TEST_F(PagerModelTest, TellsThePolicyHowLongAgoAPageLeftAndItsTag) {
+    const bench::ReplayCounts counts = run({{0, 3}, {0, 2}}, {2}, 0);
+    EXPECT_EQ(counts.first_touches, 3U);
+    EXPECT_EQ(counts.hard_faults, 2U);
+    ASSERT_EQ(arrivals_.size(), 5U);
+    expect_arrival(2, {Kind::first_touch, 0, 0});
+    expect_arrival(3, {Kind::hard_fault, 2, 0});
+    expect_arrival(4, {Kind::hard_fault, 2, 1});
+}
+
+// The first touch makes a page dirty. Of the second round page 0 alone is written to, and leaves when 2 comes again.
+TEST_F(PagerModelTest, WritesDirtyPagesAndThoseThatWereNeverWritten) {
+    EXPECT_EQ(run({{0, 3}, {0, 1, true}, {1, 2}}, {2}, 0).written, 4U);
+}
+
+// Three hundred frames leave room for a zone. Eight pages at a time are staged, until more than ten are: page 300 finds
+// no frame, so 0-7 and then 8-15 are staged, and the first batch is settled. One frame of the eight is taken.
+TEST_F(PagerModelTest, StagesBatchesUntilMoreThanTheTargetIsStaged) {
+    const bench::ReplayCounts counts = run({{0, 301}}, {300}, 10);
+    EXPECT_EQ(counts.unmapped, 16U);
+    EXPECT_EQ(counts.written, 16U);
+    EXPECT_EQ(frames_used_, 293U);
+}
+
+TEST_F(PagerModelTest, TakesAStagedPageBackWithoutTheStore) {
+    const bench::ReplayCounts counts = run({{0, 301}, {8, 1, true}}, {300}, 10);
+    EXPECT_EQ(counts.soft_faults, 1U);
+    EXPECT_EQ(counts.hard_faults, 0U);
+    expect_arrival(301, {Kind::soft_fault, 0, 0});
+    EXPECT_EQ(frames_used_, 293U) << "its frame went along";
+}
+
+TEST_F(PagerModelTest, GivesAPageTakenBackAnotherFrameWhereItsOwnDoesNotComeAlong) {
+    EXPECT_EQ(run({{0, 301}, {8, 1}}, {300}, 10).soft_faults, 1U);
+    EXPECT_EQ(frames_used_, 294U) << "the old one is free when its batch is settled";
+    PagerSettings settings{300};
+    settings.frame_of_staged = FrameOfStaged::stays;
+    run({{0, 301}, {8, 1}}, settings, 10);
+    EXPECT_EQ(frames_used_, 293U);
+    settings.frame_of_staged = FrameOfStaged::copied;
+    run({{0, 301}, {8, 1, true}}, settings, 10);
+    EXPECT_EQ(frames_used_, 294U) << "a dirty one, too, where frames do not move";
+}
+
+// The seven frames left by the first batch are taken by 301-307; 8 then finds none. 16-23 are staged, and the batch
+// that is settled to make room is its own: it has left before it could be taken back.
+TEST_F(PagerModelTest, ReadsAPageThatLeftWhileAFrameWasSoughtForIt) {
+    const bench::ReplayCounts counts = run({{0, 308}, {8, 1}}, {300}, 10);
+    EXPECT_EQ(counts.soft_faults, 0U);
+    EXPECT_EQ(counts.hard_faults, 1U);
+    // Departures 0-7 were the first batch; page 8 left as number 8 and 15 was the last. Its tag: the ninth victim's.
+    expect_arrival(308, {Kind::hard_fault, 8, 0});
+}
+
+TEST_F(PagerModelTest, StagesNothingWhenFramesAreFew) {
+    EXPECT_EQ(run({{0, 256}, {0, 1}}, {255}, 10).hard_faults, 1U);
+    EXPECT_EQ(run({{0, 257}, {8, 1}}, {256}, 10).soft_faults, 1U);
+}
+
+// Clean pages need no second chance when none is kept: they leave at once, and their frames are free without a batch.
+TEST_F(PagerModelTest, DropsCleanPagesAtOnceWhenNothingIsKeptStaged) {
+    const bench::ReplayCounts counts = run({{0, 3}, {0, 3}}, {2}, 0);
+    EXPECT_EQ(counts.hard_faults, 3U);
+    EXPECT_EQ(counts.written, 3U) << "each once, after its first touch";
+    EXPECT_EQ(counts.unmapped, 4U);
+}
+
+// Of 1000 frames the evictor is woken when fewer than 10 are free and stops at 20. The 991st page leaves 9: all of 256
+// pages are staged, more than the target, and settled at once.
+TEST_F(PagerModelTest, EvictsInTheBackgroundBetweenItsWatermarks) {
+    PagerSettings settings{1000};
+    settings.evictor = EvictorKind::background;
+    run({{0, 990}}, settings, 50);
+    EXPECT_EQ(frames_used_, 990U);
+    const bench::ReplayCounts counts = run({{0, 991}}, settings, 50);
+    EXPECT_EQ(counts.unmapped, 256U);
+    EXPECT_EQ(frames_used_, 991U - 256U);
+}
+
+TEST_F(PagerModelTest, NeedsTwoFrames) { EXPECT_THROW(run({{0, 1}}, {1}, 0), std::invalid_argument); }
+
+}  // namespace
+}  // namespace faultline::test

@@ -1,0 +1,213 @@
+// What is written is read again; what is no trace, or not all of one, is refused with the reason.
+#include "replay/temporary_file.hpp"
+#include "replay/trace_reader.hpp"
+#include "replay/trace_writer.hpp"
+
+#include <gmock/gmock.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <random>
+#include <system_error>
+
+namespace faultline::test {
+namespace {
+
+using bench::BadTrace;
+using bench::kMostPages;
+using bench::kTraceHeaderBytes;
+using bench::PageReference;
+using bench::read_trace;
+using bench::Trace;
+using bench::TraceReader;
+using bench::TraceWriter;
+using testing::HasSubstr;
+
+class TraceFile : public testing::Test {
+protected:
+    void write(const std::vector<PageReference>& references, std::uint32_t page_bytes = 4096) const {
+        TraceWriter writer{file_.path(), page_bytes};
+        for (const PageReference& reference : references) writer.append(reference.page, reference.write);
+        EXPECT_EQ(writer.records(), references.size());
+        writer.finish();
+    }
+
+    /// Reads the file, which must be refused. Returns the complaint.
+    [[nodiscard]] std::string complaint() const {
+        try {
+            static_cast<void>(read_trace(file_.path()));
+        } catch (const BadTrace& refused) {
+            EXPECT_THAT(refused.what(), HasSubstr(file_.path().string()));
+            return refused.what();
+        }
+        return "none";
+    }
+
+    /// A file with these records and a header that fits them.
+    void write_records(const Bytes& records, std::uint64_t count) const {
+        Bytes bytes(kTraceHeaderBytes);
+        std::copy(bench::kTraceMagic.begin(), bench::kTraceMagic.end(), bytes.begin());
+        bench::store_little_endian(&bytes[8], 1, 4);
+        bench::store_little_endian(&bytes[12], 4096, 4);
+        bench::store_little_endian(&bytes[16], count, 8);
+        bench::TraceChecksum checksum;
+        checksum.add(records);
+        checksum.add(std::span{bytes}.first(24));
+        bench::store_little_endian(&bytes[24], checksum.value(), 8);
+        bytes.insert(bytes.end(), records.begin(), records.end());
+        file_.write(bytes);
+    }
+
+    const std::vector<PageReference> few_{{7, false}, {8, true}, {8, false}, {1'000'000, true}, {3, false}};
+    TemporaryFile file_;
+};
+
+TEST_F(TraceFile, GivesBackWhatWasWritten) {
+    write(few_, 65536);
+    const Trace trace = read_trace(file_.path());
+    EXPECT_EQ(trace.page_bytes, 65536U);
+    EXPECT_EQ(trace.references, few_);
+}
+
+TEST_F(TraceFile, MayBeEmpty) {
+    write({});
+    EXPECT_TRUE(read_trace(file_.path()).references.empty());
+}
+
+TEST_F(TraceFile, HoldsEveryPageNumberItMay) {
+    const std::vector<PageReference> far{{kMostPages - 1, true}, {0, false}, {kMostPages - 1, false}, {1, true}};
+    write(far);
+    EXPECT_EQ(read_trace(file_.path()).references, far);
+}
+
+TEST_F(TraceFile, HoldsMoreThanOneBuffer) {
+    constexpr std::uint64_t kSeed = 9;
+    RecordProperty("seed", std::to_string(kSeed));
+    std::mt19937_64 random{kSeed};
+    std::vector<PageReference> many;
+    for (int i = 0; i < 100'000; ++i) many.push_back({random() >> (2 + random() % 60), random() % 2 == 0});
+    write(many);
+    ASSERT_GT(file_.read().size(), 2U << 16);
+    EXPECT_EQ(read_trace(file_.path()).references, many);
+}
+
+TEST_F(TraceFile, IsTheseBytes) {
+    write({{3, false}, {4, true}, {2, false}, {66, true}});
+    const Bytes bytes = file_.read();
+    ASSERT_EQ(bytes.size(), kTraceHeaderBytes + 5);
+    const Bytes until_checksum{0x89, 'F',  'L', 'T', 'R', 'A', 'C', 'E', 1, 0, 0, 0,  //
+                               0,    0x10, 0,   0,   4,   0,   0,   0,   0, 0, 0, 0};
+    EXPECT_EQ(Bytes(bytes.begin(), bytes.begin() + 24), until_checksum);
+    // Differences 3, 1, -2, 64 are 6, 2, 3, 128 in zigzag; doubled, with the write bit: 12, 5, 6, 257.
+    EXPECT_EQ(Bytes(bytes.begin() + 32, bytes.end()), (Bytes{12, 5, 6, 0x81, 2}));
+}
+
+TEST_F(TraceFile, SaysHowManyRecordsItHasBeforeTheyAreRead) {
+    write(few_);
+    TraceReader reader{file_.path()};
+    EXPECT_EQ(reader.records(), few_.size());
+    EXPECT_EQ(reader.next(), few_[0]);
+}
+
+TEST_F(TraceFile, ThatEndsEarlierIsRefusedWhereverItEnds) {
+    write(few_);
+    const Bytes whole = file_.read();
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+        file_.write(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
+        const char* const reason = length == 0 ? "is empty" : length < kTraceHeaderBytes ? "in its header" : "cut off";
+        EXPECT_THAT(complaint(), HasSubstr(reason)) << length << " bytes";
+    }
+}
+
+TEST_F(TraceFile, InWhichAnyBitHasChangedIsRefused) {
+    write(few_);
+    const Bytes whole = file_.read();
+    for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+        Bytes changed = whole;
+        changed[bit / 8] = static_cast<unsigned char>(changed[bit / 8] ^ 1U << bit % 8);
+        file_.write(changed);
+        EXPECT_NE(complaint(), "none") << "bit " << bit;
+    }
+}
+
+TEST_F(TraceFile, WithMoreBehindItsLastRecordIsRefused) {
+    write(few_);
+    Bytes bytes = file_.read();
+    bytes.push_back(0);
+    file_.write(bytes);
+    EXPECT_THAT(complaint(),
+                HasSubstr("bytes follow the last of 5 records, the first at byte " + std::to_string(bytes.size() - 1)));
+}
+
+TEST_F(TraceFile, OfAnotherKindIsRefused) {
+    file_.write(Bytes(100, 'x'));
+    EXPECT_THAT(complaint(), HasSubstr("no trace file"));
+}
+
+TEST_F(TraceFile, OfALaterVersionIsRefused) {
+    write(few_);
+    Bytes bytes = file_.read();
+    bytes[8] = 2;
+    file_.write(bytes);
+    EXPECT_THAT(complaint(), HasSubstr("version is 2, this program knows 1"));
+}
+
+TEST_F(TraceFile, ThatWasNotFinishedSaysSo) {
+    {
+        TraceWriter writer{file_.path(), 4096};
+        writer.append(1, true);
+    }
+    EXPECT_THAT(complaint(), HasSubstr("never finished"));
+}
+
+TEST_F(TraceFile, WithARecordOfMoreThan64BitsIsRefused) {
+    write_records(Bytes{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02}, 1);
+    EXPECT_THAT(complaint(), HasSubstr("more than 64 bits ends at byte 41"));
+    write_records(Bytes(11, 0x80), 1);
+    EXPECT_THAT(complaint(), HasSubstr("more than 64 bits"));
+}
+
+TEST_F(TraceFile, WithAPageOutOfRangeIsRefused) {
+    write_records(Bytes{12, 18}, 2);  // page 3, then 5 less
+    EXPECT_THAT(complaint(), HasSubstr("page number out of range ends at byte 33"));
+}
+
+TEST_F(TraceFile, ThatIsNotThereIsASystemError) {
+    try {
+        TraceReader reader{file_.path()};
+        FAIL() << "opened what is not there";
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), ENOENT);
+        EXPECT_THAT(error.what(), HasSubstr(file_.path().string()));
+    }
+}
+
+TEST_F(TraceFile, ThatIsADirectoryIsASystemError) {
+    EXPECT_THROW(TraceReader{testing::TempDir()}, std::system_error);
+    EXPECT_THROW((TraceWriter{testing::TempDir(), 4096}), std::system_error);
+}
+
+TEST_F(TraceFile, OnAFullDiskIsASystemError) {
+    try {
+        TraceWriter writer{"/dev/full", 4096};
+        FAIL() << "wrote to a full disk";
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), ENOSPC);
+    }
+}
+
+TEST_F(TraceFile, HasAPageSizeThatIsAPowerOfTwo) {
+    EXPECT_THROW((TraceWriter{file_.path(), 3000}), std::invalid_argument);
+    EXPECT_THROW((TraceWriter{file_.path(), 0}), std::invalid_argument);
+}
+
+TEST_F(TraceFile, TakesNoPageNumberThatDoesNotFit) {
+    TraceWriter writer{file_.path(), 4096};
+    EXPECT_THROW(writer.append(kMostPages, false), std::out_of_range);
+    writer.append(kMostPages - 1, false);
+    writer.finish();
+    EXPECT_EQ(read_trace(file_.path()).references.size(), 1U);
+}
+
+}  // namespace
+}  // namespace faultline::test
