@@ -20,6 +20,7 @@ faultline::Config config_of(const Options& options) {
     config.replacement = options.replacement;
     config.read_ahead = options.read_ahead;
     config.background_evictor = options.background_evictor;
+    config.compressed_limit = options.compressed;
     return config;
 }
 

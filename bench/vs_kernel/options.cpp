@@ -131,6 +131,9 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->transform(size_value())
         ->check(CLI::Range(faultline::kBasePageBytes, faultline::kLargestPageBytes).description(""))
         ->group(group);
+    app.add_option("--compressed", options.compressed, "Memory for compressed pages, on top of --resident (0: none)")
+        ->transform(size_value())
+        ->group(group);
     app.add_flag("--no-read-ahead", words.no_read_ahead, "Do not read neighbours ahead")->group(group);
     app.add_flag("--no-background-evictor", words.no_background_evictor, "Evict on the faulting threads only")
         ->group(group);

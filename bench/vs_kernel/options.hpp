@@ -36,6 +36,7 @@ struct Options {
     std::size_t page_size = faultline::kBasePageBytes;
     bool read_ahead = true;
     bool background_evictor = true;
+    std::size_t compressed = 0;  ///< Bytes for compressed pages, on top of `resident`; 0: the file alone.
 };
 
 /// The name in options and JSON.

@@ -29,7 +29,7 @@ public:
     Runner(const Options& options, const Peer* peer, const Surroundings& surroundings)
         : options_{options}, surroundings_{surroundings}, progress_{surroundings.progress}, peer_{peer} {
         ours_.result.name = "faultline";
-        ours_.result.store = "file";
+        ours_.result.store = options.compressed > 0 ? "compressed" : "file";
         ours_.result.delivery = faultline::name(options.delivery);
         ours_.result.page_bytes = options.page_size;
         ours_.result.modes.push_back({kPopulate, {}});

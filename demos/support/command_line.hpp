@@ -28,6 +28,7 @@ public:
 /// The options `--resident --page-size --delivery --eviction --replacement --swap`.
 struct PagerOptions {
     std::size_t resident = Config{}.resident_limit;  ///< In bytes.
+    std::size_t compressed = 0;                      ///< In bytes; 0: no compressed pages.
     std::size_t page_size = kBasePageBytes;          ///< In bytes.
     std::string delivery = name(Config{}.delivery);
     std::string eviction = name(Config{}.eviction);

@@ -41,6 +41,7 @@ Configuration random_configuration(const std::vector<Mechanism>& mechanisms, std
     chosen.read_ahead = random.one_in(2);
     chosen.background_evictor = random.one_in(2);
     chosen.limit_moves = random.one_in(2);
+    if (random.one_in(2)) chosen.compressed_limit = std::size_t{1} << random.between(18, 22);
     chosen.forks = random.one_in(2);
     chosen.children_inherit = random.one_in(2);
     return chosen;
@@ -52,6 +53,7 @@ Config Configuration::config() const {
     config.delivery = mechanism.delivery;
     config.eviction = mechanism.eviction;
     config.replacement = replacement;
+    config.compressed_limit = compressed_limit;
     config.handler_threads = handler_threads;
     config.read_ahead = read_ahead;
     config.background_evictor = background_evictor;
@@ -63,9 +65,9 @@ std::string Configuration::text() const {
     std::array<char, 320> line{};
     static_cast<void>(std::snprintf(
         line.data(), line.size(),
-        "%s/%s %s, pages of %zuK, %zu of them, limit %zu to %zu%s, %u threads, %u regions%s%s%s%s, round seed %llu",
+        "%s/%s %s, pages of %zuK, %zu of them, limit %zu to %zu%s, %zuK compressed, %u threads, %u regions%s%s%s%s, round seed %llu",
         name(mechanism.delivery), name(mechanism.eviction), name(replacement), page_size >> 10, pages, least_limit,
-        most_limit, limit_moves ? " moving" : "", threads, regions, read_ahead ? ", read-ahead" : "",
+        most_limit, limit_moves ? " moving" : "", compressed_limit >> 10, threads, regions, read_ahead ? ", read-ahead" : "",
         background_evictor ? ", evictor" : "", forks ? ", forks" : "", forks && children_inherit ? " that inherit" : "",
         static_cast<unsigned long long>(seed)));
     return line.data();

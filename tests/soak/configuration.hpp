@@ -28,6 +28,7 @@ struct Configuration {
     std::size_t pages = 0;                   ///< Of that size, in all standing regions together.
     std::size_t least_limit = 0;             ///< In pages of that size; the limit moves between these two.
     std::size_t most_limit = 0;
+    std::size_t compressed_limit = 0;  ///< In bytes; 0: none.
     unsigned regions = 1;
     unsigned threads = 1;
     unsigned handler_threads = 0;
