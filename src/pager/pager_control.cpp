@@ -104,7 +104,8 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       mapper_owner_{takes_faults_ ? mapper_for(uffd_, config.eviction) : std::move(mapper)},
       mapper_{*mapper_owner_},
       budget_{0},
-      frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement},
+      frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
+              config.compressed_limit > 0 ? FrameTable::Zone::none : FrameTable::Zone::as_the_policy_says},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
       filler_{mapper_, budget_, frames_, evictor_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
