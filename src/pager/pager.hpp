@@ -179,6 +179,7 @@ private:
     void make_dirty_pages(Region& region, core::PageRange range, mmu::Protection protection);
     void evict_all(Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
+    static void wait_until_settled(const Region& region, core::PageRange range);
     void forget_pages(Region& region);
     void keep_house(store::WriteQueue& queue);
     void report_later_handler();

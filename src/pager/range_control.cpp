@@ -240,9 +240,15 @@ void Pager::wait_for_wanted(Region& region, PageRange range) {
     if (async_reader_) async_reader_->wait_until_begun();
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
-        region.table().for_each_touched(piece, [&](std::uint64_t page) {
-            static_cast<void>(region.claim_settled(page, [](PageWord) { return std::optional<PageWord>{}; }));
-        });
+        wait_until_settled(region, piece);
+    });
+}
+
+/// Waits until each page of the range has been owned by nobody for a moment: who has brought it in may have let the
+/// program use it already.
+void Pager::wait_until_settled(const Region& region, PageRange range) {
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        static_cast<void>(region.claim_settled(page, [](PageWord) { return std::optional<PageWord>{}; }));
     });
 }
 
@@ -276,6 +282,7 @@ void Pager::evict(Region& region, PageRange range) {
     store::SequentialWriteQueue queue;
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
+        wait_until_settled(region, piece);
         static_cast<void>(evictor_.evict(region, piece, queue));  // only advice: what the store refuses stays
     });
 }
