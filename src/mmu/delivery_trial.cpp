@@ -5,7 +5,7 @@
 #include "mmu/uffd_mapper.hpp"
 #include "sys/error.hpp"
 #include "sys/mapping.hpp"
-#include "sys/signal_block.hpp"
+#include "sys/service_thread.hpp"
 #include "sys/syscall.hpp"
 #include "sys/userfaultfd.hpp"
 
@@ -18,7 +18,6 @@
 #include <exception>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 
 namespace faultline::mmu {
 namespace {
@@ -71,14 +70,15 @@ void try_threads() {
     const PageOf content{std::byte{7}};
     const ReadingKernel kernel;
     int error = 0;
-    const sys::SignalBlock inherited;  // a handler of the program's must not run on a thread of ours
-    std::thread handler{[&] {
-        uffd_msg message{};
-        do {
-            error = uffd.read(&message);
-        } while (error == EINTR || error == EAGAIN);
-        if (error == 0) error = mapper.install(pages.data(), &content, kPage, Protection::write_protected);
-    }};
+    sys::ServiceThread handler{"fl-trial", "see `ulimit -u`", [&] {
+                                   uffd_msg message{};
+                                   do {
+                                       error = uffd.read(&message);
+                                   } while (error == EINTR || error == EAGAIN);
+                                   if (error == 0)
+                                       error =
+                                           mapper.install(pages.data(), &content, kPage, Protection::write_protected);
+                               }};
     const int seen = kernel.byte_at(pages.data());
     handler.join();
     expect(error == 0 && seen == 7, "a system call on an absent page is not served");

@@ -19,7 +19,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <system_error>
 
 namespace faultline::mmu {
 namespace {
@@ -86,15 +85,11 @@ UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsig
     if (const int error = sys::set_access(farewell_.data(), farewell_.size(), Access::none)) {
         sys::throw_error(error, "cannot protect the handler threads' own pages");
     }
-    handlers_.reserve(progress_.size());
-    const sys::SignalBlock inherited;  // our threads start with every signal blocked and keep it so
     try {
         start(std::min<std::chrono::nanoseconds>(kLongestTick, patience / 4));
-    } catch (const std::system_error& error) {
+    } catch (...) {
         stop();
-        sys::throw_error(error.code().value(),
-                         "cannot start handler threads; see `ulimit -u`, or set "
-                         "Config::handler_threads");
+        throw;
     }
 }
 
@@ -102,8 +97,11 @@ UffdThreadSource::~UffdThreadSource() { stop(); }
 
 void UffdThreadSource::start(std::chrono::nanoseconds tick) {
     keeper_.emplace(uffd_.fd());
-    watchdog_ = std::thread{[this, tick] { watch_over(tick); }};
-    for (unsigned i = 0; i < progress_.size(); ++i) handlers_.emplace_back([this, i] { serve(i); });
+    watchdog_.emplace("fl-watchdog", "see `ulimit -u`", [this, tick] { watch_over(tick); });
+    for (unsigned i = 0; i < progress_.size(); ++i) {
+        handlers_.emplace_back("fl-handler", "see `ulimit -u`, or set Config::handler_threads",
+                               [this, i] { serve(i); });
+    }
 }
 
 void UffdThreadSource::stop() noexcept {
@@ -115,12 +113,11 @@ void UffdThreadSource::stop() noexcept {
     for (std::size_t i = 0; i < handlers_.size(); ++i) {
         static_cast<void>(*static_cast<volatile std::byte*>(farewell_.data() + i * core::kUnitBytes));
     }
-    for (std::thread& handler : handlers_) handler.join();
-    handlers_.clear();
-    if (watchdog_.joinable()) {  // only now: the farewells, too, need handlers that live
+    handlers_.clear();  // which joins them
+    if (watchdog_) {    // only now: the farewells, too, need handlers that live
         stopping_.store(1);
         sys::futex_wake(stopping_);
-        watchdog_.join();
+        watchdog_.reset();
     }
     keeper_.reset();
 }
@@ -130,8 +127,6 @@ bool UffdThreadSource::is_farewell(std::uintptr_t address) const noexcept {
 }
 
 void UffdThreadSource::serve(unsigned index) noexcept {
-    ::pthread_setname_np(::pthread_self(), "fl-handler");
-    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // a program may cancel threads it has not made
     pin_to_cpu(index);
     Handler& handler = progress_[index];
     handler.thread.store(static_cast<pid_t>(sys::raw_syscall(SYS_gettid)), std::memory_order_relaxed);
@@ -171,8 +166,6 @@ UffdThreadSource::FileIdentity UffdThreadSource::uffd_identity() const noexcept 
 }
 
 void UffdThreadSource::watch_over(std::chrono::nanoseconds tick) noexcept {
-    ::pthread_setname_np(::pthread_self(), "fl-watchdog");
-    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
     auto before = std::chrono::steady_clock::now();
     for (;;) {
         sys::futex_wait(stopping_, 0, &tick);

@@ -15,6 +15,7 @@
 #include "mmu/mapper.hpp"
 #include "sys/descriptor_keeper.hpp"
 #include "sys/mapping.hpp"
+#include "sys/service_thread.hpp"
 #include "sys/userfaultfd.hpp"
 
 #include <sys/types.h>
@@ -22,8 +23,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
-#include <thread>
 #include <vector>
 
 namespace faultline::mmu {
@@ -86,9 +87,9 @@ private:
     // One watched page per handler. Touching one raises a fault that tells the handler which reads it to end: the only
     // way to wake a thread from a blocking read that needs no signal of the program's.
     sys::Mapping farewell_;
-    std::vector<std::thread> handlers_;
+    std::deque<sys::ServiceThread> handlers_;
     std::atomic<std::uint32_t> stopping_{0};
-    std::thread watchdog_;
+    std::optional<sys::ServiceThread> watchdog_;
 };
 
 }  // namespace faultline::mmu

@@ -4,19 +4,15 @@
 #include "pager/buffer_pool.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
-#include "sys/error.hpp"
 #include "sys/futex.hpp"
-#include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 
-#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 namespace faultline::detail {
@@ -45,19 +41,12 @@ AsyncReader::AsyncReader(Pager& pager, sys::IoRing ring, sys::FileDescriptor bel
       patience_{patience},
       memory_{sys::Mapping::reserve(kDepth * BufferPool::kBufferBytes, core::kUnitBytes, false, "read buffers")},
       ring_{std::move(ring)},
-      bell_{std::move(bell)} {
-    const sys::SignalBlock inherited;
-    try {
-        thread_ = std::thread{[this] { run(); }};
-    } catch (const std::system_error& error) {
-        sys::throw_error(error.code().value(), "cannot start the thread that completes reads; see `ulimit -u`");
-    }
-}
+      bell_{std::move(bell)},
+      thread_{"fl-reader", "see `ulimit -u`", [this] { run(); }} {}
 
 AsyncReader::~AsyncReader() {
     stopping_.store(true);
     wake();
-    thread_.join();
 }
 
 bool AsyncReader::begin(Fill& fill) FAULTLINE_SIGNAL_SAFE {
@@ -147,8 +136,6 @@ std::span<std::byte> AsyncReader::buffer(unsigned index, std::size_t bytes) cons
 // ---- the reader thread
 
 void AsyncReader::run() noexcept {
-    ::pthread_setname_np(::pthread_self(), "fl-reader");
-    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // a program may cancel threads it has not made
     await_wake_up();
     for (;;) {
         const std::optional<sys::IoRing::Completion> completion = ring_.wait_for(kTick);

@@ -21,13 +21,13 @@
 #include "sys/futex_lock.hpp"
 #include "sys/io_ring.hpp"
 #include "sys/mapping.hpp"
+#include "sys/service_thread.hpp"
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <thread>
 
 namespace faultline::detail {
 
@@ -120,7 +120,7 @@ private:
     std::atomic<bool> woken_{false};  // a wake-up is on its way
     std::atomic<bool> stopping_{false};
 
-    std::thread thread_;
+    sys::ServiceThread thread_;  // last: joined before the rest goes
 };
 
 }  // namespace faultline::detail

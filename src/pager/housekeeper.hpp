@@ -3,10 +3,12 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
+#include "store/write_queue.hpp"
+#include "sys/service_thread.hpp"
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
+#include <memory>
 
 namespace faultline::detail {
 
@@ -14,7 +16,7 @@ class Pager;
 
 class Housekeeper {
 public:
-    /// Starts the thread, with every signal blocked. Throws std::system_error.
+    /// Starts the thread. Throws std::system_error.
     explicit Housekeeper(Pager& pager);
     ~Housekeeper();
     Housekeeper(const Housekeeper&) = delete;
@@ -29,7 +31,8 @@ private:
     Pager& pager_;
     std::atomic<std::uint32_t> wanted_{0};  // futex: 1 when woken
     std::atomic<bool> stopping_{false};
-    std::thread thread_;
+    std::unique_ptr<store::WriteQueue> queue_;
+    sys::ServiceThread thread_;  // last: joined before the rest goes
 };
 
 }  // namespace faultline::detail

@@ -129,7 +129,6 @@ void Pager::start_threads() {
         thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config_.handler_threads,
                                                                  &Pager::resolve, patience);
     } else if (uffd_) {
-        const sys::SignalBlock inherited;
         keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
     }
     if (config_.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);

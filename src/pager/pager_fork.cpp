@@ -44,8 +44,7 @@ void Pager::prepare_fork() noexcept {
 
 /// Nothing is left that is not in the store, or zeros.
 void Pager::write_everything() {
-    std::unique_ptr<store::WriteQueue> queue = store::RingWriteQueue::create();
-    if (!queue) queue = std::make_unique<store::SequentialWriteQueue>();
+    const std::unique_ptr<store::WriteQueue> queue = store::fastest_write_queue();
     int error = evictor_.settle_all(*queue);
     regions_.for_each([&](Region& region) {
         core::PageRange run{};

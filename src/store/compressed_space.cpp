@@ -22,8 +22,7 @@ int CompressedSpace::spill_all(WriteQueue& queue) {
 }
 
 void CompressedSpace::prepare_fork() {
-    std::unique_ptr<WriteQueue> queue = RingWriteQueue::create();
-    if (!queue) queue = std::make_unique<SequentialWriteQueue>();
+    const std::unique_ptr<WriteQueue> queue = fastest_write_queue();
     if (const int error = spill_all(*queue)) {
         sys::throw_error(error, "compressed pages cannot be written to the swap file");
     }

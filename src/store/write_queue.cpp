@@ -61,4 +61,10 @@ void RingWriteQueue::collect_one() {
     one.error = 0;
 }
 
+std::unique_ptr<WriteQueue> fastest_write_queue() {
+    std::unique_ptr<WriteQueue> queue = RingWriteQueue::create();
+    if (!queue) queue = std::make_unique<SequentialWriteQueue>();
+    return queue;
+}
+
 }  // namespace faultline::store

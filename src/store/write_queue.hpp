@@ -64,4 +64,7 @@ private:
     unsigned in_flight_ = 0;
 };
 
+/// Through the ring where there is one.
+std::unique_ptr<WriteQueue> fastest_write_queue();
+
 }  // namespace faultline::store

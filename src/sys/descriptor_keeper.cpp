@@ -1,14 +1,10 @@
 #include "sys/descriptor_keeper.hpp"
 
-#include "sys/error.hpp"
 #include "sys/futex.hpp"
 #include "sys/syscall.hpp"
 
 #include <linux/close_range.h>
-#include <pthread.h>
-
 #include <climits>
-#include <system_error>
 
 namespace faultline::sys {
 namespace {
@@ -23,24 +19,16 @@ bool leave_shared_descriptors(int fd) noexcept {
 
 }  // namespace
 
-DescriptorKeeper::DescriptorKeeper(int fd) {
-    try {
-        thread_ = std::thread{[this, fd] { keep(fd); }};
-    } catch (const std::system_error& error) {
-        throw_error(error.code().value(), "cannot start the thread that keeps the userfaultfd open; see `ulimit -u`");
-    }
+DescriptorKeeper::DescriptorKeeper(int fd) : thread_{"fl-keeper", "see `ulimit -u`", [this, fd] { keep(fd); }} {
     while (state_.load() == kStarting) futex_wait(state_, kStarting);
 }
 
 DescriptorKeeper::~DescriptorKeeper() {
     state_.store(kEnding);
     futex_wake(state_);
-    thread_.join();
 }
 
 void DescriptorKeeper::keep(int fd) noexcept {
-    ::pthread_setname_np(::pthread_self(), "fl-keeper");
-    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
     const std::uint32_t found = leave_shared_descriptors(fd) ? kKept : kRefused;
     state_.store(found);
     futex_wake(state_);

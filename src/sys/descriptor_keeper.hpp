@@ -5,16 +5,17 @@
 // kernel lets every absent page read as zeros.
 #pragma once
 
+#include "sys/service_thread.hpp"
+
 #include <atomic>
 #include <cstdint>
-#include <thread>
 
 namespace faultline::sys {
 
 class DescriptorKeeper {
 public:
     /// Returns once the file is kept. Where the kernel refuses a second table (a seccomp filter), nothing is kept.
-    /// Call with all signals blocked: the thread inherits that. Throws std::system_error when no thread can be started.
+    /// Throws std::system_error when no thread can be started.
     explicit DescriptorKeeper(int fd);
     ~DescriptorKeeper();
     DescriptorKeeper(const DescriptorKeeper&) = delete;
@@ -31,7 +32,7 @@ private:
     void keep(int fd) noexcept;
 
     std::atomic<std::uint32_t> state_{kStarting};
-    std::thread thread_;
+    ServiceThread thread_;  // last: joined before the rest goes
 };
 
 }  // namespace faultline::sys

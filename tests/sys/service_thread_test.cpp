@@ -1,0 +1,53 @@
+// ServiceThread: what the program does with signals and cancellation is not for the library's threads.
+
+#include "sys/service_thread.hpp"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+
+#include <array>
+#include <csignal>
+
+namespace faultline::test {
+namespace {
+
+TEST(ServiceThread, HasItsName) {
+    std::array<char, 16> name{};
+    {
+        const sys::ServiceThread service{"fl-test", "no advice",
+                                         [&] { ::pthread_getname_np(::pthread_self(), name.data(), name.size()); }};
+    }
+    EXPECT_STREQ(name.data(), "fl-test");
+}
+
+TEST(ServiceThread, TakesNoSignalAndCannotBeCancelled) {
+    sigset_t blocked;
+    ::sigemptyset(&blocked);
+    bool cancelled = true;
+    {
+        sys::ServiceThread service{"fl-test", "no advice", [&] {
+                                       ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+                                       ::pthread_cancel(::pthread_self());
+                                       ::pthread_testcancel();
+                                       cancelled = false;
+                                   }};
+    }
+    EXPECT_FALSE(cancelled);
+    for (const int signal : {SIGINT, SIGTERM, SIGSEGV, SIGBUS, SIGALRM, SIGUSR1, SIGRTMIN}) {
+        EXPECT_EQ(::sigismember(&blocked, signal), 1) << signal;
+    }
+}
+
+TEST(ServiceThread, LeavesItsMakersSignalsAsTheyWere) {
+    sigset_t before;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
+    {
+        const sys::ServiceThread service{"fl-test", "no advice", [] {}};
+    }
+    sigset_t after;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &after);
+    EXPECT_EQ(::sigismember(&before, SIGUSR1), ::sigismember(&after, SIGUSR1));
+}
+
+}  // namespace
+}  // namespace faultline::test
