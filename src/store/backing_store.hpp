@@ -43,6 +43,11 @@ public:
         return {};
     }
 
+    /// Whoever is going to write a range to the extent says so first, so that the file can make room. Not needed before
+    /// write(). Signal-safe.
+    virtual void about_to_land([[maybe_unused]] std::uint64_t offset,
+                               [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
+
     /// Whoever wrote to the extent says here that all of a range is there; only then does read() look for it there. Not
     /// needed after write(). Signal-safe.
     virtual void landed([[maybe_unused]] std::uint64_t offset,

@@ -16,6 +16,9 @@ public:
     [[nodiscard]] virtual long read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE = 0;
     [[nodiscard]] virtual long write_at(const void* from, std::size_t bytes,
                                         std::uint64_t offset) FAULTLINE_SIGNAL_SAFE = 0;
+    /// A range is about to be written, by write_at or to fd(): a file may do better that knows before.
+    virtual void make_room([[maybe_unused]] std::uint64_t offset,
+                           [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
     /// Gives the blocks of a range back to the file system, as far as it can.
     virtual void punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
     /// The descriptor, or -1 where transfers must go through this object.

@@ -16,6 +16,9 @@ public:
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {file_.fd(), base_}; }
+    void about_to_land(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
+        file_.make_room(base_ + offset, bytes);
+    }
 
 protected:
     [[nodiscard]] std::uint64_t base() const noexcept { return base_; }

@@ -54,6 +54,9 @@ public:
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {top_.file->fd(), top_.offset}; }
     [[nodiscard]] FileExtent location(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
+    void about_to_land(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
+        top().about_to_land(offset, bytes);
+    }
     void landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
 
     /// Whether freeze() needs layers from make_layers.

@@ -4,7 +4,10 @@
 
 #include "store/block_file.hpp"
 #include "sys/file_descriptor.hpp"
+#include "sys/lazy_array.hpp"
 
+#include <atomic>
+#include <cstdint>
 #include <filesystem>
 
 namespace faultline::store {
@@ -25,17 +28,22 @@ public:
     [[nodiscard]] long read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] long write_at(const void* from, std::size_t bytes,
                                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
+    /// Gives blocks ahead of its writes to a part of the file that is written in small pieces.
+    void make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int fd() const FAULTLINE_SIGNAL_SAFE override { return fd_.get(); }
 
 private:
     SwapFile(sys::FileDescriptor fd, std::filesystem::path place);
     void try_direct();
+    [[nodiscard]] bool allocate(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
 
     sys::FileDescriptor fd_;
     std::filesystem::path place_;  // for messages
     bool direct_ = false;
     std::uint64_t length_ = 0;
+    // Units of each MiB that were written in small pieces; kRoomMade when the rest of it has its blocks, too.
+    sys::LazyArray<std::atomic<std::uint16_t>> small_writes_;
 };
 
 /// The directory to swap to when none is named: $TMPDIR, else /var/tmp (which, unlike /tmp, is on a disk).

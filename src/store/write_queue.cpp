@@ -45,6 +45,7 @@ std::size_t RingWriteQueue::submit_some(std::span<StoreWrite> writes) {
         if (in_flight_ >= depth_) break;
         one.error = kNotWritten;
         const FileExtent extent = one.store->extent();
+        if (extent.fd >= 0) one.store->about_to_land(one.offset, one.bytes.size());
         if (extent.fd >= 0 && ring_.queue_write(extent.fd, one.bytes, extent.offset + one.offset, &one)) ++in_flight_;
         ++taken;
     }

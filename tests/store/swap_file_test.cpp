@@ -245,6 +245,76 @@ TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
     EXPECT_EXIT(open(), testing::ExitedWithCode(EMFILE), directory().string() + ".*ulimit -n");
 }
 
+// ---- blocks given ahead of small writes
+
+class SmallWrites : public testing::Test {
+protected:
+    static constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+    void SetUp() override {
+        if (!file_.direct()) GTEST_SKIP() << "this file system has no direct I/O";
+        std::memset(page_.data(), 0x3c, page_.size());
+        file_.extend_to(4 * kMiB);
+    }
+    void write_page(std::uint64_t offset) {
+        file_.make_room(offset, kPage);
+        ASSERT_EQ(file_.write_at(page_.data(), kPage, offset), static_cast<long>(kPage));
+    }
+    void write_some_of(std::uint64_t mib) {
+        for (std::uint64_t page = 0; page < 16; ++page) write_page(mib * kMiB + page * 16 * kPage);
+    }
+
+    SwapFile file_ = SwapFile::unnamed_in(store::default_swap_directory());
+    sys::Mapping page_ = sys::Mapping::reserve(kPage, kPage, true, "a page");
+};
+
+TEST_F(SmallWrites, HaveTheRestOfTheirMiBGivenAndNoMore) {
+    const std::uint64_t before = bytes_taken(file_.fd());
+    for (std::uint64_t page = 0; page < 15; ++page) write_page(kMiB + page * 16 * kPage);
+    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2) << "a few pages are no reason";
+    write_page(kMiB + 15 * 16 * kPage);
+    EXPECT_GE(bytes_taken(file_.fd()) - before, kMiB);
+    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB + kMiB / 4);
+}
+
+TEST_F(SmallWrites, AtTheEndOfTheFileHaveNothingGivenBeyondIt) {
+    file_.extend_to(4 * kMiB + 32 * kPage);
+    const std::uint64_t before = bytes_taken(file_.fd());
+    for (std::uint64_t page = 0; page < 16; ++page) write_page(4 * kMiB + 2 * page * kPage);
+    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 4);
+}
+
+TEST_F(SmallWrites, HaveNothingGivenTwiceWhereAPartWasDiscarded) {
+    write_some_of(0);
+    file_.punch(kMiB / 2, kMiB / 2);
+    const std::uint64_t after_punch = bytes_taken(file_.fd());
+    for (std::uint64_t page = 0; page < 32; ++page) write_page(page * kPage);
+    EXPECT_LE(bytes_taken(file_.fd()), after_punch + 4 * kPage);
+}
+
+TEST_F(SmallWrites, HaveRoomGivenAnewWhereAllWasDiscarded) {
+    write_some_of(2);
+    const std::uint64_t given = bytes_taken(file_.fd());
+    file_.punch(2 * kMiB, kMiB);
+    EXPECT_LT(bytes_taken(file_.fd()), given - kMiB / 2);
+    write_some_of(2);
+    EXPECT_GE(bytes_taken(file_.fd()) + 4 * kPage, given);
+}
+
+TEST_F(SmallWrites, LeaveZerosWhereNothingWasWritten) {
+    write_some_of(1);
+    ASSERT_EQ(file_.read_at(page_.data(), kPage, kMiB + kPage), static_cast<long>(kPage));
+    EXPECT_TRUE(std::all_of(page_.bytes().begin(), page_.bytes().end(), [](std::byte b) { return b == std::byte{}; }));
+}
+
+TEST_F(SmallWrites, DoNotCountWhenTheyAreLarge) {
+    const std::uint64_t before = bytes_taken(file_.fd());
+    const sys::Mapping run = sys::Mapping::reserve(kMiB / 4, kPage, true, "a run");
+    file_.make_room(3 * kMiB, run.size());
+    ASSERT_EQ(file_.write_at(run.data(), run.size(), 3 * kMiB), static_cast<long>(run.size()));
+    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(FileSystems, SwapFileOn, file_systems(), FileSystemName{});
 
 TEST(DefaultSwapDirectory, IsTheTemporaryOneIfNamedElseOnADisk) {
