@@ -6,6 +6,7 @@
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
+#include "sys/service_thread.hpp"
 
 #include <cerrno>
 #include <exception>
@@ -34,8 +35,19 @@ void Pager::prepare_fork() noexcept {
     fork_prepared_ = false;
     if (async_reader_) async_reader_->drain();
     try {
-        write_everything();
-        stores_->prepare_fork();
+        // Not on this thread of the program's: whoever submits to a ring has calls interrupted when it is closed.
+        std::exception_ptr failure;
+        {
+            const sys::ServiceThread writer{"fl-fork", "see `ulimit -u`", [&] {
+                                                try {
+                                                    write_everything();
+                                                    stores_->prepare_fork();
+                                                } catch (...) {
+                                                    failure = std::current_exception();
+                                                }
+                                            }};
+        }
+        if (failure) std::rethrow_exception(failure);
         fork_prepared_ = true;
     } catch (const std::exception& error) {
         log_.say(LogLevel::error, std::string("a child of fork does not inherit its managed memory: ") + error.what());

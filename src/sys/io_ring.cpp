@@ -1,12 +1,22 @@
 #include "sys/io_ring.hpp"
 
 #include "core/check.hpp"
+#include "sys/service_thread.hpp"
 
 #include <liburing.h>
 
 #include <cerrno>
 
 namespace faultline::sys {
+namespace {
+
+IoRing::Completion take(io_uring* ring, io_uring_cqe* completion) noexcept {
+    const IoRing::Completion done{io_uring_cqe_get_data(completion), completion->res};
+    io_uring_cqe_seen(ring, completion);
+    return done;
+}
+
+}  // namespace
 
 void IoRing::Close::operator()(io_uring* ring) const noexcept {
     io_uring_queue_exit(ring);
@@ -16,7 +26,14 @@ void IoRing::Close::operator()(io_uring* ring) const noexcept {
 IoRing IoRing::open(unsigned depth) {
     auto ring = std::make_unique<io_uring>();
     IoRing opened;
-    if (io_uring_queue_init(depth, ring.get(), 0) != 0) return opened;  // not allowed, or not there: both are an answer
+    int error = 0;
+    {
+        // When a ring is closed, the kernel interrupts whatever call its maker is in, as it does to all who submitted
+        // to it, and a read of the program's comes short. A thread that has ended is in none.
+        const ServiceThread maker{"fl-setup", "see `ulimit -u`",
+                                  [&] { error = io_uring_queue_init(depth, ring.get(), 0); }};
+    }
+    if (error != 0) return opened;  // not allowed, or not there: both are an answer
     io_uring_ring_dontfork(ring.get());
     opened.ring_.reset(ring.release());
     return opened;
@@ -63,9 +80,13 @@ std::optional<IoRing::Completion> IoRing::wait_for(std::chrono::nanoseconds limi
         FAULTLINE_REQUIRE(error == -ETIME || error == -EINTR || error == -EAGAIN, "io_uring lost a read in flight");
         return std::nullopt;
     }
-    const Completion done{io_uring_cqe_get_data(completion), completion->res};
-    io_uring_cqe_seen(ring_.get(), completion);
-    return done;
+    return take(ring_.get(), completion);
+}
+
+std::optional<IoRing::Completion> IoRing::poll() noexcept {
+    io_uring_cqe* completion = nullptr;
+    if (io_uring_peek_cqe(ring_.get(), &completion) != 0) return std::nullopt;
+    return take(ring_.get(), completion);
 }
 
 IoRing::Completion IoRing::wait() noexcept {
@@ -73,11 +94,7 @@ IoRing::Completion IoRing::wait() noexcept {
         io_uring_cqe* completion = nullptr;
         static_cast<void>(io_uring_submit(ring_.get()));
         const int error = io_uring_wait_cqe(ring_.get(), &completion);
-        if (error == 0) {
-            const Completion done{io_uring_cqe_get_data(completion), completion->res};
-            io_uring_cqe_seen(ring_.get(), completion);
-            return done;
-        }
+        if (error == 0) return take(ring_.get(), completion);
         // Going on without an answer would free memory that the device still reads.
         FAULTLINE_REQUIRE(error == -EINTR || error == -EAGAIN, "io_uring lost a write in flight");
     }

@@ -25,7 +25,8 @@ public:
     IoRing& operator=(IoRing&&) noexcept = default;
     ~IoRing() = default;
 
-    /// An empty ring where io_uring is not to be had.
+    /// An empty ring where io_uring is not to be had. Throws std::system_error when no thread can be started, which
+    /// making one takes.
     static IoRing open(unsigned depth);
 
     explicit operator bool() const noexcept { return ring_ != nullptr; }
@@ -47,6 +48,9 @@ public:
 
     /// Waits for one completion, or until `limit` is over.
     std::optional<Completion> wait_for(std::chrono::nanoseconds limit) noexcept;
+
+    /// What has ended already, if anything. By whoever calls wait_for. No system call.
+    std::optional<Completion> poll() noexcept;
 
     /// Waits for one completion. There must be something in flight.
     Completion wait() noexcept;

@@ -2,8 +2,11 @@
 // themselves, or run on a stack of the program's own.
 
 #include "life/life_support.hpp"
+#include "sys/file_descriptor.hpp"
 
+#include <fcntl.h>
 #include <setjmp.h>
+#include <unistd.h>
 
 #include <memory>
 #include <vector>
@@ -209,6 +212,31 @@ TEST_P(Interruptions, FaultsWorkWithoutAnAlternateStack) {
         }}.join();
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+// ---- calls of the program's that must not be cut short
+
+/// The kernel ends a read of /dev/zero early when anything wants the thread's attention, if only for the kernel itself.
+std::size_t whole_reads(const sys::FileDescriptor& zeros, std::span<std::byte> into, std::size_t reads) {
+    std::size_t whole = 0;
+    for (std::size_t i = 0; i < reads; ++i) {
+        if (::read(zeros.get(), into.data(), into.size()) == static_cast<ssize_t>(into.size())) ++whole;
+    }
+    return whole;
+}
+
+TEST_P(Interruptions, PagerThatGoesCutsNoCallShort) {
+    constexpr std::size_t kReads = 20;
+    const sys::FileDescriptor zeros{::open("/dev/zero", O_RDONLY | O_CLOEXEC)};
+    std::vector<std::byte> buffer(std::size_t{256} << 10);
+    for (int life = 0; life < 60; ++life) {
+        {
+            FAULTLINE_PAGER_OR_SKIP(pager, config_with(64));
+            Region region = pager.reserve(256 * kBasePageBytes);
+            fill_with_units(region);
+        }
+        ASSERT_EQ(whole_reads(zeros, buffer, kReads), kReads) << "life " << life;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Matrix, Interruptions, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
