@@ -121,6 +121,8 @@ public:
     /// Whether the process has nearly as many mappings as the kernel allows (vm.max_map_count), because of what is
     /// mapped here and there. Then calls may soon fail with ENOMEM: hide what `fragmenting_runs` names.
     [[nodiscard]] virtual bool short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return false; }
+    /// The same a little earlier: whoever has the time does well to begin.
+    [[nodiscard]] virtual bool low_on_mappings() const FAULTLINE_SIGNAL_SAFE { return false; }
 
     /// Names short runs of mapped pages whose hiding gives mappings back, shortest first, as many as `runs` holds;
     /// asking again goes on from there. Returns how many.

@@ -415,6 +415,7 @@ int ProtectMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
 }
 
 bool ProtectMapper::short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return sys::MappingBudget::is_short(); }
+bool ProtectMapper::low_on_mappings() const FAULTLINE_SIGNAL_SAFE { return sys::MappingBudget::is_low(); }
 
 std::size_t ProtectMapper::fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE {
     const View hidden_as = guards_ ? View::write : View::closed;

@@ -60,6 +60,7 @@ public:
     [[nodiscard]] StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE override { return StagedFrames::stay; }
     [[nodiscard]] Eviction eviction() const noexcept override { return guards_ ? Eviction::guard : Eviction::protect; }
     [[nodiscard]] bool short_of_mappings() const FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool low_on_mappings() const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] std::size_t fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE override;
 
 private:

@@ -17,7 +17,7 @@ using core::PageWord;
 Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, std::size_t keep_staged,
                                store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Reclaimed total;
-    if (mapper_.short_of_mappings()) total += evict_fragmenting(queue);
+    if (mapper_.low_on_mappings()) total += evict_fragmenting(queue);
     while (total.units < units) {
         StagingBatch* oldest = staging_.pop_oldest(keep_staged);
         if (oldest == nullptr) {
@@ -39,19 +39,21 @@ Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, st
 }
 
 Reclaimed Evictor::evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    iovec run{region.address_of(range.first), range.count * region.page_bytes()};
+    return evict({&run, 1}, queue);
+}
+
+Reclaimed Evictor::evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    std::array<iovec, 64> runs{};
+    return evict({runs.data(), mapper_.fragmenting_runs(runs)}, queue);
+}
+
+Reclaimed Evictor::evict(std::span<iovec> runs, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Reclaimed total;
-    std::uint64_t page = range.first;
-    while (page < range.end()) {
+    while (!runs.empty()) {
         StagingBatch* const batch = staging_.take_empty();
         if (batch == nullptr) return total;
-        std::size_t count = 0;
-        std::int64_t room = StagingBatch::kUnits;
-        for (; page < range.end() && count < StagingBatch::kMostPages && room >= region.page_units(); ++page) {
-            PageWord seen = region.load(page);
-            if (!seen.evictable() || !claim(region.ref(page), Spare::nothing, room)) continue;
-            seen = region.load(page);
-            batch->scratch.chosen[count++] = {region.ref(page), {seen.payload(), 0}};
-        }
+        const std::size_t count = claim_from(runs, *batch);
         if (count == 0) {
             staging_.give_back_empty(*batch);
             continue;
@@ -62,18 +64,24 @@ Reclaimed Evictor::evict(Region& region, core::PageRange range, store::WriteQueu
     return total;
 }
 
-Reclaimed Evictor::evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    Reclaimed total;
-    std::array<iovec, 64> runs{};
-    const std::size_t count = mapper_.fragmenting_runs(runs);
-    for (const iovec& run : std::span{runs}.first(count)) {
-        const std::uintptr_t begin = core::address_of(run.iov_base);
-        Region* const region = RegionTree::find(begin);
+/// Claims what may leave of the runs, from the first on, and as much as the batch holds. What is left is in `runs`.
+std::size_t Evictor::claim_from(std::span<iovec>& runs, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    std::size_t count = 0;
+    std::int64_t room = StagingBatch::kUnits;
+    for (; !runs.empty(); runs = runs.subspan(1)) {
+        iovec& run = runs.front();
+        Region* const region = RegionTree::find(core::address_of(run.iov_base));
         if (region == nullptr) continue;
-        const std::uint64_t first = region->page_of(begin);
-        total += evict(*region, {first, region->page_of(begin + run.iov_len - 1) - first + 1}, queue);
+        while (run.iov_len > 0) {
+            if (count == StagingBatch::kMostPages || room < region->page_units()) return count;
+            const std::uint64_t page = region->page_of(core::address_of(run.iov_base));
+            const std::size_t bytes = std::min(run.iov_len, region->page_bytes());
+            run = {static_cast<std::byte*>(run.iov_base) + bytes, run.iov_len - bytes};
+            if (!region->load(page).evictable() || !claim(region->ref(page), Spare::nothing, room)) continue;
+            batch.scratch.chosen[count++] = {region->ref(page), {region->load(page).payload(), 0}};
+        }
     }
-    return total;
+    return count;
 }
 
 // ---- 1 choose, 2 stage

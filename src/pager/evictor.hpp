@@ -90,6 +90,8 @@ public:
     }
 
 private:
+    Reclaimed evict(std::span<iovec> runs, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::size_t claim_from(std::span<iovec>& runs, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::uint32_t next_departure(std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
         return sequence_.fetch_add(1, std::memory_order_relaxed) << 1 | policy_tag;
     }

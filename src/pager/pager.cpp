@@ -273,7 +273,10 @@ FrameReservation Pager::reserve_frames(Work& work) FAULTLINE_SIGNAL_SAFE {
 }
 
 void Pager::wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE {
-    if (housekeeper_ && budget_.available() < low_water_.load(std::memory_order_relaxed)) housekeeper_->wake();
+    if (!housekeeper_) return;
+    if (budget_.available() < low_water_.load(std::memory_order_relaxed) || mapper_.low_on_mappings()) {
+        housekeeper_->wake();
+    }
 }
 
 /// The evictor has fallen behind: evict for ourselves until the frames are ours. False only when the store has refused
@@ -321,6 +324,12 @@ Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
 void Pager::keep_house(store::WriteQueue& queue) {
     while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
         const RegionReader reader;
+    while (mapper_.low_on_mappings()) {
+        const RegionReader reader;
+        queue.set_pace(store::Pace::hurried);
+        const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);
+        if (!reclaimed.progress || reclaimed.write_error != 0) break;
+    }
         const bool behind = budget_.available() < low_water_.load(std::memory_order_relaxed) / 2;
         queue.set_pace(behind ? store::Pace::hurried : store::Pace::calm);
         const std::int64_t wanted = high_water_.load(std::memory_order_relaxed) - budget_.available();

@@ -41,6 +41,8 @@ void MappingBudget::account(std::int64_t change) FAULTLINE_SIGNAL_SAFE {
 
 bool MappingBudget::is_short() FAULTLINE_SIGNAL_SAFE { return used() > limit(); }
 
+bool MappingBudget::is_low() FAULTLINE_SIGNAL_SAFE { return used() > limit() - limit() / 8; }
+
 void MappingBudget::exhausted() FAULTLINE_SIGNAL_SAFE {
     const std::int64_t now = used();
     most.store(std::min(limit(), now - now / 8), std::memory_order_relaxed);

@@ -19,6 +19,8 @@ public:
 
     /// Whether only the reserve is left, which is for what cannot wait.
     [[nodiscard]] static bool is_short() FAULTLINE_SIGNAL_SAFE;
+    /// Whether it will soon be so: an eighth is left until then.
+    [[nodiscard]] static bool is_low() FAULTLINE_SIGNAL_SAFE;
 
     /// The kernel says that there are no more, whatever was counted: somebody else has taken them.
     static void exhausted() FAULTLINE_SIGNAL_SAFE;
