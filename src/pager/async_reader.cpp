@@ -10,7 +10,6 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <mutex>
 #include <utility>
@@ -18,7 +17,7 @@
 namespace faultline::detail {
 namespace {
 
-static_assert(AsyncReader::kDepth == 32, "one bit each");
+static_assert(AsyncReader::kDepth <= sys::SlotPool::kMost);
 
 constexpr std::chrono::nanoseconds kTick = std::chrono::seconds{1};
 
@@ -28,16 +27,18 @@ std::uint64_t now() FAULTLINE_SIGNAL_SAFE {
 
 }  // namespace
 
-std::unique_ptr<AsyncReader> AsyncReader::start(Pager& pager, std::chrono::nanoseconds patience) {
+std::unique_ptr<AsyncReader> AsyncReader::start(Pager& pager, unsigned handlers, std::chrono::nanoseconds patience) {
     sys::IoRing ring = sys::IoRing::open(2 * kDepth);
     if (!ring || !ring.waits_beside_submitters()) return nullptr;
     sys::FileDescriptor bell{::eventfd(0, EFD_CLOEXEC)};
     if (!bell) return nullptr;
-    return std::make_unique<AsyncReader>(pager, std::move(ring), std::move(bell), patience);
+    return std::make_unique<AsyncReader>(pager, handlers, std::move(ring), std::move(bell), patience);
 }
 
-AsyncReader::AsyncReader(Pager& pager, sys::IoRing ring, sys::FileDescriptor bell, std::chrono::nanoseconds patience)
+AsyncReader::AsyncReader(Pager& pager, unsigned handlers, sys::IoRing ring, sys::FileDescriptor bell,
+                         std::chrono::nanoseconds patience)
     : pager_{pager},
+      handlers_{handlers},
       patience_{patience},
       memory_{sys::Mapping::reserve(kDepth * BufferPool::kBufferBytes, core::kUnitBytes, false, "read buffers")},
       ring_{std::move(ring)},
@@ -50,20 +51,29 @@ AsyncReader::~AsyncReader() {
 }
 
 bool AsyncReader::begin(Fill& fill) FAULTLINE_SIGNAL_SAFE {
+    if (!queue(fill)) return false;
+    submit();
+    return true;
+}
+
+void AsyncReader::submit() FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{submitting_};
+    ring_.submit_all();
+}
+
+bool AsyncReader::queue(Fill& fill) FAULTLINE_SIGNAL_SAFE {
     const Region& region = *fill.region;
     const std::size_t bytes = fill.window.span() * region.page_bytes();
     if (bytes > BufferPool::kBufferBytes) return false;
     const store::FileExtent from = region.store().location(region.offset_of(fill.window.first), bytes);
     if (from.fd < 0) return false;
-    const int slot = take_slot();
-    if (slot < 0) return false;
-    const auto index = static_cast<unsigned>(slot);
+    const unsigned index = in_flight_.try_take();
+    if (index == sys::SlotPool::kNone) return false;
     slots_[index].fill = std::move(fill);
     slots_[index].began.store(now(), std::memory_order_relaxed);
     const std::scoped_lock lock{submitting_};
     const bool queued = ring_.queue_read(from.fd, buffer(index, bytes), from.offset, &slots_[index]);
     FAULTLINE_REQUIRE(queued, "more reads are in flight than there are slots for");
-    ring_.submit_all();
     return true;
 }
 
@@ -110,23 +120,7 @@ void AsyncReader::drain() noexcept {
         wanted_count_ = 0;
     }
     wait_until_begun();
-    for (std::uint32_t taken = taken_.load(); taken != 0; taken = taken_.load()) sys::futex_wait(taken_, taken);
-}
-
-/// -1: all are in use.
-int AsyncReader::take_slot() FAULTLINE_SIGNAL_SAFE {
-    std::uint32_t taken = taken_.load(std::memory_order_relaxed);
-    for (;;) {
-        if (taken == ~std::uint32_t{0}) return -1;
-        const int lowest_free = std::countr_one(taken);  // whose buffer is the warmest
-        if (taken_.compare_exchange_weak(taken, taken | std::uint32_t{1} << lowest_free, std::memory_order_acquire)) {
-            return lowest_free;
-        }
-    }
-}
-
-void AsyncReader::give_back_slot(unsigned index) FAULTLINE_SIGNAL_SAFE {
-    if (taken_.fetch_and(~(std::uint32_t{1} << index)) == std::uint32_t{1} << index) sys::futex_wake(taken_);
+    in_flight_.wait_until_unused();
 }
 
 std::span<std::byte> AsyncReader::buffer(unsigned index, std::size_t bytes) const noexcept {
@@ -138,32 +132,37 @@ std::span<std::byte> AsyncReader::buffer(unsigned index, std::size_t bytes) cons
 void AsyncReader::run() noexcept {
     await_wake_up();
     for (;;) {
-        const std::optional<sys::IoRing::Completion> completion = ring_.wait_for(kTick);
-        if (!completion) {
-            check_patience();
-            continue;
+        std::optional<sys::IoRing::Completion> completion = ring_.wait_for(kTick);
+        if (!completion) check_patience();
+        for (; completion; completion = ring_.poll()) {
+            if (!take(*completion)) return;
         }
-        if (completion->tag == &bell_) {
-            woken_.store(false);
-            if (stopping_.load()) return;
-            await_wake_up();
-        } else {
-            finish(static_cast<unsigned>(static_cast<Slot*>(completion->tag) - slots_.data()), completion->result);
-        }
-        begin_wanted();
+        if (in_flight_.held() <= kEnoughInFlight) begin_wanted();
     }
+}
+
+bool AsyncReader::take(const sys::IoRing::Completion& completion) noexcept {
+    if (completion.tag != &bell_) {
+        finish(static_cast<unsigned>(static_cast<Slot*>(completion.tag) - slots_.data()), completion.result);
+        return true;
+    }
+    woken_.store(false);
+    if (stopping_.load()) return false;
+    await_wake_up();
+    return true;
 }
 
 /// Begins reads of wanted pages, as long as there are slots left for faults.
 void AsyncReader::begin_wanted() noexcept {
-    while (wanted_left_.load(std::memory_order_relaxed) != 0 &&
-           std::popcount(taken_.load(std::memory_order_relaxed)) < static_cast<int>(kDepth - kForFaults)) {
+    if (wanted_left_.load(std::memory_order_relaxed) == 0) return;
+    while (in_flight_.held() < kDepth - kForFaults) {
         const Quiescence::Reader reader{RegionTree::readers()};
         Wanted next{};
-        if (!take_wanted(next, Pager::kMostWantedAtOnce)) return;
+        if (!take_wanted(next, Pager::kMostWantedAtOnce)) break;
         pager_.begin_wanted(next.region, next.pages);
         if (wanted_left_.fetch_sub(1) == 1) sys::futex_wake(wanted_left_);
     }
+    submit();
 }
 
 /// Takes up to `most` pages off the front of the list; what is left of an entry stays there, and counts beside them.
@@ -190,17 +189,16 @@ void AsyncReader::finish(unsigned index, long result) noexcept {
     const bool whole = result == static_cast<long>(bytes);
     pager_.finish_fill(fill, whole ? buffer(index, bytes) : std::span<std::byte>{});
     slots_[index].began.store(0, std::memory_order_relaxed);
-    give_back_slot(index);
+    in_flight_.give_back(index);
 }
 
 void AsyncReader::check_patience() const noexcept {
     const std::uint64_t latest = now();
-    for (std::uint32_t taken = taken_.load(); taken != 0; taken &= taken - 1) {
-        const std::uint64_t began =
-            slots_[static_cast<std::size_t>(std::countr_zero(taken))].began.load(std::memory_order_relaxed);
+    in_flight_.for_each_held([&](unsigned index) {
+        const std::uint64_t began = slots_[index].began.load(std::memory_order_relaxed);
         const bool too_old = began != 0 && std::chrono::nanoseconds{latest - began} > patience_ && latest > began;
         FAULTLINE_REQUIRE(!too_old, "a read has not ended and is given up: is a disk stuck?");
-    }
+    });
 }
 
 }  // namespace faultline::detail

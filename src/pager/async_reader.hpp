@@ -22,6 +22,7 @@
 #include "sys/io_ring.hpp"
 #include "sys/mapping.hpp"
 #include "sys/service_thread.hpp"
+#include "sys/slot_pool.hpp"
 
 #include <array>
 #include <atomic>
@@ -48,13 +49,36 @@ struct Fill {
 class AsyncReader {
 public:
     /// Reads in flight at most; each has a buffer of `kBufferBytes` (BufferPool), touched when first used.
-    static constexpr unsigned kDepth = 32;
+    static constexpr unsigned kDepth = 64;
 
-    /// Null where io_uring is not to be had. A read that takes longer than `patience` ends the process: those who
-    /// faulted would wait for ever. Throws std::system_error when the thread cannot be started.
-    [[nodiscard]] static std::unique_ptr<AsyncReader> start(Pager& pager, std::chrono::nanoseconds patience);
+    /// Whether the caller, a handler thread, is the only one that reads, as long as this lives. Then it had better read
+    /// for itself: handing the read over and waking the reader thread takes longer than anything else but the read, and
+    /// other handlers serve other faults meanwhile. Where there is but one handler, nobody is alone. Signal-safe.
+    class Alone {
+    public:
+        explicit Alone(AsyncReader& reader) FAULTLINE_SIGNAL_SAFE
+            : reader_{reader},
+              holds_{reader.handlers_ > 1 && reader.in_flight_.held() == 0 && !reader.somebody_reads_.exchange(true)} {}
+        ~Alone() {
+            if (holds_) reader_.somebody_reads_.store(false);
+        }
+        Alone(const Alone&) = delete;
+        Alone& operator=(const Alone&) = delete;
+        explicit operator bool() const noexcept { return holds_; }
 
-    AsyncReader(Pager& pager, sys::IoRing ring, sys::FileDescriptor bell, std::chrono::nanoseconds patience);
+    private:
+        AsyncReader& reader_;
+        bool holds_;
+    };
+
+    /// `handlers`: how many threads begin reads for faults. Null where io_uring is not to be had. A read that takes
+    /// longer than `patience` ends the process: those who faulted would wait for ever. Throws std::system_error when
+    /// the thread cannot be started.
+    [[nodiscard]] static std::unique_ptr<AsyncReader> start(Pager& pager, unsigned handlers,
+                                                            std::chrono::nanoseconds patience);
+
+    AsyncReader(Pager& pager, unsigned handlers, sys::IoRing ring, sys::FileDescriptor bell,
+                std::chrono::nanoseconds patience);
     /// Nothing may be in flight.
     ~AsyncReader();
     AsyncReader(const AsyncReader&) = delete;
@@ -63,6 +87,10 @@ public:
     /// Begins to read the window of `fill`, which must fit a buffer, and takes it over. False, with `fill` untouched,
     /// where it cannot be read so or as many reads as may be are in flight: then the caller reads. Signal-safe.
     [[nodiscard]] bool begin(Fill& fill) FAULTLINE_SIGNAL_SAFE;
+
+    /// The same, but the device hears of it with submit() only: many reads at once cost it and the CPU less.
+    [[nodiscard]] bool queue(Fill& fill) FAULTLINE_SIGNAL_SAFE;
+    void submit() FAULTLINE_SIGNAL_SAFE;
 
     /// Pages to be brought in as soon as fewer reads are in flight. False when the list of them is full. Signals are
     /// blocked.
@@ -86,25 +114,29 @@ private:
     };
     /// Slots that wanted pages leave to faults.
     static constexpr unsigned kForFaults = 4;
+    /// With more in flight, wanted pages wait until several can be begun together.
+    static constexpr unsigned kEnoughInFlight = kDepth / 2;
     static constexpr std::size_t kMostWanted = 4096;
 
     void wake() noexcept;
     void await_wake_up() noexcept;
     void begin_wanted() noexcept;
     [[nodiscard]] bool take_wanted(Wanted& next, std::uint64_t most) noexcept;
-    [[nodiscard]] int take_slot() FAULTLINE_SIGNAL_SAFE;
-    void give_back_slot(unsigned index) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::span<std::byte> buffer(unsigned index, std::size_t bytes) const noexcept;
     void run() noexcept;
+    /// False: the thread is to end.
+    [[nodiscard]] bool take(const sys::IoRing::Completion& completion) noexcept;
     void finish(unsigned index, long result) noexcept;
     void check_patience() const noexcept;
 
     Pager& pager_;
+    unsigned handlers_;
     std::chrono::nanoseconds patience_;
     sys::Mapping memory_;
     std::array<Slot, kDepth> slots_;
-    std::atomic<std::uint32_t> taken_{0};  // a bit for each slot; futex for drain
-    sys::FutexLock submitting_;            // one thread at a time queues and submits; the reader thread only collects
+    sys::SlotPool in_flight_{kDepth};
+    std::atomic<bool> somebody_reads_{false};
+    sys::FutexLock submitting_;  // one thread at a time queues and submits; the reader thread only collects
     sys::IoRing ring_;
 
     sys::FutexLock wanting_;  // guards the list: a ring of `wanted_count_` entries from `first_wanted_` on

@@ -146,8 +146,10 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
     const policy::Arrival arrival = Evictor::hard_arrival(seen.payload(), evictor_.sequence());
     Fill fill{&region, window, work.fault, arrival, std::move(frames), work.started, true};
     // A handler thread has others to serve; whoever faulted for himself has nothing better to do.
-    if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread && async_reader_->begin(fill)) {
-        return FaultOutcome::deferred;
+    if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread) {
+        const AsyncReader::Alone alone{*async_reader_};
+        if (!alone && async_reader_->begin(fill)) return FaultOutcome::deferred;
+        return mapped_or_given_up(work, fill, filler_.read_and_map(region, window, work.writable_in(window)));
     }
     return mapped_or_given_up(work, fill, filler_.read_and_map(region, window, work.writable_in(window)));
 }

@@ -12,6 +12,7 @@
 #include "pager/region_tree.hpp"
 #include "store/compressed_space.hpp"
 #include "store/swap_space.hpp"
+#include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/signal_block.hpp"
@@ -124,10 +125,10 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
 void Pager::start_threads() {
     // A fault may wait for room on a full disk for as long as it was told to.
     const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
-    if (takes_faults_) async_reader_ = AsyncReader::start(*this, patience);
+    const unsigned handlers = config_.handler_threads == 0 ? sys::allowed_cpus() : config_.handler_threads;
+    if (takes_faults_) async_reader_ = AsyncReader::start(*this, handlers, patience);
     if (takes_faults_ && config_.delivery == Delivery::uffd_threads) {
-        thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, config_.handler_threads,
-                                                                 &Pager::resolve, patience);
+        thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, handlers, &Pager::resolve, patience);
     } else if (uffd_) {
         keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
     }

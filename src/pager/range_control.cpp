@@ -262,7 +262,7 @@ void Pager::begin_wanted(std::uint32_t region_id, PageRange pages) noexcept {
         const std::int64_t missing = static_cast<std::int64_t>(count) * region->page_units() - budget_.available();
         if (missing > 0) static_cast<void>(reclaim_directly(missing));  // what is free then will do
         Fill fill = claim_ahead(*region, {page, count});
-        if (fill.window.count() == 0 || async_reader_->begin(fill)) continue;
+        if (fill.window.count() == 0 || async_reader_->queue(fill)) continue;
         come_ahead(fill, filler_.read_and_map(*region, fill.window, 0));
     }
 }

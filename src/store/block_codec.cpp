@@ -30,7 +30,7 @@ std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed) 
 CompressorPool::CompressorPool()
     : state_bytes_{core::align_up(static_cast<std::size_t>(LZ4_sizeofState()), std::size_t{64})},
       stride_{core::align_up(state_bytes_ + most_compressed(kLargestBlockBytes), core::kUnitBytes)},
-      memory_{sys::Mapping::reserve(stride_ * sys::SlotPool::kMost, core::kUnitBytes, true, "compressors")} {}
+      memory_{sys::Mapping::reserve(stride_ * kCompressors, core::kUnitBytes, true, "compressors")} {}
 
 std::span<const std::byte> CompressorPool::Compressor::compress(std::span<const std::byte> block) const
     FAULTLINE_SIGNAL_SAFE {

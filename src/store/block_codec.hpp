@@ -48,10 +48,12 @@ public:
     };
 
 private:
+    static constexpr unsigned kCompressors = 32;
+
     std::size_t state_bytes_;
     std::size_t stride_;
     sys::Mapping memory_;
-    sys::SlotPool slots_{sys::SlotPool::kMost};
+    sys::SlotPool slots_{kCompressors};
 };
 
 }  // namespace faultline::store

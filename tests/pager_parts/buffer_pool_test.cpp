@@ -52,7 +52,7 @@ TEST(BufferPool, WhoeverComesTooManyGetsTheBufferThatIsGivenBack) {
     std::vector<Buffer> buffers;
     for (std::size_t i = 0; i < BufferPool::kBuffers; ++i)
         buffers.push_back(std::make_unique<BufferPool::Buffer>(pool));
-    for (std::size_t leaving : {std::size_t{0}, std::size_t{17}, BufferPool::kBuffers - 1}) {
+    for (std::size_t leaving : {0U, 17U, BufferPool::kBuffers - 1}) {
         std::byte* const place = buffers[leaving]->bytes().data();
         Buffer late;
         std::thread latecomer{[&] { late = std::make_unique<BufferPool::Buffer>(pool); }};

@@ -17,13 +17,17 @@ using sys::Event;
 using sys::SlotPool;
 
 TEST(SlotPool, GivesEachNumberOnceAndThenNone) {
-    for (const unsigned slots : {1U, 4U, 31U, 32U}) {
+    for (const unsigned slots : {1U, 4U, 31U, 32U, 63U, 64U}) {
         SlotPool pool{slots};
         std::set<unsigned> taken;
         for (unsigned i = 0; i < slots; ++i) taken.insert(pool.try_take());
         EXPECT_EQ(taken.size(), slots);
         EXPECT_EQ(*taken.rbegin(), slots - 1);
         EXPECT_EQ(pool.try_take(), SlotPool::kNone);
+        EXPECT_EQ(pool.held(), slots);
+        std::set<unsigned> held;
+        pool.for_each_held([&](unsigned slot) { held.insert(slot); });
+        EXPECT_EQ(held, taken);
         pool.give_back(slots / 2);
         EXPECT_EQ(pool.take(), slots / 2);
     }
@@ -46,6 +50,23 @@ TEST(SlotPool, ThreadsShareFewerSlotsThanTheyAreAndAllGetTheirTurn) {
         });
     }
     for (std::thread& thread : threads) thread.join();
+}
+
+TEST(SlotPool, WaitsUntilTheLastIsGivenBack) {
+    SlotPool pool{64};
+    std::array<unsigned, 3> slots{};
+    for (unsigned& slot : slots) slot = pool.take();
+    std::atomic<int> left{3};
+    std::thread holder{[&] {
+        for (const unsigned slot : slots) {
+            left.fetch_sub(1);
+            pool.give_back(slot);
+        }
+    }};
+    pool.wait_until_unused();
+    EXPECT_EQ(left.load(), 0);
+    EXPECT_EQ(pool.held(), 0U);
+    holder.join();
 }
 
 TEST(Event, SleepersWakeWhenTheirConditionHolds) {
