@@ -39,12 +39,21 @@ enum class PinFor : std::uint8_t { reading, writing };
 
 /// What the program knows about a range and the pager does not.
 enum class Advice : std::uint8_t {
-    /// The range is needed soon: what is stored of it is read in the background, up to 28 reads at once, and may take
+    /// The range is needed soon: what is stored of it is read in the background, up to 60 reads at once, and may take
     /// the place of other pages. `Region::wait_for_advised` waits for it. Without io_uring it is read by the call, as
     /// far as free frames reach.
     willneed,
     /// The range is not needed for a while: evict it now. Contents are kept (unlike madvise(MADV_DONTNEED)).
     dontneed,
+    /// The range will not be needed soon: its pages leave before any others, when frames are needed. Contents are kept.
+    cold,
+    // How the range will be gone through, as far as blocks of 2 MiB from the region's begin; the last word counts.
+    /// In whatever way: pages come in ahead where a walk is noticed. What holds until something else is said.
+    normal,
+    /// In order: pages come in ahead from the first fault on.
+    sequential,
+    /// In no order: a fault brings in its page only.
+    random,
 };
 
 /// How a page is taken off the program's view.

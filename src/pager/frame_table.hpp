@@ -48,6 +48,9 @@ public:
     /// A chosen page could not leave after all.
     void put_back(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
 
+    /// The page in `frame`, if it still is `page`, is to leave before others.
+    void demote(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
+
     /// Fills `chosen` with pages in the policy's order; `claim(page, frame)` must turn the page's word from resident to
     /// evicting, or return false to spare it. Returns how many.
     template <typename Claim>

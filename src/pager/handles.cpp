@@ -121,6 +121,18 @@ void Region::advise(const void* address, std::size_t bytes, Advice advice) {
         case Advice::dontneed:
             pager_->evict(*region_, pages);
             return;
+        case Advice::cold:
+            pager_->cool(*region_, pages);
+            return;
+        case Advice::normal:
+            pager_->expect(*region_, pages, policy::AccessAdvice::normal);
+            return;
+        case Advice::sequential:
+            pager_->expect(*region_, pages, policy::AccessAdvice::sequential);
+            return;
+        case Advice::random:
+            pager_->expect(*region_, pages, policy::AccessAdvice::random);
+            return;
     }
     sys::throw_error(EINVAL, "unknown advice");
 }

@@ -324,14 +324,14 @@ Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
 }
 
 void Pager::keep_house(store::WriteQueue& queue) {
-    while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
-        const RegionReader reader;
     while (mapper_.low_on_mappings()) {
         const RegionReader reader;
         queue.set_pace(store::Pace::hurried);
         const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
     }
+    while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
+        const RegionReader reader;
         const bool behind = budget_.available() < low_water_.load(std::memory_order_relaxed) / 2;
         queue.set_pace(behind ? store::Pace::hurried : store::Pace::calm);
         const std::int64_t wanted = high_water_.load(std::memory_order_relaxed) - budget_.available();
@@ -360,8 +360,9 @@ PageWindow Pager::claim_beside(const Work& work, PrefetchKind kind, PageState ab
     policy::PrefetchWindow wanted;
     {
         const std::scoped_lock lock{streams_lock_};
-        wanted = streams_.on_fault({region.ref(work.page).bits(), work.fault.thread, kind},
-                                   {region.pages(), region.page_bytes(), most, at_once - 1});
+        wanted =
+            streams_.on_fault({region.ref(work.page).bits(), work.fault.thread, kind},
+                              {region.pages(), region.page_bytes(), most, at_once - 1}, region.expected_at(work.page));
     }
     if (wanted.count == 0) return alone;
     const std::uint64_t lowest = std::min(wanted.lowest() & 0xffff'ffffU, work.page);

@@ -85,6 +85,8 @@ public:
     /// The same, without waiting for it; and waiting for what was begun so.
     void want(Region& region, core::PageRange range);
     void wait_for_wanted(Region& region, core::PageRange range);
+    void cool(Region& region, core::PageRange range);
+    void expect(Region& region, core::PageRange range, policy::AccessAdvice advice);
     void evict(Region& region, core::PageRange range);
     void retry(Region& region, core::PageRange range);
     void pin(Region& region, core::PageRange range, PinFor purpose);

@@ -287,6 +287,23 @@ void Pager::evict(Region& region, PageRange range) {
     });
 }
 
+void Pager::cool(Region& region, PageRange range) {
+    require_owner_process();
+    for_each_piece(range, [&](PageRange piece) {
+        const FaultPathSection section;
+        region.table().for_each_touched(piece, [&](std::uint64_t page) {
+            const PageWord word = region.load(page);
+            if (word.is(PageState::resident)) frames_.demote(region.ref(page), word.payload());
+        });
+    });
+}
+
+void Pager::expect(Region& region, PageRange range, policy::AccessAdvice advice) {
+    require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    region.expected().set(region.view().size(), region.offset_of(range.first), region.offset_of(range.count), advice);
+}
+
 void Pager::retry(Region& region, PageRange range) {
     require_owner_process();
     const FaultPathSection section;

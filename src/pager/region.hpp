@@ -7,6 +7,7 @@
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "mmu/mapper.hpp"
+#include "pager/access_map.hpp"
 #include "pager/counters.hpp"
 #include "store/backing_store.hpp"
 #include "sys/mapping.hpp"
@@ -49,8 +50,13 @@ public:
     [[nodiscard]] const table::PageTable& table() const noexcept { return table_; }
     [[nodiscard]] bool kernel_sleepers() const noexcept { return kernel_sleepers_; }
 
-    /// Serialises changes of protection; never taken on the fault path.
+    /// Serialises changes of protection and of what accesses are expected; never taken on the fault path.
     [[nodiscard]] std::mutex& protecting() noexcept { return protecting_; }
+
+    [[nodiscard]] AccessMap& expected() noexcept { return expected_; }
+    [[nodiscard]] policy::AccessAdvice expected_at(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
+        return expected_.at(offset_of(page));
+    }
 
     // Where pages are.
 
@@ -134,6 +140,7 @@ private:
     table::PageTable table_;
     std::unique_ptr<store::BackingStore> store_;
     Counters counters_;
+    AccessMap expected_;
     std::mutex protecting_;
 };
 

@@ -16,6 +16,11 @@ public:
     void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE override {
         if (queue_.has(frame)) queue_.remove(frame);
     }
+    void demote(FrameId frame) FAULTLINE_SIGNAL_SAFE override {
+        if (!queue_.has(frame)) return;
+        queue_.remove(frame);
+        queue_.push_oldest(frame);
+    }
     [[nodiscard]] std::size_t staging_target(std::size_t) const FAULTLINE_SIGNAL_SAFE override { return 0; }
     void resized(std::size_t) FAULTLINE_SIGNAL_SAFE override {}
 

@@ -25,6 +25,14 @@ public:
         ++size_;
     }
 
+    void push_oldest(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+        FAULTLINE_INVARIANT(links_[frame].queue == 0);
+        links_[frame] = {kNoFrame, oldest_, tag_};
+        (oldest_ == kNoFrame ? newest_ : links_[oldest_].previous) = frame;
+        oldest_ = frame;
+        ++size_;
+    }
+
     [[nodiscard]] FrameId pop_oldest() FAULTLINE_SIGNAL_SAFE {
         const FrameId frame = oldest_;
         if (frame != kNoFrame) remove(frame);

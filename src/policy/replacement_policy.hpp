@@ -59,6 +59,9 @@ public:
     /// The page in `frame` is gone (discarded, or evicted by name). The frame may be a victim already taken off.
     virtual void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE = 0;
 
+    /// The page in `frame` is said to be of no more use: it leaves before others. The frame may be a victim already.
+    virtual void demote(FrameId frame) FAULTLINE_SIGNAL_SAFE = 0;
+
     /// How many of `frames` should be kept staged as a second chance.
     [[nodiscard]] virtual std::size_t staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE = 0;
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint32_t kProbationTag = 1;
 constexpr std::uint32_t kMainTag = 2;
+constexpr std::uint32_t kColdTag = 3;
 
 // What `Victim::tag` says of where the page was.
 constexpr std::uint8_t kLeftMain = 0;
@@ -34,7 +35,11 @@ constexpr std::size_t percent(std::size_t whole, std::size_t parts) noexcept { r
 
 SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_slots, std::size_t frames,
                            unsigned staging_percent) noexcept
-    : links_{links}, main_slots_{main_slots}, probation_{links, kProbationTag}, staging_percent_{staging_percent} {
+    : links_{links},
+      main_slots_{main_slots},
+      cold_{links, kColdTag},
+      probation_{links, kProbationTag},
+      staging_percent_{staging_percent} {
     resized(frames);
 }
 
@@ -89,6 +94,7 @@ void SecondChance::learn(const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
 
 Victim SecondChance::victim() FAULTLINE_SIGNAL_SAFE {
     pressed_ = true;
+    if (!cold_.empty()) return {cold_.pop_oldest(), kLeftMain};
     if (!probation_.empty() && (probation_.size() > probation_target_ || main_size_ == 0)) {
         return {probation_.pop_oldest(), kLeftProbation};
     }
@@ -98,7 +104,14 @@ Victim SecondChance::victim() FAULTLINE_SIGNAL_SAFE {
     return {frame, kLeftMain};
 }
 
+void SecondChance::demote(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    if (links_[frame].queue == 0) return;
+    removed(frame);
+    cold_.push_newest(frame);
+}
+
 void SecondChance::removed(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    if (links_[frame].queue == kColdTag) cold_.remove(frame);
     if (links_[frame].queue == kProbationTag) probation_.remove(frame);
     if (links_[frame].queue == kMainTag) remove_main(frame);
 }

@@ -38,6 +38,7 @@ public:
     [[nodiscard]] Victim victim() FAULTLINE_SIGNAL_SAFE override;
     void put_back(FrameId frame) FAULTLINE_SIGNAL_SAFE override { push_main(frame); }
     void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE override;
+    void demote(FrameId frame) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] std::size_t staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE override;
     void resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE override;
 
@@ -55,6 +56,7 @@ private:
 
     std::span<FrameLinks> links_;
     std::span<FrameId> main_slots_;
+    FrameQueue cold_;  // what the program says it will not need
     FrameQueue probation_;
     std::size_t main_size_ = 0;
     std::size_t frames_ = 0;

@@ -97,7 +97,9 @@ void ShadowModel::discard() {
 
 void ShadowModel::advise() {
     const Extent bytes = some_bytes();
-    region_.advise(region_.data() + bytes.first, bytes.count, below(2) == 0 ? Advice::willneed : Advice::dontneed);
+    constexpr std::array kAll{Advice::willneed, Advice::dontneed, Advice::cold,
+                              Advice::normal,   Advice::random,   Advice::sequential};
+    region_.advise(region_.data() + bytes.first, bytes.count, kAll[below(kAll.size())]);
 }
 
 void ShadowModel::expect_pin_refused(Extent range, PinFor purpose, int code) {

@@ -131,6 +131,17 @@ TEST(Fifo, TreatsAVictimPutBackAsTheNewest) {
     EXPECT_EQ(fifo.victim().frame, 1U);
 }
 
+TEST(Fifo, EvictsFirstWhatIsDemoted) {
+    std::vector<FrameLinks> links(5);
+    policy::Fifo fifo{links};
+    for (FrameId frame : {1U, 2U, 3U, 4U}) fifo.mapped(frame, {});
+    fifo.demote(3);
+    fifo.demote(1);
+    for (FrameId frame : {1U, 3U, 2U, 4U}) EXPECT_EQ(fifo.victim().frame, frame);
+    fifo.demote(2);  // a victim by now
+    EXPECT_EQ(fifo.victim().frame, kNoFrame);
+}
+
 TEST(Fifo, KeepsNothingStaged) {
     std::vector<FrameLinks> links(3);
     const policy::Fifo fifo{links};

@@ -87,7 +87,7 @@ protected:
     }
 
     void random_step() {
-        switch (random_() % 8) {
+        switch (random_() % 9) {
             case 0:
             case 1:
             case 2:
@@ -98,6 +98,8 @@ protected:
             case 5:
                 return put_one_back();
             case 6:
+                return policy_->demote(static_cast<FrameId>(1 + random_() % kFrames));  // wherever it is
+            case 7:
                 return remove_from(random_() % 2 == 0 ? model_.queued : model_.taken);
             default:
                 return policy_->resized(random_() % (2 * kFrames));

@@ -160,6 +160,18 @@ TEST_F(SecondChance, TakesAVictimPutBackForUsed) {
     expect_sizes(0, 1);
 }
 
+TEST_F(SecondChance, EvictsFirstWhatIsDemotedInTheOrderInWhichItWas) {
+    press();
+    map_many(50, {Kind::soft_fault});   // main
+    map_many(20, {Kind::first_touch});  // probation
+    for (FrameId frame : {60U, 7U, 70U}) policy_.demote(frame);
+    policy_.removed(7);
+    for (FrameId frame : {60U, 70U}) EXPECT_EQ(policy_.victim().frame, frame);
+    policy_.demote(60);  // a victim by now
+    EXPECT_EQ(policy_.victim().frame, 51U) << "probation is above its target";
+    expect_sizes(17, 49);
+}
+
 TEST_F(SecondChance, KeepsThreePercentStagedUnlessToldOtherwise) {
     EXPECT_EQ(policy_.staging_target(10'000), 300U);
     EXPECT_EQ(policy_.staging_target(0), 0U);

@@ -43,6 +43,7 @@ public:
     void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE override {
         if (queue_.has(frame)) queue_.remove(frame);
     }
+    void demote(FrameId) FAULTLINE_SIGNAL_SAFE override {}
     std::size_t staging_target(std::size_t) const FAULTLINE_SIGNAL_SAFE override { return staged_; }
     void resized(std::size_t) FAULTLINE_SIGNAL_SAFE override {}
 

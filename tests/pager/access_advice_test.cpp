@@ -1,0 +1,125 @@
+// Advice about what is to come: how a range will be gone through, and that it will not be needed.
+
+#include "fake_store.hpp"
+#include "pager_fixture.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::uint64_t kBlockPages = (std::uint64_t{2} << 20) / kBasePageBytes;
+constexpr std::uint64_t kPages = 2 * kBlockPages;
+
+// ---- sequential, random, normal
+
+class ExpectedAccess : public VariantTest {
+protected:
+    void SetUp() override {
+        VariantTest::SetUp();
+        if (IsSkipped()) return;
+        for (std::uint64_t i = 0; i < kPages; ++i) store_word(at(i), stamp(i));
+        FakePager::settle();
+        region_.advise(region_.data(), region_.size(), Advice::dontneed);
+    }
+
+    std::byte* at(std::uint64_t page) { return region_.data() + page * kBasePageBytes; }
+    void expect_access(std::uint64_t first, std::uint64_t count, Advice advice) {
+        region_.advise(at(first), count * kBasePageBytes, advice);
+    }
+    /// Pages that came beside those touched.
+    std::uint64_t read_ahead_when_touched(std::uint64_t first, std::uint64_t count) {
+        FakePager::settle();
+        const std::uint64_t before = region_.stats().pages_read_ahead;
+        for (std::uint64_t i = first; i < first + count; ++i) EXPECT_EQ(load_word(at(i)), stamp(i)) << "page " << i;
+        FakePager::settle();
+        return region_.stats().pages_read_ahead - before;
+    }
+
+    Pager pager_{config_for(GetParam(), (kPages + Pager::kMinimumPages) * kBasePageBytes)};
+    Region region_ = pager_.reserve(kPages * kBasePageBytes);
+};
+
+TEST_P(ExpectedAccess, random_brings_in_nothing_ahead_though_pages_are_touched_in_order) {
+    expect_access(0, kPages, Advice::random);
+    EXPECT_EQ(read_ahead_when_touched(100, 60), 0U);
+}
+
+TEST_P(ExpectedAccess, sequential_reads_ahead_from_the_first_fault_on) {
+    EXPECT_EQ(read_ahead_when_touched(50, 1), 0U) << "one fault is no walk";
+    expect_access(0, kPages, Advice::sequential);
+    EXPECT_GT(read_ahead_when_touched(100, 1), 0U);
+}
+
+TEST_P(ExpectedAccess, normal_takes_back_what_was_said) {
+    expect_access(0, kPages, Advice::sequential);
+    expect_access(0, kPages, Advice::normal);
+    EXPECT_EQ(read_ahead_when_touched(50, 1), 0U);
+    expect_access(0, kPages, Advice::random);
+    expect_access(0, kPages, Advice::normal);
+    EXPECT_GT(read_ahead_when_touched(100, 60), 0U);
+}
+
+TEST_P(ExpectedAccess, advice_holds_for_the_blocks_that_its_range_touches) {
+    expect_access(kBlockPages + 7, 1, Advice::random);
+    EXPECT_GT(read_ahead_when_touched(100, 60), 0U);
+    EXPECT_EQ(read_ahead_when_touched(kBlockPages + 100, 60), 0U);
+}
+
+TEST_P(ExpectedAccess, an_empty_range_says_nothing) {
+    region_.advise(at(3), 0, Advice::random);
+    region_.advise(region_.data() + region_.size(), 0, Advice::random);
+    EXPECT_GT(read_ahead_when_touched(100, 60), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(deliveries, ExpectedAccess, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+// ---- cold
+
+class Cold : public VariantTest {
+protected:
+    static constexpr std::uint64_t kHalf = 64;
+    static constexpr std::uint64_t kMore = 40;
+
+    static Config config() {
+        Config config = plain_config(GetParam());
+        config.read_ahead = false;
+        return config;
+    }
+    static std::uint64_t resident(const detail::Region& region, std::uint64_t first, std::uint64_t count) {
+        std::uint64_t found = 0;
+        for (std::uint64_t page = first; page < first + count; ++page) {
+            if (region.load(page).is(core::PageState::resident)) ++found;
+        }
+        return found;
+    }
+};
+
+TEST_P(Cold, pages_leave_before_all_others_and_keep_what_is_in_them) {
+    FakePager fake{GetParam(), config(), 2 * kHalf + kMore, 2 * kHalf + 1};
+    for (std::uint64_t page = 0; page < 2 * kHalf; ++page) store_word(fake.page(page), stamp(page));
+    FakePager::settle();
+    fake.pager().cool(fake.region(), {kHalf, kHalf});
+    for (std::uint64_t page = 2 * kHalf; page < 2 * kHalf + kMore; ++page) store_word(fake.page(page), stamp(page));
+    FakePager::settle();
+    EXPECT_EQ(resident(fake.region(), 0, kHalf), kHalf) << "what was not called cold stays";
+    EXPECT_LE(resident(fake.region(), kHalf, kHalf), kHalf - kMore + 1);
+    for (std::uint64_t page = 0; page < 2 * kHalf + kMore; ++page) EXPECT_EQ(load_word(fake.page(page)), stamp(page));
+}
+
+TEST_P(Cold, saying_so_of_what_is_not_resident_does_nothing) {
+    FakePager fake{GetParam(), config(), kHalf, kHalf + Pager::kMinimumPages};
+    for (std::uint64_t page = 0; page < kHalf; page += 2) store_word(fake.page(page), stamp(page));
+    fake.evict_all();
+    fake.pager().cool(fake.region(), {0, kHalf});
+    for (std::uint64_t page = 0; page < kHalf; ++page) {
+        EXPECT_EQ(load_word(fake.page(page)), page % 2 == 0 ? stamp(page) : 0U);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(second_chance, Cold, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+INSTANTIATE_TEST_SUITE_P(fifo, Cold, ::testing::ValuesIn(deliveries_and_evictions(Replacement::fifo)), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
