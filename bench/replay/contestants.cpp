@@ -20,10 +20,10 @@ std::unique_ptr<Model> pager_fifo(const Contestant&, const DenseTrace& trace, co
         trace, settings, [](auto links, auto, std::size_t) { return std::make_unique<policy::Fifo>(links); });
 }
 
-template <unsigned kStagingPercent>
+template <unsigned staging_percent>
 std::unique_ptr<Model> pager_second_chance(const Contestant&, const DenseTrace& trace, const PagerSettings& settings) {
     return std::make_unique<PagerModel>(trace, settings, [](auto links, auto slots, std::size_t frames) {
-        return std::make_unique<policy::SecondChance>(links, slots, frames, kStagingPercent);
+        return std::make_unique<policy::SecondChance>(links, slots, frames, staging_percent);
     });
 }
 
@@ -37,10 +37,8 @@ const std::vector<Contestant>& contestants() {
         {"fifo", "first in, first out", false, observing},
         {"s3_fifo", "small and main FIFO queue with a ghost queue", false, observing},
         {"pager/fifo", "faultline's FIFO in faultline's pager", true, pager_fifo},
-        {"pager/second", "faultline's SecondChance in faultline's pager", true,
-         pager_second_chance<policy::SecondChance::kStagingPercent>},
-        {"pager/cheap", "the same with the smaller staging zone that is for compressed stores", true,
-         pager_second_chance<policy::SecondChance::kStagingPercentWhereHardFaultsAreCheap>},
+        {"pager/second", "faultline's SecondChance in faultline's pager", true, pager_second_chance<0>},
+        {"pager/zone", "the same with 3% of memory in the staging zone", true, pager_second_chance<3>},
     };
     return all;
 }

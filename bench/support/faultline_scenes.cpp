@@ -140,51 +140,46 @@ private:
     }
 };
 
-// The region fits into memory with a little to spare. A second region, the ballast, is touched until the pager runs
-// short and stages pages of the first; then the ballast is forgotten, so that frames are free and no staged page is
-// pushed out while others are being touched. Which pages are staged is asked of the region, one residency cell per
-// page.
+// A quarter of what fits into memory is staged, of a region a little larger than that: touching it in random order fills
+// the zone again. What is touched then is what is staged, under a higher limit, so that nothing is pushed out meanwhile.
+// Which pages that are is asked of the region, one residency cell per page.
 class SoftFaultScene final : public FaultlineScene {
 public:
     explicit SoftFaultScene(const FaultlineSetup& setup)
         : FaultlineScene{setup, config(setup)},
+          limit_{config(setup).resident_limit},
           cells_(setup.pages),
-          ballast_{pager().reserve(region().size() / 2, {.page_size = setup.page_bytes})} {
+          shuffled_(targets()) {
         write_all();
     }
 
 private:
-    static constexpr std::size_t kEnough = 32;     // staged pages
-    static constexpr std::size_t kStepPages = 32;  // of ballast, between two looks
+    static constexpr std::size_t kEnough = 32;  // staged pages
 
     static faultline::Config config(const FaultlineSetup& setup) {
-        const std::size_t region_bytes = setup.pages * setup.page_bytes;
-        faultline::Config config = config_for(setup, region_bytes + region_bytes / 8);
+        faultline::Config config = config_for(setup, setup.pages * setup.page_bytes / 8 * 7);
         config.replacement = faultline::Replacement::second_chance;
+        config.staging_percent = 25;
         config.background_evictor = false;
+        config.read_ahead = false;
         return config;
     }
 
     std::span<std::byte* const> make_ready() override {
-        read_all();  // what the last batch has pushed out comes back
-        staged_.clear();
-        for (std::size_t offset = 0; offset < ballast_.size() && staged_.size() < kEnough;) {
-            offset = touch_ballast(offset);
+        pager().set_resident_limit(limit_);
+        for (int round = 0; round < 4; ++round) {
             find_staged();
+            if (staged_.size() >= kEnough) {
+                pager().set_resident_limit(2 * limit_);
+                return staged_;
+            }
+            // In random order: what is in main leaves as it likes, and no walk is seen.
+            for (std::size_t i = shuffled_.size(); i > 1; --i) std::swap(shuffled_[i - 1], shuffled_[random_.below(i)]);
+            for (std::byte* const page : shuffled_) static_cast<void>(*static_cast<volatile std::byte*>(page));
         }
-        ballast_.discard(ballast_.data(), ballast_.size());
-        find_staged();
-        if (staged_.empty()) throw std::runtime_error{"the pager keeps no page staged"};
-        return staged_;
+        throw std::runtime_error{"the pager keeps no page staged"};
     }
 
-    std::size_t touch_ballast(std::size_t offset) {
-        const std::size_t end = std::min(offset + kStepPages * ballast_.page_size(), ballast_.size());
-        for (; offset < end; offset += ballast_.page_size()) ballast_.data()[offset] = std::byte{1};
-        return end;
-    }
-
-    // In random order, or the read-ahead would see a stream.
     void find_staged() {
         staged_.clear();
         region().residency(cells_);
@@ -194,8 +189,9 @@ private:
         for (std::size_t i = staged_.size(); i > 1; --i) std::swap(staged_[i - 1], staged_[random_.below(i)]);
     }
 
+    std::size_t limit_;
     std::vector<faultline::ResidencyCell> cells_;
-    faultline::Region ballast_;
+    std::vector<std::byte*> shuffled_;
     std::vector<std::byte*> staged_;
     Random random_{1};
 };

@@ -44,6 +44,13 @@ struct Config {
     /// Which pages leave.
     Replacement replacement = Replacement::second_chance;
 
+    /// Percent of the resident limit, at most 50, in pages that have left the program's view and whose frames are kept
+    /// a little longer: a page that is wanted back meanwhile comes without a read. It costs a system call and an
+    /// interrupt of the program's CPUs for each scattered page, where clean pages are dropped by the hundred: it pays
+    /// where a read takes milliseconds (a disk that turns, a network), not in front of a solid-state disk or compressed
+    /// memory. `Replacement::fifo` keeps none.
+    unsigned staging_percent = 0;
+
     /// Read neighbours ahead when a thread walks through stored pages in order.
     bool read_ahead = true;
 

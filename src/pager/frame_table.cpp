@@ -9,19 +9,18 @@ namespace {
 
 std::unique_ptr<policy::ReplacementPolicy> make_policy(Replacement replacement, std::span<policy::FrameLinks> links,
                                                        std::span<policy::FrameId> main_slots, std::size_t frames,
-                                                       FrameTable::Zone zone) {
+                                                       unsigned staging_percent) {
     if (replacement == Replacement::fifo) return std::make_unique<policy::Fifo>(links);
-    const unsigned staging_percent = zone == FrameTable::Zone::none ? 0 : policy::SecondChance::kStagingPercent;
     return std::make_unique<policy::SecondChance>(links, main_slots, frames, staging_percent);
 }
 
 }  // namespace
 
-FrameTable::FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement, Zone zone)
+FrameTable::FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement, unsigned staging_percent)
     : pages_{capacity + 1, "a frame table"},
       links_{capacity + 1, "a frame table"},
       main_slots_{capacity + 1, "a frame table"},
-      policy_{make_policy(replacement, links_.span(), main_slots_.span(), frames, zone)} {}
+      policy_{make_policy(replacement, links_.span(), main_slots_.span(), frames, staging_percent)} {}
 
 policy::FrameId FrameTable::place(core::PageRef page, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock lock{lock_};

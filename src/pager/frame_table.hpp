@@ -28,13 +28,9 @@ struct ChosenPage {
 /// Signal-safe; callers that are not in a fault keep signals blocked around every call.
 class FrameTable {
 public:
-    /// Whether pages that leave wait in the staging zone for a while. It saves reads, but takes pages off the view one
-    /// by one, each with an interrupt to the other CPUs, where clean pages would be dropped by the dozen: not worth it
-    /// where a page comes back from memory.
-    enum class Zone : std::uint8_t { as_the_policy_says, none };
-
-    /// Room for `capacity` mapped pages; `frames` is what the limit allows now. Throws std::system_error (ENOMEM).
-    FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement, Zone zone = Zone::as_the_policy_says);
+    /// Room for `capacity` mapped pages; `frames` is what the limit allows now. `staging_percent`: see Config. Throws
+    /// std::system_error (ENOMEM).
+    FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement, unsigned staging_percent);
 
     [[nodiscard]] std::size_t capacity() const noexcept { return pages_.size() - 1; }
 

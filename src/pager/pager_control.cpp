@@ -67,6 +67,7 @@ const Config& checked(const Config& config) {
         sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
                                      " is more than the machine has");
     }
+    if (config.staging_percent > 50) sys::throw_error(EINVAL, "Config::staging_percent is above 50");
     if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");
     if (config.full_disk_patience.count() < 0 || config.full_disk_patience > std::chrono::hours{24 * 365}) {
         sys::throw_error(EINVAL, "Config::full_disk_patience is negative, or longer than a year");
@@ -106,7 +107,7 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       mapper_{*mapper_owner_},
       budget_{0},
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
-              config.compressed_limit > 0 ? FrameTable::Zone::none : FrameTable::Zone::as_the_policy_says},
+              config.staging_percent},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
       filler_{mapper_, budget_, frames_, evictor_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {

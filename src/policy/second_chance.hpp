@@ -5,7 +5,8 @@
 //               mapped page is visible, so the order of arrival is all there is: followed strictly, a loop a little
 //               larger than memory would evict all of it; not followed at all, what a program has moved away from stays
 //               for long
-//   staging     the pager's: pages off the view whose frame is still held; a soft fault there is a proof of use
+//   staging     the pager's: pages off the view whose frame is still held, because they are being written or are wanted
+//               there a little longer; a soft fault there is a proof of use
 //
 // A hard fault on a page that left main at most as many evictions ago as there are frames, or probation at most half as
 // many, would have been a hit with a little more room in its queue: the page goes to main, and probation shrinks by
@@ -24,15 +25,11 @@ namespace faultline::policy {
 
 class SecondChance final : public ReplacementPolicy {
 public:
-    /// Of the frames, how many are staged. A soft fault costs a few microseconds, a hard fault 100 from a file, but
-    /// only about 12 from a compressed store: there a second chance pays for fewer pages.
-    static constexpr unsigned kStagingPercent = 3;
-    static constexpr unsigned kStagingPercentWhereHardFaultsAreCheap = 1;
-
     /// `frames`: how many the limit allows. `main_slots`: storage for the main set, as many as there are links.
-    /// `staging_percent`: 0 to 100; of a small memory, a few pages more.
+    /// `staging_percent`: of the frames, how many are staged; of a small memory, a few pages more. 0: none, which costs
+    /// next to no hits (bench/policy_replay: pager/second beside pager/zone).
     SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_slots, std::size_t frames,
-                 unsigned staging_percent = kStagingPercent) noexcept;
+                 unsigned staging_percent) noexcept;
 
     void mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] Victim victim() FAULTLINE_SIGNAL_SAFE override;

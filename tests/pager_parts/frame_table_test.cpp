@@ -28,7 +28,7 @@ constexpr auto kNone = [](PageRef, FrameId) { return false; };
 
 class AnyFrameTable : public testing::TestWithParam<Replacement> {
 protected:
-    FrameTable make(std::size_t capacity) const { return FrameTable{capacity, capacity, GetParam()}; }
+    FrameTable make(std::size_t capacity) const { return FrameTable{capacity, capacity, GetParam(), 0}; }
     static FrameId place(FrameTable& table, std::uint32_t page) { return table.place({kRegion, page}, {}); }
     static void fill(FrameTable& table) {
         for (std::uint32_t page = 0; page < table.capacity(); ++page) static_cast<void>(place(table, page));
@@ -206,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(Policies, AnyFrameTable, testing::Values(Replacement::f
                          [](const auto& instance) { return std::string{name(instance.param)}; });
 
 TEST(FrameTable, OfFifoChoosesTheOldestAndSparesThePutBack) {
-    FrameTable table{10, 10, Replacement::fifo};
+    FrameTable table{10, 10, Replacement::fifo, 0};
     for (std::uint32_t page = 1; page <= 4; ++page) static_cast<void>(table.place({kRegion, page}, {}));
     std::vector<ChosenPage> chosen(2);
     const auto not_the_first = [](PageRef page, FrameId) { return page.page != 1; };

@@ -37,7 +37,7 @@ protected:
         if (GetParam() == "Fifo") {
             policy_ = std::make_unique<policy::Fifo>(links_);
         } else {
-            policy_ = std::make_unique<policy::SecondChance>(links_, main_slots_, kFrames);
+            policy_ = std::make_unique<policy::SecondChance>(links_, main_slots_, kFrames, 3);
         }
         for (FrameId frame = 1; frame <= kFrames; ++frame) model_.free.insert(frame);
     }

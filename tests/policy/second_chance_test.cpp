@@ -43,7 +43,7 @@ protected:
     static constexpr std::size_t kLinks = 1000;
     std::vector<policy::FrameLinks> links_ = std::vector<policy::FrameLinks>(kLinks);
     std::vector<FrameId> main_slots_ = std::vector<FrameId>(kLinks);
-    policy::SecondChance policy_{links_, main_slots_, kFrames};
+    policy::SecondChance policy_{links_, main_slots_, kFrames, 3};
     FrameId last_frame_ = kNoFrame;
 };
 
@@ -172,12 +172,9 @@ TEST_F(SecondChance, EvictsFirstWhatIsDemotedInTheOrderInWhichItWas) {
     expect_sizes(17, 49);
 }
 
-TEST_F(SecondChance, KeepsThreePercentStagedUnlessToldOtherwise) {
+TEST_F(SecondChance, StagesThePartOfMemoryThatItIsTold) {
     EXPECT_EQ(policy_.staging_target(10'000), 300U);
     EXPECT_EQ(policy_.staging_target(0), 0U);
-    const policy::SecondChance cheap{links_, main_slots_, kFrames,
-                                     policy::SecondChance::kStagingPercentWhereHardFaultsAreCheap};
-    EXPECT_EQ(cheap.staging_target(10'000), 100U);
     const policy::SecondChance none{links_, main_slots_, kFrames, 0};
     EXPECT_EQ(none.staging_target(10'000), 0U);
 }

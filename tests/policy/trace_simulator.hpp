@@ -124,7 +124,7 @@ inline TraceResult run_fifo(const Trace& trace, std::size_t frames) {
 inline TraceResult run_second_chance(const Trace& trace, std::size_t frames) {
     std::vector<policy::FrameLinks> links(frames + 1);
     std::vector<policy::FrameId> main_slots(frames + 1);
-    policy::SecondChance second_chance{links, main_slots, frames};
+    policy::SecondChance second_chance{links, main_slots, frames, 0};
     return TraceSimulator{second_chance, frames}.run(trace);
 }
 

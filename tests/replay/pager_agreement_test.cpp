@@ -42,7 +42,7 @@ bench::ReplayCounts counts_of_model(const DenseTrace& trace, const Variant& vari
                      {kFrames, bench::EvictorKind::faulting_thread, frame_of_staged(variant.eviction)},
                      [&](auto links, auto slots, std::size_t frames) -> std::unique_ptr<policy::ReplacementPolicy> {
                          if (variant.replacement == Replacement::fifo) return std::make_unique<policy::Fifo>(links);
-                         return std::make_unique<policy::SecondChance>(links, slots, frames);
+                         return std::make_unique<policy::SecondChance>(links, slots, frames, 0);
                      }};
     return bench::replay(model, trace);
 }

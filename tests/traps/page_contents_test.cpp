@@ -18,6 +18,7 @@ class Trap10 : public TrapMatrix {
 protected:
     [[nodiscard]] Config config() const {
         Config config = config_with(kFrames);
+        config.staging_percent = 3;
         config.background_evictor = false;  // nothing happens but what the test does
         config.read_ahead = false;
         return config;
