@@ -20,7 +20,9 @@ Journal open_journal() {
 }  // namespace
 
 KernelPeer::KernelPeer(const std::string& name, const Options& options, Journal& journal)
-    : name_{name}, bytes_{options.size}, cgroup_{journal, options.resident + cgroup_allowance(options.size)} {
+    : name_{name},
+      bytes_{options.size},
+      cgroup_{journal, options.resident_of_peers() + cgroup_allowance(options.size)} {
     if (name == "swap") swap_file_.emplace(journal, options.swap_directory, swap_bytes_for(options.size));
     if (name == "zram") zram_.emplace(journal, swap_bytes_for(options.size));
     if (name == "mmap") mapped_file_ = open_unnamed_file(options.swap_directory, options.size, 0);
@@ -34,8 +36,9 @@ std::unique_ptr<Memory> KernelPeer::make_memory() const {
 KernelPeers::KernelPeers() : journal_{open_journal()} { remove_leftovers(journal_); }
 
 std::string KernelPeers::conditions(const Options& options) const {
-    return "Kernel peers: cgroup limit " + bytes_text(cgroup_allowance(options.size)) +
-           " above what is resident, for the process and its page tables.\n"
+    return "Kernel peers: cgroup limit " + bytes_text(cgroup_allowance(options.size)) + " above what is resident" +
+           (options.same_total ? " and compressed" : "") +
+           ", for the process and its page tables.\n"
            "CPU time is that of the process; the kernel's own threads (kswapd, write-back) are not in it.\n";
 }
 

@@ -134,6 +134,8 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
     app.add_option("--compressed", options.compressed, "Memory for compressed pages, on top of --resident (0: none)")
         ->transform(size_value())
         ->group(group);
+    app.add_flag("--same-total", options.same_total, "Let peers have the bytes of --compressed resident, too")
+        ->group(group);
     app.add_flag("--no-read-ahead", words.no_read_ahead, "Do not read neighbours ahead")->group(group);
     app.add_flag("--no-background-evictor", words.no_background_evictor, "Evict on the faulting threads only")
         ->group(group);

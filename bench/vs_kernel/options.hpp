@@ -37,6 +37,10 @@ struct Options {
     bool read_ahead = true;
     bool background_evictor = true;
     std::size_t compressed = 0;  ///< Bytes for compressed pages, on top of `resident`; 0: the file alone.
+
+    bool same_total = false;  ///< Kernel peers may have `compressed` bytes more resident.
+
+    [[nodiscard]] std::size_t resident_of_peers() const noexcept { return resident + (same_total ? compressed : 0); }
 };
 
 /// The name in options and JSON.

@@ -47,7 +47,8 @@ enum class Advice : std::uint8_t {
     dontneed,
     /// The range will not be needed soon: its pages leave before any others, when frames are needed. Contents are kept.
     cold,
-    // How the range will be gone through, as far as blocks of 2 MiB from the region's begin; the last word counts.
+    // How the range will be gone through. Holds for the blocks of 2 MiB, from the region's begin, that it touches; the last
+    // word counts.
     /// In whatever way: pages come in ahead where a walk is noticed. What holds until something else is said.
     normal,
     /// In order: pages come in ahead from the first fault on.
@@ -68,7 +69,7 @@ enum class Eviction : std::uint8_t {
 /// Which page leaves when a frame is needed.
 enum class Replacement : std::uint8_t {
     fifo,           ///< The page that came first.
-    second_chance,  ///< A probation ring, a main set with random victims, and a staging zone as second chance.
+    second_chance,  ///< A probation ring, and a main set whose victim is the oldest of a few random pages.
 };
 
 /// What a child of fork has of a pager and its regions. It never sees zeros, nor another's bytes; vfork and posix_spawn

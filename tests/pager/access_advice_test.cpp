@@ -4,7 +4,7 @@
 #include "pager_fixture.hpp"
 
 #include <cstdint>
-#include <vector>
+#include <optional>
 
 namespace faultline::test {
 namespace {
@@ -19,6 +19,8 @@ protected:
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;
+        pager_.emplace(config_for(GetParam(), (kPages + Pager::kMinimumPages) * kBasePageBytes));
+        region_ = pager_->reserve(kPages * kBasePageBytes);
         for (std::uint64_t i = 0; i < kPages; ++i) store_word(at(i), stamp(i));
         FakePager::settle();
         region_.advise(region_.data(), region_.size(), Advice::dontneed);
@@ -37,8 +39,8 @@ protected:
         return region_.stats().pages_read_ahead - before;
     }
 
-    Pager pager_{config_for(GetParam(), (kPages + Pager::kMinimumPages) * kBasePageBytes)};
-    Region region_ = pager_.reserve(kPages * kBasePageBytes);
+    std::optional<Pager> pager_;
+    Region region_;
 };
 
 TEST_P(ExpectedAccess, random_brings_in_nothing_ahead_though_pages_are_touched_in_order) {
