@@ -103,8 +103,8 @@ void PagerModel::reserve_frame() {
 
 void PagerModel::keep_house() {
     while (settings_.frames - used_ < high_water_) {
-        const std::size_t wanted = high_water_ - (settings_.frames - used_);
-        if (!free_frames(std::min(wanted, kMostPagesPerBatch), kMostPagesPerBatch, staging_target_).progress) return;
+        const std::size_t wanted = std::min(high_water_ - (settings_.frames - used_), kMostPagesPerBatch);
+        if (!free_frames(wanted, wanted, staging_target_).progress) return;
     }
 }
 

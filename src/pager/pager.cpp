@@ -334,9 +334,11 @@ void Pager::keep_house(store::WriteQueue& queue) {
         const RegionReader reader;
         const bool behind = budget_.available() < low_water_.load(std::memory_order_relaxed) / 2;
         queue.set_pace(behind ? store::Pace::hurried : store::Pace::calm);
-        const std::int64_t wanted = high_water_.load(std::memory_order_relaxed) - budget_.available();
-        const Reclaimed reclaimed = evictor_.free_frames(std::min<std::int64_t>(wanted, StagingBatch::kMostPages),
-                                                         StagingBatch::kMostPages, staging_target_.load(), queue);
+        // No more pages at once than are wanted: of a small memory, a full batch would be a quarter.
+        const std::int64_t wanted = std::clamp<std::int64_t>(
+            high_water_.load(std::memory_order_relaxed) - budget_.available(), 1, StagingBatch::kMostPages);
+        const Reclaimed reclaimed =
+            evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), staging_target_.load(), queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
         if (stores_->wants_upkeep()) static_cast<void>(stores_->keep_up(queue));  // what fails is tried again
     }
