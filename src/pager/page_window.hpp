@@ -9,6 +9,8 @@ namespace faultline::detail {
 
 /// Up to 64 neighbouring pages of which some are claimed: a bit each, the lowest for `first`.
 struct PageWindow {
+    static constexpr std::uint64_t kMost = 64;
+
     std::uint64_t first;
     std::uint64_t mask;
 

@@ -348,13 +348,15 @@ void Pager::keep_house(store::WriteQueue& queue) {
 
 // ---- what comes along
 
-/// Claims pages beside the one asked for, which the caller owns, if a walk will want them. Returns them with it; they
-/// fit one read.
+/// Claims pages beside the one asked for, which the caller owns, if a walk will want them. Returns them with it.
 PageWindow Pager::claim_beside(const Work& work, PrefetchKind kind, PageState absent,
                                FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const PageWindow alone{work.page, 1};
-    const auto at_once = static_cast<std::uint32_t>(Filler::most_at_once(region));
+    // Stored pages must fit one read; zeros are copied from where there are enough for the largest page.
+    const std::uint64_t most_at_once =
+        kind == PrefetchKind::first_touch ? zeros_.size() / region.page_bytes() : Filler::most_at_once(region);
+    const auto at_once = static_cast<std::uint32_t>(std::min<std::uint64_t>(most_at_once, PageWindow::kMost));
     // Half of what is free: others fault, too.
     const std::int64_t free_pages = budget_.available() / (2 * region.page_units());
     if (!config_.read_ahead || at_once < 2 || free_pages <= 0) return alone;
