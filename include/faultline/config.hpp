@@ -17,7 +17,8 @@ struct Config {
     /// to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use.
     std::size_t resident_limit = std::size_t{256} << 20;
 
-    /// Directory of the unnamed swap file (mode 0600, gone when the pager is). Empty: $TMPDIR, else /var/tmp.
+    /// Directory of the unnamed swap file (mode 0600, gone when the pager is). Empty: $TMPDIR, else /var/tmp. The file
+    /// takes space for what is in it; where pages go to it one by one, by the MiB, once 16 of a MiB's pages are there.
     std::filesystem::path swap_directory{};
 
     /// Swap to this file instead: created 0600, must not exist yet, and is unlinked at once. Overrides
