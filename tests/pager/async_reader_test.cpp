@@ -47,12 +47,15 @@ public:
         std::atomic<bool> by_pipe{true};
         std::atomic<unsigned> begun{0};
         std::atomic<unsigned> read_directly{0};
+        std::atomic<bool> direct_reads_wait{false};
     };
 
     PipeStore(Control& control, std::uint64_t bytes) : control_{control}, bytes_(bytes) {}
 
     int read(std::uint64_t offset, std::span<std::byte> into) noexcept override {
         control_.read_directly.fetch_add(1);
+        control_.read_directly.notify_all();
+        control_.direct_reads_wait.wait(true);
         std::memcpy(into.data(), bytes_.data() + offset, into.size());
         return 0;
     }
@@ -93,7 +96,7 @@ protected:
         if (IsSkipped()) return;
         if (!sys::IoRing::open(2)) GTEST_SKIP() << "no io_uring here";
         Config config = config_for(GetParam(), 2 * kPages * kPage);
-        config.handler_threads = 1;
+        config.handler_threads = handlers_;
         config.background_evictor = false;
         config.read_ahead = false;
         pager_ = std::make_unique<detail::Pager>(config, std::make_unique<PipeStores>(control_));
@@ -113,6 +116,7 @@ protected:
         return bytes;
     }
 
+    unsigned handlers_ = 1;  // who is the only one never waits for a read itself
     PipeStore::Control control_;
     std::unique_ptr<detail::Pager> pager_;
     detail::Region* region_ = nullptr;
@@ -166,6 +170,39 @@ TEST_P(AsyncReads, that_come_short_are_read_again_the_other_way) {
     control_.end_read(std::span{page}.first(512));
     reader.join();
     EXPECT_EQ(found, stamp(6));
+    EXPECT_EQ(control_.read_directly.load(), 1U);
+}
+
+class TwoHandlers : public AsyncReads {
+protected:
+    TwoHandlers() { handlers_ = 2; }
+};
+
+TEST_P(TwoHandlers, let_one_of_them_read_for_itself) {
+    EXPECT_EQ(load_word(at(0)), stamp(0));
+    EXPECT_EQ(load_word(at(1)), stamp(1));
+    EXPECT_EQ(control_.read_directly.load(), 2U);
+    EXPECT_EQ(control_.begun.load(), 0U) << "handing it over would only have taken longer";
+}
+
+TEST_P(TwoHandlers, do_not_both_wait_for_reads) {
+    control_.direct_reads_wait.store(true);
+    std::uint64_t lone = 0;
+    std::thread first{[&] { lone = load_word(at(0)); }};
+    control_.read_directly.wait(0);
+    std::array<std::uint64_t, 3> found{};
+    std::vector<std::thread> others;
+    for (unsigned i = 0; i < found.size(); ++i) others.emplace_back([&, i] { found[i] = load_word(at(1 + i)); });
+    control_.wait_for_reads(found.size());
+    EXPECT_EQ(load_word(at(kPages + 1)), 0U) << "a handler is free for whoever needs no read";
+    for (unsigned i = 0; i < found.size(); ++i) control_.end_read(page_with(100 + i));
+    for (std::thread& thread : others) thread.join();
+    std::sort(found.begin(), found.end());
+    for (unsigned i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], 100 + i);
+    control_.direct_reads_wait.store(false);
+    control_.direct_reads_wait.notify_all();
+    first.join();
+    EXPECT_EQ(lone, stamp(0));
     EXPECT_EQ(control_.read_directly.load(), 1U);
 }
 
@@ -223,6 +260,12 @@ TEST_P(Advised, pages_of_a_region_that_goes_are_forgotten) {
 }
 
 INSTANTIATE_TEST_SUITE_P(matrix, Advised, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+INSTANTIATE_TEST_SUITE_P(
+    threads, TwoHandlers,
+    ::testing::Values(Variant{Delivery::uffd_threads, Eviction::move, Replacement::second_chance, kBasePageBytes},
+                      Variant{Delivery::uffd_threads, Eviction::copy, Replacement::second_chance, kBasePageBytes}),
+    VariantName{});
 
 INSTANTIATE_TEST_SUITE_P(
     threads, AsyncReads,
