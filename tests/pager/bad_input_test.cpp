@@ -198,7 +198,10 @@ TEST_P(BadInput, leaks_nothing) {
     const std::size_t mapped = mappings();
     for (int i = 0; i < 20; ++i) fail_in_every_way();
     EXPECT_EQ(open_descriptors(), descriptors);
-    EXPECT_LE(mappings(), mapped + 4);
+    // A sanitizer's run time maps and keeps memory of its own for threads that there were.
+    if (!kSanitized) {
+        EXPECT_LE(mappings(), mapped + 4);
+    }
 }
 
 /// A region larger than one file may be on this file system: what was opened for it is closed again.
