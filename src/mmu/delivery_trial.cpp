@@ -70,15 +70,14 @@ void try_threads() {
     const PageOf content{std::byte{7}};
     const ReadingKernel kernel;
     int error = 0;
-    sys::ServiceThread handler{"fl-trial", "see `ulimit -u`", [&] {
-                                   uffd_msg message{};
-                                   do {
-                                       error = uffd.read(&message);
-                                   } while (error == EINTR || error == EAGAIN);
-                                   if (error == 0)
-                                       error =
-                                           mapper.install(pages.data(), &content, kPage, Protection::write_protected);
-                               }};
+    const auto answer = [&] {
+        uffd_msg message{};
+        do {
+            error = uffd.read(&message);
+        } while (error == EINTR || error == EAGAIN);
+        if (error == 0) error = mapper.install(pages.data(), &content, kPage, Protection::write_protected);
+    };
+    sys::ServiceThread handler{"fl-trial", "see `ulimit -u`", answer};
     const int seen = kernel.byte_at(pages.data());
     handler.join();
     expect(error == 0 && seen == 7, "a system call on an absent page is not served");

@@ -1,5 +1,5 @@
-// BufferPool: the private buffers that store reads go to before a page is mapped. A few, shared by
-// all, so that a fault needs neither malloc nor thread-local storage. Signal-safe.
+// BufferPool: the private buffers that store reads go to before a page is mapped. A few, shared by all,
+// so that a fault needs neither malloc nor thread-local storage. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -17,7 +17,7 @@ using core::PageWord;
 Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, std::size_t keep_staged,
                                store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Reclaimed total;
-    if (mapper_.low_on_mappings()) total += evict_fragmenting(queue);
+    if (mapper_.short_of_mappings()) total += evict_fragmenting(queue);
     while (total.units < units) {
         StagingBatch* oldest = staging_.pop_oldest(keep_staged);
         if (oldest == nullptr) {

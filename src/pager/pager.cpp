@@ -10,6 +10,7 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 
 namespace faultline::detail {
 
@@ -145,11 +146,11 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
     const PageWindow window = claim_beside(work, PrefetchKind::hard, PageState::stored, frames).trimmed();
     const policy::Arrival arrival = Evictor::hard_arrival(seen.payload(), evictor_.sequence());
     Fill fill{&region, window, work.fault, arrival, std::move(frames), work.started, true};
-    // A handler thread has others to serve; whoever faulted for himself has nothing better to do.
+    // A handler thread has others to serve, unless it is alone; whoever faulted for himself has nothing better to do.
+    std::optional<AsyncReader::Alone> alone;  // until the page is mapped
     if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread) {
-        const AsyncReader::Alone alone{*async_reader_};
-        if (!alone && async_reader_->begin(fill)) return FaultOutcome::deferred;
-        return mapped_or_given_up(work, fill, filler_.read_and_map(region, window, work.writable_in(window)));
+        alone.emplace(*async_reader_);
+        if (!*alone && async_reader_->begin(fill)) return FaultOutcome::deferred;
     }
     return mapped_or_given_up(work, fill, filler_.read_and_map(region, window, work.writable_in(window)));
 }
