@@ -38,7 +38,7 @@ TEST_P(Destroy, harms_nobody_while_pages_of_the_region_are_being_written_back) {
     };
     std::thread first{thrash, 0U};
     std::thread second{thrash, 1U};
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 100; ++i) {
         Region brief = pager.reserve(48 * kBasePageBytes);
         for (std::uint64_t page = 0; page < 48; ++page) {
             store_word(brief.data() + page * kBasePageBytes, stamp(page, static_cast<std::uint64_t>(i)));
