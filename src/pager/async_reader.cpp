@@ -77,11 +77,11 @@ bool AsyncReader::queue(Fill& fill) FAULTLINE_SIGNAL_SAFE {
     return true;
 }
 
-bool AsyncReader::want(std::uint32_t region, core::PageRange pages) noexcept {
+bool AsyncReader::want(const Wanted& wanted) FAULTLINE_SIGNAL_SAFE {
     {
         const std::scoped_lock lock{wanting_};
         if (wanted_count_ == kMostWanted) return false;
-        wanted_[(first_wanted_ + wanted_count_++) % kMostWanted] = {region, pages};
+        wanted_[(first_wanted_ + wanted_count_++) % kMostWanted] = wanted;
         wanted_left_.fetch_add(1);
     }
     wake();
@@ -95,7 +95,7 @@ void AsyncReader::wait_until_begun() noexcept {
     }
 }
 
-void AsyncReader::wake() noexcept {
+void AsyncReader::wake() FAULTLINE_SIGNAL_SAFE {
     if (woken_.exchange(true)) return;
     const std::uint64_t one = 1;
     long result = 0;
@@ -159,7 +159,7 @@ void AsyncReader::begin_wanted() noexcept {
         const Quiescence::Reader reader{RegionTree::readers()};
         Wanted next{};
         if (!take_wanted(next, Pager::kMostWantedAtOnce)) break;
-        pager_.begin_wanted(next.region, next.pages);
+        pager_.begin_wanted(next);
         if (wanted_left_.fetch_sub(1) == 1) sys::futex_wake(wanted_left_);
     }
     submit();
@@ -170,7 +170,8 @@ bool AsyncReader::take_wanted(Wanted& next, std::uint64_t most) noexcept {
     const std::scoped_lock lock{wanting_};
     if (wanted_count_ == 0) return false;
     Wanted& front = wanted_[first_wanted_];
-    next = {front.region, {front.pages.first, std::min(front.pages.count, most)}};
+    next = front;
+    next.pages.count = std::min(front.pages.count, most);
     front.pages = {front.pages.first + next.pages.count, front.pages.count - next.pages.count};
     if (front.pages.count > 0) {
         wanted_left_.fetch_add(1);

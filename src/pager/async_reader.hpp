@@ -44,6 +44,7 @@ struct Fill {
     FrameReservation frames{};
     std::uint64_t started = 0;  // ticks
     bool asked_for = true;      // by a fault; else all pages come ahead of one
+    bool for_writing = false;   // what comes ahead will be written to
 };
 
 class AsyncReader {
@@ -92,9 +93,14 @@ public:
     [[nodiscard]] bool queue(Fill& fill) FAULTLINE_SIGNAL_SAFE;
     void submit() FAULTLINE_SIGNAL_SAFE;
 
-    /// Pages to be brought in as soon as fewer reads are in flight. False when the list of them is full. Signals are
-    /// blocked.
-    [[nodiscard]] bool want(std::uint32_t region, core::PageRange pages) noexcept;
+    /// Pages to be brought in as soon as fewer reads are in flight.
+    struct Wanted {
+        std::uint32_t region = 0;
+        core::PageRange pages{};
+        bool for_writing = false;
+    };
+    /// False when the list of wanted pages is full. Signal-safe; signals are blocked.
+    [[nodiscard]] bool want(const Wanted& wanted) FAULTLINE_SIGNAL_SAFE;
 
     /// Returns when every read that was wanted before the call has begun (or need not be).
     void wait_until_begun() noexcept;
@@ -108,17 +114,13 @@ private:
         std::atomic<std::uint64_t> began{0};  // nanoseconds of the steady clock; 0: not yet, or no more
     };
 
-    struct Wanted {
-        std::uint32_t region;
-        core::PageRange pages;
-    };
     /// Slots that wanted pages leave to faults.
     static constexpr unsigned kForFaults = 4;
     /// With more in flight, wanted pages wait until several can be begun together.
     static constexpr unsigned kEnoughInFlight = kDepth / 2;
     static constexpr std::size_t kMostWanted = 4096;
 
-    void wake() noexcept;
+    void wake() FAULTLINE_SIGNAL_SAFE;
     void await_wake_up() noexcept;
     void begin_wanted() noexcept;
     [[nodiscard]] bool take_wanted(Wanted& next, std::uint64_t most) noexcept;

@@ -40,11 +40,30 @@ void Filler::abandon(Region& region, PageWindow window, PageState absent) FAULTL
     });
 }
 
-void Filler::publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+void Filler::publish_read_ahead(Region& region, PageWindow window, bool for_writing,
+                                FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
     if (window.count() == 0) return;
-    window.for_each(
-        [&](std::uint64_t page) { publish(region, page, false, {policy::Arrival::Kind::read_ahead}, frames); });
+    const PageWindow writable = for_writing ? open(region, window) : PageWindow{window.first, 0};
+    window.for_each([&](std::uint64_t page) {
+        const bool dirty = (writable.mask & writable.bit_of(page)) != 0;
+        publish(region, page, dirty, {policy::Arrival::Kind::read_ahead}, frames);
+    });
     region.counters().add(Count::read_ahead, static_cast<std::int64_t>(window.count()));
+}
+
+/// Lets the program write to those of the mapped pages that it may write to, neighbours with one call. Returns them.
+PageWindow Filler::open(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE {
+    PageWindow writable{window.first, 0};
+    window.for_each([&](std::uint64_t page) {
+        if (region.load(page).protection() == Access::read_write) writable.mask |= writable.bit_of(page);
+    });
+    writable.for_each_run([&](std::uint64_t first, std::uint64_t count) {
+        const int error =
+            with_mappings([&] { return mapper_.allow_writes(region.address_of(first), count * region.page_bytes()); });
+        FAULTLINE_REQUIRE(error == 0,
+                          "pages cannot be made usable: has the program unmapped or remapped managed memory?");
+    });
+    return writable;
 }
 
 int Filler::read_and_map(Region& region, PageWindow window, std::uint64_t writable) FAULTLINE_SIGNAL_SAFE {
@@ -69,21 +88,17 @@ int Filler::map(Region& region, PageWindow window, std::uint64_t writable,
 /// nothing may be writable yet.
 int Filler::map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
                      Protection protection) FAULTLINE_SIGNAL_SAFE {
-    while (mask != 0) {
-        const auto first = static_cast<std::uint64_t>(std::countr_zero(mask));
-        const auto count = static_cast<std::uint64_t>(std::countr_one(mask >> first));
-        const std::size_t offset = first * region.page_bytes();
-        const int error = with_mappings([&] {
-            return mapper_.install(region.address_of(window.first + first), bytes.data() + offset,
-                                   count * region.page_bytes(), protection);
+    int error = 0;
+    PageWindow{window.first, mask}.for_each_run([&](std::uint64_t first, std::uint64_t count) {
+        if (error != 0) return;
+        const std::size_t offset = (first - window.first) * region.page_bytes();
+        error = with_mappings([&] {
+            return mapper_.install(region.address_of(first), bytes.data() + offset, count * region.page_bytes(),
+                                   protection);
         });
-        if (error != 0) {
-            window.for_each([&](std::uint64_t page) { unmap(region, page); });
-            return error;
-        }
-        mask &= ~(((count < 64 ? std::uint64_t{1} << count : 0) - 1) << first);
-    }
-    return 0;
+    });
+    if (error != 0) window.for_each([&](std::uint64_t page) { unmap(region, page); });
+    return error;
 }
 
 /// A page larger than a buffer comes in pieces, which nobody can write to before all are there.

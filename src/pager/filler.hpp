@@ -52,8 +52,10 @@ public:
     void publish(Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
                  FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
-    /// The same for pages that came beside another.
-    void publish_read_ahead(Region& region, PageWindow window, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+    /// The same for pages that nobody has asked for yet. `for_writing`: those that the program may write
+    /// to count as written to, and are mapped so, which saves a walk that writes a fault for each of them.
+    void publish_read_ahead(Region& region, PageWindow window, bool for_writing,
+                            FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
     /// Repeats a call that the kernel refuses for lack of mappings, after hiding pages that take many.
     template <typename Call>
@@ -72,6 +74,7 @@ public:
 
 private:
     bool give_mappings_back() FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] PageWindow open(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
                                mmu::Protection protection) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,

@@ -40,6 +40,16 @@ struct PageWindow {
             visit(first + static_cast<std::uint64_t>(std::countr_zero(left)));
         }
     }
+    /// The same by runs of neighbours: visit(first, count).
+    template <typename Visit>
+    void for_each_run(Visit visit) const {
+        for (std::uint64_t left = mask; left != 0;) {
+            const auto at = static_cast<unsigned>(std::countr_zero(left));
+            const auto count = static_cast<unsigned>(std::countr_one(left >> at));
+            visit(first + at, std::uint64_t{count});
+            left &= count < 64 ? ~(((std::uint64_t{1} << count) - 1) << at) : 0;
+        }
+    }
 };
 
 }  // namespace faultline::detail

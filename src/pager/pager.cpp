@@ -121,7 +121,12 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
     const Protection protection = work.write() ? Protection::writable : Protection::write_protected;
-    const PageWindow claimed = claim_beside(work, PrefetchKind::first_touch, PageState::empty, frames);
+    // Zeros are copied from where there are enough for the largest page.
+    const std::uint64_t at_once = std::min<std::uint64_t>(zeros_.size() / region.page_bytes(), PageWindow::kMost);
+    const policy::PrefetchWindow wanted =
+        wanted_beside(work, PrefetchKind::first_touch, static_cast<std::uint32_t>(at_once), true);
+    const Access access = work.write() ? Access::read_write : Access::read;
+    const PageWindow claimed = claim_beside(work, wanted, PageState::empty, access, frames);
     const PageWindow run = claimed.run_around(work.page);
     filler_.abandon(region, {claimed.first, claimed.mask & ~run.mask}, PageState::empty);
     const int error = filler_.with_mappings([&] {
@@ -140,12 +145,20 @@ FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLI
     return FaultOutcome::resolved;
 }
 
-/// Reads the page, and those beside it that a walk will want.
+/// Reads the page, and those beside it that a walk will want: as many as fit one read with it, the others while the
+/// program goes on.
 FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    const PageWindow window = claim_beside(work, PrefetchKind::hard, PageState::stored, frames).trimmed();
     const policy::Arrival arrival = Evictor::hard_arrival(seen.payload(), evictor_.sequence());
-    Fill fill{&region, window, work.fault, arrival, std::move(frames), work.started, true};
+    const auto at_once = static_cast<std::uint32_t>(Filler::most_at_once(region));
+    const policy::PrefetchWindow wanted =
+        wanted_beside(work, PrefetchKind::hard, at_once, arrival.evictions_ago < budget_.limit() / 4);
+    // After a tripwire, the window begins further on.
+    const std::uint32_t with_page = wanted.continues(region.ref(work.page).bits()) ? at_once - 1 : 0;
+    const PageWindow window =
+        claim_beside(work, wanted.front(with_page), PageState::stored, Access::read, frames).trimmed();
+    if (wanted.count > with_page) want_in_background(region, wanted.without_front(with_page));
+    Fill fill{&region, window, work.fault, arrival, std::move(frames), work.started, true, wanted.for_writing};
     // A handler thread has others to serve, unless it is alone; whoever faulted for himself has nothing better to do.
     std::optional<AsyncReader::Alone> alone;  // until the page is mapped
     if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread) {
@@ -178,7 +191,7 @@ void Pager::finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept {
 /// access itself will report the error.
 void Pager::come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE {
     if (error == 0) {
-        filler_.publish_read_ahead(*fill.region, fill.window, fill.frames);
+        filler_.publish_read_ahead(*fill.region, fill.window, fill.for_writing, fill.frames);
     } else {
         filler_.abandon(*fill.region, fill.window, PageState::stored);
     }
@@ -198,7 +211,7 @@ FaultOutcome Pager::mapped_or_given_up(Work& work, Fill& fill, int error) FAULTL
         return give_up(work, PageState::poisoned, Event::Kind::read_failed, error);
     }
     filler_.publish(region, work.page, work.write(), fill.arrival, fill.frames);
-    filler_.publish_read_ahead(region, fill.window.without(work.page), fill.frames);
+    filler_.publish_read_ahead(region, fill.window.without(work.page), fill.for_writing, fill.frames);
     region.counters().add(Count::hard_faults);
     work.kind = FaultKind::hard;
     return FaultOutcome::resolved;
@@ -349,34 +362,51 @@ void Pager::keep_house(store::WriteQueue& queue) {
 
 // ---- what comes along
 
-/// Claims pages beside the one asked for, which the caller owns, if a walk will want them. Returns them with it.
-PageWindow Pager::claim_beside(const Work& work, PrefetchKind kind, PageState absent,
-                               FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
-    Region& region = work.region;
-    const PageWindow alone{work.page, 1};
-    // Stored pages must fit one read; zeros are copied from where there are enough for the largest page.
-    const std::uint64_t most_at_once =
-        kind == PrefetchKind::first_touch ? zeros_.size() / region.page_bytes() : Filler::most_at_once(region);
-    const auto at_once = static_cast<std::uint32_t>(std::min<std::uint64_t>(most_at_once, PageWindow::kMost));
+/// What a walk will want beside the page, which is one fault of it. `at_once`: how many pages can come with the page.
+policy::PrefetchWindow Pager::wanted_beside(const Work& work, PrefetchKind kind, std::uint32_t at_once,
+                                            bool left_lately) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = work.region;
     // Half of what is free: others fault, too.
     const std::int64_t free_pages = budget_.available() / (2 * region.page_units());
-    if (!config_.read_ahead || at_once < 2 || free_pages <= 0) return alone;
-    const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(free_pages, at_once));
-    policy::PrefetchWindow wanted;
-    {
-        const std::scoped_lock lock{streams_lock_};
-        wanted =
-            streams_.on_fault({region.ref(work.page).bits(), work.fault.thread, kind},
-                              {region.pages(), region.page_bytes(), most, at_once - 1}, region.expected_at(work.page));
-    }
-    if (wanted.count == 0) return alone;
-    const std::uint64_t lowest = std::min(wanted.lowest() & 0xffff'ffffU, work.page);
+    if (!config_.read_ahead || at_once < 2 || free_pages <= 0) return {};
+    const bool goes_on_later = kind == PrefetchKind::hard && async_reader_;
+    const std::int64_t most = goes_on_later ? free_pages : std::min<std::int64_t>(free_pages, at_once - 1);
+    const std::uint64_t page = region.ref(work.page).bits();
+    const std::scoped_lock lock{streams_lock_};
+    if (goes_on_later && streams_.is_tripwire(page)) kind = PrefetchKind::tripwire;
+    return streams_.on_fault({page, work.fault.thread, kind, work.write(), left_lately},
+                             {region.pages(), region.page_bytes(), static_cast<std::uint32_t>(most), at_once - 1},
+                             region.expected_at(work.page));
+}
+
+/// Claims what is absent of the window, which is all beside the one page that the caller owns. Returns them with it.
+PageWindow Pager::claim_beside(const Work& work, const policy::PrefetchWindow& wanted, PageState absent, Access access,
+                               FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    if (wanted.count == 0) return {work.page, 1};
+    Region& region = work.region;
+    const std::uint64_t lowest = std::min<std::uint64_t>(core::PageRef::from(wanted.lowest()).page, work.page);
     const PageWindow beside{lowest, wanted.mask_from(region.ref(lowest).bits())};
-    const Access access = kind == PrefetchKind::first_touch && work.write() ? Access::read_write : Access::read;
     PageWindow claimed = filler_.claim(region, absent, beside, access, frames);
     claimed.mask |= claimed.bit_of(work.page);
     wake_evictor_when_low();
     return claimed;
+}
+
+/// What does not come with the page itself is read while the program goes on; but not the tripwire, whose fault tells
+/// that it is time for more. When the reader's list is full, the program will ask for the pages itself.
+void Pager::want_in_background(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE {
+    const auto want = [&](std::uint64_t first, std::uint64_t end) {
+        if (first >= end) return;
+        const core::PageRange pages{core::PageRef::from(first).page, end - first};
+        static_cast<void>(async_reader_->want({region.id(), pages, wanted.for_writing}));
+    };
+    const std::uint64_t first = wanted.lowest();
+    const std::uint64_t end = first + wanted.span();
+    const bool forward = wanted.stride > 0;
+    if (wanted.tripwire < first || wanted.tripwire >= end) return want(first, end);
+    if (forward) want(first, wanted.tripwire);
+    want(wanted.tripwire + 1, end);
+    if (!forward) want(first, wanted.tripwire);
 }
 
 }  // namespace faultline::detail

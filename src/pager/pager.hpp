@@ -154,8 +154,8 @@ private:
     [[nodiscard]] core::FaultOutcome fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome fill_from_store(Work& work, core::PageWord seen,
                                                      FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] Fill claim_ahead(Region& region, core::PageRange range) FAULTLINE_SIGNAL_SAFE;
-    void begin_wanted(std::uint32_t region_id, core::PageRange pages) noexcept;
+    [[nodiscard]] Fill claim_ahead(Region& region, core::PageRange range, bool for_writing) FAULTLINE_SIGNAL_SAFE;
+    void begin_wanted(const AsyncReader::Wanted& wanted) noexcept;
     void finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept;
     void come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome mapped_or_given_up(Work& work, Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
@@ -167,8 +167,12 @@ private:
     [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Reclaimed reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
     void wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] PageWindow claim_beside(const Work& work, policy::PrefetchFault::Kind kind, core::PageState absent,
+    [[nodiscard]] policy::PrefetchWindow wanted_beside(const Work& work, policy::PrefetchFault::Kind kind,
+                                                       std::uint32_t at_once, bool left_lately) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] PageWindow claim_beside(const Work& work, const policy::PrefetchWindow& wanted,
+                                          core::PageState absent, Access access,
                                           FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+    void want_in_background(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE;
 
     // Control path.
     void require_owner_process() const;

@@ -220,7 +220,7 @@ void Pager::bring_ahead(Region& region, PageRange range) {
     for (std::uint64_t page = range.first; page < range.end(); page += at_once) {
         const FaultPathSection section;
         if (budget_.available() < region.page_units()) return;  // as far as free frames reach
-        Fill fill = claim_ahead(region, {page, std::min(at_once, range.end() - page)});
+        Fill fill = claim_ahead(region, {page, std::min(at_once, range.end() - page)}, false);
         if (fill.window.count() > 0) come_ahead(fill, filler_.read_and_map(region, fill.window, 0));
     }
 }
@@ -230,7 +230,7 @@ void Pager::want(Region& region, PageRange range) {
     if (range.count == 0) return;
     if (async_reader_) {
         const FaultPathSection section;
-        if (async_reader_->want(region.id(), range)) return;
+        if (async_reader_->want({region.id(), range})) return;
     }
     bring_ahead(region, range);
 }
@@ -253,23 +253,24 @@ void Pager::wait_until_settled(const Region& region, PageRange range) {
 }
 
 /// On the reader thread: what the program wants is begun, as far as frames are to be had.
-void Pager::begin_wanted(std::uint32_t region_id, PageRange pages) noexcept {
-    Region* const region = regions_.find(region_id);
+void Pager::begin_wanted(const AsyncReader::Wanted& wanted) noexcept {
+    Region* const region = regions_.find(wanted.region);
+    const PageRange pages = wanted.pages;
     if (region == nullptr || pages.end() > region->pages()) return;  // gone, and perhaps another has its number
     const std::uint64_t at_once = Filler::most_at_once(*region);
     for (std::uint64_t page = pages.first; page < pages.end(); page += at_once) {
         const std::uint64_t count = std::min(at_once, pages.end() - page);
         const std::int64_t missing = static_cast<std::int64_t>(count) * region->page_units() - budget_.available();
         if (missing > 0) static_cast<void>(reclaim_directly(missing));  // what is free then will do
-        Fill fill = claim_ahead(*region, {page, count});
+        Fill fill = claim_ahead(*region, {page, count}, wanted.for_writing);
         if (fill.window.count() == 0 || async_reader_->queue(fill)) continue;
         come_ahead(fill, filler_.read_and_map(*region, fill.window, 0));
     }
 }
 
 /// Claims what is stored of a range that fits a read.
-Fill Pager::claim_ahead(Region& region, PageRange range) FAULTLINE_SIGNAL_SAFE {
-    Fill fill{&region, {}, {}, {}, FrameReservation{budget_, 0}, 0, false};
+Fill Pager::claim_ahead(Region& region, PageRange range, bool for_writing) FAULTLINE_SIGNAL_SAFE {
+    Fill fill{&region, {}, {}, {}, FrameReservation{budget_, 0}, 0, false, for_writing};
     const std::uint64_t all = range.count < 64 ? (std::uint64_t{1} << range.count) - 1 : ~std::uint64_t{0};
     const PageWindow claimed = filler_.claim(region, PageState::stored, {range.first, all}, Access::read, fill.frames);
     wake_evictor_when_low();

@@ -49,7 +49,8 @@ constexpr std::uint32_t fold(std::uint64_t thread) noexcept {
 constexpr std::uint32_t room(std::int64_t from, std::int64_t stride, const PrefetchBounds& bounds) noexcept {
     const auto pages = static_cast<std::int64_t>(bounds.region_pages);
     const std::int64_t to_the_end = stride > 0 ? pages - 1 - from : from;
-    const std::int64_t reach = std::min(to_the_end, std::int64_t{bounds.reach});
+    const bool gaps = magnitude(stride) != 1;
+    const std::int64_t reach = gaps ? std::min(to_the_end, std::int64_t{bounds.reach}) : to_the_end;
     if (reach <= 0) return 0;
     const auto in_a_read = static_cast<std::int64_t>(PrefetchStreams::kMostBytes / bounds.page_bytes);
     return static_cast<std::uint32_t>(
@@ -83,6 +84,24 @@ std::uint64_t PrefetchWindow::mask_from(std::uint64_t base) const FAULTLINE_SIGN
     return mask;
 }
 
+bool PrefetchWindow::continues(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
+    return count > 0 && first == page + static_cast<std::uint64_t>(std::int64_t{stride});
+}
+
+PrefetchWindow PrefetchWindow::front(std::uint32_t most) const FAULTLINE_SIGNAL_SAFE {
+    PrefetchWindow part = *this;
+    part.count = std::min(count, most);
+    return part;
+}
+
+PrefetchWindow PrefetchWindow::without_front(std::uint32_t most) const FAULTLINE_SIGNAL_SAFE {
+    PrefetchWindow part = *this;
+    const std::uint32_t skipped = std::min(count, most);
+    part.first = page(skipped);
+    part.count -= skipped;
+    return part;
+}
+
 // ---- which stream a fault belongs to
 
 static_assert(sizeof(PrefetchStreams) <= 704, "each fault looks at all of it: a few cache lines");
@@ -92,12 +111,14 @@ struct PrefetchStreams::Place {
         : region{core::PageRef::from(fault.page).region},
           page{core::PageRef::from(fault.page).page},
           thread{fold(fault.thread)},
-          kind{fault.kind} {}
+          kind{fault.kind},
+          write{fault.write} {}
 
     std::uint32_t region;
     std::int64_t page;
     std::uint32_t thread;
     Kind kind;
+    bool write;
 };
 
 PrefetchStreams::Match PrefetchStreams::relate(Stream& stream, const Place& place) const FAULTLINE_SIGNAL_SAFE {
@@ -217,7 +238,7 @@ PrefetchWindow PrefetchStreams::on_fault(const PrefetchFault& fault, const Prefe
             break;
         case Relation::inside:
             // What comes with stored pages is no loss to a first touch between them, and the reverse.
-            if (match.stream->kind == place.kind) halve(*match.stream);
+            if (match.stream->kind == place.kind && fault.left_lately) halve(*match.stream);
             break;
         case Relation::ahead:
             go_on(*match.stream, match.rank > kVeryNext);
@@ -241,25 +262,25 @@ void PrefetchStreams::go_on(Stream& stream, bool leaves_pages_out) FAULTLINE_SIG
     stream.equal_steps = 2;
 }
 
+bool PrefetchStreams::has_tripwire_at(const Stream& stream, const Place& place) FAULTLINE_SIGNAL_SAFE {
+    return stream.tripwire != 0 && stream.region == place.region &&
+           stream.edge - std::int64_t{stream.tripwire} * stream.stride == place.page;
+}
+
+bool PrefetchStreams::is_tripwire(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
+    const Place place{{.page = page}};
+    return std::ranges::any_of(streams_, [&](const Stream& stream) { return has_tripwire_at(stream, place); });
+}
+
 PrefetchWindow PrefetchStreams::at_tripwire(const Place& place, const PrefetchBounds& bounds) FAULTLINE_SIGNAL_SAFE {
     for (Stream& stream : streams_) {
-        if (stream.tripwire == 0 || stream.region != place.region) continue;
-        if (stream.edge - std::int64_t{stream.tripwire} * stream.stride != place.page) continue;
+        if (!has_tripwire_at(stream, place)) continue;
         stream.passed_by = 0;
         used_up(stream);
         move(stream, place);
         return ask(stream, stream.edge, Kind::hard, bounds);
     }
     return {};
-}
-
-void PrefetchStreams::on_unused(std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
-    const Place place{{.page = page}};
-    for (Stream& stream : streams_) {
-        if (stream.state != State::walk || stream.region != place.region) continue;
-        // What a walk has left behind without touching it says nothing of where the walk ends.
-        if (relate_to_walk(stream, place).relation == Relation::inside) return halve(stream);
-    }
 }
 
 PrefetchWindow PrefetchStreams::start_at_once(Stream* known, const Place& place,
@@ -324,6 +345,7 @@ void PrefetchStreams::move(Stream& stream, const Place& place) const FAULTLINE_S
     stream.last = static_cast<std::uint32_t>(place.page);
     stream.thread = place.thread;
     stream.used_at = now_;
+    stream.writes = place.write ? std::min<std::uint8_t>(stream.writes + 1, kWritesThatProve) : 0;
     if (stream.state == State::candidate) stream.edge = stream.last;
 }
 
@@ -357,8 +379,9 @@ PrefetchWindow PrefetchStreams::ask(Stream& stream, std::int64_t from, Kind kind
     stream.tripwire = 0;
     stream.halved = false;
     if (count == 0) return {};
-    PrefetchWindow window{number(from + stream.stride), count, stream.stride, PrefetchWindow::kNoPage};
+    PrefetchWindow window{number(from + stream.stride), count, stream.stride};
     if (kind == Kind::first_touch) return window;
+    window.for_writing = stream.settled && stream.writes == kWritesThatProve;
     stream.asked = true;
     if (count < kShortestWithTripwire || !stream.settled) return window;
     stream.tripwire = static_cast<std::uint16_t>(count / 2);

@@ -6,7 +6,7 @@
 //   candidate  continued nothing so far; a fault on a neighbour, or a second step as long as the first, makes it a walk
 //   walk       gets a window when a fault shows that the last one is used up, or half used up (its tripwire)
 //
-// The windows of a walk double up to the walk's cap. The cap is halved when pages of a window go unused, and grows
+// The windows of a walk double up to the walk's cap. The cap is halved when pages of a window leave unused, and grows
 // again by 2 with each window used up; several windows of the usual cap in order lift it, up to 1 MiB. The first window
 // is as long as runs have lately been, so that short runs cost little: see `first_window_`.
 #pragma once
@@ -25,11 +25,15 @@ struct PrefetchFault {
     enum class Kind : std::uint8_t {
         hard,         ///< The page was in the store.
         first_touch,  ///< The page never had contents.
-        tripwire,     ///< The page had come with a window, and was left staged to tell when the walk gets there.
+        tripwire,     ///< The page was left out of a window to tell when the walk gets there; see `is_tripwire`.
     };
     std::uint64_t page = 0;
     std::uint64_t thread = 0;  ///< Who faulted; 0 for all will do, but walks of two threads may then be taken for one.
     Kind kind = Kind::hard;
+    bool write = false;
+    /// The page was resident not long ago. One that was asked for and left before the walk got there says that windows
+    /// are too long; one that is only late says nothing.
+    bool left_lately = true;
 };
 
 /// What a window must keep within.
@@ -37,8 +41,8 @@ struct PrefetchBounds {
     std::uint64_t region_pages = 0;
     std::size_t page_bytes = core::kUnitBytes;
     std::uint32_t most_pages = ~std::uint32_t{0};  ///< Of a window: what there are frames for.
-    /// How far the last page of a window may be from the fault (after a tripwire, from the window before), in pages:
-    /// what a buffer holds, for who reads a window with its gaps.
+    /// How far the last page of a window with gaps may be from the fault (after a tripwire, from the window before), in
+    /// pages: what a buffer holds, for who reads a window with its gaps.
     std::uint32_t reach = ~std::uint32_t{0};
 };
 
@@ -56,7 +60,8 @@ struct PrefetchWindow {
     std::uint64_t first = 0;
     std::uint32_t count = 0;
     std::int32_t stride = 1;           ///< -64 to 64, not 0.
-    std::uint64_t tripwire = kNoPage;  ///< The page of the window to leave staged, if any.
+    std::uint64_t tripwire = kNoPage;  ///< The page of the window to leave out, if any: its fault tells of the walk.
+    bool for_writing = false;          ///< The walk writes to its pages.
 
     [[nodiscard]] std::uint64_t page(std::uint32_t place) const FAULTLINE_SIGNAL_SAFE;
     /// The first page by number, and how many there are up to the last, gaps included.
@@ -64,6 +69,11 @@ struct PrefetchWindow {
     [[nodiscard]] std::uint64_t span() const FAULTLINE_SIGNAL_SAFE;
     /// A bit for each page of the window among the 64 from `base` on. A window may need several such words.
     [[nodiscard]] std::uint64_t mask_from(std::uint64_t base) const FAULTLINE_SIGNAL_SAFE;
+    /// Whether it begins where `page` ends, so that both can come in together.
+    [[nodiscard]] bool continues(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE;
+    /// The window in two: its first pages, at most `most`, and what is left. The tripwire stays with its page.
+    [[nodiscard]] PrefetchWindow front(std::uint32_t most) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] PrefetchWindow without_front(std::uint32_t most) const FAULTLINE_SIGNAL_SAFE;
 };
 
 class PrefetchStreams {
@@ -80,8 +90,8 @@ public:
     [[nodiscard]] PrefetchWindow on_fault(const PrefetchFault& fault, const PrefetchBounds& bounds,
                                           AccessAdvice advice = AccessAdvice::normal) FAULTLINE_SIGNAL_SAFE;
 
-    /// A page that came with a window (its tripwire, as a rule) was evicted before the program asked for it.
-    void on_unused(std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+    /// Whether the page was left out of a window, so that a fault on it is of the kind `tripwire`.
+    [[nodiscard]] bool is_tripwire(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE;
 
 private:
     using Kind = PrefetchFault::Kind;
@@ -89,6 +99,7 @@ private:
 
     static constexpr std::uint8_t kWindowsThatProve = 4;
     static constexpr std::uint8_t kWindowsThatProveAgain = 32;  // once the cap was halved
+    static constexpr std::uint8_t kWritesThatProve = 2;
     static constexpr std::uint32_t kSurelyGoesOn = 32;
 
     // Pages are indices in the region. The tripwire is told by its distance from the edge, in strides; 0 is none.
@@ -112,6 +123,7 @@ private:
         bool settled = false;                       // has used a window up, ever
         bool waits = false;                         // for a second step before it asks
         bool halved = false;                        // since the last window was asked for
+        std::uint8_t writes = 0;                    // faults in order that were writes, up to kWritesThatProve
     };
 
     // What a fault is to a stream.
@@ -136,6 +148,7 @@ private:
     [[nodiscard]] std::int64_t staleness(const Stream& stream) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Stream& stalest() FAULTLINE_SIGNAL_SAFE;
 
+    [[nodiscard]] static bool has_tripwire_at(const Stream& stream, const Place& place) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] PrefetchWindow at_tripwire(const Place& place, const PrefetchBounds& bounds) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] PrefetchWindow start_at_once(Stream* known, const Place& place,
                                                const PrefetchBounds& bounds) FAULTLINE_SIGNAL_SAFE;

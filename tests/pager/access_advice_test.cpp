@@ -35,6 +35,7 @@ protected:
         FakePager::settle();
         const std::uint64_t before = region_.stats().pages_read_ahead;
         for (std::uint64_t i = first; i < first + count; ++i) EXPECT_EQ(load_word(at(i)), stamp(i)) << "page " << i;
+        region_.wait_for_advised(region_.data(), region_.size());  // what is being read in the background has come
         FakePager::settle();
         return region_.stats().pages_read_ahead - before;
     }

@@ -20,14 +20,13 @@ constexpr std::uint64_t kSeed = 3;
 
 PrefetchResult without_prefetch(const Trace& trace, std::size_t frames) {
     const auto nothing = [](const auto&, const auto&) { return policy::PrefetchWindow{}; };
-    return PrefetchSimulator{kPages, frames, TripwireRead::by_the_faulting_thread, nothing, [](auto) {}}.run(trace);
+    return PrefetchSimulator{kPages, frames, TripwireRead::by_the_faulting_thread, nothing}.run(trace);
 }
 
 PrefetchResult with_streams(const Trace& trace, std::size_t frames, TripwireRead tripwire_read) {
     policy::PrefetchStreams streams;
     const auto ask = [&](const auto& fault, const auto& bounds) { return streams.on_fault(fault, bounds); };
-    const auto unused = [&](std::uint64_t page) { streams.on_unused(page); };
-    return PrefetchSimulator{kPages, frames, tripwire_read, ask, unused}.run(trace);
+    return PrefetchSimulator{kPages, frames, tripwire_read, ask}.run(trace);
 }
 
 Trace strided(std::int64_t stride) {

@@ -41,10 +41,15 @@ public:
     void advise(AccessAdvice advice) { advice_ = advice; }
     void touch_as(Kind kind) { kind_ = kind; }
     void leave_no_tripwires() { leaves_tripwires_ = false; }
+    void come_late() { pages_leave_early_ = false; }
+    void write() { writes_ = true; }
+    void read() { writes_ = false; }
 
     /// Returns how many pages came along; 0 as well if the page was there.
     std::uint32_t touch(std::uint64_t index) {
-        if (tripwires_.erase(index) != 0) return fault(index, Kind::tripwire);
+        if (tripwires_.erase(index) != 0) {
+            return fault(index, streams_.is_tripwire(page_number(region_, index)) ? Kind::tripwire : Kind::hard);
+        }
         if (!present_.insert(index).second) return 0;
         ++faults_;
         return fault(index, kind_);
@@ -82,7 +87,7 @@ public:
 private:
     std::uint32_t fault(std::uint64_t index, Kind kind) {
         if (kind == Kind::tripwire) ++soft_faults_;
-        const PrefetchFault fault{page_number(region_, index), thread_, kind};
+        const PrefetchFault fault{page_number(region_, index), thread_, kind, writes_, pages_leave_early_};
         window_ = streams_.on_fault(fault, bounds_, advice_);
         expect_sound(fault);
         for (std::uint32_t place = 0; place < window_.count; ++place) present_.insert(index_of(window_.page(place)));
@@ -113,6 +118,8 @@ private:
     AccessAdvice advice_ = AccessAdvice::normal;
     Kind kind_ = Kind::hard;
     bool leaves_tripwires_ = true;
+    bool pages_leave_early_ = true;
+    bool writes_ = false;
     std::set<std::uint64_t> present_;
     std::set<std::uint64_t> tripwires_;
     std::uint64_t next_ = 0;

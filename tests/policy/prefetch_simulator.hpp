@@ -17,7 +17,7 @@ namespace faultline::test {
 struct PrefetchCosts {
     double use = 2.0;         ///< What the program does with a page.
     double hard_fault = 8.0;  ///< Besides the read.
-    double soft_fault = 4.0;  ///< A tripwire.
+    double tripwire = 60.0;   ///< The page alone, read beside what is read in the background.
     double read = 80.0;       ///< Up to 64 KiB in one piece.
     double read_more = 0.4;   ///< Each further KiB, gaps included; or instead of the gaps,
     double read_apart = 8.0;  ///< each further page that is read for itself, many at once.
@@ -30,7 +30,7 @@ enum class TripwireRead : std::uint8_t { by_the_faulting_thread, while_the_progr
 
 struct PrefetchResult {
     std::uint64_t hard = 0;
-    std::uint64_t soft = 0;
+    std::uint64_t tripwires = 0;
     std::uint64_t came_along = 0;
     std::uint64_t unused = 0;  ///< Of those that came along: evicted untouched.
     double microseconds = 0;   ///< For each page of the trace.
@@ -41,15 +41,13 @@ public:
     using Trace = std::vector<std::uint32_t>;
     /// Asked at each fault, as PrefetchStreams is.
     using Ask = std::function<policy::PrefetchWindow(const policy::PrefetchFault&, const policy::PrefetchBounds&)>;
-    using Unused = std::function<void(std::uint64_t page)>;
 
-    PrefetchSimulator(std::uint32_t pages, std::size_t frames, TripwireRead tripwire_read, Ask ask, Unused unused)
+    PrefetchSimulator(std::uint32_t pages, std::size_t frames, TripwireRead tripwire_read, Ask ask)
         : bounds_{.region_pages = pages, .most_pages = static_cast<std::uint32_t>(frames / 4)},
           pages_(pages),
           frames_{frames},
           tripwire_read_{tripwire_read},
-          ask_{std::move(ask)},
-          unused_{std::move(unused)} {}
+          ask_{std::move(ask)} {}
 
     PrefetchResult run(const Trace& trace) {
         for (const std::uint32_t page : trace) access(page);
@@ -77,8 +75,8 @@ private:
             bring_in(number, true);
             fetch(number, Kind::hard);
         } else if (page.tripwire) {
-            ++result_.soft;
-            now_ = std::max(now_, page.ready_at) + costs_.soft_fault;
+            ++result_.tripwires;
+            now_ += costs_.tripwire;
             page.tripwire = false;
             page.used = true;
             fetch(number, Kind::tripwire);
@@ -123,9 +121,7 @@ private:
         now_ += costs_.evict;
         Page& page = pages_[number];
         page.resident = false;
-        if (page.used) return;
-        ++result_.unused;
-        if (page.tripwire) unused_(kRegion | number);  // of other pages a pager cannot tell
+        if (!page.used) ++result_.unused;
     }
 
     PrefetchCosts costs_;
@@ -135,7 +131,6 @@ private:
     std::size_t frames_;
     TripwireRead tripwire_read_;
     Ask ask_;
-    Unused unused_;
     double now_ = 0;
     double disk_free_at_ = 0;
     PrefetchResult result_;

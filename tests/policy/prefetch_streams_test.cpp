@@ -309,6 +309,7 @@ TEST_F(Prefetch, GivesSoundWindowsForAnyFaults) {
             Program& program = random() % 4 == 0 ? second : first;
             program.be_thread(random() % 3);
             program.advise(static_cast<AccessAdvice>(random() % 8 == 0 ? random() % 3 : 0));
+            random() % 2 == 0 ? program.write() : program.read();
             program.touch_as(random() % 3 == 0 ? PrefetchFault::Kind::first_touch : PrefetchFault::Kind::hard);
             program.bounds().page_bytes = std::size_t{4096} << random() % 10;
             program.bounds().most_pages =
@@ -316,7 +317,6 @@ TEST_F(Prefetch, GivesSoundWindowsForAnyFaults) {
             at = random() % 8 == 0 ? random() % region_pages : (at + region_pages + random() % 3 - 1) % region_pages;
             program.touch(at);
             program.forget(random() % region_pages);
-            if (random() % 16 == 0) streams_.on_unused(page_number(1, random() % region_pages));
             if (random() % 256 == 0) program.forget_pages();
         }
     }

@@ -1,5 +1,5 @@
-// PrefetchStreams: how long its windows are, by what it is told: tripwires, unused pages, hints, limits, what ran
-// before.
+// PrefetchStreams: how long its windows are, by what it is told: tripwires, pages that left too early, writes, hints,
+// limits, what ran before.
 #include "policy/prefetch_program.hpp"
 
 #include <algorithm>
@@ -15,12 +15,13 @@ constexpr std::uint32_t kLongest = PrefetchStreams::kMostBytes / 4096;
 
 class PrefetchWindows : public testing::Test {
 protected:
-    /// Evicts the tripwire untouched.
-    void waste(Program& program) {
-        const std::uint64_t tripwire = program.last_window().tripwire;
-        ASSERT_NE(tripwire, PrefetchWindow::kNoPage);
-        program.forget(index_of(tripwire));
-        streams_.on_unused(tripwire);
+    /// The walk faults on the last page of its window, which left too early. Returns how many pages come along.
+    std::uint32_t miss_the_last_page(Program& program) {
+        const PrefetchWindow window = program.last_window();
+        const std::uint64_t last = index_of(window.page(window.count - 1));
+        for (std::uint64_t page = index_of(window.first); page < last; ++page) program.forget(page);
+        program.forget(last);
+        return program.touch(last);
     }
 
     PrefetchStreams streams_;
@@ -64,60 +65,43 @@ TEST_F(PrefetchWindows, GrowAlikeWhenNoTripwiresAreLeft) {
 
 TEST_F(PrefetchWindows, ComeFromNoTripwireThatIsUnknown) {
     const PrefetchFault stranger{page_number(1, 4711), 1, Kind::tripwire};
+    EXPECT_FALSE(streams_.is_tripwire(stranger.page));
     EXPECT_EQ(streams_.on_fault(stranger, program_.bounds()).count, 0U);
     program_.walk(0, 1, 4);
     const std::uint64_t tripwire = program_.last_window().tripwire;
     const PrefetchFault elsewhere{page_number(2, index_of(tripwire)), 1, Kind::tripwire};
     EXPECT_EQ(streams_.on_fault(elsewhere, program_.bounds()).count, 0U);
+    EXPECT_FALSE(streams_.is_tripwire(elsewhere.page));
     const PrefetchFault known{tripwire, 1, Kind::tripwire};
+    EXPECT_TRUE(streams_.is_tripwire(known.page));
     EXPECT_EQ(streams_.on_fault(known, program_.bounds()).count, 16U);
     EXPECT_EQ(streams_.on_fault(known, program_.bounds()).count, 0U) << "once";
 }
 
 // ---- the cap
 
-TEST_F(PrefetchWindows, AreHalfAsLongOnceATripwireWentUnused) {
-    program_.walk(0, 1, 7);
-    ASSERT_EQ(program_.last_window().count, 32U);
-    waste(program_);
-    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{16});
-}
-
-TEST_F(PrefetchWindows, AreHalvedOnceForAllUnusedPagesOfOneWindow) {
-    program_.leave_no_tripwires();
-    program_.walk(0, 1, 6);
-    const PrefetchWindow window = program_.last_window();
-    ASSERT_EQ(window.count, 32U);
-    for (std::uint32_t place = 0; place < window.count; ++place) streams_.on_unused(window.page(place));
-    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{18}) << "16, and 2 more for the window used up";
-}
-
 TEST_F(PrefetchWindows, GrowByTwoForEachWindowUsedUpOnceTheyWereHalved) {
     program_.leave_no_tripwires();
     program_.walk(0, 1, 6);
-    streams_.on_unused(program_.last_window().page(5));
-    EXPECT_EQ(program_.walk(program_.next(), 1, 10), (Counts{18, 20, 22, 24, 26, 28, 30, 32, 32, 32}));
+    ASSERT_EQ(program_.last_window().count, 32U);
+    EXPECT_EQ(miss_the_last_page(program_), 16U);
+    const std::uint64_t next = index_of(program_.last_window().first);
+    EXPECT_EQ(program_.walk(next, 1, 9), (Counts{18, 20, 22, 24, 26, 28, 30, 32, 32}));
     EXPECT_EQ(program_.walk(program_.next(), 1, 20), Counts(20, 32)) << "what was once too long is tried seldom";
 }
 
-TEST_F(PrefetchWindows, KeepTheirLengthWhateverElseGoesUnused) {
+TEST_F(PrefetchWindows, KeepTheirLengthWhenPagesAreOnlyLate) {
+    program_.come_late();
     program_.walk(0, 1, 6);
     ASSERT_EQ(program_.last_window().count, 32U);
-    const std::uint64_t end = program_.last_window().page(32);
-    streams_.on_unused(end);                                // not asked for
-    streams_.on_unused(page_number(1, 0));                  // left behind
-    streams_.on_unused(page_number(2, index_of(end) - 1));  // another region's
-    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{32});
+    EXPECT_EQ(miss_the_last_page(program_), 32U);
 }
 
 TEST_F(PrefetchWindows, NeverShrinkBelowTheShortest) {
     program_.leave_no_tripwires();
     program_.walk(0, 1, 6);
-    for (int i = 0; i < 20; ++i) {
-        streams_.on_unused(program_.last_window().page(0));
-        ASSERT_GE(program_.walk(program_.next(), 1, 1).front(), PrefetchStreams::kShortestWindow);
-    }
-    EXPECT_LE(program_.last_window().count, PrefetchStreams::kShortestWindow + 2);
+    for (int i = 0; i < 20; ++i) ASSERT_GE(miss_the_last_page(program_), PrefetchStreams::kShortestWindow);
+    EXPECT_EQ(program_.last_window().count, PrefetchStreams::kShortestWindow);
 }
 
 TEST_F(PrefetchWindows, AreShorterWhenTheirPagesAreGoneBeforeTheyAreUsed) {
@@ -132,8 +116,31 @@ TEST_F(PrefetchWindows, OfAShorterLimitAreHalvedFromThere) {
     program_.leave_no_tripwires();
     program_.walk(0, 1, 8);
     ASSERT_EQ(program_.last_window().count, 12U);
-    streams_.on_unused(program_.last_window().page(3));
-    EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{8});
+    EXPECT_EQ(miss_the_last_page(program_), 6U);
+}
+
+// ---- writes
+
+TEST_F(PrefetchWindows, AreForWritingOnceAWalkHasWrittenAndUsedAWindowUp) {
+    program_.write();
+    program_.walk(0, 1, 2);
+    EXPECT_FALSE(program_.last_window().for_writing) << "may be a run of a few pages";
+    program_.walk(program_.next(), 1, 1);
+    EXPECT_TRUE(program_.last_window().for_writing);
+}
+
+TEST_F(PrefetchWindows, AreForReadingAgainAfterOneRead) {
+    program_.write();
+    program_.walk(0, 1, 5);
+    ASSERT_TRUE(program_.last_window().for_writing);
+    program_.read();
+    program_.walk(program_.next(), 1, 1);
+    EXPECT_FALSE(program_.last_window().for_writing);
+    program_.write();
+    program_.walk(program_.next(), 1, 1);
+    EXPECT_FALSE(program_.last_window().for_writing) << "once may be chance";
+    program_.walk(program_.next(), 1, 1);
+    EXPECT_TRUE(program_.last_window().for_writing);
 }
 
 // ---- hints
@@ -249,9 +256,9 @@ TEST_F(PrefetchWindows, OfPagesOfTwoMegabytesAreEmpty) {
     EXPECT_EQ(program_.walk(1000, 1, 50), Counts(50, 0));
 }
 
-TEST_F(PrefetchWindows, ReachNoFurtherThanTheCallerCan) {
+TEST_F(PrefetchWindows, WithGapsReachNoFurtherThanTheCallerCan) {
     program_.bounds().reach = 15;
-    EXPECT_EQ(program_.walk(0, 1, 7), (Counts{0, 2, 4, 8, 15, 15, 15}));
+    EXPECT_EQ(program_.walk(0, 1, 7), (Counts{0, 2, 4, 8, 16, 32, 32}));
     EXPECT_EQ(program_.walk(100'000, 5, 7), (Counts{0, 0, 3, 3, 3, 3, 3}));
     EXPECT_EQ(program_.walk(200'000, 16, 7), Counts(7, 0));
 }
@@ -348,6 +355,28 @@ TEST(PrefetchWindow, HasNoPagesInMasksFarAway) {
     }
     EXPECT_EQ(PrefetchWindow{}.mask_from(0), 0U);
     EXPECT_EQ(PrefetchWindow{}.span(), 0U);
+}
+
+TEST(PrefetchWindow, IsItsFrontAndWhatIsLeft) {
+    for (const std::int32_t stride : {-3, -1, 1, 3}) {
+        const PrefetchWindow window{page_number(1, 1000), 10, stride};
+        for (const std::uint32_t most : {0U, 1U, 4U, 10U, 11U}) {
+            const PrefetchWindow front = window.front(most);
+            const PrefetchWindow rest = window.without_front(most);
+            ASSERT_EQ(front.count + rest.count, window.count);
+            for (std::uint32_t place = 0; place < window.count; ++place) {
+                EXPECT_EQ(place < front.count ? front.page(place) : rest.page(place - front.count), window.page(place));
+            }
+        }
+    }
+}
+
+TEST(PrefetchWindow, ContinuesThePageBeforeItsFirst) {
+    const PrefetchWindow window{page_number(1, 1000), 10, -3};
+    EXPECT_TRUE(window.continues(page_number(1, 1003)));
+    EXPECT_FALSE(window.continues(page_number(1, 997)));
+    EXPECT_FALSE(window.continues(page_number(1, 1004)));
+    EXPECT_FALSE(PrefetchWindow{}.continues(PrefetchWindow{}.first - 1)) << "empty";
 }
 
 TEST(PrefetchWindow, StartsAMaskInItsMiddle) {

@@ -1,0 +1,125 @@
+// Walks through stored pages: what comes before the program gets there, and what it may do with it at once.
+
+#include "fake_store.hpp"
+#include "pager_fixture.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::uint64_t kPages = 1024;
+
+class Walk : public VariantTest {
+protected:
+    // A walk's windows double: those of its first faults, on pages 0, 1, 4, 9 and 18, reach up to page 34. The one
+    // after is of 32 pages; 15 of them come with page 35, the one after those is left out to tell that the walk gets
+    // there.
+    static constexpr std::uint64_t kFirst = 36;
+    static constexpr std::uint64_t kTripwire = 51;
+    static constexpr std::uint64_t kEnd = 68;
+    static constexpr std::uint64_t kNextTripwire = 83;
+    static constexpr std::uint64_t kNextEnd = 100;
+
+    void SetUp() override {
+        VariantTest::SetUp();
+        if (IsSkipped()) return;
+        // More frames than pages: nothing leaves that is not told to.
+        pager_.emplace(config_for(GetParam(), 2 * kPages * kBasePageBytes));
+        region_ = pager_->reserve(kPages * kBasePageBytes);
+        for (std::uint64_t i = 0; i < kPages; ++i) write_stamps(at(i), kBasePageBytes, stamp(i));
+        evict_all();
+    }
+
+    std::byte* at(std::uint64_t page) { return region_.data() + page * kBasePageBytes; }
+    void evict_all() {
+        FakePager::settle();
+        region_.advise(region_.data(), region_.size(), Advice::dontneed);
+    }
+    // A program that goes on only when what is being read in the background has come.
+    void read(std::uint64_t page) {
+        ASSERT_TRUE(has_stamps(at(page), kBasePageBytes, stamp(page))) << "page " << page;
+        region_.wait_for_advised(region_.data(), region_.size());
+    }
+    void read(std::uint64_t first, std::uint64_t end) {
+        for (std::uint64_t i = first; i < end; ++i) read(i);
+    }
+    void write(std::uint64_t first, std::uint64_t end) {
+        for (std::uint64_t i = first; i < end; ++i) {
+            store_word(at(i) + 8, i + 1);
+            region_.wait_for_advised(region_.data(), region_.size());
+        }
+    }
+    RegionStats settled_stats() {
+        FakePager::settle();
+        return region_.stats();
+    }
+    static std::uint64_t pages(std::uint64_t bytes) { return bytes / kBasePageBytes; }
+
+    std::optional<Pager> pager_;
+    Region region_;
+};
+
+TEST_P(Walk, has_its_next_pages_read_while_the_program_goes_on) {
+    read(0, kFirst);
+    EXPECT_EQ(pages(settled_stats().resident_bytes), kEnd - 1) << "all but the tripwire";
+    const std::uint64_t faults = region_.stats().hard_faults;
+    read(kFirst, kTripwire);
+    read(kTripwire + 1, kEnd);
+    EXPECT_EQ(settled_stats().hard_faults, faults);
+}
+
+TEST_P(Walk, has_the_window_after_begun_halfway_through_the_one_before) {
+    read(0, kFirst);
+    read(kFirst, kTripwire + 1);
+    EXPECT_EQ(pages(settled_stats().resident_bytes), kNextEnd - 1) << "all but the next tripwire";
+    const std::uint64_t faults = region_.stats().hard_faults;
+    read(kTripwire + 1, kNextTripwire);
+    EXPECT_EQ(settled_stats().hard_faults, faults);
+    read(kNextTripwire);
+    EXPECT_EQ(settled_stats().hard_faults, faults + 1);
+}
+
+TEST_P(Walk, backward_is_one_too) {
+    constexpr std::uint64_t kFrom = kPages - 100;  // away from where the pages were written last
+    for (std::uint64_t i = 0; i < kFirst; ++i) read(kFrom - i);
+    EXPECT_EQ(pages(settled_stats().resident_bytes), kEnd - 1);
+    for (std::uint64_t i = kFirst; i <= kFrom; ++i) read(kFrom - i);
+}
+
+TEST_P(Walk, that_writes_faults_once_for_many_pages) {
+    write(0, kFirst);
+    const std::uint64_t faults = region_.stats().write_faults;
+    write(kFirst, kTripwire);
+    write(kTripwire + 1, kEnd);
+    EXPECT_EQ(settled_stats().write_faults, faults);
+}
+
+TEST_P(Walk, that_writes_loses_nothing_of_what_it_has_and_has_not_written) {
+    write(0, kTripwire);
+    evict_all();
+    for (std::uint64_t i = 0; i < kPages; ++i) {
+        ASSERT_EQ(load_word(at(i) + 8), i < kTripwire ? i + 1 : 0) << "page " << i;
+        store_word(at(i) + 8, 0);
+        ASSERT_TRUE(has_stamps(at(i), kBasePageBytes, stamp(i))) << "page " << i;
+    }
+}
+
+TEST_P(Walk, that_only_reads_has_nothing_to_write_back) {
+    read(0, kPages);
+    EXPECT_EQ(settled_stats().dirty_bytes, 0U);
+}
+
+TEST_P(Walk, makes_no_page_writable_that_the_program_may_only_read) {
+    region_.protect(at(kFirst), (kEnd - kFirst) * kBasePageBytes, Access::read);
+    write(0, kFirst);
+    EXPECT_LE(pages(settled_stats().dirty_bytes), kFirst);
+    evict_all();
+    read(kFirst, kEnd);
+}
+
+INSTANTIATE_TEST_SUITE_P(deliveries, Walk, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
