@@ -53,7 +53,8 @@ struct Config {
     unsigned staging_percent = 0;
 
     /// Read neighbours ahead when a thread walks through stored pages in order. Where it writes to them, they count as
-    /// written to before it gets there: at the end of a walk up to one window, at most 1 MiB, is written back for nothing.
+    /// written to before it gets there: at the end of a walk, up to one window of at most 1 MiB is written back for
+    /// nothing.
     bool read_ahead = true;
 
     /// How long a fault waits for room on a full swap disk before the program sees SIGBUS.
