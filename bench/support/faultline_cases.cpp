@@ -29,6 +29,19 @@ void register_hard(const FaultlineSetup& setup, const std::string& delivery) {
     }
 }
 
+// The same number of pages of ever larger regions: what a fault costs must not depend on what was reserved.
+void register_spread(const FaultlineSetup& setup, const std::string& delivery) {
+    for (const std::size_t gibibytes : {std::size_t{1}, std::size_t{64}, std::size_t{1024}}) {
+        FaultlineSetup spread = setup;
+        spread.spread_over = gibibytes << 30;
+        const std::string suffix = std::to_string(gibibytes) + "GiB/" + delivery;
+        register_case("faultline/first_touch_within/" + suffix, Act::write, 1,
+                      [spread] { return make_first_touch_scene(spread); });
+        register_case("faultline/hard_fault_within/" + suffix, Act::read, 1,
+                      [spread] { return make_hard_fault_scene(spread); });
+    }
+}
+
 }  // namespace
 
 void register_faultline_cases(const LatencyOptions& options) {
@@ -60,6 +73,7 @@ void register_faultline_cases(const LatencyOptions& options) {
         register_for_threads("faultline/write_fault/" + word, Act::write,
                              [small] { return make_write_fault_scene(small); });
         register_hard(setup, word);
+        register_spread(small, word);
     }
 }
 

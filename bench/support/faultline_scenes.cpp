@@ -18,13 +18,19 @@ faultline::Config config_for(const FaultlineSetup& setup, std::size_t resident_l
     return config;
 }
 
+// Bytes from one page to the next.
+std::size_t distance(const FaultlineSetup& setup) {
+    return setup.spread_over == 0 ? setup.page_bytes : setup.spread_over / setup.pages;
+}
+
 // A pager with one region, and the difference of its counters around the timed batches.
 class FaultlineScene : public Scene {
 public:
     FaultlineScene(const FaultlineSetup& setup, const faultline::Config& config)
         : pager_{config},
-          region_{pager_.reserve(setup.pages * setup.page_bytes, {.page_size = setup.page_bytes})},
-          targets_{page_addresses(region_.data(), setup.pages, setup.page_bytes, setup.order)} {}
+          region_{pager_.reserve(setup.pages * distance(setup), {.page_size = setup.page_bytes})},
+          distance_{distance(setup)},
+          targets_{page_addresses(region_.data(), setup.pages, distance(setup), setup.order)} {}
 
     std::span<std::byte* const> prepare() final {
         count();
@@ -52,14 +58,14 @@ protected:
     [[nodiscard]] const std::vector<std::byte*>& targets() const noexcept { return targets_; }
 
     void write_all() {
-        for (std::byte* page = region_.data(); page != region_.data() + region_.size(); page += region_.page_size()) {
+        for (std::byte* page = region_.data(); page != region_.data() + region_.size(); page += distance_) {
             // A pattern: pages of zeros never reach the swap file.
             std::fill_n(page, region_.page_size(), static_cast<std::byte>(1 + (page - region_.data()) / 4096 % 255));
         }
     }
 
     void read_all() const {
-        for (std::byte* page = region_.data(); page != region_.data() + region_.size(); page += region_.page_size()) {
+        for (std::byte* page = region_.data(); page != region_.data() + region_.size(); page += distance_) {
             static_cast<void>(*static_cast<volatile std::byte*>(page));
         }
     }
@@ -82,6 +88,7 @@ private:
 
     faultline::Pager pager_;
     faultline::Region region_;
+    std::size_t distance_;
     std::vector<std::byte*> targets_;
     faultline::RegionStats before_{};
     bool touched_ = false;
@@ -140,9 +147,9 @@ private:
     }
 };
 
-// A quarter of what fits into memory is staged, of a region a little larger than that: touching it in random order fills
-// the zone again. What is touched then is what is staged, under a higher limit, so that nothing is pushed out meanwhile.
-// Which pages that are is asked of the region, one residency cell per page.
+// A quarter of what fits into memory is staged, of a region a little larger than that: touching it in random order
+// fills the zone again. What is touched then is what is staged, under a higher limit, so that nothing is pushed out
+// meanwhile. Which pages that are is asked of the region, one residency cell per page.
 class SoftFaultScene final : public FaultlineScene {
 public:
     explicit SoftFaultScene(const FaultlineSetup& setup)

@@ -15,6 +15,7 @@ struct FaultlineSetup {
     std::filesystem::path swap_directory{};
     std::size_t pages = 4096;
     std::size_t page_bytes = faultline::kBasePageBytes;
+    std::size_t spread_over = 0;  ///< Bytes of the region, at equal distances in which the pages are; 0: no gaps.
     Order order = Order::random;
 };
 
