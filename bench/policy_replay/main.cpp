@@ -10,7 +10,7 @@
 #include "policy_replay/results.hpp"
 #include "replay/contestants.hpp"
 #include "replay/trace_reader.hpp"
-#include "replay/trace_writer.hpp"
+#include "pager/trace_writer.hpp"
 
 namespace bench {
 namespace {
@@ -94,7 +94,7 @@ void import(const Options& options) {
         file.open(options.import_lackey);
         if (!file) throw std::runtime_error{"cannot open " + options.import_lackey.string()};
     }
-    TraceWriter writer{options.output, options.page_bytes};
+    faultline::detail::TraceWriter writer{options.output, options.page_bytes};
     const LackeyImport imported =
         import_lackey(from_standard_input ? std::cin : file, options.page_bytes, options.instructions,
                       [&](PageReference reference) { writer.append(reference.page, reference.write); });

@@ -6,6 +6,8 @@
 #include <system_error>
 
 namespace bench {
+
+using namespace faultline::detail;  // the format
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10;

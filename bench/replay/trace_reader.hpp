@@ -3,7 +3,7 @@
 #pragma once
 
 #include "replay/reference.hpp"
-#include "replay/trace_format.hpp"
+#include "pager/trace_format.hpp"
 
 #include <cstdint>
 #include <cstdio>
@@ -15,6 +15,9 @@
 #include <vector>
 
 namespace bench {
+
+using faultline::detail::TraceChecksum;
+using faultline::detail::TraceHeader;
 
 /// The file is no trace, or no longer the one that was written.
 class BadTrace : public std::runtime_error {
@@ -53,7 +56,7 @@ private:
     std::vector<unsigned char> buffer_;
     std::size_t buffered_ = 0;  // bytes of buffer_ that are the file's
     std::size_t position_ = 0;  // of the next one
-    std::uint64_t buffer_offset_ = kTraceHeaderBytes;
+    std::uint64_t buffer_offset_ = faultline::detail::kTraceHeaderBytes;
     TraceChecksum checksum_;
     std::uint32_t page_bytes_ = 0;
     std::uint64_t records_ = 0;

@@ -88,6 +88,7 @@ Config PagerOptions::config() const {
     Config config;
     config.resident_limit = resident;
     config.compressed_limit = compressed;
+    config.trace_file = record;
     config.delivery = named(delivery, kDeliveries);
     config.eviction = named(eviction, kEvictions);
     config.replacement = named(replacement, kReplacements);
@@ -111,6 +112,8 @@ CLI::Option* add_size(CLI::App& app, const std::string& option, std::size_t& byt
 void add_pager_options(CLI::App& app, PagerOptions& options) {
     add_size(app, "--resident", options.resident, "Limit of resident memory");
     add_size(app, "--compressed", options.compressed, "Limit of memory for compressed pages, beside that; 0: none");
+    app.add_option("--record", options.record, "Record the faults to this file, a page trace for policy_replay")
+        ->type_name("FILE");
     add_size(app, "--page-size", options.page_size, "Bytes of one page: a power of two from 4K to 2M");
     app.add_option("--delivery", options.delivery, "How faults arrive")
         ->check(CLI::IsMember(names(kDeliveries)))

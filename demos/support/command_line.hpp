@@ -25,10 +25,11 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-/// The options `--resident --page-size --delivery --eviction --replacement --swap`.
+/// The options `--resident --compressed --record --page-size --delivery --eviction --replacement --swap`.
 struct PagerOptions {
     std::size_t resident = Config{}.resident_limit;  ///< In bytes.
     std::size_t compressed = 0;                      ///< In bytes; 0: no compressed pages.
+    std::filesystem::path record{};                  ///< Of the faults; empty: none.
     std::size_t page_size = kBasePageBytes;          ///< In bytes.
     std::string delivery = name(Config{}.delivery);
     std::string eviction = name(Config{}.eviction);

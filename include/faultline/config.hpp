@@ -60,6 +60,11 @@ struct Config {
     /// How long a fault waits for room on a full swap disk before the program sees SIGBUS.
     std::chrono::milliseconds full_disk_patience{2000};
 
+    /// Record the faults that the pager resolves to this file, created or replaced, as a page trace that policy_replay
+    /// reads (docs/trace-format.md). Costs a fault some 50 ns, a thread, and 2 MiB. Whole once the pager has gone; a
+    /// child of fork does not go on with it. Empty: nothing is recorded.
+    std::filesystem::path trace_file{};
+
     /// What a child of fork has of the pager. With `inherit`, when the swap files for both cannot be had or do not take
     /// what is dirty, that one child is refused, and a message says so.
     ForkPolicy fork = ForkPolicy::refuse;

@@ -58,35 +58,14 @@ std::string message_of(const Event& event) {
 
 EventLog::EventLog(Sink sink) : sink_{sink ? std::move(sink) : Sink{say_on_standard_error}} {}
 
-// A bounded queue after Dmitry Vyukov: a ticket names a cell and a round, and the cell's turn says whether it is free.
 void EventLog::record(const Event& event) FAULTLINE_SIGNAL_SAFE {
-    std::uint64_t ticket = written_.load(std::memory_order_relaxed);
-    for (;;) {
-        Cell& cell = cells_[ticket % kEvents];
-        const std::uint64_t free_turn = ticket / kEvents * 2;
-        const std::uint64_t turn = cell.turn.load(std::memory_order_acquire);
-        if (turn < free_turn) {
-            dropped_.fetch_add(1, std::memory_order_relaxed);
-            return;
-        }
-        if (turn == free_turn && written_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_relaxed)) {
-            cell.event = event;
-            cell.turn.store(free_turn + 1, std::memory_order_release);
-            return;
-        }
-        if (turn != free_turn) ticket = written_.load(std::memory_order_relaxed);
-    }
+    if (!events_.put(event)) dropped_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void EventLog::drain() {
     const std::lock_guard lock{draining_};
-    for (;; ++read_) {
-        Cell& cell = cells_[read_ % kEvents];
-        const std::uint64_t full_turn = read_ / kEvents * 2 + 1;
-        if (cell.turn.load(std::memory_order_acquire) != full_turn) break;
-        const Event event = cell.event;
-        cell.turn.store(full_turn + 1, std::memory_order_release);
-        sink_(event.kind == Event::Kind::write_failed ? LogLevel::warning : LogLevel::error, message_of(event));
+    while (const std::optional<Event> event = events_.take()) {
+        sink_(event->kind == Event::Kind::write_failed ? LogLevel::warning : LogLevel::error, message_of(*event));
     }
     if (const std::uint64_t dropped = dropped_.exchange(0); dropped > 0) {
         sink_(LogLevel::warning, std::to_string(dropped) + " more messages like these were not kept");

@@ -3,16 +3,17 @@
 // statistics stay exact.
 #pragma once
 
+#include "core/event_ring.hpp"
 #include "core/signal_safe.hpp"
 
 #include <faultline/types.hpp>
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 namespace faultline::detail {
@@ -46,17 +47,11 @@ public:
 
 private:
     static constexpr std::size_t kEvents = 64;
-    struct Cell {
-        std::atomic<std::uint64_t> turn{0};  // 2n: free for the n-th round; 2n+1: holds its event
-        Event event;
-    };
 
     Sink sink_;
-    std::array<Cell, kEvents> cells_{};
-    std::atomic<std::uint64_t> written_{0};
+    core::EventRing<Event> events_{kEvents};
     std::atomic<std::uint64_t> dropped_{0};
     std::mutex draining_;
-    std::uint64_t read_ = 0;
 };
 
 }  // namespace faultline::detail

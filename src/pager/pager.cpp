@@ -30,8 +30,14 @@ FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     Pager& pager = region->pager();
     Work work{*region, region->page_of(fault.address), fault, sys::ticks()};
     const FaultOutcome outcome = pager.resolve_in(work);
-    pager.latencies_.record(work.kind, sys::ticks() - work.started);
+    pager.account(work);
     return outcome;
+}
+
+/// What was resolved is counted, as far as it was a fault of the program's and is done.
+void Pager::account(const Work& work) FAULTLINE_SIGNAL_SAFE {
+    latencies_.record(work.kind, sys::ticks() - work.started);
+    if (trace_ && work.kind != FaultKind::none) trace_->record(work.region.address_of(work.page), work.write());
 }
 
 FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
@@ -184,7 +190,7 @@ void Pager::finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept {
     }
     if (!fill.asked_for) return come_ahead(fill, error);
     static_cast<void>(mapped_or_given_up(work, fill, error));
-    latencies_.record(work.kind, sys::ticks() - work.started);
+    account(work);
 }
 
 /// The pages of `fill`, which nobody has asked for yet, are mapped and are published, or are left where they were: the

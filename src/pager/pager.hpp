@@ -16,6 +16,7 @@
 #include "pager/async_reader.hpp"
 #include "pager/event_log.hpp"
 #include "pager/evictor.hpp"
+#include "pager/fault_trace.hpp"
 #include "pager/filler.hpp"
 #include "pager/frame_budget.hpp"
 #include "pager/frame_table.hpp"
@@ -146,6 +147,7 @@ private:
     using Step = std::optional<core::FaultOutcome>;
 
     [[nodiscard]] core::FaultOutcome resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE;
+    void account(const Work& work) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static bool forbidden(const Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step allow_access(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
@@ -211,6 +213,7 @@ private:
     Evictor evictor_;
     Filler filler_;
     LatencyRecorder latencies_;
+    std::unique_ptr<FaultTrace> trace_;  // null unless faults are recorded
     Counters counters_;  // what belongs to no region
     sys::FutexLock streams_lock_;
     policy::PrefetchStreams streams_;  // guarded by streams_lock_

@@ -113,6 +113,11 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     apply_limit(config.resident_limit, core::kUnitBytes);
+    if (!config.trace_file.empty()) {
+        trace_ = std::make_unique<FaultTrace>(
+            config.trace_file, [this](LogLevel level, std::string_view message) { log_.say(level, message); });
+        trace_->start();
+    }
     if (takes_faults_ && config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve);
     if (takes_faults_ && config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve);
     start_threads();

@@ -87,6 +87,7 @@ void Pager::start_in_child() {
     static_cast<void>(async_reader_.release());
     static_cast<void>(housekeeper_.release());
     static_cast<void>(keeper_.release());
+    static_cast<void>(trace_.release());
     if (!fork_prepared_) return;  // and so this process is not the owner's
 
     stores_->continue_as(store::ForkSide::child);

@@ -20,7 +20,7 @@
 #include <cstdint>
 #include <span>
 
-namespace bench {
+namespace faultline::detail {
 
 inline constexpr std::array<unsigned char, 8> kTraceMagic{0x89, 'F', 'L', 'T', 'R', 'A', 'C', 'E'};
 inline constexpr std::uint32_t kTraceVersion = 1;
@@ -72,4 +72,4 @@ inline std::size_t encode_varint(std::uint64_t value, unsigned char* to) noexcep
     return length;
 }
 
-}  // namespace bench
+}  // namespace faultline::detail

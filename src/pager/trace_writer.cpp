@@ -1,4 +1,4 @@
-#include "replay/trace_writer.hpp"
+#include "pager/trace_writer.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -7,7 +7,7 @@
 #include <string>
 #include <system_error>
 
-namespace bench {
+namespace faultline::detail {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10;
@@ -70,4 +70,4 @@ void TraceWriter::fail(const char* what) const {
                             std::string{"cannot "} + what + " the trace " + path_.string()};
 }
 
-}  // namespace bench
+}  // namespace faultline::detail

@@ -1,9 +1,9 @@
 // TraceWriter: makes a trace file from page numbers, as they come. For one ordinary thread: it allocates, does blocking
 // I/O and throws, so a fault handler must hand its references over to a thread that feeds this. A file whose writer was
-// not finished says so to readers. Needs nothing but the C++ library and trace_format.hpp.
+// not finished says so to readers.
 #pragma once
 
-#include "replay/trace_format.hpp"
+#include "pager/trace_format.hpp"
 
 #include <cstdint>
 #include <cstdio>
@@ -11,7 +11,7 @@
 #include <memory>
 #include <vector>
 
-namespace bench {
+namespace faultline::detail {
 
 class TraceWriter {
 public:
@@ -44,4 +44,4 @@ private:
     std::uint64_t records_ = 0;
 };
 
-}  // namespace bench
+}  // namespace faultline::detail

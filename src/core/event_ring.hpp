@@ -1,0 +1,68 @@
+// EventRing: a bounded queue of small values, put in by any thread or signal handler and taken out by one thread at a
+// time. Whoever finds it full is told so and does not wait. After Dmitry Vyukov's bounded queue: a ticket names a cell
+// and a round, and the cell's turn says whether it is free.
+#pragma once
+
+#include "core/check.hpp"
+#include "core/signal_safe.hpp"
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace faultline::core {
+
+template <typename Value>
+class EventRing {
+public:
+    /// Has room for `capacity` values, a power of two.
+    explicit EventRing(std::size_t capacity) : mask_{capacity - 1}, cells_{std::make_unique<Cell[]>(capacity)} {
+        FAULTLINE_INVARIANT(std::has_single_bit(capacity));
+    }
+
+    /// False when it is full. Signal-safe.
+    [[nodiscard]] bool put(const Value& value) FAULTLINE_SIGNAL_SAFE {
+        std::uint64_t ticket = written_.load(std::memory_order_relaxed);
+        for (;;) {
+            Cell& cell = cells_[ticket & mask_];
+            const std::uint64_t free_turn = round_of(ticket) * 2;
+            const std::uint64_t turn = cell.turn.load(std::memory_order_acquire);
+            if (turn < free_turn) return false;
+            if (turn == free_turn && written_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_relaxed)) {
+                cell.value = value;
+                cell.turn.store(free_turn + 1, std::memory_order_release);
+                return true;
+            }
+            if (turn != free_turn) ticket = written_.load(std::memory_order_relaxed);
+        }
+    }
+
+    /// The oldest value; none when it is empty, or when the oldest is just being put in.
+    [[nodiscard]] std::optional<Value> take() {
+        Cell& cell = cells_[read_ & mask_];
+        const std::uint64_t full_turn = round_of(read_) * 2 + 1;
+        if (cell.turn.load(std::memory_order_acquire) != full_turn) return std::nullopt;
+        const Value value = cell.value;
+        cell.turn.store(full_turn + 1, std::memory_order_release);
+        ++read_;
+        return value;
+    }
+
+private:
+    struct Cell {
+        std::atomic<std::uint64_t> turn{0};  // 2n: free for the n-th round; 2n+1: holds its value
+        Value value;
+    };
+
+    [[nodiscard]] std::uint64_t round_of(std::uint64_t ticket) const noexcept { return ticket / (mask_ + 1); }
+
+    std::size_t mask_;
+    std::unique_ptr<Cell[]> cells_;
+    std::atomic<std::uint64_t> written_{0};
+    std::uint64_t read_ = 0;
+};
+
+}  // namespace faultline::core

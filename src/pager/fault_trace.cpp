@@ -1,0 +1,73 @@
+#include "pager/fault_trace.hpp"
+
+#include "core/units.hpp"
+#include "sys/futex.hpp"
+
+#include <exception>
+
+namespace faultline::detail {
+
+FaultTrace::FaultTrace(std::filesystem::path path, Log log, std::size_t waiting)
+    : path_{std::move(path)},
+      log_{std::move(log)},
+      faults_{waiting},
+      writer_{path_, static_cast<std::uint32_t>(core::kUnitBytes)} {}
+
+FaultTrace::~FaultTrace() {
+    stopping_.store(true);
+    news_.store(1);
+    sys::futex_wake(news_, 1);
+    if (thread_) thread_->join();
+    drain();
+    if (recording_.load()) end({});
+}
+
+void FaultTrace::start() {
+    thread_.emplace("fl-trace", "see `ulimit -u`, or leave Config::trace_file empty", [this] { run(); });
+}
+
+void FaultTrace::record(const std::byte* page, bool write) FAULTLINE_SIGNAL_SAFE {
+    // After a fault that did not fit, nothing more: what came later would not follow what came before.
+    if (!recording_.load(std::memory_order_relaxed) || lost_.load(std::memory_order_relaxed)) return;
+    const auto address = reinterpret_cast<std::uintptr_t>(page);
+    if (!faults_.put({address / core::kUnitBytes, write})) lost_.store(true, std::memory_order_relaxed);
+    if (news_.load(std::memory_order_relaxed) == 0 && news_.exchange(1) == 0) sys::futex_wake(news_, 1);
+}
+
+void FaultTrace::run() noexcept {
+    while (!stopping_.load()) {
+        if (news_.exchange(0) == 0) {
+            sys::futex_wait(news_, 0);
+            continue;
+        }
+        drain();
+    }
+}
+
+void FaultTrace::drain() noexcept {
+    if (!recording_.load()) return;
+    const bool lost = lost_.load();
+    try {
+        while (const std::optional<Fault> fault = faults_.take()) writer_.append(fault->page, fault->write);
+    } catch (const std::exception& error) {
+        recording_.store(false);
+        log_(LogLevel::error, std::string{error.what()} + "; no more faults are recorded, and the trace is not whole");
+        return;
+    }
+    if (lost) end("faults came faster than they could be written");
+}
+
+/// The file is whole, and gets no more. `why` empty: because the pager goes.
+void FaultTrace::end(const std::string& why) noexcept {
+    recording_.store(false);
+    try {
+        writer_.finish();
+        if (why.empty()) return;
+        log_(LogLevel::warning,
+             "the trace " + path_.string() + " ends after " + std::to_string(writer_.records()) + " faults: " + why);
+    } catch (const std::exception& error) {
+        log_(LogLevel::error, std::string{error.what()} + "; the trace is not whole");
+    }
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,66 @@
+// FaultTrace: writes a page trace of the faults that a pager resolves, for replaying them under other policies
+// (docs/trace-format.md). Faults are put into a ring; a thread of its own turns them into the file. It sees faults, not
+// touches: a touch of a page that is there leaves no trace, here or anywhere.
+//
+// A trace never has a hole. When faults come faster than they can be written, or the file cannot be written, recording
+// ends with what is there, and a message says so.
+#pragma once
+
+#include "core/event_ring.hpp"
+#include "core/signal_safe.hpp"
+#include "pager/trace_writer.hpp"
+#include "sys/service_thread.hpp"
+
+#include <faultline/types.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace faultline::detail {
+
+class FaultTrace {
+public:
+    using Log = std::function<void(LogLevel, std::string_view)>;
+    static constexpr std::size_t kFaultsWaiting = std::size_t{1} << 16;
+
+    /// Creates or replaces the file. Nothing is written to it before start(). `waiting`: faults in the ring, a power of
+    /// two. Throws std::system_error.
+    FaultTrace(std::filesystem::path path, Log log, std::size_t waiting = kFaultsWaiting);
+    /// Ends the thread, writes what is left, and makes the file whole.
+    ~FaultTrace();
+    FaultTrace(const FaultTrace&) = delete;
+    FaultTrace& operator=(const FaultTrace&) = delete;
+
+    /// Starts the thread that writes. Throws std::system_error.
+    void start();
+
+    /// A fault on the page at `page` was resolved. Signal-safe.
+    void record(const std::byte* page, bool write) FAULTLINE_SIGNAL_SAFE;
+
+private:
+    struct Fault {
+        std::uint64_t page = 0;  // address, in 4 KiB
+        bool write = false;
+    };
+
+    void run() noexcept;
+    void drain() noexcept;
+    void end(const std::string& why) noexcept;
+
+    std::filesystem::path path_;
+    Log log_;
+    core::EventRing<Fault> faults_;
+    std::atomic<bool> recording_{true};
+    std::atomic<bool> lost_{false};
+    std::atomic<bool> stopping_{false};
+    std::atomic<std::uint32_t> news_{0};  // futex
+    TraceWriter writer_;
+    std::optional<sys::ServiceThread> thread_;  // last: joined before the rest goes
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,196 @@
+// Recording faults: what the trace says is what has faulted.
+
+#include "pager/fault_trace.hpp"
+#include "fake_store.hpp"
+#include "pager_fixture.hpp"
+#include "swap_folder.hpp"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+using detail::FaultTrace;
+
+struct Reference {
+    std::uint64_t page;
+    bool write;
+    friend bool operator==(const Reference&, const Reference&) = default;
+    friend void PrintTo(const Reference& reference, std::ostream* out) {
+        *out << reference.page << (reference.write ? " written" : " read");
+    }
+};
+
+std::vector<unsigned char> contents(const std::filesystem::path& path) {
+    std::ifstream file{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// Reads a trace as docs/trace-format.md has it.
+std::vector<Reference> references(const std::filesystem::path& path) {
+    const std::vector<unsigned char> bytes = contents(path);
+    std::vector<Reference> found;
+    EXPECT_GE(bytes.size(), detail::kTraceHeaderBytes);
+    if (bytes.size() < detail::kTraceHeaderBytes) return found;
+    std::uint64_t page = 0;
+    for (std::size_t at = detail::kTraceHeaderBytes; at < bytes.size();) {
+        std::uint64_t code = 0;
+        for (unsigned shift = 0;; shift += 7) {
+            code |= std::uint64_t{bytes[at] & 0x7fU} << shift;
+            if ((bytes[at++] & 0x80U) == 0) break;
+        }
+        page += static_cast<std::uint64_t>(detail::unzigzag(code >> 1));
+        found.push_back({page, (code & 1) != 0});
+    }
+    EXPECT_EQ(detail::load_little_endian(&bytes[16], 8), found.size()) << "the file is not whole";
+    return found;
+}
+
+class FaultTraces : public VariantTest {
+protected:
+    SwapFolder folder_;
+    std::filesystem::path file_ = folder_.path() / "faults.trace";
+};
+
+TEST_P(FaultTraces, say_what_has_faulted_in_order) {
+    constexpr std::uint64_t kPages = 64;
+    std::vector<Reference> expected;
+    {
+        Config config = config_for(GetParam(), 2 * kPages * kBasePageBytes);
+        config.read_ahead = false;
+        config.trace_file = file_;
+        Pager pager{config};
+        Region region = pager.reserve(kPages * kBasePageBytes);
+        const auto first = reinterpret_cast<std::uintptr_t>(region.data()) / kBasePageBytes;
+        const auto at = [&](std::uint64_t page) { return region.data() + page * kBasePageBytes; };
+        const auto expect = [&](std::uint64_t page, bool write) {
+            expected.push_back({first + page, write});
+            FakePager::settle();  // the page is there before its fault has been counted
+        };
+        for (std::uint64_t i = 0; i < kPages; ++i) {
+            const std::uint64_t page = i * 29 % kPages;
+            store_word(at(page), stamp(page));  // a first touch
+            expect(page, true);
+            store_word(at(page), stamp(page));  // none
+        }
+        region.advise(region.data(), region.size(), Advice::dontneed);
+        for (std::uint64_t page = 0; page < kPages; page += 3) {
+            EXPECT_EQ(load_word(at(page)), stamp(page));  // read back
+            expect(page, false);
+            if (page % 2 != 0) continue;
+            store_word(at(page), 0);  // a first write to a clean page
+            expect(page, true);
+        }
+    }
+    EXPECT_EQ(references(file_), expected);
+}
+
+TEST_P(FaultTraces, are_made_of_nobodys_faults_unless_asked_for) {
+    {
+        Pager pager{config_for(GetParam(), 16 * kBasePageBytes)};
+        Region region = pager.reserve(16 * kBasePageBytes);
+        store_word(region.data(), 1);
+    }
+    EXPECT_FALSE(std::filesystem::exists(file_));
+}
+
+TEST_P(FaultTraces, that_cannot_be_written_are_refused_by_name) {
+    Config config = config_for(GetParam(), 16 * kBasePageBytes);
+    config.trace_file = folder_.path() / "no" / "faults.trace";
+    expect_refused([&] { const Pager pager{config}; }, ENOENT, config.trace_file.string());
+    config.trace_file = "/dev/full";
+    expect_refused([&] { const Pager pager{config}; }, ENOSPC, "/dev/full");
+}
+
+INSTANTIATE_TEST_SUITE_P(deliveries, FaultTraces, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+// ---- the recorder itself
+
+/// Files grow to so many bytes at most, with an error beyond, as long as it lives.
+class FileSizeLimit {
+public:
+    explicit FileSizeLimit(rlim_t bytes) : handler_{std::signal(SIGXFSZ, SIG_IGN)} {
+        EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+        const rlimit now{bytes, before_.rlim_max};
+        EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &now), 0);
+    }
+    ~FileSizeLimit() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, handler_);
+    }
+    FileSizeLimit(const FileSizeLimit&) = delete;
+    FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+private:
+    void (*handler_)(int);
+    rlimit before_{};
+};
+
+class FaultRecorder : public ::testing::Test {
+protected:
+    static const std::byte* page(std::uintptr_t number) {
+        return reinterpret_cast<const std::byte*>(number * kBasePageBytes);
+    }
+    FaultTrace::Log log() {
+        return [this](LogLevel, std::string_view message) { said_ += message; };
+    }
+
+    SwapFolder folder_;
+    std::filesystem::path file_ = folder_.path() / "faults.trace";
+    std::string said_;
+};
+
+TEST_F(FaultRecorder, ends_the_trace_before_the_first_fault_that_it_has_no_room_for) {
+    {
+        FaultTrace trace{file_, log(), 4};  // not started: nobody takes anything out
+        for (std::uintptr_t number = 10; number < 20; ++number) trace.record(page(number), number % 2 == 0);
+    }
+    EXPECT_EQ(references(file_), (std::vector<Reference>{{10, true}, {11, false}, {12, true}, {13, false}}));
+    EXPECT_NE(said_.find("after 4 faults"), std::string::npos) << said_;
+}
+
+TEST_F(FaultRecorder, keeps_every_fault_of_many_threads) {
+    constexpr std::uint64_t kEach = 5'000;
+    {
+        FaultTrace trace{file_, log()};
+        trace.start();
+        std::vector<std::thread> threads;
+        for (std::uint64_t thread = 0; thread < 4; ++thread) {
+            threads.emplace_back([&trace, thread] {
+                for (std::uint64_t i = 0; i < kEach; ++i) trace.record(page(thread * kEach + i), false);
+            });
+        }
+        for (std::thread& thread : threads) thread.join();
+    }
+    std::vector<std::uint64_t> next(4);
+    const std::vector<Reference> found = references(file_);
+    ASSERT_EQ(found.size(), 4 * kEach) << said_;
+    for (const Reference& reference : found) {
+        const std::uint64_t thread = reference.page / kEach;
+        ASSERT_LT(thread, 4U);
+        ASSERT_EQ(reference.page % kEach, next[thread]++) << "each thread's own in its order";
+    }
+}
+
+TEST_F(FaultRecorder, ends_when_the_file_takes_no_more_and_says_so) {
+    constexpr rlim_t kRoom = 100'000;  // bytes; a fault so far from the one before takes more than two
+    const FileSizeLimit limit{kRoom};
+    {
+        FaultTrace trace{file_, log()};
+        for (std::uintptr_t number = 0; number < 60'000; ++number) trace.record(page(number << 20), false);
+    }
+    EXPECT_NE(said_.find("not whole"), std::string::npos) << said_;
+    EXPECT_NE(said_.find(file_.string()), std::string::npos) << said_;
+    EXPECT_LE(std::filesystem::file_size(file_), kRoom);
+}
+
+}  // namespace
+}  // namespace faultline::test
