@@ -5,12 +5,12 @@
 #include <fstream>
 #include <iostream>
 
+#include "pager/trace_writer.hpp"
 #include "policy_replay/options.hpp"
 #include "policy_replay/report.hpp"
 #include "policy_replay/results.hpp"
 #include "replay/contestants.hpp"
 #include "replay/trace_reader.hpp"
-#include "pager/trace_writer.hpp"
 
 namespace bench {
 namespace {

@@ -2,8 +2,8 @@
 // with its name and, where there is one, the byte at which it shows.
 #pragma once
 
-#include "replay/reference.hpp"
 #include "pager/trace_format.hpp"
+#include "replay/reference.hpp"
 
 #include <cstdint>
 #include <cstdio>
