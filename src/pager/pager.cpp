@@ -28,10 +28,22 @@ FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     if (region == nullptr) return FaultOutcome::not_ours;
 
     Pager& pager = region->pager();
+    // Where the MMU checks access by itself, its word is final: we have nothing to add.
+    if (fault.refused && pager.mapper_.checks_access()) return FaultOutcome::access_violation;
     Work work{*region, region->page_of(fault.address), fault, sys::ticks()};
     const FaultOutcome outcome = pager.resolve_in(work);
     pager.latencies_.record(work.kind, sys::ticks() - work.started);
     return outcome;
+}
+
+core::ViolationReport Pager::report(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
+    const RegionReader reader;
+    const Region* const region = RegionTree::find(fault.address);
+    if (region != nullptr && region->owner() != nullptr) return region->owner()->report(fault);
+    core::ViolationReport report;
+    report.violation.address = reinterpret_cast<const void*>(fault.address);  // NOLINT: as the kernel has said it
+    report.violation.kind = ViolationKind::forbidden;
+    return report;
 }
 
 FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
@@ -65,10 +77,17 @@ FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-/// No page is executable.
 bool Pager::forbidden(const Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    return seen.protection() == Access::none || (work.write() && seen.protection() == Access::read) ||
-           work.fault.access == core::FaultAccess::execute;
+    const Access allowed = work.region.access_to(work.page, seen);
+    switch (work.fault.access) {
+        case core::FaultAccess::read:
+            return allowed == Access::none;
+        case core::FaultAccess::write:
+            return allowed != Access::read_write;
+        case core::FaultAccess::execute:
+            return allowed != Access::read_execute;
+    }
+    return true;
 }
 
 /// Somebody else is at the page. A handler thread, which others wait for, leaves it to them to wake who faulted.
@@ -95,8 +114,7 @@ Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE
     const int error = filler_.with_mappings([&] {
         if (first_write) return mapper_.allow_writes(page, region.page_bytes());
         const bool writable = dirty && (mapper_.checks_access() || seen.protection() == Access::read_write);
-        return mapper_.restore(page, region.page_bytes(),
-                               writable ? Protection::writable : Protection::write_protected);
+        return mapper_.restore(page, region.page_bytes(), mmu::shown_for(seen.protection(), writable));
     });
     FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     region.publish(work.page, [dirty](PageWord word) { return word.filled(word.payload(), dirty); });
@@ -120,7 +138,7 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
 /// touched the same way: what is never written to is zeros when it leaves, and costs no I/O.
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    const Protection protection = work.write() ? Protection::writable : Protection::write_protected;
+    const Protection protection = mmu::shown_for(region.load(work.page).protection(), work.write());
     const PageWindow claimed = claim_beside(work, PrefetchKind::first_touch, PageState::empty, frames);
     const PageWindow run = claimed.run_around(work.page);
     filler_.abandon(region, {claimed.first, claimed.mask & ~run.mask}, PageState::empty);
@@ -226,8 +244,7 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (!region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
     std::byte* const slot = staging_.address_of(unit);
     std::byte* const page = region.address_of(work.page);
-    const Protection protection =
-        dirty && seen.protection() == Access::read_write ? Protection::writable : Protection::write_protected;
+    const Protection protection = mmu::shown_for(seen.protection(), dirty && seen.protection() == Access::read_write);
     int error = 0;
     if (frame_goes_along) {
         error = filler_.with_mappings([&] { return mapper_.unstage(slot, page, region.page_bytes(), protection); });
@@ -372,7 +389,10 @@ PageWindow Pager::claim_beside(const Work& work, PrefetchKind kind, PageState ab
     if (wanted.count == 0) return alone;
     const std::uint64_t lowest = std::min(wanted.lowest() & 0xffff'ffffU, work.page);
     const PageWindow beside{lowest, wanted.mask_from(region.ref(lowest).bits())};
-    const Access access = kind == PrefetchKind::first_touch && work.write() ? Access::read_write : Access::read;
+    const bool executable = region.load(work.page).protection() == Access::read_execute;
+    const Access access = kind == PrefetchKind::first_touch && work.write() ? Access::read_write
+                          : executable                                      ? Access::read_execute
+                                                                            : Access::read;
     PageWindow claimed = filler_.claim(region, absent, beside, access, frames);
     claimed.mask |= claimed.bit_of(work.page);
     wake_evictor_when_low();
