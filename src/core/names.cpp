@@ -1,4 +1,5 @@
 #include <faultline/access_violation.hpp>
+#include <faultline/segment_info.hpp>
 #include <faultline/types.hpp>
 
 namespace faultline {
@@ -63,6 +64,24 @@ const char* name(ViolationKind kind) noexcept {
             return "forbidden";
         case ViolationKind::stack_overflow:
             return "stack_overflow";
+    }
+    return "unknown";
+}
+
+const char* name(SegmentKind kind) noexcept {
+    switch (kind) {
+        case SegmentKind::image:
+            return "image";
+        case SegmentKind::bss:
+            return "bss";
+        case SegmentKind::heap:
+            return "heap";
+        case SegmentKind::anonymous:
+            return "anonymous";
+        case SegmentKind::file:
+            return "file";
+        case SegmentKind::stack:
+            return "stack";
     }
     return "unknown";
 }

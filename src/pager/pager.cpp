@@ -77,7 +77,7 @@ FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-bool Pager::forbidden(const Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+bool Pager::forbidden(const Work& work, PageWord seen) const FAULTLINE_SIGNAL_SAFE {
     const Access allowed = work.region.access_to(work.page, seen);
     switch (work.fault.access) {
         case core::FaultAccess::read:
@@ -85,7 +85,8 @@ bool Pager::forbidden(const Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
         case core::FaultAccess::write:
             return allowed != Access::read_write;
         case core::FaultAccess::execute:
-            return allowed != Access::read_execute;
+            // Where the MMU checks access, it asks for an absent page first, and refuses to execute it when it is there.
+            return mapper_.checks_access() ? allowed == Access::none : allowed != Access::read_execute;
     }
     return true;
 }

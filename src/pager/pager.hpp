@@ -94,6 +94,8 @@ public:
     void expect_in_store(Region& region, core::PageRange range);
 
     void protect(Region& region, core::PageRange range, Access access);
+    /// Does what the following do, as `advice` says.
+    void advise(Region& region, core::PageRange range, Advice advice);
     /// Brings in what is stored of a range, as far as frames are to be had without a wait.
     void bring_ahead(Region& region, core::PageRange range);
     /// The same, without waiting for it; and waiting for what was begun so.
@@ -160,7 +162,7 @@ private:
     using Step = std::optional<core::FaultOutcome>;
 
     [[nodiscard]] core::FaultOutcome resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] static bool forbidden(const Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool forbidden(const Work& work, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step allow_access(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step bring_in(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;

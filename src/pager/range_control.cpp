@@ -288,6 +288,24 @@ void Pager::show_resident(Region& region, PageRange range, Access access, bool e
     });
 }
 
+void Pager::advise(Region& region, PageRange range, Advice advice) {
+    switch (advice) {
+        case Advice::willneed:
+            return want(region, range);
+        case Advice::dontneed:
+            return evict(region, range);
+        case Advice::cold:
+            return cool(region, range);
+        case Advice::normal:
+            return expect(region, range, policy::AccessAdvice::normal);
+        case Advice::sequential:
+            return expect(region, range, policy::AccessAdvice::sequential);
+        case Advice::random:
+            return expect(region, range, policy::AccessAdvice::random);
+    }
+    sys::throw_error(EINVAL, "unknown advice");
+}
+
 void Pager::bring_ahead(Region& region, PageRange range) {
     require_owner_process();
     const std::uint64_t at_once = Filler::most_at_once(region);
