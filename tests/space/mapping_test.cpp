@@ -42,7 +42,8 @@ TEST_P(MappingTest, APartThatIsUnmappedIsGoneAndItsAddressesAreUsedAgainAndShowZ
         std::byte* const at = all + page * kPage + 7;
         EXPECT_EQ(AccessProbe::read(at), (Told{SIGSEGV, SEGV_MAPERR, at}));
     }
-    for (const std::size_t page : {0UL, 1UL, 5UL, 6UL, 7UL}) EXPECT_TRUE(has_stamps(all + page * kPage, kPage, stamp(page)));
+    for (const std::size_t page : {0UL, 1UL, 5UL, 6UL, 7UL})
+        EXPECT_TRUE(has_stamps(all + page * kPage, kPage, stamp(page)));
     EXPECT_EQ(pager().stats().resident_bytes + pager().stats().swapped_bytes, 5 * kPage);
     std::byte* const again = space().map_anonymous(3 * kPage);
     EXPECT_EQ(again, all + 2 * kPage);
