@@ -1,13 +1,17 @@
 // All of faultline's C++ interface.
 #pragma once
 
+#include <faultline/access_violation.hpp>
+#include <faultline/address_space.hpp>
 #include <faultline/alternate_stack.hpp>
 #include <faultline/config.hpp>
 #include <faultline/io.hpp>
 #include <faultline/latency_histogram.hpp>
+#include <faultline/layout.hpp>
 #include <faultline/pager.hpp>
 #include <faultline/pin.hpp>
 #include <faultline/region.hpp>
+#include <faultline/segment_info.hpp>
 #include <faultline/stats.hpp>
 #include <faultline/types.hpp>
 #include <faultline/version.hpp>

@@ -13,6 +13,8 @@
 
 namespace faultline {
 
+class AddressSpace;
+
 /// Safe to use from any thread, not from a signal handler. Regions keep what they need of their pager alive, so the
 /// handles may be destroyed in any order.
 class FAULTLINE_API Pager {
@@ -53,6 +55,8 @@ public:
     [[nodiscard]] PagerStats stats() const;
 
 private:
+    friend class AddressSpace;
+
     std::shared_ptr<detail::Pager> pager_;
 };
 

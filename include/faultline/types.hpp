@@ -31,8 +31,8 @@ enum class Delivery : std::uint8_t {
     automatic,
 };
 
-/// What the program may do with a range. Set with `Region::protect`.
-enum class Access : std::uint8_t { read_write, read, none };
+/// What the program may do with a range. Set with `Region::protect`. Nothing is ever writable and executable.
+enum class Access : std::uint8_t { read_write, read, none, read_execute };
 
 /// What a page is made ready for by `Region::pin`.
 enum class PinFor : std::uint8_t { reading, writing };
@@ -47,7 +47,8 @@ enum class Advice : std::uint8_t {
     dontneed,
     /// The range will not be needed soon: its pages leave before any others, when frames are needed. Contents are kept.
     cold,
-    // How the range will be gone through. Holds for the blocks of 2 MiB, from the region's begin, that it touches; the last
+    // How the range will be gone through. Holds for the blocks of 2 MiB, from the region's begin, that it touches; the
+    // last
     // word counts.
     /// In whatever way: pages come in ahead where a walk is noticed. What holds until something else is said.
     normal,

@@ -1,3 +1,5 @@
+#include <faultline/access_violation.hpp>
+#include <faultline/segment_info.hpp>
 #include <faultline/types.hpp>
 
 namespace faultline {
@@ -38,6 +40,48 @@ const char* name(Replacement replacement) noexcept {
             return "fifo";
         case Replacement::second_chance:
             return "second_chance";
+    }
+    return "unknown";
+}
+
+const char* name(Attempt attempt) noexcept {
+    switch (attempt) {
+        case Attempt::read:
+            return "read";
+        case Attempt::write:
+            return "write";
+        case Attempt::execute:
+            return "execute";
+    }
+    return "unknown";
+}
+
+const char* name(ViolationKind kind) noexcept {
+    switch (kind) {
+        case ViolationKind::unmapped:
+            return "unmapped";
+        case ViolationKind::forbidden:
+            return "forbidden";
+        case ViolationKind::stack_overflow:
+            return "stack_overflow";
+    }
+    return "unknown";
+}
+
+const char* name(SegmentKind kind) noexcept {
+    switch (kind) {
+        case SegmentKind::image:
+            return "image";
+        case SegmentKind::bss:
+            return "bss";
+        case SegmentKind::heap:
+            return "heap";
+        case SegmentKind::anonymous:
+            return "anonymous";
+        case SegmentKind::file:
+            return "file";
+        case SegmentKind::stack:
+            return "stack";
     }
     return "unknown";
 }

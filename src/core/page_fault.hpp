@@ -1,6 +1,8 @@
 // A page fault as a value, and its answer as a value. Fault sources make the one, the pager returns the other.
 #pragma once
 
+#include <faultline/access_violation.hpp>
+
 #include <cstdint>
 
 namespace faultline::core {
@@ -19,6 +21,7 @@ struct PageFault {
     FaultAccess access = FaultAccess::read;
     FaultOrigin origin = FaultOrigin::faulting_thread;
     std::uint64_t thread = 0;  ///< Tells threads apart; any value that is unique among those that live.
+    bool refused = false;      ///< By the mapping's protection (SIGSEGV); else something is missing or write-protected.
 };
 
 enum class FaultOutcome : std::uint8_t {
@@ -28,6 +31,13 @@ enum class FaultOutcome : std::uint8_t {
     not_ours,          ///< No region there.
     failed,            ///< The page cannot come: SIGBUS at the address.
     access_violation,  ///< The program may not do that there: SIGSEGV at the address (where the MMU does not say so).
+};
+
+/// What there is to say of an access that is not allowed, and the program's handler for it, if any.
+struct ViolationReport {
+    AccessViolation violation;
+    ViolationHandler handler = nullptr;
+    void* context = nullptr;  ///< The handler's.
 };
 
 }  // namespace faultline::core

@@ -128,6 +128,12 @@ public:
         return PageWord{bits_ & (kWriting | (std::uint64_t{3} << kProtectionShift))};
     }
 
+    /// empty -> stored: the store has bytes of its own accord. As if the page had left at `sequence`.
+    [[nodiscard]] constexpr PageWord found_in_store(std::uint32_t sequence) const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::empty));
+        return with_slot(true).with_state(PageState::stored).with_payload(sequence);
+    }
+
     /// Not busy -> stored or empty, in a child of fork, which has the page's home and nothing else. Pins stay.
     [[nodiscard]] constexpr PageWord left_behind(std::uint32_t sequence) const noexcept {
         FAULTLINE_INVARIANT(!busy() && !is(PageState::staged));

@@ -16,7 +16,15 @@
 
 namespace faultline::mmu {
 
-enum class Protection : std::uint8_t { writable, write_protected };
+/// `executable` is write-protected, too; where the kernel checks access (`Mapper::checks_access`) it is no more than
+/// that.
+enum class Protection : std::uint8_t { writable, write_protected, executable };
+
+/// How a page that the program may use so is mapped while writes to it are let through, or are not.
+[[nodiscard]] constexpr Protection shown_for(Access access, bool writable) noexcept {
+    if (writable) return Protection::writable;
+    return access == Access::read_execute ? Protection::executable : Protection::write_protected;
+}
 
 /// What becomes of a page's frame when the page is staged.
 enum class StagedFrames : std::uint8_t {

@@ -30,6 +30,8 @@ constexpr int protection_of(View view) noexcept {
     switch (view) {
         case View::read:
             return PROT_READ;
+        case View::execute:
+            return PROT_READ | PROT_EXEC;
         case View::write:
         case View::poisoned:
             return PROT_READ | PROT_WRITE;
@@ -40,6 +42,7 @@ constexpr int protection_of(View view) noexcept {
 }
 
 constexpr View view_of(Protection protection) noexcept {
+    if (protection == Protection::executable) return View::execute;
     return protection == Protection::writable ? View::write : View::read;
 }
 
@@ -270,7 +273,7 @@ int ProtectMapper::hide(Place place) FAULTLINE_SIGNAL_SAFE {
     {
         const std::scoped_lock lock{lock_};
         poisoned = map.any(place.run, View::poisoned);
-        read_only = map.any(place.run, View::read);
+        read_only = map.any(place.run, View::read) || map.any(place.run, View::execute);
         if (!poisoned && !read_only && map.all_guarded(place.run)) return 0;
     }
     if (poisoned) return take_poison_away(place);

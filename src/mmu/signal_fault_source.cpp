@@ -28,6 +28,7 @@ std::mutex installing;  // the calls to sigaction; control path only
 Taken bus_error;
 Taken segmentation_fault;
 std::atomic<Resolver> current_resolver{nullptr};
+std::atomic<Reporter> current_reporter{nullptr};
 
 Taken& taken(int signal) noexcept { return signal == SIGBUS ? bus_error : segmentation_fault; }
 
@@ -44,14 +45,31 @@ bool may_be_ours(const siginfo_t& info) noexcept {
     return info.si_code == SEGV_ACCERR || info.si_code == SEGV_MAPERR;
 }
 
+/// The program's handler, and then whoever handles SIGSEGV, are told what the kernel would have said.
+void report_violation(const core::PageFault& fault, siginfo_t* info, void* context) noexcept {
+    core::ViolationReport report;
+    report.violation.kind = ViolationKind::forbidden;
+    if (const Reporter reporter = current_reporter.load(std::memory_order_acquire)) report = reporter(fault);
+    if (report.handler != nullptr) {
+        ViolationAnswer answer{};
+        {
+            const sys::InterruptedMask as_at_the_access{context};
+            answer = report.handler(report.violation, report.context);
+        }
+        if (answer == ViolationAnswer::retry) return;
+    }
+    // Whatever hides the page, to the program it is protected, or nothing is there.
+    info->si_code = report.violation.kind == ViolationKind::forbidden ? SEGV_ACCERR : SEGV_MAPERR;
+    taken(SIGSEGV).action.pass_on(SIGSEGV, info, context);
+}
+
 void on_fault(int signal, siginfo_t* info, void* context) {
     const int saved_errno = errno;
     const Resolver resolver = current_resolver.load(std::memory_order_acquire);
+    const core::PageFault fault{core::address_of(info->si_addr), access_of(*static_cast<ucontext_t*>(context)),
+                                core::FaultOrigin::faulting_thread, sys::thread_token(), signal == SIGSEGV};
     core::FaultOutcome outcome = core::FaultOutcome::not_ours;
-    if (resolver != nullptr && may_be_ours(*info)) {
-        outcome = resolver({core::address_of(info->si_addr), access_of(*static_cast<ucontext_t*>(context)),
-                            core::FaultOrigin::faulting_thread, sys::thread_token()});
-    }
+    if (resolver != nullptr && may_be_ours(*info)) outcome = resolver(fault);
     switch (outcome) {
         case core::FaultOutcome::resolved:
         case core::FaultOutcome::already_resolved:
@@ -62,8 +80,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
             if (signal == SIGBUS) taken(signal).action.pass_on(signal, info, context);
             break;
         case core::FaultOutcome::access_violation:
-            info->si_code = SEGV_ACCERR;  // whatever hides the page, to the program it is protected
-            [[fallthrough]];
+            report_violation(fault, info, context);
+            break;
         case core::FaultOutcome::not_ours:
             taken(signal).action.pass_on(signal, info, context);
             break;
@@ -73,9 +91,10 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 
 }  // namespace
 
-SignalFaultSource::SignalFaultSource(int signal, Resolver resolver) : signal_{signal} {
+SignalFaultSource::SignalFaultSource(int signal, Resolver resolver, Reporter reporter) : signal_{signal} {
     const std::lock_guard lock{installing};
     current_resolver.store(resolver, std::memory_order_release);
+    current_reporter.store(reporter, std::memory_order_release);
     Taken& mine = taken(signal);
     if (mine.users == 0) mine.action.install(signal, &on_fault);
     ++mine.users;

@@ -7,12 +7,12 @@
 
 namespace faultline::mmu {
 
-/// While at least one of these lives for a signal, that signal of this process goes through `resolver` (which must be
-/// the same for all).
+/// While at least one of these lives for a signal, that signal of this process goes through `resolver`, and what it
+/// says is not allowed through `reporter` (which must be the same for all).
 class SignalFaultSource {
 public:
     /// `signal`: SIGBUS or SIGSEGV. Throws std::system_error.
-    SignalFaultSource(int signal, Resolver resolver);
+    SignalFaultSource(int signal, Resolver resolver, Reporter reporter);
     ~SignalFaultSource();
     SignalFaultSource(const SignalFaultSource&) = delete;
     SignalFaultSource& operator=(const SignalFaultSource&) = delete;

@@ -90,7 +90,7 @@ int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protect
     // What the program may write to cannot be taken away again when the rest is refused. So it may not, until all is
     // there.
     const bool in_steps = protection == Protection::writable && bytes > core::kUnitBytes;
-    const int error = uffd_.copy(page, from, bytes, in_steps || protection == Protection::write_protected,
+    const int error = uffd_.copy(page, from, bytes, in_steps || protection != Protection::writable,
                                  in_steps ? sys::Userfaultfd::Wake::later : sys::Userfaultfd::Wake::now);
     FAULTLINE_REQUIRE(error != EEXIST, "a page is mapped that should be absent: has the program mapped over it?");
     if (error != 0 && bytes > core::kUnitBytes) drop_one({page, bytes});
@@ -110,7 +110,7 @@ bool UffdMapper::is_mapped(const void* page, std::size_t bytes) const FAULTLINE_
 
 int UffdMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
     if (const int error = fill_holes(static_cast<std::byte*>(page), bytes)) return error;
-    return uffd_.write_protect(page, bytes, protection == Protection::write_protected);
+    return uffd_.write_protect(page, bytes, protection != Protection::writable);
 }
 
 /// What the program has dropped of a page that should be mapped is zeros, which is what it asked for.
@@ -145,7 +145,7 @@ Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::si
     if (error == 0) return {pages, 0};
     // One page of the run is refused: see whether it can be had otherwise.
     const std::size_t whole = moved / page_bytes;
-    if (protection == Protection::write_protected) return {whole, error};
+    if (protection != Protection::writable) return {whole, error};
     const std::size_t offset = whole * page_bytes;
     error = stage_by_move(from + offset, to + offset, page_bytes, moved - offset);
     return {whole + (error == 0 ? 1 : 0), error};

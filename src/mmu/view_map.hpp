@@ -15,7 +15,7 @@
 namespace faultline::mmu {
 
 /// The protection of a unit's mapping. Neighbours that differ are two mappings of the kernel's.
-enum class View : std::uint8_t { closed, read, write, poisoned };
+enum class View : std::uint8_t { closed, read, write, poisoned, execute };
 
 /// A run of units of one region.
 struct UnitRun {
@@ -42,7 +42,7 @@ public:
     [[nodiscard]] bool guarded(std::size_t unit) const noexcept { return (units_[unit] & kGuarded) != 0; }
     /// The program can use the unit without a fault, to read at least.
     [[nodiscard]] bool open(std::size_t unit) const noexcept {
-        return !guarded(unit) && (view(unit) == View::read || view(unit) == View::write);
+        return !guarded(unit) && view(unit) != View::closed && view(unit) != View::poisoned;
     }
     [[nodiscard]] bool all(UnitRun run, View wanted) const noexcept;
     [[nodiscard]] bool all_guarded(UnitRun run) const noexcept;
@@ -71,8 +71,8 @@ public:
                                            View hidden_as) FAULTLINE_SIGNAL_SAFE;
 
 private:
-    static constexpr std::uint8_t kViewMask = 3;
-    static constexpr std::uint8_t kGuarded = 4;
+    static constexpr std::uint8_t kViewMask = 7;
+    static constexpr std::uint8_t kGuarded = 8;
 
     [[nodiscard]] std::int64_t boundaries_around(UnitRun run) const noexcept;
     void touched(UnitRun run) noexcept;

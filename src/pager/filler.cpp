@@ -21,8 +21,9 @@ PageWindow Filler::claim(Region& region, PageState absent, PageWindow wanted, Ac
     PageWindow claimed{wanted.first, 0};
     wanted.for_each([&](std::uint64_t page) {
         PageWord seen = region.load(page);
-        const Access allowed = seen.protection();
-        if (!seen.is(absent) || allowed == Access::none || (access == Access::read_write && allowed != access)) return;
+        const Access allowed = region.access_to(page, seen);
+        const bool usable = allowed == access || (access == Access::read && allowed == Access::read_write);
+        if (!seen.is(absent) || !usable) return;
         if (!budget_.try_reserve(region.page_units())) return;
         if (!region.try_change(page, seen, seen.claimed_for_fill())) {
             budget_.release(region.page_units());
@@ -80,7 +81,8 @@ int Filler::read_and_map(Region& region, PageWindow window, std::uint64_t writab
 int Filler::map(Region& region, PageWindow window, std::uint64_t writable,
                 std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     // The program may write to what is writable at once, and then it could not be unmapped again without a loss.
-    const int error = map_runs(region, window, window.mask & ~writable, bytes, Protection::write_protected);
+    const Protection protection = mmu::shown_for(region.load(window.lowest()).protection(), false);
+    const int error = map_runs(region, window, window.mask & ~writable, bytes, protection);
     return error != 0 ? error : map_runs(region, window, window.mask & writable, bytes, Protection::writable);
 }
 
@@ -105,10 +107,10 @@ int Filler::map_runs(Region& region, PageWindow window, std::uint64_t mask, std:
 int Filler::read_and_map_in_pieces(Region& region, std::uint64_t page, bool writable,
                                    std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE {
     std::byte* const base = region.address_of(page);
+    const Protection protection = mmu::shown_for(region.load(page).protection(), false);
     for (std::size_t offset = 0; offset < region.page_bytes(); offset += buffer.size()) {
         int error = region.store().read(region.offset_of(page) + offset, buffer);
-        if (error == 0)
-            error = mapper_.install(base + offset, buffer.data(), buffer.size(), Protection::write_protected);
+        if (error == 0) error = mapper_.install(base + offset, buffer.data(), buffer.size(), protection);
         if (error != 0) {
             unmap(region, page);
             return error;

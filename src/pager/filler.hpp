@@ -29,7 +29,8 @@ public:
     [[nodiscard]] static std::uint64_t most_at_once(const Region& region) noexcept;
 
     /// Claims those of the pages `wanted` that are `absent` so (stored or empty) and that the program may use for
-    /// `access`, as far as frames are free, adding the frames to `frames`. Returns those claimed. Never waits.
+    /// `access`, as far as frames are free, adding the frames to `frames`. Returns those claimed. Never waits. Only for
+    /// `read_execute` does it claim executable pages, and then no others: they are mapped in one way.
     [[nodiscard]] PageWindow claim(Region& region, core::PageState absent, PageWindow wanted, Access access,
                                    FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 

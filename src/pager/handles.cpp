@@ -113,28 +113,7 @@ Pin Region::pin(const void* address, std::size_t bytes, PinFor purpose) {
 
 void Region::advise(const void* address, std::size_t bytes, Advice advice) {
     if (region_ == nullptr) refuse_empty("region");
-    const PageRange pages = touched_pages(*region_, address, bytes);
-    switch (advice) {
-        case Advice::willneed:
-            pager_->want(*region_, pages);
-            return;
-        case Advice::dontneed:
-            pager_->evict(*region_, pages);
-            return;
-        case Advice::cold:
-            pager_->cool(*region_, pages);
-            return;
-        case Advice::normal:
-            pager_->expect(*region_, pages, policy::AccessAdvice::normal);
-            return;
-        case Advice::sequential:
-            pager_->expect(*region_, pages, policy::AccessAdvice::sequential);
-            return;
-        case Advice::random:
-            pager_->expect(*region_, pages, policy::AccessAdvice::random);
-            return;
-    }
-    sys::throw_error(EINVAL, "unknown advice");
+    pager_->advise(*region_, touched_pages(*region_, address, bytes), advice);
 }
 
 void Region::advise(std::span<const std::span<const std::byte>> ranges, Advice advice) {

@@ -22,12 +22,24 @@ using core::PageWord;
 using Protection = mmu::Protection;
 using PrefetchKind = policy::PrefetchFault::Kind;
 
+namespace {
+
+/// What the pages beside one must be usable for, which come in with it and are mapped in the same way.
+Access access_beside(PageWord page, bool for_writing) FAULTLINE_SIGNAL_SAFE {
+    if (for_writing) return Access::read_write;
+    return page.protection() == Access::read_execute ? Access::read_execute : Access::read;
+}
+
+}  // namespace
+
 FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     const RegionReader reader;
     Region* const region = RegionTree::find(fault.address);
     if (region == nullptr) return FaultOutcome::not_ours;
 
     Pager& pager = region->pager();
+    // Where the MMU checks access by itself, its word is final: we have nothing to add.
+    if (fault.refused && pager.mapper_.checks_access()) return FaultOutcome::access_violation;
     Work work{*region, region->page_of(fault.address), fault, sys::ticks()};
     const FaultOutcome outcome = pager.resolve_in(work);
     pager.account(work);
@@ -38,6 +50,16 @@ FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
 void Pager::account(const Work& work) FAULTLINE_SIGNAL_SAFE {
     latencies_.record(work.kind, sys::ticks() - work.started);
     if (trace_ && work.kind != FaultKind::none) trace_->record(work.region.address_of(work.page), work.write());
+}
+
+core::ViolationReport Pager::report(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
+    const RegionReader reader;
+    const Region* const region = RegionTree::find(fault.address);
+    if (region != nullptr && region->owner() != nullptr) return region->owner()->report(fault);
+    core::ViolationReport report;
+    report.violation.address = reinterpret_cast<const void*>(fault.address);  // NOLINT: as the kernel has said it
+    report.violation.kind = ViolationKind::forbidden;
+    return report;
 }
 
 FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
@@ -71,10 +93,19 @@ FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-/// No page is executable.
-bool Pager::forbidden(const Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    return seen.protection() == Access::none || (work.write() && seen.protection() == Access::read) ||
-           work.fault.access == core::FaultAccess::execute;
+bool Pager::forbidden(const Work& work, PageWord seen) const FAULTLINE_SIGNAL_SAFE {
+    const Access allowed = work.region.access_to(work.page, seen);
+    switch (work.fault.access) {
+        case core::FaultAccess::read:
+            return allowed == Access::none;
+        case core::FaultAccess::write:
+            return allowed != Access::read_write;
+        case core::FaultAccess::execute:
+            // Where the MMU checks access, it asks for an absent page first, and refuses to execute it when it is
+            // there.
+            return mapper_.checks_access() ? allowed == Access::none : allowed != Access::read_execute;
+    }
+    return true;
 }
 
 /// Somebody else is at the page. A handler thread, which others wait for, leaves it to them to wake who faulted.
@@ -101,8 +132,7 @@ Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE
     const int error = filler_.with_mappings([&] {
         if (first_write) return mapper_.allow_writes(page, region.page_bytes());
         const bool writable = dirty && (mapper_.checks_access() || seen.protection() == Access::read_write);
-        return mapper_.restore(page, region.page_bytes(),
-                               writable ? Protection::writable : Protection::write_protected);
+        return mapper_.restore(page, region.page_bytes(), mmu::shown_for(seen.protection(), writable));
     });
     FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     region.publish(work.page, [dirty](PageWord word) { return word.filled(word.payload(), dirty); });
@@ -126,12 +156,12 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
 /// touched the same way: what is never written to is zeros when it leaves, and costs no I/O.
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    const Protection protection = work.write() ? Protection::writable : Protection::write_protected;
+    const Protection protection = mmu::shown_for(region.load(work.page).protection(), work.write());
     // Zeros are copied from where there are enough for the largest page.
     const std::uint64_t at_once = std::min<std::uint64_t>(zeros_.size() / region.page_bytes(), PageWindow::kMost);
     const policy::PrefetchWindow wanted =
         wanted_beside(work, PrefetchKind::first_touch, static_cast<std::uint32_t>(at_once), true);
-    const Access access = work.write() ? Access::read_write : Access::read;
+    const Access access = access_beside(region.load(work.page), work.write());
     const PageWindow claimed = claim_beside(work, wanted, PageState::empty, access, frames);
     const PageWindow run = claimed.run_around(work.page);
     filler_.abandon(region, {claimed.first, claimed.mask & ~run.mask}, PageState::empty);
@@ -162,7 +192,7 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
     // After a tripwire, the window begins further on.
     const std::uint32_t with_page = wanted.continues(region.ref(work.page).bits()) ? at_once - 1 : 0;
     const PageWindow window =
-        claim_beside(work, wanted.front(with_page), PageState::stored, Access::read, frames).trimmed();
+        claim_beside(work, wanted.front(with_page), PageState::stored, access_beside(seen, false), frames).trimmed();
     if (wanted.count > with_page) want_in_background(region, wanted.without_front(with_page));
     Fill fill{&region, window, work.fault, arrival, std::move(frames), work.started, true, wanted.for_writing};
     // A handler thread has others to serve, unless it is alone; whoever faulted for himself has nothing better to do.
@@ -245,8 +275,7 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (!region.try_change(work.page, seen, seen.claimed_for_fill())) return std::nullopt;
     std::byte* const slot = staging_.address_of(unit);
     std::byte* const page = region.address_of(work.page);
-    const Protection protection =
-        dirty && seen.protection() == Access::read_write ? Protection::writable : Protection::write_protected;
+    const Protection protection = mmu::shown_for(seen.protection(), dirty && seen.protection() == Access::read_write);
     int error = 0;
     if (frame_goes_along) {
         error = filler_.with_mappings([&] { return mapper_.unstage(slot, page, region.page_bytes(), protection); });

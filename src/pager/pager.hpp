@@ -74,13 +74,29 @@ public:
     /// Resolves one fault of any pager's region. Signal-safe.
     [[nodiscard]] static core::FaultOutcome resolve(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
 
+    /// What the owner of a region with gaps says of an access that is not allowed. Signal-safe.
+    [[nodiscard]] static core::ViolationReport report(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
+
     // ---- the control path: throws std::system_error; not signal-safe; any thread
 
-    [[nodiscard]] Region& reserve(std::size_t bytes, std::size_t page_bytes);
+    [[nodiscard]] Region& reserve(std::size_t bytes, std::size_t page_bytes, const RegionPlan& plan = {});
     void destroy(Region& region);
 
     void discard(Region& region, core::PageRange range);
+
+    // For regions with gaps. The caller serialises them, for each region, with one another and with `protect`.
+
+    /// Lets the program use pages that are closed, and so empty: `access` is not `none`. Throws ENOMEM at
+    /// vm.max_map_count, and then they are closed as before.
+    void open_pages(Region& region, core::PageRange range, Access access);
+    /// Takes them away again, with what is in them. Throws EBUSY when one is pinned: then all stay open.
+    void close_pages(Region& region, core::PageRange range);
+    /// Says of empty pages that the store has bytes of theirs, which the first access is to read.
+    void expect_in_store(Region& region, core::PageRange range);
+
     void protect(Region& region, core::PageRange range, Access access);
+    /// Does what the following do, as `advice` says.
+    void advise(Region& region, core::PageRange range, Advice advice);
     /// Brings in what is stored of a range, as far as frames are to be had without a wait.
     void bring_ahead(Region& region, core::PageRange range);
     /// The same, without waiting for it; and waiting for what was begun so.
@@ -148,7 +164,7 @@ private:
 
     [[nodiscard]] core::FaultOutcome resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE;
     void account(const Work& work) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] static bool forbidden(const Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool forbidden(const Work& work, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step allow_access(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step bring_in(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
@@ -184,7 +200,9 @@ private:
     [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
     [[nodiscard]] bool discard_piece(Region& region, core::PageRange range);
     void set_protection(Region& region, core::PageRange range, Access access);
-    void make_dirty_pages(Region& region, core::PageRange range, mmu::Protection protection);
+    [[nodiscard]] static bool any_executable(const Region& region, core::PageRange range);
+    void show_resident(Region& region, core::PageRange range, Access access, bool executable);
+    void close_view(const Region& region, core::PageRange range);
     void evict_all(Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     static void wait_until_settled(const Region& region, core::PageRange range);
@@ -193,6 +211,7 @@ private:
     void report_later_handler();
     void start_threads();
     void write_everything();
+    void set_access_again(Region& region);
     void leave_pages_behind(Region& region, std::vector<core::PageRef>& pinned);
     void bring_pinned_back(core::PageRef page);
 

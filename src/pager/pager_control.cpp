@@ -118,8 +118,10 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
             config.trace_file, [this](LogLevel level, std::string_view message) { log_.say(level, message); });
         trace_->start();
     }
-    if (takes_faults_ && config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve);
-    if (takes_faults_ && config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve);
+    if (takes_faults_ && config_.delivery == Delivery::uffd_signal)
+        signal_source_.emplace(SIGBUS, &Pager::resolve, &Pager::report);
+    if (takes_faults_ && config_.delivery == Delivery::sigsegv)
+        signal_source_.emplace(SIGSEGV, &Pager::resolve, &Pager::report);
     start_threads();
     log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) +
                                  " resident, eviction by " + name(eviction()) + ", delivery " + name(config_.delivery) +
@@ -167,7 +169,7 @@ void Pager::report_later_handler() {
 
 // ---- regions
 
-Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes) {
+Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPlan& plan) {
     require_owner_process();
     if (page_bytes < kBasePageBytes || page_bytes > kLargestPageBytes || !std::has_single_bit(page_bytes)) {
         sys::throw_error(EINVAL, "a page size of " + std::to_string(page_bytes) +
@@ -192,12 +194,14 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes) {
                                      std::to_string(kMinimumPages) + " of them; raise it, or choose smaller pages");
     }
     std::unique_ptr<store::BackingStore> store = stores_->open_for_pages(size, page_bytes);
+    if (plan.decorate) store = plan.decorate(std::move(store));
     const std::uint32_t id = regions_.take_id();
     try {
         auto region = std::make_unique<Region>(*this, mapper_, id, size, page_bytes, std::move(store),
-                                               config_.delivery == Delivery::uffd_threads);
+                                               config_.delivery == Delivery::uffd_threads, plan);
         mapper_.watch_region(region->view().data(), size);
         try {
+            if (plan.owner != nullptr) close_view(*region, {0, region->pages()});
             apply_limit(limit_bytes_.load(), largest);
             RegionTree::insert(*region);
         } catch (...) {
@@ -209,6 +213,16 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes) {
     } catch (...) {
         regions_.give_back_id(id);
         throw;
+    }
+}
+
+/// No access to the range succeeds any more; nothing of it is mapped.
+void Pager::close_view(const Region& region, PageRange range) {
+    if (!mapper_.checks_access()) return;  // what is not mapped is a fault, and the open pages say no
+    const std::size_t bytes = region.offset_of(range.count);
+    if (const int error = mapper_.set_access(region.address_of(range.first), bytes, Access::none)) {
+        sys::throw_error(error, "cannot take away access to " + sys::readable_bytes(bytes) +
+                                    (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
     }
 }
 

@@ -99,11 +99,40 @@ void Pager::start_in_child() {
     regions_.for_each([&](Region& region) {
         region.view().restore_in_child();
         mapper_.watch_again(region.view().data(), region.view().size());
+        set_access_again(region);
         leave_pages_behind(region, pinned);
     });
     generation_ = sys::process_generation();
     start_threads();
     for (const core::PageRef page : pinned) bring_pinned_back(page);
+}
+
+/// The view of a region in a child is accessible all over.
+void Pager::set_access_again(Region& region) {
+    if (!mapper_.checks_access()) return;
+    const auto set = [&](core::PageRange pages, Access access) {
+        const int error = mapper_.set_access(region.address_of(pages.first), region.offset_of(pages.count), access);
+        if (error != 0) sys::throw_error(error, "cannot protect memory in a child of fork as it was in its parent");
+    };
+    if (region.owner() != nullptr) {
+        close_view(region, {0, region.pages()});
+        region.open_pages().for_each_run([&](core::PageRange run) { set(run, Access::read_write); });
+    }
+    core::PageRange run{};
+    Access access = Access::read_write;
+    const auto set_run = [&] {
+        if (run.count > 0 && access != Access::read_write) set(run, access);
+    };
+    region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
+        const Access wanted = region.load(page).protection();
+        if (page != run.end() || wanted != access) {
+            set_run();
+            run = {page, 0};
+            access = wanted;
+        }
+        ++run.count;
+    });
+    set_run();
 }
 
 /// Every page is at home, and holds no frame.

@@ -4,6 +4,7 @@
 #include "core/check.hpp"
 #include "pager/fault_path_section.hpp"
 #include "pager/pager.hpp"
+#include "pager/region_tree.hpp"
 #include "sys/error.hpp"
 
 #include <algorithm>
@@ -127,10 +128,71 @@ bool Pager::discard_piece(Region& region, PageRange range) {
     return found_pinned;
 }
 
+// ---- regions with gaps
+
+void Pager::open_pages(Region& region, PageRange range, Access access) {
+    require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    set_protection(region, range, access);
+    // Whoever is told here that a page is closed while its view is open already tries again.
+    if (mapper_.checks_access()) {
+        const std::size_t bytes = region.offset_of(range.count);
+        if (const int error = mapper_.set_access(region.address_of(range.first), bytes, access)) {
+            set_protection(region, range, Access::read_write);
+            sys::throw_error(error, "cannot open " + sys::readable_bytes(bytes) +
+                                        (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
+        }
+    }
+    region.open_pages().insert(range);
+}
+
+void Pager::close_pages(Region& region, PageRange range) {
+    require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    region.open_pages().erase(range);
+    // A fault that has seen a page open may still bring it in; afterwards none can.
+    RegionTree::readers().synchronize();
+    try {
+        bool pinned = false;
+        region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
+        if (pinned) sys::throw_error(EBUSY, "pages of the range are pinned");
+        discard(region, range);
+        // A write of what was there before must not land in the store after something else has been put there.
+        bool writing = false;
+        region.table().for_each_touched(range, [&](std::uint64_t page) { writing |= region.load(page).writing(); });
+        if (writing) RegionTree::readers().synchronize();
+        close_view(region, range);
+    } catch (...) {
+        region.open_pages().insert(range);
+        throw;
+    }
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        PageWord seen = region.load(page);
+        while (!region.try_change(page, seen, seen.with_protection(Access::read_write))) {
+        }
+    });
+}
+
+void Pager::expect_in_store(Region& region, PageRange range) {
+    require_owner_process();
+    // So long ago that coming in is no coming back: not what the policy takes for a page that left too soon.
+    const std::uint32_t sequence = (evictor_.sequence() + (std::uint32_t{1} << 30)) << 1;
+    for_each_piece(range, [&](PageRange piece) {
+        const FaultPathSection section;
+        for (std::uint64_t page = piece.first; page < piece.end(); ++page) {
+            PageWord seen = region.load(page);
+            while (seen.is(PageState::empty) && !region.try_change(page, seen, seen.found_in_store(sequence))) {
+            }
+        }
+    });
+}
+
+// ---- protection
+
 void Pager::set_protection(Region& region, PageRange range, Access access) {
     for (std::uint64_t page = range.first; page < range.end(); ++page) {
         PageWord seen = region.load(page);
-        while (!region.try_change(page, seen, seen.with_protection(access))) {
+        while (seen.protection() != access && !region.try_change(page, seen, seen.with_protection(access))) {
         }
     }
 }
@@ -141,6 +203,13 @@ bool Pager::any_resident(Region& region, PageRange range) const {
         const PageWord seen = region.load(page);
         found |= seen.busy() || seen.is(PageState::resident);
     });
+    return found;
+}
+
+bool Pager::any_executable(const Region& region, PageRange range) {
+    bool found = false;
+    region.table().for_each_touched(
+        range, [&](std::uint64_t page) { found |= region.load(page).protection() == Access::read_execute; });
     return found;
 }
 
@@ -160,10 +229,14 @@ void Pager::protect(Region& region, PageRange range, Access access) {
                                     (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
     };
     if (!mapper_.checks_access()) {  // each forbidden access is a fault, and the words say no
-        if (access == Access::read_write) make_dirty_pages(region, range, mmu::Protection::writable);
+        const bool executable = any_executable(region, range);
+        if (access == Access::read_write) show_resident(region, range, access, executable);
         set_protection(region, range, access);
-        if (access == Access::read) make_dirty_pages(region, range, mmu::Protection::write_protected);
-        if (access == Access::none) evict_all(region, range);
+        if (access == Access::none) {
+            evict_all(region, range);
+        } else if (access != Access::read_write) {
+            show_resident(region, range, access, executable);
+        }
         return;
     }
     if (access == Access::read_write) {  // open the mapping before anybody is let in
@@ -193,25 +266,44 @@ void Pager::evict_all(Region& region, PageRange range) {
     }
 }
 
-/// Where protection is ours to keep: dirty pages that are mapped are writable only where the program may write.
-void Pager::make_dirty_pages(Region& region, PageRange range, mmu::Protection protection) {
+/// Where protection is ours to keep: dirty pages that are mapped are writable only where the program may write, and
+/// pages are executable only where it may execute. What becomes executable need not be shown so before it is executed.
+void Pager::show_resident(Region& region, PageRange range, Access access, bool executable) {
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         region.table().for_each_touched(piece, [&](std::uint64_t page) {
-            const auto was = region.claim_settled(page, [](PageWord word) {
-                const bool mapped = word.is(PageState::resident) && word.dirty();
-                return mapped ? std::optional{word.claimed_for_change()} : std::nullopt;
+            const auto was = region.claim_settled(page, [&](PageWord word) {
+                const bool changes = word.is(PageState::resident) && (word.dirty() || executable);
+                return changes ? std::optional{word.claimed_for_change()} : std::nullopt;
             });
             if (!was) return;
+            const bool writable = access == Access::read_write && was->dirty();
             const int error = filler_.with_mappings([&] {
-                return protection == mmu::Protection::writable
-                           ? mapper_.allow_writes(region.address_of(page), region.page_bytes())
-                           : mapper_.forbid_writes(region.address_of(page), region.page_bytes());
+                return writable ? mapper_.allow_writes(region.address_of(page), region.page_bytes())
+                                : mapper_.forbid_writes(region.address_of(page), region.page_bytes());
             });
             FAULTLINE_REQUIRE(error == 0, "a page's protection cannot be changed: raise `sysctl vm.max_map_count`");
             region.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });
         });
     });
+}
+
+void Pager::advise(Region& region, PageRange range, Advice advice) {
+    switch (advice) {
+        case Advice::willneed:
+            return want(region, range);
+        case Advice::dontneed:
+            return evict(region, range);
+        case Advice::cold:
+            return cool(region, range);
+        case Advice::normal:
+            return expect(region, range, policy::AccessAdvice::normal);
+        case Advice::sequential:
+            return expect(region, range, policy::AccessAdvice::sequential);
+        case Advice::random:
+            return expect(region, range, policy::AccessAdvice::random);
+    }
+    sys::throw_error(EINVAL, "unknown advice");
 }
 
 void Pager::bring_ahead(Region& region, PageRange range) {
@@ -272,7 +364,9 @@ void Pager::begin_wanted(const AsyncReader::Wanted& wanted) noexcept {
 Fill Pager::claim_ahead(Region& region, PageRange range, bool for_writing) FAULTLINE_SIGNAL_SAFE {
     Fill fill{&region, {}, {}, {}, FrameReservation{budget_, 0}, 0, false, for_writing};
     const std::uint64_t all = range.count < 64 ? (std::uint64_t{1} << range.count) - 1 : ~std::uint64_t{0};
-    const PageWindow claimed = filler_.claim(region, PageState::stored, {range.first, all}, Access::read, fill.frames);
+    const Access first = region.load(range.first).protection();
+    const PageWindow claimed = filler_.claim(region, PageState::stored, {range.first, all},
+                                             first == Access::read_execute ? first : Access::read, fill.frames);
     wake_evictor_when_low();
     if (claimed.count() > 0) fill.window = claimed.trimmed();
     return fill;
@@ -371,7 +465,8 @@ int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept
     bool asked = !write || mapper_.checks_access();
     PageWord seen = region.load(page);
     for (;;) {
-        if (seen.protection() == Access::none || (write && seen.protection() == Access::read)) return EACCES;
+        const Access allowed = region.access_to(page, seen);
+        if (allowed == Access::none || (write && allowed != Access::read_write)) return EACCES;
         if (asked && seen.is(PageState::resident) && (!write || seen.dirty())) {
             if (seen.pins() == PageWord::kMaxPins) return EOVERFLOW;
             if (region.try_change(page, seen, seen.with_pin_added())) return 0;

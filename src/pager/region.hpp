@@ -2,6 +2,7 @@
 // gauges in step; it resolves nothing: that is the pager's.
 #pragma once
 
+#include "core/page_fault.hpp"
 #include "core/page_range.hpp"
 #include "core/page_word.hpp"
 #include "core/signal_safe.hpp"
@@ -11,6 +12,7 @@
 #include "pager/counters.hpp"
 #include "store/backing_store.hpp"
 #include "sys/mapping.hpp"
+#include "table/page_set.hpp"
 #include "table/page_table.hpp"
 
 #include <boost/intrusive/set.hpp>
@@ -18,6 +20,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,20 +29,42 @@ namespace faultline::detail {
 
 class Pager;
 
+/// Whoever has made a region with gaps. Called by readers of RegionTree::readers() with signals blocked.
+class RegionOwner {
+public:
+    virtual ~RegionOwner() = default;
+
+    /// Of an access that is not allowed.
+    [[nodiscard]] virtual core::ViolationReport report(const core::PageFault& fault) const FAULTLINE_SIGNAL_SAFE = 0;
+};
+
+/// What can be asked of a new region besides its size. All of it for a region with gaps.
+struct RegionPlan {
+    std::uintptr_t address = 0;  ///< Where it begins; 0: anywhere.
+    /// Not null: it begins without any page that the program may use, Pager::open_pages opens some.
+    const RegionOwner* owner = nullptr;
+    /// Puts a store in front of the one that the region would have.
+    std::function<std::unique_ptr<store::BackingStore>(std::unique_ptr<store::BackingStore>)> decorate{};
+};
+
 class Region : public boost::intrusive::set_base_hook<> {
 public:
     /// `kernel_sleepers`: threads may sleep in the kernel for pages of this region, and must be woken through the
     /// mapper.
     Region(Pager& pager, mmu::Mapper& mapper, std::uint32_t id, std::size_t bytes, std::size_t page_bytes,
-           std::unique_ptr<store::BackingStore> store, bool kernel_sleepers)
+           std::unique_ptr<store::BackingStore> store, bool kernel_sleepers, const RegionPlan& plan)
         : pager_{pager},
           mapper_{mapper},
           id_{id},
           page_shift_{static_cast<unsigned>(std::countr_zero(page_bytes))},
           kernel_sleepers_{kernel_sleepers},
-          view_{sys::Mapping::reserve(bytes, page_bytes, false, "a region")},
+          owner_{plan.owner},
+          view_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
+                                  : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_},
-          store_{std::move(store)} {}
+          store_{std::move(store)} {
+        if (owner_ != nullptr) open_.emplace(table_.pages());
+    }
 
     [[nodiscard]] Pager& pager() const noexcept { return pager_; }
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
@@ -49,6 +74,15 @@ public:
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
     [[nodiscard]] const table::PageTable& table() const noexcept { return table_; }
     [[nodiscard]] bool kernel_sleepers() const noexcept { return kernel_sleepers_; }
+
+    /// Null for a region without gaps.
+    [[nodiscard]] const RegionOwner* owner() const noexcept { return owner_; }
+    [[nodiscard]] const table::PageSet& open_pages() const noexcept { return *open_; }
+
+    /// What the program may do with `page`, whose word is `seen`.
+    [[nodiscard]] Access access_to(std::uint64_t page, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE {
+        return !open_ || open_->contains(page) ? seen.protection() : Access::none;
+    }
 
     /// Serialises changes of protection and of what accesses are expected; never taken on the fault path.
     [[nodiscard]] std::mutex& protecting() noexcept { return protecting_; }
@@ -136,6 +170,8 @@ private:
     std::uint32_t id_;
     unsigned page_shift_;
     bool kernel_sleepers_;
+    const RegionOwner* owner_;
+    std::optional<table::PageSet> open_;  // of a region with gaps
     sys::Mapping view_;
     table::PageTable table_;
     std::unique_ptr<store::BackingStore> store_;

@@ -18,6 +18,18 @@ struct FileExtent {
     std::uint64_t offset = 0;  ///< Of the first byte asked for.
 };
 
+/// Where a page's bytes are, for those who look.
+struct Whereabouts {
+    enum class Place : std::uint8_t {
+        nowhere,     ///< The store has no bytes of it.
+        swap_file,   ///< In the swap file, at `at`.
+        compressed,  ///< In memory, compressed.
+        origin,      ///< Where they were before it came in the first time: a file, at `at`.
+    };
+    Place place = Place::nowhere;
+    std::uint64_t at = 0;  ///< In bytes.
+};
+
 /// All calls may come from many threads at once, for different pages; the pager never has two writes of one page in
 /// flight. Offsets and sizes are in bytes from the region's first byte, multiples of 4 KiB. Each returns 0 or an errno.
 class BackingStore {
@@ -41,6 +53,12 @@ public:
     [[nodiscard]] virtual FileExtent location([[maybe_unused]] std::uint64_t offset,
                                               [[maybe_unused]] std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
         return {};
+    }
+
+    /// Where the bytes of the 4 KiB at `offset` are that read() would return, if it is a page that may be read. It may
+    /// be somewhere else the next moment. Signal-safe.
+    [[nodiscard]] virtual Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+        return {Whereabouts::Place::swap_file, offset};
     }
 
     /// Whoever is going to write a range to the extent says so first, so that the file can make room. Not needed before

@@ -219,4 +219,19 @@ void CompressedStore::empty_behind(std::uint64_t first, std::uint64_t end) FAULT
     }
 }
 
+// ---- looking
+
+Whereabouts CompressedStore::whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+    switch (table_.load(offset / table_.block_bytes()).place()) {
+        case BlockPlace::pool:
+            return {Whereabouts::Place::compressed, 0};
+        case BlockPlace::behind:
+            return behind_->whereabouts(offset);
+        case BlockPlace::nothing:
+        case BlockPlace::lost:
+            break;
+    }
+    return {};
+}
+
 }  // namespace faultline::store

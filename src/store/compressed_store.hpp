@@ -30,6 +30,7 @@ public:
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
 
 private:
     [[nodiscard]] std::uint64_t block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;

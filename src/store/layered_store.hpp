@@ -54,6 +54,9 @@ public:
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {top_.file->fd(), top_.offset}; }
     [[nodiscard]] FileExtent location(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override {
+        return {Whereabouts::Place::swap_file, location(offset, core::kUnitBytes).offset};
+    }
     void about_to_land(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
         top().about_to_land(offset, bytes);
     }

@@ -13,10 +13,14 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
+#include <cstdio>
 #include <string>
 
 namespace faultline::sys {
 namespace {
+
+constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; older kernels take the address as a wish
 
 void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
     // A kernel built without huge pages answers EINVAL to MADV_NOHUGEPAGE, and then there is nothing to forbid.
@@ -36,6 +40,7 @@ int protection_bits(Access access) FAULTLINE_SIGNAL_SAFE {
     int protection = PROT_NONE;
     if (access != Access::none) protection |= PROT_READ;
     if (access == Access::read_write) protection |= PROT_WRITE;
+    if (access == Access::read_execute) protection |= PROT_EXEC;
     return protection;
 }
 
@@ -64,6 +69,23 @@ Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_w
     return mapping;
 }
 
+Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const char* purpose) {
+    void* const wanted = reinterpret_cast<void*>(address);  // NOLINT: an address is a number here
+    void* const raw = ::mmap(wanted, bytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | kFixedNoReplace, -1, 0);
+    if (raw == wanted) {
+        Mapping mapping{static_cast<std::byte*>(raw), bytes};
+        advise_all(raw, bytes, false, purpose);
+        return mapping;
+    }
+    const int error = raw == MAP_FAILED ? errno : EEXIST;
+    if (raw != MAP_FAILED) ::munmap(raw, bytes);
+    char place[32];
+    std::snprintf(place, sizeof place, "0x%lx", static_cast<unsigned long>(address));
+    throw_error(error, std::string("cannot reserve ") + readable_bytes(bytes) + " at " + place + " for " + purpose +
+                           (error == EEXIST ? ": something is mapped there" : ""));
+}
+
 void Mapping::wipe_in_children() const { advise(address_, bytes_, MADV_WIPEONFORK, "memory that children get empty"); }
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
@@ -81,11 +103,8 @@ void Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTL
 }
 
 void Mapping::close_in_child() noexcept {
-#ifndef MAP_FIXED_NOREPLACE
-    constexpr int MAP_FIXED_NOREPLACE = 0x100000;  // Linux 4.17; older kernels take the address as a wish
-#endif
     void* const raw =
-        ::mmap(address_, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+        ::mmap(address_, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | kFixedNoReplace, -1, 0);
     closed_in_child_ = raw == address_;
     if (raw != MAP_FAILED && !closed_in_child_) ::munmap(raw, bytes_);
 }

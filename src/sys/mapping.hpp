@@ -6,6 +6,7 @@
 #include <faultline/types.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -19,6 +20,10 @@ public:
     /// 4 KiB), without huge pages and left out of core dumps. With `shared_with_children` false, fork leaves it out
     /// (MADV_DONTFORK). Throws std::system_error (ENOMEM); `purpose` names it in the message.
     static Mapping reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose);
+
+    /// The same at a given address, a multiple of 4 KiB, for memory that fork leaves out. Throws std::system_error:
+    /// EEXIST where something is mapped in the range, else as above.
+    static Mapping reserve_at(std::uintptr_t address, std::size_t bytes, const char* purpose);
 
     Mapping(Mapping&& other) noexcept
         : address_{std::exchange(other.address_, nullptr)}, bytes_{std::exchange(other.bytes_, 0)} {}

@@ -36,6 +36,12 @@ void die_by_default(int signal, siginfo_t* info) noexcept {
 
 }  // namespace
 
+InterruptedMask::InterruptedMask(const void* context) FAULTLINE_SIGNAL_SAFE {
+    set_mask(kernel_mask(static_cast<const ucontext_t*>(context)->uc_sigmask));
+}
+
+InterruptedMask::~InterruptedMask() { set_mask(~std::uint64_t{0}); }
+
 void SignalAction::install(int signal, Handler handler) {
     struct sigaction action {};
     action.sa_sigaction = handler;

@@ -29,4 +29,14 @@ private:
     mutable std::atomic<bool> spent_{false};  // the previous handler was for once (SA_RESETHAND) and had its call
 };
 
+/// Inside a handler that all signals are blocked in: blocks only what was blocked where it interrupted, while it lives.
+class InterruptedMask {
+public:
+    /// `context` is what the handler was given.
+    explicit InterruptedMask(const void* context) FAULTLINE_SIGNAL_SAFE;
+    ~InterruptedMask();
+    InterruptedMask(const InterruptedMask&) = delete;
+    InterruptedMask& operator=(const InterruptedMask&) = delete;
+};
+
 }  // namespace faultline::sys

@@ -1,0 +1,130 @@
+// The public handle: turns pointers into numbers, and forwards.
+
+#include <faultline/address_space.hpp>
+
+#include "core/units.hpp"
+#include "space/segment_text.hpp"
+#include "space/space.hpp"
+#include "sys/error.hpp"
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+namespace faultline {
+namespace {
+
+std::byte* pointer_to(std::uintptr_t address) noexcept {
+    return reinterpret_cast<std::byte*>(address);  // NOLINT: where the space is, a number says
+}
+
+detail::Space& alive(const std::unique_ptr<detail::Space>& space) {
+    if (!space) sys::throw_error(EINVAL, "this address space is empty: moved from");
+    return *space;
+}
+
+}  // namespace
+
+std::byte* const AddressSpace::kNoBreak = pointer_to(~std::uintptr_t{0});
+
+AddressSpace::AddressSpace(Pager& pager, std::span<const ImageSegment> image, const Layout& layout) {
+    if (!pager.pager_) sys::throw_error(EINVAL, "this pager is empty: moved from");
+    space_ = std::make_unique<detail::Space>(pager.pager_, image, layout);
+}
+
+AddressSpace::~AddressSpace() { reset(); }
+AddressSpace::AddressSpace(AddressSpace&&) noexcept = default;
+
+AddressSpace& AddressSpace::operator=(AddressSpace&& other) noexcept {
+    if (this == &other) return *this;
+    reset();
+    space_ = std::move(other.space_);
+    return *this;
+}
+
+/// A child of fork that has not inherited the space has nothing to give back.
+void AddressSpace::reset() noexcept {
+    if (space_ && !space_->in_owner_process()) static_cast<void>(space_.release());
+    space_.reset();
+}
+
+// ---- the heap
+
+std::byte* AddressSpace::brk(const void* address) { return pointer_to(alive(space_).brk(core::address_of(address))); }
+
+std::byte* AddressSpace::sbrk(std::ptrdiff_t delta) {
+    const auto before = alive(space_).sbrk(delta);
+    return before ? pointer_to(*before) : kNoBreak;
+}
+
+// ---- the mapping area
+
+std::byte* AddressSpace::map_anonymous(std::size_t bytes, const MapOptions& options) {
+    return pointer_to(alive(space_).map(bytes, {.kind = SegmentKind::anonymous}, options));
+}
+
+std::byte* AddressSpace::map_file(int descriptor, std::uint64_t offset, std::size_t bytes, const MapOptions& options) {
+    detail::Space& space = alive(space_);
+    if (offset % kBasePageBytes != 0) sys::throw_error(EINVAL, "cannot map a file from the middle of a page on");
+    faultline::space::Origin origin{.kind = SegmentKind::file};
+    origin.file = faultline::space::SourceFile::of(descriptor);
+    origin.file_offset = offset;
+    origin.name = std::filesystem::path{origin.file->path()}.filename().string();
+    return pointer_to(space.map(bytes, std::move(origin), options));
+}
+
+void AddressSpace::unmap(void* address, std::size_t bytes) { alive(space_).unmap(core::address_of(address), bytes); }
+
+void AddressSpace::protect(void* address, std::size_t bytes, Access access) {
+    alive(space_).protect(core::address_of(address), bytes, access);
+}
+
+void AddressSpace::advise(const void* address, std::size_t bytes, Advice advice) {
+    alive(space_).advise(core::address_of(address), bytes, advice);
+}
+
+void AddressSpace::retry(void* address, std::size_t bytes) { alive(space_).retry(core::address_of(address), bytes); }
+
+Pin AddressSpace::pin(const void* address, std::size_t bytes, PinFor purpose) {
+    const auto [region, pages] = alive(space_).pin(core::address_of(address), bytes, purpose);
+    return region == nullptr ? Pin{} : Pin{region, pages.first, pages.count};
+}
+
+// ---- what is where
+
+std::byte* AddressSpace::image() const noexcept { return space_ ? pointer_to(space_->image_begin()) : nullptr; }
+std::byte* AddressSpace::heap_begin() const noexcept { return space_ ? pointer_to(space_->heap_begin()) : nullptr; }
+std::byte* AddressSpace::stack_begin() const noexcept { return space_ ? pointer_to(space_->stack().begin) : nullptr; }
+std::byte* AddressSpace::stack_end() const noexcept { return space_ ? pointer_to(space_->stack().end) : nullptr; }
+
+std::vector<SegmentInfo> AddressSpace::segments() const { return alive(space_).segments(); }
+
+SegmentUsage AddressSpace::usage(const SegmentInfo& range) const {
+    return alive(space_).usage({range.begin, range.end});
+}
+
+std::string AddressSpace::maps() const {
+    std::string text;
+    for (const SegmentInfo& segment : segments()) text += space::maps_line(segment);
+    return text;
+}
+
+std::string AddressSpace::smaps() const {
+    std::string text;
+    for (const SegmentInfo& segment : segments()) {
+        text += space::maps_line(segment) + space::usage_lines(segment, usage(segment));
+    }
+    return text;
+}
+
+Explanation AddressSpace::explain(const void* address) const {
+    return alive(space_).explain(core::address_of(address));
+}
+
+TableCost AddressSpace::table_cost() const { return alive(space_).table_cost(); }
+
+void AddressSpace::on_violation(ViolationHandler handler, void* context) {
+    alive(space_).on_violation(handler, context);
+}
+
+}  // namespace faultline

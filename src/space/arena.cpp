@@ -1,0 +1,43 @@
+#include "space/arena.hpp"
+
+#include "core/units.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace faultline::space {
+
+Arena::Arena(detail::Pager& pager, const detail::RegionOwner& owner, const Published<SegmentIndex>& index,
+             std::uintptr_t address, std::size_t bytes)
+    : pager_{pager},
+      region_{pager.reserve(
+          bytes, core::kUnitBytes,
+          {.address = address, .owner = &owner, .decorate = [&](std::unique_ptr<store::BackingStore> behind) {
+               auto store = std::make_unique<SegmentStore>(std::move(behind), index, bytes);
+               store_ = store.get();
+               return store;
+           }})} {
+    store_->begins_at(region_.begin());
+}
+
+// A child of fork that has not inherited the pager has nothing to give back.
+Arena::~Arena() {
+    if (pager_.in_owner_process()) pager_.destroy(region_);
+}
+
+core::PageRange Arena::pages_of(AddressRange range) const noexcept {
+    return {region_.page_of(range.begin), range.bytes() >> core::kUnitShift};
+}
+
+void Arena::open(AddressRange range, Access access, bool in_file) {
+    const core::PageRange pages = pages_of(range);
+    try {
+        if (in_file) pager_.expect_in_store(region_, pages);
+        pager_.open_pages(region_, pages, access);
+    } catch (...) {
+        pager_.close_pages(region_, pages);
+        throw;
+    }
+}
+
+}  // namespace faultline::space

@@ -1,0 +1,205 @@
+// What a Space says of itself: its segments, what they take, where an address leads, what page tables cost. It looks
+// and changes nothing; what it says of pages may be over when it is read.
+
+#include "core/units.hpp"
+#include "space/placement.hpp"
+#include "space/space.hpp"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace faultline::detail {
+
+using core::PageState;
+using core::PageWord;
+using space::AddressRange;
+using space::Arena;
+using space::Segment;
+using store::Whereabouts;
+
+namespace {
+
+constexpr std::uint64_t kEntryBytes = 8;
+constexpr std::uint64_t kTableBytes = 4096;
+constexpr std::uint64_t kEntriesPerTable = kTableBytes / kEntryBytes;
+constexpr unsigned kTableBits = 9;
+constexpr unsigned kLevels = 4;
+
+/// Counts the tables that the CPU needs to reach pages, which are named in ascending order.
+class TableCounter {
+public:
+    void add(AddressRange range) noexcept {
+        for (unsigned level = 0; level < kLevels; ++level) {
+            const unsigned shift = core::kUnitShift + (level + 1) * kTableBits;
+            const std::uint64_t first = range.begin >> shift;
+            const std::uint64_t last = (range.end - 1) >> shift;
+            tables_ += last - first + (level_[level] == first + 1 ? 0 : 1);
+            level_[level] = last + 1;
+        }
+    }
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return tables_ * kTableBytes; }
+
+private:
+    std::uint64_t tables_ = 0;
+    std::array<std::uint64_t, kLevels> level_{};  // one more than the last table named, so that 0 is none
+};
+
+std::string state_of(PageWord word, Whereabouts::Place place) {
+    std::string state;
+    switch (word.state()) {
+        case PageState::empty:
+            return "never touched, or zeros that were dropped";
+        case PageState::stored:
+            if (place == Whereabouts::Place::origin) return "not in memory, as the file has it";
+            return place == Whereabouts::Place::compressed ? "compressed" : "swapped out";
+        case PageState::filling:
+            return "coming in";
+        case PageState::evicting:
+            return "leaving";
+        case PageState::poisoned:
+            return "cannot be read";
+        case PageState::resident:
+            state = "resident";
+            break;
+        case PageState::staged:
+            state = "staged";
+            break;
+    }
+    state += word.dirty() ? ", dirty" : ", clean";
+    if (word.pins() > 0) state += ", pinned";
+    return state;
+}
+
+std::string place_of(PageWord word, const Whereabouts& where, const Segment& segment) {
+    if (word.is(PageState::resident) || word.is(PageState::evicting)) return "in its frame";
+    if (word.is(PageState::staged)) return "in its frame, off the view";
+    if (word.is(PageState::empty)) return "nowhere: it reads as zeros";
+    switch (where.place) {
+        case Whereabouts::Place::origin:
+            return "in " + segment.origin.file->path() + " at byte " + std::to_string(where.at);
+        case Whereabouts::Place::compressed:
+            return "in compressed memory";
+        case Whereabouts::Place::swap_file:
+            return "in the swap file at byte " + std::to_string(where.at);
+        case Whereabouts::Place::nowhere:
+            break;
+    }
+    return "on the way";
+}
+
+}  // namespace
+
+SegmentInfo Space::describe(const Segment& segment) const {
+    SegmentInfo info;
+    info.begin = segment.range.begin;
+    info.end = segment.range.end;
+    info.kind = segment.origin.kind;
+    info.access = segment.origin.access;
+    info.name = segment.origin.name;
+    if (segment.origin.kind == SegmentKind::stack) info.begin = lowest_touched(segment.range);
+    if (segment.origin.file) {
+        info.file = segment.origin.file->path();
+        info.file_offset = segment.origin.file_offset;
+        info.device = segment.origin.file->device();
+        info.inode = segment.origin.file->inode();
+    }
+    return info;
+}
+
+/// How far a stack has grown: at least a page.
+std::uintptr_t Space::lowest_touched(AddressRange range) const {
+    const Arena& arena = *arena_of(range);
+    std::uintptr_t lowest = range.end - core::kUnitBytes;
+    arena.region().table().for_each_touched(arena.pages_of(range), [&](std::uint64_t page) {
+        if (arena.region().load(page).is(PageState::empty)) return;
+        lowest = std::min(lowest, core::address_of(arena.region().address_of(page)));
+    });
+    return lowest;
+}
+
+std::vector<SegmentInfo> Space::segments() const {
+    const std::lock_guard lock{mutex_};
+    std::vector<SegmentInfo> all;
+    segments_.for_each([&](const Segment& segment) {
+        if (!segment.origin.guard) all.push_back(describe(segment));
+    });
+    return all;
+}
+
+SegmentUsage Space::usage(AddressRange range) const {
+    const std::lock_guard lock{mutex_};
+    SegmentUsage usage;
+    const Arena* const arena = arena_of(range);
+    if (arena == nullptr) return usage;
+    const Region& region = arena->region();
+    region.table().for_each_touched(arena->pages_of(range), [&](std::uint64_t page) {
+        const PageWord word = region.load(page);
+        if (word.is(PageState::empty) || word.is(PageState::poisoned)) return;
+        constexpr std::uint64_t kBytes = core::kUnitBytes;
+        if (word.is(PageState::stored)) {
+            const Whereabouts::Place place = arena->store().whereabouts(region.offset_of(page)).place;
+            if (place == Whereabouts::Place::swap_file) usage.swapped += kBytes;
+            if (place == Whereabouts::Place::compressed) usage.compressed += kBytes;
+            return;
+        }
+        (word.is(PageState::staged) ? usage.staged : usage.resident) += kBytes;
+        if (word.dirty()) usage.dirty += kBytes;
+    });
+    return usage;
+}
+
+Explanation Space::explain(std::uintptr_t address) const {
+    Explanation all;
+    all.address = address;
+    all.canonical = space::is_canonical(address);
+    all.user = space::is_user(address);
+    all.offset = static_cast<unsigned>(address % core::kUnitBytes);
+    for (unsigned level = 0; level < kLevels; ++level) {
+        const unsigned shift = core::kUnitShift + (kLevels - 1 - level) * kTableBits;
+        all.table_indices[level] = static_cast<unsigned>(address >> shift) % kEntriesPerTable;
+    }
+    const std::lock_guard lock{mutex_};
+    const Segment* const segment = segments_.find(address);
+    if (segment == nullptr || segment->origin.guard) return all;
+    all.segment = describe(*segment);
+    const Arena& arena = *arena_of(segment->range);
+    const std::uint64_t page = arena.region().page_of(address);
+    const PageWord word = arena.region().load(page);
+    const Whereabouts where = arena.store().whereabouts(arena.region().offset_of(page));
+    all.page_state = state_of(word, where.place);
+    all.bytes_are = place_of(word, where, *segment);
+    return all;
+}
+
+TableCost Space::table_cost() const {
+    const std::lock_guard lock{mutex_};
+    TableCost cost;
+    cost.single_level = kEntryBytes << (48 - core::kUnitShift);
+    TableCounter full;
+    segments_.for_each([&](const Segment& segment) {
+        if (!segment.origin.guard) full.add(segment.range);
+    });
+    cost.four_levels_full = full.bytes();
+    TableCounter now;
+    std::array<const Arena*, 2> arenas{low_.get(), high_.get()};
+    std::sort(arenas.begin(), arenas.end(),
+              [](const Arena* left, const Arena* right) { return left->range().begin < right->range().begin; });
+    for (const Arena* const arena : arenas) {
+        const Region& region = arena->region();
+        std::uint64_t words_page = ~std::uint64_t{0};
+        region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
+            if (page / kEntriesPerTable != words_page) cost.page_words += kTableBytes;
+            words_page = page / kEntriesPerTable;
+            if (!region.load(page).is(PageState::resident)) return;
+            const std::uintptr_t address = core::address_of(region.address_of(page));
+            now.add({address, address + core::kUnitBytes});
+        });
+    }
+    cost.four_levels = now.bytes();
+    return cost;
+}
+
+}  // namespace faultline::detail

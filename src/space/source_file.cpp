@@ -1,0 +1,82 @@
+#include "space/source_file.hpp"
+
+#include "core/units.hpp"
+#include "sys/error.hpp"
+#include "sys/syscall.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace faultline::space {
+namespace {
+
+constexpr int kDeviceErrorRetries = 3;
+
+/// Reads until all is there, the file ends or an error stays. Returns the bytes read, or a negated errno.
+long read_up_to(int fd, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    std::size_t done = 0;
+    int device_errors = 0;
+    while (done < into.size()) {
+        const long result = sys::raw_syscall(SYS_pread64, fd, sys::syscall_argument(into.data() + done),
+                                             into.size() - done, offset + done);
+        if (result == -EINTR || result == -EAGAIN) continue;
+        if (result == -EIO && device_errors++ < kDeviceErrorRetries) continue;
+        if (result < 0) return result;
+        if (result == 0) break;
+        done += static_cast<std::size_t>(result);
+    }
+    return static_cast<long>(done);
+}
+
+/// The path behind a descriptor, as the kernel knows it.
+std::string path_of(int fd) {
+    std::error_code error;
+    const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error);
+    return error ? std::string{} : path.string();
+}
+
+}  // namespace
+
+std::shared_ptr<const SourceFile> SourceFile::open(const std::filesystem::path& path) {
+    sys::FileDescriptor fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!fd) sys::throw_error(errno, "cannot open " + path.string() + " to map it");
+    std::string known_as = path_of(fd.get());
+    return std::make_shared<const SourceFile>(std::move(fd), std::move(known_as));
+}
+
+std::shared_ptr<const SourceFile> SourceFile::of(int descriptor) {
+    const int flags = ::fcntl(descriptor, F_GETFL);
+    if (flags < 0) sys::throw_error(errno, "cannot map a file: this is no open descriptor");
+    if ((flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) != 0) {
+        sys::throw_error(EACCES, "cannot map " + path_of(descriptor) + ": it is not open for reading");
+    }
+    sys::FileDescriptor fd{::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)};
+    if (!fd) sys::throw_error(errno, "cannot map " + path_of(descriptor) + ": no descriptor is left, see `ulimit -n`");
+    std::string known_as = path_of(fd.get());
+    return std::make_shared<const SourceFile>(std::move(fd), std::move(known_as));
+}
+
+SourceFile::SourceFile(sys::FileDescriptor fd, std::string path) : fd_{std::move(fd)}, path_{std::move(path)} {
+    struct stat found {};
+    if (::fstat(fd_.get(), &found) != 0) sys::throw_error(errno, "cannot map " + path_);
+    if (!S_ISREG(found.st_mode)) sys::throw_error(ENODEV, "cannot map " + path_ + ": it is no regular file");
+    device_ = found.st_dev;
+    inode_ = found.st_ino;
+}
+
+int SourceFile::read(std::uint64_t offset, std::uint64_t limit, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
+    const std::size_t wanted = limit <= offset ? 0 : std::min<std::uint64_t>(into.size(), limit - offset);
+    const long result = read_up_to(fd_.get(), offset, into.first(wanted));
+    if (result < 0) return static_cast<int>(-result);
+    const auto got = static_cast<std::size_t>(result);
+    // The page that the file ends in is there; one that it has nothing of is not.
+    if (got < wanted && core::align_up(got, core::kUnitBytes) < wanted) return EIO;
+    std::memset(into.data() + got, 0, into.size() - got);
+    return 0;
+}
+
+}  // namespace faultline::space

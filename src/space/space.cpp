@@ -1,0 +1,363 @@
+#include "space/space.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "space/placement.hpp"
+#include "sys/error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace faultline::detail {
+
+using space::AddressRange;
+using space::Arena;
+using space::Origin;
+using space::Segment;
+using space::SegmentIndex;
+
+namespace {
+
+constexpr std::size_t kPage = core::kUnitBytes;
+constexpr std::uintptr_t kLowestImage = std::uintptr_t{32} << 40;
+constexpr std::uintptr_t kLowestStackEnd = std::uintptr_t{64} << 40;
+constexpr std::size_t kMostArenaBytes = std::size_t{8} << 40;  // a region has 2^32 pages at most, and so have we room
+constexpr int kPlacesTried = 16;
+
+std::size_t whole_pages(std::size_t bytes) noexcept { return core::align_up(bytes, kPage); }
+
+/// The pages that [address, address + bytes) touches.
+AddressRange around(std::uintptr_t address, std::size_t bytes) noexcept {
+    return {core::align_down(address, kPage), core::align_up(address + bytes, kPage)};
+}
+
+/// Whole pages from a page's begin on.
+AddressRange checked_range(std::uintptr_t address, std::size_t bytes, const char* purpose) {
+    space::require_user_range(address, bytes);
+    if (address % kPage != 0 || bytes == 0) {
+        sys::throw_error(EINVAL, std::string("cannot ") + purpose +
+                                     ": the range must have some bytes and begin at a multiple of 4 KiB");
+    }
+    return {address, address + whole_pages(bytes)};
+}
+
+/// How far the image reaches from its begin. Throws EINVAL for what no program is made of.
+std::size_t image_bytes(std::span<const ImageSegment> image) {
+    std::uint64_t end = 0;
+    for (const ImageSegment& part : image) {
+        const auto refuse = [&](const char* why) {
+            sys::throw_error(EINVAL, "cannot load the image segment \"" + part.name + "\": " + why);
+        };
+        if (part.memory_bytes == 0) refuse("it has no bytes");
+        if (part.file_bytes > part.memory_bytes) refuse("the file has more of it than memory is to have");
+        if (part.file.empty() && part.file_bytes > 0) refuse("it has bytes of a file, but no file");
+        if (part.file_bytes > 0 && part.address % kPage != part.file_offset % kPage) {
+            refuse("its address and its offset in the file differ modulo 4 KiB");
+        }
+        if (part.memory_bytes > part.file_bytes && part.access != Access::read_write && part.file_bytes > 0) {
+            refuse("only what may be written to has zeros after the file's bytes");
+        }
+        if (part.address > kMostArenaBytes || part.memory_bytes > kMostArenaBytes ||
+            part.file_offset > (std::uint64_t{1} << 62)) {
+            refuse("it is too large");
+        }
+        end = std::max(end, part.address + part.memory_bytes);
+    }
+    return whole_pages(end);
+}
+
+void require_possible(const Layout& layout) {
+    const auto refuse = [](const char* why) { sys::throw_error(EINVAL, std::string("this is no layout: ") + why); };
+    if (layout.image_address % kPage != 0 || layout.mapping_address % kPage != 0) {
+        refuse("addresses are multiples of 4 KiB");
+    }
+    if (layout.heap_limit > kMostArenaBytes || layout.mapping_bytes > kMostArenaBytes ||
+        layout.stack_limit > kMostArenaBytes || layout.stack_guard > kMostArenaBytes) {
+        refuse("heap, mapping area, stack and guard have at most 8 TiB each");
+    }
+    if (layout.mapping_bytes == 0 || layout.stack_limit == 0 || layout.stack_guard == 0) {
+        refuse("mapping area, stack and guard have at least a page");
+    }
+    if (!layout.random_gaps && (layout.image_address == 0 || layout.mapping_address == 0)) {
+        refuse("without random gaps both addresses must be given");
+    }
+}
+
+}  // namespace
+
+// ---- making it
+
+Space::Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout)
+    : pager_{std::move(pager)},
+      index_{std::make_unique<const SegmentIndex>()},
+      handler_{std::make_unique<const Handler>()},
+      violations_{SIGSEGV, &Pager::resolve, &Pager::report} {
+    require_possible(layout);
+    const std::size_t image_size = image_bytes(image);
+    reserve_arenas(image_size, layout);
+    for (const ImageSegment& part : image) load(part);
+    const std::uint64_t gap = layout.random_gaps ? space::random_bits(Layout::kHeapEntropyBits) * kPage : 0;
+    heap_begin_ = break_ = low_->range().begin + image_size + gap;
+    heap_limit_ = whole_pages(layout.heap_limit);
+    lay_out_stack(layout);
+}
+
+Space::~Space() = default;
+
+/// The low one has room for the heap's gap, and a page that the heap leaves free; the high one for the mappings' gap.
+void Space::reserve_arenas(std::size_t image_size, const Layout& layout) {
+    const std::size_t heap_gap = layout.random_gaps ? kPage << Layout::kHeapEntropyBits : 0;
+    const std::size_t mapping_gap = layout.random_gaps ? kPage << Layout::kMappingEntropyBits : 0;
+    const std::size_t low = image_size + heap_gap + whole_pages(layout.heap_limit) + kPage;
+    const std::size_t high = whole_pages(layout.mapping_bytes) + mapping_gap + whole_pages(layout.stack_guard) +
+                             whole_pages(layout.stack_limit);
+    const auto reserve = [&](std::uintptr_t address, std::size_t bytes) {
+        return std::make_unique<Arena>(*pager_, *this, index_, address, bytes);
+    };
+    const auto reserve_somewhere = [&](std::uintptr_t lowest, unsigned bits, std::size_t bytes) {
+        for (int i = 0; i < kPlacesTried; ++i) {
+            try {
+                return reserve(space::random_place(lowest, bits), bytes);
+            } catch (const std::system_error& error) {
+                if (error.code().value() != EEXIST) throw;
+            }
+        }
+        return reserve(0, bytes);  // a process that may not have such addresses: where the kernel says
+    };
+    for (const auto& [address, bytes] : {std::pair{layout.image_address, low}, {layout.mapping_address, high}}) {
+        if (address != 0) space::require_user_range(address, bytes);
+    }
+    low_ = layout.image_address != 0 ? reserve(layout.image_address, low)
+                                     : reserve_somewhere(kLowestImage, Layout::kImageEntropyBits, low);
+    high_ = layout.mapping_address != 0 ? reserve(layout.mapping_address, high)
+                                        : reserve_somewhere(kLowestStackEnd - high, Layout::kStackEntropyBits, high);
+}
+
+/// The file's pages, and the pages of zeros after them.
+void Space::load(const ImageSegment& part) {
+    const std::uintptr_t begin = image_begin() + part.address;
+    const AddressRange all = around(begin, part.memory_bytes);
+    const AddressRange from_file =
+        part.file_bytes > 0 ? around(begin, part.file_bytes) : AddressRange{all.begin, all.begin};
+    if (!segments_.is_free(all)) {
+        sys::throw_error(EEXIST, "cannot load the image segment \"" + part.name + "\": another one is there");
+    }
+    if (from_file.bytes() > 0) {
+        Origin origin{.kind = SegmentKind::image, .access = part.access, .name = part.name};
+        origin.file = space::SourceFile::open(part.file);
+        origin.file_offset = core::align_down<std::uint64_t>(part.file_offset, kPage);
+        if (part.memory_bytes > part.file_bytes) origin.file_limit = part.file_offset + part.file_bytes;
+        add(from_file, origin);
+    }
+    if (from_file.end < all.end) {
+        add({from_file.end, all.end}, {.kind = SegmentKind::bss, .access = part.access, .name = "bss"});
+    }
+}
+
+void Space::lay_out_stack(const Layout& layout) {
+    const AddressRange all = high_->range();
+    stack_ = {all.end - whole_pages(layout.stack_limit), all.end};
+    const AddressRange guard{stack_.begin - whole_pages(layout.stack_guard), stack_.begin};
+    add(stack_, {.kind = SegmentKind::stack, .name = "stack"});
+    segments_.insert(guard, {.kind = SegmentKind::stack, .guard = true, .access = Access::none, .name = "stack"});
+    index_.replace(make_index());
+    const std::uint64_t gap = layout.random_gaps ? space::random_bits(Layout::kMappingEntropyBits) * kPage : 0;
+    mappings_ = {all.begin, guard.begin - gap};
+}
+
+// ---- segments come and go
+
+void Space::require_owner_process() const {
+    if (pager_->in_owner_process()) return;
+    sys::throw_error(EPERM, "this address space belongs to the parent process: a child of fork cannot use it");
+}
+
+Arena* Space::arena_of(AddressRange range) const noexcept {
+    for (const auto& arena : {low_.get(), high_.get()}) {
+        if (arena != nullptr && arena->range().contains(range)) return arena;
+    }
+    return nullptr;
+}
+
+Arena& Space::checked_arena(AddressRange range, const char* purpose) const {
+    if (Arena* const arena = arena_of(range)) return *arena;
+    sys::throw_error(EINVAL, std::string("cannot ") + purpose + ": the range is not in the address space");
+}
+
+std::unique_ptr<const SegmentIndex> Space::make_index() const {
+    return std::make_unique<const SegmentIndex>(segments_);
+}
+
+/// The range is free, and in an arena.
+void Space::add(AddressRange range, const Origin& origin) {
+    segments_.insert(range, origin);
+    const auto take_back = [&] {
+        segments_.erase(range);
+        index_.replace(make_index());
+    };
+    try {
+        index_.replace(make_index());  // first: the store must know of which file the pages are
+        arena_of(range)->open(range, origin.access, origin.file != nullptr);
+    } catch (...) {
+        take_back();
+        throw;
+    }
+    segments_.merge({range.begin, range.end});
+}
+
+/// All segments in the range, which is cut out; none is a guard.
+void Space::remove(AddressRange range) {
+    std::vector<AddressRange> parts;
+    segments_.for_each_in(range, [&](const Segment& segment) { parts.push_back(segment.range); });
+    std::exception_ptr failure;
+    for (const AddressRange part : parts) {
+        try {
+            arena_of(part)->close(part);
+        } catch (...) {
+            failure = std::current_exception();
+            break;
+        }
+        segments_.erase(part);
+    }
+    index_.replace(make_index());  // last: until now pages came from where the segments say
+    if (failure) std::rethrow_exception(failure);
+}
+
+// ---- the mapping area
+
+AddressRange Space::place_for(std::size_t bytes, const MapOptions& options) {
+    const std::size_t size = whole_pages(bytes);
+    if (bytes == 0 || size < bytes) sys::throw_error(EINVAL, "cannot map 0 bytes, or more than there are");
+    if (options.address == nullptr) {
+        if (const auto end = segments_.highest_gap(size, mappings_)) return {*end - size, *end};
+        sys::throw_error(ENOMEM, "cannot map " + sys::readable_bytes(size) +
+                                     ": the mapping area has no such gap (Layout::mapping_bytes)");
+    }
+    const AddressRange range = checked_range(core::address_of(options.address), size, "map there");
+    static_cast<void>(checked_arena(range, "map there"));
+    if (segments_.is_free(range)) return range;
+    if (!options.replace) sys::throw_error(EEXIST, "cannot map there: something is mapped (MapOptions::replace)");
+    return range;
+}
+
+std::uintptr_t Space::map(std::size_t bytes, Origin origin, const MapOptions& options) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    origin.access = options.access;
+    if (!options.name.empty()) origin.name = options.name;
+    const AddressRange range = place_for(bytes, options);
+    if (origin.file && origin.file_offset > Origin::kNoLimit / 2 - range.bytes()) {
+        sys::throw_error(EINVAL, "cannot map a file so far from its begin");
+    }
+    if (!segments_.is_free(range)) unmap_locked(range);
+    add(range, origin);
+    return range.begin;
+}
+
+void Space::unmap(std::uintptr_t address, std::size_t bytes) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    const AddressRange range = checked_range(address, bytes, "unmap");
+    static_cast<void>(checked_arena(range, "unmap"));
+    unmap_locked(range);
+}
+
+void Space::unmap_locked(AddressRange range) {
+    segments_.for_each_in(range, [](const Segment& segment) {
+        const SegmentKind kind = segment.origin.kind;
+        if (kind == SegmentKind::heap || kind == SegmentKind::stack) {
+            sys::throw_error(EINVAL, std::string("cannot unmap the ") + name(kind) +
+                                         (kind == SegmentKind::heap ? ": brk gives it back" : ""));
+        }
+    });
+    segments_.cut_at(range);
+    remove(range);
+}
+
+// ---- what may be done, and what is advised
+
+void Space::protect(std::uintptr_t address, std::size_t bytes, Access access) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    const AddressRange range = checked_range(address, bytes, "protect");
+    Arena& arena = checked_arena(range, "protect");
+    require_mapped(range, "protect");
+    segments_.cut_at(range);
+    arena.protect(range, access);
+    segments_.set_access(range, access);
+    segments_.merge(range);
+    index_.replace(make_index());
+}
+
+/// Throws ENOMEM, as the kernel does.
+void Space::require_mapped(AddressRange range, const char* purpose) const {
+    bool guard = false;
+    segments_.for_each_in(range, [&](const Segment& segment) { guard |= segment.origin.guard; });
+    if (guard || !segments_.covers(range)) {
+        sys::throw_error(ENOMEM, std::string("cannot ") + purpose + ": nothing is mapped in a part of the range");
+    }
+}
+
+void Space::advise(std::uintptr_t address, std::size_t bytes, Advice advice) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    space::require_user_range(address, bytes);
+    if (bytes == 0) return;
+    const AddressRange range = around(address, bytes);
+    const Arena& arena = checked_arena(range, "advise");
+    require_mapped(range, "advise");
+    pager_->advise(arena.region(), arena.pages_of(range), advice);
+}
+
+void Space::retry(std::uintptr_t address, std::size_t bytes) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    const AddressRange range = checked_range(address, bytes, "retry");
+    const Arena& arena = checked_arena(range, "retry");
+    pager_->retry(arena.region(), arena.pages_of(range));
+}
+
+std::pair<Region*, core::PageRange> Space::pin(std::uintptr_t address, std::size_t bytes, PinFor purpose) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    space::require_user_range(address, bytes);
+    if (bytes == 0) return {};
+    const AddressRange range = around(address, bytes);
+    const Arena& arena = checked_arena(range, "pin");
+    require_mapped(range, "pin");
+    const core::PageRange pages = arena.pages_of(range);
+    pager_->pin(arena.region(), pages, purpose);
+    return {&arena.region(), pages};
+}
+
+// ---- violations
+
+void Space::on_violation(ViolationHandler handler, void* context) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    handler_.replace(std::make_unique<const Handler>(Handler{handler, context}));
+}
+
+core::ViolationReport Space::report(const core::PageFault& fault) const FAULTLINE_SIGNAL_SAFE {
+    core::ViolationReport report;
+    AccessViolation& violation = report.violation;
+    violation.address = reinterpret_cast<const void*>(fault.address);  // NOLINT: as the kernel has said it
+    violation.attempt = fault.access == core::FaultAccess::execute ? Attempt::execute
+                        : fault.access == core::FaultAccess::write ? Attempt::write
+                                                                   : Attempt::read;
+    if (const SegmentIndex::Entry* const segment = index_.read().find(fault.address)) {
+        violation.kind = segment->guard ? ViolationKind::stack_overflow : ViolationKind::forbidden;
+        violation.allowed = segment->access;
+        std::copy(segment->name.begin(), segment->name.end(), std::begin(violation.segment));
+    }
+    const Handler& handler = handler_.read();
+    report.handler = handler.call;
+    report.context = handler.context;
+    return report;
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,104 @@
+// Space: what is behind AddressSpace: two arenas, the segments in them, and where the break is. Each change goes the
+// same way: the segments say what is to be, the index shows it to the fault path, the arena opens or closes the pages.
+//
+// Lock order: mutex_, then what the pager takes.
+#pragma once
+
+#include "core/page_fault.hpp"
+#include "mmu/signal_fault_source.hpp"
+#include "pager/pager.hpp"
+#include "space/arena.hpp"
+#include "space/published.hpp"
+#include "space/segment.hpp"
+#include "space/segment_index.hpp"
+
+#include <faultline/access_violation.hpp>
+#include <faultline/address_space.hpp>
+#include <faultline/layout.hpp>
+#include <faultline/segment_info.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace faultline::detail {
+
+class Space final : public RegionOwner {
+public:
+    Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout);
+    ~Space() override;
+    Space(const Space&) = delete;
+    Space& operator=(const Space&) = delete;
+
+    // As AddressSpace says.
+
+    [[nodiscard]] std::uintptr_t brk(std::uintptr_t address);
+    [[nodiscard]] std::optional<std::uintptr_t> sbrk(std::ptrdiff_t delta);
+    [[nodiscard]] std::uintptr_t map(std::size_t bytes, space::Origin origin, const MapOptions& options);
+    void unmap(std::uintptr_t address, std::size_t bytes);
+    void protect(std::uintptr_t address, std::size_t bytes, Access access);
+    void advise(std::uintptr_t address, std::size_t bytes, Advice advice);
+    void retry(std::uintptr_t address, std::size_t bytes);
+    /// Returns the region and its pages that are pinned now.
+    [[nodiscard]] std::pair<Region*, core::PageRange> pin(std::uintptr_t address, std::size_t bytes, PinFor purpose);
+    void on_violation(ViolationHandler handler, void* context);
+
+    [[nodiscard]] bool in_owner_process() const noexcept { return pager_->in_owner_process(); }
+    [[nodiscard]] std::uintptr_t image_begin() const noexcept { return low_->range().begin; }
+    [[nodiscard]] std::uintptr_t heap_begin() const noexcept { return heap_begin_; }
+    [[nodiscard]] space::AddressRange stack() const noexcept { return stack_; }
+
+    [[nodiscard]] std::vector<SegmentInfo> segments() const;
+    [[nodiscard]] SegmentUsage usage(space::AddressRange range) const;
+    [[nodiscard]] Explanation explain(std::uintptr_t address) const;
+    [[nodiscard]] TableCost table_cost() const;
+
+    [[nodiscard]] core::ViolationReport report(const core::PageFault& fault) const FAULTLINE_SIGNAL_SAFE override;
+
+private:
+    struct Handler {
+        ViolationHandler call = nullptr;
+        void* context = nullptr;
+    };
+
+    // Construction.
+    void reserve_arenas(std::size_t image_bytes, const Layout& layout);
+    void load(const ImageSegment& part);
+    void lay_out_stack(const Layout& layout);
+
+    // Called with mutex_ held.
+    void require_owner_process() const;
+    [[nodiscard]] space::Arena* arena_of(space::AddressRange range) const noexcept;
+    [[nodiscard]] space::Arena& checked_arena(space::AddressRange range, const char* purpose) const;
+    [[nodiscard]] space::AddressRange place_for(std::size_t bytes, const MapOptions& options);
+    [[nodiscard]] std::unique_ptr<const space::SegmentIndex> make_index() const;
+    void add(space::AddressRange range, const space::Origin& origin);
+    void remove(space::AddressRange range);
+    void unmap_locked(space::AddressRange range);
+    void require_mapped(space::AddressRange range, const char* purpose) const;
+    [[nodiscard]] bool move_break(std::uintptr_t address);
+    [[nodiscard]] bool room_for_heap(std::uintptr_t from, std::uintptr_t end) const noexcept;
+    [[nodiscard]] SegmentInfo describe(const space::Segment& segment) const;
+    [[nodiscard]] std::uintptr_t lowest_touched(space::AddressRange range) const;
+
+    std::shared_ptr<Pager> pager_;
+    mutable std::mutex mutex_;  // guards all below that changes; never taken by a fault
+    space::SegmentSet segments_;
+    space::Published<space::SegmentIndex> index_;
+    space::Published<Handler> handler_;
+    mmu::SignalFaultSource violations_;  // so that SIGSEGV comes to us, whatever brings the pager its faults
+    std::unique_ptr<space::Arena> low_;
+    std::unique_ptr<space::Arena> high_;
+    std::uintptr_t heap_begin_ = 0;
+    std::uintptr_t break_ = 0;
+    std::size_t heap_limit_ = 0;
+    space::AddressRange stack_{};     // down to its limit
+    space::AddressRange mappings_{};  // where those without an address go
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,114 @@
+// The heap: brk and sbrk do what the system calls do, and what is given back is given back.
+#include "pager/swap_folder.hpp"
+#include "space/space_fixture.hpp"
+
+#include <cstring>
+#include <limits>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kHeapLimit = 64 * kPage;
+
+Layout small_heap() {
+    Layout layout;
+    layout.heap_limit = kHeapLimit;
+    return layout;
+}
+
+class BrkTest : public SpaceTest {
+protected:
+    [[nodiscard]] Config config() const override {
+        Config config = SpaceTest::config();
+        config.swap_directory = folder_.path();
+        return config;
+    }
+    SwapFolder folder_;
+};
+
+TEST_P(BrkTest, BeginsWithoutAPageAndNullAsks) {
+    AddressSpace space{pager(), {}, small_heap()};
+    EXPECT_EQ(space.brk(nullptr), space.heap_begin());
+    EXPECT_EQ(space.sbrk(0), space.heap_begin());
+    EXPECT_EQ(AccessProbe::read(space.heap_begin()), (Told{SIGSEGV, SEGV_MAPERR, space.heap_begin()}));
+}
+
+TEST_P(BrkTest, GivesWholePagesForAnyAddress) {
+    AddressSpace space{pager(), {}, small_heap()};
+    std::byte* const begin = space.heap_begin();
+    EXPECT_EQ(space.brk(begin + 1), begin + 1);
+    EXPECT_EQ(AccessProbe::write(begin + kPage - 1), Told{});
+    EXPECT_EQ(AccessProbe::read(begin + kPage), (Told{SIGSEGV, SEGV_MAPERR, begin + kPage}));
+    EXPECT_EQ(space.brk(begin + kPage), begin + kPage);
+    EXPECT_EQ(AccessProbe::read(begin + kPage).code, SEGV_MAPERR);
+    EXPECT_EQ(space.sbrk(1), begin + kPage);
+    EXPECT_EQ(AccessProbe::read(begin + kPage), Told{});
+}
+
+TEST_P(BrkTest, WhatCannotBeLeavesTheBreakWhereItIs) {
+    AddressSpace space{pager(), {}, small_heap()};
+    std::byte* const begin = space.heap_begin();
+    std::byte* const here = space.brk(begin + 3 * kPage + 5);
+    EXPECT_EQ(here, begin + 3 * kPage + 5);
+    EXPECT_EQ(space.brk(begin - 1), here);
+    EXPECT_EQ(space.brk(begin + kHeapLimit + 1), here);
+    EXPECT_EQ(space.brk(reinterpret_cast<const void*>(~std::uintptr_t{0})), here);
+    EXPECT_EQ(space.sbrk(-static_cast<std::ptrdiff_t>(4 * kPage)), AddressSpace::kNoBreak);
+    EXPECT_EQ(space.sbrk(std::numeric_limits<std::ptrdiff_t>::max()), AddressSpace::kNoBreak);
+    EXPECT_EQ(space.sbrk(std::numeric_limits<std::ptrdiff_t>::min()), AddressSpace::kNoBreak);
+    EXPECT_EQ(space.brk(nullptr), here);
+    EXPECT_EQ(space.brk(begin + kHeapLimit), begin + kHeapLimit);
+}
+
+TEST_P(BrkTest, APageStaysFreeBelowWhatIsMappedAboveTheHeap) {
+    AddressSpace space{pager(), {}, small_heap()};
+    std::byte* const begin = space.heap_begin();
+    space.map_anonymous(kPage, {.address = begin + 8 * kPage});
+    EXPECT_EQ(space.brk(begin + 7 * kPage + 1), begin);
+    EXPECT_EQ(space.brk(begin + 7 * kPage), begin + 7 * kPage);
+}
+
+TEST_P(BrkTest, ShrinkingGivesMemoryAndFileSpaceBackAndGrowingAgainShowsZeros) {
+    AddressSpace space{pager(), {}, small_heap()};
+    std::byte* const begin = space.heap_begin();
+    space.brk(begin + 48 * kPage);
+    for (std::size_t page = 0; page < 48; ++page) write_stamps(begin + page * kPage, kPage, stamp(page));
+    space.advise(begin, 24 * kPage, Advice::dontneed);
+    ASSERT_GE(folder_.bytes_on_disk(), 24 * kPage);
+    space.brk(begin + kPage / 2);
+    const PagerStats stats = pager().stats();
+    EXPECT_LE(stats.resident_bytes + stats.staged_bytes + stats.swapped_bytes, kPage);
+    EXPECT_LE(folder_.bytes_on_disk(), kPage);
+    space.brk(begin + 48 * kPage);
+    // The page that the break was in has stayed as it was, all of it: the kernel, too, takes whole pages only.
+    EXPECT_TRUE(has_stamps(begin, kPage, stamp(0)));
+    EXPECT_TRUE(all_zeros(begin + kPage, 47 * kPage));
+}
+
+TEST_P(BrkTest, APinnedPageIsNotTakenAway) {
+    AddressSpace space{pager(), {}, small_heap()};
+    std::byte* const begin = space.heap_begin();
+    space.brk(begin + 4 * kPage);
+    {
+        const Pin pin = space.pin(begin + 2 * kPage, 1);
+        expect_refused([&] { space.brk(begin); }, EBUSY, "pinned");
+        EXPECT_EQ(space.brk(nullptr), begin + 4 * kPage);
+        EXPECT_EQ(AccessProbe::write(begin + 3 * kPage), Told{});
+    }
+    EXPECT_EQ(space.brk(begin), begin);
+}
+
+TEST_P(BrkTest, TheHeapMayBeLargerThanMemory) {
+    AddressSpace space{pager(), {}, small_heap()};
+    pager().set_resident_limit(16 * kPage);
+    std::byte* const begin = space.heap_begin();
+    space.sbrk(kHeapLimit);
+    for (std::size_t page = 0; page < 64; ++page) write_stamps(begin + page * kPage, kPage, stamp(page));
+    for (std::size_t page = 0; page < 64; ++page) EXPECT_TRUE(has_stamps(begin + page * kPage, kPage, stamp(page)));
+    EXPECT_LE(pager().stats().frames_used, pager().resident_limit());
+}
+
+INSTANTIATE_TEST_SUITE_P(Deliveries, BrkTest, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
