@@ -1,0 +1,156 @@
+#include "anatomy/steps.hpp"
+
+#include "support/files.hpp"
+#include "support/format.hpp"
+
+#include <csetjmp>
+#include <cstdio>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace faultline::demo::anatomy {
+namespace {
+
+constexpr std::size_t kPage = kBasePageBytes;
+
+void heading(const char* text) { std::printf("\n== %s\n\n", text); }
+
+void show(const Explanation& explanation) { std::printf("%s", explanation.text().c_str()); }
+
+/// Reads a byte as a program does: what happens on the way is the pager's.
+std::byte load(const std::byte* at) { return *static_cast<const volatile std::byte*>(at); }
+void store(std::byte* at, std::byte value) { *static_cast<volatile std::byte*>(at) = value; }
+
+/// The byte of a file, read as anybody would.
+std::byte byte_of(const std::filesystem::path& path, std::uint64_t offset) {
+    InputFile file{path};
+    std::vector<std::byte> bytes(offset + 1);
+    for (std::size_t got = 0; got < bytes.size();) {
+        const std::size_t more = file.read(std::span{bytes}.subspan(got));
+        if (more == 0) break;
+        got += more;
+    }
+    return bytes.back();
+}
+
+sigjmp_buf after_the_violation;
+AccessViolation last_violation;
+
+ViolationAnswer leave(const AccessViolation& violation, void*) {
+    last_violation = violation;
+    siglongjmp(after_the_violation, 1);
+}
+
+}  // namespace
+
+const ImageSegment* Tour::part(Access access) const noexcept {
+    for (const ImageSegment& part : image_) {
+        if (part.access == access && part.file_bytes > 0) return &part;
+    }
+    return nullptr;
+}
+
+void Tour::expect(bool holds, const char* what) {
+    if (holds) return;
+    std::printf("  NOT SO: %s\n", what);
+    as_expected_ = false;
+}
+
+void Tour::fault_text_in() {
+    const ImageSegment* const text = part(Access::read_execute);
+    if (text == nullptr) return;
+    heading("a fault: the first access to a page of text");
+    std::byte* const at = begin_of(*text) + text->file_bytes / 2;
+    show(space_.explain(at));
+    const PagerStats before = pager_.stats();
+    const std::byte value = load(at);
+    // Pinned, it is there for as long as it is looked at.
+    const Pin pin = space_.pin(at, 1, PinFor::reading);
+    const PagerStats after = pager_.stats();
+    std::printf("\n  read: %02x; %llu fault, %s read\n\n", static_cast<unsigned>(value),
+                static_cast<unsigned long long>(after.hard_faults - before.hard_faults),
+                format_bytes(after.bytes_read - before.bytes_read).c_str());
+    show(space_.explain(at));
+    expect(value == byte_of(text->file, text->file_offset + text->file_bytes / 2), "the page is that of the file");
+}
+
+void Tour::move_the_break() {
+    heading("brk: the heap grows, and shrinks");
+    std::byte* const begin = space_.sbrk(3 * kPage + 100);
+    std::printf("  the break goes up by 3 pages and 100 bytes, to %p: 4 pages may be used, none takes memory\n",
+                static_cast<void*>(space_.brk(nullptr)));
+    store(begin + kPage, std::byte{42});
+    {
+        const Pin pin = space_.pin(begin + kPage, 1);
+        show(space_.explain(begin + kPage));
+    }
+    space_.brk(begin + 100);
+    std::printf("  the break goes back to the first page: the others are gone, with what was in them\n");
+    show(space_.explain(begin + kPage));
+    space_.brk(begin + 2 * kPage);
+    expect(load(begin + kPage) == std::byte{0}, "what is given again is zeros");
+    std::printf("  and up again: the byte that was 42 is %u\n", static_cast<unsigned>(load(begin + kPage)));
+}
+
+void Tour::write_data() {
+    const ImageSegment* const data = part(Access::read_write);
+    if (data == nullptr) return;
+    heading("a write to data: the page leaves the file behind");
+    std::byte* const at = begin_of(*data);
+    show(space_.explain(at));
+    const std::byte before = byte_of(data->file, data->file_offset);
+    const std::byte changed = before ^ std::byte{0xff};
+    store(at, changed);
+    {
+        const Pin pin = space_.pin(at, 1);
+        std::printf("\n  written: %02x instead of %02x\n\n", static_cast<unsigned>(changed),
+                    static_cast<unsigned>(before));
+        show(space_.explain(at));
+    }
+    space_.advise(at, 1, Advice::dontneed);
+    std::printf("\n  evicted:\n\n");
+    show(space_.explain(at));
+    const std::byte still = byte_of(data->file, data->file_offset);
+    std::printf("\n  the program reads %02x; the file has %02x, as before\n", static_cast<unsigned>(load(at)),
+                static_cast<unsigned>(still));
+    expect(load(at) == changed, "the program has what it wrote");
+    expect(still == before, "the file is as it was");
+}
+
+void Tour::grow_the_stack() {
+    heading("the stack grows by being used");
+    std::byte* const end = space_.stack_end();
+    std::printf("  it may take %s\n", format_bytes(static_cast<std::uint64_t>(end - space_.stack_begin())).c_str());
+    for (const std::ptrdiff_t depth : {8, 20000, 60000}) {
+        store(end - depth, std::byte{1});
+        const Pin pin = space_.pin(end - depth, 1);
+        const std::vector<SegmentInfo> segments = space_.segments();
+        std::printf("  a byte %5td below its end: %s\n", depth,
+                    format_bytes(std::uint64_t{segments.back().bytes()}).c_str());
+        expect(segments.back().bytes() >= static_cast<std::size_t>(depth), "it reaches to what was touched");
+    }
+}
+
+void Tour::write_text() {
+    const ImageSegment* const text = part(Access::read_execute);
+    if (text == nullptr) return;
+    heading("a write to text is refused");
+    std::byte* const at = begin_of(*text);
+    const std::byte before = load(at);
+    space_.on_violation(&leave);
+    if (sigsetjmp(after_the_violation, 1) == 0) {
+        store(at, std::byte{0xcc});
+        expect(false, "the write did not happen");
+    } else {
+        std::printf("  %s of %s at %p: %s, which is delivered as SIGSEGV unless a handler goes on elsewhere, as here\n",
+                    name(last_violation.attempt), last_violation.segment, last_violation.address,
+                    name(last_violation.kind));
+        expect(last_violation.address == at, "the address is exact");
+    }
+    space_.on_violation(nullptr);
+    expect(load(at) == before, "text is as it was");
+}
+
+}  // namespace faultline::demo::anatomy
