@@ -4,6 +4,7 @@
 #include <csetjmp>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 
 namespace faultline::test {
 
@@ -38,6 +39,10 @@ public:
     }
     static Caught write(std::byte* address, std::byte value = std::byte{1}) {
         return attempt([address, value] { *static_cast<volatile std::byte*>(address) = value; });
+    }
+    /// Calls the function at `address`.
+    static Caught execute(const std::byte* address) {
+        return attempt([address] { reinterpret_cast<void (*)()>(reinterpret_cast<std::uintptr_t>(address))(); });
     }
 
 private:

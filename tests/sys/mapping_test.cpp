@@ -69,6 +69,29 @@ TEST(Mapping, IsAlignedAsAskedAndExact) {
     }
 }
 
+TEST(Mapping, IsWhereItWasAskedForOrRefusesWhatIsTaken) {
+    std::byte* place = nullptr;
+    {
+        const Mapping taken = Mapping::reserve(4 * kUnit, kUnit, false, "a test");
+        place = taken.data();
+        for (const std::uintptr_t address : {core::address_of(place), core::address_of(place + 3 * kUnit)}) {
+            try {
+                const Mapping second = Mapping::reserve_at(address, 4 * kUnit, "a test");
+                ADD_FAILURE() << "something was mapped over";
+            } catch (const std::system_error& error) {
+                EXPECT_EQ(error.code().value(), EEXIST);
+                EXPECT_THAT(error.what(), HasSubstr("a test: something is mapped there"));
+            }
+        }
+        place[3 * kUnit] = std::byte{1};
+    }
+    const Mapping there = Mapping::reserve_at(core::address_of(place), 4 * kUnit, "a test");
+    EXPECT_EQ(there.data(), place);
+    EXPECT_EQ(there.size(), 4 * kUnit);
+    EXPECT_EQ(there.data()[3 * kUnit], std::byte{0});
+    EXPECT_THAT(flags_of(place), HasSubstr(" dc "));  // not copied on fork
+}
+
 TEST(Mapping, IsZeroAndWritable) {
     const Mapping mapping = Mapping::reserve(8 * kUnit, kUnit, true, "a test");
     EXPECT_TRUE(
