@@ -34,6 +34,11 @@ struct MapOptions {
     /// With `address`: what is mapped there goes, except heap, stack and guard. Else the call fails with EEXIST.
     bool replace = false;
 
+    /// Of a file: what is written goes to the file, when its page leaves, with `sync`, with `unmap` and when the space
+    /// goes. Other mappings of the file, here or elsewhere, see it then, and this one sees of theirs what its pages
+    /// come in with. For writing, the descriptor must be open for both, and not for appending.
+    bool shared = false;
+
     /// For maps and violations. Empty: of a file, the last part of its path.
     std::string name{};
 };
@@ -76,15 +81,16 @@ public:
     /// Maps zeros. Throws EINVAL, EEXIST (see MapOptions), ENOMEM (no room, or vm.max_map_count).
     std::byte* map_anonymous(std::size_t bytes, const MapOptions& options = {});
 
-    /// Maps a file, private: pages come from the file when they are asked for, and what the program writes is its own.
-    /// `descriptor` must be readable, and may be closed afterwards; `offset` is a multiple of 4 KiB. The rest of the
-    /// file's last page is zeros, and an access beyond it raises SIGBUS, also when it was truncated meanwhile; such a
-    /// page stays so until `retry`. What is in memory when the file changes may stay as it was. Throws as above,
-    /// EACCES, EBADF, and ENODEV for what is no regular file.
+    /// Maps a file; unless `shared`, private: pages come from the file when they are asked for, and what the program
+    /// writes is its own. `descriptor` must be readable, and may be closed afterwards; `offset` is a multiple of 4 KiB.
+    /// The rest of the file's last page is zeros, and an access beyond it raises SIGBUS, also when it was truncated
+    /// meanwhile; such a page stays so until `retry`. What is in memory when the file changes may stay as it was.
+    /// Throws as above, EACCES, EBADF, and ENODEV for what is no regular file.
     std::byte* map_file(int descriptor, std::uint64_t offset, std::size_t bytes, const MapOptions& options = {});
 
     /// Takes all mappings out of the range, which may have gaps and cut through mappings. Throws EINVAL (misaligned,
-    /// not in the space, heap or stack), EBUSY when a page is pinned (mappings below it may then be gone).
+    /// not in the space, heap or stack), EBUSY when a page is pinned, EIO when a file that is shared does not take what
+    /// is new (mappings below that may then be gone).
     void unmap(void* address, std::size_t bytes);
 
     /// Sets what the program may do with a range without gaps. Throws EINVAL, ENOMEM (a gap, or vm.max_map_count),
@@ -93,6 +99,11 @@ public:
 
     /// See `Advice`. The range has no gaps, and any alignment. Throws EINVAL, ENOMEM (a gap).
     void advise(const void* address, std::size_t bytes, Advice advice);
+
+    /// Writes what is new in shared mappings of a range without gaps to their files, and returns when it is on the
+    /// disk. The pages leave memory on the way. Throws EINVAL, ENOMEM (a gap), EBUSY when a page cannot leave now, or
+    /// what writing may meet.
+    void sync(void* address, std::size_t bytes);
 
     /// Lets the next access to pages that could not be read try again, instead of raising SIGBUS at once.
     void retry(void* address, std::size_t bytes);

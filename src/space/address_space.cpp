@@ -60,6 +60,7 @@ std::byte* AddressSpace::sbrk(std::ptrdiff_t delta) {
 // ---- the mapping area
 
 std::byte* AddressSpace::map_anonymous(std::size_t bytes, const MapOptions& options) {
+    if (options.shared) sys::throw_error(EINVAL, "cannot share a mapping that is of no file");
     return pointer_to(alive(space_).map(bytes, {.kind = SegmentKind::anonymous}, options));
 }
 
@@ -69,6 +70,7 @@ std::byte* AddressSpace::map_file(int descriptor, std::uint64_t offset, std::siz
     faultline::space::Origin origin{.kind = SegmentKind::file};
     origin.file = faultline::space::SourceFile::of(descriptor);
     origin.file_offset = offset;
+    origin.shared = options.shared;
     origin.name = std::filesystem::path{origin.file->path()}.filename().string();
     return pointer_to(space.map(bytes, std::move(origin), options));
 }
@@ -82,6 +84,8 @@ void AddressSpace::protect(void* address, std::size_t bytes, Access access) {
 void AddressSpace::advise(const void* address, std::size_t bytes, Advice advice) {
     alive(space_).advise(core::address_of(address), bytes, advice);
 }
+
+void AddressSpace::sync(void* address, std::size_t bytes) { alive(space_).sync(core::address_of(address), bytes); }
 
 void AddressSpace::retry(void* address, std::size_t bytes) { alive(space_).retry(core::address_of(address), bytes); }
 

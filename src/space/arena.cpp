@@ -31,13 +31,8 @@ core::PageRange Arena::pages_of(AddressRange range) const noexcept {
 
 void Arena::open(AddressRange range, Access access, bool in_file) {
     const core::PageRange pages = pages_of(range);
-    try {
-        if (in_file) pager_.expect_in_store(region_, pages);
-        pager_.open_pages(region_, pages, access);
-    } catch (...) {
-        pager_.close_pages(region_, pages);
-        throw;
-    }
+    if (in_file) pager_.expect_in_store(region_, pages);
+    pager_.open_pages(region_, pages, access);
 }
 
 }  // namespace faultline::space

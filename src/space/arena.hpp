@@ -28,7 +28,8 @@ public:
     [[nodiscard]] SegmentStore& store() const noexcept { return *store_; }
     [[nodiscard]] core::PageRange pages_of(AddressRange range) const noexcept;
 
-    /// Lets the program use a closed range. `in_file`: the index says of which file its pages are.
+    /// Lets the program use a closed range. `in_file`: the index says of which file its pages are. When it throws, what
+    /// has been done is to be closed, when the index does not name the file any more.
     void open(AddressRange range, Access access, bool in_file);
     void close(AddressRange range) { pager_.close_pages(region_, pages_of(range)); }
     void protect(AddressRange range, Access access) { pager_.protect(region_, pages_of(range), access); }

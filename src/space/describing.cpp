@@ -98,6 +98,7 @@ SegmentInfo Space::describe(const Segment& segment) const {
     info.end = segment.range.end;
     info.kind = segment.origin.kind;
     info.access = segment.origin.access;
+    info.shared = segment.origin.shared;
     info.name = segment.origin.name;
     if (segment.origin.kind == SegmentKind::stack) info.begin = lowest_touched(segment.range);
     if (segment.origin.file) {
@@ -131,6 +132,10 @@ std::vector<SegmentInfo> Space::segments() const {
 
 SegmentUsage Space::usage(AddressRange range) const {
     const std::lock_guard lock{mutex_};
+    return usage_locked(range);
+}
+
+SegmentUsage Space::usage_locked(AddressRange range) const {
     SegmentUsage usage;
     const Arena* const arena = arena_of(range);
     if (arena == nullptr) return usage;

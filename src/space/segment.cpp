@@ -14,8 +14,8 @@ bool continues(const Segment& segment, const Segment& next) noexcept {
     const Origin& first = segment.origin;
     const Origin& second = next.origin;
     return segment.range.end == next.range.begin && first.kind == second.kind && first.guard == second.guard &&
-           first.access == second.access && first.name == second.name && first.file == second.file &&
-           first.file_limit == second.file_limit &&
+           first.shared == second.shared && first.access == second.access && first.name == second.name &&
+           first.file == second.file && first.file_limit == second.file_limit &&
            (!first.file || first.file_offset + segment.range.bytes() == second.file_offset);
 }
 

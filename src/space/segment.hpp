@@ -33,7 +33,8 @@ struct Origin {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
     SegmentKind kind = SegmentKind::anonymous;
-    bool guard = false;  ///< Below the stack: nothing is there, and nothing may come.
+    bool shared = false;  ///< What is written goes to the file.
+    bool guard = false;   ///< Below the stack: nothing is there, and nothing may come.
     Access access = Access::read_write;
     std::string name{};
     std::shared_ptr<const SourceFile> file{};

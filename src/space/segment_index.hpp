@@ -21,6 +21,7 @@ public:
         AddressRange range;
         Access access = Access::none;
         bool guard = false;
+        bool shared = false;  ///< What is written goes to the file.
         std::array<char, AccessViolation::kMostNameBytes> name{};
         const SourceFile* file = nullptr;  ///< Null: the pages come from no file.
         std::uint64_t file_offset = 0;
@@ -37,7 +38,11 @@ public:
     /// The segment at `address`, or null. Signal-safe.
     [[nodiscard]] const Entry* find(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
+    /// Whether pages of any segment are written to its file.
+    [[nodiscard]] bool any_shared() const FAULTLINE_SIGNAL_SAFE { return any_shared_; }
+
 private:
+    bool any_shared_ = false;
     std::vector<Entry> entries_;
     std::vector<std::shared_ptr<const SourceFile>> files_;
 };

@@ -63,7 +63,28 @@ store::FileExtent SegmentStore::location(std::uint64_t offset, std::uint64_t byt
     return from->file_limit - at < bytes ? store::FileExtent{} : store::FileExtent{from->file->fd(), at};
 }
 
+/// The segment whose file a page is written to, or null.
+const SegmentIndex::Entry* SegmentStore::shared_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+    const SegmentIndex& index = index_.read();
+    const SegmentIndex::Entry* const segment = index.any_shared() ? index.find(begin_ + offset) : nullptr;
+    return segment != nullptr && segment->shared ? segment : nullptr;
+}
+
 int SegmentStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
+    while (!from.empty()) {
+        const SegmentIndex::Entry* const shared = shared_at(offset);
+        std::size_t run = core::kUnitBytes;
+        while (run < from.size() && shared_at(offset + run) == shared) run += core::kUnitBytes;
+        const int error = shared != nullptr ? shared->file->write(shared->offset_of(begin_ + offset), from.first(run))
+                                            : write_behind(offset, from.first(run));
+        if (error != 0) return error;
+        offset += run;
+        from = from.subspan(run);
+    }
+    return 0;
+}
+
+int SegmentStore::write_behind(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
     const int error = behind_->write(offset, from);
     if (error == 0) {
         swapped_.insert(pages_of(offset, from.size()));
@@ -81,13 +102,19 @@ void SegmentStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_S
     swapped_.insert(pages_of(offset, bytes));
 }
 
-/// Of pages that never went behind there is nothing to forget there.
+/// Of pages that never went behind there is nothing to forget there. Of a shared segment only pages that have become
+/// zeros come here: one that goes is out of the index before.
 void SegmentStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     while (bytes > 0) {
         const Run run = run_at(offset, bytes);
         if (run.source.swap) {
             swapped_.erase(pages_of(offset, run.bytes));
             behind_->discard(offset, run.bytes);
+        } else if (run.source.segment != nullptr && run.source.segment->shared) {
+            const SegmentIndex::Entry& segment = *run.source.segment;
+            const std::uintptr_t first = std::max(begin_ + offset, segment.range.begin);
+            // Zeros that the disk does not take are lost, as the kernel's would be; the next synchronisation says so.
+            static_cast<void>(segment.file->write_zeros(segment.offset_of(first), begin_ + offset + run.bytes - first));
         }
         offset += run.bytes;
         bytes -= run.bytes;

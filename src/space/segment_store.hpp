@@ -1,6 +1,7 @@
 // SegmentStore: what is behind the pages of an address space. A page that has never been written out has its bytes
-// where its segment has them, in a file or nowhere; one that has, in the swap store behind. Discarding forgets both:
-// what was of a file before does not come back by itself.
+// where its segment has them, in a file or nowhere; one that has, in the swap store behind, or if its segment is shared
+// in the file again. Discarding forgets both: what was of a file before does not come back by itself, and what is of a
+// shared one becomes zeros there.
 #pragma once
 
 #include "space/published.hpp"
@@ -28,7 +29,10 @@ public:
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    [[nodiscard]] store::FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return behind_->extent(); }
+    /// Where pages of some segment go to a file of its own, each write comes to us.
+    [[nodiscard]] store::FileExtent extent() const FAULTLINE_SIGNAL_SAFE override {
+        return index_.read().any_shared() ? store::FileExtent{} : behind_->extent();
+    }
     [[nodiscard]] store::FileExtent location(std::uint64_t offset,
                                              std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
     void about_to_land(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
@@ -50,6 +54,8 @@ private:
         std::uint64_t bytes;
     };
 
+    [[nodiscard]] const SegmentIndex::Entry* shared_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int write_behind(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Source source_of(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Run run_at(std::uint64_t offset, std::uint64_t most) const FAULTLINE_SIGNAL_SAFE;
 

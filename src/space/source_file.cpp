@@ -15,6 +15,7 @@ namespace faultline::space {
 namespace {
 
 constexpr int kDeviceErrorRetries = 3;
+constinit const std::byte kZeros[core::kUnitBytes] = {};
 
 /// Reads until all is there, the file ends or an error stays. Returns the bytes read, or a negated errno.
 long read_up_to(int fd, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
@@ -30,6 +31,16 @@ long read_up_to(int fd, std::uint64_t offset, std::span<std::byte> into) FAULTLI
         done += static_cast<std::size_t>(result);
     }
     return static_cast<long>(done);
+}
+
+/// Leaves of `bytes` at `offset` what the file has room for.
+int cut_at_end(int fd, std::uint64_t offset, std::uint64_t& bytes) FAULTLINE_SIGNAL_SAFE {
+    struct stat found {};
+    const long result = sys::raw_syscall(SYS_fstat, fd, sys::syscall_argument(&found));
+    if (result != 0) return sys::error_of(result);
+    const auto size = static_cast<std::uint64_t>(found.st_size);
+    bytes = offset < size ? std::min(bytes, size - offset) : 0;
+    return 0;
 }
 
 /// The path behind a descriptor, as the kernel knows it.
@@ -64,6 +75,9 @@ SourceFile::SourceFile(sys::FileDescriptor fd, std::string path) : fd_{std::move
     struct stat found {};
     if (::fstat(fd_.get(), &found) != 0) sys::throw_error(errno, "cannot map " + path_);
     if (!S_ISREG(found.st_mode)) sys::throw_error(ENODEV, "cannot map " + path_ + ": it is no regular file");
+    const int flags = ::fcntl(fd_.get(), F_GETFL);
+    // A write to a place in a file that is open for appending goes to its end.
+    writable_ = flags >= 0 && (flags & O_ACCMODE) == O_RDWR && (flags & O_APPEND) == 0;
     device_ = found.st_dev;
     inode_ = found.st_ino;
 }
@@ -77,6 +91,34 @@ int SourceFile::read(std::uint64_t offset, std::uint64_t limit, std::span<std::b
     if (got < wanted && core::align_up(got, core::kUnitBytes) < wanted) return EIO;
     std::memset(into.data() + got, 0, into.size() - got);
     return 0;
+}
+
+int SourceFile::write(std::uint64_t offset, std::span<const std::byte> from) const FAULTLINE_SIGNAL_SAFE {
+    std::uint64_t bytes = from.size();
+    if (const int error = cut_at_end(fd_.get(), offset, bytes)) return error;
+    for (std::uint64_t done = 0; done < bytes;) {
+        const long result = sys::raw_syscall(SYS_pwrite64, fd_.get(), sys::syscall_argument(from.data() + done),
+                                             bytes - done, offset + done);
+        if (result == -EINTR || result == -EAGAIN) continue;
+        if (result <= 0) return result == 0 ? EIO : static_cast<int>(-result);
+        done += static_cast<std::uint64_t>(result);
+    }
+    return 0;
+}
+
+int SourceFile::write_zeros(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    for (; bytes > 0; offset += sizeof kZeros, bytes -= sizeof kZeros) {
+        if (const int error = write(offset, kZeros)) return error;
+    }
+    return 0;
+}
+
+int SourceFile::synchronize() const noexcept {
+    long result = 0;
+    do {
+        result = sys::raw_syscall(SYS_fdatasync, fd_.get());
+    } while (result == -EINTR);
+    return sys::error_of(result);
 }
 
 }  // namespace faultline::space

@@ -30,6 +30,19 @@ public:
     [[nodiscard]] int read(std::uint64_t offset, std::uint64_t limit,
                            std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE;
 
+    /// Writes whole pages at `offset`, as far as the file reaches: what is beyond its end is nobody's. Returns 0 or an
+    /// errno. Signal-safe.
+    [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Makes a range zeros, as far as the file reaches. Returns 0 or an errno. Signal-safe.
+    [[nodiscard]] int write_zeros(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Returns when what was written is on the disk: 0 or an errno.
+    [[nodiscard]] int synchronize() const noexcept;
+
+    /// Whether what is mapped of it may be written back.
+    [[nodiscard]] bool writable() const noexcept { return writable_; }
+
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] std::uint64_t device() const noexcept { return device_; }
@@ -40,6 +53,7 @@ private:
     std::string path_;
     std::uint64_t device_ = 0;
     std::uint64_t inode_ = 0;
+    bool writable_ = false;
 };
 
 }  // namespace faultline::space

@@ -106,7 +106,18 @@ Space::Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, 
     lay_out_stack(layout);
 }
 
-Space::~Space() = default;
+/// What is shared goes to its files, as far as it can.
+Space::~Space() {
+    try {
+        std::vector<AddressRange> shared;
+        segments_.for_each([&](const Segment& segment) {
+            if (segment.origin.shared) shared.push_back(segment.range);
+        });
+        for (const AddressRange part : shared) remove(part);
+    } catch (const std::exception&) {
+        // As with the kernel, whoever wants to know synchronises first.
+    }
+}
 
 /// The low one has room for the heap's gap, and a page that the heap leaves free; the high one for the mappings' gap.
 void Space::reserve_arenas(std::size_t image_size, const Layout& layout) {
@@ -194,37 +205,50 @@ std::unique_ptr<const SegmentIndex> Space::make_index() const {
 
 /// The range is free, and in an arena.
 void Space::add(AddressRange range, const Origin& origin) {
+    Arena& arena = *arena_of(range);
     segments_.insert(range, origin);
-    const auto take_back = [&] {
-        segments_.erase(range);
-        index_.replace(make_index());
-    };
     try {
         index_.replace(make_index());  // first: the store must know of which file the pages are
-        arena_of(range)->open(range, origin.access, origin.file != nullptr);
+        arena.open(range, origin.access, origin.file != nullptr);
     } catch (...) {
-        take_back();
+        segments_.erase(range);
+        index_.replace(make_index());
+        arena.close(range);
         throw;
     }
-    segments_.merge({range.begin, range.end});
+    segments_.merge(range);
 }
 
 /// All segments in the range, which is cut out; none is a guard.
 void Space::remove(AddressRange range) {
-    std::vector<AddressRange> parts;
-    segments_.for_each_in(range, [&](const Segment& segment) { parts.push_back(segment.range); });
-    std::exception_ptr failure;
-    for (const AddressRange part : parts) {
-        try {
+    while (const Segment* const segment = segments_.find_from(range.begin)) {
+        if (segment->range.begin >= range.end) return;
+        const AddressRange part = segment->range;
+        if (segment->origin.shared) {
+            remove_shared(*segment);
+        } else {
             arena_of(part)->close(part);
-        } catch (...) {
-            failure = std::current_exception();
-            break;
+            segments_.erase(part);
+            index_.replace(make_index());  // last: until now pages came from where the segments say
         }
-        segments_.erase(part);
+        range.begin = part.end;
     }
-    index_.replace(make_index());  // last: until now pages came from where the segments say
-    if (failure) std::rethrow_exception(failure);
+}
+
+/// What is dirty goes to the file first, while nobody can write any more. Then the file is out of the store's sight, to
+/// which pages that go would be zeros in it.
+void Space::remove_shared(const Segment& segment) {
+    const AddressRange part = segment.range;
+    Arena& arena = *arena_of(part);
+    arena.protect(part, Access::none);
+    if (usage_locked(part).dirty > 0) {
+        arena.protect(part, segment.origin.access);
+        sys::throw_error(EIO, "cannot unmap what is shared of " + segment.origin.file->path() +
+                                  ": not all of it could be written there");
+    }
+    segments_.erase(part);
+    index_.replace(make_index());
+    arena.close(part);
 }
 
 // ---- the mapping area
@@ -250,12 +274,19 @@ std::uintptr_t Space::map(std::size_t bytes, Origin origin, const MapOptions& op
     origin.access = options.access;
     if (!options.name.empty()) origin.name = options.name;
     const AddressRange range = place_for(bytes, options);
+    if (origin.shared && options.access == Access::read_write) require_writable(*origin.file);
     if (origin.file && origin.file_offset > Origin::kNoLimit / 2 - range.bytes()) {
         sys::throw_error(EINVAL, "cannot map a file so far from its begin");
     }
     if (!segments_.is_free(range)) unmap_locked(range);
     add(range, origin);
     return range.begin;
+}
+
+void Space::require_writable(const space::SourceFile& file) {
+    if (file.writable()) return;
+    sys::throw_error(EACCES, "cannot write to what is shared of " + file.path() +
+                                 ": it is not open for reading and writing, or it is for appending");
 }
 
 void Space::unmap(std::uintptr_t address, std::size_t bytes) {
@@ -286,6 +317,9 @@ void Space::protect(std::uintptr_t address, std::size_t bytes, Access access) {
     const AddressRange range = checked_range(address, bytes, "protect");
     Arena& arena = checked_arena(range, "protect");
     require_mapped(range, "protect");
+    segments_.for_each_in(range, [&](const Segment& segment) {
+        if (segment.origin.shared && access == Access::read_write) require_writable(*segment.origin.file);
+    });
     segments_.cut_at(range);
     arena.protect(range, access);
     segments_.set_access(range, access);
@@ -311,6 +345,28 @@ void Space::advise(std::uintptr_t address, std::size_t bytes, Advice advice) {
     const Arena& arena = checked_arena(range, "advise");
     require_mapped(range, "advise");
     pager_->advise(arena.region(), arena.pages_of(range), advice);
+}
+
+void Space::sync(std::uintptr_t address, std::size_t bytes) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    const AddressRange range = checked_range(address, bytes, "synchronise");
+    Arena& arena = checked_arena(range, "synchronise");
+    require_mapped(range, "synchronise");
+    std::vector<std::shared_ptr<const space::SourceFile>> files;
+    segments_.for_each_in(range, [&](const Segment& segment) {
+        if (!segment.origin.shared) return;
+        const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
+        pager_->evict(arena.region(), arena.pages_of(part));
+        if (usage_locked(part).dirty > 0) {
+            sys::throw_error(EBUSY, "cannot synchronise all of " + segment.origin.file->path() +
+                                        ": pages are pinned, written to just now, or refused by the disk");
+        }
+        if (files.empty() || files.back() != segment.origin.file) files.push_back(segment.origin.file);
+    });
+    for (const auto& file : files) {
+        if (const int error = file->synchronize()) sys::throw_error(error, "cannot synchronise " + file->path());
+    }
 }
 
 void Space::retry(std::uintptr_t address, std::size_t bytes) {

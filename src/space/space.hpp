@@ -43,6 +43,7 @@ public:
     void unmap(std::uintptr_t address, std::size_t bytes);
     void protect(std::uintptr_t address, std::size_t bytes, Access access);
     void advise(std::uintptr_t address, std::size_t bytes, Advice advice);
+    void sync(std::uintptr_t address, std::size_t bytes);
     void retry(std::uintptr_t address, std::size_t bytes);
     /// Returns the region and its pages that are pinned now.
     [[nodiscard]] std::pair<Region*, core::PageRange> pin(std::uintptr_t address, std::size_t bytes, PinFor purpose);
@@ -79,6 +80,9 @@ private:
     [[nodiscard]] std::unique_ptr<const space::SegmentIndex> make_index() const;
     void add(space::AddressRange range, const space::Origin& origin);
     void remove(space::AddressRange range);
+    void remove_shared(const space::Segment& segment);
+    static void require_writable(const space::SourceFile& file);
+    [[nodiscard]] SegmentUsage usage_locked(space::AddressRange range) const;
     void unmap_locked(space::AddressRange range);
     void require_mapped(space::AddressRange range, const char* purpose) const;
     [[nodiscard]] bool move_break(std::uintptr_t address);
