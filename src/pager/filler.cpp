@@ -56,7 +56,7 @@ void Filler::publish_read_ahead(Region& region, PageWindow window, bool for_writ
 PageWindow Filler::open(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE {
     PageWindow writable{window.first, 0};
     window.for_each([&](std::uint64_t page) {
-        if (region.load(page).protection() == Access::read_write) writable.mask |= writable.bit_of(page);
+        if (region.access_to(page, region.load(page)) == Access::read_write) writable.mask |= writable.bit_of(page);
     });
     writable.for_each_run([&](std::uint64_t first, std::uint64_t count) {
         const int error =
