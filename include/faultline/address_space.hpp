@@ -49,6 +49,8 @@ struct MapOptions {
 /// that fails has changed nothing, where nothing else is said. In a child of fork: EPERM, unless the pager is
 /// inherited, and then no other thread may have been in a call at the fork.
 ///
+/// The pager's figures count pages of files that are not in memory as swapped; `usage` tells them apart.
+///
 /// An access that no segment allows raises SIGSEGV with the siginfo that the kernel would have given; see on_violation.
 class FAULTLINE_API AddressSpace {
 public:

@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "pager/fault_path_section.hpp"
 #include "pager/pager.hpp"
+#include "pager/region_tree.hpp"
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
@@ -56,6 +57,8 @@ void Pager::prepare_fork() noexcept {
 
 /// Nothing is left that is not in the store, or zeros.
 void Pager::write_everything() {
+    // Not a RegionReader, which would wait for the fork: a store may look at what its owner is just replacing.
+    const Quiescence::Reader reader{RegionTree::readers()};
     const std::unique_ptr<store::WriteQueue> queue = store::fastest_write_queue();
     int error = evictor_.settle_all(*queue);
     regions_.for_each([&](Region& region) {

@@ -45,6 +45,7 @@ public:
         std::array<iovec, kMost> ranges{};
         std::size_t drops = 0;
         std::int64_t units = 0;
+        forget_writes_in_flight();
         for (const Owned& owned : owned_pages()) {
             const bool mapped = owned.was.is(PageState::resident);
             // Where frames move, a staged page's is freed with its batch.
@@ -72,6 +73,18 @@ private:
     };
 
     [[nodiscard]] std::span<const Owned> owned_pages() const noexcept { return {pages_.data(), count_}; }
+
+    /// A write of a dirty page that ends now would give the page a slot, which nobody would give back. What is not
+    /// dirty gets none: whoever ends its write gives it back at once.
+    void forget_writes_in_flight() {
+        for (std::size_t i = 0; i < count_; ++i) {
+            Owned& owned = pages_[i];
+            PageWord seen = region_.load(owned.page);
+            while (!region_.try_change(owned.page, seen, seen.with_dirty(false))) {
+            }
+            owned.was = owned.was.with_slot(seen.has_slot());
+        }
+    }
 
     /// While the pages are owned: a slot given back later could be in use again.
     void give_slots_back() {

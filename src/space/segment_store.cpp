@@ -60,7 +60,7 @@ store::FileExtent SegmentStore::location(std::uint64_t offset, std::uint64_t byt
     const SegmentIndex::Entry* const from = run.source.segment;
     if (from == nullptr || !from->range.contains({begin_ + offset, begin_ + offset + bytes})) return {};
     const std::uint64_t at = from->offset_of(begin_ + offset);
-    return from->file_limit - at < bytes ? store::FileExtent{} : store::FileExtent{from->file->fd(), at};
+    return from->file_limit < at + bytes ? store::FileExtent{} : store::FileExtent{from->file->fd(), at};
 }
 
 /// The segment whose file a page is written to, or null.

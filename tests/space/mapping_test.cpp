@@ -183,8 +183,22 @@ TEST_P(MappingTest, WhatCannotBeMappedIsRefused) {
     EXPECT_EQ(space().segments().size(), 2U);
 }
 
+TEST_P(MappingTest, SystemCallsWorkOnWhatIsPinnedForThemAndNotBesideIt) {
+    const PatternFile file{4 * kPage};
+    std::byte* const at = space().map_anonymous(4 * kPage);
+    EXPECT_EQ(io::pread(file.fd(), at + 100, 2 * kPage, 50), static_cast<std::ptrdiff_t>(2 * kPage));
+    EXPECT_TRUE(has_pattern(at + 100, 2 * kPage, 50));
+    space().protect(at, kPage, Access::read);
+    EXPECT_EQ(io::pread(file.fd(), at, 10, 0), -1);
+    EXPECT_EQ(errno, EFAULT);
+    space().unmap(at + 3 * kPage, kPage);
+    EXPECT_EQ(io::pread(file.fd(), at + 3 * kPage, 10, 0), -1);
+    EXPECT_EQ(errno, EFAULT);
+}
+
 TEST_P(MappingTest, ThreadsFaultWhileOthersMapAndUnmap) {
     const Watchdog watchdog;
+    pager().set_resident_limit(16 * kPage);  // pages are written out all the time, also of what is just going
     const PatternFile file{16 * kPage};
     std::byte* const steady = space().map_file(file.fd(), 0, 16 * kPage);
     run_threads(3, [&](unsigned index) {
