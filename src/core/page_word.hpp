@@ -1,7 +1,7 @@
 // The page word: everything the pager knows of one page, in 64 bits, changed only by compare-exchange.
 //
 //   bits 0-2   state           bit 6      waiters: somebody sleeps on the low half (a futex) or in the kernel
-//   bit  3     dirty           bits 8-9   protection (faultline::Access)
+//   bit  3     dirty           bits 8-9   protection (faultline::Access), or 3: a guard
 //   bit  4     has_slot        bits 10-21 pins
 //   bit  5     writing         bits 32-63 payload: frame id (resident, evicting), staging unit (staged, and filling
 //   bit  7     from_staging               from there), eviction sequence and policy tag (stored)
@@ -50,9 +50,12 @@ public:
     [[nodiscard]] constexpr bool has_slot() const noexcept { return (bits_ & kHasSlot) != 0; }
     [[nodiscard]] constexpr bool writing() const noexcept { return (bits_ & kWriting) != 0; }
     [[nodiscard]] constexpr bool waiters() const noexcept { return (bits_ & kWaiters) != 0; }
+    /// What the program may do; nothing with a guard.
     [[nodiscard]] constexpr Access protection() const noexcept {
-        return static_cast<Access>((bits_ >> kProtectionShift) & 3U);
+        return guarded() ? Access::none : static_cast<Access>((bits_ >> kProtectionShift) & 3U);
     }
+    /// Closed for as long as the region lives, however the mapper does that.
+    [[nodiscard]] constexpr bool guarded() const noexcept { return (bits_ & kGuard) == kGuard; }
     [[nodiscard]] constexpr std::uint64_t pins() const noexcept { return (bits_ >> kPinShift) & kMaxPins; }
     [[nodiscard]] constexpr std::uint32_t payload() const noexcept { return static_cast<std::uint32_t>(bits_ >> 32); }
 
@@ -142,6 +145,7 @@ public:
         return PageWord{(bits_ & ~(std::uint64_t{3} << kProtectionShift)) |
                         (static_cast<std::uint64_t>(access) << kProtectionShift)};
     }
+    [[nodiscard]] constexpr PageWord with_guard() const noexcept { return PageWord{bits_ | kGuard}; }
     [[nodiscard]] constexpr PageWord with_pin_added() const noexcept {
         FAULTLINE_INVARIANT(pins() < kMaxPins);
         return PageWord{bits_ + (std::uint64_t{1} << kPinShift)};
@@ -165,6 +169,7 @@ private:
     static constexpr std::uint64_t kFromStaging = 1U << 7;
     static constexpr unsigned kProtectionShift = 8;
     static constexpr unsigned kPinShift = 10;
+    static constexpr std::uint64_t kGuard = std::uint64_t{3} << kProtectionShift;
 
     [[nodiscard]] constexpr PageWord with_state(PageState state) const noexcept {
         return PageWord{(bits_ & ~kStateMask) | static_cast<std::uint64_t>(state)};

@@ -99,6 +99,7 @@ void Pager::start_in_child() {
         region.view().restore_in_child();
         mapper_.watch_again(region.view().data(), region.view().size());
         leave_pages_behind(region, pinned);
+        restore_protection(region);
     });
     generation_ = sys::process_generation();
     start_threads();

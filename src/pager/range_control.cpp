@@ -127,10 +127,12 @@ bool Pager::discard_piece(Region& region, PageRange range) {
     return found_pinned;
 }
 
-void Pager::set_protection(Region& region, PageRange range, Access access) {
+/// Changes the words of a range as `edge(word)` says, whoever owns the pages.
+template <typename Edge>
+void Pager::change_words(Region& region, PageRange range, Edge edge) {
     for (std::uint64_t page = range.first; page < range.end(); ++page) {
         PageWord seen = region.load(page);
-        while (!region.try_change(page, seen, seen.with_protection(access))) {
+        while (!region.try_change(page, seen, edge(seen))) {
         }
     }
 }
@@ -159,28 +161,74 @@ void Pager::protect(Region& region, PageRange range, Access access) {
         sys::throw_error(error, "cannot change the protection of " + sys::readable_bytes(bytes) +
                                     (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
     };
+    const auto set_protection = [&](Access to) {
+        change_words(region, range, [to](PageWord word) { return word.with_protection(to); });
+    };
     if (!mapper_.checks_access()) {  // each forbidden access is a fault, and the words say no
         if (access == Access::read_write) make_dirty_pages(region, range, mmu::Protection::writable);
-        set_protection(region, range, access);
+        set_protection(access);
         if (access == Access::read) make_dirty_pages(region, range, mmu::Protection::write_protected);
         if (access == Access::none) evict_all(region, range);
         return;
     }
     if (access == Access::read_write) {  // open the mapping before anybody is let in
         if (const int error = mapper_.set_access(address, bytes, access)) refuse(error);
-        set_protection(region, range, access);
+        set_protection(access);
         return;
     }
-    set_protection(region, range, access);
+    set_protection(access);
     if (access == Access::none) {
         // The kernel moves and copies nothing out of a mapping without access, so what is resident leaves first; what
         // is absent cannot come in any more.
         evict_all(region, range);
     }
     if (const int error = mapper_.set_access(address, bytes, access)) {
-        set_protection(region, range, Access::read_write);
+        set_protection(Access::read_write);
         refuse(error);
     }
+}
+
+void Pager::guard(Region& region, PageRange range) {
+    require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    const sys::SignalBlock signals;  // as in protect
+    change_words(region, range, [](PageWord word) { return word.with_guard(); });
+    evict_all(region, range);
+    if (!mapper_.checks_access()) return;
+    const std::size_t bytes = range.count * region.page_bytes();
+    const int error = mapper_.set_guard(region.address_of(range.first), bytes);
+    if (error == 0) return;
+    change_words(region, range, [](PageWord word) { return word.with_protection(Access::read_write); });
+    sys::throw_error(error, "cannot place a guard of " + sys::readable_bytes(bytes) +
+                                (error == ENOMEM ? "; raise `sysctl vm.max_map_count`: without guard markers "
+                                                   "(MADV_GUARD_INSTALL, Linux 6.13) each guard takes two mappings"
+                                                 : ""));
+}
+
+/// In a child of fork, whose mappings are fresh: the MMU is told again what the words say.
+void Pager::restore_protection(Region& region) {
+    if (!mapper_.checks_access()) return;
+    PageRange run{};
+    PageWord kind;
+    const auto close_run = [&] {
+        if (run.count == 0 || kind.protection() == Access::read_write) return;
+        std::byte* const address = region.address_of(run.first);
+        const std::size_t bytes = run.count * region.page_bytes();
+        const int error = kind.guarded() ? mapper_.set_guard(address, bytes)
+                                         : mapper_.set_access(address, bytes, kind.protection());
+        if (error != 0) sys::throw_error(error, "cannot protect managed memory in a child of fork");
+    };
+    region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
+        const PageWord seen = region.load(page);
+        const bool same = seen.protection() == kind.protection() && seen.guarded() == kind.guarded();
+        if (page != run.end() || !same) {
+            close_run();
+            run = {page, 0};
+            kind = seen;
+        }
+        ++run.count;
+    });
+    close_run();
 }
 
 /// Evicts pages that can no longer come in, until none is in the program's view.
