@@ -25,10 +25,20 @@ using PrefetchKind = policy::PrefetchFault::Kind;
 FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     const RegionReader reader;
     Region* const region = RegionTree::find(fault.address);
-    if (region == nullptr) return FaultOutcome::not_ours;
+    return region == nullptr ? FaultOutcome::not_ours : resolve_at(*region, fault);
+}
 
-    Pager& pager = region->pager();
-    Work work{*region, region->page_of(fault.address), fault, sys::ticks()};
+/// A process may have pagers of several deliveries, and what one of userfaultfd's has protected raises SIGSEGV.
+FaultOutcome Pager::resolve_hidden(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
+    const RegionReader reader;
+    Region* const region = RegionTree::find(fault.address);
+    if (region == nullptr || region->pager().mapper_.checks_access()) return FaultOutcome::not_ours;
+    return resolve_at(*region, fault);
+}
+
+FaultOutcome Pager::resolve_at(Region& region, const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
+    Pager& pager = region.pager();
+    Work work{region, region.page_of(fault.address), fault, sys::ticks()};
     const FaultOutcome outcome = pager.resolve_in(work);
     pager.latencies_.record(work.kind, sys::ticks() - work.started);
     return outcome;

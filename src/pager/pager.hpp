@@ -73,6 +73,9 @@ public:
     /// Resolves one fault of any pager's region. Signal-safe.
     [[nodiscard]] static core::FaultOutcome resolve(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
 
+    /// The same for faults that came as SIGSEGV: where the MMU itself checks access, such a one is not ours.
+    [[nodiscard]] static core::FaultOutcome resolve_hidden(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
+
     // ---- the control path: throws std::system_error; not signal-safe; any thread
 
     [[nodiscard]] Region& reserve(std::size_t bytes, std::size_t page_bytes);
@@ -148,6 +151,8 @@ private:
     /// What a step came to; nothing means that the page changed under it: look again.
     using Step = std::optional<core::FaultOutcome>;
 
+    [[nodiscard]] static core::FaultOutcome resolve_at(Region& region,
+                                                       const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static bool forbidden(const Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;

@@ -114,7 +114,7 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     apply_limit(config.resident_limit, core::kUnitBytes);
     if (takes_faults_ && config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve);
-    if (takes_faults_ && config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve);
+    if (takes_faults_ && config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve_hidden);
     start_threads();
     log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) +
                                  " resident, eviction by " + name(eviction()) + ", delivery " + name(config_.delivery) +
