@@ -52,6 +52,12 @@ enum class PinAmount : std::uint8_t {
     fair_share,  ///< At most half of what the limit leaves, and at least one.
 };
 
+/// What a discard does with space on disks.
+enum class DiskSpace : std::uint8_t {
+    give_back,
+    keep,  ///< Where that is faster; until the region goes.
+};
+
 /// What was pinned: the first `pages` of the range, all of them when `error` (an errno) is 0.
 struct PinnedFront {
     std::uint64_t pages;
@@ -81,10 +87,10 @@ public:
     [[nodiscard]] Region& reserve(std::size_t bytes, std::size_t page_bytes);
     void destroy(Region& region);
 
-    void discard(Region& region, core::PageRange range);
+    void discard(Region& region, core::PageRange range, DiskSpace space = DiskSpace::give_back);
     void protect(Region& region, core::PageRange range, Access access);
-    /// Closes pages that nobody uses for as long as the region lives: any access raises SIGSEGV. Costs no mappings where
-    /// the kernel has guard markers (Linux 6.13), nor under Delivery::sigsegv.
+    /// Closes pages that nobody uses for as long as the region lives: any access raises SIGSEGV. Costs no mappings
+    /// where the kernel has guard markers (Linux 6.13), nor under Delivery::sigsegv.
     void guard(Region& region, core::PageRange range);
     /// Brings in what is stored of a range, as far as frames are to be had without a wait.
     void bring_ahead(Region& region, core::PageRange range);
@@ -184,7 +190,7 @@ private:
     [[nodiscard]] std::size_t largest_page() const;
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
     [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
-    [[nodiscard]] bool discard_piece(Region& region, core::PageRange range);
+    [[nodiscard]] bool discard_piece(Region& region, core::PageRange range, DiskSpace space);
     template <typename Edge>
     void change_words(Region& region, core::PageRange range, Edge edge);
     void restore_protection(Region& region);

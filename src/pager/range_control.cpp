@@ -33,9 +33,9 @@ void for_each_piece(PageRange range, Visit visit) {
 /// Pages that a discard owns, given back to the kernel and the store in one go.
 class DiscardGroup {
 public:
-    DiscardGroup(Region& region, mmu::Mapper& mapper, FrameTable& frames, Staging& staging,
-                 FrameBudget& budget) noexcept
-        : region_{region}, mapper_{mapper}, frames_{frames}, staging_{staging}, budget_{budget} {}
+    DiscardGroup(Region& region, mmu::Mapper& mapper, FrameTable& frames, Staging& staging, FrameBudget& budget,
+                 DiskSpace space) noexcept
+        : region_{region}, mapper_{mapper}, frames_{frames}, staging_{staging}, budget_{budget}, space_{space} {}
 
     [[nodiscard]] bool full() const noexcept { return count_ == kMost; }
     void add(std::uint64_t page, PageWord was) noexcept { pages_[count_++] = {page, was}; }
@@ -77,10 +77,16 @@ private:
         for (std::size_t i = 0; i < count_;) {
             std::size_t end = i;
             while (end < count_ && pages_[end].was.has_slot() && pages_[end].page == pages_[i].page + (end - i)) ++end;
-            if (end > i) {
-                region_.store().discard(region_.offset_of(pages_[i].page), (end - i) * region_.page_bytes());
-            }
+            if (end > i) give_back(region_.offset_of(pages_[i].page), (end - i) * region_.page_bytes());
             i = std::max(end, i + 1);
+        }
+    }
+
+    void give_back(std::uint64_t offset, std::uint64_t bytes) {
+        if (space_ == DiskSpace::give_back) {
+            region_.store().discard(offset, bytes);
+        } else {
+            region_.store().forget(offset, bytes);
         }
     }
 
@@ -89,24 +95,25 @@ private:
     FrameTable& frames_;
     Staging& staging_;
     FrameBudget& budget_;
+    DiskSpace space_;
     std::array<Owned, kMost> pages_{};
     std::size_t count_ = 0;
 };
 
 }  // namespace
 
-void Pager::discard(Region& region, PageRange range) {
+void Pager::discard(Region& region, PageRange range, DiskSpace space) {
     require_owner_process();
     bool found_pinned = false;
-    for_each_piece(range, [&](PageRange piece) { found_pinned |= discard_piece(region, piece); });
+    for_each_piece(range, [&](PageRange piece) { found_pinned |= discard_piece(region, piece, space); });
     if (found_pinned) sys::throw_error(EBUSY, "pages of the range are pinned and were not discarded");
 }
 
 /// Returns whether a page was pinned, and therefore left alone.
-bool Pager::discard_piece(Region& region, PageRange range) {
+bool Pager::discard_piece(Region& region, PageRange range, DiskSpace space) {
     const FaultPathSection section;
     filler_.spare_mappings();  // holes in what is mapped take some, too
-    DiscardGroup group{region, mapper_, frames_, staging_, budget_};
+    DiscardGroup group{region, mapper_, frames_, staging_, budget_, space};
     bool found_pinned = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         const auto claim = [&](PageWord word) -> std::optional<PageWord> {
@@ -214,8 +221,8 @@ void Pager::restore_protection(Region& region) {
         if (run.count == 0 || kind.protection() == Access::read_write) return;
         std::byte* const address = region.address_of(run.first);
         const std::size_t bytes = run.count * region.page_bytes();
-        const int error = kind.guarded() ? mapper_.set_guard(address, bytes)
-                                         : mapper_.set_access(address, bytes, kind.protection());
+        const int error =
+            kind.guarded() ? mapper_.set_guard(address, bytes) : mapper_.set_access(address, bytes, kind.protection());
         if (error != 0) sys::throw_error(error, "cannot protect managed memory in a child of fork");
     };
     region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
