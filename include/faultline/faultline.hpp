@@ -3,6 +3,7 @@
 
 #include <faultline/alternate_stack.hpp>
 #include <faultline/config.hpp>
+#include <faultline/guarded_stack.hpp>
 #include <faultline/io.hpp>
 #include <faultline/latency_histogram.hpp>
 #include <faultline/pager.hpp>

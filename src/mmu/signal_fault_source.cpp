@@ -20,9 +20,9 @@ constexpr long long kErrorCodeFetch = 16;
 
 /// One signal that faults come by.
 struct Taken {
-    int sources = 0;        // guarded by `installing`
-    int interceptions = 0;  // guarded by `installing`
-    sys::SignalAction action;  // written before our handler is in place, then only read
+    int sources = 0;                                // guarded by `installing`
+    int interceptions = 0;                          // guarded by `installing`
+    sys::SignalAction action;                       // written before our handler is in place, then only read
     std::atomic<Resolver> resolver{nullptr};        // null without sources
     std::atomic<Interceptor> interceptor{nullptr};  // null without interceptions
 };
@@ -54,16 +54,16 @@ bool is_intercepted(const Taken& mine, const siginfo_t& info, ucontext_t& contex
 core::FaultOutcome resolved(const Taken& mine, const siginfo_t& info, const ucontext_t& context) noexcept {
     const Resolver resolver = mine.resolver.load(std::memory_order_acquire);
     if (resolver == nullptr || !may_be_ours(info)) return core::FaultOutcome::not_ours;
-    return resolver({core::address_of(info.si_addr), access_of(context), core::FaultOrigin::faulting_thread,
-                     sys::thread_token()});
+    return resolver(
+        {core::address_of(info.si_addr), access_of(context), core::FaultOrigin::faulting_thread, sys::thread_token()});
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
     const int saved_errno = errno;
     const Taken& mine = taken(signal);
     ucontext_t& interrupted = *static_cast<ucontext_t*>(context);
-    const core::FaultOutcome outcome = is_intercepted(mine, *info, interrupted) ? core::FaultOutcome::resolved
-                                                                                : resolved(mine, *info, interrupted);
+    const core::FaultOutcome outcome =
+        is_intercepted(mine, *info, interrupted) ? core::FaultOutcome::resolved : resolved(mine, *info, interrupted);
     switch (outcome) {
         case core::FaultOutcome::resolved:
         case core::FaultOutcome::already_resolved:
