@@ -5,6 +5,7 @@
 #include <faultline/address_space.hpp>
 #include <faultline/alternate_stack.hpp>
 #include <faultline/config.hpp>
+#include <faultline/guarded_stack.hpp>
 #include <faultline/io.hpp>
 #include <faultline/latency_histogram.hpp>
 #include <faultline/layout.hpp>

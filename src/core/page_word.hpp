@@ -2,7 +2,7 @@
 //
 //   bits 0-2   state           bit 6      waiters: somebody sleeps on the low half (a futex) or in the kernel
 //   bit  3     dirty           bits 8-9   protection (faultline::Access)
-//   bit  4     has_slot        bits 10-21 pins
+//   bit  4     has_slot        bits 10-21 pins; bit 22 guard: closed for as long as the region lives
 //   bit  5     writing         bits 32-63 payload: frame id (resident, evicting), staging unit (staged, and filling
 //   bit  7     from_staging               from there), eviction sequence and policy tag (stored)
 //
@@ -50,9 +50,12 @@ public:
     [[nodiscard]] constexpr bool has_slot() const noexcept { return (bits_ & kHasSlot) != 0; }
     [[nodiscard]] constexpr bool writing() const noexcept { return (bits_ & kWriting) != 0; }
     [[nodiscard]] constexpr bool waiters() const noexcept { return (bits_ & kWaiters) != 0; }
+    /// What the program may do; nothing with a guard.
     [[nodiscard]] constexpr Access protection() const noexcept {
-        return static_cast<Access>((bits_ >> kProtectionShift) & 3U);
+        return guarded() ? Access::none : static_cast<Access>((bits_ >> kProtectionShift) & 3U);
     }
+    /// Closed for as long as the region lives, however the mapper does that.
+    [[nodiscard]] constexpr bool guarded() const noexcept { return (bits_ & kGuard) != 0; }
     [[nodiscard]] constexpr std::uint64_t pins() const noexcept { return (bits_ >> kPinShift) & kMaxPins; }
     [[nodiscard]] constexpr std::uint32_t payload() const noexcept { return static_cast<std::uint32_t>(bits_ >> 32); }
 
@@ -125,7 +128,7 @@ public:
     /// filling or evicting -> empty, by the owner. A write in flight keeps its mark.
     [[nodiscard]] constexpr PageWord discarded() const noexcept {
         FAULTLINE_INVARIANT(busy());
-        return PageWord{bits_ & (kWriting | (std::uint64_t{3} << kProtectionShift))};
+        return PageWord{bits_ & (kWriting | kAccess)};
     }
 
     /// empty -> stored: the store has bytes of its own accord. As if the page had left at `sequence`.
@@ -145,9 +148,9 @@ public:
     [[nodiscard]] constexpr PageWord with_slot(bool on) const noexcept { return with_flag(kHasSlot, on); }
     [[nodiscard]] constexpr PageWord with_writing(bool on) const noexcept { return with_flag(kWriting, on); }
     [[nodiscard]] constexpr PageWord with_protection(Access access) const noexcept {
-        return PageWord{(bits_ & ~(std::uint64_t{3} << kProtectionShift)) |
-                        (static_cast<std::uint64_t>(access) << kProtectionShift)};
+        return PageWord{(bits_ & ~kAccess) | (static_cast<std::uint64_t>(access) << kProtectionShift)};
     }
+    [[nodiscard]] constexpr PageWord with_guard() const noexcept { return PageWord{bits_ | kGuard}; }
     [[nodiscard]] constexpr PageWord with_pin_added() const noexcept {
         FAULTLINE_INVARIANT(pins() < kMaxPins);
         return PageWord{bits_ + (std::uint64_t{1} << kPinShift)};
@@ -171,6 +174,9 @@ private:
     static constexpr std::uint64_t kFromStaging = 1U << 7;
     static constexpr unsigned kProtectionShift = 8;
     static constexpr unsigned kPinShift = 10;
+    static constexpr std::uint64_t kGuard = std::uint64_t{1} << 22;
+    static constexpr std::uint64_t kAccess = kGuard | std::uint64_t{3}
+                                                          << kProtectionShift;  // all that says what may be
 
     [[nodiscard]] constexpr PageWord with_state(PageState state) const noexcept {
         return PageWord{(bits_ & ~kStateMask) | static_cast<std::uint64_t>(state)};

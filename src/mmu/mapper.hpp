@@ -89,6 +89,10 @@ public:
     /// Returns 0 or an errno.
     [[nodiscard]] virtual int set_access(void*, std::size_t, Access) noexcept { return EOPNOTSUPP; }
 
+    /// Closes a range in which nothing is mapped, and never will be, for all accesses: SIGSEGV. Only where
+    /// `checks_access`. Where the kernel has no guard markers it costs up to two mappings. Returns 0 or an errno.
+    [[nodiscard]] virtual int set_guard(void*, std::size_t) noexcept { return EOPNOTSUPP; }
+
     /// Whether the kernel refuses forbidden accesses without asking us; else each is a fault, and the caller answers.
     [[nodiscard]] virtual bool checks_access() const FAULTLINE_SIGNAL_SAFE = 0;
 

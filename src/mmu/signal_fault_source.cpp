@@ -20,15 +20,17 @@ constexpr long long kErrorCodeFetch = 16;
 
 /// One signal that faults come by.
 struct Taken {
-    int users = 0;             // guarded by `installing`
-    sys::SignalAction action;  // written before our handler is in place, then only read
+    int sources = 0;                                // guarded by `installing`
+    int interceptions = 0;                          // guarded by `installing`
+    sys::SignalAction action;                       // written before our handler is in place, then only read
+    std::atomic<Resolver> resolver{nullptr};        // null without sources
+    std::atomic<Reporter> reporter{nullptr};        // as the last source said
+    std::atomic<Interceptor> interceptor{nullptr};  // null without interceptions
 };
 
 std::mutex installing;  // the calls to sigaction; control path only
 Taken bus_error;
 Taken segmentation_fault;
-std::atomic<Resolver> current_resolver{nullptr};
-std::atomic<Reporter> current_reporter{nullptr};
 
 Taken& taken(int signal) noexcept { return signal == SIGBUS ? bus_error : segmentation_fault; }
 
@@ -45,11 +47,16 @@ bool may_be_ours(const siginfo_t& info) noexcept {
     return info.si_code == SEGV_ACCERR || info.si_code == SEGV_MAPERR;
 }
 
+bool is_intercepted(const Taken& mine, const siginfo_t& info, ucontext_t& context) noexcept {
+    const Interceptor look = mine.interceptor.load(std::memory_order_acquire);
+    return look != nullptr && may_be_ours(info) && look(info, context);
+}
+
 /// The program's handler, and then whoever handles SIGSEGV, are told what the kernel would have said.
-void report_violation(const core::PageFault& fault, siginfo_t* info, void* context) noexcept {
+void report_violation(const Taken& mine, const core::PageFault& fault, siginfo_t* info, void* context) noexcept {
     core::ViolationReport report;
     report.violation.kind = ViolationKind::forbidden;
-    if (const Reporter reporter = current_reporter.load(std::memory_order_acquire)) report = reporter(fault);
+    if (const Reporter reporter = mine.reporter.load(std::memory_order_acquire)) report = reporter(fault);
     if (report.handler != nullptr) {
         ViolationAnswer answer{};
         {
@@ -65,11 +72,17 @@ void report_violation(const core::PageFault& fault, siginfo_t* info, void* conte
 
 void on_fault(int signal, siginfo_t* info, void* context) {
     const int saved_errno = errno;
-    const Resolver resolver = current_resolver.load(std::memory_order_acquire);
-    const core::PageFault fault{core::address_of(info->si_addr), access_of(*static_cast<ucontext_t*>(context)),
+    const Taken& mine = taken(signal);
+    ucontext_t& interrupted = *static_cast<ucontext_t*>(context);
+    const core::PageFault fault{core::address_of(info->si_addr), access_of(interrupted),
                                 core::FaultOrigin::faulting_thread, sys::thread_token(), signal == SIGSEGV};
+    const Resolver resolver = mine.resolver.load(std::memory_order_acquire);
     core::FaultOutcome outcome = core::FaultOutcome::not_ours;
-    if (resolver != nullptr && may_be_ours(*info)) outcome = resolver(fault);
+    if (is_intercepted(mine, *info, interrupted)) {
+        outcome = core::FaultOutcome::resolved;
+    } else if (resolver != nullptr && may_be_ours(*info)) {
+        outcome = resolver(fault);
+    }
     switch (outcome) {
         case core::FaultOutcome::resolved:
         case core::FaultOutcome::already_resolved:
@@ -77,38 +90,63 @@ void on_fault(int signal, siginfo_t* info, void* context) {
             break;
         case core::FaultOutcome::failed:
             // A failed SIGSEGV has left its page so that the repeated access raises SIGBUS.
-            if (signal == SIGBUS) taken(signal).action.pass_on(signal, info, context);
+            if (signal == SIGBUS) mine.action.pass_on(signal, info, context);
             break;
         case core::FaultOutcome::access_violation:
-            report_violation(fault, info, context);
+            report_violation(mine, fault, info, context);
             break;
         case core::FaultOutcome::not_ours:
-            taken(signal).action.pass_on(signal, info, context);
+            mine.action.pass_on(signal, info, context);
             break;
     }
     errno = saved_errno;
+}
+
+/// With `installing` held.
+bool in_use(const Taken& mine) noexcept { return mine.sources + mine.interceptions > 0; }
+void install_once(Taken& mine, int signal) {
+    if (!in_use(mine)) mine.action.install(signal, &on_fault);
+}
+void uninstall_unused(Taken& mine, int signal) noexcept {
+    if (!in_use(mine)) mine.action.uninstall(signal, &on_fault);
 }
 
 }  // namespace
 
 SignalFaultSource::SignalFaultSource(int signal, Resolver resolver, Reporter reporter) : signal_{signal} {
     const std::lock_guard lock{installing};
-    current_resolver.store(resolver, std::memory_order_release);
-    current_reporter.store(reporter, std::memory_order_release);
     Taken& mine = taken(signal);
-    if (mine.users == 0) mine.action.install(signal, &on_fault);
-    ++mine.users;
+    mine.resolver.store(resolver, std::memory_order_release);
+    mine.reporter.store(reporter, std::memory_order_release);
+    install_once(mine, signal);
+    ++mine.sources;
 }
 
 SignalFaultSource::~SignalFaultSource() {
     const std::lock_guard lock{installing};
     Taken& mine = taken(signal_);
-    if (--mine.users == 0) mine.action.uninstall(signal_, &on_fault);
+    if (--mine.sources == 0) mine.resolver.store(nullptr, std::memory_order_release);
+    uninstall_unused(mine, signal_);
 }
 
 bool SignalFaultSource::in_front() const noexcept {
     struct sigaction current {};
     return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == &on_fault;
+}
+
+FaultInterception::FaultInterception(int signal, Interceptor look) : signal_{signal} {
+    const std::lock_guard lock{installing};
+    Taken& mine = taken(signal);
+    mine.interceptor.store(look, std::memory_order_release);
+    install_once(mine, signal);
+    ++mine.interceptions;
+}
+
+FaultInterception::~FaultInterception() {
+    const std::lock_guard lock{installing};
+    Taken& mine = taken(signal_);
+    if (--mine.interceptions == 0) mine.interceptor.store(nullptr, std::memory_order_release);
+    uninstall_unused(mine, signal_);
 }
 
 }  // namespace faultline::mmu

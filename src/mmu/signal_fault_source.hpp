@@ -1,9 +1,16 @@
 // SignalFaultSource: the faulting thread resolves its own fault, inside a handler of SIGBUS (userfaultfd's signal mode)
 // or SIGSEGV (protection) that the process has once. What is not ours, by address, goes on to the handler that was
 // there before, with the same siginfo.
+//
+// FaultInterception: the same handler asks somebody else first, who may send the thread elsewhere.
 #pragma once
 
+#include "core/signal_safe.hpp"
 #include "mmu/fault_source.hpp"
+
+#include <ucontext.h>
+
+#include <csignal>
 
 namespace faultline::mmu {
 
@@ -22,6 +29,23 @@ public:
     [[nodiscard]] bool in_front() const noexcept;
 
     [[nodiscard]] int signal() const noexcept { return signal_; }
+
+private:
+    int signal_;
+};
+
+/// Looks at a fault before anybody else. Returns true when the fault is dealt with: the thread goes on where `context`
+/// says by then. All signals are blocked. Signal-safe.
+using Interceptor = bool (*)(const siginfo_t& info, ucontext_t& context) noexcept;
+
+/// While at least one of these lives for a signal, `look` (which must be the same for all) sees its faults first.
+class FaultInterception {
+public:
+    /// `signal`: SIGBUS or SIGSEGV. Throws std::system_error.
+    FaultInterception(int signal, Interceptor look);
+    ~FaultInterception();
+    FaultInterception(const FaultInterception&) = delete;
+    FaultInterception& operator=(const FaultInterception&) = delete;
 
 private:
     int signal_;

@@ -131,6 +131,15 @@ int UffdMapper::set_access(void* address, std::size_t bytes, Access access) noex
     return sys::set_access(address, bytes, access);
 }
 
+/// Linux before 6.13 has no markers (EINVAL), and no kernel puts them into locked memory.
+int UffdMapper::set_guard(void* address, std::size_t bytes) noexcept {
+    long result = 0;
+    do {
+        result = sys::raw_syscall(SYS_madvise, sys::syscall_argument(address), bytes, sys::abi::kAdviseGuardInstall);
+    } while (result == -EINTR || result == -EAGAIN);
+    return result == -EINVAL ? set_access(address, bytes, Access::none) : sys::error_of(result);
+}
+
 Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
                          Protection protection) FAULTLINE_SIGNAL_SAFE {
     auto* const from = static_cast<std::byte*>(page);

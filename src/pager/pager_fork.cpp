@@ -113,8 +113,10 @@ void Pager::start_in_child() {
 /// The view of a region in a child is accessible all over.
 void Pager::set_access_again(Region& region) {
     if (!mapper_.checks_access()) return;
-    const auto set = [&](core::PageRange pages, Access access) {
-        const int error = mapper_.set_access(region.address_of(pages.first), region.offset_of(pages.count), access);
+    const auto set = [&](core::PageRange pages, Access access, bool guarded = false) {
+        std::byte* const address = region.address_of(pages.first);
+        const std::size_t bytes = region.offset_of(pages.count);
+        const int error = guarded ? mapper_.set_guard(address, bytes) : mapper_.set_access(address, bytes, access);
         if (error != 0) sys::throw_error(error, "cannot protect memory in a child of fork as it was in its parent");
     };
     if (region.owner() != nullptr) {
@@ -122,16 +124,17 @@ void Pager::set_access_again(Region& region) {
         region.open_pages().for_each_run([&](core::PageRange run) { set(run, Access::read_write); });
     }
     core::PageRange run{};
-    Access access = Access::read_write;
+    core::PageWord kind;
     const auto set_run = [&] {
-        if (run.count > 0 && access != Access::read_write) set(run, access);
+        if (run.count > 0 && kind.protection() != Access::read_write) set(run, kind.protection(), kind.guarded());
     };
     region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
-        const Access wanted = region.load(page).protection();
-        if (page != run.end() || wanted != access) {
+        const core::PageWord seen = region.load(page);
+        const bool same = seen.protection() == kind.protection() && seen.guarded() == kind.guarded();
+        if (page != run.end() || !same) {
             set_run();
             run = {page, 0};
-            access = wanted;
+            kind = seen;
         }
         ++run.count;
     });

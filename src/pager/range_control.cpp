@@ -34,9 +34,9 @@ void for_each_piece(PageRange range, Visit visit) {
 /// Pages that a discard owns, given back to the kernel and the store in one go.
 class DiscardGroup {
 public:
-    DiscardGroup(Region& region, mmu::Mapper& mapper, FrameTable& frames, Staging& staging,
-                 FrameBudget& budget) noexcept
-        : region_{region}, mapper_{mapper}, frames_{frames}, staging_{staging}, budget_{budget} {}
+    DiscardGroup(Region& region, mmu::Mapper& mapper, FrameTable& frames, Staging& staging, FrameBudget& budget,
+                 DiskSpace space) noexcept
+        : region_{region}, mapper_{mapper}, frames_{frames}, staging_{staging}, budget_{budget}, space_{space} {}
 
     [[nodiscard]] bool full() const noexcept { return count_ == kMost; }
     void add(std::uint64_t page, PageWord was) noexcept { pages_[count_++] = {page, was}; }
@@ -91,10 +91,16 @@ private:
         for (std::size_t i = 0; i < count_;) {
             std::size_t end = i;
             while (end < count_ && pages_[end].was.has_slot() && pages_[end].page == pages_[i].page + (end - i)) ++end;
-            if (end > i) {
-                region_.store().discard(region_.offset_of(pages_[i].page), (end - i) * region_.page_bytes());
-            }
+            if (end > i) give_back(region_.offset_of(pages_[i].page), (end - i) * region_.page_bytes());
             i = std::max(end, i + 1);
+        }
+    }
+
+    void give_back(std::uint64_t offset, std::uint64_t bytes) {
+        if (space_ == DiskSpace::give_back) {
+            region_.store().discard(offset, bytes);
+        } else {
+            region_.store().forget(offset, bytes);
         }
     }
 
@@ -103,24 +109,25 @@ private:
     FrameTable& frames_;
     Staging& staging_;
     FrameBudget& budget_;
+    DiskSpace space_;
     std::array<Owned, kMost> pages_{};
     std::size_t count_ = 0;
 };
 
 }  // namespace
 
-void Pager::discard(Region& region, PageRange range) {
+void Pager::discard(Region& region, PageRange range, DiskSpace space) {
     require_owner_process();
     bool found_pinned = false;
-    for_each_piece(range, [&](PageRange piece) { found_pinned |= discard_piece(region, piece); });
+    for_each_piece(range, [&](PageRange piece) { found_pinned |= discard_piece(region, piece, space); });
     if (found_pinned) sys::throw_error(EBUSY, "pages of the range are pinned and were not discarded");
 }
 
 /// Returns whether a page was pinned, and therefore left alone.
-bool Pager::discard_piece(Region& region, PageRange range) {
+bool Pager::discard_piece(Region& region, PageRange range, DiskSpace space) {
     const FaultPathSection section;
     filler_.spare_mappings();  // holes in what is mapped take some, too
-    DiscardGroup group{region, mapper_, frames_, staging_, budget_};
+    DiscardGroup group{region, mapper_, frames_, staging_, budget_, space};
     bool found_pinned = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         const auto claim = [&](PageWord word) -> std::optional<PageWord> {
@@ -202,12 +209,18 @@ void Pager::expect_in_store(Region& region, PageRange range) {
 
 // ---- protection
 
-void Pager::set_protection(Region& region, PageRange range, Access access) {
+/// Changes the words of a range as `edge(word)` says, whoever owns the pages.
+template <typename Edge>
+void Pager::change_words(Region& region, PageRange range, Edge edge) {
     for (std::uint64_t page = range.first; page < range.end(); ++page) {
         PageWord seen = region.load(page);
-        while (seen.protection() != access && !region.try_change(page, seen, seen.with_protection(access))) {
+        while (edge(seen) != seen && !region.try_change(page, seen, edge(seen))) {
         }
     }
+}
+
+void Pager::set_protection(Region& region, PageRange range, Access access) {
+    change_words(region, range, [access](PageWord word) { return word.with_protection(access); });
 }
 
 bool Pager::any_resident(Region& region, PageRange range) const {
@@ -267,6 +280,23 @@ void Pager::protect(Region& region, PageRange range, Access access) {
         set_protection(region, range, Access::read_write);
         refuse(error);
     }
+}
+
+void Pager::guard(Region& region, PageRange range) {
+    require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    const sys::SignalBlock signals;  // as in protect
+    change_words(region, range, [](PageWord word) { return word.with_guard(); });
+    evict_all(region, range);
+    if (!mapper_.checks_access()) return;
+    const std::size_t bytes = range.count * region.page_bytes();
+    const int error = mapper_.set_guard(region.address_of(range.first), bytes);
+    if (error == 0) return;
+    set_protection(region, range, Access::read_write);
+    sys::throw_error(error, "cannot place a guard of " + sys::readable_bytes(bytes) +
+                                (error == ENOMEM ? "; raise `sysctl vm.max_map_count`: without guard markers "
+                                                   "(MADV_GUARD_INSTALL, Linux 6.13) each guard takes two mappings"
+                                                 : ""));
 }
 
 /// Evicts pages that can no longer come in, until none is in the program's view.

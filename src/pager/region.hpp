@@ -17,6 +17,7 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +25,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+
+namespace faultline::space {
+class StackArea;
+}
 
 namespace faultline::detail {
 
@@ -91,6 +96,13 @@ public:
     [[nodiscard]] policy::AccessAdvice expected_at(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
         return expected_.at(offset_of(page));
     }
+
+    /// The stacks that a layer above has cut the region into, or null: kept here because the region is what a fault's
+    /// address leads to. A reader of RegionTree may use them.
+    [[nodiscard]] space::StackArea* stacks() const FAULTLINE_SIGNAL_SAFE {
+        return stacks_.load(std::memory_order_acquire);
+    }
+    void set_stacks(space::StackArea* stacks) noexcept { stacks_.store(stacks, std::memory_order_release); }
 
     // Where pages are.
 
@@ -178,6 +190,7 @@ private:
     Counters counters_;
     AccessMap expected_;
     std::mutex protecting_;
+    std::atomic<space::StackArea*> stacks_{nullptr};
 };
 
 }  // namespace faultline::detail

@@ -45,6 +45,10 @@ public:
     /// Gives the space of a range back. The range is not read again before it is written.
     virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
+    /// The same, except that space on a disk may stay taken, for who will soon write to the range again: to give blocks
+    /// back takes a file system longer than to write them.
+    virtual void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE { discard(offset, bytes); }
+
     /// The file behind the store and where the region begins in it, if writes may go to it directly; else fd -1.
     [[nodiscard]] virtual FileExtent extent() const FAULTLINE_SIGNAL_SAFE { return {}; }
 

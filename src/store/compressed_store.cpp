@@ -188,18 +188,30 @@ void CompressedStore::claim_for_write(std::uint64_t block, std::span<const std::
 // ---- discarding
 
 void CompressedStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    forget_blocks(offset, bytes, [this](std::uint64_t first, std::uint64_t end) { empty_behind(first, end); });
+}
+
+void CompressedStore::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    forget_blocks(offset, bytes, [this](std::uint64_t first, std::uint64_t end) {
+        behind_->forget(table_.offset_of(first), table_.offset_of(end - first));
+    });
+}
+
+/// Calls `behind(first, end)` for the runs of blocks that the store behind may hold.
+template <typename Behind>
+void CompressedStore::forget_blocks(std::uint64_t offset, std::uint64_t bytes, Behind behind) FAULTLINE_SIGNAL_SAFE {
     std::uint64_t block = block_at(offset);
     const std::uint64_t end = block_at(offset + bytes);
     while (block < end) {
         const std::uint64_t first = block;
-        while (block < end && forget(block)) ++block;
-        if (block > first) empty_behind(first, block);
+        while (block < end && forget_block(block)) ++block;
+        if (block > first) behind(first, block);
         if (block < end) ++block;  // there is nothing behind
     }
 }
 
 /// Returns whether the store behind may have something to forget, too.
-bool CompressedStore::forget(std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
+bool CompressedStore::forget_block(std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
     BlockWord seen = table_.load(block);
     if (seen.is(BlockPlace::nothing) && !seen.has_behind()) return false;
     for (;;) {

@@ -137,6 +137,10 @@ void LayeredStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_S
 void LayeredStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     // All of it: this part of the top is the region's alone, and a write that failed may have left blocks anywhere.
     top().discard(offset, bytes);
+    forget(offset, bytes);
+}
+
+void LayeredStore::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (layers_ == nullptr) return;
     const std::uint64_t end = unit_at(offset + bytes);
     for (std::uint64_t unit = unit_at(offset); unit < end; ++unit) layers_->put(unit, kNowhere);

@@ -61,6 +61,17 @@ TEST(PageWord, QuestionsDependOnNothingElse) {
     }
 }
 
+TEST(PageWord, GuardForbidsAllAndGoesWithTheNextProtection) {
+    for (const Access before : {Access::read_write, Access::read, Access::none}) {
+        const PageWord word = PageWord{}.with_protection(before);
+        EXPECT_FALSE(word.guarded());
+        EXPECT_TRUE(word.with_guard().guarded());
+        EXPECT_EQ(word.with_guard().protection(), Access::none);
+        EXPECT_EQ(word.with_guard().with_protection(before), word);
+        EXPECT_TRUE(word.with_guard().claimed_for_fill().discarded().guarded());
+    }
+}
+
 TEST(PageWord, ClaimForFillRemembersWhereFrom) {
     expect_edge(
         words_in({PageState::empty, PageState::stored, PageState::staged, PageState::poisoned}),

@@ -3,6 +3,7 @@
 
 #include "traps/bus_errors.hpp"
 
+#include "pager/fault_catcher.hpp"
 #include "sys/file_descriptor.hpp"
 
 #include <sys/mman.h>
@@ -61,6 +62,22 @@ TEST_P(Trap20, EarlierHandlerOfOneArgumentIsCalled) {
     const PageBeyondTheEnd foreign;
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(read_is_caught(foreign.address()));
     EXPECT_EQ(wrong_words(region), 0U);
+}
+
+TEST_P(Trap20, ForbiddenAccessReachesTheEarlierHandlerBesidePagersOfOtherDeliveries) {
+    const FaultCatcher earlier;
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
+    Config hidden;
+    hidden.delivery = Delivery::sigsegv;
+    hidden.resident_limit = kFrames * kBasePageBytes;
+    Pager beside{hidden};
+    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    Region neighbour = beside.reserve(kPages * kBasePageBytes);
+    region.protect(region.data(), region.page_size(), Access::none);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(FaultCatcher::write(region.data()).signal, SIGSEGV);
+        EXPECT_EQ(FaultCatcher::write(neighbour.data() + i * kBasePageBytes).signal, 0);
+    }
 }
 
 // What a handler saw of the signals blocked in it.

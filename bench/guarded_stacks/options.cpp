@@ -1,0 +1,46 @@
+#include "guarded_stacks/options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <map>
+#include <string>
+
+namespace bench {
+
+int parse(int argc, char** argv, StackOptions& options) {
+    CLI::App app{
+        "What guarded stacks cost: to make one, to switch to it, to survive its overflow; and fibers on many of them,\n"
+        "more than the memory limit holds. Sizes take K, M, G. Fails when a fiber finds its stack changed."};
+    bool smoke = false;
+    const std::map<std::string, faultline::Delivery> deliveries{{"automatic", faultline::Delivery::automatic},
+                                                                {"uffd_signal", faultline::Delivery::uffd_signal},
+                                                                {"uffd_threads", faultline::Delivery::uffd_threads},
+                                                                {"sigsegv", faultline::Delivery::sigsegv}};
+    const auto size = CLI::AsSizeValue(false);
+    app.add_option("--fibers", options.fibers, "How many fibers sleep at the same time")->capture_default_str();
+    app.add_option("--stack", options.stack_bytes, "What each stack may grow to")->transform(size);
+    app.add_option("--used", options.used_bytes, "What each fiber keeps on its stack, at most 256K")->transform(size);
+    app.add_option("--limit", options.limit_bytes, "The pager's resident limit")->transform(size);
+    app.add_option("--compressed", options.compressed_bytes, "Memory for compressed pages besides")->transform(size);
+    app.add_option("--rounds", options.rounds, "How often each fiber is resumed")->capture_default_str();
+    app.add_option("--repetitions", options.repetitions, "How often each single step is measured")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    app.add_option("--delivery", options.delivery, "How faults arrive")
+        ->transform(CLI::CheckedTransformer(deliveries, CLI::ignore_case));
+    app.add_option("--swap-dir", options.swap_directory, "Where the swap file goes")->check(CLI::ExistingDirectory);
+    app.add_flag("--smoke", smoke, "Small numbers: whether it works");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error);
+    }
+    if (smoke) {
+        options.fibers = 1000;
+        options.limit_bytes = std::size_t{4} << 20;
+        options.repetitions = 50;
+    }
+    return -1;
+}
+
+}  // namespace bench

@@ -1,0 +1,107 @@
+#include "space/stack_overflow.hpp"
+
+#include "core/units.hpp"
+#include "pager/fault_path_section.hpp"
+#include "pager/region.hpp"
+#include "pager/region_tree.hpp"
+#include "space/stack_area.hpp"
+#include "sys/syscall.hpp"
+
+#include <faultline/guarded_stack.hpp>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+namespace faultline {
+namespace {
+
+using detail::Region;
+using detail::RegionTree;
+using space::StackArea;
+
+/// The stacks around `address`, or null. The caller is a reader of the tree.
+StackArea* area_at(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
+    const Region* const region = RegionTree::find(address);
+    return region != nullptr ? region->stacks() : nullptr;
+}
+
+/// A line of text, without the C library.
+class Line {
+public:
+    Line& operator<<(const char* text) noexcept {
+        for (; *text != '\0' && length_ < text_.size(); ++text) text_[length_++] = *text;
+        return *this;
+    }
+    Line& decimal(std::uint64_t value) noexcept { return number(value, 10); }
+    Line& address(std::uintptr_t value) noexcept { return (*this << "0x").number(value, 16); }
+    void write() const noexcept {
+        // Whoever reads standard error is told what can be told; a short write loses the end of the line.
+        static_cast<void>(sys::raw_syscall(SYS_write, 2, sys::syscall_argument(text_.data()), length_));
+    }
+
+private:
+    Line& number(std::uint64_t value, unsigned base) noexcept {
+        std::array<char, 21> digits{};
+        char* at = digits.data() + digits.size() - 1;
+        do {
+            *--at = "0123456789abcdef"[value % base];
+            value /= base;
+        } while (value > 0);
+        return *this << at;
+    }
+
+    std::array<char, 256> text_;
+    std::size_t length_ = 0;
+};
+
+void report(const StackOverflow& overflow) FAULTLINE_SIGNAL_SAFE {
+    const std::uintptr_t bottom = core::address_of(overflow.stack);
+    Line line;
+    line << "faultline: stack overflow: ";
+    line.address(core::address_of(overflow.address)) << " was accessed, ";
+    line.decimal(overflow.depth) << " bytes deep in the stack of ";
+    line.decimal(overflow.stack_bytes) << " bytes from ";
+    line.address(bottom) << " to ";
+    line.address(bottom + overflow.stack_bytes) << "\n";
+    line.write();
+}
+
+/// Whether a thread with this stack pointer has come to the guard of `slot` by using its stack, and not by a stray
+/// pointer from elsewhere.
+bool uses_stack(const StackArea& area, std::uint32_t slot, std::uintptr_t stack_pointer) FAULTLINE_SIGNAL_SAFE {
+    const std::uintptr_t top = core::address_of(area.stack(slot).top());
+    if (area.contains(stack_pointer) && area.slot_of(stack_pointer) == slot) return true;
+    // One frame may reach past the guard; then the stack pointer is in the next stack down, or below the area.
+    constexpr std::uintptr_t kLargestFrame = std::uintptr_t{1} << 20;
+    if (stack_pointer >= top || top - stack_pointer > area.stack(slot).bytes + kLargestFrame) return false;
+    const bool in_other_run = area.contains(stack_pointer) && area.runs_here(area.slot_of(stack_pointer));
+    return area.runs_here(slot) && !in_other_run;
+}
+
+}  // namespace
+
+bool space::leave_overflowed_stack(const siginfo_t& info, ucontext_t& context) noexcept {
+    const std::uintptr_t address = core::address_of(info.si_addr);
+    const detail::RegionReader reader;
+    const StackArea* const area = area_at(address);
+    if (area == nullptr || !area->is_guard(address)) return false;
+    const std::uint32_t slot = area->slot_of(address);
+    if (!uses_stack(*area, slot, static_cast<std::uintptr_t>(context.uc_mcontext.gregs[REG_RSP]))) return false;
+    if (!area->runs_here(slot)) {
+        report(area->overflow_at(address));
+        return false;
+    }
+    area->abandon(slot, address, context);
+    return true;
+}
+
+std::optional<StackOverflow> stack_overflow_at(const void* address) noexcept {
+    const detail::FaultPathSection section;
+    const std::uintptr_t at = core::address_of(address);
+    const StackArea* const area = area_at(at);
+    if (area == nullptr || !area->is_guard(at)) return std::nullopt;
+    return area->overflow_at(at);
+}
+
+}  // namespace faultline

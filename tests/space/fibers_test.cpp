@@ -1,0 +1,135 @@
+// Boost.Context's fibers on stacks of a pool: many more than memory holds, most of them swapped out, all resume with
+// every byte of their stacks.
+
+#include "space/stack_support.hpp"
+
+#include <faultline/alternate_stack.hpp>
+
+#include <boost/context/fiber.hpp>
+#include <boost/context/stack_context.hpp>
+
+#include <memory>
+#include <utility>
+
+namespace faultline::test {
+namespace {
+
+using boost::context::fiber;
+using Stacks = FiberStackAllocator<boost::context::stack_context>;
+
+class Fibers : public TrapMatrix {};
+
+/// A fiber that keeps values on its stack over two switches, and says how many were wrong then.
+fiber keeper(StackPool& pool, std::uint64_t seed, std::size_t& wrong) {
+    return fiber{std::allocator_arg, Stacks{pool}, [seed, &wrong](fiber&& main) {
+                     std::array<volatile std::uint64_t, 700> kept;  // more than a page
+                     for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = seed + i;
+                     for (int round = 0; round < 2; ++round) {
+                         main = std::move(main).resume();
+                         for (std::size_t i = 0; i < kept.size(); ++i) wrong += kept[i] != seed + i;
+                         wrong += descend(2, seed);
+                     }
+                     return std::move(main);
+                 }};
+}
+
+std::size_t resume_all(std::vector<fiber>& fibers, int times) {
+    std::size_t resumed = 0;
+    for (int i = 0; i < times; ++i) {
+        for (fiber& each : fibers) {
+            if (!each) continue;
+            each = std::move(each).resume();
+            ++resumed;
+        }
+    }
+    return resumed;
+}
+
+TEST_P(Fibers, FibersWhoseStacksWereSwappedOutResumeRightly) {
+    constexpr std::size_t kFibers = 100;
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(64));
+    StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = kFibers}};
+    const AlternateStack alternate;
+    std::size_t wrong = 0;
+    {
+        std::vector<fiber> fibers;
+        fibers.reserve(kFibers);
+        for (std::size_t i = 0; i < kFibers; ++i) fibers.push_back(keeper(pool, seed() + i * 1000, wrong));
+        EXPECT_EQ(resume_all(fibers, 1), kFibers);
+        EXPECT_EQ(pool.taken(), kFibers);
+        EXPECT_GT(pool.stats().swapped_bytes, std::uint64_t{kFibers} * kBasePageBytes);
+        EXPECT_EQ(resume_all(fibers, 2), 2 * kFibers);
+        for (const fiber& each : fibers) EXPECT_FALSE(each);
+    }
+    EXPECT_EQ(wrong, 0U);
+    EXPECT_EQ(pool.taken(), 0U);
+    EXPECT_EQ(pool.stats().resident_bytes + pool.stats().staged_bytes + pool.stats().swapped_bytes, 0U);
+}
+
+TEST_P(Fibers, SleepingFiberGivesBackWhatItUsedBefore) {
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(256));
+    StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = 1}};
+    const AlternateStack alternate;
+    std::size_t wrong = 1;
+    fiber sleeper{std::allocator_arg, Stacks{pool}, [&](fiber&& main) {
+                      wrong = descend(40, seed());
+                      main = std::move(main).resume();
+                      trim_current_stack();
+                      main = std::move(main).resume();
+                      wrong += descend(40, seed());
+                      return std::move(main);
+                  }};
+    sleeper = std::move(sleeper).resume();
+    EXPECT_GE(pool.stats().resident_bytes, std::uint64_t{40} << 10);
+    sleeper = std::move(sleeper).resume();
+    EXPECT_LE(pool.stats().resident_bytes, 3 * kBasePageBytes);
+    sleeper = std::move(sleeper).resume();
+    EXPECT_EQ(wrong, 0U);
+}
+
+TEST_P(Fibers, AbandonedFibersAreUnwoundAndTheirStacksComeBack) {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "AddressSanitizer must know the stack that an exception unwinds, and Boost.Context does not tell";
+#endif
+    constexpr std::size_t kFibers = 50;
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(32));
+    StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = kFibers}};
+    const AlternateStack alternate;
+    const auto counted = std::make_shared<int>(0);
+    for (int round = 0; round < 2; ++round) {
+        std::vector<fiber> fibers;
+        for (std::size_t i = 0; i < kFibers; ++i) {
+            fibers.emplace_back(std::allocator_arg, Stacks{pool}, [copy = counted](fiber&& main) {
+                main = std::move(main).resume();
+                return std::move(main);
+            });
+        }
+        EXPECT_EQ(resume_all(fibers, 1), kFibers);
+        EXPECT_EQ(counted.use_count(), long{kFibers} + 1);
+        fibers.clear();
+        EXPECT_EQ(counted.use_count(), 1);
+        EXPECT_EQ(pool.taken(), 0U);
+    }
+}
+
+TEST_P(Fibers, OverflowOfAFiberIsSurvivedOnAStackOfItsOwn) {
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(128));
+    StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = 2}};
+    const AlternateStack alternate;
+    int survived = 0;
+    fiber risky{std::allocator_arg, Stacks{pool}, [&](fiber&& main) {
+                    GuardedStack spare = pool.take();
+                    for (int i = 0; i < 3; ++i) {
+                        survived += spare.run([] { descend_for_ever(nullptr); }).has_value() ? 1 : 0;
+                        main = std::move(main).resume();
+                    }
+                    return std::move(main);
+                }};
+    while (risky) risky = std::move(risky).resume();
+    EXPECT_EQ(survived, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Matrix, Fibers, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
