@@ -85,7 +85,8 @@ bool Pager::forbidden(const Work& work, PageWord seen) const FAULTLINE_SIGNAL_SA
         case core::FaultAccess::write:
             return allowed != Access::read_write;
         case core::FaultAccess::execute:
-            // Where the MMU checks access, it asks for an absent page first, and refuses to execute it when it is there.
+            // Where the MMU checks access, it asks for an absent page first, and refuses to execute it when it is
+            // there.
             return mapper_.checks_access() ? allowed == Access::none : allowed != Access::read_execute;
     }
     return true;
