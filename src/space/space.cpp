@@ -142,10 +142,11 @@ void Space::reserve_arenas(std::size_t image_size, const Layout& layout) {
     for (const auto& [address, bytes] : {std::pair{layout.image_address, low}, {layout.mapping_address, high}}) {
         if (address != 0) space::require_user_range(address, bytes);
     }
-    low_ = layout.image_address != 0 ? reserve(layout.image_address, low)
-                                     : reserve_somewhere(kLowestImage, Layout::kImageEntropyBits, low);
+    // The upper one first: the kernel gives addresses from the top down.
     high_ = layout.mapping_address != 0 ? reserve(layout.mapping_address, high)
                                         : reserve_somewhere(kLowestStackEnd - high, Layout::kStackEntropyBits, high);
+    low_ = layout.image_address != 0 ? reserve(layout.image_address, low)
+                                     : reserve_somewhere(kLowestImage, Layout::kImageEntropyBits, low);
 }
 
 /// The file's pages, and the pages of zeros after them.

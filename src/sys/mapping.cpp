@@ -71,8 +71,9 @@ Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_w
 
 Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const char* purpose) {
     void* const wanted = reinterpret_cast<void*>(address);  // NOLINT: an address is a number here
-    void* const raw = ::mmap(wanted, bytes, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | kFixedNoReplace, -1, 0);
+    // A wish, which the kernel grants where nothing is. ThreadSanitizer would take MAP_FIXED_NOREPLACE for no wish at
+    // all, and let a place be mapped that it cannot follow.
+    void* const raw = ::mmap(wanted, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == wanted) {
         Mapping mapping{static_cast<std::byte*>(raw), bytes};
         advise_all(raw, bytes, false, purpose);

@@ -44,6 +44,12 @@ TEST_P(SpaceFork, ChildHasNothingAndIsToldSo) {
 
 class SpaceInherited : public SpaceFork {
 protected:
+    void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+        GTEST_SKIP() << "ThreadSanitizer lets no child of a process with threads start any";
+#endif
+        SpaceFork::SetUp();
+    }
     [[nodiscard]] Config config() const override {
         Config config = SpaceTest::config();
         config.fork = ForkPolicy::inherit;

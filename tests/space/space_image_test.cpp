@@ -1,7 +1,9 @@
 // Text, data and bss: a program's parts come from its file, and what is not allowed is reported as it is.
 #include "space/space_fixture.hpp"
 
+#include <atomic>
 #include <cstring>
+#include <thread>
 
 namespace faultline::test {
 namespace {
@@ -160,23 +162,32 @@ TEST_P(SpaceImage, TheStackTakesItsPagesAndBelowItsLimitIsAnOverflow) {
     EXPECT_STREQ(noted.violation.segment, "stack");
 }
 
-AddressSpace* repaired = nullptr;
-std::byte* repaired_page = nullptr;
+/// 0: nothing has happened; 1: the handler asks for help; 2: it has come.
+std::atomic<int> repair{0};
 
 TEST_P(SpaceImage, AHandlerMayLetTheAccessBeRepeated) {
+    const Watchdog watchdog;
     AddressSpace space{pager(), image()};
     std::byte* const data = space.image() + kTextBytes;
     space.protect(data, kPage, Access::read);
-    repaired = &space;
-    repaired_page = data;
-    // Not signal-safe in general; here the thread is known to hold nothing.
+    repair = 0;
+    // Calls of the space are not for signal handlers: somebody else makes this one.
+    std::thread helper{[&] {
+        repair.wait(0);
+        space.protect(data, kPage, Access::read_write);
+        repair = 2;
+        repair.notify_one();
+    }};
     space.on_violation(
         [](const AccessViolation&, void*) {
-            repaired->protect(repaired_page, kPage, Access::read_write);
+            repair = 1;
+            repair.notify_one();
+            repair.wait(1);
             return ViolationAnswer::retry;
         },
         nullptr);
     EXPECT_EQ(AccessProbe::write(data, std::byte{9}), Told{});
+    helper.join();
     EXPECT_EQ(touch(data), std::byte{9});
 }
 
