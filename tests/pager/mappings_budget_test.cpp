@@ -1,5 +1,5 @@
 // Trap 15, vm.max_map_count: pages shown and hidden one by one must not use up the process's mappings, whatever pattern
-// the program touches. Large on purpose: half as many alternating pages again as the kernel allows mappings.
+// the program touches. Large on purpose: three times as many alternating pages as the kernel allows mappings.
 
 #include "pager_fixture.hpp"
 #include "support/process.hpp"
@@ -12,7 +12,7 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 200'000;
+constexpr std::size_t kPages = 400'000;
 
 std::size_t available_memory() {
     std::ifstream file{"/proc/meminfo"};
@@ -39,7 +39,7 @@ protected:
 #ifdef FAULTLINE_CHECKED
         GTEST_SKIP() << "so many pages take their time; the release build's answer is enough";
 #endif
-        if (available_memory() < std::size_t{2} << 30) GTEST_SKIP() << "less than 2 GiB of memory are available";
+        if (available_memory() < std::size_t{3} << 30) GTEST_SKIP() << "less than 3 GiB of memory are available";
         VariantTest::SetUp();
     }
 
@@ -100,7 +100,7 @@ TEST_P(MappingsBudget, alternating_pages_can_all_be_read) {
 
 TEST_P(MappingsBudget, alternating_stored_pages_can_all_be_read_and_then_written) {
     const Watchdog watchdog;
-    constexpr std::size_t kStored = kPages / 8 * 3;
+    constexpr std::size_t kStored = kPages / 16 * 3;
     Config config = roomy();
     config.read_ahead = false;
     Pager pager{config};
@@ -124,7 +124,7 @@ TEST_P(MappingsBudget, alternating_stored_pages_can_all_be_read_and_then_written
 TEST_P(MappingsBudget, holes_can_be_discarded_out_of_a_resident_region) {
     const Watchdog watchdog;
     Pager pager{roomy()};
-    Region region = pager.reserve(kPages / 2 * kBasePageBytes);
+    Region region = pager.reserve(kPages / 4 * kBasePageBytes);
     write_all(region);
     for (std::size_t i = 1; i < pages_of(region); i += 2) {
         region.discard(page(region, i), kBasePageBytes);
@@ -140,9 +140,9 @@ TEST_P(MappingsBudget, holes_can_be_discarded_out_of_a_resident_region) {
 
 TEST_P(MappingsBudget, the_limit_can_be_lowered_over_alternating_pages) {
     const Watchdog watchdog;
-    constexpr std::size_t kLowered = kPages / 32 * kBasePageBytes;
+    constexpr std::size_t kLowered = kPages / 64 * kBasePageBytes;
     Pager pager{roomy()};
-    Region region = pager.reserve(kPages / 4 * kBasePageBytes);
+    Region region = pager.reserve(kPages / 8 * kBasePageBytes);
     write_every_second(region);
     pager.set_resident_limit(kLowered);
     EXPECT_LE(pager.stats().frames_used, kLowered);
@@ -155,12 +155,12 @@ TEST_P(MappingsBudget, every_mapping_is_given_back_with_the_region) {
     Pager pager{roomy()};
     const std::size_t before = mappings();
     Region region = pager.reserve(kPages * kBasePageBytes);
-    for (std::size_t i = 0; i < kPages / 4; i += 2) store_word(page(region, i), i + 1);
+    for (std::size_t i = 0; i < kPages / 8; i += 2) store_word(page(region, i), i + 1);
     region.destroy();
     EXPECT_LE(mappings(), before + 8);
     Region again = pager.reserve(kPages * kBasePageBytes);
-    for (std::size_t i = 0; i < kPages / 4; i += 2) store_word(page(again, i), i + 1);
-    for (std::size_t i = 0; i < kPages / 4; i += 2) ASSERT_EQ(load_word(page(again, i)), i + 1);
+    for (std::size_t i = 0; i < kPages / 8; i += 2) store_word(page(again, i), i + 1);
+    for (std::size_t i = 0; i < kPages / 8; i += 2) ASSERT_EQ(load_word(page(again, i)), i + 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(deliveries, MappingsBudget,
