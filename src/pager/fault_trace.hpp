@@ -3,8 +3,9 @@
 // touches: a touch of a page that is there leaves no trace, here or anywhere.
 //
 // Recording ends with the first fault that finds no room, because faults come faster than they can be written: what
-// came later would not follow what came before. Those that are missing are counted, and the trace says how many. It
-// ends, too, when the file cannot be written, and that is then not whole. A message tells of both; the pager goes on.
+// came later would not follow what came before. (Another thread's fault of that very moment may still get in.) Those
+// that are missing are counted, and the trace says how many. It ends, too, when the file cannot be written, and that is
+// then not whole. A message tells of both; the pager goes on.
 #pragma once
 
 #include "core/event_ring.hpp"
