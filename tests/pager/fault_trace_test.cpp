@@ -105,6 +105,9 @@ TEST_P(FaultTraces, say_what_has_faulted_in_order) {
 }
 
 TEST_P(FaultTraces, have_nothing_of_what_a_child_of_fork_touches) {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer knows no threads started after a fork";
+#endif
     constexpr std::uint64_t kPages = 32;
     std::vector<Reference> expected;
     Config config = config_for(GetParam(), 2 * kPages * kBasePageBytes);
@@ -194,13 +197,19 @@ protected:
 };
 
 TEST_F(FaultRecorder, ends_the_trace_before_the_first_fault_that_it_has_no_room_for_and_counts_what_is_missing) {
+    constexpr int kLater = 2000;
     {
-        FaultTrace trace{file_, log(), 4};  // not started: nobody takes anything out
+        FaultTrace trace{file_, log(), 4};  // not started yet: nobody takes anything out
         for (std::uintptr_t number = 10; number < 20; ++number) trace.record(page(number), number % 2 == 0);
+        trace.start();  // and now there is room again
+        for (int i = 0; i < kLater; ++i) {
+            trace.record(page(99), false);
+            std::this_thread::yield();
+        }
     }
     EXPECT_EQ(references(file_), (std::vector<Reference>{{10, true}, {11, false}, {12, true}, {13, false}}));
-    EXPECT_EQ(missing(file_), 6U);
-    EXPECT_NE(said_.find("ends after 4 faults: 6 more are missing"), std::string::npos) << said_;
+    EXPECT_EQ(missing(file_), 6U + kLater);
+    EXPECT_NE(said_.find("ends after 4 faults: 2006 more are missing"), std::string::npos) << said_;
 }
 
 TEST_F(FaultRecorder, keeps_every_fault_of_many_threads) {
