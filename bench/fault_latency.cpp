@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -15,6 +16,7 @@ constexpr const char* kHelp =
     "What one page fault costs: faultline, the kernel alone, and the bare mechanisms.\n"
     "\n"
     "  --smoke            few pages, the shortest time: whether it works, not how fast\n"
+    "  --json=FILE        write the results to this file, too\n"
     "  --swap-dir=DIR     where swap files go, and the file that pread reads (/var/tmp)\n"
     "  --help             this text, then the options of Google Benchmark\n"
     "\n"
@@ -25,12 +27,14 @@ constexpr const char* kHelp =
 
 struct CommandLine {
     bench::LatencyOptions options;
+    std::string json;                  // empty, or the option that asks Google Benchmark for it
     std::vector<char*> for_benchmark;  // argv with our own options taken out
 };
 
 // Ours go before what the user wrote: of two equal options Google Benchmark takes the last.
 CommandLine parse(int argc, char** argv, char* default_time, char* smoke_time) {
     constexpr std::string_view kSwapDir = "--swap-dir=";
+    constexpr std::string_view kJson = "--json=";
     CommandLine line;
     std::vector<char*> rest;
     for (char* const argument : std::vector<char*>(argv + 1, argv + argc)) {
@@ -40,6 +44,8 @@ CommandLine parse(int argc, char** argv, char* default_time, char* smoke_time) {
             line.options.smoke = true;
         } else if (text.substr(0, kSwapDir.size()) == kSwapDir) {
             line.options.directory = text.substr(kSwapDir.size());
+        } else if (text.substr(0, kJson.size()) == kJson) {
+            line.json = "--benchmark_out=" + std::string{text.substr(kJson.size())};  // whose format is JSON
         } else {
             rest.push_back(argument);
         }
@@ -60,6 +66,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "fault_latency: no directory %s\n", line.options.directory.c_str());
         return 1;
     }
+    if (!line.json.empty()) line.for_benchmark.insert(line.for_benchmark.begin() + 1, line.json.data());
     int count = static_cast<int>(line.for_benchmark.size());
     line.for_benchmark.push_back(nullptr);
     benchmark::Initialize(&count, line.for_benchmark.data());

@@ -47,7 +47,7 @@ Results replay_suite(const Options& options, Suite suite) {
     for (const Workload& workload : workloads()) {
         const auto& wanted = options.workloads;
         if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), workload.name) == wanted.end()) continue;
-        TraceResult trace{std::string{name(suite)}, std::string{workload.name}, seed, scale.frames, 0, {}};
+        TraceResult trace{std::string{name(suite)}, std::string{workload.name}, seed, scale.frames, 0, 0, {}};
         replay_under_all(options, workload.generate(scale, seed, suite), std::move(trace), results);
     }
     return results;
@@ -56,8 +56,9 @@ Results replay_suite(const Options& options, Suite suite) {
 Results replay_files(const Options& options) {
     Results results{chosen_contestants(options), {}};
     for (const std::filesystem::path& path : options.traces) {
-        TraceResult trace{"file", path.filename().string(), 0, options.frames.value_or(0), 0, {}};
-        replay_under_all(options, read_trace(path).references, std::move(trace), results);
+        const Trace read = read_trace(path);
+        TraceResult trace{"file", path.filename().string(), 0, options.frames.value_or(0), 0, read.lost, {}};
+        replay_under_all(options, read.references, std::move(trace), results);
     }
     return results;
 }

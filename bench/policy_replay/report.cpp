@@ -104,7 +104,12 @@ void print_suite(const Options& options, const Results& results) {
     if (first.suite == "file") {
         std::printf("\n== trace files\n");
         for (const TraceResult& trace : results.traces) {
-            std::printf("%s: %zu pages, %zu frames\n", trace.trace.c_str(), trace.pages, trace.frames);
+            std::printf("%s: %zu pages, %zu frames", trace.trace.c_str(), trace.pages, trace.frames);
+            if (trace.lost > 0) {
+                std::printf("; %llu references more were lost when it was recorded",
+                            static_cast<unsigned long long>(trace.lost));
+            }
+            std::printf("\n");
         }
     } else {
         std::printf("\n== %s suite: seed %llu, %zu references, %zu frames\n", first.suite.c_str(),

@@ -17,6 +17,7 @@ struct TraceResult {
     std::uint64_t seed = 0;  ///< 0 for files.
     std::size_t frames = 0;
     std::size_t pages = 0;
+    std::uint64_t lost = 0;            ///< References missing in a file.
     std::vector<ReplayCounts> counts;  ///< In the order of `Results::policies`.
 };
 

@@ -18,6 +18,7 @@ struct PageReference {
 struct Trace {
     std::uint32_t page_bytes = 4096;
     std::vector<PageReference> references;
+    std::uint64_t lost = 0;  ///< References that are missing, because the writer had no room for them.
 };
 
 }  // namespace bench

@@ -43,6 +43,7 @@ void TraceReader::read_header() {
     }
     records_ = load_little_endian(&header_[16], 8);
     if (records_ == kUnfinishedTrace) refuse("never finished: the program that wrote it ended too early");
+    lost_ = load_little_endian(&header_[24], 8);
 }
 
 std::optional<PageReference> TraceReader::next() {
@@ -90,7 +91,7 @@ void TraceReader::check_end() {
     }
     TraceChecksum whole = checksum_;
     whole.add(std::span{header_}.first(kChecksummedHeaderBytes));
-    if (whole.value() != load_little_endian(&header_[24], 8)) {
+    if (whole.value() != load_little_endian(&header_[kChecksummedHeaderBytes], 8)) {
         refuse("its checksum does not match: the file has changed since it was written");
     }
 }
@@ -110,7 +111,7 @@ void TraceReader::refuse(const std::string& why) const { throw BadTrace{path_.st
 
 Trace read_trace(const std::filesystem::path& path) {
     TraceReader reader{path};
-    Trace trace{reader.page_bytes(), {}};
+    Trace trace{reader.page_bytes(), {}, reader.lost()};
     while (const std::optional<PageReference> reference = reader.next()) trace.references.push_back(*reference);
     return trace;
 }

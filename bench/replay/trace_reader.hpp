@@ -32,6 +32,8 @@ public:
 
     [[nodiscard]] std::uint32_t page_bytes() const noexcept { return page_bytes_; }
     [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
+    /// References that its writer could not keep.
+    [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
 
     /// The next reference; none after the last. Then, and not before, the checksum has been compared: do not believe
     /// the references of a file that was not read to its end. Throws std::system_error, BadTrace.
@@ -60,6 +62,7 @@ private:
     TraceChecksum checksum_;
     std::uint32_t page_bytes_ = 0;
     std::uint64_t records_ = 0;
+    std::uint64_t lost_ = 0;
     std::uint64_t records_read_ = 0;
     std::uint64_t page_ = 0;
 };

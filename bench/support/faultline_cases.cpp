@@ -39,6 +39,16 @@ void register_spread(const FaultlineSetup& setup, const std::string& delivery) {
                       [spread] { return make_first_touch_scene(spread); });
         register_case("faultline/hard_fault_within/" + suffix, Act::read, 1,
                       [spread] { return make_hard_fault_scene(spread); });
+        register_case("faultline/reserve_and_destroy/" + suffix, Act::perform, 1,
+                      [spread] { return make_reservation_scene(spread); });
+    }
+}
+
+// Far more threads than CPUs: while one waits for its page, the others must find the disk free.
+void register_crowd(const FaultlineSetup& setup, const std::string& delivery) {
+    for (const unsigned threads : {1U, 2U, 4U, 8U, 16U, 32U}) {
+        register_case("faultline/hard_fault_crowd/" + delivery + "/threads:" + std::to_string(threads), Act::read,
+                      threads, [setup] { return make_hard_fault_scene(setup); });
     }
 }
 
@@ -74,6 +84,7 @@ void register_faultline_cases(const LatencyOptions& options) {
                              [small] { return make_write_fault_scene(small); });
         register_hard(setup, word);
         register_spread(small, word);
+        if (way.delivery != Delivery::sigsegv) register_crowd(setup, word);
     }
 }
 

@@ -131,6 +131,23 @@ private:
     }
 };
 
+// Its targets are rounds, not pages: nothing is touched.
+class ReservationScene final : public Scene {
+public:
+    explicit ReservationScene(const FaultlineSetup& setup)
+        : pager_{config_for(setup, ample_limit(setup))}, bytes_{setup.spread_over} {}
+
+    std::span<std::byte* const> prepare() override { return rounds_; }
+    void perform(std::byte*) override { const faultline::Region region = pager_.reserve(bytes_); }
+
+private:
+    static constexpr std::size_t kRounds = 16;
+
+    faultline::Pager pager_;
+    std::size_t bytes_;
+    std::vector<std::byte*> rounds_ = std::vector<std::byte*>(kRounds);
+};
+
 class WriteFaultScene final : public FaultlineScene {
 public:
     explicit WriteFaultScene(const FaultlineSetup& setup)
@@ -211,6 +228,10 @@ std::unique_ptr<Scene> make_first_touch_scene(const FaultlineSetup& setup) {
 
 std::unique_ptr<Scene> make_hard_fault_scene(const FaultlineSetup& setup) {
     return std::make_unique<HardFaultScene>(setup);
+}
+
+std::unique_ptr<Scene> make_reservation_scene(const FaultlineSetup& setup) {
+    return std::make_unique<ReservationScene>(setup);
 }
 
 std::unique_ptr<Scene> make_soft_fault_scene(const FaultlineSetup& setup) {

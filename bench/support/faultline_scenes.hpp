@@ -25,6 +25,9 @@ std::unique_ptr<Scene> make_first_touch_scene(const FaultlineSetup& setup);
 /// Pages that are only in the swap file.
 std::unique_ptr<Scene> make_hard_fault_scene(const FaultlineSetup& setup);
 
+/// No faults: reserving a region of `spread_over` bytes and giving it back, which is what `perform` does.
+std::unique_ptr<Scene> make_reservation_scene(const FaultlineSetup& setup);
+
 /// Pages that were evicted a moment ago: off the view, frame still held. Throws when the pager keeps none in that
 /// state.
 std::unique_ptr<Scene> make_soft_fault_scene(const FaultlineSetup& setup);

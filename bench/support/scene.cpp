@@ -65,10 +65,10 @@ std::vector<Share> run_batch(Act act, Scene& scene, Targets targets, unsigned th
     std::vector<std::jthread> workers;
     for (unsigned index = 0; index < threads; ++index) {
         workers.emplace_back([&, index] {
-            // The threads let each other go: none starts while another is still being created.
+            // The threads let each other go: none starts while another is still being created. Where they are more
+            // than the CPUs, one that waits must not keep another from coming.
             ready.fetch_add(1);
-            while (ready.load() < threads) {
-            }
+            while (ready.load() < threads) std::this_thread::yield();
             Share share;
             act_on(act, scene, part_of(targets, index, threads), share);
             shares[index] = share;

@@ -19,7 +19,7 @@ FaultTrace::~FaultTrace() {
     sys::futex_wake(news_, 1);
     if (thread_) thread_->join();
     drain();
-    if (recording_.load()) end({});
+    finish();
 }
 
 void FaultTrace::start() {
@@ -27,10 +27,12 @@ void FaultTrace::start() {
 }
 
 void FaultTrace::record(const std::byte* page, bool write) FAULTLINE_SIGNAL_SAFE {
-    // After a fault that did not fit, nothing more: what came later would not follow what came before.
-    if (!recording_.load(std::memory_order_relaxed) || lost_.load(std::memory_order_relaxed)) return;
+    if (!recording_.load(std::memory_order_relaxed)) return;
     const auto address = reinterpret_cast<std::uintptr_t>(page);
-    if (!faults_.put({address / core::kUnitBytes, write})) lost_.store(true, std::memory_order_relaxed);
+    if (lost() > 0 || !faults_.put({address / core::kUnitBytes, write})) {
+        lost_.fetch_add(1, std::memory_order_relaxed);
+        return;
+    }
     if (news_.load(std::memory_order_relaxed) == 0 && news_.exchange(1) == 0) sys::futex_wake(news_, 1);
 }
 
@@ -46,25 +48,22 @@ void FaultTrace::run() noexcept {
 
 void FaultTrace::drain() noexcept {
     if (!recording_.load()) return;
-    const bool lost = lost_.load();
     try {
         while (const std::optional<Fault> fault = faults_.take()) writer_.append(fault->page, fault->write);
     } catch (const std::exception& error) {
         recording_.store(false);
         log_(LogLevel::error, std::string{error.what()} + "; no more faults are recorded, and the trace is not whole");
-        return;
     }
-    if (lost) end("faults came faster than they could be written");
 }
 
-/// The file is whole, and gets no more. `why` empty: because the pager goes.
-void FaultTrace::end(const std::string& why) noexcept {
-    recording_.store(false);
+void FaultTrace::finish() noexcept {
+    if (!recording_.load()) return;
     try {
-        writer_.finish();
-        if (why.empty()) return;
-        log_(LogLevel::warning,
-             "the trace " + path_.string() + " ends after " + std::to_string(writer_.records()) + " faults: " + why);
+        writer_.finish(lost());
+        if (lost() == 0) return;
+        log_(LogLevel::warning, "the trace " + path_.string() + " ends after " + std::to_string(writer_.records()) +
+                                    " faults: " + std::to_string(lost()) +
+                                    " more are missing, because they came faster than they could be written");
     } catch (const std::exception& error) {
         log_(LogLevel::error, std::string{error.what()} + "; the trace is not whole");
     }

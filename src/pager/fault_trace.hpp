@@ -2,8 +2,10 @@
 // (docs/trace-format.md). Faults are put into a ring; a thread of its own turns them into the file. It sees faults, not
 // touches: a touch of a page that is there leaves no trace, here or anywhere.
 //
-// A trace never has a hole. When faults come faster than they can be written, or the file cannot be written, recording
-// ends with what is there, and a message says so.
+// Recording ends with the first fault that finds no room, because faults come faster than they can be written: what
+// came later would not follow what came before. (Another thread's fault of that very moment may still get in.) Those
+// that are missing are counted, and the trace says how many. It ends, too, when the file cannot be written, and that is
+// then not whole. A message tells of both; the pager goes on.
 #pragma once
 
 #include "core/event_ring.hpp"
@@ -48,15 +50,16 @@ private:
         bool write = false;
     };
 
+    [[nodiscard]] std::uint64_t lost() const noexcept { return lost_.load(std::memory_order_relaxed); }
     void run() noexcept;
     void drain() noexcept;
-    void end(const std::string& why) noexcept;
+    void finish() noexcept;
 
     std::filesystem::path path_;
     Log log_;
     core::EventRing<Fault> faults_;
-    std::atomic<bool> recording_{true};
-    std::atomic<bool> lost_{false};
+    std::atomic<bool> recording_{true};  // false: the file takes no more
+    std::atomic<std::uint64_t> lost_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<std::uint32_t> news_{0};  // futex
     TraceWriter writer_;

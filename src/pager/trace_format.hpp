@@ -1,12 +1,13 @@
-// The trace file, version 1. All numbers are little-endian; docs/trace-format.md has an example.
+// The trace file, version 2. All numbers are little-endian; docs/trace-format.md has an example.
 //
 //   offset  bytes
 //        0      8  magic: 89 46 4c 54 52 41 43 45, which is "\x89" "FLTRACE"
-//        8      4  version: 1
+//        8      4  version: 2
 //       12      4  page size in bytes, a power of two
 //       16      8  number of records; all ones as long as the writer has not finished
-//       24      8  checksum: FNV-1a, 64 bits, of all records and then of bytes 0 to 23
-//       32         records, to the end of the file
+//       24      8  number of references that are missing, because the writer had no room for them
+//       32      8  checksum: FNV-1a, 64 bits, of all records and then of bytes 0 to 31
+//       40         records, to the end of the file
 //
 //   record = varint( zigzag(page - page of the record before) << 1 | write ); the page before the first is 0
 //   varint = 7 bits per byte, lowest first, the top bit set in all bytes but the last; at most 10 bytes
@@ -23,10 +24,10 @@
 namespace faultline::detail {
 
 inline constexpr std::array<unsigned char, 8> kTraceMagic{0x89, 'F', 'L', 'T', 'R', 'A', 'C', 'E'};
-inline constexpr std::uint32_t kTraceVersion = 1;
+inline constexpr std::uint32_t kTraceVersion = 2;
 inline constexpr std::uint64_t kUnfinishedTrace = ~std::uint64_t{0};
-inline constexpr std::size_t kTraceHeaderBytes = 32;
-inline constexpr std::size_t kChecksummedHeaderBytes = 24;
+inline constexpr std::size_t kTraceHeaderBytes = 40;
+inline constexpr std::size_t kChecksummedHeaderBytes = 32;
 inline constexpr std::size_t kLongestRecord = 10;
 inline constexpr std::uint64_t kMostPages = std::uint64_t{1} << 62;
 

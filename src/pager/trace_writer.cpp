@@ -23,7 +23,7 @@ TraceWriter::TraceWriter(const std::filesystem::path& path, std::uint32_t page_b
     if (!file_) fail("create");
     std::setvbuf(file_.get(), nullptr, _IONBF, 0);  // there is a buffer here already
     buffer_.reserve(kBufferBytes);
-    write_header(kUnfinishedTrace, false);
+    write(header(kUnfinishedTrace, 0));
 }
 
 void TraceWriter::append(std::uint64_t page, bool write) {
@@ -39,23 +39,28 @@ void TraceWriter::append(std::uint64_t page, bool write) {
     ++records_;
 }
 
-void TraceWriter::finish() {
+void TraceWriter::finish(std::uint64_t lost) {
     write_out();
     if (std::fseek(file_.get(), 0, SEEK_SET) != 0) fail("seek in");
-    write_header(records_, true);
+    TraceHeader whole = header(records_, lost);
+    checksum_.add(std::span{whole}.first(kChecksummedHeaderBytes));
+    store_little_endian(&whole[kChecksummedHeaderBytes], checksum_.value(), 8);
+    write(whole);
     if (std::fclose(file_.release()) != 0) fail("write");
 }
 
-void TraceWriter::write_header(std::uint64_t records, bool with_checksum) {
-    TraceHeader header{};
-    std::copy(kTraceMagic.begin(), kTraceMagic.end(), header.begin());
-    store_little_endian(&header[8], kTraceVersion, 4);
-    store_little_endian(&header[12], page_bytes_, 4);
-    store_little_endian(&header[16], records, 8);
-    if (with_checksum) {
-        checksum_.add(std::span{header}.first(kChecksummedHeaderBytes));
-        store_little_endian(&header[24], checksum_.value(), 8);
-    }
+/// Without the checksum.
+TraceHeader TraceWriter::header(std::uint64_t records, std::uint64_t lost) const {
+    TraceHeader made{};
+    std::copy(kTraceMagic.begin(), kTraceMagic.end(), made.begin());
+    store_little_endian(&made[8], kTraceVersion, 4);
+    store_little_endian(&made[12], page_bytes_, 4);
+    store_little_endian(&made[16], records, 8);
+    store_little_endian(&made[24], lost, 8);
+    return made;
+}
+
+void TraceWriter::write(const TraceHeader& header) {
     if (std::fwrite(header.data(), 1, header.size(), file_.get()) != header.size()) fail("write");
 }
 

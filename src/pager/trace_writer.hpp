@@ -21,8 +21,9 @@ public:
     /// Adds one reference; `page` is below 2^62. Throws std::system_error (a full disk, say), std::out_of_range.
     void append(std::uint64_t page, bool write);
 
-    /// Writes what is buffered and makes the file whole. Nothing may be appended afterwards. Throws std::system_error.
-    void finish();
+    /// Writes what is buffered and makes the file whole. `lost`: references that could not be kept, for whoever reads
+    /// it. Nothing may be appended afterwards. Throws std::system_error.
+    void finish(std::uint64_t lost = 0);
 
     [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
 
@@ -32,7 +33,8 @@ private:
     };
 
     [[noreturn]] void fail(const char* what) const;
-    void write_header(std::uint64_t records, bool with_checksum);
+    [[nodiscard]] TraceHeader header(std::uint64_t records, std::uint64_t lost) const;
+    void write(const TraceHeader& header);
     void write_out();
 
     std::filesystem::path path_;

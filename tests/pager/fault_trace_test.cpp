@@ -3,14 +3,17 @@
 #include "pager/fault_trace.hpp"
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
+#include "support/child.hpp"
 #include "swap_folder.hpp"
 
 #include <sys/resource.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -32,6 +35,13 @@ struct Reference {
 std::vector<unsigned char> contents(const std::filesystem::path& path) {
     std::ifstream file{path, std::ios::binary};
     return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// How many faults a trace says are missing from it.
+std::uint64_t missing(const std::filesystem::path& path) {
+    const std::vector<unsigned char> bytes = contents(path);
+    EXPECT_GE(bytes.size(), detail::kTraceHeaderBytes);
+    return bytes.size() < detail::kTraceHeaderBytes ? 0 : detail::load_little_endian(&bytes[24], 8);
 }
 
 /// Reads a trace as docs/trace-format.md has it.
@@ -91,6 +101,44 @@ TEST_P(FaultTraces, say_what_has_faulted_in_order) {
         }
     }
     EXPECT_EQ(references(file_), expected);
+    EXPECT_EQ(missing(file_), 0U);
+}
+
+TEST_P(FaultTraces, have_nothing_of_what_a_child_of_fork_touches) {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer knows no threads started after a fork";
+#endif
+    constexpr std::uint64_t kPages = 32;
+    std::vector<Reference> expected;
+    Config config = config_for(GetParam(), 2 * kPages * kBasePageBytes);
+    config.read_ahead = false;
+    config.fork = ForkPolicy::inherit;
+    config.trace_file = file_;
+    std::optional<Pager> pager{config};
+    std::optional<Region> region{pager->reserve(kPages * kBasePageBytes)};
+    const auto touch_first_time = [&](std::uint64_t page) {
+        store_word(region->data() + page * kBasePageBytes, stamp(page));
+        FakePager::settle();
+    };
+    const auto expect = [&](std::uint64_t page) {
+        expected.push_back({reinterpret_cast<std::uintptr_t>(region->data()) / kBasePageBytes + page, true});
+    };
+    for (std::uint64_t page = 0; page < 4; ++page) {
+        touch_first_time(page);
+        expect(page);
+    }
+    const ChildEnd end = in_child([&] {
+        for (std::uint64_t page = 8; page < kPages; ++page) touch_first_time(page);
+        region.reset();
+        pager.reset();  // which in the parent would write what is left
+        return 0;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+    touch_first_time(5);
+    expect(5);
+    region.reset();
+    pager.reset();
+    EXPECT_EQ(references(file_), expected);
 }
 
 TEST_P(FaultTraces, are_made_of_nobodys_faults_unless_asked_for) {
@@ -148,13 +196,20 @@ protected:
     std::string said_;
 };
 
-TEST_F(FaultRecorder, ends_the_trace_before_the_first_fault_that_it_has_no_room_for) {
+TEST_F(FaultRecorder, ends_the_trace_before_the_first_fault_that_it_has_no_room_for_and_counts_what_is_missing) {
+    constexpr int kLater = 2000;
     {
-        FaultTrace trace{file_, log(), 4};  // not started: nobody takes anything out
+        FaultTrace trace{file_, log(), 4};  // not started yet: nobody takes anything out
         for (std::uintptr_t number = 10; number < 20; ++number) trace.record(page(number), number % 2 == 0);
+        trace.start();  // and now there is room again
+        for (int i = 0; i < kLater; ++i) {
+            trace.record(page(99), false);
+            std::this_thread::yield();
+        }
     }
     EXPECT_EQ(references(file_), (std::vector<Reference>{{10, true}, {11, false}, {12, true}, {13, false}}));
-    EXPECT_NE(said_.find("after 4 faults"), std::string::npos) << said_;
+    EXPECT_EQ(missing(file_), 6U + kLater);
+    EXPECT_NE(said_.find("ends after 4 faults: 2006 more are missing"), std::string::npos) << said_;
 }
 
 TEST_F(FaultRecorder, keeps_every_fault_of_many_threads) {
@@ -190,6 +245,50 @@ TEST_F(FaultRecorder, ends_when_the_file_takes_no_more_and_says_so) {
     EXPECT_NE(said_.find("not whole"), std::string::npos) << said_;
     EXPECT_NE(said_.find(file_.string()), std::string::npos) << said_;
     EXPECT_LE(std::filesystem::file_size(file_), kRoom);
+}
+
+TEST_F(FaultRecorder, ends_when_the_disk_is_full_and_the_pager_goes_on) {
+    // Under sigsegv memory is a file, too, and the limit would hit it.
+    const Variant variant{Delivery::uffd_signal};
+    if (const std::string reason = why_not_permitted(variant); !reason.empty()) GTEST_SKIP() << reason;
+    constexpr std::uint64_t kApart = std::uint64_t{1} << 20;  // pages; so far apart each fault takes four bytes
+    constexpr std::uint64_t kPages = 64;
+    constexpr rlim_t kRoom = 1000;     // bytes
+    constexpr int kMostRounds = 2000;  // 64 KiB wait in memory before any are written
+    std::atomic<int> complaints{0};
+    Config config = config_for(variant, 4 * kPages * kBasePageBytes);
+    config.read_ahead = false;
+    config.trace_file = file_;
+    config.log = [&](LogLevel level, std::string_view message) {
+        if (level == LogLevel::error && message.find("no more faults are recorded") != message.npos) ++complaints;
+    };
+    {
+        Pager pager{config};
+        Region region = pager.reserve((kApart + kPages) * kBasePageBytes);
+        const auto at = [&](std::uint64_t index) {
+            return region.data() + (index / 2 + index % 2 * kApart) * kBasePageBytes;
+        };
+        const auto touch_all = [&](std::uint64_t version) {
+            for (std::uint64_t i = 0; i < 2 * kPages; ++i) store_word(at(i), stamp(i, version));
+        };
+        const auto discard_all = [&] {
+            region.discard(at(0), kPages * kBasePageBytes);
+            region.discard(at(1), kPages * kBasePageBytes);
+        };
+        {
+            const FileSizeLimit limit{kRoom};
+            for (int round = 0; round < kMostRounds && complaints == 0; ++round) {
+                touch_all(0);
+                discard_all();
+            }
+        }
+        EXPECT_EQ(complaints, 1);
+        touch_all(1);
+        region.advise(region.data(), region.size(), Advice::dontneed);
+        for (std::uint64_t i = 0; i < 2 * kPages; ++i) EXPECT_EQ(load_word(at(i)), stamp(i, 1));
+    }
+    EXPECT_EQ(complaints, 1);
+    EXPECT_LE(std::filesystem::file_size(file_), kRoom) << "went on when there was room again";
 }
 
 }  // namespace

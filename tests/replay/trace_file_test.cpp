@@ -47,13 +47,13 @@ protected:
     void write_records(const Bytes& records, std::uint64_t count) const {
         Bytes bytes(kTraceHeaderBytes);
         std::copy(faultline::detail::kTraceMagic.begin(), faultline::detail::kTraceMagic.end(), bytes.begin());
-        faultline::detail::store_little_endian(&bytes[8], 1, 4);
+        faultline::detail::store_little_endian(&bytes[8], 2, 4);
         faultline::detail::store_little_endian(&bytes[12], 4096, 4);
         faultline::detail::store_little_endian(&bytes[16], count, 8);
         bench::TraceChecksum checksum;
         checksum.add(records);
-        checksum.add(std::span{bytes}.first(24));
-        faultline::detail::store_little_endian(&bytes[24], checksum.value(), 8);
+        checksum.add(std::span{bytes}.first(32));
+        faultline::detail::store_little_endian(&bytes[32], checksum.value(), 8);
         bytes.insert(bytes.end(), records.begin(), records.end());
         file_.write(bytes);
     }
@@ -95,11 +95,12 @@ TEST_F(TraceFile, IsTheseBytes) {
     write({{3, false}, {4, true}, {2, false}, {66, true}});
     const Bytes bytes = file_.read();
     ASSERT_EQ(bytes.size(), kTraceHeaderBytes + 5);
-    const Bytes until_checksum{0x89, 'F',  'L', 'T', 'R', 'A', 'C', 'E', 1, 0, 0, 0,  //
-                               0,    0x10, 0,   0,   4,   0,   0,   0,   0, 0, 0, 0};
-    EXPECT_EQ(Bytes(bytes.begin(), bytes.begin() + 24), until_checksum);
+    const Bytes until_checksum{0x89, 'F',  'L', 'T', 'R', 'A', 'C', 'E', 2, 0, 0, 0,  //
+                               0,    0x10, 0,   0,   4,   0,   0,   0,   0, 0, 0, 0,  //
+                               0,    0,    0,   0,   0,   0,   0,   0};
+    EXPECT_EQ(Bytes(bytes.begin(), bytes.begin() + 32), until_checksum);
     // Differences 3, 1, -2, 64 are 6, 2, 3, 128 in zigzag; doubled, with the write bit: 12, 5, 6, 257.
-    EXPECT_EQ(Bytes(bytes.begin() + 32, bytes.end()), (Bytes{12, 5, 6, 0x81, 2}));
+    EXPECT_EQ(Bytes(bytes.begin() + 40, bytes.end()), (Bytes{12, 5, 6, 0x81, 2}));
 }
 
 TEST_F(TraceFile, SaysHowManyRecordsItHasBeforeTheyAreRead) {
@@ -107,6 +108,16 @@ TEST_F(TraceFile, SaysHowManyRecordsItHasBeforeTheyAreRead) {
     TraceReader reader{file_.path()};
     EXPECT_EQ(reader.records(), few_.size());
     EXPECT_EQ(reader.next(), few_[0]);
+}
+
+TEST_F(TraceFile, SaysHowManyReferencesItsWriterCouldNotKeep) {
+    TraceWriter writer{file_.path(), 4096};
+    writer.append(1, true);
+    writer.finish((std::uint64_t{1} << 40) + 7);
+    EXPECT_EQ(read_trace(file_.path()).lost, (std::uint64_t{1} << 40) + 7);
+    EXPECT_EQ(read_trace(file_.path()).references.size(), 1U);
+    write(few_);
+    EXPECT_EQ(TraceReader{file_.path()}.lost(), 0U);
 }
 
 TEST_F(TraceFile, ThatEndsEarlierIsRefusedWhereverItEnds) {
@@ -147,9 +158,9 @@ TEST_F(TraceFile, OfAnotherKindIsRefused) {
 TEST_F(TraceFile, OfALaterVersionIsRefused) {
     write(few_);
     Bytes bytes = file_.read();
-    bytes[8] = 2;
+    bytes[8] = 3;
     file_.write(bytes);
-    EXPECT_THAT(complaint(), HasSubstr("version is 2, this program knows 1"));
+    EXPECT_THAT(complaint(), HasSubstr("version is 3, this program knows 2"));
 }
 
 TEST_F(TraceFile, ThatWasNotFinishedSaysSo) {
@@ -162,14 +173,14 @@ TEST_F(TraceFile, ThatWasNotFinishedSaysSo) {
 
 TEST_F(TraceFile, WithARecordOfMoreThan64BitsIsRefused) {
     write_records(Bytes{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02}, 1);
-    EXPECT_THAT(complaint(), HasSubstr("more than 64 bits ends at byte 41"));
+    EXPECT_THAT(complaint(), HasSubstr("more than 64 bits ends at byte 49"));
     write_records(Bytes(11, 0x80), 1);
     EXPECT_THAT(complaint(), HasSubstr("more than 64 bits"));
 }
 
 TEST_F(TraceFile, WithAPageOutOfRangeIsRefused) {
     write_records(Bytes{12, 18}, 2);  // page 3, then 5 less
-    EXPECT_THAT(complaint(), HasSubstr("page number out of range ends at byte 33"));
+    EXPECT_THAT(complaint(), HasSubstr("page number out of range ends at byte 41"));
 }
 
 TEST_F(TraceFile, ThatIsNotThereIsASystemError) {
