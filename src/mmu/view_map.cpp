@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace faultline::mmu {
 
@@ -62,8 +63,10 @@ void ViewMap::set_guarded(UnitRun run, bool on) FAULTLINE_SIGNAL_SAFE {
 }
 
 std::int64_t ViewMap::forget() FAULTLINE_SIGNAL_SAFE {
-    set_guarded(touched_, false);
-    return touched_.count == 0 ? 0 : set_view(touched_, View::closed);
+    static_assert(static_cast<int>(View::closed) == 0);
+    if (touched_.count != 0) units_.clear();
+    touched_ = {};
+    return -std::exchange(boundaries_, 0);
 }
 
 UnitRun ViewMap::next_closed(UnitRun within) const FAULTLINE_SIGNAL_SAFE {

@@ -71,12 +71,17 @@ std::size_t Evictor::claim_from(std::span<iovec>& runs, StagingBatch& batch) FAU
     for (; !runs.empty(); runs = runs.subspan(1)) {
         iovec& run = runs.front();
         Region* const region = RegionTree::find(core::address_of(run.iov_base));
-        if (region == nullptr) continue;
-        while (run.iov_len > 0) {
-            if (count == StagingBatch::kMostPages || room < region->page_units()) return count;
-            const std::uint64_t page = region->page_of(core::address_of(run.iov_base));
-            const std::size_t bytes = std::min(run.iov_len, region->page_bytes());
-            run = {static_cast<std::byte*>(run.iov_base) + bytes, run.iov_len - bytes};
+        if (region == nullptr || run.iov_len == 0) continue;
+        const std::uintptr_t last = core::address_of(run.iov_base) + run.iov_len - 1;
+        core::PageRange pages{region->page_of(core::address_of(run.iov_base)), 0};
+        for (pages.count = region->page_of(last) + 1 - pages.first; pages.count > 0;) {
+            const std::uint64_t page = region->table().next_touched(pages);
+            if (page == pages.end()) break;
+            if (count == StagingBatch::kMostPages || room < region->page_units()) {
+                run = {region->address_of(page), (pages.end() - page) * region->page_bytes()};
+                return count;
+            }
+            pages = {page + 1, pages.end() - page - 1};
             if (!region->load(page).evictable() || !claim(region->ref(page), Spare::nothing, room)) continue;
             batch.scratch.chosen[count++] = {region->ref(page), {region->load(page).payload(), 0}};
         }

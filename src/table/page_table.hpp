@@ -8,8 +8,9 @@
 #include "sys/futex.hpp"
 #include "sys/lazy_array.hpp"
 
+#include <algorithm>
 #include <atomic>
-#include <chrono>
+#include <bit>
 #include <cstdint>
 
 namespace faultline::table {
@@ -62,21 +63,27 @@ public:
         if (announce_waiter(page, seen)) sys::futex_wait(futex(page), static_cast<std::uint32_t>(seen.bits()));
     }
 
+    /// The first page of `range` that may have been touched, or its end. Skips what was not in steps of 128 MiB of the
+    /// smallest pages.
+    [[nodiscard]] std::uint64_t next_touched(core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
+        for (std::uint64_t page = range.first; page < range.end();) {
+            const std::uint64_t left =
+                touched_[page / kPagesPerTouchedWord].load(std::memory_order_acquire) >> (page / kPagesPerBit % 64);
+            if ((left & 1) != 0) return page;
+            const auto untouched = static_cast<std::uint64_t>(std::countr_zero(left));
+            page = left == 0 ? (page / kPagesPerTouchedWord + 1) * kPagesPerTouchedWord
+                             : (page / kPagesPerBit + untouched) * kPagesPerBit;
+        }
+        return range.end();
+    }
+
     /// Calls `visit(page)` for every page of `range` that may have been touched, in order.
     template <typename Visit>
     void for_each_touched(core::PageRange range, Visit visit) const {
         for (std::uint64_t page = range.first; page < range.end();) {
-            const std::uint64_t bits = touched_[page / kPagesPerTouchedWord].load(std::memory_order_acquire);
-            if (bits == 0) {
-                page = (page / kPagesPerTouchedWord + 1) * kPagesPerTouchedWord;
-                continue;
-            }
-            const std::uint64_t group_end = (page / kPagesPerBit + 1) * kPagesPerBit;
-            if ((bits & bit_of(page)) == 0) {
-                page = group_end;
-                continue;
-            }
-            for (; page < group_end && page < range.end(); ++page) visit(page);
+            page = next_touched({page, range.end() - page});
+            const std::uint64_t group_end = std::min((page / kPagesPerBit + 1) * kPagesPerBit, range.end());
+            for (; page < group_end; ++page) visit(page);
         }
     }
 

@@ -3,6 +3,8 @@
 
 #include "mmu/view_map.hpp"
 
+#include "support/process.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -92,6 +94,17 @@ TEST_F(ViewMapTest, StartsClosedAsOneMapping) {
     EXPECT_EQ(map_.extra_mappings(), 0);
     EXPECT_TRUE(map_.all({0, kUnits}, View::closed));
     EXPECT_EQ(map_.forget(), 0);
+}
+
+TEST_F(ViewMapTest, ForgettingDistantUnitsTakesNoMemoryForWhatIsBetweenThem) {
+    ViewMap wide{address_, std::size_t{1} << 40};
+    wide.set_view({0, 1}, View::write);
+    wide.set_view({wide.units() - 1, 1}, View::write);
+    const std::size_t before = test::resident_bytes();
+    EXPECT_EQ(wide.forget(), -2);
+    EXPECT_LE(test::resident_bytes(), before + (std::size_t{1} << 20));
+    EXPECT_EQ(wide.view(0), View::closed);
+    EXPECT_EQ(wide.view(wide.units() - 1), View::closed);
 }
 
 TEST_F(ViewMapTest, AddressesAndUnitsNameEachOther) {

@@ -1,5 +1,6 @@
 // Trap 15, vm.max_map_count: pages shown and hidden one by one must not use up the process's mappings, whatever pattern
-// the program touches. Large on purpose: the kernel allows 65,530 mappings by default, and each test alternates over more.
+// the program touches. Large on purpose: the kernel allows 65,530 mappings by default, and each test alternates over
+// more.
 
 #include "pager_fixture.hpp"
 #include "support/process.hpp"
@@ -45,9 +46,7 @@ protected:
     }
 
     /// Room for all pages, so that nothing but mappings can be short.
-    static Config roomy(std::size_t pages = kPages) {
-        return config_for(GetParam(), (pages + 1000) * kBasePageBytes);
-    }
+    static Config roomy(std::size_t pages = kPages) { return config_for(GetParam(), (pages + 1000) * kBasePageBytes); }
 
     static std::size_t pages_of(const Region& region) { return region.size() / kBasePageBytes; }
     static std::byte* page(const Region& region, std::size_t index) { return region.data() + index * kBasePageBytes; }
@@ -79,7 +78,7 @@ protected:
 };
 
 TEST_P(MappingsBudget, alternating_pages_can_all_be_written) {
-    const Watchdog watchdog;
+    const Watchdog watchdog{std::chrono::seconds{540}};  // a slow disk gets most of them
     Pager pager{roomy(kManyPages)};
     Region region = pager.reserve(kManyPages * kBasePageBytes);
     write_every_second(region);

@@ -119,6 +119,19 @@ TEST(PageTable, ScanVisitsInOrderAndOnlyInsideTheRange) {
     EXPECT_TRUE(visited(table, {100, 0}).empty());
 }
 
+TEST(PageTable, NextTouchedPageOfARangeIsItsFirstOrTheFirstOfALaterGroupOrItsEnd) {
+    const PageTable table{std::uint64_t{1} << 28};  // 1 TiB of the smallest pages
+    const std::uint64_t far = table.pages() - 3 * kNeighbours + 7;
+    touch(table, kNeighbours + 9);
+    touch(table, far);
+    EXPECT_EQ(table.next_touched({0, table.pages()}), kNeighbours);
+    EXPECT_EQ(table.next_touched({kNeighbours + 20, table.pages() - kNeighbours - 20}), kNeighbours + 20);
+    EXPECT_EQ(table.next_touched({2 * kNeighbours, table.pages() - 2 * kNeighbours}), far - far % kNeighbours);
+    EXPECT_EQ(table.next_touched({2 * kNeighbours, 100}), 2 * kNeighbours + 100);
+    EXPECT_EQ(table.next_touched({far + kNeighbours, table.pages() - far - kNeighbours}), table.pages());
+    EXPECT_EQ(table.next_touched({5, 0}), 5U);
+}
+
 TEST(PageTable, ScanFindsFirstAndLastPage) {
     for (std::uint64_t pages : {std::uint64_t{1}, kNeighbours, 64 * kNeighbours, 64 * kNeighbours + 1}) {
         const PageTable table{pages};
