@@ -156,12 +156,13 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
 /// touched the same way: what is never written to is zeros when it leaves, and costs no I/O.
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    const Protection protection = mmu::shown_for(region.load(work.page).protection(), work.write());
+    const PageWord claimed_word = region.load(work.page);
+    const Protection protection = mmu::shown_for(claimed_word.protection(), work.write());
     // Zeros are copied from where there are enough for the largest page.
     const std::uint64_t at_once = std::min<std::uint64_t>(zeros_.size() / region.page_bytes(), PageWindow::kMost);
     const policy::PrefetchWindow wanted =
         wanted_beside(work, PrefetchKind::first_touch, static_cast<std::uint32_t>(at_once), true);
-    const Access access = access_beside(region.load(work.page), work.write());
+    const Access access = access_beside(claimed_word, work.write());
     const PageWindow claimed = claim_beside(work, wanted, PageState::empty, access, frames);
     const PageWindow run = claimed.run_around(work.page);
     filler_.abandon(region, {claimed.first, claimed.mask & ~run.mask}, PageState::empty);

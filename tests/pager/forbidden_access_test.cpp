@@ -1,6 +1,6 @@
 // Accesses that a region's protection forbids, executing among them: SIGSEGV each time, and never the same fault again
 // and again.
-#include "pager/fault_catcher.hpp"
+#include "support/fault_catcher.hpp"
 #include "pager/pager_fixture.hpp"
 
 #include <cstring>

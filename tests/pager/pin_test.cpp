@@ -1,7 +1,7 @@
 // What is pinned stays, whatever else happens, and system calls may use it; what cannot be pinned is refused.
 
 #include "fake_store.hpp"
-#include "fault_catcher.hpp"
+#include "support/fault_catcher.hpp"
 #include "pager_fixture.hpp"
 
 #include <sys/mman.h>

@@ -2,7 +2,7 @@
 // the program ask again.
 
 #include "fake_store.hpp"
-#include "fault_catcher.hpp"
+#include "support/fault_catcher.hpp"
 #include "pager_fixture.hpp"
 
 #include <atomic>

@@ -2,7 +2,7 @@
 // goes on when the store recovers.
 
 #include "fake_store.hpp"
-#include "fault_catcher.hpp"
+#include "support/fault_catcher.hpp"
 #include "pager_fixture.hpp"
 #include "swap_folder.hpp"
 #include "thread_state.hpp"
