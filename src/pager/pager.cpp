@@ -326,15 +326,15 @@ FrameReservation Pager::reserve_frames(Work& work) FAULTLINE_SIGNAL_SAFE {
 
 void Pager::wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE {
     if (!housekeeper_) return;
-    if (budget_.available() < low_water_.load(std::memory_order_relaxed) || mapper_.low_on_mappings()) {
-        housekeeper_->wake();
-    }
+    const std::int64_t low = (keep_free_.load(std::memory_order_relaxed) + 1) / 2;
+    if (budget_.available() < low || mapper_.low_on_mappings()) housekeeper_->wake();
 }
 
 /// The evictor has fallen behind: evict for ourselves until the frames are ours. False only when the store has refused
 /// pages, or the kernel held them, for longer than a full disk is waited for.
 bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     counters_.add(Count::direct_reclaims);
+    if (housekeeper_) housekeeper_->wake();
     std::chrono::steady_clock::time_point give_up_at{};
     for (;;) {
         const FrameBudget::Watch watch{budget_};
@@ -380,20 +380,39 @@ void Pager::keep_house(store::WriteQueue& queue) {
         const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
     }
-    while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
-        const RegionReader reader;
-        const bool behind = budget_.available() < low_water_.load(std::memory_order_relaxed) / 2;
-        queue.set_pace(behind ? store::Pace::hurried : store::Pace::calm);
-        // No more pages at once than are wanted: of a small memory, a full batch would be a quarter.
-        const std::int64_t wanted = std::clamp<std::int64_t>(
-            high_water_.load(std::memory_order_relaxed) - budget_.available(), 1, StagingBatch::kMostPages);
-        const Reclaimed reclaimed =
-            evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), staging_target_.load(), queue);
-        if (!reclaimed.progress || reclaimed.write_error != 0) break;
-        if (stores_->wants_upkeep()) static_cast<void>(stores_->keep_up(queue));  // what fails is tried again
-    }
+    evict_ahead(queue);
     log_.drain();
     report_later_handler();
+}
+
+/// How many frames the evictor keeps free for faults to come: a 50th of the limit, but no more than there are pages in
+/// the store that have no frame even when all are taken. What fits stays, to the page.
+std::int64_t Pager::frames_to_keep_free() FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t most = most_kept_free_.load(std::memory_order_relaxed);
+    std::int64_t without = -budget_.available();
+    const RegionReader reader;
+    regions_.for_each_until([&](const Region& region) {
+        without += region.counters().sum(Count::swapped) * region.page_units();
+        return without >= most;
+    });
+    return std::clamp<std::int64_t>(without, 0, most);
+}
+
+void Pager::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    for (;;) {
+        const std::int64_t keep = frames_to_keep_free();
+        keep_free_.store(keep, std::memory_order_relaxed);
+        const std::int64_t available = budget_.available();
+        if (available >= keep) return;
+        const RegionReader reader;
+        queue.set_pace(available < keep / 4 ? store::Pace::hurried : store::Pace::calm);
+        // No more pages at once than are wanted: of a small memory, a full batch would be a quarter.
+        const std::int64_t wanted = std::min<std::int64_t>(keep - available, StagingBatch::kMostPages);
+        const Reclaimed reclaimed =
+            evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), staging_target_.load(), queue);
+        if (!reclaimed.progress || reclaimed.write_error != 0) return;
+        if (stores_->wants_upkeep()) static_cast<void>(stores_->keep_up(queue));  // what fails is tried again
+    }
 }
 
 // ---- what comes along

@@ -219,6 +219,8 @@ private:
     static void wait_until_settled(const Region& region, core::PageRange range);
     void forget_pages(Region& region);
     void keep_house(store::WriteQueue& queue);
+    [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
+    void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void report_later_handler();
     void start_threads();
     void write_everything();
@@ -245,14 +247,16 @@ private:
     LatencyRecorder latencies_;
     std::unique_ptr<FaultTrace> trace_;  // null unless faults are recorded
     Counters counters_;                  // what belongs to no region
+    // The evictor's answer, for faults to see whether it is to be woken.
+    std::atomic<std::int64_t> keep_free_{0};
+
     sys::FutexLock streams_lock_;
     policy::PrefetchStreams streams_;  // guarded by streams_lock_
     sys::Mapping zeros_;               // never written: the kernel's zero page, over and over
 
     // Read by faults, set by apply_limit.
     std::atomic<std::size_t> limit_bytes_{0};
-    std::atomic<std::int64_t> low_water_{0};
-    std::atomic<std::int64_t> high_water_{0};
+    std::atomic<std::int64_t> most_kept_free_{0};
     std::atomic<std::size_t> staging_target_{0};
     std::atomic<std::size_t> direct_batch_{1};
     std::atomic<bool> frames_are_few_{false};

@@ -331,8 +331,7 @@ void Pager::apply_limit(std::size_t bytes, std::size_t largest_page) {
     limit_bytes_.store(bytes);
     pinnable_units_.store(
         static_cast<std::int64_t>((bytes - std::min(bytes, kMinimumPages * largest_page)) / core::kUnitBytes));
-    low_water_.store(few ? 0 : units / 100);
-    high_water_.store(few ? 0 : units / 50);
+    most_kept_free_.store(few ? 0 : units / 50);
     staging_target_.store(few ? 0 : frames_.staging_target(static_cast<std::size_t>(units)));
     direct_batch_.store(static_cast<std::size_t>(std::clamp<std::int64_t>(pages / 32, 1, 8)));
     frames_are_few_.store(pages < 16 * kFew);
