@@ -183,6 +183,33 @@ TEST_P(MappingTest, WhatCannotBeMappedIsRefused) {
     EXPECT_EQ(space().segments().size(), 2U);
 }
 
+TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
+    const PatternFile file{4 * kPage};
+    std::byte* const zeros = space().map_anonymous(4 * kPage);
+    std::byte* const of_file = space().map_file(file.fd(), 0, 4 * kPage);
+    std::byte* const shared = space().map_file(file.fd(), 0, kPage, {.access = Access::read_write, .shared = true});
+    std::byte* const heap = space().sbrk(static_cast<std::ptrdiff_t>(4 * kPage));
+    for (std::byte* const at : {zeros, of_file, heap}) {
+        write_stamps(at, 4 * kPage, stamp(1));
+        space().advise(at, 2 * kPage, Advice::dontneed);  // some of it is in the swap store
+        space().discard(at + kPage, 2 * kPage);
+        EXPECT_TRUE(has_stamps(at, kPage, stamp(1)));
+        EXPECT_TRUE(has_stamps(at + 3 * kPage, kPage, stamp(1)));
+    }
+    EXPECT_TRUE(all_zeros(zeros + kPage, 2 * kPage));
+    EXPECT_TRUE(all_zeros(heap + kPage, 2 * kPage));
+    EXPECT_TRUE(has_pattern(of_file + kPage, 2 * kPage, kPage));
+    write_stamps(shared, kPage, stamp(2));
+    space().discard(shared, kPage);
+    EXPECT_TRUE(has_stamps(shared, kPage, stamp(2)));
+    write_stamps(of_file + kPage, kPage, stamp(3));  // and it can be written to again
+    space().advise(of_file + kPage, kPage, Advice::dontneed);
+    EXPECT_TRUE(has_stamps(of_file + kPage, kPage, stamp(3)));
+    EXPECT_EQ(AccessProbe::write(zeros + kPage), Told{});
+    expect_refused([&] { space().discard(zeros, 5 * kPage); }, ENOMEM, "nothing is mapped");
+    expect_refused([&] { space().discard(zeros + 1, kPage); }, EINVAL, "multiple");
+}
+
 TEST_P(MappingTest, SystemCallsWorkOnWhatIsPinnedForThemAndNotBesideIt) {
     const PatternFile file{4 * kPage};
     std::byte* const at = space().map_anonymous(4 * kPage);
