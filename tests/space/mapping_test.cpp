@@ -190,7 +190,7 @@ TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
     std::byte* const shared = space().map_file(file.fd(), 0, kPage, {.access = Access::read_write, .shared = true});
     std::byte* const heap = space().sbrk(static_cast<std::ptrdiff_t>(4 * kPage));
     for (std::byte* const at : {zeros, of_file, heap}) {
-        write_stamps(at, 4 * kPage, stamp(1));
+        for (std::size_t page = 0; page < 4; ++page) write_stamps(at + page * kPage, kPage, stamp(1));
         space().advise(at, 2 * kPage, Advice::dontneed);  // some of it is in the swap store
         space().discard(at + kPage, 2 * kPage);
         EXPECT_TRUE(has_stamps(at, kPage, stamp(1)));
