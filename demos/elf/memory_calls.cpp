@@ -97,6 +97,7 @@ long MemoryCalls::map(const Arguments& arguments) {
     if (!anonymous && offset + whole_pages(bytes) < offset) return -EOVERFLOW;
     const bool fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0;
     if (fixed && address % kPage != 0) return -EINVAL;
+    if ((flags & MAP_FIXED_NOREPLACE) != 0 && !runs_in(address, address + whole_pages(bytes)).empty()) return -EEXIST;
     if (kind == 0) return -EINVAL;
     if ((flags & (MAP_HUGETLB | MAP_32BIT | MAP_GROWSDOWN)) != 0) return -ENOMEM;
     const std::optional<Access> access = access_of(protection);
@@ -146,14 +147,15 @@ long MemoryCalls::unmap(std::uint64_t address, std::uint64_t bytes) {
 }
 
 /// The stack's pages below the lowest that was touched are no segment yet, and may be used all the same.
-bool MemoryCalls::is_mapped(std::uint64_t begin, std::uint64_t end) const {
+std::vector<MemoryCalls::Run> MemoryCalls::runs_in(std::uint64_t begin, std::uint64_t end) const {
     const auto stack_begin = reinterpret_cast<std::uintptr_t>(space_.stack_begin());
-    for (SegmentInfo segment : space_.segments()) {
-        if (segment.kind == SegmentKind::stack) segment.begin = stack_begin;
-        if (begin >= segment.begin && begin < segment.end) begin = segment.end;
-        if (begin >= end) return true;
+    std::vector<Run> runs;
+    for (const SegmentInfo& segment : space_.segments()) {
+        const std::uint64_t from = segment.kind == SegmentKind::stack ? stack_begin : segment.begin;
+        const Run run{std::max<std::uint64_t>(from, begin), std::min<std::uint64_t>(segment.end, end)};
+        if (run.begin < run.end) runs.push_back(run);
     }
-    return false;
+    return runs;
 }
 
 long MemoryCalls::protect(std::uint64_t address, std::uint64_t bytes, std::uint64_t protection) {
@@ -162,11 +164,15 @@ long MemoryCalls::protect(std::uint64_t address, std::uint64_t bytes, std::uint6
     const std::uint64_t end = address + whole_pages(bytes);
     if (end <= address) return -ENOMEM;
     if ((protection & ~std::uint64_t{PROT_READ | PROT_WRITE | PROT_EXEC}) != 0) return -EINVAL;
-    if (!is_mapped(address, end)) return -ENOMEM;
     const std::optional<Access> access = access_of(protection);
     if (!access) return -EACCES;
-    space_.protect(pointer_to(address), end - address, *access);
-    return 0;
+    std::uint64_t done = address;  // up to the first gap
+    for (const Run& run : runs_in(address, end)) {
+        if (run.begin != done) break;
+        space_.protect(pointer_to(run.begin), run.end - run.begin, *access);
+        done = run.end;
+    }
+    return done == end ? 0 : -ENOMEM;
 }
 
 long MemoryCalls::advise(std::uint64_t address, std::uint64_t bytes, std::uint64_t advice) {
@@ -211,10 +217,14 @@ long MemoryCalls::advise(std::uint64_t address, std::uint64_t bytes, std::uint64
     const std::uint64_t end = address + whole_pages(bytes);
     if (end < address) return -EINVAL;
     if (end == address) return 0;
-    if (!is_mapped(address, end)) return -ENOMEM;
-    if (forget) space_.discard(pointer_to(address), end - address);
-    if (told) space_.advise(pointer_to(address), end - address, *told);
-    return 0;
+    std::uint64_t mapped = 0;  // gaps are passed over
+    for (const Run& run : runs_in(address, end)) {
+        const std::uint64_t size = run.end - run.begin;
+        if (forget) space_.discard(pointer_to(run.begin), size);
+        if (told) space_.advise(pointer_to(run.begin), size, *told);
+        mapped += size;
+    }
+    return mapped == end - address ? 0 : -ENOMEM;
 }
 
 long MemoryCalls::sync(std::uint64_t address, std::uint64_t bytes, std::uint64_t flags) {
@@ -225,9 +235,12 @@ long MemoryCalls::sync(std::uint64_t address, std::uint64_t bytes, std::uint64_t
     const std::uint64_t end = address + whole_pages(bytes);
     if (end < address) return -ENOMEM;
     if (end == address) return 0;
-    if (!is_mapped(address, end)) return -ENOMEM;
-    if ((flags & MS_SYNC) != 0) space_.sync(pointer_to(address), end - address);
-    return 0;
+    std::uint64_t mapped = 0;
+    for (const Run& run : runs_in(address, end)) {
+        if ((flags & MS_SYNC) != 0) space_.sync(pointer_to(run.begin), run.end - run.begin);
+        mapped += run.end - run.begin;
+    }
+    return mapped == end - address ? 0 : -ENOMEM;
 }
 
 }  // namespace faultline::demo::elf

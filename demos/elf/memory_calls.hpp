@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 namespace faultline::demo::elf {
 
@@ -20,9 +21,9 @@ public:
     /// Whether `serve` answers this system call.
     [[nodiscard]] static bool serves(long number) noexcept;
 
-    /// What differs from the kernel's: memory is never writable and executable (EACCES), heap and stack stay (EINVAL),
-    /// a fixed address outside the space's two ranges is ENOMEM, and a change of protection is made whole or not at
-    /// all. Throws nothing but std::bad_alloc.
+    /// What differs from the kernel's: memory is never writable and executable (EACCES), heap and stack are not
+    /// unmapped (EINVAL), and at a fixed address outside the space's two ranges there is no room (ENOMEM). Throws
+    /// nothing but std::bad_alloc.
     [[nodiscard]] long serve(long number, const Arguments& arguments);
 
 private:
@@ -33,7 +34,14 @@ private:
     [[nodiscard]] long protect(std::uint64_t address, std::uint64_t bytes, std::uint64_t protection);
     [[nodiscard]] long advise(std::uint64_t address, std::uint64_t bytes, std::uint64_t advice);
     [[nodiscard]] long sync(std::uint64_t address, std::uint64_t bytes, std::uint64_t flags);
-    [[nodiscard]] bool is_mapped(std::uint64_t begin, std::uint64_t end) const;
+
+    /// A run of addresses that are mapped, in one segment.
+    struct Run {
+        std::uint64_t begin;
+        std::uint64_t end;
+    };
+    /// Those in [begin, end), lowest first.
+    [[nodiscard]] std::vector<Run> runs_in(std::uint64_t begin, std::uint64_t end) const;
 
     AddressSpace& space_;
 };
