@@ -12,7 +12,7 @@
 namespace faultline::demo::guest {
 
 /// Some lines, as `options` want them; none with --quiet and without --maps.
-[[nodiscard]] std::string report_of(const Options& options, const Pager& pager, const AddressSpace& space,
-                                    const Guest& guest, const GuestEnd& end);
+[[nodiscard]] std::string report_of(const Options& options, const Pager& pager, AddressSpace& space, const Guest& guest,
+                                    const GuestEnd& end);
 
 }  // namespace faultline::demo::guest
