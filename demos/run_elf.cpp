@@ -34,7 +34,7 @@ elf::ProgramFile read_program(const std::string& path, int descriptor) {
     try {
         return elf::read_program(descriptor);
     } catch (const elf::BadProgram& error) {
-        throw std::invalid_argument("cannot run " + path + ": " + error.what());
+        throw std::runtime_error("cannot run " + path + ": " + error.what());
     }
 }
 
