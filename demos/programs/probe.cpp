@@ -55,9 +55,10 @@ void handle(int signal, void (*handler)(int)) {
     ::sigaction(signal, &action, nullptr);
 }
 
-void start_timer() {
+/// Again and again, so that none can come too early; 0: no more.
+void every(long microseconds) {
     itimerval timer{};
-    timer.it_value.tv_usec = 2000;
+    timer.it_value.tv_usec = timer.it_interval.tv_usec = microseconds;
     ::setitimer(ITIMER_REAL, &timer, nullptr);
 }
 
@@ -127,29 +128,27 @@ void files() {
 
 void signals() {
     handle(SIGALRM, &on_alarm);
-    start_timer();
+    every(2000);
     say("pause", failed(::pause() != 0));
-    start_timer();
-    const timespec second{5, 0};
-    say("nanosleep", failed(::nanosleep(&second, nullptr) != 0));
+    const timespec long_enough{50, 0};
+    say("nanosleep", failed(::nanosleep(&long_enough, nullptr) != 0));
 
     sigset_t all;
     sigfillset(&all);
     sigset_t before;
     ::sigprocmask(SIG_BLOCK, &all, &before);
-    start_timer();
     sigset_t now;
     ::sigprocmask(SIG_BLOCK, nullptr, &now);
     say("SIGSYS is blocked", sigismember(&now, SIGSYS));
     sigset_t but_alarm = all;
     sigdelset(&but_alarm, SIGALRM);
     say("sigsuspend", failed(::sigsuspend(&but_alarm) != 0));
-    start_timer();
     say("ppoll", failed(::ppoll(nullptr, 0, nullptr, &but_alarm) != 0));
-    start_timer();
     say("pselect", failed(::pselect(0, nullptr, nullptr, nullptr, nullptr, &but_alarm) != 0));
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    say("alarms handled", handled);
+    every(0);
+    say("alarms were handled", handled >= 5 ? 1 : 0);
+    handled = 0;
 
     handle(SIGUSR1, &on_user);
     handle(SIGUSR2, &on_user);
@@ -166,6 +165,35 @@ void signals() {
     volatile int* nothing = nullptr;
     if (sigsetjmp(back, 1) == 0) *nothing = 1;
     say("a violation was handled", 1);
+}
+
+/// Signals at any moment, in calls and between them, that make calls themselves.
+void storm() {
+    struct sigaction action {};
+    action.sa_handler = &on_alarm;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGALRM, &action, nullptr);
+    handled = 0;
+    every(200);
+    int pipe[2];
+    if (::pipe(pipe) != 0) return;
+    long wrong = 0;
+    std::vector<unsigned char> sent(3 * kPage);
+    std::vector<unsigned char> got(sent.size());
+    for (unsigned round = 0; round < 500 || (handled < 20 && round < 1'000'000); ++round) {
+        std::memset(sent.data(), static_cast<int>(round), sent.size());
+        auto* const fresh = static_cast<unsigned char*>(
+            ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        fresh[round % kPage] = static_cast<unsigned char>(round);
+        if (::write(pipe[1], sent.data(), sent.size()) != static_cast<ssize_t>(sent.size())) ++wrong;
+        if (::read(pipe[0], got.data(), got.size()) != static_cast<ssize_t>(got.size()) || got != sent) ++wrong;
+        if (fresh[round % kPage] != static_cast<unsigned char>(round) || ::munmap(fresh, kPage) != 0) ++wrong;
+    }
+    every(0);
+    say("wrong in a storm of signals", wrong);
+    say("which there was", handled >= 20 ? 1 : 0);
+    ::close(pipe[0]);
+    ::close(pipe[1]);
 }
 
 /// Registers that calls and signals must leave alone.
@@ -213,6 +241,7 @@ int main(int argc, char** argv) {
     memory();
     files();
     signals();
+    storm();
     registers();
     memory();
     return 7;
