@@ -76,7 +76,7 @@ void arguments(int argc, char** argv) {
 
 void memory() {
     std::vector<std::string> many;
-    for (int i = 0; i < 20'000; ++i)
+    for (int i = 0; i < 6'000; ++i)
         many.push_back(std::to_string(i) + std::string(static_cast<std::size_t>(i % 90), 'x'));
     std::size_t letters = 0;
     for (const std::string& text : many) letters += text.size();
