@@ -21,7 +21,7 @@ using demo::elf::Arguments;
 using demo::elf::MemoryCalls;
 
 constexpr std::size_t kPages = 24;
-constexpr std::uint64_t kAnyAddress = std::uint64_t{0x2000} << 32;  // where the kernel puts nothing by itself
+constexpr std::uint64_t kAnyAddress = std::uint64_t{0x1800} << 32;  // where nothing is put by itself
 
 /// A system call with an address in a range of kPages pages, wherever that is.
 struct Call {
