@@ -164,7 +164,7 @@ TEST(ProgramFile, WhateverTheHeadersSayIsRefusedOrSound) {
                                                   ~std::uint64_t{0} - kPage + 1};
     int refused = 0;
     int sound = 0;
-    for (int round = 0; round < 20'000; ++round) {
+    for (int round = 0; round < 10'000; ++round) {
         std::vector<std::byte> bytes = good;
         for (std::uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
             // Beyond the identification, or most would be refused at once.

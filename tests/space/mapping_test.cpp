@@ -210,6 +210,31 @@ TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
     expect_refused([&] { space().discard(zeros + 1, kPage); }, EINVAL, "multiple");
 }
 
+TEST_P(MappingTest, ADiscardHoldsWhilePagesAreJustBeingWrittenOut) {
+    pager().set_resident_limit(12 * kPage);
+    const PatternFile file{8 * kPage};
+    std::byte* const of_file = space().map_file(file.fd(), 0, 8 * kPage);
+    std::byte* const zeros = space().map_anonymous(8 * kPage);
+    for (std::size_t round = 1; round <= 60; ++round) {
+        for (std::size_t page = 0; page < 8; ++page) {
+            write_stamps(of_file + page * kPage, kPage, stamp(page, round));
+            write_stamps(zeros + page * kPage, kPage, stamp(page, round));
+        }
+        const std::size_t first = round % 4;
+        space().discard(of_file + first * kPage, 4 * kPage);
+        space().discard(zeros + first * kPage, 4 * kPage);
+        for (std::size_t page = 0; page < 8; ++page) {
+            const bool gone = page >= first && page < first + 4;
+            std::byte* const mapped = of_file + page * kPage;
+            std::byte* const empty = zeros + page * kPage;
+            ASSERT_TRUE(gone ? has_pattern(mapped, kPage, page * kPage) : has_stamps(mapped, kPage, stamp(page, round)))
+                << "page " << page << " in round " << round;
+            ASSERT_TRUE(gone ? all_zeros(empty, kPage) : has_stamps(empty, kPage, stamp(page, round)))
+                << "page " << page << " in round " << round;
+        }
+    }
+}
+
 TEST_P(MappingTest, SystemCallsWorkOnWhatIsPinnedForThemAndNotBesideIt) {
     const PatternFile file{4 * kPage};
     std::byte* const at = space().map_anonymous(4 * kPage);
