@@ -53,7 +53,7 @@ paused() {
     {
         read -r line || true
         echo "$line"
-        [[ $line == *"runs as process"* ]] && kill -USR1 "$pid"
+        if [[ $line == *"runs as process"* ]]; then kill -USR1 "$pid" || true; fi
         cat
     } <"$folder/said" >"$folder/inside.report"
     wait "$pid" || code=$?
@@ -141,7 +141,7 @@ PYTHON
 
 case $case in
     hello_break) same 32K "$programs/hello_break" ;;
-    grow_break) same 32K "$programs/grow_break" ;;
+    grow_break) same 64K "$programs/grow_break" ;;
     pause) paused ;;
     probe | probe_pie) same 128K "$programs/$case" one "" three ;;
     violation)

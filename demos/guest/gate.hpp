@@ -30,15 +30,16 @@ public:
     void answer(long result) noexcept { registers_.uc_mcontext.gregs[REG_RAX] = result; }
 
     /// The program makes the call itself, when the keeper returns: with its own signals, and interrupted by them.
-    /// Eight bytes at `return_slot()` of its stack are written.
+    /// Writes to the program's stack, at `scratch`.
     void pass() noexcept;
 
-    /// The same, with another signal mask, for the calls that have one: it is written to the program's stack.
-    /// `argument` (0 to 5) points to it, or to a pointer to it and its size as pselect6(2) has it.
+    /// Where a call has a signal mask: the argument points to it, or to its address and size as pselect6(2) has it.
     enum class MaskArgument : std::uint8_t { direct, with_size };
+
+    /// The same as `pass`, with another signal mask in place of what `argument` (0 to 5) points to.
     void pass_with_mask(unsigned argument, MaskArgument kind, std::uint64_t mask) noexcept;
 
-    /// Where on the program's stack the calls above write, and how much.
+    /// Where on the program's stack the calls above write, at most `kScratchBytes`: below what is the program's.
     [[nodiscard]] std::uint64_t scratch() const noexcept;
     static constexpr std::uint64_t kScratchBytes = 64;
 
