@@ -100,6 +100,16 @@ std::uint64_t fill_stack(const AddressSpace& space, const elf::StackStart& start
     return stack.pointer;
 }
 
+/// A kernel that cannot is nobody's fault.
+GuestEnd run(Guest& guest, std::uint64_t entry, std::uint64_t stack) {
+    try {
+        return guest.run(entry, stack);
+    } catch (const std::system_error& error) {
+        if (error.code().value() == ENOSYS) throw NotPermitted(error.what());
+        throw;
+    }
+}
+
 }  // namespace
 
 void run_in_this_process(const Options& options, const OpenProgram& program, std::uint64_t mask, ReportBoard& board) {
@@ -122,7 +132,7 @@ void run_in_this_process(const Options& options, const OpenProgram& program, std
     const std::uint64_t bias = bias_of(space, program);
     Guest guest{space, signals, descriptors};
     const std::uint64_t stack = fill_stack(space, stack_start(options, program, bias));
-    const GuestEnd end = guest.run(bias + program.file.entry, stack);
+    const GuestEnd end = run(guest, bias + program.file.entry, stack);
     board.write(end, report_of(options, pager, space, guest, end));
 }
 

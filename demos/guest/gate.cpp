@@ -77,8 +77,9 @@ public:
     Dispatch() {
         const auto bytes = static_cast<unsigned long>(gate_end - gate_begin);
         if (::prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, gate_begin, bytes, &gate_selector) != 0) {
-            throw std::system_error(errno, std::generic_category(),
-                                    "this kernel has no Syscall User Dispatch (Linux 5.11, CONFIG_GENERIC_ENTRY)");
+            // EINVAL: the kernel does not know it.
+            throw std::system_error(errno == EINVAL ? ENOSYS : errno, std::generic_category(),
+                                    "Syscall User Dispatch (Linux 5.11) is not possible here");
         }
     }
     ~Dispatch() { ::prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0); }

@@ -61,7 +61,7 @@ public:
 
 /// Runs the program that begins at `entry` with its stack at `stack`, with zeros in all other registers and the signals
 /// of `mask` blocked, until the keeper leaves. The caller's own mask is in force again when it returns, its handlers of
-/// signals are not. Throws std::system_error: EINVAL where the kernel has no Syscall User Dispatch, ENOMEM.
+/// signals are not. Throws std::system_error: ENOSYS where the kernel has no Syscall User Dispatch, ENOMEM.
 void run_through_gate(GateKeeper& keeper, std::uint64_t entry, std::uint64_t stack, std::uint64_t mask);
 
 /// From the keeper only: the program is over, and `run_through_gate` returns.

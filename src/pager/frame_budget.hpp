@@ -77,7 +77,7 @@ public:
     };
 
 private:
-    /// Written only while memory fills up, and so in a cache line that is read without contention.
+    /// In the cache line that has just been written to.
     void raise_peak(std::int64_t used) FAULTLINE_SIGNAL_SAFE {
         std::int64_t peak = peak_.load(std::memory_order_relaxed);
         while (used > peak && !peak_.compare_exchange_weak(peak, used, std::memory_order_relaxed)) {
@@ -85,8 +85,8 @@ private:
     }
 
     alignas(64) std::atomic<std::int64_t> used_{0};
-    alignas(64) std::atomic<std::int64_t> limit_;
     std::atomic<std::int64_t> peak_{0};
+    alignas(64) std::atomic<std::int64_t> limit_;
     std::atomic<std::uint32_t> sleepers_{0};
     std::atomic<std::uint32_t> epoch_{0};
 };
