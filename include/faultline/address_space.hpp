@@ -102,6 +102,12 @@ public:
     /// See `Advice`. The range has no gaps, and any alignment. Throws EINVAL, ENOMEM (a gap).
     void advise(const void* address, std::size_t bytes, Advice advice);
 
+    /// Forgets the contents of a range without gaps, as MADV_DONTNEED of madvise(2) does: what is of no file reads as
+    /// zeros, what is private of a file is the file's again. A shared mapping keeps its contents; its pages leave
+    /// memory. Other threads that access what is private of a file meanwhile may find zeros there. Throws EINVAL,
+    /// ENOMEM (a gap), EBUSY when a page is pinned (others may be gone then).
+    void discard(void* address, std::size_t bytes);
+
     /// Writes what is new in shared mappings of a range without gaps to their files, and returns when it is on the
     /// disk. The pages leave memory on the way. Throws EINVAL, ENOMEM (a gap), EBUSY when a page cannot leave now, or
     /// what writing may meet.

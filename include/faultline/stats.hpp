@@ -59,6 +59,7 @@ struct RegionStats {
 struct PagerStats : RegionStats {
     std::uint64_t resident_limit = 0;  ///< In bytes.
     std::uint64_t frames_used = 0;     ///< In bytes: resident + staged + being filled. Never above `resident_limit`.
+    std::uint64_t frames_peak = 0;     ///< In bytes: the most that `frames_used` has been.
     std::uint64_t compressed_used =
         0;  ///< In bytes: memory that compressed pages take. Never above `compressed_limit`.
     std::uint64_t direct_reclaims = 0;  ///< Times a faulting thread had to evict for itself.

@@ -99,6 +99,8 @@ public:
     void close_pages(Region& region, core::PageRange range);
     /// Says of empty pages that the store has bytes of theirs, which the first access is to read.
     void expect_in_store(Region& region, core::PageRange range);
+    /// Both: what is there goes, and the next access reads what the store had before. One meanwhile may find zeros.
+    void discard_to_store(Region& region, core::PageRange range);
 
     void protect(Region& region, core::PageRange range, Access access);
     /// Does what the following do, as `advice` says.
@@ -215,6 +217,7 @@ private:
     void show_resident(Region& region, core::PageRange range, Access access, bool executable);
     void close_view(const Region& region, core::PageRange range);
     void evict_all(Region& region, core::PageRange range);
+    static void outwait_writes(const Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     static void wait_until_settled(const Region& region, core::PageRange range);
     void forget_pages(Region& region);

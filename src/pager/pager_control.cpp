@@ -353,6 +353,7 @@ PagerStats Pager::stats() {
     }
     all.resident_limit = limit_bytes_.load();
     all.frames_used = static_cast<std::uint64_t>(std::max<std::int64_t>(budget_.used(), 0)) * core::kUnitBytes;
+    all.frames_peak = static_cast<std::uint64_t>(budget_.peak()) * core::kUnitBytes;
     all.compressed_used = stores_->memory_used();
     all.direct_reclaims = static_cast<std::uint64_t>(counters_.sum(Count::direct_reclaims));
     all.first_touch_latency = latencies_.read(FaultKind::first_touch);

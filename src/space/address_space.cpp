@@ -85,6 +85,10 @@ void AddressSpace::advise(const void* address, std::size_t bytes, Advice advice)
     alive(space_).advise(core::address_of(address), bytes, advice);
 }
 
+void AddressSpace::discard(void* address, std::size_t bytes) {
+    alive(space_).discard(core::address_of(address), bytes);
+}
+
 void AddressSpace::sync(void* address, std::size_t bytes) { alive(space_).sync(core::address_of(address), bytes); }
 
 void AddressSpace::retry(void* address, std::size_t bytes) { alive(space_).retry(core::address_of(address), bytes); }

@@ -348,6 +348,27 @@ void Space::advise(std::uintptr_t address, std::size_t bytes, Advice advice) {
     pager_->advise(arena.region(), arena.pages_of(range), advice);
 }
 
+void Space::discard(std::uintptr_t address, std::size_t bytes) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    const AddressRange range = checked_range(address, bytes, "discard");
+    Arena& arena = checked_arena(range, "discard");
+    require_mapped(range, "discard");
+    segments_.for_each_in(range, [&](const Segment& segment) {
+        const core::PageRange pages =
+            arena.pages_of({std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)});
+        if (segment.origin.shared) {
+            pager_->evict(arena.region(), pages);  // to discard would write zeros to the file
+            return;
+        }
+        if (segment.origin.file) {
+            pager_->discard_to_store(arena.region(), pages);
+        } else {
+            pager_->discard(arena.region(), pages);
+        }
+    });
+}
+
 void Space::sync(std::uintptr_t address, std::size_t bytes) {
     require_owner_process();
     const std::lock_guard lock{mutex_};

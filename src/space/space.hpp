@@ -43,6 +43,7 @@ public:
     void unmap(std::uintptr_t address, std::size_t bytes);
     void protect(std::uintptr_t address, std::size_t bytes, Access access);
     void advise(std::uintptr_t address, std::size_t bytes, Advice advice);
+    void discard(std::uintptr_t address, std::size_t bytes);
     void sync(std::uintptr_t address, std::size_t bytes);
     void retry(std::uintptr_t address, std::size_t bytes);
     /// Returns the region and its pages that are pinned now.

@@ -183,6 +183,57 @@ TEST_P(MappingTest, WhatCannotBeMappedIsRefused) {
     EXPECT_EQ(space().segments().size(), 2U);
 }
 
+TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
+    const PatternFile file{4 * kPage};
+    std::byte* const zeros = space().map_anonymous(4 * kPage);
+    std::byte* const of_file = space().map_file(file.fd(), 0, 4 * kPage);
+    std::byte* const shared = space().map_file(file.fd(), 0, kPage, {.access = Access::read_write, .shared = true});
+    std::byte* const heap = space().sbrk(static_cast<std::ptrdiff_t>(4 * kPage));
+    for (std::byte* const at : {zeros, of_file, heap}) {
+        for (std::size_t page = 0; page < 4; ++page) write_stamps(at + page * kPage, kPage, stamp(1));
+        space().advise(at, 2 * kPage, Advice::dontneed);  // some of it is in the swap store
+        space().discard(at + kPage, 2 * kPage);
+        EXPECT_TRUE(has_stamps(at, kPage, stamp(1)));
+        EXPECT_TRUE(has_stamps(at + 3 * kPage, kPage, stamp(1)));
+    }
+    EXPECT_TRUE(all_zeros(zeros + kPage, 2 * kPage));
+    EXPECT_TRUE(all_zeros(heap + kPage, 2 * kPage));
+    EXPECT_TRUE(has_pattern(of_file + kPage, 2 * kPage, kPage));
+    write_stamps(shared, kPage, stamp(2));
+    space().discard(shared, kPage);
+    EXPECT_TRUE(has_stamps(shared, kPage, stamp(2)));
+    write_stamps(of_file + kPage, kPage, stamp(3));  // and it can be written to again
+    space().advise(of_file + kPage, kPage, Advice::dontneed);
+    EXPECT_TRUE(has_stamps(of_file + kPage, kPage, stamp(3)));
+    expect_refused([&] { space().discard(zeros, 5 * kPage); }, ENOMEM, "nothing is mapped");
+    expect_refused([&] { space().discard(zeros + 1, kPage); }, EINVAL, "multiple");
+}
+
+TEST_P(MappingTest, ADiscardHoldsWhilePagesAreJustBeingWrittenOut) {
+    pager().set_resident_limit(12 * kPage);
+    const PatternFile file{8 * kPage};
+    std::byte* const of_file = space().map_file(file.fd(), 0, 8 * kPage);
+    std::byte* const zeros = space().map_anonymous(8 * kPage);
+    for (std::size_t round = 1; round <= 60; ++round) {
+        for (std::size_t page = 0; page < 8; ++page) {
+            write_stamps(of_file + page * kPage, kPage, stamp(page, round));
+            write_stamps(zeros + page * kPage, kPage, stamp(page, round));
+        }
+        const std::size_t first = round % 4;
+        space().discard(of_file + first * kPage, 4 * kPage);
+        space().discard(zeros + first * kPage, 4 * kPage);
+        for (std::size_t page = 0; page < 8; ++page) {
+            const bool gone = page >= first && page < first + 4;
+            std::byte* const mapped = of_file + page * kPage;
+            std::byte* const empty = zeros + page * kPage;
+            ASSERT_TRUE(gone ? has_pattern(mapped, kPage, page * kPage) : has_stamps(mapped, kPage, stamp(page, round)))
+                << "page " << page << " in round " << round;
+            ASSERT_TRUE(gone ? all_zeros(empty, kPage) : has_stamps(empty, kPage, stamp(page, round)))
+                << "page " << page << " in round " << round;
+        }
+    }
+}
+
 TEST_P(MappingTest, SystemCallsWorkOnWhatIsPinnedForThemAndNotBesideIt) {
     const PatternFile file{4 * kPage};
     std::byte* const at = space().map_anonymous(4 * kPage);
