@@ -334,7 +334,7 @@ void Pager::wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE {
 /// pages, or the kernel held them, for longer than a full disk is waited for.
 bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     counters_.add(Count::direct_reclaims);
-    if (housekeeper_) housekeeper_->wake();
+    if (housekeeper_ && most_kept_free_.load(std::memory_order_relaxed) > 0) housekeeper_->wake();
     std::chrono::steady_clock::time_point give_up_at{};
     for (;;) {
         const FrameBudget::Watch watch{budget_};
