@@ -156,7 +156,7 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
 
 /// Another page has the same bytes in a frame: no read is needed.
 bool Pager::take_over(Work& work, PageWord seen, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
-    if (!shared_frames_.take(work.region, work.page, work.write())) return false;
+    if (!shared_frames_.take(work.region, work.page, work.write(), work.fault.thread)) return false;
     const policy::Arrival arrival = Evictor::hard_arrival(seen.payload(), evictor_.sequence());
     filler_.publish(work.region, work.page, work.write(), arrival, frames);
     work.region.counters().add(Count::soft_faults);

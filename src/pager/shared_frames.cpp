@@ -31,19 +31,25 @@ bool SharedFrames::has(const Region& region, std::uint64_t page) const FAULTLINE
     return find(region, page, region.store().shared_bytes(region.offset_of(page))).has_value();
 }
 
-bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writing) const FAULTLINE_SIGNAL_SAFE {
+bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writing,
+                        std::uint64_t thread) FAULTLINE_SIGNAL_SAFE {
     const store::SharedBytes bytes = region.store().shared_bytes(region.offset_of(page));
+    if (bytes.note == nullptr) return false;
     std::optional<Found> found = find(region, page, bytes);
+    const bool back_and_forth = found && lately_.got_lately(thread, region.ref(page)) &&
+                                lately_.got_lately(thread, found->region.ref(found->page));
+    lately_.faulted(thread, region.ref(page));
     if (!found) return false;
+    const bool other_stays = for_writing || back_and_forth;
     const Region& other = found->region;
     std::byte* const there = other.address_of(found->page);
     if (!other.try_change(found->page, found->word, found->word.claimed_for_eviction())) return false;
     // Owned and clean, it is what its store says; and mapped, so that it can be read where it is.
     const bool same = other.store().shared_bytes(other.offset_of(found->page)) == bytes &&
-                      mapper_.is_mapped(there, other.page_bytes());
+                      mapper_.can_copy_from(there, other.page_bytes());
     const auto protection = mmu::shown_for(region.load(page).protection(), for_writing);
     const bool taken = same && mapper_.install(region.address_of(page), there, region.page_bytes(), protection) == 0;
-    if (!taken || for_writing) {
+    if (!taken || other_stays) {
         other.publish(found->page, [](PageWord word) { return word.eviction_refused(); });
         return taken;
     }

@@ -8,6 +8,7 @@
 #include "pager/evictor.hpp"
 #include "pager/frame_budget.hpp"
 #include "pager/frame_table.hpp"
+#include "pager/progress_guard.hpp"
 #include "pager/region.hpp"
 #include "pager/region_directory.hpp"
 
@@ -30,9 +31,11 @@ public:
     [[nodiscard]] bool has(const Region& region, std::uint64_t page) const FAULTLINE_SIGNAL_SAFE;
 
     /// Maps the page, which the caller owns, and for which it has a frame, with the bytes of another that has the same.
-    /// Unless it is `for_writing`, the other goes, and its frame is free. False: no frame has them, and nothing
+    /// The other goes, and its frame is free, unless `for_writing` makes them two versions, or `thread` got both a
+    /// moment ago: one instruction may need them, and would fault for ever. False: no frame has them, and nothing
     /// changed.
-    [[nodiscard]] bool take(const Region& region, std::uint64_t page, bool for_writing) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool take(const Region& region, std::uint64_t page, bool for_writing,
+                            std::uint64_t thread) FAULTLINE_SIGNAL_SAFE;
 
 private:
     struct Found {
@@ -48,6 +51,7 @@ private:
     FrameTable& frames_;
     RegionDirectory& regions_;
     Evictor& evictor_;
+    ProgressGuard lately_;  // of faults on shared pages only; nobody has its grip looked at
 };
 
 }  // namespace faultline::detail
