@@ -88,6 +88,12 @@ public:
         return sequence_.fetch_add(1, std::memory_order_relaxed) << 1 | policy_tag;
     }
 
+    /// The payload of a page that never was here, or so long ago that coming in is no coming back: not what the policy
+    /// takes for a page that left too soon.
+    [[nodiscard]] std::uint32_t departure_long_ago() const noexcept {
+        return (sequence() + (std::uint32_t{1} << 30)) << 1;
+    }
+
     /// What an absent page's word remembers of its eviction: when, and the policy's tag.
     [[nodiscard]] static policy::Arrival hard_arrival(std::uint32_t payload, std::uint32_t now) noexcept {
         return {policy::Arrival::Kind::hard_fault, (now - (payload >> 1)) & 0x7fff'ffffU,

@@ -51,7 +51,7 @@ void Pager::write_regions(std::span<Region* const> regions) {
 }
 
 void Pager::copy_words(const Region& from, const Region& to) {
-    const std::uint32_t sequence = (evictor_.sequence() + (std::uint32_t{1} << 30)) << 1;  // as in expect_in_store
+    const std::uint32_t sequence = evictor_.departure_long_ago();
     from.table().for_each_touched({0, from.pages()}, [&](std::uint64_t page) {
         const PageWord original = from.load(page);
         PageWord seen = to.load(page);

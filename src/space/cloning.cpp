@@ -78,20 +78,24 @@ void Space::copy_pages(Space& source) {
 }
 
 AddressRange Space::counterpart(const Space& other, AddressRange range) const {
-    for (std::size_t i = 0; i < arenas().size(); ++i) {
-        const Arena& theirs = *other.arenas()[i];
-        if (!theirs.range().contains(range)) continue;
-        const std::uintptr_t begin = arenas()[i]->counterpart(theirs, range.begin);
-        return {begin, begin + range.bytes()};
-    }
-    sys::throw_error(EINVAL, "the address is not in the address space that it is said to be of");
+    const std::uintptr_t begin = counterpart(other, range.begin);
+    return {begin, begin + range.bytes()};
 }
 
 std::uintptr_t Space::counterpart(const Space& other, std::uintptr_t address) const {
     if (other.lineage_ != lineage_) {
         sys::throw_error(EINVAL, "what is at an address of one address space is nowhere in another that is no clone");
     }
-    return counterpart(other, AddressRange{address, address}).begin;
+    for (std::size_t i = 0; i < arenas().size(); ++i) {
+        const Arena& theirs = *other.arenas()[i];
+        if (theirs.range().contains(address)) return arenas()[i]->counterpart(theirs, address);
+    }
+    // What ends there; but if something begins there, that was meant.
+    for (std::size_t i = 0; i < arenas().size(); ++i) {
+        const Arena& theirs = *other.arenas()[i];
+        if (theirs.range().end == address) return arenas()[i]->counterpart(theirs, address);
+    }
+    sys::throw_error(EINVAL, "the address is not in the address space that it is said to be of");
 }
 
 }  // namespace faultline::detail

@@ -361,6 +361,39 @@ TEST_P(Clone, GoesWhereItIsToldAndNowhereElse) {
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, Clone, ::testing::ValuesIn(kCloneVariants), VariantName{});
 
+class CloneAndFork : public Clone {};
+
+TEST_P(CloneAndFork, AChildThatIsForkedMeanwhileCanHaveAPagerOfItsOwn) {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer lets no child of a process with threads start any";
+#endif
+    AddressSpace space{pager()};
+    std::byte* const at = stamped(space, 8);
+    std::atomic<bool> stop{false};
+    std::atomic<int> clones{0};
+    std::thread cloner{[&] {
+        while (!stop.load()) {
+            store_word(at, load_word(at));  // so that each clone has something to write
+            const AddressSpace clone = space.clone();
+            ++clones;
+            clones.notify_all();
+        }
+    }};
+    for (int i = 0; i < 8; ++i) {
+        clones.wait(clones.load());
+        const ChildEnd end = in_child([&] {
+            Pager own{config_for(GetParam(), kResident)};
+            AddressSpace fresh{own};
+            return all_stamped(stamped(fresh, kPages), kPages) ? 0 : 1;
+        });
+        EXPECT_TRUE(end.exited_with(0)) << end;
+    }
+    stop.store(true);
+    cloner.join();
+}
+
+INSTANTIATE_TEST_SUITE_P(Deliveries, CloneAndFork, ::testing::Values(Variant{}), VariantName{});
+
 class CloneInherited : public Clone {
 protected:
     void SetUp() override {
