@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <vector>
@@ -15,6 +17,11 @@ constexpr std::size_t kPages = 64;  // of zeros, and as many of a file
 constexpr std::size_t kWords = kPage / sizeof(std::uint64_t);
 constexpr std::size_t kMostSpaces = 6;
 constexpr int kSteps = 500;
+
+std::uint64_t seed_of_this_run() {
+    const char* const given = std::getenv("FAULTLINE_TEST_SEED");
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : 20261126;
+}
 
 /// A space, and what each word of its two mappings must be.
 struct Member {
@@ -83,7 +90,7 @@ private:
 };
 
 void CloneRandom::run(std::uint64_t seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
+    SCOPED_TRACE("FAULTLINE_TEST_SEED=" + std::to_string(seed));
     std::mt19937_64 random{seed};
     const auto below = [&](std::size_t bound) { return static_cast<std::size_t>(random() % bound); };
     add_first();
@@ -126,7 +133,7 @@ void CloneRandom::run(std::uint64_t seed) {
     EXPECT_EQ(after.failed_faults, 0U);
 }
 
-TEST_P(CloneRandom, AreWhatTheirShadowsAre) { run(20261126); }
+TEST_P(CloneRandom, AreWhatTheirShadowsAre) { run(seed_of_this_run()); }
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, CloneRandom, ::testing::ValuesIn(kCloneVariants), VariantName{});
 
@@ -135,7 +142,7 @@ protected:
     [[nodiscard]] bool compressed() const override { return true; }
 };
 
-TEST_P(CloneRandomCompressed, AreWhatTheirShadowsAre) { run(7); }
+TEST_P(CloneRandomCompressed, AreWhatTheirShadowsAre) { run(seed_of_this_run()); }
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, CloneRandomCompressed, ::testing::Values(Variant{Delivery::uffd_threads}),
                          VariantName{});
