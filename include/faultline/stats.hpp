@@ -12,7 +12,7 @@ struct RegionStats {
     // Faults, by what they needed.
     std::uint64_t first_touches = 0;  ///< Pages that began as zeros.
     std::uint64_t hard_faults = 0;    ///< Faults that read the store.
-    std::uint64_t soft_faults = 0;    ///< Faults that took a staged page back, without I/O.
+    std::uint64_t soft_faults = 0;    ///< Faults that took a staged page back, or one that a clone shares over: no I/O.
     std::uint64_t write_faults = 0;   ///< First writes to a clean resident page.
     std::uint64_t failed_faults = 0;  ///< Faults answered with SIGBUS: failing read, or no room for eviction.
 

@@ -149,7 +149,19 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     FrameReservation frames = reserve_frames(work);
     if (!frames) return give_up(work, seen.state(), Event::Kind::frames_exhausted, ENOSPC);
     filler_.spare_mappings();
-    return seen.has_slot() ? fill_from_store(work, seen, std::move(frames)) : fill_with_zeros(work, std::move(frames));
+    if (!seen.has_slot()) return fill_with_zeros(work, std::move(frames));
+    if (take_over(work, seen, frames)) return FaultOutcome::resolved;
+    return fill_from_store(work, seen, std::move(frames));
+}
+
+/// Another page has the same bytes in a frame: no read is needed.
+bool Pager::take_over(Work& work, PageWord seen, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    if (!shared_frames_.take(work.region, work.page, work.write(), work.fault.thread)) return false;
+    const policy::Arrival arrival = Evictor::hard_arrival(seen.payload(), evictor_.sequence());
+    filler_.publish(work.region, work.page, work.write(), arrival, frames);
+    work.region.counters().add(Count::soft_faults);
+    work.kind = FaultKind::soft;
+    return true;
 }
 
 /// Maps the page as zeros, and its untouched neighbours with it where the program fills memory in order. Those count as

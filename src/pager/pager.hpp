@@ -25,6 +25,7 @@
 #include "pager/progress_guard.hpp"
 #include "pager/region.hpp"
 #include "pager/region_directory.hpp"
+#include "pager/shared_frames.hpp"
 #include "pager/staging.hpp"
 #include "policy/prefetch_streams.hpp"
 #include "store/backing_store.hpp"
@@ -39,6 +40,7 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -131,6 +133,24 @@ public:
     [[nodiscard]] Eviction eviction() const noexcept { return mapper_.eviction(); }
     [[nodiscard]] PagerStats stats();
 
+    // ---- clones
+
+    /// While the lock lives no region of the pager comes or goes, and no fork begins that inherits it: stores may be
+    /// opened and closed.
+    [[nodiscard]] std::unique_lock<std::mutex> keep_regions() { return std::unique_lock{control_}; }
+
+    /// A store as `region` got when it was made, with that lock.
+    [[nodiscard]] std::unique_ptr<store::BackingStore> open_store(const Region& region);
+
+    /// Calls `change` while no fault is answered and nothing is evicted in the process, and all that is dirty of the
+    /// regions is in their stores, except what is pinned for devices: that is there as it was a moment ago. With that
+    /// lock. Throws what writing may meet (ENOSPC, EIO), EAGAIN for a thread, and what `change` throws.
+    void stand_still(std::span<Region* const> regions, const std::function<void()>& change);
+
+    /// While everybody stands still: `to`, which nobody has used, has pages where `from` has them at home. Their stores
+    /// share them already.
+    void copy_words(const Region& from, const Region& to);
+
     // ---- fork, for pagers that children inherit: forking.hpp says when each is called
 
     void lock_for_fork();
@@ -180,6 +200,7 @@ private:
     [[nodiscard]] Step allow_access(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step bring_in(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step take_back(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool take_over(Work& work, core::PageWord seen, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome fill_from_store(Work& work, core::PageWord seen,
                                                      FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
@@ -227,6 +248,8 @@ private:
     void report_later_handler();
     void start_threads();
     void write_everything();
+    [[nodiscard]] int clean_all(Region& region, store::WriteQueue& queue);
+    void write_regions(std::span<Region* const> regions);
     void set_access_again(Region& region);
     void leave_pages_behind(Region& region, std::vector<core::PageRef>& pinned);
     void bring_pinned_back(core::PageRef page);
@@ -246,6 +269,7 @@ private:
     RegionDirectory regions_;
     ProgressGuard guard_;
     Evictor evictor_;
+    SharedFrames shared_frames_;
     Filler filler_;
     LatencyRecorder latencies_;
     std::unique_ptr<FaultTrace> trace_;  // null unless faults are recorded

@@ -109,7 +109,8 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
               config.staging_percent},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
-      filler_{mapper_, budget_, frames_, evictor_},
+      shared_frames_{mapper_, budget_, frames_, regions_, evictor_},
+      filler_{mapper_, budget_, frames_, evictor_, shared_frames_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     apply_limit(config.resident_limit, core::kUnitBytes);

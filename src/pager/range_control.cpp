@@ -205,8 +205,7 @@ void Pager::outwait_writes(const Region& region, PageRange range) {
 
 void Pager::expect_in_store(Region& region, PageRange range) {
     require_owner_process();
-    // So long ago that coming in is no coming back: not what the policy takes for a page that left too soon.
-    const std::uint32_t sequence = (evictor_.sequence() + (std::uint32_t{1} << 30)) << 1;
+    const std::uint32_t sequence = evictor_.departure_long_ago();
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         for (std::uint64_t page = piece.first; page < piece.end(); ++page) {
