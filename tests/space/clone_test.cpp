@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <random>
 #include <thread>
 #include <utility>
 #include <vector>
