@@ -125,6 +125,11 @@ public:
 
     void set_resident_limit(std::size_t bytes);
     [[nodiscard]] std::size_t resident_limit() const noexcept { return limit_bytes_.load(); }
+
+    /// How many bytes more of `region`, of which the program has been promised `promised`, memory and store could hold,
+    /// if it touched all of them: an estimate, on the safe side where nobody else fills the disk. Takes no lock of the
+    /// pager's.
+    [[nodiscard]] std::uint64_t room_for(const Region& region, std::uint64_t promised) noexcept;
     [[nodiscard]] Delivery delivery() const noexcept { return config_.delivery; }
     [[nodiscard]] Eviction eviction() const noexcept { return mapper_.eviction(); }
     [[nodiscard]] PagerStats stats();
