@@ -67,8 +67,9 @@ struct HeapStats {
 };
 
 /// Safe to use from any thread, not from a signal handler; destroying or moving the handle, and `destroy`, must not
-/// race with calls. Threads keep some free blocks (up to 64, and 16 KiB, of a size; none above 32 KiB), and give them
-/// back when they end. Blocks are aligned to 16 bytes where nothing else is said, and their bytes are undefined.
+/// race with calls. Threads keep some free blocks (of each size up to 128 that take at most 32 KiB, or 4; none above 32
+/// KiB), and give them back when they end. Blocks are aligned to 16 bytes where nothing else is said, and their bytes
+/// are undefined.
 ///
 /// Freeing what is no live block of the heap, or as longer than it is, ends the program with a message that names the
 /// block, where the bookkeeping can tell: at once for a block that is free or an address that is none, and for two
@@ -92,10 +93,12 @@ public:
 
     /// A block of at least `bytes` (0 gives one, too), at a multiple of `alignment`, a power of two of at most 2 MiB.
     /// Throws std::bad_alloc.
-    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t));
+    [[nodiscard]] void* allocate(std::size_t bytes);
+    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment);
 
     /// The same; null when it cannot be had.
-    [[nodiscard]] void* try_allocate(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) noexcept;
+    [[nodiscard]] void* try_allocate(std::size_t bytes) noexcept;
+    [[nodiscard]] void* try_allocate(std::size_t bytes, std::size_t alignment) noexcept;
 
     /// A block of `count * bytes` zeros, null when it cannot be had or the product overflows. Pages that are zeros
     /// anyway are not touched, for blocks of at least a page.

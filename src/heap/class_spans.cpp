@@ -68,13 +68,14 @@ std::size_t ClassSpans::take(Span& span, std::byte* base, PageLife& life, std::s
         while (span.free_bits[word] != 0 && taken < blocks.size()) {
             const std::uint64_t index = word * 64U + static_cast<unsigned>(std::countr_zero(span.free_bits[word]));
             span.free_bits[word] &= span.free_bits[word] - 1;
-            const PageRange pages = span.pages_of(index);
+            const std::uint64_t inside = index * span.block_bytes;
+            const PageRange pages = span.pages_of(inside);
             for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
                 const std::uint64_t at = span.pages.first + page;
                 if (stale != nullptr && !life.is_fresh(at)) stale->set(page - pages.first);
                 if (span.used[page]++ == 0) life.live({at, 1});
             }
-            blocks[taken++] = {base + span.begin + index * span.block_bytes, &span.marks[index]};
+            blocks[taken++] = {base + span.begin + inside, &span.marks[index]};
         }
     }
     span.free_blocks -= static_cast<std::uint32_t>(taken);
@@ -90,7 +91,7 @@ bool ClassSpans::put_back(Span& span, std::uint64_t index, PageLife& life) noexc
     word |= bit;
     ++span.free_blocks;
     ++free_blocks;
-    const PageRange pages = span.pages_of(index);
+    const PageRange pages = span.pages_of(index * span.block_bytes);
     for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
         FAULTLINE_INVARIANT(span.used[page] > 0);
         if (--span.used[page] == 0) life.died({span.pages.first + page, 1});
@@ -133,8 +134,10 @@ void ClassSpans::let_page_go(Span& span, std::uint64_t page) noexcept {
 
 std::uint8_t ClassSpans::shelf_for(const Span& span) noexcept {
     if (span.free_blocks == 0) return kNowhere;
-    const std::size_t fullness = std::min<std::size_t>(kFullnesses * span.free_blocks / span.blocks, kFullnesses - 1);
-    return static_cast<std::uint8_t>(static_cast<std::size_t>(span.age) * kFullnesses + fullness);
+    const std::uint32_t quarter = span.blocks / kFullnesses;  // no division at run time: this is asked for each block
+    const auto fullness = static_cast<std::uint8_t>((span.free_blocks > quarter) + (span.free_blocks > 2 * quarter) +
+                                                    (span.free_blocks > 3 * quarter));
+    return static_cast<std::uint8_t>(static_cast<std::uint8_t>(span.age) * kFullnesses + fullness);
 }
 
 /// Puts it where it belongs now.

@@ -6,6 +6,7 @@
 
 #include "heap/page_life.hpp"
 #include "heap/span.hpp"
+#include "sys/futex_lock.hpp"
 
 #include <boost/intrusive/list.hpp>
 
@@ -13,7 +14,6 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
 
 namespace faultline::heap {
@@ -24,7 +24,7 @@ using StalePages = std::bitset<kMostClassBytes / core::kUnitBytes + 1>;
 class ClassSpans {
 public:
     /// Guards all else here and the spans of the class. The heap's lock of pages may be taken while it is held.
-    std::mutex mutex;
+    sys::FutexLock mutex;
 
     // ---- what spans there are
 
@@ -61,8 +61,9 @@ public:
     std::uint64_t free_blocks = 0;  ///< In spans.
 
 private:
-    using List = boost::intrusive::list<Span>;
-    static constexpr std::size_t kFullnesses = 4;  // quarters of a span that are free
+    using List = boost::intrusive::list<
+        Span, boost::intrusive::member_hook<Span, boost::intrusive::list_member_hook<Unchecked>, &Span::on_shelf>>;
+    static constexpr std::uint8_t kFullnesses = 4;  // quarters of a span that are free
     static constexpr std::uint8_t kNowhere = 2 * kFullnesses;
     static constexpr std::size_t kYoung = 8;  // spans
 

@@ -44,9 +44,11 @@ Heap& Heap::operator=(Heap&& other) noexcept {
     return *this;
 }
 
+void* Heap::allocate(std::size_t bytes) { return required(heap_->try_allocate(bytes)); }
 void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
     return required(allocate_from(*heap_, bytes, alignment));
 }
+void* Heap::try_allocate(std::size_t bytes) noexcept { return heap_->try_allocate(bytes); }
 void* Heap::try_allocate(std::size_t bytes, std::size_t alignment) noexcept {
     return allocate_from(*heap_, bytes, alignment);
 }

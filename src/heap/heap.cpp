@@ -13,7 +13,6 @@
 
 namespace faultline::detail {
 
-using heap::Bin;
 using heap::ClassSpans;
 using heap::FreeBlock;
 using heap::SizeClass;
@@ -58,8 +57,8 @@ Heap::Heap(std::shared_ptr<Pager> pager, const HeapConfig& config)
       most_cached_{std::min(config.large_threshold, heap::kMostCachedBytes)},
       most_dead_{most_dead(config, pager_->resident_limit())},
       caches_{kMostThreads, "what threads keep of a heap"},
-      resource_{*this},
-      id_{heap::LiveHeaps::add(*this)} {
+      resource_{*this} {
+    id_ = heap::LiveHeaps::add(*this);
     region().set_dead_pages(pages_.life().dead().words());
 }
 
@@ -77,15 +76,15 @@ void Heap::drop_pages() { region_.destroy(); }
 void* Heap::allocate_refilling(SizeClass size_class) noexcept {
     ThreadCache* const cache = cache_of_this_thread();
     if (cache == nullptr) return allocate_one(size_class, Zeroed::no);
-    Bin& bin = cache->bins[size_class];
-    if (bin.size() == 0) {
-        std::array<FreeBlock, Bin::kMost> batch{};
+    if (cache->size(size_class) == 0) {
+        std::array<FreeBlock, ThreadCache::kMost> batch{};
         const std::size_t wanted = std::max<std::size_t>(heap::shape(size_class).cached / 2, 1);
+        const std::size_t taken = take_blocks(size_class, std::span{batch}.first(wanted));
+        if (taken == 0) return nullptr;
         // The lowest on top: blocks that are allocated in a row lie in a row.
-        for (std::size_t i = take_blocks(size_class, std::span{batch}.first(wanted)); i > 0; --i)
-            bin.push(batch[i - 1]);
+        for (std::size_t i = taken; i > 0; --i) cache->push(size_class, batch[i - 1]);
     }
-    return bin.size() == 0 ? nullptr : hand_out(bin.pop());
+    return hand_out(cache->pop(size_class));
 }
 
 void* Heap::allocate_uncached(std::size_t bytes, std::uint64_t alignment, Zeroed zeroed) noexcept {
@@ -169,15 +168,12 @@ void Heap::wait_for_sweep() noexcept { const std::lock_guard done{sweeping_}; }
 void Heap::deallocate_flushing(SizeClass size_class, FreeBlock block) noexcept {
     ThreadCache* const cache = cache_of_this_thread();
     if (cache == nullptr) return put_back(size_class, {&block, 1});
-    Bin& bin = cache->bins[size_class];
     const std::uint32_t most = heap::shape(size_class).cached;
-    if (bin.size() == most) {
-        const std::uint32_t oldest = most / 2;
-        put_back(size_class, std::span{bin.blocks}.first(oldest));
-        std::move(bin.blocks.begin() + oldest, bin.blocks.begin() + most, bin.blocks.begin());
-        bin.resize(most - oldest);
+    if (cache->size(size_class) == most) {
+        put_back(size_class, cache->blocks(size_class).first(most / 2));
+        cache->drop_oldest(size_class, most / 2);
     }
-    bin.push(block);
+    cache->push(size_class, block);
 }
 
 void Heap::deallocate_uncached(Span& span, std::uint64_t index, void* block) noexcept {
@@ -196,7 +192,7 @@ void Heap::put_back(SizeClass size_class, std::span<const FreeBlock> blocks) noe
             const std::uint64_t offset = offset_of(block.block);
             Span& span = pages_.span_at(offset);
             if (span.kind != SpanKind::blocks || span.size_class != size_class ||
-                !spans.put_back(span, span.place_of(offset).index, pages_.life())) {
+                !spans.put_back(span, static_cast<std::uint64_t>(block.mark - span.marks), pages_.life())) {
                 refuse_twice(block.block);
             }
             if (!spans.leaves(span)) continue;
@@ -236,11 +232,10 @@ ThreadCache* Heap::cache_of_this_thread() noexcept {
 }
 
 void Heap::flush(ThreadCache& cache) noexcept {
-    for (std::size_t i = 0; i < heap::kCachedClasses; ++i) {
-        Bin& bin = cache.bins[i];
-        if (bin.size() == 0) continue;
-        put_back(static_cast<SizeClass>(i), std::span{bin.blocks}.first(bin.size()));
-        bin.resize(0);
+    for (SizeClass i = 0; i < heap::kCachedClasses; ++i) {
+        if (cache.size(i) == 0) continue;
+        put_back(i, cache.blocks(i));
+        cache.drop_oldest(i, cache.size(i));
     }
 }
 

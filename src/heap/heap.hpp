@@ -71,9 +71,8 @@ public:
         if (bytes <= most_cached_) [[likely]] {
             const heap::SizeClass size_class = heap::class_of(bytes);
             heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
-            if (cache != nullptr && cache->bins[size_class].size() > 0) [[likely]] {
-                return hand_out(cache->bins[size_class].pop());
-            }
+            if (cache != nullptr && cache->size(size_class) > 0) [[likely]]
+                return hand_out(cache->pop(size_class));
             return allocate_refilling(size_class);
         }
         return allocate_uncached(bytes, 1, heap::Zeroed::no);
@@ -91,23 +90,22 @@ public:
             return not_in_reservation(block);
         heap::Span& span = pages_.span_at(offset);
         const heap::Span::Place place = span.place_of(offset);
-        heap::Mark& mark = span.marks[place.begins_there ? place.index : 0];
-        if (!place.begins_there || mark.load(std::memory_order_relaxed) != heap::kLive) [[unlikely]]
+        if (!place.begins_there) [[unlikely]]
+            refuse(block);
+        heap::Mark& mark = span.marks[place.index];
+        if (mark.load(std::memory_order_relaxed) != heap::kLive) [[unlikely]]
             refuse(block);
         if (bytes > span.block_bytes && bytes > usable_size_of(span)) [[unlikely]]
             refuse_size(block, bytes);
-        if (span.kind != heap::SpanKind::blocks || span.size_class >= heap::kCachedClasses) [[unlikely]] {
+        if (span.cached == 0) [[unlikely]]
             return deallocate_uncached(span, place.index, block);
-        }
         mark.store(heap::kNotLive, std::memory_order_relaxed);
+        const heap::FreeBlock freed{static_cast<std::byte*>(block), &mark};
         heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
-        if (cache != nullptr) [[likely]] {
-            heap::Bin& bin = cache->bins[span.size_class];
-            if (bin.size() < heap::shape(span.size_class).cached) [[likely]] {
-                return bin.push({static_cast<std::byte*>(block), &mark});
-            }
+        if (cache != nullptr && cache->size(span.size_class) < span.cached) [[likely]] {
+            return cache->push(span.size_class, freed);
         }
-        deallocate_flushing(span.size_class, {static_cast<std::byte*>(block), &mark});
+        deallocate_flushing(span.size_class, freed);
     }
 
     [[nodiscard]] std::size_t usable_size(const void* block) const noexcept { return usable_size_of(live_span(block)); }
@@ -157,7 +155,8 @@ private:
     void deallocate_large(heap::Span& span) noexcept;
     [[nodiscard]] void* reallocate_large(heap::Span& span, std::size_t bytes) noexcept;
     [[nodiscard]] void* move_large(heap::Span& from, std::uint64_t pages) noexcept;
-    void move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept;
+    [[nodiscard]] std::uint64_t move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept;
+    void copy_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept;
     void make_zeros(core::PageRange stale) noexcept;
 
     // Dead pages (sweeping.cpp).
@@ -184,6 +183,7 @@ private:
     [[noreturn]] void refuse_twice(const void* block) const noexcept;
     [[nodiscard]] const heap::Span& live_span(const void* block) const noexcept;
 
+    heap::HeapId id_ = 0;
     std::shared_ptr<Pager> pager_;
     heap::OwnedRegion region_;
     mutable heap::HeapPages pages_;
@@ -199,7 +199,6 @@ private:
     std::uint64_t cursor_ = 0;
     std::atomic<std::uint64_t> discarded_bytes_{0};
     heap::Resource resource_;
-    heap::HeapId id_;
 };
 
 }  // namespace faultline::detail

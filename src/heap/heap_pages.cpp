@@ -46,6 +46,7 @@ Span* HeapPages::new_span(SizeClass size_class) noexcept {
     span.begin = pages->first << core::kUnitShift;
     span.kind = SpanKind::blocks;
     span.size_class = size_class;
+    span.cached = static_cast<std::uint8_t>(its.cached);
     span.block_bytes = its.block_bytes;
     span.reciprocal = its.reciprocal;
     span.blocks = span.free_blocks = its.blocks;

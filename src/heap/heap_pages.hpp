@@ -9,6 +9,7 @@
 #include "heap/record_pool.hpp"
 #include "heap/span.hpp"
 #include "pager/pager.hpp"
+#include "sys/futex_lock.hpp"
 #include "sys/lazy_array.hpp"
 
 #include <boost/intrusive/set.hpp>
@@ -101,7 +102,9 @@ private:
         using type = std::uint64_t;
         std::uint64_t operator()(const Span& span) const noexcept { return span.begin; }
     };
-    using LargeBlocks = boost::intrusive::set<Span, boost::intrusive::key_of_value<BeginOf>>;
+    using LargeBlocks = boost::intrusive::set<
+        Span, boost::intrusive::key_of_value<BeginOf>,
+        boost::intrusive::member_hook<Span, boost::intrusive::set_member_hook<Unchecked>, &Span::by_address>>;
 
     // Called with mutex_ held.
     [[nodiscard]] bool room_for(std::uint64_t pages) noexcept;
@@ -116,7 +119,7 @@ private:
     PageLife life_;
     sys::LazyArray<std::atomic<std::uint32_t>> span_of_page_;  // 0: none
     RecordPool<Span> spans_;
-    std::mutex mutex_;  // guards what follows, and spans_' list
+    sys::FutexLock mutex_;  // guards what follows, and spans_' list
     PageRuns runs_;
     LargeBlocks large_;
     std::uint64_t large_pages_ = 0;

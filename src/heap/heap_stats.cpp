@@ -10,7 +10,7 @@ HeapStats Heap::stats() {
     {
         const std::lock_guard lock{caches_mutex_};
         for (const heap::ThreadCache& cache : caches_.span().first(caches_used_)) {
-            for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += cache.bins[i].size();
+            for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += cache.size(static_cast<heap::SizeClass>(i));
         }
     }
     for (std::size_t i = 0; i < heap::kSizeClasses; ++i) {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
+#include <system_error>
 
 namespace faultline::detail {
 
@@ -100,22 +100,36 @@ void* Heap::reallocate_large(Span& span, std::size_t bytes) noexcept {
 void* Heap::move_large(Span& from, std::uint64_t pages) noexcept {
     Span* const to = pages_.new_large(pages, 1, 2 * pages);
     if (to == nullptr) return nullptr;
+    const std::uint64_t had = from.pages.count;
+    // Not to where most pages are in memory already: they would only be given back for it.
+    const bool pays = pages_.life().fresh_in({to->pages.first, had}) >= had / 2;
     pages_.life().live(to->pages);
-    move_pages(from.pages.first, to->pages.first, from.pages.count);
+    const std::uint64_t moved = pays ? move_pages(from.pages.first, to->pages.first, had) : 0;
+    copy_pages(from.pages.first + moved, to->pages.first + moved, had - moved);
     to->own_mark.store(heap::kLive, std::memory_order_relaxed);
     from.own_mark.store(heap::kNotLive, std::memory_order_relaxed);
     deallocate_large(from);
     return pages_.address_of(to->pages.first);
 }
 
-/// What cannot be moved is copied, a little at a time, and what has been copied given back: both together are never in
-/// memory.
-void Heap::move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept {
+/// Returns how many could be moved, from the first on. They are fresh afterwards.
+std::uint64_t Heap::move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept {
+    std::uint64_t moved = 0;
+    try {
+        moved = pager_->move_pages(*region_, {from, count}, to);
+    } catch (const std::system_error&) {  // what is pinned, say, is copied
+    }
+    pages_.life().discarded({from, moved});
+    return moved;
+}
+
+/// What has been copied is dead at once, so that it is not written to the store besides.
+void Heap::copy_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept {
     constexpr std::uint64_t kAtOnce = 64;
     for (std::uint64_t done = 0; done < count; done += kAtOnce) {
         const std::uint64_t now = std::min(kAtOnce, count - done);
         std::memcpy(pages_.address_of(to + done), pages_.address_of(from + done), now << core::kUnitShift);
-        discard({from + done, now});
+        pages_.life().died({from + done, now});
     }
 }
 

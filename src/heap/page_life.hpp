@@ -23,15 +23,13 @@ public:
     /// -> live, before a block on the pages is handed out: who writes to a page has been preceded by this.
     void live(core::PageRange pages) noexcept {
         touched_.set(pages.first, pages.count);
-        dead_pages_.fetch_sub(dead_.clear(pages.first, pages.count), std::memory_order_relaxed);
+        count_dead(0, dead_.clear(pages.first, pages.count));
     }
     /// live -> dead.
-    void died(core::PageRange pages) noexcept {
-        dead_pages_.fetch_add(dead_.set(pages.first, pages.count), std::memory_order_relaxed);
-    }
+    void died(core::PageRange pages) noexcept { count_dead(dead_.set(pages.first, pages.count), 0); }
     /// dead -> fresh, after the pager has discarded them.
     void discarded(core::PageRange pages) noexcept {
-        dead_pages_.fetch_sub(dead_.clear(pages.first, pages.count), std::memory_order_relaxed);
+        count_dead(0, dead_.clear(pages.first, pages.count));
         touched_.clear(pages.first, pages.count);
     }
 
@@ -49,12 +47,26 @@ public:
         return {first, touched_.next_clear(first, end) - first};
     }
 
+    /// How many pages of a range are fresh.
+    [[nodiscard]] std::uint64_t fresh_in(core::PageRange pages) const noexcept {
+        std::uint64_t fresh = pages.count;
+        for (core::PageRange used = next_touched(pages.first, pages.end()); used.count > 0;
+             used = next_touched(used.end(), pages.end())) {
+            fresh -= used.count;
+        }
+        return fresh;
+    }
+
     [[nodiscard]] std::uint64_t dead_bytes() const noexcept {
         return dead_pages_.load(std::memory_order_relaxed) << core::kUnitShift;
     }
     [[nodiscard]] const AtomicBits& dead() const noexcept { return dead_; }
 
 private:
+    void count_dead(std::uint64_t more, std::uint64_t fewer) noexcept {
+        if (more != fewer) dead_pages_.fetch_add(more - fewer, std::memory_order_relaxed);
+    }
+
     AtomicBits touched_;
     AtomicBits dead_;
     std::atomic<std::uint64_t> dead_pages_{0};

@@ -19,6 +19,7 @@ inline constexpr std::size_t kGranule = 16;  ///< Every block is a multiple of i
 inline constexpr std::size_t kMostClassBytes = std::size_t{1} << 20;  ///< Blocks of the largest class.
 /// The largest blocks that threads keep, in bytes: beyond, what a page costs hides what a lock costs.
 inline constexpr std::size_t kMostCachedBytes = std::size_t{32} << 10;
+inline constexpr std::size_t kMostBlocksCached = 128;  ///< That a thread keeps, of one size class.
 
 namespace size_classes {
 
@@ -61,7 +62,7 @@ constexpr ClassShape shape_of(SizeClass size_class) noexcept {
     // they are large; short enough that a few survivors do not hold much.
     constexpr std::size_t kLeastSpan = std::size_t{64} << 10;
     constexpr std::size_t kLeastBlocks = 8;
-    constexpr std::size_t kCachedBytes = std::size_t{16} << 10;
+    constexpr std::size_t kCachedBytes = std::size_t{32} << 10;
     const std::size_t bytes = bytes_computed(size_class);
     const std::size_t span = core::align_up(std::max(kLeastSpan, kLeastBlocks * bytes), core::kUnitBytes);
     ClassShape shape;
@@ -69,7 +70,9 @@ constexpr ClassShape shape_of(SizeClass size_class) noexcept {
     shape.span_pages = static_cast<std::uint32_t>(span >> core::kUnitShift);
     shape.blocks = static_cast<std::uint32_t>(span / bytes);
     shape.cached =
-        bytes > kMostCachedBytes ? 0 : static_cast<std::uint32_t>(std::clamp<std::size_t>(kCachedBytes / bytes, 4, 64));
+        bytes > kMostCachedBytes
+            ? 0
+            : static_cast<std::uint32_t>(std::clamp<std::size_t>(kCachedBytes / bytes, 4, kMostBlocksCached));
     const std::uint64_t granules = bytes / kGranule;
     shape.reciprocal = ((std::uint64_t{1} << 40) + granules - 1) / granules;
     return shape;

@@ -35,7 +35,7 @@ enum class SpanAge : std::uint8_t { young, old };
 /// Hooks that need no unlinking: records of a heap that is dropped go with their memory, without a look at each.
 using Unchecked = boost::intrusive::link_mode<boost::intrusive::normal_link>;
 
-struct alignas(64) Span : boost::intrusive::list_base_hook<Unchecked>, boost::intrusive::set_base_hook<Unchecked> {
+struct alignas(64) Span {
     // What a free looks at. Constant from before the first block is handed out.
     std::uint64_t begin = 0;        ///< Offset in the reservation, in bytes.
     Mark* marks = nullptr;          ///< Of each block, and one that is never live for what is left at the end.
@@ -44,7 +44,8 @@ struct alignas(64) Span : boost::intrusive::list_base_hook<Unchecked>, boost::in
     SpanKind kind = SpanKind::none;
     SpanAge age = SpanAge::young;
     SizeClass size_class = 0;
-    std::uint8_t shelf = 0;  ///< Which list of its class it is in; see ClassSpans.
+    std::uint8_t cached = 0;  ///< How many of its class a thread keeps; 0: none, as of large blocks.
+    std::uint8_t shelf = 0;   ///< Which list of its class it is in; see ClassSpans.
 
     // Under the lock of the size class; for a large block, of the heap's pages.
     std::uint32_t blocks = 0;
@@ -54,6 +55,9 @@ struct alignas(64) Span : boost::intrusive::list_base_hook<Unchecked>, boost::in
     core::PageRange pages{};             ///< In the reservation.
     std::uint64_t reserved = 0;          ///< Pages from pages.first on that are kept for a large block to grow into.
     Mark own_mark{kNotLive};             ///< A large block's.
+
+    boost::intrusive::list_member_hook<Unchecked> on_shelf;   ///< Of its class.
+    boost::intrusive::set_member_hook<Unchecked> by_address;  ///< Among large blocks.
 
     /// Where a block at `offset` in the reservation would be: its index, if one begins there.
     struct Place {
@@ -65,10 +69,10 @@ struct alignas(64) Span : boost::intrusive::list_base_hook<Unchecked>, boost::in
         const std::uint64_t index = block_index(inside, reciprocal);
         return {index, index * block_bytes == inside};
     }
-    /// The pages that a block lies on, counted from the span's first.
-    [[nodiscard]] core::PageRange pages_of(std::uint64_t index) const noexcept {
-        const std::uint64_t first = index * block_bytes >> core::kUnitShift;
-        const std::uint64_t last = (index * block_bytes + block_bytes - 1) >> core::kUnitShift;
+    /// The pages that the block lies on that begins at byte `inside` of the span, counted from the span's first.
+    [[nodiscard]] core::PageRange pages_of(std::uint64_t inside) const noexcept {
+        const std::uint64_t first = inside >> core::kUnitShift;
+        const std::uint64_t last = (inside + block_bytes - 1) >> core::kUnitShift;
         return {first, last - first + 1};
     }
 };

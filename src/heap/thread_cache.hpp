@@ -6,38 +6,56 @@
 #include "heap/size_classes.hpp"
 #include "heap/span.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace faultline::heap {
 
-/// Free blocks of one size class. Only the owner changes it; others may look at the count.
-struct Bin {
-    static constexpr std::size_t kMost = 64;
+/// Only the owner changes what is in it; others may look at the counts.
+class alignas(64) ThreadCache {
+public:
+    static constexpr std::size_t kMost = kMostBlocksCached;  ///< Of one size class.
 
-    std::atomic<std::uint32_t> count{0};
-    std::array<FreeBlock, kMost> blocks{};
-
-    [[nodiscard]] std::uint32_t size() const noexcept { return count.load(std::memory_order_relaxed); }
-    void resize(std::uint32_t size) noexcept { count.store(size, std::memory_order_relaxed); }
-
-    [[nodiscard]] FreeBlock pop() noexcept {
-        const std::uint32_t left = size() - 1;
-        resize(left);
-        return blocks[left];
+    [[nodiscard]] std::uint32_t size(SizeClass size_class) const noexcept {
+        return counts_[size_class].load(std::memory_order_relaxed);
     }
-    void push(FreeBlock block) noexcept {
-        const std::uint32_t had = size();
-        blocks[had] = block;
-        resize(had + 1);
+    /// The block that came last; there is one.
+    [[nodiscard]] FreeBlock pop(SizeClass size_class) noexcept {
+        const std::uint32_t left = size(size_class) - 1;
+        resize(size_class, left);
+        return blocks_[size_class][left];
     }
-};
+    /// There is room.
+    void push(SizeClass size_class, FreeBlock block) noexcept {
+        const std::uint32_t had = size(size_class);
+        blocks_[size_class][had] = block;
+        resize(size_class, had + 1);
+    }
 
-struct alignas(64) ThreadCache {
-    std::array<Bin, kCachedClasses> bins{};
-    std::atomic<const void*> owner{nullptr};  ///< See this_thread(); null: nobody's, and empty.
+    [[nodiscard]] std::span<const FreeBlock> blocks(SizeClass size_class) const noexcept {
+        return std::span{blocks_[size_class]}.first(size(size_class));
+    }
+    /// The first `count` blocks, which came first, are not here any more.
+    void drop_oldest(SizeClass size_class, std::uint32_t count) noexcept {
+        const std::uint32_t left = size(size_class) - count;
+        const auto begin = blocks_[size_class].begin();
+        std::move(begin + count, begin + count + left, begin);
+        resize(size_class, left);
+    }
+
+    std::atomic<const void*> owner{nullptr};  ///< See RecentCaches::this_thread(); null: nobody's, and empty.
+
+private:
+    void resize(SizeClass size_class, std::uint32_t size) noexcept {
+        counts_[size_class].store(size, std::memory_order_relaxed);
+    }
+
+    std::array<std::atomic<std::uint32_t>, kCachedClasses> counts_{};
+    std::array<std::array<FreeBlock, kMost>, kCachedClasses> blocks_{};
 };
 
 /// A heap's number, never used again: a thread's memory of a heap that has gone leads nowhere.
@@ -48,7 +66,9 @@ class RecentCaches {
 public:
     [[nodiscard]] static ThreadCache* find(HeapId heap) noexcept {
         const Entry& entry = entries_[heap % kEntries];
-        return entry.heap == heap ? entry.cache : nullptr;
+        if (entry.heap != heap) return nullptr;
+        if (entry.cache == nullptr) __builtin_unreachable();  // saves the caller a look
+        return entry.cache;
     }
     static void remember(HeapId heap, ThreadCache* cache) noexcept { entries_[heap % kEntries] = {heap, cache}; }
     static void forget(HeapId heap) noexcept {

@@ -32,7 +32,7 @@ TEST(SizeClasses, WhatIsLeftAtTheEndOfASpanIsLessThanASixteenthOfIt) {
         const std::size_t span = std::size_t{its.span_pages} * core::kUnitBytes;
         EXPECT_LT(span - std::size_t{its.blocks} * its.block_bytes, span / 14) << its.block_bytes;
         EXPECT_GE(its.blocks, 8U);
-        EXPECT_LE(its.cached, 64U);
+        EXPECT_LE(its.cached, kMostBlocksCached);
         EXPECT_EQ(its.cached > 0, i < kCachedClasses);
     }
 }
