@@ -131,37 +131,45 @@ void* Heap::allocate_one(SizeClass size_class, Zeroed zeroed) noexcept {
 
 /// Returns how many there were.
 std::size_t Heap::take_blocks(SizeClass size_class, std::span<FreeBlock> blocks, StalePages* stale) noexcept {
-    ClassSpans& spans = classes_[size_class];
+    if (const std::size_t taken = take_from_spans(size_class, blocks, stale, false); taken > 0) return taken;
     for (bool again = true;; again = false) {
-        {
-            const std::lock_guard lock{spans.mutex};
-            std::size_t taken = 0;
-            while (taken < blocks.size()) {
-                Span* span = spans.best(false);
-                if (span == nullptr && taken > 0) break;  // enough for now
-                if (span == nullptr) span = new_span(size_class);
-                if (span == nullptr) span = spans.best(true);
-                if (span == nullptr) break;
-                taken += spans.take(*span, pages_.base(), pages_.life(), blocks.subspan(taken), stale);
-            }
-            if (taken > 0 || !again) return taken;
-        }
-        wait_for_sweep();  // which may hold what there is
+        // Without the class's lock: the store may have to be asked for room.
+        Span* const span = pages_.new_span(size_class);
+        if (span != nullptr) add_span(*span);
+        const std::size_t taken = take_from_spans(size_class, blocks, stale, true);
+        if (taken > 0 || !again) return taken;
+        if (span == nullptr) make_all_free_blocks_available();
     }
 }
 
-Span* Heap::new_span(SizeClass size_class) noexcept {
-    Span* const span = pages_.new_span(size_class);
-    if (span == nullptr) return nullptr;
-    if (!notes_.take(*span)) {
-        pages_.free_span(*span);
-        return nullptr;
+std::size_t Heap::take_from_spans(SizeClass size_class, std::span<FreeBlock> blocks, StalePages* stale,
+                                  bool last_resort) noexcept {
+    ClassSpans& spans = classes_[size_class];
+    const std::lock_guard lock{spans.mutex};
+    std::size_t taken = 0;
+    while (taken < blocks.size()) {
+        Span* const span = spans.best(last_resort && taken == 0);
+        if (span == nullptr) break;  // what there is will do
+        taken += spans.take(*span, pages_.base(), pages_.life(), blocks.subspan(taken), stale);
     }
-    classes_[size_class].add(*span);
-    return span;
+    return taken;
 }
 
-void Heap::wait_for_sweep() noexcept { const std::lock_guard done{sweeping_}; }
+void Heap::add_span(Span& span) noexcept {
+    const std::lock_guard lock{classes_[span.size_class].mutex};
+    if (notes_.take(span)) {
+        classes_[span.size_class].add(span);
+    } else {
+        pages_.free_span(span);
+    }
+}
+
+/// The reservation is used up, it seems. Pages may be held by who gives them back, or kept for blocks of another size.
+void Heap::make_all_free_blocks_available() noexcept {
+    if (ThreadCache* const mine = heap::RecentCaches::find(id_)) flush(*mine);
+    release_kept_spans();
+    const std::lock_guard done{sweeping_};
+}
 
 // ---- freeing
 

@@ -144,11 +144,13 @@ private:
     void deallocate_uncached(heap::Span& span, std::uint64_t index, void* block) noexcept;
     [[nodiscard]] std::size_t take_blocks(heap::SizeClass size_class, std::span<heap::FreeBlock> blocks,
                                           heap::StalePages* stale = nullptr) noexcept;
-    [[nodiscard]] heap::Span* new_span(heap::SizeClass size_class) noexcept;  // with the class's lock
+    [[nodiscard]] std::size_t take_from_spans(heap::SizeClass size_class, std::span<heap::FreeBlock> blocks,
+                                              heap::StalePages* stale, bool last_resort) noexcept;
+    void add_span(heap::Span& span) noexcept;
     void put_back(heap::SizeClass size_class, std::span<const heap::FreeBlock> blocks) noexcept;
     void flush(heap::ThreadCache& cache) noexcept;
     [[nodiscard]] heap::ThreadCache* cache_of_this_thread() noexcept;
-    void wait_for_sweep() noexcept;
+    void make_all_free_blocks_available() noexcept;
 
     // Large blocks (large_blocks.cpp).
     [[nodiscard]] void* allocate_large(std::size_t bytes, std::size_t alignment, heap::Zeroed zeroed) noexcept;

@@ -39,6 +39,7 @@ HeapPages::Owner HeapPages::owner_of(std::uint64_t page) noexcept {
 
 Span* HeapPages::new_span(SizeClass size_class) noexcept {
     const ClassShape& its = shape(size_class);
+    if (!room_for(its.span_pages)) return nullptr;
     const std::lock_guard lock{mutex_};
     const auto pages = take(Area::brk, its.span_pages, 1);
     if (!pages) return nullptr;
@@ -66,6 +67,7 @@ void HeapPages::free_span(Span& span) noexcept {
 }
 
 Span* HeapPages::new_large(std::uint64_t pages, std::uint64_t alignment, std::uint64_t reserved) noexcept {
+    if (!room_for(pages)) return nullptr;
     const std::lock_guard lock{mutex_};
     std::optional<PageRange> run;
     if (reserved > pages) run = take(Area::mappings, reserved, alignment);
@@ -102,9 +104,9 @@ void HeapPages::free_large(Span& span) noexcept {
 }
 
 bool HeapPages::grow_large(Span& span, std::uint64_t pages) noexcept {
-    const std::lock_guard lock{mutex_};
     const std::uint64_t more = pages - span.pages.count;
     if (!room_for(more)) return false;
+    const std::lock_guard lock{mutex_};
     if (pages > span.reserved) {
         if (!runs_.take_at(span.pages.first + span.reserved, pages - span.reserved)) return false;
         reserved_pages_ += pages - span.reserved;
@@ -177,7 +179,6 @@ std::pair<std::uint64_t, std::uint64_t> HeapPages::frontiers() noexcept {
 }
 
 std::optional<PageRange> HeapPages::take(Area area, std::uint64_t pages, std::uint64_t alignment) {
-    if (pages > runs_.pages() || !room_for(pages)) return std::nullopt;
     if (const auto run = runs_.take(area, pages, alignment)) return run;
     if (reserved_pages_ == 0) return std::nullopt;
     give_up_reserves();
@@ -194,13 +195,14 @@ void HeapPages::give_up_reserves() noexcept {
 }
 
 /// Whether memory and store would hold that many pages more, if the program touched all that it has asked for. The
-/// store is asked again when a part of what it had has been handed out.
+/// store is asked again when a part of what it had has been handed out. Without the lock: it is a system call.
 bool HeapPages::room_for(std::uint64_t pages) noexcept {
-    if (committed_pages_ + pages <= look_again_at_) return true;
+    const std::uint64_t committed = committed_pages_.load(std::memory_order_relaxed);
+    if (committed + pages <= look_again_at_.load(std::memory_order_relaxed)) return true;
     constexpr std::uint64_t kMostAtOnce = (std::uint64_t{64} << 20) >> core::kUnitShift;
-    const std::uint64_t room = pager_.room_for(region_, committed_pages_ << core::kUnitShift) >> core::kUnitShift;
+    const std::uint64_t room = pager_.room_for(region_, committed << core::kUnitShift) >> core::kUnitShift;
     if (pages > room) return false;
-    look_again_at_ = committed_pages_ + std::max(pages, std::min(room / 8, kMostAtOnce));
+    look_again_at_.store(committed + std::max(pages, std::min(room / 8, kMostAtOnce)), std::memory_order_relaxed);
     return true;
 }
 

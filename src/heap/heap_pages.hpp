@@ -106,8 +106,9 @@ private:
         Span, boost::intrusive::key_of_value<BeginOf>,
         boost::intrusive::member_hook<Span, boost::intrusive::set_member_hook<Unchecked>, &Span::by_address>>;
 
-    // Called with mutex_ held.
     [[nodiscard]] bool room_for(std::uint64_t pages) noexcept;
+
+    // Called with mutex_ held.
     [[nodiscard]] std::optional<core::PageRange> take(Area area, std::uint64_t pages, std::uint64_t alignment);
     void give_up_reserves() noexcept;
     void name_pages(core::PageRange pages, std::uint32_t span) noexcept;
@@ -123,9 +124,10 @@ private:
     PageRuns runs_;
     LargeBlocks large_;
     std::uint64_t large_pages_ = 0;
-    std::uint64_t reserved_pages_ = 0;   // beyond those
-    std::uint64_t committed_pages_ = 0;  // in spans and large blocks
-    std::uint64_t look_again_at_ = 0;    // committed pages at which to ask the store again
+    std::uint64_t reserved_pages_ = 0;  // beyond those
+    // Changed with the lock held, read without.
+    std::atomic<std::uint64_t> committed_pages_{0};  // in spans and large blocks
+    std::atomic<std::uint64_t> look_again_at_{0};    // committed pages at which to ask the store again
 };
 
 }  // namespace faultline::heap

@@ -29,7 +29,7 @@ void* Heap::allocate_large(std::size_t bytes, std::size_t alignment, Zeroed zero
     const std::uint64_t page_alignment = std::max<std::uint64_t>(alignment >> core::kUnitShift, 1);
     Span* span = pages_.new_large(pages, page_alignment, pages);
     if (span == nullptr) {
-        wait_for_sweep();  // which may hold what there is
+        make_all_free_blocks_available();
         span = pages_.new_large(pages, page_alignment, pages);
     }
     if (span == nullptr) return nullptr;
