@@ -5,6 +5,7 @@
 
 #include <faultline/export.hpp>
 #include <faultline/pager.hpp>
+#include <faultline/pin.hpp>
 #include <faultline/stats.hpp>
 #include <faultline/types.hpp>
 
@@ -124,6 +125,10 @@ public:
     /// Gives back all that is not in use: what the calling thread keeps, all dead pages, and the top of the heap, whose
     /// break falls. Returns how many bytes of dead pages that was.
     std::size_t trim() noexcept;
+
+    /// Like Region::pin: for what system calls and devices read or write. A pinned block must not be freed or
+    /// reallocated.
+    [[nodiscard]] Pin pin(const void* address, std::size_t bytes, PinFor purpose = PinFor::writing);
 
     /// See `Advice`; of any part of the heap, with any alignment. Throws std::system_error with EINVAL outside of it.
     void advise(const void* address, std::size_t bytes, Advice advice);

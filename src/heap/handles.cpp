@@ -10,6 +10,7 @@
 #include <bit>
 #include <cerrno>
 #include <new>
+#include <string>
 #include <utility>
 
 namespace faultline {
@@ -21,6 +22,17 @@ constexpr std::size_t kMostAlignment = kLargestPageBytes;
 void* allocate_from(detail::Heap& heap, std::size_t bytes, std::size_t alignment) noexcept {
     if (!std::has_single_bit(alignment) || alignment > kMostAlignment) return nullptr;
     return heap.try_allocate(bytes, alignment);
+}
+
+/// The pages that [address, address + bytes) touches.
+core::PageRange touched_pages(const detail::Heap& heap, const void* address, std::size_t bytes) {
+    const detail::Region& region = heap.region();
+    const std::uintptr_t begin = core::address_of(address);
+    if (!heap.owns(address) || bytes > region.end() - begin) {
+        sys::throw_error(EINVAL, "a range of " + std::to_string(bytes) + " bytes is not inside the heap");
+    }
+    const std::uint64_t first = region.page_of(begin);
+    return {first, bytes == 0 ? 0 : region.page_of(begin + bytes - 1) - first + 1};
 }
 
 void* required(void* block) {
@@ -64,15 +76,15 @@ std::size_t Heap::usable_size(const void* block) const noexcept { return heap_->
 bool Heap::owns(const void* address) const noexcept { return heap_ != nullptr && heap_->owns(address); }
 std::size_t Heap::trim() noexcept { return heap_->trim(); }
 
+Pin Heap::pin(const void* address, std::size_t bytes, PinFor purpose) {
+    const core::PageRange pages = touched_pages(*heap_, address, bytes);
+    if (pages.count == 0) return {};
+    heap_->pager().pin(heap_->region(), pages, purpose);
+    return Pin{&heap_->region(), pages.first, pages.count};
+}
+
 void Heap::advise(const void* address, std::size_t bytes, Advice advice) {
-    detail::Region& region = heap_->region();
-    const std::uint64_t begin = core::address_of(address);
-    if (!heap_->owns(address) || bytes > region.end() - begin) {
-        sys::throw_error(EINVAL, "advice on " + sys::readable_bytes(bytes) + " that are not inside the heap");
-    }
-    if (bytes == 0) return;
-    const std::uint64_t first = region.page_of(begin);
-    heap_->pager().advise(region, {first, region.page_of(begin + bytes - 1) - first + 1}, advice);
+    heap_->pager().advise(heap_->region(), touched_pages(*heap_, address, bytes), advice);
 }
 
 HeapStats Heap::stats() const { return heap_->stats(); }
