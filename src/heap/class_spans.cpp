@@ -39,26 +39,31 @@ Span* ClassSpans::best(bool last_resort) noexcept {
     return last_resort && !shelves_[kOld].empty() ? &shelves_[kOld].front() : nullptr;
 }
 
-bool ClassSpans::leaves(Span& span) noexcept {
-    if (span.free_blocks != span.blocks || &span == kept_) return false;
+Span* ClassSpans::leaving(Span& span) noexcept {
+    if (span.free_blocks != span.blocks || &span == kept_) return nullptr;
     unshelve(span);
     if (kept_ == nullptr) {
         kept_ = &span;
-        return false;
+        return nullptr;
     }
-    std::replace(young_.begin(), young_.end(), &span, static_cast<Span*>(nullptr));
-    --spans;
-    free_blocks -= span.free_blocks;
-    return true;
+    Span* out = &span;
+    // The lower one stays, so that the break can fall; unless somebody gives pages of the other back just now.
+    if (span.begin < kept_->begin && kept_->free_blocks == kept_->blocks) out = std::exchange(kept_, &span);
+    forget(*out);
+    return out;
 }
 
 Span* ClassSpans::take_kept() noexcept {
+    if (kept_ == nullptr || kept_->free_blocks != kept_->blocks) return nullptr;
     Span* const span = std::exchange(kept_, nullptr);
-    if (span == nullptr) return nullptr;
-    std::replace(young_.begin(), young_.end(), span, static_cast<Span*>(nullptr));
-    --spans;
-    free_blocks -= span->free_blocks;
+    forget(*span);
     return span;
+}
+
+void ClassSpans::forget(Span& span) noexcept {
+    std::replace(young_.begin(), young_.end(), &span, static_cast<Span*>(nullptr));
+    --spans;
+    free_blocks -= span.free_blocks;
 }
 
 std::size_t ClassSpans::take(Span& span, std::byte* base, PageLife& life, std::span<FreeBlock> blocks,

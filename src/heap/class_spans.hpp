@@ -35,8 +35,9 @@ public:
     /// one, so any that has a free block.
     [[nodiscard]] Span* best(bool last_resort) noexcept;
 
-    /// All blocks of the span are free, and it is not kept for the next ones: it leaves here. Else false.
-    [[nodiscard]] bool leaves(Span& span) noexcept;
+    /// After blocks of `span` have been put back: a span of which all blocks are free and which is not kept for the
+    /// next ones, `span` or another, or null. It leaves here.
+    [[nodiscard]] Span* leaving(Span& span) noexcept;
 
     /// A span without any block in use that is kept for the next ones, or null. It leaves here.
     [[nodiscard]] Span* take_kept() noexcept;
@@ -70,6 +71,7 @@ private:
     [[nodiscard]] static std::uint8_t shelf_for(const Span& span) noexcept;
     void shelve(Span& span) noexcept;
     void unshelve(Span& span) noexcept;
+    void forget(Span& span) noexcept;
     template <typename Visit>
     static void for_blocks_on(const Span& span, std::uint64_t page, Visit visit) noexcept;
 

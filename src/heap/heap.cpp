@@ -203,12 +203,17 @@ void Heap::put_back(SizeClass size_class, std::span<const FreeBlock> blocks) noe
                 !spans.put_back(span, static_cast<std::uint64_t>(block.mark - span.marks), pages_.life())) {
                 refuse_twice(block.block);
             }
-            if (!spans.leaves(span)) continue;
-            notes_.give(span);
-            pages_.free_span(span);
+            release(spans.leaving(span));
         }
     }
     sweep_if_due();
+}
+
+/// Gives the pages of a span back that has left its class, whose lock is held; null does nothing.
+void Heap::release(Span* span) noexcept {
+    if (span == nullptr) return;
+    notes_.give(*span);
+    pages_.free_span(*span);
 }
 
 // ---- what threads keep

@@ -148,6 +148,7 @@ private:
                                               heap::StalePages* stale, bool last_resort) noexcept;
     void add_span(heap::Span& span) noexcept;
     void put_back(heap::SizeClass size_class, std::span<const heap::FreeBlock> blocks) noexcept;
+    void release(heap::Span* span) noexcept;
     void flush(heap::ThreadCache& cache) noexcept;
     [[nodiscard]] heap::ThreadCache* cache_of_this_thread() noexcept;
     void make_all_free_blocks_available() noexcept;
@@ -172,7 +173,7 @@ private:
     std::uint64_t sweep_run(core::PageRange dead) noexcept;
     void sweep_free_run(core::PageRange dead) noexcept;
     void sweep_span(heap::SizeClass size_class, core::PageRange dead) noexcept;
-    void retreat(heap::Area area) noexcept;
+    void retreat(heap::Area area, std::uint64_t leave_bytes) noexcept;
     void release_kept_spans() noexcept;
     void empty_beyond(heap::Area area) noexcept;
     bool discard(core::PageRange pages) noexcept;

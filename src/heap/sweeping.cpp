@@ -49,15 +49,13 @@ std::size_t Heap::trim() noexcept {
 void Heap::release_kept_spans() noexcept {
     for (ClassSpans& spans : classes_) {
         const std::lock_guard lock{spans.mutex};
-        if (Span* const kept = spans.take_kept()) {
-            notes_.give(*kept);
-            pages_.free_span(*kept);
-        }
+        release(spans.take_kept());
     }
 }
 
-/// From where the last sweep ended, once round at most. With sweeping_ held.
+/// What is at the frontiers first, then from where the last sweep ended, once round at most. With sweeping_ held.
 void Heap::sweep(std::uint64_t leave_bytes) noexcept {
+    for (const Area area : {Area::brk, Area::mappings}) retreat(area, leave_bytes);
     const auto [low_end, high_begin] = pages_.frontiers();
     const std::uint64_t end = pages_.bytes() >> core::kUnitShift;
     const std::uint64_t begin = cursor_ >= end ? 0 : cursor_;
@@ -66,8 +64,7 @@ void Heap::sweep(std::uint64_t leave_bytes) noexcept {
                                {0, std::min(begin, low_end)},
                                {high_begin, std::max(begin, high_begin) - high_begin}};
     for (const PageRange& part : parts) sweep_range(part, leave_bytes);
-    retreat(Area::brk);
-    retreat(Area::mappings);
+    for (const Area area : {Area::brk, Area::mappings}) retreat(area, leave_bytes);
 }
 
 void Heap::sweep_range(PageRange range, std::uint64_t leave_bytes) noexcept {
@@ -127,15 +124,19 @@ void Heap::sweep_span(SizeClass size_class, PageRange dead) noexcept {
             spans.let_page_go(*span, page - span->pages.first);
         }
     }
-    if (runs == 0 || !spans.leaves(*span)) return;
-    notes_.give(*span);
-    pages_.free_span(*span);
+    if (runs > 0) release(spans.leaving(*span));
 }
 
-/// Moves a frontier back over what is free before it.
-void Heap::retreat(Area area) noexcept {
+/// Moves a frontier back over what is free before it, if that is fresh or too much is dead.
+void Heap::retreat(Area area, std::uint64_t leave_bytes) noexcept {
+    PageLife& life = pages_.life();
     while (const auto run = pages_.hold_run_at_frontier(area)) {
-        const bool fresh = pages_.life().next_touched(run->first, run->end()).count == 0;
+        for (PageRange dead{run->first, 0}; life.dead_bytes() > leave_bytes;) {
+            dead = life.next_dead(dead.end(), run->end(), kMostAtOnce);
+            if (dead.count == 0) break;
+            discard(dead);
+        }
+        const bool fresh = life.next_touched(run->first, run->end()).count == 0;
         const bool empty = fresh && discard_contents(*run);  // fresh pages may have come in with their neighbours
         pages_.let_run_go(*run, empty);
         if (!empty) return;

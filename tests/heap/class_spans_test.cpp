@@ -135,18 +135,20 @@ TEST(ClassSpans, HolesInOldSpansAreLeftWhereAFewAreAll) {
     EXPECT_EQ(its.spans.best(false), &old) << "half of an old span";
 }
 
-TEST(ClassSpans, OneSpanWithoutABlockInUseIsKeptAndOthersLeave) {
+TEST(ClassSpans, TheLowestSpanWithoutABlockInUseIsKeptAndOthersLeave) {
     Spans its{8192};
-    Span& first = its.add();
-    Span& second = its.add();
-    const std::uint64_t one = Spans::offset_of(its.take_one(first));
-    const std::uint64_t two = Spans::offset_of(its.take_one(second));
-    ASSERT_TRUE(its.put_back(first, one));
-    EXPECT_FALSE(its.spans.leaves(first));
-    ASSERT_TRUE(its.put_back(second, two));
-    EXPECT_TRUE(its.spans.leaves(second));
+    Span* const spans[] = {&its.add(), &its.add(), &its.add()};
+    std::uint64_t offsets[3];
+    for (int i = 0; i < 3; ++i) offsets[i] = Spans::offset_of(its.take_one(*spans[i]));
+    const auto empty = [&](int i) {
+        EXPECT_TRUE(its.put_back(*spans[i], offsets[i]));
+        return its.spans.leaving(*spans[i]);
+    };
+    EXPECT_EQ(empty(1), nullptr);
+    EXPECT_EQ(empty(2), spans[2]);
+    EXPECT_EQ(empty(0), spans[1]);
     EXPECT_EQ(its.spans.spans, 1U);
-    EXPECT_EQ(its.spans.take_kept(), &first);
+    EXPECT_EQ(its.spans.take_kept(), spans[0]);
     EXPECT_EQ(its.spans.best(true), nullptr);
 }
 
