@@ -53,11 +53,22 @@ Span* ClassSpans::leaving(Span& span) noexcept {
     return out;
 }
 
-Span* ClassSpans::take_kept() noexcept {
-    if (kept_ == nullptr || kept_->free_blocks != kept_->blocks) return nullptr;
-    Span* const span = std::exchange(kept_, nullptr);
-    forget(*span);
-    return span;
+Span* ClassSpans::take_unused() noexcept {
+    if (kept_ != nullptr && kept_->free_blocks == kept_->blocks) {
+        Span* const span = std::exchange(kept_, nullptr);
+        forget(*span);
+        return span;
+    }
+    // New ones, whose blocks were not needed after all.
+    for (const int shelf : {kFullnesses - 1, 2 * kFullnesses - 1}) {
+        for (Span& span : shelves_[static_cast<std::size_t>(shelf)]) {
+            if (span.free_blocks != span.blocks) continue;
+            unshelve(span);
+            forget(span);
+            return &span;
+        }
+    }
+    return nullptr;
 }
 
 void ClassSpans::forget(Span& span) noexcept {

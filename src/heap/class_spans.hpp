@@ -39,8 +39,8 @@ public:
     /// next ones, `span` or another, or null. It leaves here.
     [[nodiscard]] Span* leaving(Span& span) noexcept;
 
-    /// A span without any block in use that is kept for the next ones, or null. It leaves here.
-    [[nodiscard]] Span* take_kept() noexcept;
+    /// A span without any block in use, or null. It leaves here.
+    [[nodiscard]] Span* take_unused() noexcept;
 
     // ---- blocks in and out
 

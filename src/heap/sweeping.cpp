@@ -49,7 +49,7 @@ std::size_t Heap::trim() noexcept {
 void Heap::release_kept_spans() noexcept {
     for (ClassSpans& spans : classes_) {
         const std::lock_guard lock{spans.mutex};
-        release(spans.take_kept());
+        while (Span* const unused = spans.take_unused()) release(unused);
     }
 }
 

@@ -148,7 +148,7 @@ TEST(ClassSpans, TheLowestSpanWithoutABlockInUseIsKeptAndOthersLeave) {
     EXPECT_EQ(empty(2), spans[2]);
     EXPECT_EQ(empty(0), spans[1]);
     EXPECT_EQ(its.spans.spans, 1U);
-    EXPECT_EQ(its.spans.take_kept(), spans[0]);
+    EXPECT_EQ(its.spans.take_unused(), spans[0]);
     EXPECT_EQ(its.spans.best(true), nullptr);
 }
 
