@@ -1,5 +1,6 @@
 // anatomy: draws what every program has - text, data, bss, heap, mappings, stack - from an address space that is alive,
-// and steps through what happens to it: a fault, a brk, a write to a page of data, a write that is refused.
+// and steps through what happens to it: a fault, a brk, a write to a page of data, a write that is refused, a
+// copy-on-write, a stack overflow.
 #include "anatomy/executable.hpp"
 #include "anatomy/options.hpp"
 #include "anatomy/picture.hpp"
@@ -18,6 +19,10 @@
 namespace faultline::demo::anatomy {
 namespace {
 
+// Beside the space's own fixed ranges.
+constexpr ClonePlace kFixedClone{Layout::kFixedBase + 4 * Layout::kFixedDistance,
+                                 Layout::kFixedBase + 5 * Layout::kFixedDistance};
+
 int run(const Options& options) {
     LiveLine line;
     Pager pager = open_pager(options.pager.config(), line);
@@ -34,6 +39,8 @@ int run(const Options& options) {
     tour.write_data();
     tour.grow_the_stack();
     tour.write_text();
+    tour.write_to_a_clone(options.fixed ? kFixedClone : ClonePlace{});
+    tour.overflow_a_stack();
     std::printf("\n== afterwards, as /proc/PID/maps has it\n\n%s\n%s\n== what page tables cost\n\n%s",
                 space.maps().c_str(), usage_table(space).c_str(), table_costs(space).c_str());
     return tour.as_expected() ? kExitOk : kExitWrong;

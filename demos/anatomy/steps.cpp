@@ -3,11 +3,15 @@
 #include "support/files.hpp"
 #include "support/format.hpp"
 
+#include <faultline/guarded_stack.hpp>
+
 #include <csetjmp>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace faultline::demo::anatomy {
@@ -151,6 +155,68 @@ void Tour::write_text() {
     }
     space_.on_violation(nullptr);
     expect(load(at) == before, "text is as it was");
+}
+
+void Tour::write_to_a_clone(const ClonePlace& place) {
+    heading("a clone: two programs have one page, until one of them writes to it");
+    std::byte* const at = space_.sbrk(static_cast<std::ptrdiff_t>(kPage));
+    store(at, std::byte{42});
+    AddressSpace clone = space_.clone(place);
+    std::byte* const there = clone.counterpart(space_, at);
+    std::printf("  a page of the heap holds 42; in the clone it is at %p\n\n", static_cast<void*>(there));
+    show(space_.explain(at));
+    show(clone.explain(there));
+
+    const PagerStats before = pager_.stats();
+    const unsigned read = static_cast<unsigned>(load(there));
+    const PagerStats after = pager_.stats();
+    std::printf("\n  the clone reads %u: the frame goes over, %s read from the disk\n\n", read,
+                format_bytes(after.bytes_read - before.bytes_read).c_str());
+    show(space_.explain(at));
+    show(clone.explain(there));
+    expect(read == 42, "the clone has what the original had");
+
+    store(there, std::byte{43});
+    const auto [mine, theirs] = std::pair{static_cast<unsigned>(load(at)), static_cast<unsigned>(load(there))};
+    std::printf("\n  the clone writes 43: it has a page of its own now; the original reads %u, the clone %u\n\n", mine,
+                theirs);
+    show(space_.explain(at));
+    show(clone.explain(there));
+    expect(mine == 42 && theirs == 43, "each has its own");
+}
+
+namespace {
+
+constexpr unsigned kMostCalls = 1'000'000;
+
+/// A frame of some hundred bytes, and then another.
+[[gnu::noinline]] unsigned go_deeper(unsigned depth, volatile unsigned* deepest) {  // NOLINT(misc-no-recursion)
+    volatile char frame[256];
+    frame[0] = static_cast<char>(depth);
+    *deepest = depth;
+    if (depth == kMostCalls) return 0;
+    return go_deeper(depth + 1, deepest) + static_cast<unsigned>(frame[0]);
+}
+
+}  // namespace
+
+void Tour::overflow_a_stack() {
+    heading("a stack overflow, which is survived");
+    constexpr std::size_t kStack = 16 * kPage;
+    GuardedStack stack{pager_, kStack};
+    const std::byte* const bottom = stack.memory().data();
+    std::printf("  a stack of %s, its guard below %p\n", format_bytes(kStack).c_str(),
+                static_cast<const void*>(bottom));
+    volatile unsigned deepest = 0;  // told before the calls are abandoned
+    const std::optional<StackOverflow> overflow = stack.run([&] { static_cast<void>(go_deeper(1, &deepest)); });
+    if (!overflow) return expect(false, "the stack has an end");
+    std::printf("  after %u calls the next frame is at %p, %td bytes into the guard; the calls are abandoned\n",
+                unsigned{deepest}, overflow->address, bottom - static_cast<const std::byte*>(overflow->address));
+    expect(overflow->stack == bottom && overflow->depth > kStack, "it is told where it ended");
+    unsigned answer = 0;
+    const bool again = !stack.run([&] { answer = 42; });
+    std::printf("  the same stack runs the next function, which returns %u\n", answer);
+    expect(again && answer == 42, "the stack can be used again");
 }
 
 }  // namespace faultline::demo::anatomy

@@ -29,6 +29,12 @@ public:
     /// A write to text is refused, and survived.
     void write_text();
 
+    /// A clone, at `place`, reads a page of the space and then writes to it.
+    void write_to_a_clone(const ClonePlace& place);
+
+    /// A function calls itself until its stack, one of a pool, is at its end.
+    void overflow_a_stack();
+
     /// Whether everything was as it should be.
     [[nodiscard]] bool as_expected() const noexcept { return as_expected_; }
 

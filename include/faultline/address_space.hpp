@@ -65,6 +65,30 @@ public:
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
 
+    // ---- clones
+
+    /// A space with the same segments and contents, of which each goes its own way from here on: what one writes, maps
+    /// or advises, the other does not see. Segments have the same distances from `image` or `stack_end`, but other
+    /// addresses (see `counterpart`): pointers that are stored in the space lead to the original. Break, protections,
+    /// advice, names, layout and the handler of violations are the same; pins are not. Shared mappings stay the file's;
+    /// of private ones each has its own changes. Either may be destroyed first, and a clone may be cloned.
+    ///
+    /// Nothing is copied: both read one version of each page, in memory in one frame, which goes to whoever needs it
+    /// next, and in one place of the swap store, until one writes to it (see docs/address-space.md).
+    ///
+    /// Other threads may use and write to the space meanwhile: the clone has it as it was at one moment during the
+    /// call. First all that is new is written out, at the disk's speed; as long as that takes, faults of the whole
+    /// process wait, and writes to this space. Of pages pinned for writing, what is written meanwhile may be in the
+    /// clone or not. The caller's stack must not be in managed memory, nor may a signal handler call it.
+    ///
+    /// Throws EINVAL, EEXIST (an address given is taken), ENOMEM, EAGAIN (no thread), or what writing may meet (ENOSPC,
+    /// EIO).
+    [[nodiscard]] AddressSpace clone(const ClonePlace& place = {});
+
+    /// Where in this space is what `other` has at `address`, if both come from one by cloning. It says nothing of what
+    /// was mapped there since. Throws EINVAL: they do not, or it is no address of `other`.
+    [[nodiscard]] std::byte* counterpart(const AddressSpace& other, const void* address) const;
+
     // ---- the heap
 
     /// Like the system call brk(2): moves the break to `address`, which need not be a multiple of anything, and returns
@@ -101,6 +125,12 @@ public:
 
     /// See `Advice`. The range has no gaps, and any alignment. Throws EINVAL, ENOMEM (a gap).
     void advise(const void* address, std::size_t bytes, Advice advice);
+
+    /// Forgets the contents of a range without gaps, as MADV_DONTNEED of madvise(2) does: what is of no file reads as
+    /// zeros, what is private of a file is the file's again. A shared mapping keeps its contents; its pages leave
+    /// memory. Other threads that access what is private of a file meanwhile may find zeros there. Throws EINVAL,
+    /// ENOMEM (a gap), EBUSY when a page is pinned (others may be gone then).
+    void discard(void* address, std::size_t bytes);
 
     /// Writes what is new in shared mappings of a range without gaps to their files, and returns when it is on the
     /// disk. The pages leave memory on the way. Throws EINVAL, ENOMEM (a gap), EBUSY when a page cannot leave now, or
@@ -142,6 +172,7 @@ public:
     void on_violation(ViolationHandler handler, void* context = nullptr);
 
 private:
+    explicit AddressSpace(std::unique_ptr<detail::Space> space) noexcept;
     void reset() noexcept;
 
     std::unique_ptr<detail::Space> space_;

@@ -36,7 +36,8 @@ struct Config {
     /// Handler threads of `Delivery::uffd_threads`, each pinned to one CPU; 0: one for each CPU the process may use.
     unsigned handler_threads = 0;
 
-    /// Keep a background thread that evicts before frames run out. Without it the faulting threads evict.
+    /// Keep a background thread that evicts before frames run out: it keeps up to a 50th of the limit free, but no more
+    /// than there are pages that do not fit. Without it the faulting threads evict.
     bool background_evictor = true;
 
     /// How pages leave the program's view.

@@ -52,6 +52,12 @@ struct Layout {
     }
 };
 
+/// Where a clone has its two ranges, as in `Layout`. 0: at random.
+struct ClonePlace {
+    std::uintptr_t image_address = 0;
+    std::uintptr_t mapping_address = 0;
+};
+
 /// One loadable part of a program: `file_bytes` of the file from `file_offset` on, at `address`, and zeros after them
 /// up to `memory_bytes`, whatever the file has there. `address` and `file_offset` are the same modulo 4 KiB: whole
 /// pages of the file are mapped, as mmap(2) does it, and only pages that are asked for are read. The file is never

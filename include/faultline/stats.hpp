@@ -12,7 +12,7 @@ struct RegionStats {
     // Faults, by what they needed.
     std::uint64_t first_touches = 0;  ///< Pages that began as zeros.
     std::uint64_t hard_faults = 0;    ///< Faults that read the store.
-    std::uint64_t soft_faults = 0;    ///< Faults that took a staged page back, without I/O.
+    std::uint64_t soft_faults = 0;    ///< Faults that took a staged page back, or one that a clone shares over: no I/O.
     std::uint64_t write_faults = 0;   ///< First writes to a clean resident page.
     std::uint64_t failed_faults = 0;  ///< Faults answered with SIGBUS: failing read, or no room for eviction.
 
@@ -59,6 +59,7 @@ struct RegionStats {
 struct PagerStats : RegionStats {
     std::uint64_t resident_limit = 0;  ///< In bytes.
     std::uint64_t frames_used = 0;     ///< In bytes: resident + staged + being filled. Never above `resident_limit`.
+    std::uint64_t frames_peak = 0;     ///< In bytes: the most that `frames_used` has been.
     std::uint64_t compressed_used =
         0;  ///< In bytes: memory that compressed pages take. Never above `compressed_limit`.
     std::uint64_t direct_reclaims = 0;  ///< Times a faulting thread had to evict for itself.

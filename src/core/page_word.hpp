@@ -143,6 +143,12 @@ public:
         return with_state(home()).with_payload(has_slot() ? sequence : 0).with_dirty(false).settled();
     }
 
+    /// Empty -> stored or empty: where `other`, which nobody owns, has its home. As if the page had left at `sequence`.
+    [[nodiscard]] constexpr PageWord cloned_from(PageWord other, std::uint32_t sequence) const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::empty) && !other.busy() && !other.is(PageState::staged));
+        return other.has_slot() ? found_in_store(sequence) : *this;
+    }
+
     [[nodiscard]] constexpr PageWord with_waiters() const noexcept { return PageWord{bits_ | kWaiters}; }
     [[nodiscard]] constexpr PageWord with_dirty(bool on) const noexcept { return with_flag(kDirty, on); }
     [[nodiscard]] constexpr PageWord with_slot(bool on) const noexcept { return with_flag(kHasSlot, on); }

@@ -78,6 +78,12 @@ public:
     /// by a caller that does not own the page.
     [[nodiscard]] virtual bool is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE = 0;
 
+    /// Whether `install` can copy from a mapped page that the caller owns, without a fault on the way: not if the
+    /// program has dropped it.
+    [[nodiscard]] virtual bool can_copy_from(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+        return is_mapped(page, bytes);
+    }
+
     /// Puts right what the program has done to a mapped page by mprotect or madvise: it is as `protection` says, and
     /// what has been dropped is zeros.
     [[nodiscard]] virtual int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE = 0;

@@ -43,6 +43,8 @@ public:
     [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     /// What the program has done to the protection does not show.
     [[nodiscard]] bool is_mapped(const void*, std::size_t) const FAULTLINE_SIGNAL_SAFE override { return false; }
+    /// What is not there is an error, and no fault.
+    [[nodiscard]] bool can_copy_from(const void*, std::size_t) const FAULTLINE_SIGNAL_SAFE override { return true; }
     [[nodiscard]] int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] bool checks_access() const FAULTLINE_SIGNAL_SAFE override { return false; }

@@ -30,6 +30,15 @@ public:
         }
     }
 
+    /// Of a region of `region_bytes`, what `other` has of one as large. Throws as above.
+    void copy(std::uint64_t region_bytes, const AccessMap& other) {
+        if (other.blocks_.load(std::memory_order_acquire) == nullptr) return;
+        for (std::uint64_t offset = 0; offset < region_bytes; offset += std::uint64_t{1} << kBlockShift) {
+            const policy::AccessAdvice advice = other.at(offset);
+            if (advice != policy::AccessAdvice::normal) set(region_bytes, offset, 1, advice);
+        }
+    }
+
     [[nodiscard]] policy::AccessAdvice at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
         const Blocks* const blocks = blocks_.load(std::memory_order_acquire);
         if (blocks == nullptr) return policy::AccessAdvice::normal;

@@ -70,7 +70,7 @@ bool AsyncReader::queue(Fill& fill) FAULTLINE_SIGNAL_SAFE {
     const unsigned index = in_flight_.try_take();
     if (index == sys::SlotPool::kNone) return false;
     slots_[index].fill = std::move(fill);
-    slots_[index].began.store(now(), std::memory_order_relaxed);
+    slots_[index].began.store(now(), std::memory_order_release);  // what is in the slot; see finish
     const std::scoped_lock lock{submitting_};
     const bool queued = ring_.queue_read(from.fd, buffer(index, bytes), from.offset, &slots_[index]);
     FAULTLINE_REQUIRE(queued, "more reads are in flight than there are slots for");
@@ -185,6 +185,8 @@ bool AsyncReader::take_wanted(Wanted& next, std::uint64_t most) noexcept {
 void AsyncReader::finish(unsigned index, long result) noexcept {
     // Not a RegionReader: at a fork, which keeps those out, reads in flight are waited for.
     const Quiescence::Reader reader{RegionTree::readers()};
+    // The kernel has ordered this after queue(), which the language does not know.
+    static_cast<void>(slots_[index].began.load(std::memory_order_acquire));
     Fill fill = std::move(slots_[index].fill);
     const std::size_t bytes = fill.window.span() * fill.region->page_bytes();
     const bool whole = result == static_cast<long>(bytes);

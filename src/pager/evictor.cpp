@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "pager/region_tree.hpp"
+#include "sys/unseen_order.hpp"
 
 #include <algorithm>
 #include <array>
@@ -518,6 +519,7 @@ int Evictor::clean(Region& region, core::PageRange range, store::WriteQueue& que
         if (batch == nullptr) return ENOMEM;
         claim_dirty(region, range, *batch);
         error = forbid_writes(region, *batch);
+        const sys::UnseenOrder protected_by_now;
         // Owned and mapped, a page can be read where it is; but not so that its frame must be found by a fault.
         const std::size_t runs = gather_runs(
             *batch,

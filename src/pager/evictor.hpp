@@ -83,6 +83,17 @@ public:
     /// How many evictions there have been: the clock of refault distances.
     [[nodiscard]] std::uint32_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
 
+    /// The payload of a page that leaves now.
+    [[nodiscard]] std::uint32_t next_departure(std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
+        return sequence_.fetch_add(1, std::memory_order_relaxed) << 1 | policy_tag;
+    }
+
+    /// The payload of a page that never was here, or so long ago that coming in is no coming back: not what the policy
+    /// takes for a page that left too soon.
+    [[nodiscard]] std::uint32_t departure_long_ago() const noexcept {
+        return (sequence() + (std::uint32_t{1} << 30)) << 1;
+    }
+
     /// What an absent page's word remembers of its eviction: when, and the policy's tag.
     [[nodiscard]] static policy::Arrival hard_arrival(std::uint32_t payload, std::uint32_t now) noexcept {
         return {policy::Arrival::Kind::hard_fault, (now - (payload >> 1)) & 0x7fff'ffffU,
@@ -92,9 +103,6 @@ public:
 private:
     Reclaimed evict(std::span<iovec> runs, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t claim_from(std::span<iovec>& runs, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] std::uint32_t next_departure(std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
-        return sequence_.fetch_add(1, std::memory_order_relaxed) << 1 | policy_tag;
-    }
     enum class Spare : std::uint8_t { nothing, gripped, gripped_and_dirty };
     [[nodiscard]] bool claim(core::PageRef page, Spare spare, std::int64_t& units_left) FAULTLINE_SIGNAL_SAFE;
 

@@ -24,6 +24,7 @@ PageWindow Filler::claim(Region& region, PageState absent, PageWindow wanted, Ac
         const Access allowed = region.access_to(page, seen);
         const bool usable = allowed == access || (access == Access::read && allowed == Access::read_write);
         if (!seen.is(absent) || !usable) return;
+        if (seen.has_slot() && shared_frames_.has(region, page)) return;  // to be taken over when it is asked for
         if (!budget_.try_reserve(region.page_units())) return;
         if (!region.try_change(page, seen, seen.claimed_for_fill())) {
             budget_.release(region.page_units());
@@ -132,6 +133,7 @@ void Filler::publish(Region& region, std::uint64_t page, bool dirty, const polic
                      FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
     const policy::FrameId frame = frames_.place(region.ref(page), arrival);
     frames.keep(region.page_units());
+    if (!dirty) shared_frames_.note(region, page);
     region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
     budget_.changed();  // one more page that can leave
 }

@@ -12,6 +12,7 @@
 #include "pager/frame_table.hpp"
 #include "pager/page_window.hpp"
 #include "pager/region.hpp"
+#include "pager/shared_frames.hpp"
 
 #include <cerrno>
 #include <cstdint>
@@ -22,8 +23,9 @@ namespace faultline::detail {
 /// Signal-safe throughout. The caller is a reader of RegionTree::readers() and has signals blocked.
 class Filler {
 public:
-    Filler(mmu::Mapper& mapper, FrameBudget& budget, FrameTable& frames, Evictor& evictor) noexcept
-        : mapper_{mapper}, budget_{budget}, frames_{frames}, evictor_{evictor} {}
+    Filler(mmu::Mapper& mapper, FrameBudget& budget, FrameTable& frames, Evictor& evictor,
+           SharedFrames& shared_frames) noexcept
+        : mapper_{mapper}, budget_{budget}, frames_{frames}, evictor_{evictor}, shared_frames_{shared_frames} {}
 
     /// How many pages of `region` can come in with one read: at least 1, at most 64.
     [[nodiscard]] static std::uint64_t most_at_once(const Region& region) noexcept;
@@ -85,6 +87,7 @@ private:
     FrameBudget& budget_;
     FrameTable& frames_;
     Evictor& evictor_;
+    SharedFrames& shared_frames_;
     BufferPool buffers_;
 };
 

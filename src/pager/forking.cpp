@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "pager/standstill.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/signal_block.hpp"
 
@@ -36,16 +37,13 @@ void before_fork() {
     for (Pager* const pager : all.pagers) pager->lock_for_fork();
     RegionTree::lock();
     all.signals.emplace();  // a handler that faulted now would change what is being written
-    mmu::UffdThreadSource::set_patient(true);
-    ForkGate::close();
-    RegionTree::readers().synchronize();
+    stop_everybody();
     for (Pager* const pager : all.pagers) pager->prepare_fork();
 }
 
-void let_everybody_go_on(Inherited& all) {
+void end_fork(Inherited& all) {
     if (!all.pagers.empty()) {
-        ForkGate::open();
-        mmu::UffdThreadSource::set_patient(false);
+        let_everybody_go_on();
         all.signals.reset();
         RegionTree::unlock();
         for (Pager* const pager : all.pagers) pager->unlock_after_fork();
@@ -56,7 +54,7 @@ void let_everybody_go_on(Inherited& all) {
 void after_fork_in_parent() {
     Inherited& all = inherited();
     for (Pager* const pager : all.pagers) pager->go_on_in_parent();
-    let_everybody_go_on(all);
+    end_fork(all);
 }
 
 void after_fork_in_child() {
@@ -72,8 +70,9 @@ void after_fork_in_child() {
             core::fatal(error.what(), __FILE__, __LINE__);  // a child that goes on would read what is not there
         }
     }
-    let_everybody_go_on(all);
+    end_fork(all);
     if (none) {
+        let_everybody_go_on();  // a thread of the parent's may have been cloning a space
         RegionTree::start_afresh();
     } else {
         RegionTree::forget_unless([](const Region& region) { return region.pager().in_owner_process(); });

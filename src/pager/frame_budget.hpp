@@ -21,13 +21,17 @@ public:
     explicit FrameBudget(std::int64_t limit_units) noexcept : limit_{limit_units} {}
 
     [[nodiscard]] std::int64_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
+    /// The most that was ever used.
+    [[nodiscard]] std::int64_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::int64_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::int64_t available() const noexcept { return limit() - used(); }
 
     [[nodiscard]] bool try_reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
         std::int64_t used = used_.load(std::memory_order_relaxed);
         while (used + units <= limit()) {
-            if (used_.compare_exchange_weak(used, used + units, std::memory_order_acq_rel)) return true;
+            if (!used_.compare_exchange_weak(used, used + units, std::memory_order_acq_rel)) continue;
+            raise_peak(used + units);
+            return true;
         }
         return false;
     }
@@ -73,7 +77,15 @@ public:
     };
 
 private:
+    /// In the cache line that has just been written to.
+    void raise_peak(std::int64_t used) FAULTLINE_SIGNAL_SAFE {
+        std::int64_t peak = peak_.load(std::memory_order_relaxed);
+        while (used > peak && !peak_.compare_exchange_weak(peak, used, std::memory_order_relaxed)) {
+        }
+    }
+
     alignas(64) std::atomic<std::int64_t> used_{0};
+    std::atomic<std::int64_t> peak_{0};
     alignas(64) std::atomic<std::int64_t> limit_;
     std::atomic<std::uint32_t> sleepers_{0};
     std::atomic<std::uint32_t> epoch_{0};

@@ -149,19 +149,32 @@ Pager::Step Pager::bring_in(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     FrameReservation frames = reserve_frames(work);
     if (!frames) return give_up(work, seen.state(), Event::Kind::frames_exhausted, ENOSPC);
     filler_.spare_mappings();
-    return seen.has_slot() ? fill_from_store(work, seen, std::move(frames)) : fill_with_zeros(work, std::move(frames));
+    if (!seen.has_slot()) return fill_with_zeros(work, std::move(frames));
+    if (take_over(work, seen, frames)) return FaultOutcome::resolved;
+    return fill_from_store(work, seen, std::move(frames));
+}
+
+/// Another page has the same bytes in a frame: no read is needed.
+bool Pager::take_over(Work& work, PageWord seen, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    if (!shared_frames_.take(work.region, work.page, work.write(), work.fault.thread)) return false;
+    const policy::Arrival arrival = Evictor::hard_arrival(seen.payload(), evictor_.sequence());
+    filler_.publish(work.region, work.page, work.write(), arrival, frames);
+    work.region.counters().add(Count::soft_faults);
+    work.kind = FaultKind::soft;
+    return true;
 }
 
 /// Maps the page as zeros, and its untouched neighbours with it where the program fills memory in order. Those count as
 /// touched the same way: what is never written to is zeros when it leaves, and costs no I/O.
 FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
-    const Protection protection = mmu::shown_for(region.load(work.page).protection(), work.write());
+    const PageWord claimed_word = region.load(work.page);
+    const Protection protection = mmu::shown_for(claimed_word.protection(), work.write());
     // Zeros are copied from where there are enough for the largest page.
     const std::uint64_t at_once = std::min<std::uint64_t>(zeros_.size() / region.page_bytes(), PageWindow::kMost);
     const policy::PrefetchWindow wanted =
         wanted_beside(work, PrefetchKind::first_touch, static_cast<std::uint32_t>(at_once), true);
-    const Access access = access_beside(region.load(work.page), work.write());
+    const Access access = access_beside(claimed_word, work.write());
     const PageWindow claimed = claim_beside(work, wanted, PageState::empty, access, frames);
     const PageWindow run = claimed.run_around(work.page);
     filler_.abandon(region, {claimed.first, claimed.mask & ~run.mask}, PageState::empty);
@@ -325,15 +338,15 @@ FrameReservation Pager::reserve_frames(Work& work) FAULTLINE_SIGNAL_SAFE {
 
 void Pager::wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE {
     if (!housekeeper_) return;
-    if (budget_.available() < low_water_.load(std::memory_order_relaxed) || mapper_.low_on_mappings()) {
-        housekeeper_->wake();
-    }
+    const std::int64_t low = (keep_free_.load(std::memory_order_relaxed) + 1) / 2;
+    if (budget_.available() < low || mapper_.low_on_mappings()) housekeeper_->wake();
 }
 
 /// The evictor has fallen behind: evict for ourselves until the frames are ours. False only when the store has refused
 /// pages, or the kernel held them, for longer than a full disk is waited for.
 bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     counters_.add(Count::direct_reclaims);
+    if (housekeeper_ && most_kept_free_.load(std::memory_order_relaxed) > 0) housekeeper_->wake();
     std::chrono::steady_clock::time_point give_up_at{};
     for (;;) {
         const FrameBudget::Watch watch{budget_};
@@ -379,20 +392,39 @@ void Pager::keep_house(store::WriteQueue& queue) {
         const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
     }
-    while (budget_.available() < high_water_.load(std::memory_order_relaxed)) {
-        const RegionReader reader;
-        const bool behind = budget_.available() < low_water_.load(std::memory_order_relaxed) / 2;
-        queue.set_pace(behind ? store::Pace::hurried : store::Pace::calm);
-        // No more pages at once than are wanted: of a small memory, a full batch would be a quarter.
-        const std::int64_t wanted = std::clamp<std::int64_t>(
-            high_water_.load(std::memory_order_relaxed) - budget_.available(), 1, StagingBatch::kMostPages);
-        const Reclaimed reclaimed =
-            evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), staging_target_.load(), queue);
-        if (!reclaimed.progress || reclaimed.write_error != 0) break;
-        if (stores_->wants_upkeep()) static_cast<void>(stores_->keep_up(queue));  // what fails is tried again
-    }
+    evict_ahead(queue);
     log_.drain();
     report_later_handler();
+}
+
+/// How many frames the evictor keeps free for faults to come: a 50th of the limit, but no more than there are pages in
+/// the store that have no frame even when all are taken. What fits stays, to the page.
+std::int64_t Pager::frames_to_keep_free() FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t most = most_kept_free_.load(std::memory_order_relaxed);
+    std::int64_t without = -budget_.available();
+    const RegionReader reader;
+    regions_.for_each_until([&](const Region& region) {
+        without += region.counters().sum(Count::swapped) * region.page_units();
+        return without >= most;
+    });
+    return std::clamp<std::int64_t>(without, 0, most);
+}
+
+void Pager::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    for (;;) {
+        const std::int64_t keep = frames_to_keep_free();
+        keep_free_.store(keep, std::memory_order_relaxed);
+        const std::int64_t available = budget_.available();
+        if (available >= keep) return;
+        const RegionReader reader;
+        queue.set_pace(available < keep / 4 ? store::Pace::hurried : store::Pace::calm);
+        // No more pages at once than are wanted: of a small memory, a full batch would be a quarter.
+        const std::int64_t wanted = std::min<std::int64_t>(keep - available, StagingBatch::kMostPages);
+        const Reclaimed reclaimed =
+            evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), staging_target_.load(), queue);
+        if (!reclaimed.progress || reclaimed.write_error != 0) return;
+        if (stores_->wants_upkeep()) static_cast<void>(stores_->keep_up(queue));  // what fails is tried again
+    }
 }
 
 // ---- what comes along

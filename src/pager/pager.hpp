@@ -25,6 +25,7 @@
 #include "pager/progress_guard.hpp"
 #include "pager/region.hpp"
 #include "pager/region_directory.hpp"
+#include "pager/shared_frames.hpp"
 #include "pager/staging.hpp"
 #include "policy/prefetch_streams.hpp"
 #include "store/backing_store.hpp"
@@ -39,6 +40,7 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -104,6 +106,8 @@ public:
     void close_pages(Region& region, core::PageRange range);
     /// Says of empty pages that the store has bytes of theirs, which the first access is to read.
     void expect_in_store(Region& region, core::PageRange range);
+    /// Both: what is there goes, and the next access reads what the store had before. One meanwhile may find zeros.
+    void discard_to_store(Region& region, core::PageRange range);
 
     void protect(Region& region, core::PageRange range, Access access);
     /// Does what the following do, as `advice` says.
@@ -138,6 +142,24 @@ public:
     [[nodiscard]] Delivery delivery() const noexcept { return config_.delivery; }
     [[nodiscard]] Eviction eviction() const noexcept { return mapper_.eviction(); }
     [[nodiscard]] PagerStats stats();
+
+    // ---- clones
+
+    /// While the lock lives no region of the pager comes or goes, and no fork begins that inherits it: stores may be
+    /// opened and closed.
+    [[nodiscard]] std::unique_lock<std::mutex> keep_regions() { return std::unique_lock{control_}; }
+
+    /// A store as `region` got when it was made, with that lock.
+    [[nodiscard]] std::unique_ptr<store::BackingStore> open_store(const Region& region);
+
+    /// Calls `change` while no fault is answered and nothing is evicted in the process, and all that is dirty of the
+    /// regions is in their stores, except what is pinned for devices: that is there as it was a moment ago. With that
+    /// lock. Throws what writing may meet (ENOSPC, EIO), EAGAIN for a thread, and what `change` throws.
+    void stand_still(std::span<Region* const> regions, const std::function<void()>& change);
+
+    /// While everybody stands still: `to`, which nobody has used, has pages where `from` has them at home. Their stores
+    /// share them already.
+    void copy_words(const Region& from, const Region& to);
 
     // ---- fork, for pagers that children inherit: forking.hpp says when each is called
 
@@ -188,6 +210,7 @@ private:
     [[nodiscard]] Step allow_access(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step bring_in(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step take_back(Work& work, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool take_over(Work& work, core::PageWord seen, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome fill_with_zeros(Work& work, FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome fill_from_store(Work& work, core::PageWord seen,
                                                      FrameReservation frames) FAULTLINE_SIGNAL_SAFE;
@@ -231,13 +254,18 @@ private:
     void show_resident(Region& region, core::PageRange range, Access access, bool executable);
     void close_view(const Region& region, core::PageRange range);
     void evict_all(Region& region, core::PageRange range);
+    static void outwait_writes(const Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     static void wait_until_settled(const Region& region, core::PageRange range);
     void forget_pages(Region& region);
     void keep_house(store::WriteQueue& queue);
+    [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
+    void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void report_later_handler();
     void start_threads();
     void write_everything();
+    [[nodiscard]] int clean_all(Region& region, store::WriteQueue& queue);
+    void write_regions(std::span<Region* const> regions);
     void set_access_again(Region& region);
     void leave_pages_behind(Region& region, std::vector<core::PageRef>& pinned);
     void bring_pinned_back(core::PageRef page);
@@ -257,18 +285,21 @@ private:
     RegionDirectory regions_;
     ProgressGuard guard_;
     Evictor evictor_;
+    SharedFrames shared_frames_;
     Filler filler_;
     LatencyRecorder latencies_;
     std::unique_ptr<FaultTrace> trace_;  // null unless faults are recorded
     Counters counters_;                  // what belongs to no region
+    // The evictor's answer, for faults to see whether it is to be woken.
+    std::atomic<std::int64_t> keep_free_{0};
+
     sys::FutexLock streams_lock_;
     policy::PrefetchStreams streams_;  // guarded by streams_lock_
     sys::Mapping zeros_;               // never written: the kernel's zero page, over and over
 
     // Read by faults, set by apply_limit.
     std::atomic<std::size_t> limit_bytes_{0};
-    std::atomic<std::int64_t> low_water_{0};
-    std::atomic<std::int64_t> high_water_{0};
+    std::atomic<std::int64_t> most_kept_free_{0};
     std::atomic<std::size_t> staging_target_{0};
     std::atomic<std::size_t> direct_batch_{1};
     std::atomic<bool> frames_are_few_{false};

@@ -109,7 +109,8 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
               config.staging_percent},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
-      filler_{mapper_, budget_, frames_, evictor_},
+      shared_frames_{mapper_, budget_, frames_, regions_, evictor_},
+      filler_{mapper_, budget_, frames_, evictor_, shared_frames_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
     apply_limit(config.resident_limit, core::kUnitBytes);
@@ -331,8 +332,7 @@ void Pager::apply_limit(std::size_t bytes, std::size_t largest_page) {
     limit_bytes_.store(bytes);
     pinnable_units_.store(
         static_cast<std::int64_t>((bytes - std::min(bytes, kMinimumPages * largest_page)) / core::kUnitBytes));
-    low_water_.store(few ? 0 : units / 100);
-    high_water_.store(few ? 0 : units / 50);
+    most_kept_free_.store(few ? 0 : units / 50);
     staging_target_.store(few ? 0 : frames_.staging_target(static_cast<std::size_t>(units)));
     direct_batch_.store(static_cast<std::size_t>(std::clamp<std::int64_t>(pages / 32, 1, 8)));
     frames_are_few_.store(pages < 16 * kFew);
@@ -367,6 +367,7 @@ PagerStats Pager::stats() {
     }
     all.resident_limit = limit_bytes_.load();
     all.frames_used = static_cast<std::uint64_t>(std::max<std::int64_t>(budget_.used(), 0)) * core::kUnitBytes;
+    all.frames_peak = static_cast<std::uint64_t>(budget_.peak()) * core::kUnitBytes;
     all.compressed_used = stores_->memory_used();
     all.direct_reclaims = static_cast<std::uint64_t>(counters_.sum(Count::direct_reclaims));
     all.first_touch_latency = latencies_.read(FaultKind::first_touch);

@@ -62,20 +62,27 @@ void Pager::write_everything() {
     const std::unique_ptr<store::WriteQueue> queue = store::fastest_write_queue();
     int error = evictor_.settle_all(*queue);
     regions_.for_each([&](Region& region) {
-        core::PageRange run{};
-        const auto clean_run = [&] {
-            if (error == 0) error = evictor_.clean(region, run, *queue);
-        };
-        region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
-            if (page != run.end()) {
-                clean_run();
-                run = {page, 0};
-            }
-            ++run.count;
-        });
-        clean_run();
+        if (error == 0) error = clean_all(region, *queue);
     });
     if (error != 0) sys::throw_error(error, "what is dirty cannot be written to the swap file");
+}
+
+/// Writes what is dirty of a region. Returns 0 or an error.
+int Pager::clean_all(Region& region, store::WriteQueue& queue) {
+    int error = 0;
+    core::PageRange run{};
+    const auto clean_run = [&] {
+        if (error == 0) error = evictor_.clean(region, run, queue);
+    };
+    region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
+        if (page != run.end()) {
+            clean_run();
+            run = {page, 0};
+        }
+        ++run.count;
+    });
+    clean_run();
+    return error;
 }
 
 void Pager::go_on_in_parent() noexcept {

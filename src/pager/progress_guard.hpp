@@ -32,6 +32,12 @@ public:
         }
     }
 
+    /// Whether `page` is one of the last that `thread` got.
+    [[nodiscard]] bool got_lately(std::uint64_t thread, core::PageRef page) FAULTLINE_SIGNAL_SAFE {
+        const Recent& recent = recent_of(thread);
+        return recent.thread.load(std::memory_order_relaxed) == thread && recent.has(page);
+    }
+
     /// Whether eviction must leave `page` alone.
     [[nodiscard]] bool spares(core::PageRef page) const FAULTLINE_SIGNAL_SAFE {
         return holder_.load(std::memory_order_relaxed) != 0 && gripped_.has(page);

@@ -177,10 +177,7 @@ void Pager::close_pages(Region& region, PageRange range) {
         region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
         if (pinned) sys::throw_error(EBUSY, "pages of the range are pinned");
         discard(region, range);
-        // A write of what was there before must not land in the store after something else has been put there.
-        bool writing = false;
-        region.table().for_each_touched(range, [&](std::uint64_t page) { writing |= region.load(page).writing(); });
-        if (writing) RegionTree::readers().synchronize();
+        outwait_writes(region, range);
         close_view(region, range);
     } catch (...) {
         region.open_pages().insert(range);
@@ -193,10 +190,22 @@ void Pager::close_pages(Region& region, PageRange range) {
     });
 }
 
+void Pager::discard_to_store(Region& region, PageRange range) {
+    discard(region, range);
+    outwait_writes(region, range);
+    expect_in_store(region, range);
+}
+
+/// A write of what was there before must not land in the store after something else has been put there.
+void Pager::outwait_writes(const Region& region, PageRange range) {
+    bool writing = false;
+    region.table().for_each_touched(range, [&](std::uint64_t page) { writing |= region.load(page).writing(); });
+    if (writing) RegionTree::readers().synchronize();
+}
+
 void Pager::expect_in_store(Region& region, PageRange range) {
     require_owner_process();
-    // So long ago that coming in is no coming back: not what the policy takes for a page that left too soon.
-    const std::uint32_t sequence = (evictor_.sequence() + (std::uint32_t{1} << 30)) << 1;
+    const std::uint32_t sequence = evictor_.departure_long_ago();
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         for (std::uint64_t page = piece.first; page < piece.end(); ++page) {

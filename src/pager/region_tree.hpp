@@ -15,7 +15,8 @@ namespace faultline::detail {
 
 class Region;
 
-/// Keeps new readers out while a process forks: a child would never see those end that are under way. Signal-safe.
+/// Keeps new readers out while a process forks, since a child would never see those end that are under way, and while a
+/// space is cloned. Signal-safe.
 class ForkGate {
 public:
     /// From here on only the caller passes. Those who have passed are waited for by Quiescence::synchronize.
@@ -52,9 +53,10 @@ public:
     /// The region at `address`, or else the next one above it, or null. Otherwise like `find`.
     [[nodiscard]] static Region* find_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE;
 
-    // Around fork; see forking.hpp.
+    // Around fork and clone; see forking.hpp and standstill.hpp.
 
-    /// Nobody inserts or removes a region until the other is called, in the parent or in the child.
+    /// Nobody inserts or removes a region, forks with one that is inherited, or clones until the other is called, in
+    /// the parent or in the child.
     static void lock();
     static void unlock() noexcept;
 
@@ -72,7 +74,7 @@ public:
     [[nodiscard]] static Quiescence& readers() FAULTLINE_SIGNAL_SAFE;
 };
 
-/// A reader of RegionTree::readers(), unless the process is forking: then it waits. Signals are blocked while it is
+/// A reader of RegionTree::readers(), unless the gate is closed: then it waits. Signals are blocked while it is
 /// made.
 class RegionReader {
 public:

@@ -32,6 +32,8 @@ AddressSpace::AddressSpace(Pager& pager, std::span<const ImageSegment> image, co
     space_ = std::make_unique<detail::Space>(pager.pager_, image, layout);
 }
 
+AddressSpace::AddressSpace(std::unique_ptr<detail::Space> space) noexcept : space_{std::move(space)} {}
+
 AddressSpace::~AddressSpace() { reset(); }
 AddressSpace::AddressSpace(AddressSpace&&) noexcept = default;
 
@@ -46,6 +48,14 @@ AddressSpace& AddressSpace::operator=(AddressSpace&& other) noexcept {
 void AddressSpace::reset() noexcept {
     if (space_ && !space_->in_owner_process()) static_cast<void>(space_.release());
     space_.reset();
+}
+
+// ---- clones
+
+AddressSpace AddressSpace::clone(const ClonePlace& place) { return AddressSpace{alive(space_).clone(place)}; }
+
+std::byte* AddressSpace::counterpart(const AddressSpace& other, const void* address) const {
+    return pointer_to(alive(space_).counterpart(alive(other.space_), core::address_of(address)));
 }
 
 // ---- the heap
@@ -83,6 +93,10 @@ void AddressSpace::protect(void* address, std::size_t bytes, Access access) {
 
 void AddressSpace::advise(const void* address, std::size_t bytes, Advice advice) {
     alive(space_).advise(core::address_of(address), bytes, advice);
+}
+
+void AddressSpace::discard(void* address, std::size_t bytes) {
+    alive(space_).discard(core::address_of(address), bytes);
 }
 
 void AddressSpace::sync(void* address, std::size_t bytes) { alive(space_).sync(core::address_of(address), bytes); }

@@ -26,6 +26,10 @@ public:
     [[nodiscard]] AddressRange range() const noexcept { return {region_.begin(), region_.end()}; }
     [[nodiscard]] detail::Region& region() const noexcept { return region_; }
     [[nodiscard]] SegmentStore& store() const noexcept { return *store_; }
+    /// Where in this arena what `other`, which is as large, has at `address`.
+    [[nodiscard]] std::uintptr_t counterpart(const Arena& other, std::uintptr_t address) const noexcept {
+        return range().begin + (address - other.range().begin);
+    }
     [[nodiscard]] core::PageRange pages_of(AddressRange range) const noexcept;
 
     /// Lets the program use a closed range. `in_file`: the index says of which file its pages are. When it throws, what

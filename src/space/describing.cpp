@@ -77,13 +77,14 @@ std::string place_of(PageWord word, const Whereabouts& where, const Segment& seg
     if (word.is(PageState::resident) || word.is(PageState::evicting)) return "in its frame";
     if (word.is(PageState::staged)) return "in its frame, off the view";
     if (word.is(PageState::empty)) return "nowhere: it reads as zeros";
+    const char* const shared = where.shared ? ", shared with a clone" : "";
     switch (where.place) {
         case Whereabouts::Place::origin:
             return "in " + segment.origin.file->path() + " at byte " + std::to_string(where.at);
         case Whereabouts::Place::compressed:
-            return "in compressed memory";
+            return std::string("in compressed memory") + shared;
         case Whereabouts::Place::swap_file:
-            return "in the swap file at byte " + std::to_string(where.at);
+            return "in the swap file at byte " + std::to_string(where.at) + shared;
         case Whereabouts::Place::nowhere:
             break;
     }

@@ -1,22 +1,52 @@
 #include "space/segment_store.hpp"
 
 #include "core/units.hpp"
+#include "sys/error.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <string>
 
 namespace faultline::space {
-namespace {
 
-core::PageRange pages_of(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    return {offset >> core::kUnitShift, bytes >> core::kUnitShift};
+/// The layers' pages are others' only, or nobody's.
+SegmentStore::~SegmentStore() {
+    core::PageRange run{};
+    Number run_number = kOrigin;
+    const auto let_go = [&] {
+        // One that goes with us gives back all it has.
+        if (run.count > 0 && layers_[run_number].use_count() > 1) layers_[run_number]->let_go(run);
+    };
+    layer_of_.for_each([&](std::uint64_t page, Number number) {
+        if (layer(number) == nullptr) return;
+        if (page != run.end() || number != run_number) {
+            let_go();
+            run = {page, 0};
+            run_number = number;
+        }
+        ++run.count;
+    });
+    let_go();
 }
 
-}  // namespace
-
 SegmentStore::Source SegmentStore::source_of(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
-    if (swapped_.contains(offset >> core::kUnitShift)) return {true, nullptr};
+    const Number number = layer_of_.at(offset >> core::kUnitShift);
+    if (number == top_number_) return {top_.get(), nullptr};
+    if (const SharedLayer* const shared = layer(number)) return {&shared->store(), nullptr};
     const SegmentIndex::Entry* const segment = index_.read().find(begin_ + offset);
-    return {false, segment != nullptr && segment->file != nullptr ? segment : nullptr};
+    return {nullptr, segment != nullptr && segment->file != nullptr ? segment : nullptr};
+}
+
+/// Says where the pages of a range are from now on: in the top, or where their segment says.
+void SegmentStore::put(std::uint64_t offset, std::uint64_t bytes, Number number) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t end = (offset + bytes) >> core::kUnitShift;
+    for (std::uint64_t page = offset >> core::kUnitShift; page < end;) {
+        const std::uint64_t first = page;
+        const Number before = layer_of_.put(page++, number);
+        while (page < end && layer_of_.at(page) == before) layer_of_.put(page++, number);
+        if (const SharedLayer* const shared = layer(before)) shared->let_go({first, page - first});
+    }
 }
 
 /// The pages from `offset` on that one read can bring. Those that are nowhere are nobody's who reads: they join in
@@ -39,8 +69,8 @@ int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLIN
         const Run run = run_at(offset, into.size());
         const std::span<std::byte> part = into.first(run.bytes);
         int error = 0;
-        if (run.source.swap) {
-            error = behind_->read(offset, part);
+        if (run.source.swap != nullptr) {
+            error = run.source.swap->read(offset, part);
         } else if (const SegmentIndex::Entry* const from = run.source.segment) {
             // A run may begin before its segment, with pages that are nowhere.
             const std::uintptr_t first = std::max(begin_ + offset, from->range.begin);
@@ -56,7 +86,7 @@ int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLIN
 store::FileExtent SegmentStore::location(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
     const Run run = run_at(offset, bytes);
     if (run.bytes < bytes) return {};
-    if (run.source.swap) return behind_->location(offset, bytes);
+    if (run.source.swap != nullptr) return run.source.swap->location(offset, bytes);
     const SegmentIndex::Entry* const from = run.source.segment;
     if (from == nullptr || !from->range.contains({begin_ + offset, begin_ + offset + bytes})) return {};
     const std::uint64_t at = from->offset_of(begin_ + offset);
@@ -85,21 +115,21 @@ int SegmentStore::write(std::uint64_t offset, std::span<const std::byte> from) F
 }
 
 int SegmentStore::write_behind(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
-    const int error = behind_->write(offset, from);
+    const int error = top_->write(offset, from);
     if (error == 0) {
-        swapped_.insert(pages_of(offset, from.size()));
+        put(offset, from.size(), top_number_);
         return 0;
     }
     // What a page that was not there before has left there counts for nothing, and nobody would discard it.
     for (std::uint64_t at = offset; at < offset + from.size(); at += core::kUnitBytes) {
-        if (!swapped_.contains(at >> core::kUnitShift)) behind_->discard(at, core::kUnitBytes);
+        if (layer_of_.at(at >> core::kUnitShift) != top_number_) top_->discard(at, core::kUnitBytes);
     }
     return error;
 }
 
 void SegmentStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    behind_->landed(offset, bytes);
-    swapped_.insert(pages_of(offset, bytes));
+    top_->landed(offset, bytes);
+    put(offset, bytes, top_number_);
 }
 
 /// Of pages that never went behind there is nothing to forget there. Of a shared segment only pages that have become
@@ -107,9 +137,9 @@ void SegmentStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_S
 void SegmentStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     while (bytes > 0) {
         const Run run = run_at(offset, bytes);
-        if (run.source.swap) {
-            swapped_.erase(pages_of(offset, run.bytes));
-            behind_->discard(offset, run.bytes);
+        if (run.source.swap != nullptr) {
+            put(offset, run.bytes, kOrigin);
+            if (run.source.swap == top_.get()) top_->discard(offset, run.bytes);
         } else if (run.source.segment != nullptr && run.source.segment->shared) {
             const SegmentIndex::Entry& segment = *run.source.segment;
             const std::uintptr_t first = std::max(begin_ + offset, segment.range.begin);
@@ -123,9 +153,76 @@ void SegmentStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_
 
 store::Whereabouts SegmentStore::whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     const Source source = source_of(offset);
-    if (source.swap) return behind_->whereabouts(offset);
+    if (source.swap != nullptr) {
+        store::Whereabouts where = source.swap->whereabouts(offset);
+        const std::uint64_t page = offset >> core::kUnitShift;
+        const SharedLayer* const shared = layer(layer_of_.at(page));
+        where.shared = shared != nullptr && shared->is_shared(page);
+        return where;
+    }
     if (source.nowhere()) return {};
     return {store::Whereabouts::Place::origin, source.segment->offset_of(begin_ + offset)};
+}
+
+/// Pages of shared segments have no bytes of their own to go by: they are the file's.
+store::SharedBytes SegmentStore::shared_bytes(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+    if (file_notes_ == nullptr) return {};
+    const std::uint64_t page = offset >> core::kUnitShift;
+    const Number number = layer_of_.at(page);
+    if (number == top_number_) return {};
+    if (const SharedLayer* const shared = layer(number)) {
+        return shared->is_shared(page) ? store::SharedBytes{&shared->note(page), shared, page} : store::SharedBytes{};
+    }
+    const SegmentIndex::Entry* const segment = source_of(offset).segment;
+    if (segment == nullptr || segment->shared) return {};
+    return {&(*file_notes_)[page], segment->file, segment->offset_of(begin_ + offset)};
+}
+
+// ---- cloning
+
+SegmentStore::Freezing SegmentStore::prepare_freeze(std::unique_ptr<store::BackingStore> top) const {
+    constexpr std::size_t kMostNumbers = std::numeric_limits<Number>::max();
+    const std::uint64_t pages = bytes_ >> core::kUnitShift;
+    Freezing freezing;
+    freezing.top = std::move(top);
+    freezing.layer = std::make_shared<SharedLayer>(pages);
+    freezing.layers = layers_;
+    if (std::count(layers_.begin() + 1, layers_.end(), nullptr) < 2) freezing.layers.emplace_back();  // for the top
+    if (freezing.layers.size() > kMostNumbers) {
+        sys::throw_error(ENOMEM, "an address space cannot be cloned again: pages of " + std::to_string(kMostNumbers) +
+                                     " earlier clones are still in use");
+    }
+    freezing.pages_in.resize(freezing.layers.size());
+    freezing.unused.reserve(freezing.layers.size());
+    freezing.file_notes = file_notes_ ? file_notes_ : std::make_shared<const FileNotes>(pages, "notes on file pages");
+    return freezing;
+}
+
+void SegmentStore::freeze(Freezing& freezing) noexcept {
+    file_notes_ = freezing.file_notes;
+    layers_.swap(freezing.layers);
+    layer_of_.for_each([&](std::uint64_t, Number number) { ++freezing.pages_in[number]; });
+    for (Number number = kOrigin + 1; number < layers_.size(); ++number) {
+        if (layers_[number] && freezing.pages_in[number] == 0) freezing.unused.push_back(std::move(layers_[number]));
+    }
+    if (freezing.pages_in[top_number_] == 0) return;  // as it was the last time
+    layer_of_.for_each([&](std::uint64_t page, Number number) {
+        if (number == top_number_) freezing.layer->share(page);
+    });
+    std::swap(top_, freezing.top);
+    freezing.layer->take(std::move(freezing.top));
+    layers_[top_number_] = std::move(freezing.layer);
+    top_number_ = static_cast<Number>(std::find(layers_.begin() + 1, layers_.end(), nullptr) - layers_.begin());
+}
+
+void SegmentStore::share_layers_of(const SegmentStore& other) {
+    layers_ = other.layers_;
+    file_notes_ = other.file_notes_;
+    top_number_ = other.top_number_;
+    other.layer_of_.for_each([&](std::uint64_t page, Number number) {
+        layer(number)->share(page);
+        layer_of_.put(page, number);
+    });
 }
 
 }  // namespace faultline::space

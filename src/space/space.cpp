@@ -6,6 +6,7 @@
 #include "sys/error.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <string>
@@ -87,18 +88,21 @@ void require_possible(const Layout& layout) {
     }
 }
 
+std::atomic<std::uint64_t> lineages{0};
+
 }  // namespace
 
 // ---- making it
 
 Space::Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout)
     : pager_{std::move(pager)},
+      lineage_{++lineages},
       index_{std::make_unique<const SegmentIndex>()},
       handler_{std::make_unique<const Handler>()},
       violations_{SIGSEGV, &Pager::resolve, &Pager::report} {
     require_possible(layout);
     const std::size_t image_size = image_bytes(image);
-    reserve_arenas(image_size, layout);
+    reserve_for(image_size, layout);
     for (const ImageSegment& part : image) load(part);
     const std::uint64_t gap = layout.random_gaps ? space::random_bits(Layout::kHeapEntropyBits) * kPage : 0;
     heap_begin_ = break_ = low_->range().begin + image_size + gap;
@@ -120,12 +124,16 @@ Space::~Space() {
 }
 
 /// The low one has room for the heap's gap, and a page that the heap leaves free; the high one for the mappings' gap.
-void Space::reserve_arenas(std::size_t image_size, const Layout& layout) {
+void Space::reserve_for(std::size_t image_size, const Layout& layout) {
     const std::size_t heap_gap = layout.random_gaps ? kPage << Layout::kHeapEntropyBits : 0;
     const std::size_t mapping_gap = layout.random_gaps ? kPage << Layout::kMappingEntropyBits : 0;
     const std::size_t low = image_size + heap_gap + whole_pages(layout.heap_limit) + kPage;
     const std::size_t high = whole_pages(layout.mapping_bytes) + mapping_gap + whole_pages(layout.stack_guard) +
                              whole_pages(layout.stack_limit);
+    reserve_arenas(low, high, {layout.image_address, layout.mapping_address});
+}
+
+void Space::reserve_arenas(std::size_t low, std::size_t high, const ClonePlace& place) {
     const auto reserve = [&](std::uintptr_t address, std::size_t bytes) {
         return std::make_unique<Arena>(*pager_, *this, index_, address, bytes);
     };
@@ -139,14 +147,14 @@ void Space::reserve_arenas(std::size_t image_size, const Layout& layout) {
         }
         return reserve(0, bytes);  // a process that may not have such addresses: where the kernel says
     };
-    for (const auto& [address, bytes] : {std::pair{layout.image_address, low}, {layout.mapping_address, high}}) {
+    for (const auto& [address, bytes] : {std::pair{place.image_address, low}, {place.mapping_address, high}}) {
         if (address != 0) space::require_user_range(address, bytes);
     }
     // The upper one first: the kernel gives addresses from the top down.
-    high_ = layout.mapping_address != 0 ? reserve(layout.mapping_address, high)
-                                        : reserve_somewhere(kLowestStackEnd - high, Layout::kStackEntropyBits, high);
-    low_ = layout.image_address != 0 ? reserve(layout.image_address, low)
-                                     : reserve_somewhere(kLowestImage, Layout::kImageEntropyBits, low);
+    high_ = place.mapping_address != 0 ? reserve(place.mapping_address, high)
+                                       : reserve_somewhere(kLowestStackEnd - high, Layout::kStackEntropyBits, high);
+    low_ = place.image_address != 0 ? reserve(place.image_address, low)
+                                    : reserve_somewhere(kLowestImage, Layout::kImageEntropyBits, low);
 }
 
 /// The file's pages, and the pages of zeros after them.
@@ -346,6 +354,27 @@ void Space::advise(std::uintptr_t address, std::size_t bytes, Advice advice) {
     const Arena& arena = checked_arena(range, "advise");
     require_mapped(range, "advise");
     pager_->advise(arena.region(), arena.pages_of(range), advice);
+}
+
+void Space::discard(std::uintptr_t address, std::size_t bytes) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    const AddressRange range = checked_range(address, bytes, "discard");
+    Arena& arena = checked_arena(range, "discard");
+    require_mapped(range, "discard");
+    segments_.for_each_in(range, [&](const Segment& segment) {
+        const core::PageRange pages =
+            arena.pages_of({std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)});
+        if (segment.origin.shared) {
+            pager_->evict(arena.region(), pages);  // to discard would write zeros to the file
+            return;
+        }
+        if (segment.origin.file) {
+            pager_->discard_to_store(arena.region(), pages);
+        } else {
+            pager_->discard(arena.region(), pages);
+        }
+    });
 }
 
 void Space::sync(std::uintptr_t address, std::size_t bytes) {

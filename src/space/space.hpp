@@ -17,6 +17,7 @@
 #include <faultline/layout.hpp>
 #include <faultline/segment_info.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,6 +33,7 @@ class Space final : public RegionOwner {
 public:
     Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout);
     ~Space() override;
+    [[nodiscard]] std::unique_ptr<Space> clone(const ClonePlace& place);
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;
 
@@ -43,11 +45,13 @@ public:
     void unmap(std::uintptr_t address, std::size_t bytes);
     void protect(std::uintptr_t address, std::size_t bytes, Access access);
     void advise(std::uintptr_t address, std::size_t bytes, Advice advice);
+    void discard(std::uintptr_t address, std::size_t bytes);
     void sync(std::uintptr_t address, std::size_t bytes);
     void retry(std::uintptr_t address, std::size_t bytes);
     /// Returns the region and its pages that are pinned now.
     [[nodiscard]] std::pair<Region*, core::PageRange> pin(std::uintptr_t address, std::size_t bytes, PinFor purpose);
     void on_violation(ViolationHandler handler, void* context);
+    [[nodiscard]] std::uintptr_t counterpart(const Space& other, std::uintptr_t address) const;
 
     [[nodiscard]] bool in_owner_process() const noexcept { return pager_->in_owner_process(); }
     [[nodiscard]] std::uintptr_t image_begin() const noexcept { return low_->range().begin; }
@@ -68,9 +72,17 @@ private:
     };
 
     // Construction.
-    void reserve_arenas(std::size_t image_bytes, const Layout& layout);
+    void reserve_for(std::size_t image_bytes, const Layout& layout);
+    void reserve_arenas(std::size_t low_bytes, std::size_t high_bytes, const ClonePlace& place);
     void load(const ImageSegment& part);
     void lay_out_stack(const Layout& layout);
+
+    // cloning.cpp
+    Space(Space& source, const ClonePlace& place);
+    void copy_segments(const Space& source);
+    void copy_pages(Space& source);
+    [[nodiscard]] space::AddressRange counterpart(const Space& other, space::AddressRange range) const;
+    [[nodiscard]] std::array<space::Arena*, 2> arenas() const noexcept { return {low_.get(), high_.get()}; }
 
     // Called with mutex_ held.
     void require_owner_process() const;
@@ -91,6 +103,7 @@ private:
     [[nodiscard]] std::uintptr_t lowest_touched(space::AddressRange range) const;
 
     std::shared_ptr<Pager> pager_;
+    std::uint64_t lineage_;     // the same of a space and its clones
     mutable std::mutex mutex_;  // guards all below that changes; never taken by a fault
     space::SegmentSet segments_;
     space::Published<space::SegmentIndex> index_;

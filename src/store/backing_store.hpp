@@ -5,6 +5,7 @@
 
 #include "core/signal_safe.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -28,6 +29,18 @@ struct Whereabouts {
     };
     Place place = Place::nowhere;
     std::uint64_t at = 0;  ///< In bytes.
+    bool shared = false;   ///< Other stores have them there, too.
+};
+
+/// Bytes that several stores have in one place, so that a frame with them serves whoever needs them next. What is equal
+/// is the same bytes.
+struct SharedBytes {
+    /// Says which page had them in a frame last (core::PageRef::bits), 0: none. Whoever brings them in notes it. Null:
+    /// nobody else has them.
+    std::atomic<std::uint64_t>* note = nullptr;
+    const void* origin = nullptr;
+    std::uint64_t at = 0;
+    friend bool operator==(const SharedBytes&, const SharedBytes&) = default;
 };
 
 /// All calls may come from many threads at once, for different pages; the pager never has two writes of one page in
@@ -63,6 +76,12 @@ public:
     /// be somewhere else the next moment. Signal-safe.
     [[nodiscard]] virtual Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
         return {Whereabouts::Place::swap_file, offset};
+    }
+
+    /// What the 4 KiB at `offset` share with other stores, if read() would return that. Good as long as the page is
+    /// owned and clean. Only of regions of one pager, with pages of 4 KiB. Signal-safe.
+    [[nodiscard]] virtual SharedBytes shared_bytes([[maybe_unused]] std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+        return {};
     }
 
     /// Whoever is going to write a range to the extent says so first, so that the file can make room. Not needed before

@@ -6,9 +6,6 @@
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "sys/mapping.hpp"
-#include "sys/syscall.hpp"
-
-#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstring>
@@ -40,10 +37,7 @@ public:
     void clear() const FAULTLINE_SIGNAL_SAFE {
         const std::size_t bytes = core::align_up(count_ * sizeof(T), core::kUnitBytes);
         if (bytes == 0) return;
-        // The kernel takes no locked memory away: what is locked is there, and is overwritten.
-        if (raw_syscall(SYS_madvise, syscall_argument(mapping_.data()), bytes, MADV_DONTNEED) < 0) {
-            std::memset(static_cast<void*>(mapping_.data()), 0, bytes);
-        }
+        if (!mapping_.give_part_back(0, bytes)) std::memset(static_cast<void*>(mapping_.data()), 0, bytes);
     }
 
 private:

@@ -94,13 +94,12 @@ int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access acces
     return error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
 }
 
-void Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+bool Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
     const std::uint64_t address = syscall_argument(address_ + offset);
     // Memory that the program's mlockall has locked needs the other advice, which is younger (5.18).
-    if (raw_syscall(SYS_madvise, address, bytes, MADV_DONTNEED) == -EINVAL) {
-        raw_syscall(SYS_madvise, address, bytes, abi::kAdviseDontneedLocked);
-    }
+    return raw_syscall(SYS_madvise, address, bytes, MADV_DONTNEED) == 0 ||
+           raw_syscall(SYS_madvise, address, bytes, abi::kAdviseDontneedLocked) == 0;
 }
 
 void Mapping::close_in_child() noexcept {
@@ -140,8 +139,12 @@ std::size_t physical_memory() noexcept {
 
 void Mapping::reset() noexcept {
     if (address_ == nullptr) return;
-    // Unmapping a whole mapping of ours cannot split one, so it can only fail if the program unmapped around it.
-    if (::munmap(address_, bytes_) != 0) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
+    if (::munmap(address_, bytes_) != 0) {
+        // The kernel may have made one mapping of this and its neighbours, and a process that has as many as it may
+        // have cannot split it. The memory goes back all the same; the addresses stay taken.
+        if (errno != ENOMEM) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
+        static_cast<void>(give_part_back(0, bytes_));
+    }
     abandon();
 }
 

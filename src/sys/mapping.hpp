@@ -53,8 +53,9 @@ public:
     /// Makes a part accessible or not, signal-safe. Returns 0 or an errno: ENOMEM when there are too many mappings.
     [[nodiscard]] int set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Gives the memory of a part back to the kernel, signal-safe: it is zeros afterwards.
-    void give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
+    /// Gives the memory of a part back to the kernel, signal-safe: it is zeros afterwards. False: the program has
+    /// locked it (mlockall), and this kernel (before 5.18) takes no locked memory away; nothing has changed.
+    bool give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
 
     /// In a child of fork that the range was left out of: keeps it from being given to somebody else, whose bytes would
     /// be taken for the parent's. Accesses raise SIGSEGV. Does nothing when somebody has been faster.

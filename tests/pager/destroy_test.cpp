@@ -1,8 +1,8 @@
 // Regions come and go while their pages, and those of others, are on their way out.
 
 #include "fake_store.hpp"
-#include "fault_catcher.hpp"
 #include "pager_fixture.hpp"
+#include "support/fault_catcher.hpp"
 #include "support/process.hpp"
 
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 // Accesses that a region's protection forbids, executing among them: SIGSEGV each time, and never the same fault again
 // and again.
-#include "pager/fault_catcher.hpp"
 #include "pager/pager_fixture.hpp"
+#include "support/fault_catcher.hpp"
 
 #include <cstring>
 

@@ -69,6 +69,28 @@ TEST_P(Limit, lowering_it_gives_the_memory_back_before_the_call_returns) {
     EXPECT_EQ(region.data()[region.size() - 1], std::byte{0x5a});
 }
 
+TEST_P(Limit, what_fits_stays_resident_to_the_page) {
+    const std::size_t page = GetParam().page_size;
+    const std::size_t fits = kLimit / page - 1;  // one is set aside for copies
+    Pager pager{config_for(GetParam(), kLimit)};
+    Region region = pager.reserve(fits * page, {page});
+    for (int pass = 0; pass < 3; ++pass) {
+        for (std::size_t i = 0; i < fits; ++i) store_word(region.data() + i * page, i + 1);
+    }
+    EXPECT_EQ(pager.stats().evictions, 0U);
+
+    // Of what does not fit, as much is out, and as much again is kept free for it to come in; not a part of everything.
+    constexpr std::size_t kTooMany = 4;
+    constexpr std::size_t kAtOnce = 8;  // what a thread evicts that finds nothing free
+    Region more = pager.reserve(kTooMany * page, {page});
+    for (int pass = 0; pass < 3; ++pass) {
+        for (std::size_t i = 0; i < kTooMany; ++i) store_word(more.data() + i * page, i + 1);
+        for (std::size_t i = 0; i < fits; ++i) ASSERT_EQ(load_word(region.data() + i * page), i + 1);
+    }
+    EXPECT_GE(pager.stats().frames_used + (2 * kTooMany + kAtOnce) * page, fits * page);
+    for (std::size_t i = 0; i < kTooMany; ++i) EXPECT_EQ(load_word(more.data() + i * page), i + 1);
+}
+
 TEST_P(Limit, too_small_a_limit_is_refused_and_changes_nothing) {
     const std::size_t page_size = GetParam().page_size;
     const std::size_t least = Pager::kMinimumPages * page_size;

@@ -1,8 +1,8 @@
 // What is pinned stays, whatever else happens, and system calls may use it; what cannot be pinned is refused.
 
 #include "fake_store.hpp"
-#include "fault_catcher.hpp"
 #include "pager_fixture.hpp"
+#include "support/fault_catcher.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -2,8 +2,8 @@
 // the program ask again.
 
 #include "fake_store.hpp"
-#include "fault_catcher.hpp"
 #include "pager_fixture.hpp"
+#include "support/fault_catcher.hpp"
 
 #include <atomic>
 #include <cerrno>

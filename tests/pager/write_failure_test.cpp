@@ -2,8 +2,8 @@
 // goes on when the store recovers.
 
 #include "fake_store.hpp"
-#include "fault_catcher.hpp"
 #include "pager_fixture.hpp"
+#include "support/fault_catcher.hpp"
 #include "swap_folder.hpp"
 #include "thread_state.hpp"
 

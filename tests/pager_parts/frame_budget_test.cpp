@@ -30,6 +30,8 @@ TEST(FrameBudget, ReservesUpToItsLimitAndNoFurther) {
     budget.release(4);
     EXPECT_EQ(budget.used(), 6);
     EXPECT_TRUE(budget.try_reserve(4));
+    budget.release(10);
+    EXPECT_EQ(budget.peak(), 10);
 }
 
 TEST(FrameBudget, ShrunkBelowWhatIsUsedGrantsNothingUntilEnoughIsBack) {

@@ -30,19 +30,19 @@ TEST_P(BrkTest, BeginsWithoutAPageAndNullAsks) {
     AddressSpace space{pager(), {}, small_heap()};
     EXPECT_EQ(space.brk(nullptr), space.heap_begin());
     EXPECT_EQ(space.sbrk(0), space.heap_begin());
-    EXPECT_EQ(AccessProbe::read(space.heap_begin()), (Told{SIGSEGV, SEGV_MAPERR, space.heap_begin()}));
+    EXPECT_EQ(FaultCatcher::read(space.heap_begin()), (Caught{SIGSEGV, SEGV_MAPERR, space.heap_begin()}));
 }
 
 TEST_P(BrkTest, GivesWholePagesForAnyAddress) {
     AddressSpace space{pager(), {}, small_heap()};
     std::byte* const begin = space.heap_begin();
     EXPECT_EQ(space.brk(begin + 1), begin + 1);
-    EXPECT_EQ(AccessProbe::write(begin + kPage - 1), Told{});
-    EXPECT_EQ(AccessProbe::read(begin + kPage), (Told{SIGSEGV, SEGV_MAPERR, begin + kPage}));
+    EXPECT_EQ(FaultCatcher::write(begin + kPage - 1), Caught{});
+    EXPECT_EQ(FaultCatcher::read(begin + kPage), (Caught{SIGSEGV, SEGV_MAPERR, begin + kPage}));
     EXPECT_EQ(space.brk(begin + kPage), begin + kPage);
-    EXPECT_EQ(AccessProbe::read(begin + kPage).code, SEGV_MAPERR);
+    EXPECT_EQ(FaultCatcher::read(begin + kPage).code, SEGV_MAPERR);
     EXPECT_EQ(space.sbrk(1), begin + kPage);
-    EXPECT_EQ(AccessProbe::read(begin + kPage), Told{});
+    EXPECT_EQ(FaultCatcher::read(begin + kPage), Caught{});
 }
 
 TEST_P(BrkTest, WhatCannotBeLeavesTheBreakWhereItIs) {
@@ -93,7 +93,7 @@ TEST_P(BrkTest, APinnedPageIsNotTakenAway) {
         const Pin pin = space.pin(begin + 2 * kPage, 1);
         expect_refused([&] { space.brk(begin); }, EBUSY, "pinned");
         EXPECT_EQ(space.brk(nullptr), begin + 4 * kPage);
-        EXPECT_EQ(AccessProbe::write(begin + 3 * kPage), Told{});
+        EXPECT_EQ(FaultCatcher::write(begin + 3 * kPage), Caught{});
     }
     EXPECT_EQ(space.brk(begin), begin);
 }

@@ -1,7 +1,7 @@
 // GuardedStack: it grows to its limit, has a guard, survives overflows, passes exceptions, gives memory back.
 
-#include "pager/fault_catcher.hpp"
 #include "space/stack_support.hpp"
+#include "support/fault_catcher.hpp"
 #include "support/process.hpp"
 
 #include <faultline/alternate_stack.hpp>

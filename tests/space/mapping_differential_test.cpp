@@ -150,9 +150,10 @@ TEST_P(MappingDifferential, ShowsTheSameBytesAndRaisesTheSameSignalsAsTheKernels
             const std::size_t offset = page * kPage + below(kPage);
             const auto value = static_cast<std::byte>(random());
             const bool write = below(2) == 0;
-            const Told expected =
-                write ? AccessProbe::write(kernel.at(offset), value) : AccessProbe::read(kernel.at(offset));
-            const Told told = write ? AccessProbe::write(ours.at(offset), value) : AccessProbe::read(ours.at(offset));
+            const Caught expected =
+                write ? FaultCatcher::write(kernel.at(offset), value) : FaultCatcher::read(kernel.at(offset));
+            const Caught told =
+                write ? FaultCatcher::write(ours.at(offset), value) : FaultCatcher::read(ours.at(offset));
             // Under `sigsegv` a page that could not be read says so to each access, whatever its protection.
             const bool known_bad = told.signal == SIGBUS && bad[page] && GetParam().delivery == Delivery::sigsegv;
             if (known_bad && expected.signal == SIGSEGV) continue;

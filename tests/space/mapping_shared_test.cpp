@@ -39,7 +39,7 @@ TEST_P(MappingShared, WritesBackWhenItIsUnmappedInPartAndWhenTheSpaceGoes) {
         space.unmap(at + kPage, 2 * kPage);
         EXPECT_EQ(byte_in_file(kPage), std::byte{77});
         EXPECT_EQ(byte_in_file(2 * kPage), std::byte{77});
-        EXPECT_EQ(AccessProbe::read(at + kPage).code, SEGV_MAPERR);
+        EXPECT_EQ(FaultCatcher::read(at + kPage).code, SEGV_MAPERR);
     }
     EXPECT_EQ(file_.contents(), expected);
 }
@@ -86,7 +86,7 @@ TEST_P(MappingShared, TheFileKeepsItsLengthAndWhatIsBeyondIsNobodys) {
     EXPECT_TRUE(all_zeros(at + kFileBytes, kPages * kPage - kFileBytes));
     at[kPages * kPage - 1] = std::byte{9};
     at[kFileBytes - 1] = std::byte{8};
-    EXPECT_EQ(AccessProbe::write(at + kPages * kPage).signal, SIGBUS);
+    EXPECT_EQ(FaultCatcher::write(at + kPages * kPage).signal, SIGBUS);
     space.unmap(at, kPages * kPage);
     EXPECT_EQ(file_.contents().size(), kFileBytes);
     EXPECT_EQ(byte_in_file(kFileBytes - 1), std::byte{8});

@@ -40,7 +40,7 @@ TEST_P(MappingTest, APartThatIsUnmappedIsGoneAndItsAddressesAreUsedAgainAndShowZ
     space().unmap(all + 2 * kPage, 3 * kPage);
     for (std::size_t page = 2; page < 5; ++page) {
         std::byte* const at = all + page * kPage + 7;
-        EXPECT_EQ(AccessProbe::read(at), (Told{SIGSEGV, SEGV_MAPERR, at}));
+        EXPECT_EQ(FaultCatcher::read(at), (Caught{SIGSEGV, SEGV_MAPERR, at}));
     }
     for (const std::size_t page : {0UL, 1UL, 5UL, 6UL, 7UL})
         EXPECT_TRUE(has_stamps(all + page * kPage, kPage, stamp(page)));
@@ -55,7 +55,7 @@ TEST_P(MappingTest, AFileShowsUntilItsEndThenZerosThenNothing) {
     std::byte* const at = space().map_file(file.fd(), 0, 4 * kPage);
     EXPECT_TRUE(has_pattern(at, 2 * kPage + 100, 0));
     EXPECT_TRUE(all_zeros(at + 2 * kPage + 100, kPage - 100));
-    const Told told = AccessProbe::read(at + 3 * kPage + 9);
+    const Caught told = FaultCatcher::read(at + 3 * kPage + 9);
     EXPECT_EQ(told.signal, SIGBUS);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(told.address) / kPage,
               reinterpret_cast<std::uintptr_t>(at + 3 * kPage) / kPage);
@@ -66,8 +66,8 @@ TEST_P(MappingTest, AFileThatWasTruncatedIsABusErrorUntilItIsRetried) {
     std::byte* const at = space().map_file(file.fd(), 0, 4 * kPage);
     file.truncate(kPage);
     EXPECT_TRUE(has_pattern(at, kPage, 0));
-    EXPECT_EQ(AccessProbe::read(at + 2 * kPage).signal, SIGBUS);
-    EXPECT_EQ(AccessProbe::write(at + 3 * kPage).signal, SIGBUS);
+    EXPECT_EQ(FaultCatcher::read(at + 2 * kPage).signal, SIGBUS);
+    EXPECT_EQ(FaultCatcher::write(at + 3 * kPage).signal, SIGBUS);
     file.truncate(4 * kPage);
     space().retry(at, 4 * kPage);
     EXPECT_TRUE(all_zeros(at + kPage, 3 * kPage));
@@ -121,22 +121,22 @@ TEST_P(MappingTest, ProtectionHoldsForItsPartAndContentsStay) {
     for (std::size_t page = 0; page < 4; ++page) write_stamps(at + page * kPage, kPage, stamp(page));
     space().protect(at + kPage, kPage, Access::none);
     space().protect(at + 2 * kPage, kPage, Access::read);
-    EXPECT_EQ(AccessProbe::read(at + kPage), (Told{SIGSEGV, SEGV_ACCERR, at + kPage}));
-    EXPECT_EQ(AccessProbe::read(at + 2 * kPage), Told{});
-    EXPECT_EQ(AccessProbe::write(at + 2 * kPage), (Told{SIGSEGV, SEGV_ACCERR, at + 2 * kPage}));
+    EXPECT_EQ(FaultCatcher::read(at + kPage), (Caught{SIGSEGV, SEGV_ACCERR, at + kPage}));
+    EXPECT_EQ(FaultCatcher::read(at + 2 * kPage), Caught{});
+    EXPECT_EQ(FaultCatcher::write(at + 2 * kPage), (Caught{SIGSEGV, SEGV_ACCERR, at + 2 * kPage}));
     EXPECT_EQ(space().segments().size(), 5U);  // the stack is one
     space().protect(at, 4 * kPage, Access::read_write);
     EXPECT_EQ(space().segments().size(), 2U);
     for (std::size_t page = 0; page < 4; ++page) EXPECT_TRUE(has_stamps(at + page * kPage, kPage, stamp(page)));
-    EXPECT_EQ(AccessProbe::write(at + kPage + 100), Told{});
+    EXPECT_EQ(FaultCatcher::write(at + kPage + 100), Caught{});
 }
 
 TEST_P(MappingTest, WhatIsMappedWithoutAccessCanBeGivenSome) {
     std::byte* const at = space().map_anonymous(2 * kPage, {.access = Access::none});
-    EXPECT_EQ(AccessProbe::read(at), (Told{SIGSEGV, SEGV_ACCERR, at}));
+    EXPECT_EQ(FaultCatcher::read(at), (Caught{SIGSEGV, SEGV_ACCERR, at}));
     space().protect(at, kPage, Access::read_write);
-    EXPECT_EQ(AccessProbe::write(at), Told{});
-    EXPECT_EQ(AccessProbe::read(at + kPage).code, SEGV_ACCERR);
+    EXPECT_EQ(FaultCatcher::write(at), Caught{});
+    EXPECT_EQ(FaultCatcher::read(at + kPage).code, SEGV_ACCERR);
 }
 
 TEST_P(MappingTest, APinnedPartIsNotUnmapped) {
@@ -179,8 +179,59 @@ TEST_P(MappingTest, WhatCannotBeMappedIsRefused) {
     expect_refused([&] { space().unmap(space().stack_end() - kPage, kPage); }, EINVAL, "stack");
     expect_refused([&] { space().protect(taken, 3 * kPage, Access::read); }, ENOMEM, "nothing is mapped");
     expect_refused([&] { space().advise(taken - kPage, 2 * kPage, Advice::cold); }, ENOMEM, "nothing is mapped");
-    EXPECT_EQ(AccessProbe::write(taken), Told{});
+    EXPECT_EQ(FaultCatcher::write(taken), Caught{});
     EXPECT_EQ(space().segments().size(), 2U);
+}
+
+TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
+    const PatternFile file{4 * kPage};
+    std::byte* const zeros = space().map_anonymous(4 * kPage);
+    std::byte* const of_file = space().map_file(file.fd(), 0, 4 * kPage);
+    std::byte* const shared = space().map_file(file.fd(), 0, kPage, {.access = Access::read_write, .shared = true});
+    std::byte* const heap = space().sbrk(static_cast<std::ptrdiff_t>(4 * kPage));
+    for (std::byte* const at : {zeros, of_file, heap}) {
+        for (std::size_t page = 0; page < 4; ++page) write_stamps(at + page * kPage, kPage, stamp(1));
+        space().advise(at, 2 * kPage, Advice::dontneed);  // some of it is in the swap store
+        space().discard(at + kPage, 2 * kPage);
+        EXPECT_TRUE(has_stamps(at, kPage, stamp(1)));
+        EXPECT_TRUE(has_stamps(at + 3 * kPage, kPage, stamp(1)));
+    }
+    EXPECT_TRUE(all_zeros(zeros + kPage, 2 * kPage));
+    EXPECT_TRUE(all_zeros(heap + kPage, 2 * kPage));
+    EXPECT_TRUE(has_pattern(of_file + kPage, 2 * kPage, kPage));
+    write_stamps(shared, kPage, stamp(2));
+    space().discard(shared, kPage);
+    EXPECT_TRUE(has_stamps(shared, kPage, stamp(2)));
+    write_stamps(of_file + kPage, kPage, stamp(3));  // and it can be written to again
+    space().advise(of_file + kPage, kPage, Advice::dontneed);
+    EXPECT_TRUE(has_stamps(of_file + kPage, kPage, stamp(3)));
+    expect_refused([&] { space().discard(zeros, 5 * kPage); }, ENOMEM, "nothing is mapped");
+    expect_refused([&] { space().discard(zeros + 1, kPage); }, EINVAL, "multiple");
+}
+
+TEST_P(MappingTest, ADiscardHoldsWhilePagesAreJustBeingWrittenOut) {
+    pager().set_resident_limit(12 * kPage);
+    const PatternFile file{8 * kPage};
+    std::byte* const of_file = space().map_file(file.fd(), 0, 8 * kPage);
+    std::byte* const zeros = space().map_anonymous(8 * kPage);
+    for (std::size_t round = 1; round <= 60; ++round) {
+        for (std::size_t page = 0; page < 8; ++page) {
+            write_stamps(of_file + page * kPage, kPage, stamp(page, round));
+            write_stamps(zeros + page * kPage, kPage, stamp(page, round));
+        }
+        const std::size_t first = round % 4;
+        space().discard(of_file + first * kPage, 4 * kPage);
+        space().discard(zeros + first * kPage, 4 * kPage);
+        for (std::size_t page = 0; page < 8; ++page) {
+            const bool gone = page >= first && page < first + 4;
+            std::byte* const mapped = of_file + page * kPage;
+            std::byte* const empty = zeros + page * kPage;
+            ASSERT_TRUE(gone ? has_pattern(mapped, kPage, page * kPage) : has_stamps(mapped, kPage, stamp(page, round)))
+                << "page " << page << " in round " << round;
+            ASSERT_TRUE(gone ? all_zeros(empty, kPage) : has_stamps(empty, kPage, stamp(page, round)))
+                << "page " << page << " in round " << round;
+        }
+    }
 }
 
 TEST_P(MappingTest, SystemCallsWorkOnWhatIsPinnedForThemAndNotBesideIt) {

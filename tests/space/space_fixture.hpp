@@ -2,14 +2,13 @@
 #pragma once
 
 #include "pager/pager_fixture.hpp"
+#include "support/fault_catcher.hpp"
 
 #include <faultline/address_space.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <csetjmp>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -70,84 +69,7 @@ private:
     std::filesystem::path path_;
 };
 
-/// What an access was told; `signal` 0: nothing, it succeeded.
-struct Told {
-    int signal = 0;
-    int code = 0;
-    const void* address = nullptr;
-    friend bool operator==(const Told&, const Told&) = default;
-};
-inline void PrintTo(const Told& told, std::ostream* out) {
-    *out << "signal " << told.signal << " code " << told.code << " at " << told.address;
-}
-
-/// The program's own handler of SIGBUS and SIGSEGV while it lives. Made before the pager, it gets what the pager passes
-/// on.
-class AccessProbe {
-public:
-    AccessProbe() {
-        struct sigaction action {};
-        action.sa_sigaction = &on_signal;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-        sigemptyset(&action.sa_mask);
-        ::sigaction(SIGBUS, &action, &previous_bus_);
-        ::sigaction(SIGSEGV, &action, &previous_segv_);
-    }
-    ~AccessProbe() {
-        ::sigaction(SIGBUS, &previous_bus_, nullptr);
-        ::sigaction(SIGSEGV, &previous_segv_, nullptr);
-    }
-    AccessProbe(const AccessProbe&) = delete;
-    AccessProbe& operator=(const AccessProbe&) = delete;
-
-    static Told read(const std::byte* address) {
-        return attempt([address] { static_cast<void>(*static_cast<const volatile std::byte*>(address)); });
-    }
-    static Told write(std::byte* address, std::byte value = std::byte{1}) {
-        return attempt([address, value] { *static_cast<volatile std::byte*>(address) = value; });
-    }
-    /// Calls the function at `address`.
-    static Told execute(const std::byte* address) {
-        return attempt([address] { reinterpret_cast<void (*)()>(reinterpret_cast<std::uintptr_t>(address))(); });
-    }
-
-private:
-    template <typename Access>
-    static Told attempt(Access access) {
-        State& mine = state();
-        mine.told = {};
-        if (sigsetjmp(mine.back, 1) == 0) {
-            mine.armed = 1;
-            access();
-        }
-        mine.armed = 0;
-        return mine.told;
-    }
-
-    struct State {
-        sigjmp_buf back;
-        Told told;
-        volatile sig_atomic_t armed;
-    };
-    static State& state() {
-        static thread_local State mine;
-        return mine;
-    }
-    static void on_signal(int signal, siginfo_t* info, void*) {
-        State& mine = state();
-        if (mine.armed == 0) {  // not expected: let it be fatal
-            ::signal(signal, SIG_DFL);
-            return;
-        }
-        mine.told = {signal, info->si_code, info->si_addr};
-        siglongjmp(mine.back, 1);
-    }
-
-    struct sigaction previous_bus_ {};
-    struct sigaction previous_segv_ {};
-};
-
-/// A pager of the test's delivery, with little memory, and a probe behind it.
+/// A pager of the test's delivery, with little memory, and behind it a handler that says what an access got.
 class SpaceTest : public VariantTest {
 protected:
     static constexpr std::size_t kResident = 64 * kPage;
@@ -159,7 +81,7 @@ protected:
     [[nodiscard]] virtual Config config() const { return config_for(GetParam(), kResident); }
     [[nodiscard]] Pager& pager() { return *pager_; }
 
-    AccessProbe probe_;
+    FaultCatcher catcher_;
 
 private:
     std::optional<Pager> pager_;

@@ -27,8 +27,8 @@ TEST_P(SpaceFork, ChildHasNothingAndIsToldSo) {
     std::byte* const heap = space.sbrk(static_cast<std::ptrdiff_t>(2 * kPage));
     write_stamps(heap, kPage, stamp(1));
     const ChildEnd end = in_child([&] {
-        if (AccessProbe::read(heap).signal != SIGSEGV) return 1;
-        if (AccessProbe::read(space.image()).signal != SIGSEGV) return 2;
+        if (FaultCatcher::read(heap).signal != SIGSEGV) return 1;
+        if (FaultCatcher::read(space.image()).signal != SIGSEGV) return 2;
         try {
             static_cast<void>(space.sbrk(0));
             return 3;
@@ -73,10 +73,10 @@ TEST_P(SpaceInherited, ChildHasTheSameSpaceAndBothGoTheirOwnWay) {
         if (!has_stamps(data, kPage, stamp(1)) || !has_pattern(data + kPage, kPage, 3 * kPage)) return 2;
         if (!has_stamps(heap, kPage, stamp(2)) || !has_stamps(heap + kPage, kPage, stamp(3))) return 3;
         if (!has_pattern(mapping, kPage, 0)) return 4;
-        if (AccessProbe::write(heap + kPage) != Told{SIGSEGV, SEGV_ACCERR, heap + kPage}) return 5;
-        if (AccessProbe::read(mapping + kPage) != Told{SIGSEGV, SEGV_ACCERR, mapping + kPage}) return 6;
-        if (AccessProbe::write(space.image()) != Told{SIGSEGV, SEGV_ACCERR, space.image()}) return 7;
-        if (AccessProbe::read(heap + 4 * kPage) != Told{SIGSEGV, SEGV_MAPERR, heap + 4 * kPage}) return 8;
+        if (FaultCatcher::write(heap + kPage) != Caught{SIGSEGV, SEGV_ACCERR, heap + kPage}) return 5;
+        if (FaultCatcher::read(mapping + kPage) != Caught{SIGSEGV, SEGV_ACCERR, mapping + kPage}) return 6;
+        if (FaultCatcher::write(space.image()) != Caught{SIGSEGV, SEGV_ACCERR, space.image()}) return 7;
+        if (FaultCatcher::read(heap + 4 * kPage) != Caught{SIGSEGV, SEGV_MAPERR, heap + 4 * kPage}) return 8;
         write_stamps(heap, kPage, stamp(20));
         if (space.brk(heap + 2 * kPage) != heap + 2 * kPage) return 9;
         if (space.brk(heap + 6 * kPage) != heap + 6 * kPage || !all_zeros(heap + 2 * kPage, 4 * kPage)) return 10;

@@ -95,7 +95,7 @@ TEST_P(SpaceImage, CodeInTextRuns) {
     static_cast<void>(touch(space.image() + kPage));  // comes in by a read, and still can be executed
     EXPECT_EQ(reinterpret_cast<int (*)()>(entry)(), 42);
     space.protect(space.image(), 2 * kPage, Access::read);
-    EXPECT_EQ(AccessProbe::execute(space.image() + kPage + 128).code, SEGV_ACCERR);
+    EXPECT_EQ(FaultCatcher::execute(space.image() + kPage + 128).code, SEGV_ACCERR);
     space.protect(space.image(), 2 * kPage, Access::read_execute);
     EXPECT_EQ(reinterpret_cast<int (*)()>(entry)(), 42);
 }
@@ -121,19 +121,19 @@ TEST_P(SpaceImage, WhatIsNotAllowedIsReportedWithTheSegmentAndThenDeliveredAsThe
     for (const bool resident : {false, true}) {
         if (resident) static_cast<void>(touch(text + 5));
         if (resident) static_cast<void>(touch(data + 5));
-        EXPECT_EQ(AccessProbe::write(text + 5), (Told{SIGSEGV, SEGV_ACCERR, text + 5}));
+        EXPECT_EQ(FaultCatcher::write(text + 5), (Caught{SIGSEGV, SEGV_ACCERR, text + 5}));
         EXPECT_STREQ(noted.violation.segment, "text");
         EXPECT_EQ(noted.violation.attempt, Attempt::write);
         EXPECT_EQ(noted.violation.kind, ViolationKind::forbidden);
         EXPECT_EQ(noted.violation.address, text + 5);
         EXPECT_EQ(noted.violation.allowed, Access::read_execute);
 
-        EXPECT_EQ(AccessProbe::execute(data + 5), (Told{SIGSEGV, SEGV_ACCERR, data + 5}));
+        EXPECT_EQ(FaultCatcher::execute(data + 5), (Caught{SIGSEGV, SEGV_ACCERR, data + 5}));
         EXPECT_STREQ(noted.violation.segment, "data");
         EXPECT_EQ(noted.violation.attempt, Attempt::execute);
     }
     space.protect(data, kPage, Access::none);
-    EXPECT_EQ(AccessProbe::read(data + 5), (Told{SIGSEGV, SEGV_ACCERR, data + 5}));
+    EXPECT_EQ(FaultCatcher::read(data + 5), (Caught{SIGSEGV, SEGV_ACCERR, data + 5}));
     EXPECT_STREQ(noted.violation.segment, "data");
     EXPECT_EQ(noted.violation.attempt, Attempt::read);
     EXPECT_EQ(noted.calls, 5);
@@ -145,7 +145,7 @@ TEST_P(SpaceImage, WhereNoSegmentIsTheAddressCountsAsUnmapped) {
     Noted noted;
     space.on_violation(&note, &noted);
     std::byte* const gap = space.image() + kTextBytes + kDataBytes;
-    EXPECT_EQ(AccessProbe::read(gap), (Told{SIGSEGV, SEGV_MAPERR, gap}));
+    EXPECT_EQ(FaultCatcher::read(gap), (Caught{SIGSEGV, SEGV_MAPERR, gap}));
     EXPECT_EQ(noted.violation.kind, ViolationKind::unmapped);
     EXPECT_STREQ(noted.violation.segment, "");
 }
@@ -155,9 +155,9 @@ TEST_P(SpaceImage, TheStackTakesItsPagesAndBelowItsLimitIsAnOverflow) {
     Noted noted;
     space.on_violation(&note, &noted);
     for (std::byte* at = space.stack_end() - 8; at > space.stack_end() - 16 * kPage; at -= kPage) store_word(at, 7);
-    EXPECT_EQ(AccessProbe::write(space.stack_begin()), Told{});
+    EXPECT_EQ(FaultCatcher::write(space.stack_begin()), Caught{});
     std::byte* const below = space.stack_begin() - 1;
-    EXPECT_EQ(AccessProbe::write(below), (Told{SIGSEGV, SEGV_MAPERR, below}));
+    EXPECT_EQ(FaultCatcher::write(below), (Caught{SIGSEGV, SEGV_MAPERR, below}));
     EXPECT_EQ(noted.violation.kind, ViolationKind::stack_overflow);
     EXPECT_STREQ(noted.violation.segment, "stack");
 }
@@ -186,7 +186,7 @@ TEST_P(SpaceImage, AHandlerMayLetTheAccessBeRepeated) {
             return ViolationAnswer::retry;
         },
         nullptr);
-    EXPECT_EQ(AccessProbe::write(data, std::byte{9}), Told{});
+    EXPECT_EQ(FaultCatcher::write(data, std::byte{9}), Caught{});
     helper.join();
     EXPECT_EQ(touch(data), std::byte{9});
 }

@@ -285,5 +285,27 @@ TEST(FileDescriptor, MovesItsOwnership) {
     EXPECT_FALSE(static_cast<bool>(third));
 }
 
+TEST(Mapping, GoesWithItsMemoryThoughTheProcessHasAllTheMappingsItMay) {
+    const ChildEnd end = in_child([] {
+        // Alike and side by side, they are one mapping to the kernel, which has to split it when the middle one goes.
+        Mapping around = Mapping::reserve(3 * kUnit, kUnit, true, "a test");
+        std::byte* const first = around.data();
+        around = Mapping{};
+        Mapping left = Mapping::reserve_at(core::address_of(first), kUnit, "a test");
+        Mapping middle = Mapping::reserve_at(core::address_of(first + kUnit), kUnit, "a test");
+        Mapping right = Mapping::reserve_at(core::address_of(first + 2 * kUnit), kUnit, "a test");
+        first[kUnit] = std::byte{1};
+        // Neighbours that differ cannot be one mapping.
+        for (int access = PROT_READ;; access ^= PROT_READ ^ PROT_NONE) {
+            if (::mmap(nullptr, kUnit, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) break;
+        }
+        if (::munmap(first + kUnit, kUnit) == 0) return 1;  // the test has not got where it wants
+        middle = Mapping{};
+        unsigned char resident = 1;
+        return ::mincore(first + kUnit, kUnit, &resident) == 0 && (resident & 1U) == 0 ? 0 : 2;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
 }  // namespace
 }  // namespace faultline::test

@@ -3,7 +3,7 @@
 
 #include "traps/bus_errors.hpp"
 
-#include "pager/fault_catcher.hpp"
+#include "support/fault_catcher.hpp"
 #include "sys/file_descriptor.hpp"
 
 #include <sys/mman.h>

@@ -5,14 +5,20 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 
 namespace faultline::test {
 
-/// The signal that an access got; 0: none, the access succeeded.
+/// The signal that an access got, and what came with it; 0: none, the access succeeded.
 struct Caught {
     int signal = 0;
+    int code = 0;  // siginfo_t::si_code
     const void* address = nullptr;
+    friend bool operator==(const Caught&, const Caught&) = default;
 };
+inline void PrintTo(const Caught& caught, std::ostream* out) {
+    *out << "signal " << caught.signal << " code " << caught.code << " at " << caught.address;
+}
 
 /// The program's own handler for SIGBUS and SIGSEGV while it lives. Make it before the pager, whose handler goes in
 /// front and passes on what it cannot resolve.
@@ -74,7 +80,7 @@ private:
             ::signal(signal, SIG_DFL);
             return;
         }
-        mine.caught = {signal, info->si_addr};
+        mine.caught = {signal, info->si_code, info->si_addr};
         siglongjmp(mine.back, 1);
     }
 

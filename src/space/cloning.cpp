@@ -1,0 +1,101 @@
+// Clones of a Space: the same segments at other addresses, and pages that are shared until either writes.
+
+#include "core/units.hpp"
+#include "space/space.hpp"
+#include "sys/error.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <vector>
+
+namespace faultline::detail {
+
+using space::AddressRange;
+using space::Arena;
+using space::Segment;
+using space::SegmentIndex;
+using space::SegmentStore;
+
+std::unique_ptr<Space> Space::clone(const ClonePlace& place) {
+    require_owner_process();
+    const std::lock_guard lock{mutex_};
+    if (place.image_address % core::kUnitBytes != 0 || place.mapping_address % core::kUnitBytes != 0) {
+        sys::throw_error(EINVAL, "a clone's addresses are multiples of 4 KiB");
+    }
+    return std::unique_ptr<Space>{new Space{*this, place}};
+}
+
+Space::Space(Space& source, const ClonePlace& place)
+    : pager_{source.pager_},
+      lineage_{source.lineage_},
+      index_{std::make_unique<const SegmentIndex>()},
+      handler_{std::make_unique<const Handler>(source.handler_.read())},
+      violations_{SIGSEGV, &Pager::resolve, &Pager::report} {
+    reserve_arenas(source.low_->range().bytes(), source.high_->range().bytes(), place);
+    heap_begin_ = low_->counterpart(*source.low_, source.heap_begin_);
+    break_ = low_->counterpart(*source.low_, source.break_);
+    heap_limit_ = source.heap_limit_;
+    stack_ = counterpart(source, source.stack_);
+    mappings_ = counterpart(source, source.mappings_);
+    copy_segments(source);
+    copy_pages(source);
+}
+
+/// Opens them, empty as yet: nobody knows their addresses.
+void Space::copy_segments(const Space& source) {
+    source.segments_.for_each(
+        [&](const Segment& segment) { segments_.insert(counterpart(source, segment.range), segment.origin); });
+    index_.replace(make_index());
+    segments_.for_each([&](const Segment& segment) {
+        if (!segment.origin.guard) arena_of(segment.range)->open(segment.range, segment.origin.access, false);
+    });
+    for (std::size_t i = 0; i < arenas().size(); ++i) {
+        Region& region = arenas()[i]->region();
+        region.expected().copy(region.view().size(), source.arenas()[i]->region().expected());
+    }
+}
+
+void Space::copy_pages(Space& source) {
+    const auto lock = pager_->keep_regions();  // until what is not needed any more is closed
+    std::array<SegmentStore::Freezing, 2> freezing;
+    std::array<Region*, 2> regions{};
+    for (std::size_t i = 0; i < arenas().size(); ++i) {
+        const Arena& arena = *source.arenas()[i];
+        regions[i] = &arena.region();
+        freezing[i] = arena.store().prepare_freeze(pager_->open_store(arena.region()));
+    }
+    pager_->stand_still(regions, [&] {
+        for (std::size_t i = 0; i < arenas().size(); ++i) {
+            const Arena& from = *source.arenas()[i];
+            const Arena& to = *arenas()[i];
+            from.store().freeze(freezing[i]);
+            to.store().share_layers_of(from.store());
+            pager_->copy_words(from.region(), to.region());
+        }
+    });
+}
+
+AddressRange Space::counterpart(const Space& other, AddressRange range) const {
+    const std::uintptr_t begin = counterpart(other, range.begin);
+    return {begin, begin + range.bytes()};
+}
+
+std::uintptr_t Space::counterpart(const Space& other, std::uintptr_t address) const {
+    if (other.lineage_ != lineage_) {
+        sys::throw_error(EINVAL, "what is at an address of one address space is nowhere in another that is no clone");
+    }
+    for (std::size_t i = 0; i < arenas().size(); ++i) {
+        const Arena& theirs = *other.arenas()[i];
+        if (theirs.range().contains(address)) return arenas()[i]->counterpart(theirs, address);
+    }
+    // What ends there; but if something begins there, that was meant.
+    for (std::size_t i = 0; i < arenas().size(); ++i) {
+        const Arena& theirs = *other.arenas()[i];
+        if (theirs.range().end == address) return arenas()[i]->counterpart(theirs, address);
+    }
+    sys::throw_error(EINVAL, "the address is not in the address space that it is said to be of");
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,151 @@
+// A family of clones under random writes, mappings, clones and ends, each against an array of its own.
+#include "space/clone_support.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <vector>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kPages = 64;  // of zeros, and as many of a file
+constexpr std::size_t kWords = kPage / sizeof(std::uint64_t);
+constexpr std::size_t kMostSpaces = 6;
+constexpr int kSteps = 500;
+
+std::uint64_t seed_of_this_run() {
+    const char* const given = std::getenv("FAULTLINE_TEST_SEED");
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : 20261126;
+}
+
+/// A space, and what each word of its two mappings must be.
+struct Member {
+    explicit Member(AddressSpace made) : space{std::move(made)} {}
+
+    [[nodiscard]] std::byte* at(std::size_t word) const {
+        const std::size_t offset = word * sizeof(std::uint64_t);
+        return offset < kPages * kPage ? zeros + offset : file + (offset - kPages * kPage);
+    }
+
+    AddressSpace space;
+    std::byte* zeros = nullptr;
+    std::byte* file = nullptr;
+    std::vector<std::uint64_t> words;
+};
+
+class CloneRandom : public SpaceTest {
+protected:
+    static constexpr std::size_t kLimit = 48;  // pages; of one space there are 128
+
+    [[nodiscard]] Config config() const override {
+        Config config = config_for(GetParam(), kLimit * kPage);
+        if (compressed()) config.compressed_limit = std::size_t{256} << 10;
+        return config;
+    }
+    [[nodiscard]] virtual bool compressed() const { return false; }
+
+    void run(std::uint64_t seed);
+
+private:
+    void add_first() {
+        auto first = std::make_unique<Member>(AddressSpace{pager()});
+        first->zeros = first->space.map_anonymous(kPages * kPage);
+        first->file = first->space.map_file(file_.fd(), 0, kPages * kPage);
+        first->words.resize(2 * kPages * kWords);
+        std::memcpy(first->words.data() + kPages * kWords, contents_.data(), kPages * kPage);
+        family_.push_back(std::move(first));
+    }
+    void clone(Member& from) {
+        auto fresh = std::make_unique<Member>(from.space.clone());
+        fresh->zeros = fresh->space.counterpart(from.space, from.zeros);
+        fresh->file = fresh->space.counterpart(from.space, from.file);
+        fresh->words = from.words;
+        family_.push_back(std::move(fresh));
+    }
+    void map_anew(Member& member, std::size_t page, std::size_t pages) {
+        std::byte* const at = member.zeros + page * kPage;
+        member.space.unmap(at, pages * kPage);
+        static_cast<void>(member.space.map_anonymous(pages * kPage, {.address = at}));
+        std::fill_n(member.words.begin() + static_cast<std::ptrdiff_t>(page * kWords), pages * kWords, 0);
+    }
+    static void zero(Member& member, std::size_t page) {
+        std::memset(member.at(page * kWords), 0, kPage);
+        std::fill_n(member.words.begin() + static_cast<std::ptrdiff_t>(page * kWords), kWords, 0);
+    }
+    static void check_all(const Member& member) {
+        for (std::size_t page = 0; page < 2 * kPages; ++page) {
+            ASSERT_EQ(std::memcmp(member.at(page * kWords), member.words.data() + page * kWords, kPage), 0)
+                << "page " << page;
+        }
+    }
+
+    const PatternFile file_{kPages * kPage};
+    const std::vector<std::byte> contents_ = file_.contents();
+    std::vector<std::unique_ptr<Member>> family_;
+};
+
+void CloneRandom::run(std::uint64_t seed) {
+    SCOPED_TRACE("FAULTLINE_TEST_SEED=" + std::to_string(seed));
+    std::mt19937_64 random{seed};
+    const auto below = [&](std::size_t bound) { return static_cast<std::size_t>(random() % bound); };
+    add_first();
+    for (int step = 0; step < kSteps; ++step) {
+        const std::size_t chosen = below(family_.size());
+        Member& member = *family_[chosen];
+        const std::size_t kind = below(120);
+        if (kind < 3) {
+            if (family_.size() < kMostSpaces) clone(member);
+        } else if (kind < 5) {
+            if (family_.size() > 1) family_.erase(family_.begin() + static_cast<std::ptrdiff_t>(chosen));
+        } else if (kind < 8) {
+            const std::size_t page = below(kPages);
+            map_anew(member, page, 1 + below(std::min<std::size_t>(kPages - page, 12)));
+        } else if (kind < 14) {
+            zero(member, below(2 * kPages));
+        } else if (kind < 20) {
+            member.space.advise(member.zeros + below(kPages) * kPage, kPage, Advice::dontneed);
+        } else {
+            // A few in a row, so that read-ahead has something to see.
+            const std::size_t pages = 1 + below(8);
+            const std::size_t first = below(2 * kPages - pages);
+            for (std::size_t page = first; page < first + pages; ++page) {
+                const std::size_t word = page * kWords + below(kWords);
+                ASSERT_EQ(load_word(member.at(word)), member.words[word]) << "step " << step << ", page " << page;
+                if (kind % 2 == 0) store_word(member.at(word), member.words[word] = random());
+            }
+        }
+        ASSERT_LE(pager().stats().frames_used, kLimit * kPage);
+    }
+    for (const auto& member : family_) check_all(*member);
+    family_.erase(family_.begin());  // in the order they came: originals first
+    while (!family_.empty()) {
+        check_all(*family_.back());
+        family_.pop_back();
+    }
+    const PagerStats after = pager().stats();
+    EXPECT_EQ(after.frames_used, 0U);
+    EXPECT_EQ(after.swapped_bytes, 0U);
+    EXPECT_EQ(after.failed_faults, 0U);
+}
+
+TEST_P(CloneRandom, AreWhatTheirShadowsAre) { run(seed_of_this_run()); }
+
+INSTANTIATE_TEST_SUITE_P(Deliveries, CloneRandom, ::testing::ValuesIn(kCloneVariants), VariantName{});
+
+class CloneRandomCompressed : public CloneRandom {
+protected:
+    [[nodiscard]] bool compressed() const override { return true; }
+};
+
+TEST_P(CloneRandomCompressed, AreWhatTheirShadowsAre) { run(seed_of_this_run()); }
+
+INSTANTIATE_TEST_SUITE_P(Deliveries, CloneRandomCompressed, ::testing::Values(Variant{Delivery::uffd_threads}),
+                         VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
