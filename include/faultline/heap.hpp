@@ -80,7 +80,8 @@ struct HeapStats {
 /// room is found out ahead, as far as the file system says; what others write to the same disk later may still fill it
 /// (see Config::full_disk_patience).
 ///
-/// In a child of fork: as a Region. With ForkPolicy::inherit no other thread may have been in a call at the fork.
+/// In a child of fork: as a Region. Other threads may be in calls at the fork, which waits for the longer ones; what
+/// they were about to free or had just been given stays allocated in a child that inherits, and nothing else is lost.
 class FAULTLINE_API Heap {
 public:
     /// Throws std::system_error: EINVAL (a figure of `config` out of its range), or what `Pager::reserve` may.

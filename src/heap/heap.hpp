@@ -5,13 +5,15 @@
 //
 // Lock order: LiveHeaps', sweeping_, caches_mutex_, a size class's, HeapPages'. No lock is held while a page is
 // discarded but sweeping_, which no allocation waits for that could go on. Nothing here touches a block, but for the
-// zeros of try_allocate_zeroed and the bytes that try_reallocate keeps, and those with no lock held.
+// zeros of try_allocate_zeroed and the bytes that try_reallocate keeps, and those with no lock held. Whoever takes a
+// lock, or has blocks that are nowhere written down, is in a SlowPath, so that a fork finds neither.
 #pragma once
 
 #include "heap/class_spans.hpp"
 #include "heap/heap_pages.hpp"
 #include "heap/live_heaps.hpp"
 #include "heap/resource.hpp"
+#include "heap/slow_path.hpp"
 #include "heap/span_notes.hpp"
 #include "heap/thread_cache.hpp"
 
@@ -72,7 +74,7 @@ public:
             const heap::SizeClass size_class = heap::class_of(bytes);
             heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
             if (cache != nullptr && cache->size(size_class) > 0) [[likely]]
-                return hand_out(cache->pop(size_class));
+                return cache->pop(size_class);
             return allocate_refilling(size_class);
         }
         return allocate_uncached(bytes, 1, heap::Zeroed::no);
@@ -99,7 +101,6 @@ public:
             refuse_size(block, bytes);
         if (span.cached == 0) [[unlikely]]
             return deallocate_uncached(span, place.index, block);
-        mark.store(heap::kNotLive, std::memory_order_relaxed);
         const heap::FreeBlock freed{static_cast<std::byte*>(block), &mark};
         heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
         if (cache != nullptr && cache->size(span.size_class) < span.cached) [[likely]] {
@@ -122,6 +123,7 @@ public:
     void drop_pages();
 
     void thread_ends(const void* thread) noexcept override;
+    void start_in_child(const void* thread) noexcept override;
 
 private:
     [[nodiscard]] std::uint64_t offset_of(const void* address) const noexcept {
@@ -150,6 +152,7 @@ private:
     void put_back(heap::SizeClass size_class, std::span<const heap::FreeBlock> blocks) noexcept;
     void release(heap::Span* span) noexcept;
     void flush(heap::ThreadCache& cache) noexcept;
+    void flush_what_nobody_owns() noexcept;
     [[nodiscard]] heap::ThreadCache* cache_of_this_thread() noexcept;
     void make_all_free_blocks_available() noexcept;
 

@@ -5,6 +5,7 @@
 namespace faultline::detail {
 
 HeapStats Heap::stats() {
+    const heap::SlowPath slow;
     HeapStats all;
     std::array<std::uint64_t, heap::kCachedClasses> cached{};
     {
