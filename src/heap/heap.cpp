@@ -57,6 +57,7 @@ Heap::Heap(std::shared_ptr<Pager> pager, const HeapConfig& config)
       most_small_{config.large_threshold},
       most_cached_{std::min(config.large_threshold, heap::kMostCachedBytes)},
       most_dead_{most_dead(config, pager_->resident_limit())},
+      batches_{pager_->resident_limit() / 64},
       caches_{kMostThreads, "what threads keep of a heap"},
       resource_{*this} {
     id_ = heap::LiveHeaps::add(*this);
@@ -80,8 +81,9 @@ void* Heap::allocate_refilling(SizeClass size_class) noexcept {
     if (cache == nullptr) return allocate_one(size_class, Zeroed::no);
     if (cache->size(size_class) == 0) {
         std::array<FreeBlock, ThreadCache::kMost> batch{};
-        const std::size_t wanted = std::max<std::size_t>(heap::shape(size_class).cached / 2, 1);
-        const std::size_t taken = take_blocks(size_class, std::span{batch}.first(wanted));
+        const auto wanted = std::span{batch}.first(heap::batch_of(size_class));
+        std::size_t taken = batches_.take(size_class, wanted);
+        if (taken == 0) taken = take_blocks(size_class, wanted);
         if (taken == 0) return nullptr;
         // The lowest on top: blocks that are allocated in a row lie in a row.
         for (std::size_t i = taken; i > 0; --i) cache->push(size_class, batch[i - 1]);
@@ -171,6 +173,7 @@ void Heap::add_span(Span& span) noexcept {
 void Heap::make_all_free_blocks_available() noexcept {
     if (ThreadCache* const mine = heap::RecentCaches::find(id_)) flush(*mine);
     flush_what_nobody_owns();
+    flush_batches();
     release_kept_spans();
     const std::lock_guard done{sweeping_};
 }
@@ -184,10 +187,10 @@ void Heap::deallocate_flushing(SizeClass size_class, FreeBlock block) noexcept {
         block.mark->store(heap::kNotLive, std::memory_order_relaxed);
         return put_back(size_class, {&block, 1});
     }
-    const std::uint32_t most = heap::shape(size_class).cached;
-    if (cache->size(size_class) == most) {
-        put_back(size_class, cache->blocks(size_class).first(most / 2));
-        cache->drop_oldest(size_class, most / 2);
+    if (cache->size(size_class) == heap::shape(size_class).cached) {
+        const auto oldest = cache->blocks(size_class).first(heap::batch_of(size_class));
+        if (!batches_.put(size_class, oldest)) put_back(size_class, oldest);
+        cache->drop_oldest(size_class, static_cast<std::uint32_t>(oldest.size()));
     }
     cache->push(size_class, block);
 }
@@ -269,6 +272,13 @@ void Heap::flush_what_nobody_owns() noexcept {
         if (cache.owner.load(std::memory_order_relaxed) != nullptr) continue;
         cache.settle();
         flush(cache);
+    }
+}
+
+void Heap::flush_batches() noexcept {
+    std::array<FreeBlock, ThreadCache::kMost> batch{};
+    for (SizeClass i = 0; i < heap::kCachedClasses; ++i) {
+        while (const std::size_t taken = batches_.take(i, batch)) put_back(i, std::span{batch}.first(taken));
     }
 }
 
