@@ -86,7 +86,7 @@ void* Heap::allocate_refilling(SizeClass size_class) noexcept {
         if (taken == 0) taken = take_blocks(size_class, wanted);
         if (taken == 0) return nullptr;
         // The lowest on top: blocks that are allocated in a row lie in a row.
-        for (std::size_t i = taken; i > 0; --i) cache->push(size_class, batch[i - 1]);
+        cache->fill(size_class, wanted.first(taken));
     }
     return cache->pop(size_class);
 }
@@ -187,12 +187,13 @@ void Heap::deallocate_flushing(SizeClass size_class, FreeBlock block) noexcept {
         block.mark->store(heap::kNotLive, std::memory_order_relaxed);
         return put_back(size_class, {&block, 1});
     }
-    if (cache->size(size_class) == heap::shape(size_class).cached) {
+    const std::uint32_t most = heap::shape(size_class).cached;
+    if (cache->size(size_class) == most) {
         const auto oldest = cache->blocks(size_class).first(heap::batch_of(size_class));
         if (!batches_.put(size_class, oldest)) put_back(size_class, oldest);
         cache->drop_oldest(size_class, static_cast<std::uint32_t>(oldest.size()));
     }
-    cache->push(size_class, block);
+    static_cast<void>(cache->push(size_class, block, most));
 }
 
 void Heap::deallocate_uncached(Span& span, std::uint64_t index, void* block) noexcept {

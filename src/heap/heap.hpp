@@ -71,15 +71,18 @@ public:
 
     // As the handle's functions of these names. `alignment` is a power of two.
 
-    [[nodiscard]] void* try_allocate(std::size_t bytes) noexcept {
-        if (bytes <= most_cached_) [[likely]] {
-            const heap::SizeClass size_class = heap::class_of(bytes);
-            heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
-            if (cache != nullptr && cache->size(size_class) > 0) [[likely]]
-                return cache->pop(size_class);
-            return allocate_refilling(size_class);
+    [[nodiscard, gnu::always_inline]] void* try_allocate(std::size_t bytes) noexcept {
+        // What the table of small sizes has, threads keep, whatever the threshold.
+        static_assert(heap::size_classes::kTableBytes <= core::kUnitBytes);
+        if (bytes > heap::size_classes::kTableBytes && bytes > most_cached_) [[unlikely]] {
+            return allocate_uncached(bytes, 1, heap::Zeroed::no);
         }
-        return allocate_uncached(bytes, 1, heap::Zeroed::no);
+        const heap::SizeClass size_class = heap::class_of(bytes);
+        if (heap::ThreadCache* const cache = heap::RecentCaches::find(id_)) [[likely]] {
+            if (void* const block = cache->pop(size_class)) [[likely]]
+                return block;
+        }
+        return allocate_refilling(size_class);
     }
     [[nodiscard]] void* try_allocate(std::size_t bytes, std::size_t alignment) noexcept {
         return alignment <= heap::kGranule ? try_allocate(bytes) : allocate_aligned(bytes, alignment);
@@ -87,8 +90,8 @@ public:
     [[nodiscard]] void* try_allocate_zeroed(std::size_t bytes) noexcept;
     [[nodiscard]] void* try_reallocate(void* block, std::size_t bytes) noexcept;
 
-    void deallocate(void* block) noexcept { deallocate(block, 0); }
-    void deallocate(void* block, std::size_t bytes) noexcept {
+    [[gnu::always_inline]] void deallocate(void* block) noexcept { deallocate(block, 0); }
+    [[gnu::always_inline]] void deallocate(void* block, std::size_t bytes) noexcept {
         const std::uint64_t offset = offset_of(block);
         if (offset >= pages_.bytes()) [[unlikely]]
             return not_in_reservation(block);
@@ -104,9 +107,9 @@ public:
         if (span.cached == 0) [[unlikely]]
             return deallocate_uncached(span, place.index, block);
         const heap::FreeBlock freed{static_cast<std::byte*>(block), &mark};
-        heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
-        if (cache != nullptr && cache->size(span.size_class) < span.cached) [[likely]] {
-            return cache->push(span.size_class, freed);
+        if (heap::ThreadCache* const cache = heap::RecentCaches::find(id_)) [[likely]] {
+            if (cache->push(span.size_class, freed, span.cached)) [[likely]]
+                return;
         }
         deallocate_flushing(span.size_class, freed);
     }

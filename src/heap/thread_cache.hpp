@@ -25,20 +25,29 @@ public:
     [[nodiscard]] std::uint32_t size(SizeClass size_class) const noexcept {
         return counts_[size_class].load(std::memory_order_relaxed);
     }
-    /// The block that came last, which is live now; there is one.
+    /// The block that came last, which is live now; null: there is none.
     [[nodiscard]] std::byte* pop(SizeClass size_class) noexcept {
-        const std::uint32_t left = size(size_class) - 1;
-        const FreeBlock block = blocks_[size_class][left];
+        const std::uint32_t had = size(size_class);
+        if (had == 0) return nullptr;
+        const FreeBlock block = blocks_[size_class][had - 1];
         block.mark->store(kLive, std::memory_order_relaxed);
-        resize(size_class, left);
+        resize(size_class, had - 1);
         return block.block;
     }
-    /// The block is not live any more; there is room.
-    void push(SizeClass size_class, FreeBlock block) noexcept {
+    /// The block is not live any more. False, and it still is: there are `most` already.
+    [[nodiscard]] bool push(SizeClass size_class, FreeBlock block, std::uint32_t most) noexcept {
         const std::uint32_t had = size(size_class);
+        if (had >= most) return false;
         blocks_[size_class][had] = block;
         resize(size_class, had + 1);
         block.mark->store(kNotLive, std::memory_order_release);
+        return true;
+    }
+    /// Blocks that are not live; there is room. The first ends on top.
+    void fill(SizeClass size_class, std::span<const FreeBlock> blocks) noexcept {
+        const std::uint32_t had = size(size_class);
+        std::reverse_copy(blocks.begin(), blocks.end(), blocks_[size_class].begin() + had);
+        resize(size_class, had + static_cast<std::uint32_t>(blocks.size()));
     }
 
     [[nodiscard]] std::span<const FreeBlock> blocks(SizeClass size_class) const noexcept {
