@@ -3,9 +3,11 @@
 
 #include <faultline/access_violation.hpp>
 #include <faultline/address_space.hpp>
+#include <faultline/allocator.hpp>
 #include <faultline/alternate_stack.hpp>
 #include <faultline/config.hpp>
 #include <faultline/guarded_stack.hpp>
+#include <faultline/heap.hpp>
 #include <faultline/io.hpp>
 #include <faultline/latency_histogram.hpp>
 #include <faultline/layout.hpp>

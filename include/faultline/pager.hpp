@@ -14,6 +14,7 @@
 namespace faultline {
 
 class AddressSpace;
+class Heap;
 
 /// Safe to use from any thread, not from a signal handler. Regions keep what they need of their pager alive, so the
 /// handles may be destroyed in any order.
@@ -56,6 +57,7 @@ public:
 
 private:
     friend class AddressSpace;
+    friend class Heap;
 
     std::shared_ptr<detail::Pager> pager_;
 };

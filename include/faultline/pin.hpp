@@ -14,8 +14,8 @@ namespace detail {
 class Region;
 }
 
-/// Made by `Region::pin` and `AddressSpace::pin`; move-only; must not outlive its region. Unpins when destroyed. Safe
-/// on any thread, not in a signal handler.
+/// Made by `pin` of `Region`, `AddressSpace` and `Heap`; move-only; must not outlive its region. Unpins when destroyed.
+/// Safe on any thread, not in a signal handler.
 class FAULTLINE_API Pin {
 public:
     Pin() noexcept = default;
@@ -44,6 +44,7 @@ public:
 
 private:
     friend class AddressSpace;
+    friend class Heap;
     friend class Region;
     Pin(detail::Region* region, std::uint64_t first, std::uint64_t count) noexcept
         : region_{region}, first_{first}, count_{count} {}

@@ -276,7 +276,8 @@ bool all_zero(const std::byte* bytes, std::size_t count) FAULTLINE_SIGNAL_SAFE {
 
 }  // namespace
 
-/// Turns the pages being written into writes, neighbours together. Pages of zeros are finished here: they need none.
+/// Turns the pages being written into writes, neighbours together. Pages of zeros, and those whose bytes nobody needs,
+/// are finished here: they need none.
 template <typename BytesOf, typename FinishZeros>
 std::size_t Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of,
                                  FinishZeros finish_zeros) FAULTLINE_SIGNAL_SAFE {
@@ -288,7 +289,7 @@ std::size_t Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of,
         const PageRef page = scratch.written[i];
         const Region& region = *regions_.find(page.region);
         const std::byte* const bytes = bytes_of(region, i);
-        if (all_zero(bytes, region.page_bytes())) {
+        if (region.is_dead(page.page) || all_zero(bytes, region.page_bytes())) {
             finish_zeros(i);
             continue;
         }

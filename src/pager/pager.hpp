@@ -92,6 +92,11 @@ public:
 
     void discard(Region& region, core::PageRange range, DiskSpace space = DiskSpace::give_back);
 
+    /// Moves contents to other pages of the region, which lose theirs; the ranges do not overlap, both may be written
+    /// to, and nobody uses either meanwhile. From the first page on; returns how many came: not all where frames cannot
+    /// be moved, a page is pinned, or one cannot come in from the store. Throws as discard.
+    [[nodiscard]] std::uint64_t move_pages(Region& region, core::PageRange from, std::uint64_t to);
+
     // For regions with gaps. The caller serialises them, for each region, with one another and with `protect`.
 
     /// Lets the program use pages that are closed, and so empty: `access` is not `none`. Throws ENOMEM at
@@ -129,6 +134,11 @@ public:
 
     void set_resident_limit(std::size_t bytes);
     [[nodiscard]] std::size_t resident_limit() const noexcept { return limit_bytes_.load(); }
+
+    /// How many bytes more of `region`, of which the program has been promised `promised`, memory and store could hold,
+    /// if it touched all of them: an estimate, on the safe side where nobody else fills the disk. Takes no lock of the
+    /// pager's.
+    [[nodiscard]] std::uint64_t room_for(const Region& region, std::uint64_t promised) noexcept;
     [[nodiscard]] Delivery delivery() const noexcept { return config_.delivery; }
     [[nodiscard]] Eviction eviction() const noexcept { return mapper_.eviction(); }
     [[nodiscard]] PagerStats stats();
@@ -231,6 +241,12 @@ private:
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
     [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
     [[nodiscard]] bool discard_piece(Region& region, core::PageRange range, DiskSpace space);
+    static constexpr std::uint64_t kMostMovedAtOnce = 64;
+    [[nodiscard]] bool bring_in_for_writing(Region& region, core::PageRange range);
+    [[nodiscard]] std::uint64_t move_some(Region& region, core::PageRange from, std::uint64_t to);
+    [[nodiscard]] bool claim_to_move(Region& region, std::uint64_t from, std::uint64_t to,
+                                     core::PageWord& was) FAULTLINE_SIGNAL_SAFE;
+    void leave_behind(Region& region, std::uint64_t page, core::PageWord was) FAULTLINE_SIGNAL_SAFE;
     template <typename Edge>
     void change_words(Region& region, core::PageRange range, Edge edge);
     void set_protection(Region& region, core::PageRange range, Access access);

@@ -340,6 +340,19 @@ void Pager::apply_limit(std::size_t bytes, std::size_t largest_page) {
     budget_.set_limit(units);
 }
 
+std::uint64_t Pager::room_for(const Region& region, std::uint64_t promised) noexcept {
+    const RegionStats stats = region_stats(region.counters(), region.page_bytes());
+    const std::uint64_t touched = stats.resident_bytes + stats.staged_bytes + stats.swapped_bytes;
+    const std::uint64_t untouched = promised - std::min(promised, touched);
+    const auto used = static_cast<std::uint64_t>(std::max<std::int64_t>(budget_.used(), 0)) * core::kUnitBytes;
+    const std::uint64_t limit = limit_bytes_.load();
+    const std::uint64_t in_store = stores_->room();
+    // Frames that are free take what is promised first, then the store does.
+    const std::uint64_t free = limit - std::min(limit, used);
+    const std::uint64_t all = in_store > ~free ? ~std::uint64_t{0} : in_store + free;
+    return all - std::min(all, untouched);
+}
+
 // ---- looking at it
 
 PagerStats Pager::stats() {

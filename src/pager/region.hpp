@@ -104,6 +104,18 @@ public:
     }
     void set_stacks(space::StackArea* stacks) noexcept { stacks_.store(stacks, std::memory_order_release); }
 
+    /// For an allocator above: a bit for each page whose bytes are of no use to anybody, so that it need not be written
+    /// when it leaves; it may come back as zeros. The bit of a page is cleared before the program writes to it again.
+    /// Must outlive the region.
+    void set_dead_pages(const std::atomic<std::uint64_t>* bits) noexcept {
+        dead_pages_.store(bits, std::memory_order_release);
+    }
+    /// Of a page that the program cannot write to at this moment.
+    [[nodiscard]] bool is_dead(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
+        const std::atomic<std::uint64_t>* const bits = dead_pages_.load(std::memory_order_acquire);
+        return bits != nullptr && (bits[page / 64].load() >> (page % 64) & 1) != 0;
+    }
+
     // Where pages are.
 
     [[nodiscard]] std::uintptr_t begin() const noexcept { return core::address_of(view_.data()); }
@@ -191,6 +203,7 @@ private:
     AccessMap expected_;
     std::mutex protecting_;
     std::atomic<space::StackArea*> stacks_{nullptr};
+    std::atomic<const std::atomic<std::uint64_t>*> dead_pages_{nullptr};
 };
 
 }  // namespace faultline::detail

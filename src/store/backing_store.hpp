@@ -118,6 +118,9 @@ public:
     [[nodiscard]] virtual bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE { return false; }
     /// Returns 0 or an errno: then there may be as much to do as before, and nothing is lost.
     virtual int keep_up([[maybe_unused]] WriteQueue& queue) FAULTLINE_SIGNAL_SAFE { return 0; }
+    /// Bytes that the stores could still take, as far as anybody can say ahead; the largest number there is where nobody
+    /// can.
+    [[nodiscard]] virtual std::uint64_t room() noexcept { return ~std::uint64_t{0}; }
     /// Bytes of memory that the stores hold pages in.
     [[nodiscard]] virtual std::uint64_t memory_used() const noexcept { return 0; }
 

@@ -26,6 +26,7 @@ public:
 
     [[nodiscard]] bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE override { return pool_.wants_spill(); }
     int keep_up(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override { return pool_.spill_some(queue); }
+    [[nodiscard]] std::uint64_t room() noexcept override { return behind_->room(); }
     [[nodiscard]] std::uint64_t memory_used() const noexcept override { return pool_.stats().used_bytes; }
 
     /// Spills everything first, so that parent and child read the same frozen files. The child's pool is as empty as

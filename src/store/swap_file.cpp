@@ -9,6 +9,7 @@
 #include <linux/falloc.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -156,6 +157,12 @@ void SwapFile::punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL
     for (std::uint64_t chunk = (offset + kChunkBytes - 1) >> kChunkShift; chunk < end; ++chunk) {
         if (small_writes_[chunk].load(std::memory_order_relaxed) != 0) small_writes_[chunk].store(0);
     }
+}
+
+std::uint64_t SwapFile::free_space() const noexcept {
+    struct statvfs space {};
+    if (::fstatvfs(fd_.get(), &space) != 0) return ~std::uint64_t{0};
+    return std::uint64_t{space.f_bavail} * space.f_frsize;
 }
 
 }  // namespace faultline::store

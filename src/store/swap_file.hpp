@@ -25,6 +25,9 @@ public:
 
     [[nodiscard]] bool direct() const noexcept { return direct_; }
 
+    /// Bytes that are free on its file system for whoever asks; the largest number there is where that cannot be told.
+    [[nodiscard]] std::uint64_t free_space() const noexcept;
+
     [[nodiscard]] long read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] long write_at(const void* from, std::size_t bytes,
                                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;

@@ -146,6 +146,11 @@ void SwapSpace::give_back(Lease& lease) {
     }
 }
 
+std::uint64_t SwapSpace::room() noexcept {
+    const std::lock_guard lock{mutex_};
+    return files_.back()->file.free_space();
+}
+
 void SwapSpace::prepare_fork() {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "a fork was prepared in the middle of a fork");

@@ -29,6 +29,8 @@ public:
     /// The store must not outlive the swap space; destroying it gives its space back.
     [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
 
+    [[nodiscard]] std::uint64_t room() noexcept override;
+
     // Frozen files are never changed and get no new regions. This process closes one when, at a fork or at the end of a
     // region, no page of a living region is in it; but the file from before the first fork when the regions are gone
     // that were there then, since what is in it is not known page by page. Space in a frozen file goes with the last

@@ -1,6 +1,7 @@
 // A small mutual exclusion lock for the fault path (Drepper, "Futexes Are Tricky", mutex 3): compare-exchange when
 // free, futex when not. Signal-safe as long as every holder keeps signals blocked, so that no handler on the same
-// thread can want the lock its thread holds. Critical sections are short and make no system call.
+// thread can want the lock its thread holds. Who is never called by handlers may
+// do without that. Critical sections are short and make no system call.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -1,0 +1,56 @@
+// docs/embedding.md: standard containers in more memory than one wants to spend. Exits with 0 when every string is
+// found as it was put there.
+#include <faultline/allocator.hpp>
+#include <faultline/heap.hpp>
+
+#include <cstddef>
+#include <cstdio>
+#include <exception>
+#include <memory_resource>
+#include <numeric>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace {
+
+constexpr std::size_t kLines = 150'000;
+
+std::string line(std::size_t number) { return std::string(80, '.') + std::to_string(number); }
+
+int run() {
+    faultline::Pager pager{{.resident_limit = std::size_t{8} << 20}};
+    faultline::Heap heap{pager};
+
+    // By std::pmr: the vector and every string in it live in the heap.
+    std::pmr::vector<std::pmr::string> lines{heap.resource()};
+    for (std::size_t i = 0; i < kLines; ++i) lines.emplace_back(line(i));
+
+    // By an allocator of one pointer, for containers that are not std::pmr's.
+    std::vector<std::size_t, faultline::allocator<std::size_t>> lengths{heap};
+    for (const std::pmr::string& one : lines) lengths.push_back(one.size());
+
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < kLines; ++i) wrong += std::string_view{lines[i]} == line(i) ? 0U : 1U;
+
+    const faultline::HeapStats stats = heap.stats();
+    std::printf("%zu strings of %zu characters, %zu wrong; %llu KiB live, %llu KiB of them in memory\n", lines.size(),
+                std::accumulate(lengths.begin(), lengths.end(), std::size_t{0}), wrong,
+                static_cast<unsigned long long>(stats.live_bytes >> 10),
+                static_cast<unsigned long long>(stats.paging.resident_bytes >> 10));
+    return wrong == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main() {
+    try {
+        return run();
+    } catch (const std::system_error& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return error.code() == std::errc::operation_not_permitted ? 77 : 1;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+}

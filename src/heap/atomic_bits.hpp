@@ -1,0 +1,81 @@
+// AtomicBits: a flat bit for each page of a heap, in lazily touched memory. Changes are atomic per word; what a bit
+// means, and who may change it, is said where one is declared.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "sys/lazy_array.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::heap {
+
+/// Safe to use from any thread. Neighbours change one by one: a range is no transaction.
+class AtomicBits {
+public:
+    AtomicBits(std::uint64_t bits, const char* purpose) : words_{(bits + 63) / 64, purpose}, bits_{bits} {}
+
+    [[nodiscard]] bool test(std::uint64_t bit) const FAULTLINE_SIGNAL_SAFE {
+        return (words_[bit / 64].load(std::memory_order_acquire) >> (bit % 64) & 1) != 0;
+    }
+
+    /// Sets or clears [first, first + count). Returns how many were not so before.
+    std::uint64_t set(std::uint64_t first, std::uint64_t count) const noexcept {
+        std::uint64_t changed = 0;
+        for_each_word(first, count, [&](std::atomic<std::uint64_t>& word, std::uint64_t mask) {
+            if ((word.load(std::memory_order_relaxed) & mask) == mask) return;
+            changed += static_cast<std::uint64_t>(std::popcount(mask & ~word.fetch_or(mask)));
+        });
+        return changed;
+    }
+    std::uint64_t clear(std::uint64_t first, std::uint64_t count) const noexcept {
+        std::uint64_t changed = 0;
+        for_each_word(first, count, [&](std::atomic<std::uint64_t>& word, std::uint64_t mask) {
+            if ((word.load(std::memory_order_relaxed) & mask) == 0) return;
+            changed += static_cast<std::uint64_t>(std::popcount(mask & word.fetch_and(~mask)));
+        });
+        return changed;
+    }
+
+    /// The first set bit in [from, end), or `end`.
+    [[nodiscard]] std::uint64_t next_set(std::uint64_t from, std::uint64_t end) const noexcept {
+        return next(from, end, 0);
+    }
+    [[nodiscard]] std::uint64_t next_clear(std::uint64_t from, std::uint64_t end) const noexcept {
+        return next(from, end, ~std::uint64_t{0});
+    }
+
+    /// For who looks from below, at whatever moment (Region::set_dead_pages).
+    [[nodiscard]] const std::atomic<std::uint64_t>* words() const noexcept { return words_.span().data(); }
+    [[nodiscard]] std::uint64_t size() const noexcept { return bits_; }
+
+private:
+    template <typename Change>
+    void for_each_word(std::uint64_t first, std::uint64_t count, Change change) const noexcept {
+        const std::uint64_t end = first + count;
+        while (first < end) {
+            const std::uint64_t in_word = std::min<std::uint64_t>(64 - first % 64, end - first);
+            const std::uint64_t ones = in_word == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << in_word) - 1;
+            change(words_[first / 64], ones << (first % 64));
+            first += in_word;
+        }
+    }
+
+    /// The first bit that differs from `flip`'s.
+    [[nodiscard]] std::uint64_t next(std::uint64_t from, std::uint64_t end, std::uint64_t flip) const noexcept {
+        while (from < end) {
+            const std::uint64_t rest = (words_[from / 64].load(std::memory_order_acquire) ^ flip) >> (from % 64);
+            if (rest != 0) return std::min<std::uint64_t>(end, from + static_cast<unsigned>(std::countr_zero(rest)));
+            from += 64 - from % 64;
+        }
+        return end;
+    }
+
+    sys::LazyArray<std::atomic<std::uint64_t>> words_;
+    std::uint64_t bits_;
+};
+
+}  // namespace faultline::heap

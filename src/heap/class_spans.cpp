@@ -1,0 +1,176 @@
+#include "heap/class_spans.hpp"
+
+#include "core/check.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace faultline::heap {
+
+using core::PageRange;
+
+void ClassSpans::add(Span& span) noexcept {
+    span.age = SpanAge::young;
+    span.shelf = kNowhere;
+    Span*& turn = young_[births_++ % kYoung];
+    if (Span* const aged = std::exchange(turn, &span); aged != nullptr) {
+        aged->age = SpanAge::old;
+        if (aged->shelf != kNowhere) shelve(*aged);
+    }
+    ++spans;
+    free_blocks += span.free_blocks;
+    shelve(span);
+}
+
+Span* ClassSpans::best(bool last_resort) noexcept {
+    constexpr auto kOld = static_cast<std::size_t>(SpanAge::old) * kFullnesses;
+    for (std::size_t shelf = 0; shelf < kOld; ++shelf) {
+        if (!shelves_[shelf].empty()) return &shelves_[shelf].front();
+    }
+    if (kept_ != nullptr && kept_->free_blocks > 0) {
+        Span& span = *std::exchange(kept_, nullptr);
+        shelve(span);
+        return &span;
+    }
+    for (std::size_t shelf = kOld + 1; shelf < shelves_.size(); ++shelf) {
+        if (!shelves_[shelf].empty()) return &shelves_[shelf].front();
+    }
+    return last_resort && !shelves_[kOld].empty() ? &shelves_[kOld].front() : nullptr;
+}
+
+Span* ClassSpans::leaving(Span& span) noexcept {
+    if (span.free_blocks != span.blocks || &span == kept_) return nullptr;
+    unshelve(span);
+    if (kept_ == nullptr) {
+        kept_ = &span;
+        return nullptr;
+    }
+    Span* out = &span;
+    // The lower one stays, so that the break can fall; unless somebody gives pages of the other back just now.
+    if (span.begin < kept_->begin && kept_->free_blocks == kept_->blocks) out = std::exchange(kept_, &span);
+    forget(*out);
+    return out;
+}
+
+Span* ClassSpans::take_unused() noexcept {
+    if (kept_ != nullptr && kept_->free_blocks == kept_->blocks) {
+        Span* const span = std::exchange(kept_, nullptr);
+        forget(*span);
+        return span;
+    }
+    // New ones, whose blocks were not needed after all.
+    for (const int shelf : {kFullnesses - 1, 2 * kFullnesses - 1}) {
+        for (Span& span : shelves_[static_cast<std::size_t>(shelf)]) {
+            if (span.free_blocks != span.blocks) continue;
+            unshelve(span);
+            forget(span);
+            return &span;
+        }
+    }
+    return nullptr;
+}
+
+void ClassSpans::forget(Span& span) noexcept {
+    std::replace(young_.begin(), young_.end(), &span, static_cast<Span*>(nullptr));
+    --spans;
+    free_blocks -= span.free_blocks;
+}
+
+std::size_t ClassSpans::take(Span& span, std::byte* base, PageLife& life, std::span<FreeBlock> blocks,
+                             StalePages* stale) noexcept {
+    std::size_t taken = 0;
+    for (std::uint32_t word = 0; taken < blocks.size() && word * 64 < span.blocks; ++word) {
+        while (span.free_bits[word] != 0 && taken < blocks.size()) {
+            const std::uint64_t index = word * 64U + static_cast<unsigned>(std::countr_zero(span.free_bits[word]));
+            span.free_bits[word] &= span.free_bits[word] - 1;
+            const std::uint64_t inside = index * span.block_bytes;
+            const PageRange pages = span.pages_of(inside);
+            for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+                const std::uint64_t at = span.pages.first + page;
+                if (stale != nullptr && !life.is_fresh(at)) stale->set(page - pages.first);
+                if (span.used[page]++ == 0) life.live({at, 1});
+            }
+            blocks[taken++] = {base + span.begin + inside, &span.marks[index]};
+        }
+    }
+    span.free_blocks -= static_cast<std::uint32_t>(taken);
+    free_blocks -= taken;
+    shelve(span);
+    return taken;
+}
+
+bool ClassSpans::put_back(Span& span, std::uint64_t index, PageLife& life) noexcept {
+    std::uint64_t& word = span.free_bits[index / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+    if ((word & bit) != 0) return false;
+    word |= bit;
+    ++span.free_blocks;
+    ++free_blocks;
+    const PageRange pages = span.pages_of(index * span.block_bytes);
+    for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+        FAULTLINE_INVARIANT(span.used[page] > 0);
+        if (--span.used[page] == 0) life.died({span.pages.first + page, 1});
+    }
+    shelve(span);
+    return true;
+}
+
+template <typename Visit>
+void ClassSpans::for_blocks_on(const Span& span, std::uint64_t page, Visit visit) noexcept {
+    const std::uint64_t begin = page << core::kUnitShift;
+    const std::uint64_t end =
+        std::min<std::uint64_t>(begin + core::kUnitBytes, std::uint64_t{span.blocks} * span.block_bytes);
+    for (std::uint64_t i = begin / span.block_bytes; i * span.block_bytes < end; ++i) visit(i);
+}
+
+void ClassSpans::hold_page(Span& span, std::uint64_t page) noexcept {
+    for_blocks_on(span, page, [&](std::uint64_t index) {
+        std::uint64_t& word = span.free_bits[index / 64];
+        const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+        if ((word & bit) == 0) return;  // of the page before, which is held, too
+        word &= ~bit;
+        --span.free_blocks;
+        --free_blocks;
+    });
+    shelve(span);
+}
+
+void ClassSpans::let_page_go(Span& span, std::uint64_t page) noexcept {
+    for_blocks_on(span, page, [&](std::uint64_t index) {
+        std::uint64_t& word = span.free_bits[index / 64];
+        const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+        if ((word & bit) != 0) return;
+        word |= bit;
+        ++span.free_blocks;
+        ++free_blocks;
+    });
+    shelve(span);
+}
+
+std::uint8_t ClassSpans::shelf_for(const Span& span) noexcept {
+    if (span.free_blocks == 0) return kNowhere;
+    const std::uint32_t quarter = span.blocks / kFullnesses;  // no division at run time: this is asked for each block
+    const auto fullness = static_cast<std::uint8_t>((span.free_blocks > quarter) + (span.free_blocks > 2 * quarter) +
+                                                    (span.free_blocks > 3 * quarter));
+    return static_cast<std::uint8_t>(static_cast<std::uint8_t>(span.age) * kFullnesses + fullness);
+}
+
+/// Puts it where it belongs now.
+void ClassSpans::shelve(Span& span) noexcept {
+    if (&span == kept_) return;
+    const std::uint8_t shelf = shelf_for(span);
+    if (shelf == span.shelf) return;
+    unshelve(span);
+    span.shelf = shelf;
+    if (shelf != kNowhere) shelves_[shelf].push_front(span);
+}
+
+void ClassSpans::unshelve(Span& span) noexcept {
+    if (span.shelf == kNowhere) return;
+    List& list = shelves_[span.shelf];
+    list.erase(list.iterator_to(span));
+    span.shelf = kNowhere;
+}
+
+}  // namespace faultline::heap

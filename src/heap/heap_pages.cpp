@@ -1,0 +1,215 @@
+#include "heap/heap_pages.hpp"
+
+#include "core/check.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+
+namespace faultline::heap {
+
+using core::PageRange;
+
+namespace {
+
+std::uint64_t pages_of(const detail::Region& region) noexcept {
+    return (region.end() - region.begin()) >> core::kUnitShift;
+}
+
+}  // namespace
+
+HeapPages::HeapPages(detail::Pager& pager, detail::Region& region)
+    : pager_{pager},
+      region_{region},
+      base_{region.view().data()},
+      bytes_{pages_of(region) << core::kUnitShift},
+      life_{pages_of(region)},
+      span_of_page_{pages_of(region), "which span a page of a heap belongs to"},
+      spans_{static_cast<std::uint32_t>(pages_of(region)), "the spans of a heap"},
+      runs_{pages_of(region), region.begin() >> core::kUnitShift} {
+    // Number 0 is the span that has no block: its one mark is never live.
+    std::construct_at(&spans_[0])->marks = &spans_[0].own_mark;
+}
+
+HeapPages::Owner HeapPages::owner_of(std::uint64_t page) noexcept {
+    const std::lock_guard lock{mutex_};
+    Span& span = span_at(page << core::kUnitShift);
+    return {&span, span.kind, span.size_class, span.pages};
+}
+
+Span* HeapPages::new_span(SizeClass size_class) noexcept {
+    const ClassShape& its = shape(size_class);
+    if (!room_for(its.span_pages)) return nullptr;
+    const std::lock_guard lock{mutex_};
+    const auto pages = take(Area::brk, its.span_pages, 1);
+    if (!pages) return nullptr;
+    Span& span = *spans_.take();  // never too many: each has a page
+    span.begin = pages->first << core::kUnitShift;
+    span.kind = SpanKind::blocks;
+    span.size_class = size_class;
+    span.cached = static_cast<std::uint8_t>(its.cached);
+    span.block_bytes = its.block_bytes;
+    span.reciprocal = its.reciprocal;
+    span.blocks = span.free_blocks = its.blocks;
+    span.pages = *pages;
+    name_pages(*pages, spans_.number_of(span));
+    committed_pages_ += pages->count;
+    return &span;
+}
+
+void HeapPages::free_span(Span& span) noexcept {
+    const std::lock_guard lock{mutex_};
+    name_pages(span.pages, 0);
+    committed_pages_ -= span.pages.count;
+    runs_.give(span.pages);
+    span.kind = SpanKind::none;
+    spans_.give(span);
+}
+
+Span* HeapPages::new_large(std::uint64_t pages, std::uint64_t alignment, std::uint64_t reserved) noexcept {
+    if (!room_for(pages)) return nullptr;
+    const std::lock_guard lock{mutex_};
+    std::optional<PageRange> run;
+    if (reserved > pages) run = take(Area::mappings, reserved, alignment);
+    if (!run) {
+        reserved = pages;
+        run = take(Area::mappings, pages, alignment);
+    }
+    if (!run) return nullptr;
+    Span& span = *spans_.take();
+    span.begin = run->first << core::kUnitShift;
+    span.kind = SpanKind::large;
+    span.blocks = 1;
+    span.marks = &span.own_mark;
+    span.pages = {run->first, pages};
+    span.reserved = reserved;
+    name_pages({run->first, 1}, spans_.number_of(span));
+    large_.insert(span);
+    committed_pages_ += pages;
+    large_pages_ += pages;
+    reserved_pages_ += reserved - pages;
+    return &span;
+}
+
+void HeapPages::free_large(Span& span) noexcept {
+    const std::lock_guard lock{mutex_};
+    name_pages({span.pages.first, 1}, 0);
+    large_.erase(large_.iterator_to(span));
+    committed_pages_ -= span.pages.count;
+    large_pages_ -= span.pages.count;
+    reserved_pages_ -= span.reserved - span.pages.count;
+    runs_.give({span.pages.first, span.reserved});
+    span.kind = SpanKind::none;
+    spans_.give(span);
+}
+
+bool HeapPages::grow_large(Span& span, std::uint64_t pages) noexcept {
+    const std::uint64_t more = pages - span.pages.count;
+    if (!room_for(more)) return false;
+    const std::lock_guard lock{mutex_};
+    if (pages > span.reserved) {
+        if (!runs_.take_at(span.pages.first + span.reserved, pages - span.reserved)) return false;
+        reserved_pages_ += pages - span.reserved;
+        span.reserved = pages;
+    }
+    span.pages.count = pages;
+    committed_pages_ += more;
+    large_pages_ += more;
+    reserved_pages_ -= more;
+    return true;
+}
+
+void HeapPages::shrink_large(Span& span, std::uint64_t pages) noexcept {
+    const std::lock_guard lock{mutex_};
+    const std::uint64_t fewer = span.pages.count - pages;
+    runs_.give({span.pages.first + pages, span.reserved - pages});
+    reserved_pages_ -= span.reserved - span.pages.count;
+    committed_pages_ -= fewer;
+    large_pages_ -= fewer;
+    span.pages.count = span.reserved = pages;
+}
+
+const Span* HeapPages::large_around(std::uint64_t offset) noexcept {
+    const std::lock_guard lock{mutex_};
+    const auto after = large_.upper_bound(offset);
+    if (after == large_.begin()) return nullptr;
+    const Span& span = *std::prev(after);
+    return offset - span.begin < span.pages.count << core::kUnitShift ? &span : nullptr;
+}
+
+std::optional<PageRange> HeapPages::hold_run_around(std::uint64_t page) noexcept {
+    const std::lock_guard lock{mutex_};
+    return runs_.take_run_around(page);
+}
+
+std::optional<PageRange> HeapPages::hold_run_at_frontier(Area area) noexcept {
+    const std::lock_guard lock{mutex_};
+    return runs_.take_run_at_frontier(area);
+}
+
+PageRange HeapPages::hold_beyond_frontier(Area area, std::uint64_t most) noexcept {
+    const std::lock_guard lock{mutex_};
+    return runs_.take_beyond_frontier(area, most);
+}
+
+void HeapPages::let_run_go(PageRange run, bool fresh) noexcept {
+    const std::lock_guard lock{mutex_};
+    if (fresh) {
+        runs_.give_fresh(run);
+    } else {
+        runs_.give(run);
+    }
+}
+
+HeapPages::Figures HeapPages::figures() noexcept {
+    const std::lock_guard lock{mutex_};
+    const auto in_bytes = [](std::uint64_t pages) { return pages << core::kUnitShift; };
+    return {in_bytes(runs_.break_page()),
+            in_bytes(runs_.pages() - runs_.floor_page()),
+            in_bytes(runs_.free_in(Area::brk)),
+            in_bytes(runs_.free_in(Area::mappings)),
+            large_.size(),
+            in_bytes(large_pages_),
+            in_bytes(reserved_pages_)};
+}
+
+std::pair<std::uint64_t, std::uint64_t> HeapPages::frontiers() noexcept {
+    const std::lock_guard lock{mutex_};
+    return {runs_.break_page(), runs_.floor_page()};
+}
+
+std::optional<PageRange> HeapPages::take(Area area, std::uint64_t pages, std::uint64_t alignment) {
+    if (const auto run = runs_.take(area, pages, alignment)) return run;
+    if (reserved_pages_ == 0) return std::nullopt;
+    give_up_reserves();
+    return runs_.take(area, pages, alignment);
+}
+
+/// No large block keeps room to grow any more.
+void HeapPages::give_up_reserves() noexcept {
+    for (Span& span : large_) {
+        runs_.give({span.pages.first + span.pages.count, span.reserved - span.pages.count});
+        span.reserved = span.pages.count;
+    }
+    reserved_pages_ = 0;
+}
+
+/// Whether memory and store would hold that many pages more, if the program touched all that it has asked for. The
+/// store is asked again when a part of what it had has been handed out. Without the lock: it is a system call.
+bool HeapPages::room_for(std::uint64_t pages) noexcept {
+    const std::uint64_t committed = committed_pages_.load(std::memory_order_relaxed);
+    if (committed + pages <= look_again_at_.load(std::memory_order_relaxed)) return true;
+    constexpr std::uint64_t kMostAtOnce = (std::uint64_t{64} << 20) >> core::kUnitShift;
+    const std::uint64_t room = pager_.room_for(region_, committed << core::kUnitShift) >> core::kUnitShift;
+    if (pages > room) return false;
+    look_again_at_.store(committed + std::max(pages, std::min(room / 8, kMostAtOnce)), std::memory_order_relaxed);
+    return true;
+}
+
+void HeapPages::name_pages(PageRange pages, std::uint32_t span) noexcept {
+    for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+        span_of_page_[page].store(span, std::memory_order_relaxed);
+    }
+}
+
+}  // namespace faultline::heap

@@ -1,0 +1,52 @@
+// A heap's figures. Reads the bookkeeping, and no block.
+
+#include "heap/heap.hpp"
+
+namespace faultline::detail {
+
+HeapStats Heap::stats() {
+    const heap::SlowPath slow;
+    HeapStats all;
+    std::array<std::uint64_t, heap::kCachedClasses> cached{};
+    {
+        const std::lock_guard lock{caches_mutex_};
+        for (const heap::ThreadCache& cache : caches_.span().first(caches_used_)) {
+            for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += cache.size(static_cast<heap::SizeClass>(i));
+        }
+    }
+    for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += batches_.size(static_cast<heap::SizeClass>(i));
+    for (std::size_t i = 0; i < heap::kSizeClasses; ++i) {
+        const heap::ClassShape& shape = heap::shape(static_cast<heap::SizeClass>(i));
+        SizeClassStats one;
+        one.block_bytes = shape.block_bytes;
+        {
+            const std::lock_guard lock{classes_[i].mutex};
+            one.spans = classes_[i].spans;
+            one.free_blocks = classes_[i].free_blocks;
+        }
+        if (one.spans == 0) continue;
+        const std::uint64_t out = one.spans * shape.blocks - one.free_blocks;
+        one.cached_blocks = i < cached.size() ? std::min(cached[i], out) : 0;
+        one.live_blocks = out - one.cached_blocks;
+        all.live_blocks += one.live_blocks;
+        all.live_bytes += one.live_blocks * one.block_bytes;
+        all.cached_bytes += one.cached_blocks * one.block_bytes;
+        all.free_in_spans += one.spans * (std::uint64_t{shape.span_pages} << core::kUnitShift) - out * one.block_bytes;
+        all.by_class.push_back(one);
+    }
+    const heap::HeapPages::Figures pages = pages_.figures();
+    all.large_blocks = pages.large_blocks;
+    all.large_bytes = pages.large_bytes;
+    all.live_blocks += pages.large_blocks;
+    all.live_bytes += pages.large_bytes;
+    all.free_outside_spans = pages.free_below + pages.free_above;
+    all.reserved_to_grow = pages.reserved_bytes;
+    all.dead_bytes = pages_.life().dead_bytes();
+    all.break_bytes = pages.break_bytes;
+    all.mapping_bytes = pages.mapping_bytes;
+    all.discarded_bytes = discarded_bytes_.load(std::memory_order_relaxed);
+    all.paging = region_stats(region().counters(), region().page_bytes());
+    return all;
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,27 @@
+// Resource: a heap as containers of std::pmr want it.
+#pragma once
+
+#include <cstddef>
+#include <memory_resource>
+
+namespace faultline::detail {
+class Heap;
+}
+
+namespace faultline::heap {
+
+class Resource final : public std::pmr::memory_resource {
+public:
+    explicit Resource(detail::Heap& heap) noexcept : heap_{heap} {}
+
+private:
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override;
+    void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override;
+    [[nodiscard]] bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
+        return this == &other;
+    }
+
+    detail::Heap& heap_;
+};
+
+}  // namespace faultline::heap

@@ -1,0 +1,85 @@
+// Freeing what is no live block ends the program, and the message names the block.
+#include "heap/heap_support.hpp"
+#include "support/child.hpp"
+
+#include <csignal>
+
+namespace faultline::test {
+namespace {
+
+template <typename Body>
+void expect_abort(Body body, const std::string& part) {
+    const ChildEnd end = in_child([&] {
+        SmallHeap its;
+        body(its.heap);
+        return 0;
+    });
+    EXPECT_TRUE(end.killed_by(SIGABRT)) << end;
+    EXPECT_NE(end.said.find(part), std::string::npos) << end;
+}
+
+TEST(BadBlock, FreedTwiceAtOnceOrAfterMuchElse) {
+    expect_abort(
+        [](Heap& heap) {
+            void* const block = heap.allocate(100);
+            heap.deallocate(block);
+            heap.deallocate(block);
+        },
+        "of 112 bytes is not live: freed twice");
+    expect_abort(
+        [](Heap& heap) {
+            std::vector<void*> blocks;
+            for (int i = 0; i < 1000; ++i) blocks.push_back(heap.allocate(100));
+            for (int i = 0; i < 500; ++i) heap.deallocate(blocks[static_cast<std::size_t>(i)]);
+            heap.deallocate(blocks[17]);
+        },
+        "is not live: freed twice");
+    expect_abort(
+        [](Heap& heap) {
+            void* const block = heap.allocate(kMiB);
+            heap.deallocate(block);
+            heap.deallocate(block);
+        },
+        "nothing is allocated there (freed twice, or never allocated)");
+}
+
+TEST(BadBlock, InsideOfABlockOrOfAnotherHeap) {
+    expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(100)) + 16); },
+                 "is no block: it is inside the block at 0x");
+    expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(kMiB)) + 8192); }, "bytes");
+    expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(100)) + 10 * kMiB); },
+                 "nothing is allocated there");
+    expect_abort(
+        [](Heap& heap) {
+            int local = 0;
+            heap.deallocate(&local);
+        },
+        "is no block of this heap");
+    expect_abort(
+        [](Heap& heap) {
+            SmallHeap other;
+            heap.deallocate(other.heap.allocate(64));
+        },
+        "is no block of this heap");
+    expect_abort([](Heap& heap) { static_cast<void>(heap.usable_size(nullptr)); }, "null is no block");
+}
+
+TEST(BadBlock, OfASmashedSize) {
+    expect_abort([](Heap& heap) { heap.deallocate(heap.allocate(100), 1000); },
+                 "is freed as one of 1000 bytes, but has 112");
+    expect_abort([](Heap& heap) { heap.deallocate(heap.allocate(kMiB), kMiB + 1); },
+                 "is freed as one of 1048577 bytes, but has 1048576");
+}
+
+TEST(BadBlock, ReallocatedAfterItWasFreed) {
+    expect_abort(
+        [](Heap& heap) {
+            void* const block = heap.allocate(3000);
+            heap.deallocate(block);
+            static_cast<void>(heap.try_reallocate(block, 100));
+        },
+        "is not live");
+}
+
+}  // namespace
+}  // namespace faultline::test

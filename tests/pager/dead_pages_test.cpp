@@ -1,0 +1,51 @@
+// Pages whose bytes an allocator above does not need leave without a write, and only those.
+
+#include "fake_store.hpp"
+#include "pager_fixture.hpp"
+
+#include <atomic>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kPages = 64;
+
+class DeadPages : public VariantTest {};
+
+TEST_P(DeadPages, leave_unwritten_and_come_back_as_zeros_and_others_are_kept) {
+    std::atomic<std::uint64_t> dead{0};
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
+    fake.region().set_dead_pages(&dead);
+    for (std::uint64_t page = 0; page < kPages; ++page) store_word(fake.page(page), stamp(page));
+    dead.store(0x5555'5555'5555'5555U);
+    fake.evict_all();
+    EXPECT_EQ(fake.settled_stats().bytes_written, kPages / 2 * kBasePageBytes);
+    dead.store(0);
+    for (std::uint64_t page = 0; page < kPages; ++page) {
+        EXPECT_EQ(load_word(fake.page(page)), page % 2 == 0 ? 0 : stamp(page)) << page;
+    }
+}
+
+TEST_P(DeadPages, a_dead_page_that_was_stored_gives_its_space_back) {
+    std::atomic<std::uint64_t> dead{0};
+    FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
+    fake.region().set_dead_pages(&dead);
+    store_word(fake.page(3), stamp(3));
+    fake.evict_all();
+    store_word(fake.page(3), stamp(3, 1));
+    dead.store(1U << 3);
+    fake.evict_all();
+    EXPECT_EQ(fake.store().bytes_discarded.load(), kBasePageBytes);
+    EXPECT_EQ(fake.settled_stats().swapped_bytes, 0U);
+    dead.store(0);
+    EXPECT_EQ(load_word(fake.page(3)), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(each_delivery, DeadPages,
+                         ::testing::Values(Variant{Delivery::uffd_signal, Eviction::move},
+                                           Variant{Delivery::uffd_threads, Eviction::copy},
+                                           Variant{Delivery::sigsegv, Eviction::guard}),
+                         VariantName{});
+
+}  // namespace
+}  // namespace faultline::test
