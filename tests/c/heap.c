@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCKS = 128, ROUNDS = 1000 };
+enum { BLOCKS = 128, ROUNDS = 600 };
 
 typedef struct held_block {
     unsigned char* managed;
