@@ -11,15 +11,19 @@ typedef struct node {
     uint64_t number;
 } node;
 
+/// What the program exits with when the library refuses; 77: this kernel or user may not.
+static int say_why(void) {
+    const int error = errno;
+    fprintf(stderr, "%s\n", faultline_error_message());
+    return error == EPERM ? 77 : 1;
+}
+
 int main(void) {
     faultline_config config = {.size = sizeof config, .resident_limit = (size_t)16 << 20};
     faultline_pager* pager = faultline_pager_create(&config);
+    if (pager == NULL) return say_why();
     faultline_heap* heap = faultline_heap_create(pager, NULL);
-    if (heap == NULL) {
-        const int error = errno;
-        fprintf(stderr, "%s\n", faultline_error_message());
-        return error == EPERM ? 77 : 1;
-    }
+    if (heap == NULL) return say_why();
 
     const uint64_t count = 3000000;
     node* list = NULL;

@@ -80,15 +80,19 @@ static void check_copy(const char* copy) {
     unlink(copy);
 }
 
+/// What the program exits with when the library refuses; 77: this kernel or user may not.
+static int say_why(void) {
+    const int error = errno;
+    fprintf(stderr, "%s\n", faultline_error_message());
+    return error == EPERM ? 77 : 1;
+}
+
 int main(void) {
     faultline_config config = {.size = sizeof config, .resident_limit = (size_t)4 << 20};
     faultline_pager* pager = faultline_pager_create(&config);
+    if (pager == NULL) return say_why();
     heap = faultline_heap_create(pager, NULL);
-    if (heap == NULL) {
-        const int error = errno;
-        fprintf(stderr, "%s\n", faultline_error_message());
-        return error == EPERM ? 77 : 1;
-    }
+    if (heap == NULL) return say_why();
     // Threads must not wait for a mutex in managed memory, and those of its own for connections are: MULTITHREAD has
     // none.
     if (sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) != SQLITE_OK) return 1;
