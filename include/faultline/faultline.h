@@ -23,7 +23,7 @@
 //               after that. A thread must not be cancelled (pthread_cancel) inside of a call.
 //   Signals     Not for signal handlers. Plain loads and stores to managed memory are, as region.hpp says.
 //   fork        As for the C++ handles: a child has nothing of a pager and its calls say EPERM, unless `fork_policy` is
-//               FAULTLINE_FORK_INHERIT.
+//               FAULTLINE_FORK_INHERIT. (Allocating from a heap says nothing there, but its blocks cannot be touched.)
 #ifndef FAULTLINE_FAULTLINE_H
 #define FAULTLINE_FAULTLINE_H
 

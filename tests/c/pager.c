@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct told {
@@ -29,6 +30,21 @@ static void check_latency(const faultline_latency* latency, uint64_t expected) {
     CHECK(latency->count == expected);
     CHECK(latency->p50 <= latency->p90 && latency->p90 <= latency->p99 && latency->p99 <= latency->p999);
     CHECK((latency->p999 > 0) == (expected > 0));
+}
+
+/// FAULTLINE_FORK_INHERIT: a child has the contents, for itself.
+static void check_child(faultline_region* region, size_t pages) {
+    unsigned char* const bytes = faultline_region_data(region);
+    const pid_t child = fork();
+    if (child == 0) {
+        size_t right = 0;
+        for (size_t i = 0; i < pages; ++i) right += bytes[i * 4096] == i % 251 + 1;
+        memset(bytes, 0, pages * 4096);
+        _exit(right == pages && faultline_region_destroy(region) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(bytes[7 * 4096] == 8);
 }
 
 static void check_config(void) {
@@ -77,6 +93,8 @@ static void check_config(void) {
     check_latency(&own.soft_latency, sums.soft_faults);
     check_latency(&own.write_latency, sums.write_faults);
 
+    check_child(region, pages);
+
     // The pager goes first; the region keeps what it needs.
     faultline_pager_destroy(pager);
     CHECK(bytes[5 * 4096] == 6);
@@ -101,6 +119,42 @@ static void check_limit(void) {
     faultline_pager_destroy(pager);
 }
 
+/// FAULTLINE_FORK_REFUSE: its calls say that it has nothing.
+static void check_refused_child(void) {
+    faultline_pager* const pager = small_pager(MIB);
+    faultline_region* const region = faultline_region_create(pager, MIB, NULL);
+    faultline_heap* const heap = faultline_heap_create(pager, NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        const int refused = faultline_region_discard(region, faultline_region_data(region), 4096) == -1 &&
+                            errno == EPERM && faultline_region_destroy(region) == -1 && errno == EPERM &&
+                            faultline_heap_destroy(heap) == -1 && errno == EPERM &&
+                            faultline_region_create(pager, MIB, NULL) == NULL && errno == EPERM;
+        faultline_pager_destroy(pager);
+        _exit(refused ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(faultline_heap_destroy(heap) == 0);
+    CHECK(faultline_region_destroy(region) == 0);
+    faultline_pager_destroy(pager);
+}
+
+static void check_eviction(void) {
+    faultline_config config = {.size = sizeof config,
+                               .resident_limit = MIB,
+                               .swap_directory = ".",
+                               .delivery = FAULTLINE_DELIVERY_UFFD_SIGNAL,
+                               .eviction = FAULTLINE_EVICTION_COPY,
+                               .staging_percent = 50};
+    faultline_pager* const pager = faultline_pager_create(&config);
+    CHECK(faultline_pager_delivery(pager) == FAULTLINE_DELIVERY_UFFD_SIGNAL);
+    CHECK(faultline_pager_eviction(pager) == FAULTLINE_EVICTION_COPY);
+    faultline_pager_destroy(pager);
+    config.staging_percent = 51;
+    CHECK_REFUSED_NULL(faultline_pager_create(&config), EINVAL);
+}
+
 static void check_refusals(void) {
     faultline_config config = {.size = sizeof config, .swap_directory = "/nonexistent/directory"};
     CHECK_REFUSED_NULL(faultline_pager_create(&config), ENOENT);
@@ -117,7 +171,9 @@ static void check_refusals(void) {
 }
 
 void test_pager(void) {
-    check_config();
     check_limit();
+    check_config();
+    check_eviction();
+    check_refused_child();
     check_refusals();
 }
