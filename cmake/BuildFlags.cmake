@@ -6,6 +6,8 @@ set(FAULTLINE_COMMON_WARNINGS
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
     -Woverloaded-virtual -Wextra-semi -Wformat=2)
 set(FAULTLINE_GNU_WARNINGS -Wduplicated-cond -Wlogical-op)
+set(FAULTLINE_C_WARNINGS
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes)
 
 # Sanitizers rewrite the code before these two warnings look at it, and g++ documents the false alarms that follow;
 # -Wtsan objects to fences, which ThreadSanitizer does not model. They stay warnings there.
@@ -36,6 +38,23 @@ function(faultline_build_flags target)
         target_compile_definitions(${target} PRIVATE FAULTLINE_CHECKED=1 _GLIBCXX_ASSERTIONS)
     endif()
 
+    faultline_sanitize(${target})
+endfunction()
+
+# For programs in C: examples and tests, which see the library only as its users do.
+function(faultline_c_build_flags target)
+    set_target_properties(${target} PROPERTIES C_STANDARD 99 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:-fno-omit-frame-pointer>)
+    if(FAULTLINE_WARNINGS)
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:${FAULTLINE_C_WARNINGS}>)
+    endif()
+    if(FAULTLINE_WERROR)
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:-Werror>)
+    endif()
+    faultline_sanitize(${target})
+endfunction()
+
+function(faultline_sanitize target)
     if(FAULTLINE_SANITIZE)
         target_compile_options(${target} PRIVATE "-fsanitize=${FAULTLINE_SANITIZE}" -fno-sanitize-recover=all)
         target_link_options(${target} PRIVATE "-fsanitize=${FAULTLINE_SANITIZE}")

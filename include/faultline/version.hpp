@@ -1,4 +1,4 @@
-// The version of the headers, for the preprocessor. The library's own is in its soname.
+// The version of the headers, for the preprocessor, of C and C++. The library's own is in its soname.
 #pragma once
 
 #define FAULTLINE_VERSION_MAJOR 0

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# check.sh CMAKE COMPILER SOURCE_DIR BUILD_DIR: installs the build into a scratch prefix and uses it from outside, the
-# three ways the README names. The prefix is moved after the installation: a package must not remember where it was.
+# check.sh CMAKE COMPILER C_COMPILER SOURCE_DIR BUILD_DIR: installs the build into a scratch prefix and uses it from
+# outside, the ways the README names. The prefix is moved after the installation: a package must not remember where it was.
 # Exits 77 where the consumer says that this kernel or user may not use userfaultfd.
 set -euo pipefail
 
-cmake=$1 compiler=$2 source_dir=$3 build_dir=$4
+cmake=$1 compiler=$2 c_compiler=$3 source_dir=$4 build_dir=$5
 package_dir=$source_dir/tests/package
 work=$build_dir/package_test
 prefix=$work/prefix
@@ -26,6 +26,12 @@ echo "== find_package"
 "$work/find_package/consumer_shared"
 "$work/find_package/consumer_static"
 
+echo "== find_package in a project that knows only C"
+"$cmake" -S "$package_dir/find_package_c" -B "$work/find_package_c" \
+    -DCMAKE_C_COMPILER="$c_compiler" -DCMAKE_PREFIX_PATH="$prefix"
+"$cmake" --build "$work/find_package_c"
+"$work/find_package_c/consumer_c"
+
 # Words are meant to split where pkg-config prints several flags.
 # shellcheck disable=SC2046
 pkg_config() {
@@ -36,6 +42,10 @@ echo "== pkg-config"
 # shellcheck disable=SC2046
 "$compiler" -std=c++20 "$package_dir/consumer.cpp" -o "$work/pkg_config_shared" $(pkg_config --cflags --libs)
 LD_LIBRARY_PATH=$library_dir "$work/pkg_config_shared"
+# shellcheck disable=SC2046
+"$c_compiler" -std=c99 -Wall -Wextra -pedantic -Werror "$source_dir/demos/embedding/heap.c" -o "$work/pkg_config_c" \
+    $(pkg_config --cflags --libs)
+LD_LIBRARY_PATH=$library_dir "$work/pkg_config_c"
 # Taken alone, -lfaultline prefers the shared library, also under --static.
 # shellcheck disable=SC2046
 "$compiler" -std=c++20 "$package_dir/consumer.cpp" -o "$work/pkg_config_static" \
@@ -43,7 +53,10 @@ LD_LIBRARY_PATH=$library_dir "$work/pkg_config_shared"
 "$work/pkg_config_static"
 
 echo "== the README's example"
-awk '/^```cpp$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$source_dir/README.md" >"$work/readme.cpp"
+# The block that is a whole program; the others are excerpts of demos.
+awk '/^```cpp$/ { inside = 1; text = ""; next }
+     /^```$/ { if (text ~ /int main/) { printf "%s", text; exit } inside = 0; text = "" }
+     inside { text = text $0 "\n" }' "$source_dir/README.md" >"$work/readme.cpp"
 # shellcheck disable=SC2046
 "$compiler" -std=c++20 -Wall -Wextra -O2 "$work/readme.cpp" -o "$work/readme" $(pkg_config --cflags --libs)
 LD_LIBRARY_PATH=$library_dir "$work/readme"

@@ -1,0 +1,58 @@
+// Structs that begin with their size, so that programs and libraries of different age understand each other
+// (openat2(2) does it so). `FirstBytes` is how long the struct was in the first version of the ABI, which never
+// changes.
+#pragma once
+
+#include "sys/error.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+namespace faultline::api {
+
+/// sizeof a struct whose last field was `last` when the ABI's first version was made.
+#define FAULTLINE_FIRST_BYTES(type, last) (offsetof(type, last) + sizeof(type::last))
+
+template <typename Struct>
+void check_size(const Struct& given, std::size_t first_bytes) {
+    if (given.size >= first_bytes) return;
+    sys::throw_error(EINVAL, "the field `size` of a struct says " + std::to_string(given.size) +
+                                 "; it must be set to the size of the struct, here " + std::to_string(sizeof(Struct)));
+}
+
+/// What the caller passes in; what he does not say is 0, as is everything where `given` is null. Throws
+/// std::system_error: EINVAL, E2BIG.
+template <typename Struct>
+Struct read_sized(const Struct* given, std::size_t first_bytes) {
+    static_assert(std::is_trivially_copyable_v<Struct>);
+    Struct known{};
+    if (given == nullptr) return known;
+    check_size(*given, first_bytes);
+    const auto* const bytes = reinterpret_cast<const std::byte*>(given);
+    const auto set = [](std::byte byte) { return byte != std::byte{0}; };
+    if (given->size > sizeof known && std::any_of(bytes + sizeof known, bytes + given->size, set)) {
+        sys::throw_error(E2BIG, "a struct of " + std::to_string(given->size) +
+                                    " bytes has a field set that this library does not know; update the library");
+    }
+    std::memcpy(&known, given, std::min(given->size, sizeof known));
+    return known;
+}
+
+/// Copies `filled` to the caller's struct, as far as that goes, and zeros what lies beyond. `size` stays as it is.
+/// Throws std::system_error: EINVAL.
+template <typename Struct>
+void write_sized(Struct& to, const Struct& filled, std::size_t first_bytes) {
+    static_assert(std::is_trivially_copyable_v<Struct> && offsetof(Struct, size) == 0);
+    check_size(to, first_bytes);
+    auto* const bytes = reinterpret_cast<std::byte*>(&to);
+    const std::size_t known = std::min(to.size, sizeof filled);
+    std::memset(bytes + known, 0, to.size - known);
+    std::memcpy(bytes + sizeof to.size, reinterpret_cast<const std::byte*>(&filled) + sizeof to.size,
+                known - sizeof to.size);
+}
+
+}  // namespace faultline::api

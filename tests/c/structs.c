@@ -1,0 +1,58 @@
+// Structs of older and newer programs than the library.
+#include "c_support.h"
+
+#include <string.h>
+
+/// A config as a later header may have it.
+typedef struct longer_config {
+    faultline_config known;
+    uint64_t added[2];
+} longer_config;
+
+typedef struct longer_stats {
+    faultline_stats known;
+    uint64_t added[2];
+} longer_stats;
+
+static void check_what_is_passed_in(void) {
+    faultline_config without_size = {.resident_limit = 4 * MIB};
+    CHECK_REFUSED_NULL(faultline_pager_create(&without_size), EINVAL);
+    CHECK(strstr(faultline_error_message(), "size") != NULL);
+    faultline_config too_small = {.size = sizeof too_small - 1, .resident_limit = 4 * MIB};
+    CHECK_REFUSED_NULL(faultline_pager_create(&too_small), EINVAL);
+
+    longer_config longer = {.known = {.size = sizeof longer, .resident_limit = 4 * MIB}};
+    faultline_pager* const pager = faultline_pager_create(&longer.known);
+    CHECK(pager != NULL);
+    CHECK(faultline_pager_resident_limit(pager) == 4 * MIB);
+    faultline_pager_destroy(pager);
+    longer.added[1] = 1;
+    CHECK_REFUSED_NULL(faultline_pager_create(&longer.known), E2BIG);
+}
+
+static void check_what_is_filled_in(void) {
+    faultline_pager* const pager = small_pager(4 * MIB);
+    faultline_region* const region = faultline_region_create(pager, MIB, NULL);
+    *(volatile char*)faultline_region_data(region) = 1;
+
+    longer_stats longer = {.known = {.size = sizeof longer}, .added = {7, 7}};
+    CHECK(faultline_region_get_stats(region, &longer.known) == 0);
+    CHECK(longer.known.size == sizeof longer);
+    CHECK(longer.known.first_touches > 0);
+    CHECK(longer.added[0] == 0 && longer.added[1] == 0);
+
+    faultline_stats without_size = {.first_touches = 5};
+    CHECK_REFUSED(faultline_region_get_stats(region, &without_size), EINVAL);
+    CHECK(without_size.first_touches == 5);
+    CHECK_REFUSED(faultline_region_get_stats(region, NULL), EINVAL);
+
+    CHECK(faultline_region_destroy(region) == 0);
+    faultline_pager_destroy(pager);
+}
+
+void test_structs(void) {
+    CHECK(faultline_abi_version() == FAULTLINE_ABI_VERSION);
+    CHECK(strcmp(faultline_version(), FAULTLINE_VERSION_STRING) == 0);
+    check_what_is_passed_in();
+    check_what_is_filled_in();
+}
