@@ -4,11 +4,14 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
+#include "core/units.hpp"
+#include "mmu/shared_views.hpp"
 
 #include <faultline/types.hpp>
 
 #include <sys/uio.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +47,10 @@ struct Staged {
 /// Fault path calls return 0 or an errno and are signal-safe; sizes are in bytes, addresses page-aligned.
 class Mapper {
 public:
+    Mapper() = default;
     virtual ~Mapper() = default;
+    Mapper(const Mapper&) = delete;
+    Mapper& operator=(const Mapper&) = delete;
 
     /// Starts raising faults for a region. Throws std::system_error.
     virtual void watch_region(void* address, std::size_t bytes) = 0;
@@ -145,6 +151,41 @@ public:
     /// Names short runs of mapped pages whose hiding gives mappings back, shortest first, as many as `runs` holds;
     /// asking again goes on from there. Returns how many.
     [[nodiscard]] virtual std::size_t fragmenting_runs(std::span<iovec>) FAULTLINE_SIGNAL_SAFE { return 0; }
+
+    // ---- shared regions: a page of one is shown in all views of it, and hidden in all, by the calls above, which name
+    // it by its address in the region. What is made writable, is so where the view's access allows it. Frames stay
+    // (StagedFrames::stay), and so does what the program drops of a view.
+
+    /// Whether there can be such regions here; asked before the first. Throws std::system_error (EMFILE).
+    [[nodiscard]] virtual bool prepare_views() { return false; }
+
+    /// Instead of watch_region, and of watch_again in a child of fork. Throws std::system_error.
+    virtual void watch_shared(void* address, std::size_t bytes) { watch_region(address, bytes); }
+    virtual void watch_shared_again(void* address, std::size_t bytes) { watch_again(address, bytes); }
+
+    /// Lays a view over a range of a region, in which nothing is mapped and where no access succeeds, then or after;
+    /// and takes it away again. Returns 0 or an errno: then all is as before.
+    [[nodiscard]] virtual int map_view(void*, std::size_t, const void*) noexcept { return EOPNOTSUPP; }
+    [[nodiscard]] virtual int unmap_view(void*, std::size_t) noexcept { return EOPNOTSUPP; }
+
+    /// The views that there are; null: none, and no shared region. Whoever reads them is a reader of
+    /// RegionTree::readers(), or the one that exchanges them, who keeps the old list until no reader has it any more.
+    [[nodiscard]] const SharedViews* views() const FAULTLINE_SIGNAL_SAFE {
+        return views_.load(std::memory_order_acquire);
+    }
+    [[nodiscard]] const SharedViews* exchange_views(const SharedViews* next) noexcept {
+        return views_.exchange(next, std::memory_order_acq_rel);
+    }
+
+protected:
+    /// The views if `page` is one of a shared region, else null.
+    [[nodiscard]] const SharedViews* views_of(const void* page) const FAULTLINE_SIGNAL_SAFE {
+        const SharedViews* const all = views();
+        return all != nullptr && all->is_shared(core::address_of(page)) ? all : nullptr;
+    }
+
+private:
+    std::atomic<const SharedViews*> views_{nullptr};
 };
 
 }  // namespace faultline::mmu

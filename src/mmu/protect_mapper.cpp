@@ -9,9 +9,7 @@
 #include "sys/syscall.hpp"
 
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +23,11 @@ namespace {
 
 // Units that are opened for guards at once: what one page of the kernel's page table covers.
 constexpr std::size_t kGuardStretch = 512;
+
+constexpr std::int64_t kMappingsOfView = 2;  // at most; it parts what it is laid over
+
+constexpr const char* kFramesName = "faultline frames";
+constexpr const char* kPoisonName = "faultline poison";
 
 constexpr int protection_of(View view) noexcept {
     switch (view) {
@@ -46,28 +49,15 @@ constexpr View view_of(Protection protection) noexcept {
     return protection == Protection::writable ? View::write : View::read;
 }
 
-sys::FileDescriptor memory_file(const char* name) {
-    constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; required where `sysctl vm.memfd_noexec` is 2
-    int fd = ::memfd_create(name, MFD_CLOEXEC | kNoExec);
-    if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC);
-    if (fd < 0) sys::throw_error(errno, "cannot make a memory file (memfd_create); see `ulimit -n`");
-    return sys::FileDescriptor{fd};
+/// What a view of a shared page that is shown as `view` shows.
+constexpr View allowed_by(Access access, View view) noexcept {
+    if (access == Access::read_write) return view;
+    if (access == Access::none) return View::closed;
+    return access == Access::read_execute ? View::execute : View::read;
 }
 
-/// A file in which every address is an offset, so that nothing has to say where a page's bytes are.
-sys::FileDescriptor file_of_addresses() {
-    rlimit limit{};
-    // Asked first, since going past the limit does not just fail: it raises SIGXFSZ.
-    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-        sys::throw_error(EFBIG,
-                         "Delivery::sigsegv needs a memory file as long as the address space, which the file "
-                         "size limit forbids: set `ulimit -f unlimited`");
-    }
-    sys::FileDescriptor file = memory_file("faultline frames");
-    if (::ftruncate(file.get(), static_cast<off_t>(core::kUserAddressEnd)) != 0) {
-        sys::throw_error(errno, "cannot make a memory file as long as the address space");
-    }
-    return file;
+void* pointer_to(std::uintptr_t address) noexcept {
+    return reinterpret_cast<void*>(address);  // NOLINT: addresses of views are numbers
 }
 
 /// Tells what ENOMEM does not: whether the range is mapped at all.
@@ -102,37 +92,12 @@ int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_S
     return explained(sys::error_of(result), address, bytes);
 }
 
-/// pread or pwrite of all of it. Returns 0 or an errno.
-int transfer_all(long call, int fd, std::uint64_t memory, std::size_t bytes,
-                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    for (std::size_t done = 0; done < bytes;) {
-        const long result = sys::raw_syscall(call, fd, memory + done, bytes - done, offset + done);
-        if (result == -EINTR || result == -EAGAIN) continue;
-        if (result <= 0) return result == 0 ? EIO : sys::error_of(result);
-        done += static_cast<std::size_t>(result);
-    }
-    return 0;
-}
-
-int write_all(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    return transfer_all(SYS_pwrite64, fd, sys::syscall_argument(from), bytes, offset);
-}
-
-void punch(int fd, const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    long result = 0;
-    do {
-        result = sys::raw_syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                  core::address_of(address), bytes);
-    } while (result == -EINTR);
-    FAULTLINE_REQUIRE(result == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
-}
-
 std::size_t bytes_of(UnitRun run) noexcept { return run.count * core::kUnitBytes; }
 
 }  // namespace
 
 ProtectMapper::ProtectMapper(Eviction wanted)
-    : frames_{file_of_addresses()}, nothing_{memory_file("faultline poison")} {
+    : frames_{sys::MemoryFile::of_addresses(kFramesName)}, nothing_{sys::MemoryFile::empty(kPoisonName)} {
     if (wanted == Eviction::move || wanted == Eviction::copy) {
         sys::throw_error(EINVAL,
                          std::string("Eviction::") + name(wanted) + " needs userfaultfd, not Delivery::sigsegv");
@@ -153,33 +118,18 @@ bool ProtectMapper::guards_work() {
     const sys::Mapping trial = sys::Mapping::reserve(2 * core::kUnitBytes, core::kUnitBytes, false, "a trial page");
     std::byte* const page = trial.data();
     const std::uint64_t elsewhere = core::address_of(page + core::kUnitBytes);
-    const auto usable = [&] { return write_all(frames_.get(), page, 1, elsewhere) == 0; };
-    bool works = map_view(page, core::kUnitBytes, frames_, core::address_of(page), PROT_READ | PROT_WRITE) == 0 &&
-                 usable() && advise(page, core::kUnitBytes, sys::abi::kAdviseGuardInstall) == 0 && !usable();
+    const auto usable = [&] { return frames_.write(page, 1, elsewhere) == 0; };
+    bool works = frames_.map(page, core::kUnitBytes, core::address_of(page), PROT_READ | PROT_WRITE) == 0 && usable() &&
+                 advise(page, core::kUnitBytes, sys::abi::kAdviseGuardInstall) == 0 && !usable();
     works = works && advise(page, core::kUnitBytes, sys::abi::kAdviseGuardRemove) == 0 && usable();
-    punch(frames_.get(), page, trial.size());
+    frames_.free(core::address_of(page), trial.size());
     return works;
-}
-
-/// Maps `file` from `offset` over the range, for this process only, without what a program's mlockall would do to it.
-int ProtectMapper::map_view(void* address, std::size_t bytes, const sys::FileDescriptor& file, std::uint64_t offset,
-                            int protection) FAULTLINE_SIGNAL_SAFE {
-    // Without access at first: a mapping that is locked from the start would be filled at once.
-    const long result = sys::raw_syscall(SYS_mmap, sys::syscall_argument(address), bytes, PROT_NONE,
-                                         MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(), offset);
-    if (const int error = sys::error_of(result)) return error;
-    sys::raw_syscall(SYS_munlock, sys::syscall_argument(address), bytes);
-    for (const int advice : {MADV_DONTFORK, MADV_DONTDUMP, MADV_NOHUGEPAGE}) {
-        const int error = advise(address, bytes, advice);
-        if (error != 0 && advice != MADV_NOHUGEPAGE) return error;  // some kernels have no huge pages to forbid
-    }
-    return protection == PROT_NONE ? 0 : set_protection(address, bytes, protection);
 }
 
 void ProtectMapper::watch_region(void* address, std::size_t bytes) {
     auto* const begin = static_cast<std::byte*>(address);
     auto fresh = std::make_unique<Watched>(begin, bytes);
-    if (const int error = map_view(begin, bytes, frames_, core::address_of(begin), PROT_NONE)) {
+    if (const int error = frames_.map(begin, bytes, core::address_of(begin), PROT_NONE)) {
         sys::throw_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes) +
                                     "; raise `sysctl vm.max_map_count` if the process has many mappings");
     }
@@ -200,12 +150,12 @@ void ProtectMapper::watch_region(void* address, std::size_t bytes) {
 }
 
 void ProtectMapper::start_in_child() {
-    frames_ = file_of_addresses();
-    nothing_ = memory_file("faultline poison");
+    frames_ = sys::MemoryFile::of_addresses(kFramesName);
+    nothing_ = sys::MemoryFile::empty(kPoisonName);
 }
 
 void ProtectMapper::watch_again(void* address, std::size_t bytes) {
-    if (const int error = map_view(address, bytes, frames_, core::address_of(address), PROT_NONE)) {
+    if (const int error = frames_.map(address, bytes, core::address_of(address), PROT_NONE)) {
         sys::throw_error(error, "cannot map the memory file of a region in a child of fork");
     }
     const std::scoped_lock lock{lock_};
@@ -214,13 +164,13 @@ void ProtectMapper::watch_again(void* address, std::size_t bytes) {
 
 void ProtectMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     // A new mapping in place of all the old ones, whatever they were.
-    const int error = map_view(address, bytes, frames_, core::address_of(address), PROT_NONE);
+    const int error = frames_.map(address, bytes, core::address_of(address), PROT_NONE);
     FAULTLINE_REQUIRE(error == 0, "a region cannot be emptied: has the program unmapped managed memory?");
     {
         const std::scoped_lock lock{lock_};
         sys::MappingBudget::account(region_at(address).map.forget());
     }
-    punch(frames_.get(), address, bytes);
+    frames_.free(core::address_of(address), bytes);
 }
 
 void ProtectMapper::unwatch_region(void* address) noexcept {
@@ -341,55 +291,95 @@ int ProtectMapper::change_view(Place place, View view) FAULTLINE_SIGNAL_SAFE {
 }
 
 int ProtectMapper::take_poison_away(Place place) FAULTLINE_SIGNAL_SAFE {
-    std::byte* const address = place.address();
-    if (const int error = map_view(address, bytes_of(place.run), frames_, core::address_of(address), PROT_NONE)) {
-        return error;
-    }
-    const std::scoped_lock lock{lock_};
-    place.region.map.set_guarded(place.run, false);
-    sys::MappingBudget::account(place.region.map.set_view(place.run, View::closed));
+    const std::uintptr_t address = core::address_of(place.address());
+    const SharedView* const view = views() == nullptr ? nullptr : views()->at(address);
+    const std::uint64_t offset = view == nullptr ? address : view->source_of(address);
+    if (const int error = frames_.map(place.address(), bytes_of(place.run), offset, PROT_NONE)) return error;
+    note_view(place, View::closed);
     return 0;
 }
 
 // ---- Mapper
 
+/// Calls `act(place, access)` for where a page is seen: at its own address, or in all views of a shared one; in all,
+/// whatever becomes of one. Returns the first error.
+template <typename Act>
+int ProtectMapper::for_each_place(void* page, std::size_t bytes, Act act) const FAULTLINE_SIGNAL_SAFE {
+    const SharedViews* const views = views_of(page);
+    if (views == nullptr) return act(place_of(page, bytes), Access::read_write);
+    int first_error = 0;
+    views->for_each_of(core::address_of(page), bytes, [&](const SharedView& view) {
+        const int error = act(place_of(pointer_to(view.range.begin), view.range.bytes()), view.access);
+        if (first_error == 0) first_error = error;
+    });
+    return first_error;
+}
+
+/// As far as the view's access allows it.
+int ProtectMapper::show_in_view(Place place, View view, Access access) FAULTLINE_SIGNAL_SAFE {
+    view = allowed_by(access, view);
+    return view == View::closed ? hide(place) : show(place, view);
+}
+
+int ProtectMapper::change_in_view(Place place, View view, Access access) FAULTLINE_SIGNAL_SAFE {
+    view = allowed_by(access, view);
+    return view == View::closed ? hide(place) : change_view(place, view);
+}
+
 int ProtectMapper::install(void* page, const void* from, std::size_t bytes,
                            Protection protection) FAULTLINE_SIGNAL_SAFE {
-    int error = write_all(frames_.get(), from, bytes, core::address_of(page));
-    if (error == 0) error = show(place_of(page, bytes), view_of(protection));
-    if (error != 0) punch(frames_.get(), page, bytes);
+    int error = frames_.write(from, bytes, core::address_of(page));
+    bool shown = false;  // somewhere; then the page is there, and a fault elsewhere shows it there, too
+    if (error == 0) {
+        error = for_each_place(page, bytes, [&](Place place, Access access) {
+            const int refused = show_in_view(place, view_of(protection), access);
+            shown |= refused == 0;
+            return refused;
+        });
+    }
+    if (error == 0 || shown) return 0;
+    frames_.free(core::address_of(page), bytes);
     return error;
 }
 
 int ProtectMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    return change_view(place_of(page, bytes), View::write);
+    return for_each_place(page, bytes,
+                          [&](Place place, Access access) { return change_in_view(place, View::write, access); });
 }
 
 /// Whatever the map says is done again.
 int ProtectMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
-    const Place place = place_of(page, bytes);
-    if (const int error = change_view(place, view_of(protection))) return error;
-    if (const int error = set_protection(page, bytes, protection_of(view_of(protection)))) return error;
-    return guards_ ? advise(page, bytes, sys::abi::kAdviseGuardRemove) : 0;
+    return for_each_place(page, bytes, [&](Place place, Access access) {
+        const View view = allowed_by(access, view_of(protection));
+        if (view == View::closed) return hide(place);
+        if (const int error = show_again(place, view)) return error;
+        return guards_ ? advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardRemove) : 0;
+    });
+}
+
+int ProtectMapper::show_again(Place place, View view) FAULTLINE_SIGNAL_SAFE {
+    if (const int error = show(place, view)) return error;
+    return set_protection(place.address(), bytes_of(place.run), protection_of(view));
 }
 
 int ProtectMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    return change_view(place_of(page, bytes), View::read);
+    return for_each_place(page, bytes,
+                          [&](Place place, Access access) { return change_in_view(place, View::read, access); });
 }
 
 Staged ProtectMapper::stage(void* page, void*, std::size_t page_bytes, std::size_t pages,
                             Protection) FAULTLINE_SIGNAL_SAFE {
-    const int error = hide(place_of(page, page_bytes * pages));
+    const int error = for_each_place(page, page_bytes * pages, [&](Place place, Access) { return hide(place); });
     return {error == 0 ? pages : 0, error};
 }
 
 int ProtectMapper::unstage(void*, void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
-    return show(place_of(page, bytes), view_of(protection));
+    return for_each_place(page, bytes,
+                          [&](Place place, Access access) { return show_in_view(place, view_of(protection), access); });
 }
 
 const std::byte* ProtectMapper::staged_bytes(const void* page, void* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    const int error =
-        transfer_all(SYS_pread64, frames_.get(), sys::syscall_argument(slot), bytes, core::address_of(page));
+    const int error = frames_.read(slot, bytes, core::address_of(page));
     FAULTLINE_REQUIRE(error == 0, "a page's memory cannot be read: has the program closed faultline's descriptors?");
     return static_cast<const std::byte*>(slot);
 }
@@ -401,24 +391,66 @@ void ProtectMapper::release_staged_bytes(void* slots, std::size_t bytes) FAULTLI
 
 void ProtectMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
     for (const iovec& range : ranges) {
-        const int error = hide(place_of(range.iov_base, range.iov_len));
+        const int error =
+            for_each_place(range.iov_base, range.iov_len, [&](Place place, Access) { return hide(place); });
         FAULTLINE_REQUIRE(error == 0, "a page cannot be hidden: raise `sysctl vm.max_map_count`");
-        punch(frames_.get(), range.iov_base, range.iov_len);
+        frames_.free(core::address_of(range.iov_base), range.iov_len);
     }
 }
 
 /// An access to a file's mapping past its end raises SIGBUS, from the kernel, each time.
 int ProtectMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    const Place place = place_of(page, bytes);
-    if (const int error = map_view(page, bytes, nothing_, 0, protection_of(View::poisoned))) return error;
+    return for_each_place(page, bytes, [&](Place place, Access) { return poison_at(place); });
+}
+
+int ProtectMapper::poison_at(Place place) FAULTLINE_SIGNAL_SAFE {
+    if (const int error = nothing_.map(place.address(), bytes_of(place.run), 0, protection_of(View::poisoned))) {
+        return error;
+    }
+    note_view(place, View::poisoned);
+    return 0;
+}
+
+/// After a new mapping, which has no guards.
+void ProtectMapper::note_view(Place place, View view) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock lock{lock_};
     place.region.map.set_guarded(place.run, false);
-    sys::MappingBudget::account(place.region.map.set_view(place.run, View::poisoned));
+    sys::MappingBudget::account(place.region.map.set_view(place.run, view));
+}
+
+// ---- views
+
+int ProtectMapper::map_view(void* address, std::size_t bytes, const void* source) noexcept {
+    return map_frames(address, bytes, source, kMappingsOfView);
+}
+
+int ProtectMapper::unmap_view(void* address, std::size_t bytes) noexcept {
+    return map_frames(address, bytes, address, -kMappingsOfView);
+}
+
+int ProtectMapper::map_frames(void* address, std::size_t bytes, const void* source,
+                              std::int64_t more_mappings) noexcept {
+    const sys::SignalBlock signals;
+    if (const int error = frames_.map(address, bytes, core::address_of(source), PROT_NONE)) return error;
+    note_view(place_of(address, bytes), View::closed);
+    sys::MappingBudget::account(more_mappings);
     return 0;
 }
 
 bool ProtectMapper::short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return sys::MappingBudget::is_short(); }
 bool ProtectMapper::low_on_mappings() const FAULTLINE_SIGNAL_SAFE { return sys::MappingBudget::is_low(); }
+
+/// What is seen in a view is named by where it is seen from, as far as the view reaches.
+void ProtectMapper::name_by_source(iovec& run) const FAULTLINE_SIGNAL_SAFE {
+    const std::uintptr_t begin = core::address_of(run.iov_base);
+    const SharedView* const view = views() == nullptr ? nullptr : views()->from(begin);
+    if (view == nullptr || view->range.begin >= begin + run.iov_len) return;
+    if (begin < view->range.begin) {
+        run.iov_len = view->range.begin - begin;
+    } else {
+        run = {pointer_to(view->source_of(begin)), std::min(run.iov_len, view->range.end - begin)};
+    }
+}
 
 std::size_t ProtectMapper::fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE {
     const View hidden_as = guards_ ? View::write : View::closed;
@@ -429,6 +461,7 @@ std::size_t ProtectMapper::fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIG
             if (island_region_ >= regions_.size()) island_region_ = 0;
             const std::size_t found = regions_[island_region_]->map.find_islands(runs, island_units_, hidden_as);
             if (found > 0) {
+                for (iovec& run : runs.first(found)) name_by_source(run);
                 if (island_units_ > 1) island_units_ /= 2;  // shorter ones may have come meanwhile
                 return found;
             }

@@ -12,9 +12,9 @@
 
 #include "mmu/mapper.hpp"
 #include "mmu/view_map.hpp"
-#include "sys/file_descriptor.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/mapping.hpp"
+#include "sys/memory_file.hpp"
 
 #include <faultline/types.hpp>
 
@@ -65,6 +65,11 @@ public:
     [[nodiscard]] bool low_on_mappings() const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] std::size_t fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE override;
 
+    /// What it takes is there: a view maps the memory file where its pages are, instead of where it is itself.
+    [[nodiscard]] bool prepare_views() override { return true; }
+    [[nodiscard]] int map_view(void* address, std::size_t bytes, const void* source) noexcept override;
+    [[nodiscard]] int unmap_view(void* address, std::size_t bytes) noexcept override;
+
 private:
     struct Watched {
         Watched(std::byte* address, std::size_t bytes) : begin{address}, end{address + bytes}, map{address, bytes} {}
@@ -88,11 +93,19 @@ private:
     [[nodiscard]] int prepare_guards(Place place) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int change_view(Place place, View view) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int take_poison_away(Place place) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] int map_view(void* address, std::size_t bytes, const sys::FileDescriptor& file, std::uint64_t offset,
-                               int protection) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int poison_at(Place place) FAULTLINE_SIGNAL_SAFE;
+    void note_view(Place place, View view) FAULTLINE_SIGNAL_SAFE;
+    template <typename Act>
+    [[nodiscard]] int for_each_place(void* page, std::size_t bytes, Act act) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int show_in_view(Place place, View view, Access access) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int change_in_view(Place place, View view, Access access) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int show_again(Place place, View view) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int map_frames(void* address, std::size_t bytes, const void* source,
+                                 std::int64_t more_mappings) noexcept;
+    void name_by_source(iovec& run) const FAULTLINE_SIGNAL_SAFE;
 
-    sys::FileDescriptor frames_;   // the memory file: a page's offset is its address
-    sys::FileDescriptor nothing_;  // an empty file: what is mapped from it raises SIGBUS
+    sys::MemoryFile frames_;   // a page's offset is its address
+    sys::MemoryFile nothing_;  // an empty file: what is mapped from it raises SIGBUS
     bool guards_ = false;
     // Guards `regions_` and what their maps say; no system call under it.
     mutable sys::FutexLock lock_;

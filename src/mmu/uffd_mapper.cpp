@@ -21,18 +21,11 @@ constexpr std::size_t kMostRangesPerCall = 64;
 
 alignas(core::kUnitBytes) constinit const std::byte kZeros[core::kUnitBytes] = {};
 
-void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE {
-    const std::uint64_t address = sys::syscall_argument(range.iov_base);
-    long result = sys::raw_syscall(SYS_madvise, address, range.iov_len, MADV_DONTNEED);
-    // The program may have locked the range (mlockall): then only the newer call drops it.
-    if (result == -EINVAL)
-        result = sys::raw_syscall(SYS_madvise, address, range.iov_len, sys::abi::kAdviseDontneedLocked);
-    FAULTLINE_REQUIRE(result == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
-}
+void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE { sys::drop_pages(range.iov_base, range.iov_len); }
 
 }  // namespace
 
-UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd} {
+UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd}, shared_{uffd} {
     if (wanted == Eviction::protect || wanted == Eviction::guard) {
         sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) + " belongs to Delivery::sigsegv");
     }
@@ -47,7 +40,15 @@ UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd} {
 
 void UffdMapper::watch_region(void* address, std::size_t bytes) { uffd_.watch(address, bytes, true); }
 
-void UffdMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { drop_one({address, bytes}); }
+void UffdMapper::start_in_child() {
+    try_batched_drop();
+    shared_.start_in_child();
+}
+
+void UffdMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    if (views_of(address) != nullptr) return shared_.empty(address, bytes);
+    drop_one({address, bytes});
+}
 
 void UffdMapper::watch_staging(void* address, std::size_t bytes) {
     uffd_.watch(address, bytes, false);
@@ -87,6 +88,9 @@ void UffdMapper::try_batched_drop() {
 }
 
 int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) {
+        return shared_.install(*views, page, from, bytes, protection);
+    }
     // What the program may write to cannot be taken away again when the rest is refused. So it may not, until all is
     // there.
     const bool in_steps = protection == Protection::writable && bytes > core::kUnitBytes;
@@ -101,14 +105,17 @@ int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protect
 }
 
 int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) return shared_.protect(*views, page, bytes, false);
     return uffd_.write_protect(page, bytes, false);
 }
 
 bool UffdMapper::is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    if (views_of(page) != nullptr) return false;  // the kernel does not say it of a view
     return sys::all_present(page, bytes);
 }
 
 int UffdMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) return shared_.show(*views, page, bytes, protection);
     if (const int error = fill_holes(static_cast<std::byte*>(page), bytes)) return error;
     return uffd_.write_protect(page, bytes, protection != Protection::writable);
 }
@@ -124,6 +131,7 @@ int UffdMapper::fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_
 }
 
 int UffdMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) return shared_.protect(*views, page, bytes, true);
     return uffd_.write_protect(page, bytes, true);
 }
 
@@ -142,6 +150,10 @@ int UffdMapper::set_guard(void* address, std::size_t bytes) noexcept {
 
 Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
                          Protection protection) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) {
+        shared_.hide(*views, page, page_bytes * pages);
+        return {pages, 0};
+    }
     auto* const from = static_cast<std::byte*>(page);
     auto* const to = static_cast<std::byte*>(slot);
     if (!moves_) {
@@ -200,11 +212,13 @@ int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t byte
     return error;
 }
 
-const std::byte* UffdMapper::staged_bytes(const void*, void* slot, std::size_t) FAULTLINE_SIGNAL_SAFE {
+const std::byte* UffdMapper::staged_bytes(const void* page, void* slot, std::size_t) FAULTLINE_SIGNAL_SAFE {
+    if (views_of(page) != nullptr) return static_cast<const std::byte*>(page);
     return static_cast<const std::byte*>(slot);
 }
 
-int UffdMapper::unstage(void* slot, void* page, std::size_t bytes, Protection) FAULTLINE_SIGNAL_SAFE {
+int UffdMapper::unstage(void* slot, void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) return shared_.show(*views, page, bytes, protection);
     std::size_t moved = 0;
     if (moves_ && uffd_.move(page, slot, bytes, &moved) == 0) return 0;
     // The page's mapping is read-only, or the device's hold on the slot outlives its write by a moment.
@@ -217,6 +231,18 @@ int UffdMapper::unstage(void* slot, void* page, std::size_t bytes, Protection) F
 }
 
 void UffdMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
+    while (views() != nullptr && !ranges.empty()) {
+        std::size_t own = 0;
+        while (own < ranges.size() && views_of(ranges[own].iov_base) == nullptr) ++own;
+        drop_own(ranges.first(own));
+        if (own == ranges.size()) return;
+        shared_.drop(*views(), ranges[own].iov_base, ranges[own].iov_len);
+        ranges = ranges.subspan(own + 1);
+    }
+    drop_own(ranges);
+}
+
+void UffdMapper::drop_own(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
     while (ranges.size() > 1 && self_) {
         const std::size_t count = ranges.size() < kMostRangesPerCall ? ranges.size() : kMostRangesPerCall;
         const long result = sys::raw_syscall(SYS_process_madvise, self_.get(), sys::syscall_argument(ranges.data()),
@@ -232,8 +258,14 @@ void UffdMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
     for (const iovec& range : ranges) drop_one(range);
 }
 
-int UffdMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { return uffd_.poison(page, bytes); }
+int UffdMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) return shared_.poison(*views, page, bytes);
+    return uffd_.poison(page, bytes);
+}
 
-void UffdMapper::wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE { uffd_.wake(page, bytes); }
+void UffdMapper::wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    if (const SharedViews* const views = views_of(page)) return shared_.wake(*views, page, bytes);
+    uffd_.wake(page, bytes);
+}
 
 }  // namespace faultline::mmu

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mmu/mapper.hpp"
+#include "mmu/uffd_views.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/userfaultfd.hpp"
@@ -20,7 +21,7 @@ public:
     UffdMapper(sys::Userfaultfd& uffd, Eviction wanted);
 
     void watch_region(void* address, std::size_t bytes) override;
-    void start_in_child() override { try_batched_drop(); }
+    void start_in_child() override;
     void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void watch_staging(void* address, std::size_t bytes) override;
     [[nodiscard]] bool is_staging(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE override {
@@ -51,10 +52,21 @@ public:
     }
     [[nodiscard]] Eviction eviction() const noexcept override { return moves_ ? Eviction::move : Eviction::copy; }
 
+    [[nodiscard]] bool prepare_views() override { return shared_.prepare(); }
+    void watch_shared(void* address, std::size_t bytes) override { shared_.watch(address, bytes); }
+    void watch_shared_again(void* address, std::size_t bytes) override { shared_.watch(address, bytes); }
+    [[nodiscard]] int map_view(void* address, std::size_t bytes, const void* source) noexcept override {
+        return shared_.map(address, bytes, source);
+    }
+    [[nodiscard]] int unmap_view(void* address, std::size_t bytes) noexcept override {
+        return shared_.unmap(address, bytes);
+    }
+
 private:
     [[nodiscard]] bool move_works();
     [[nodiscard]] bool poison_works();
     void try_batched_drop();
+    void drop_own(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                                     std::size_t already) FAULTLINE_SIGNAL_SAFE;
@@ -62,6 +74,7 @@ private:
                                     Protection protection) FAULTLINE_SIGNAL_SAFE;
 
     sys::Userfaultfd& uffd_;
+    UffdViews shared_;
     std::uintptr_t staging_begin_ = 0;
     std::size_t staging_bytes_ = 0;
     bool moves_ = false;

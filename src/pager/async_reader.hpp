@@ -45,6 +45,7 @@ struct Fill {
     std::uint64_t started = 0;  // ticks
     bool asked_for = true;      // by a fault; else all pages come ahead of one
     bool for_writing = false;   // what comes ahead will be written to
+    std::uint64_t page = 0;     // that was asked for
 };
 
 class AsyncReader {

@@ -67,7 +67,7 @@ public:
         step(Count::staged, before.is(PageState::staged), after.is(PageState::staged));
         step(Count::swapped, before.is(PageState::stored), after.is(PageState::stored));
         step(Count::dirty, before.dirty(), after.dirty());
-        step(Count::pinned, before.pins() > 0, after.pins() > 0);
+        step(Count::pinned, is_pinned(before), is_pinned(after));
     }
 
 private:
@@ -80,6 +80,9 @@ private:
     static bool is_mapped(core::PageWord word) noexcept {
         return word.is(core::PageState::resident) || word.is(core::PageState::evicting);
     }
+
+    /// What is pinned in a view is empty there, and counts where it is.
+    static bool is_pinned(core::PageWord word) noexcept { return word.pins() > 0 && !word.is(core::PageState::empty); }
 
     void step(Count kind, bool before, bool after) const FAULTLINE_SIGNAL_SAFE {
         if (before != after) add(kind, after ? 1 : -1);

@@ -220,7 +220,7 @@ std::int64_t Evictor::drop_refused(const ChosenPage& chosen, StagingUnit unit) F
     const Region& region = *regions_.find(chosen.page.region);
     const iovec ranges[] = {{region.address_of(chosen.page.page), region.page_bytes()},
                             {staging_.address_of(unit), region.page_bytes()}};
-    const bool slot_is_empty = mapper_.staged_frames() == mmu::StagedFrames::stay;
+    const bool slot_is_empty = region.staged_frames() == mmu::StagedFrames::stay;
     mapper_.drop(std::span{ranges}.first(slot_is_empty ? 1 : 2));
     frames_.remove(chosen.victim.frame);
     let_clean_page_go(chosen);
@@ -464,22 +464,29 @@ Leaving Evictor::claim_to_leave(StagingBatch& batch, std::size_t entry) FAULTLIN
 
 /// Frees the frames that the batch still holds, neighbours with one call. Returns the units.
 std::int64_t Evictor::drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
-    const bool frames_stay = mapper_.staged_frames() == mmu::StagedFrames::stay;
     iovec* const dropped = batch.scratch.dropped;
     std::size_t drops = 0;
     std::int64_t units = 0;
+    std::uint32_t previous_place = 0;  // of what can be dropped with one call: a region, or the staging area
     for (std::size_t i = 0; i < batch.pages; ++i) {
         StagingBatch::Entry& entry = batch.entries[i];
         if (batch.scratch.leaving[i] == Leaving::not_yet || !entry.holds_frame.exchange(false)) continue;
         units += entry.units;
         std::byte* address = staging_.address_of(batch.unit_of(i));
-        if (frames_stay) {
+        const PageRef page = batch.page_of(i);
+        const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
+        const mmu::StagedFrames kind = region == nullptr ? mapper_.staged_frames() : region->staged_frames();
+        std::uint32_t place = 0;
+        if (kind == mmu::StagedFrames::stay) {
             if (batch.scratch.leaving[i] == Leaving::has_left) continue;  // with its region
-            const PageRef page = batch.page_of(i);
-            address = regions_.find(page.region)->address_of(page.page);
+            address = region->address_of(page.page);
+            place = page.region;
         }
         const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
-        if (drops > 0 && static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
+        const bool same_place = drops > 0 && place == previous_place;
+        previous_place = place;
+        if (same_place &&
+            static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
             dropped[drops - 1].iov_len += bytes;
         } else {
             dropped[drops++] = {address, bytes};
@@ -512,7 +519,7 @@ int Evictor::settle_all(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
 }
 
 int Evictor::clean(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    const bool frames_stay = mapper_.staged_frames() == mmu::StagedFrames::stay;
+    const bool frames_stay = region.staged_frames() == mmu::StagedFrames::stay;
     int error = 0;
     while (range.count > 0 && error == 0) {
         StagingBatch* const batch = staging_.take_empty();

@@ -40,10 +40,22 @@ FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     Pager& pager = region->pager();
     // Where the MMU checks access by itself, its word is final: we have nothing to add.
     if (fault.refused && pager.mapper_.checks_access()) return FaultOutcome::access_violation;
-    Work work{*region, region->page_of(fault.address), fault, sys::ticks()};
+    // Nobody has any business at a shared region's own addresses, except who pins, or brings back what was pinned.
+    if (region->shared() && fault.origin != FaultOrigin::control_call) return FaultOutcome::access_violation;
+    const Place place = pager.place_of(*region, fault.address);
+    Work work{place.region, place.page, fault, sys::ticks(), FaultKind::none, place.view, place.view_page};
     const FaultOutcome outcome = pager.resolve_in(work);
     pager.account(work);
     return outcome;
+}
+
+/// Where the page at an address of `region` is: there, or in a shared region of which there is a view.
+Pager::Place Pager::place_of(Region& region, std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
+    const mmu::SharedViews* const views = mapper_.views();
+    const mmu::SharedView* const view = views == nullptr ? nullptr : views->at(address);
+    if (view == nullptr) return {region, region.page_of(address)};
+    Region& shared = *RegionTree::find(view->source);
+    return {shared, shared.page_of(view->source_of(address)), &region, region.page_of(address)};
 }
 
 /// What was resolved is counted, as far as it was a fault of the program's and is done.
@@ -94,7 +106,8 @@ FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
 }
 
 bool Pager::forbidden(const Work& work, PageWord seen) const FAULTLINE_SIGNAL_SAFE {
-    const Access allowed = work.region.access_to(work.page, seen);
+    const Access allowed =
+        work.view != nullptr ? work.view->load(work.view_page).protection() : work.region.access_to(work.page, seen);
     switch (work.fault.access) {
         case core::FaultAccess::read:
             return allowed == Access::none;
@@ -128,7 +141,8 @@ Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE
     // Owned while the kernel works: else the page could leave and come back protected, and lose its protection to us.
     if (!region.try_change(work.page, seen, seen.claimed_for_change())) return std::nullopt;
     // Where the MMU checks access, what was not as it should be is gone: the page is zeros, and newer than its home.
-    const bool dirty = work.write() || seen.dirty() || mapper_.checks_access();
+    // Not so in a view: it has not shown the page yet, which others have.
+    const bool dirty = work.write() || seen.dirty() || (mapper_.checks_access() && work.view == nullptr);
     const int error = filler_.with_mappings([&] {
         if (first_write) return mapper_.allow_writes(page, region.page_bytes());
         const bool writable = dirty && (mapper_.checks_access() || seen.protection() == Access::read_write);
@@ -207,7 +221,8 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
     const PageWindow window =
         claim_beside(work, wanted.front(with_page), PageState::stored, access_beside(seen, false), frames).trimmed();
     if (wanted.count > with_page) want_in_background(region, wanted.without_front(with_page));
-    Fill fill{&region, window, work.fault, arrival, std::move(frames), work.started, true, wanted.for_writing};
+    Fill fill{&region,      window, work.fault,         arrival,  std::move(frames),
+              work.started, true,   wanted.for_writing, work.page};
     // A handler thread has others to serve, unless it is alone; whoever faulted for himself has nothing better to do.
     std::optional<AsyncReader::Alone> alone;  // until the page is mapped
     if (async_reader_ && work.fault.origin == FaultOrigin::handler_thread) {
@@ -221,8 +236,7 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
 /// way of reading deals with.
 void Pager::finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept {
     Region& region = *fill.region;
-    Work work{region, fill.asked_for ? region.page_of(fill.fault.address) : fill.window.first, fill.fault,
-              fill.started};
+    Work work{region, fill.asked_for ? fill.page : fill.window.first, fill.fault, fill.started};
     const std::uint64_t writable = fill.asked_for ? work.writable_in(fill.window) : 0;
     int error = 0;
     if (bytes.empty()) {
@@ -273,7 +287,7 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     // A frame that has stayed comes back in any case: a write of its bytes that is in flight does no harm to a page
     // that is dirty again. One that moved can go back if it may arrive writable and no such write needs the slot. Else
     // the bytes are copied to a new frame, and the old one is freed with its batch.
-    const mmu::StagedFrames kind = mapper_.staged_frames();
+    const mmu::StagedFrames kind = region.staged_frames();
     bool dirty = work.write() || seen.dirty();
     bool frame_goes_along =
         kind == mmu::StagedFrames::stay ||

@@ -2,8 +2,8 @@
 // source and the background evictor; its regions share them. The public faultline::Pager is a handle on one of these.
 //
 // Two halves: the fault path (pager.cpp: resolve and what it calls), which is signal-safe, and the control path
-// (pager_control.cpp, range_control.cpp), which throws. Lock order: control mutex, then a region's protecting(), then a
-// page's ownership, then the frame lock or the staging lock.
+// (pager_control.cpp, range_control.cpp), which throws. Lock order: control mutex, then a region's protecting(), then
+// the views' mutex, then a page's ownership, then the frame lock or the staging lock.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -143,6 +143,32 @@ public:
     [[nodiscard]] Eviction eviction() const noexcept { return mapper_.eviction(); }
     [[nodiscard]] PagerStats stats();
 
+    // ---- shared regions: one set of pages, seen in views that lie in regions with gaps. The caller serialises what
+    // it does to the views of one shared region, and to those in one with gaps.
+
+    /// Whether this kernel has what it takes.
+    [[nodiscard]] bool can_share();
+    /// Lets the program use pages of `shared`, from `first` on, in a closed range. Throws ENOMEM at vm.max_map_count,
+    /// and then all is as before.
+    void map_view(Region& region, core::PageRange range, Region& shared, std::uint64_t first, Access access);
+    /// Takes the views in the range away again. Pages that no other view shows are written to their store first, and
+    /// are forgotten. Throws EBUSY when one is pinned here, EIO when not all could be written, ENOMEM: then all is as
+    /// before, when `access` is what it was.
+    void unmap_views(Region& region, core::PageRange range, Access access);
+
+    /// A run of pages of a region, and where the program sees it.
+    struct Run {
+        Region* region;
+        core::PageRange pages;
+        std::uintptr_t seen_at;
+    };
+    /// Where the pages of a range are: in its own region, or in shared ones. They stay as long as the views do.
+    [[nodiscard]] std::vector<Run> runs_of(Region& region, core::PageRange range) const;
+
+    /// Writes what is dirty of a range to its store; the pages leave on the way. Returns 0, EBUSY when a page is pinned
+    /// or held by the kernel, or why the store refuses. What is written to meanwhile may be dirty again.
+    [[nodiscard]] int write_out(Region& region, core::PageRange range);
+
     // ---- clones
 
     /// While the lock lives no region of the pager comes or goes, and no fork begins that inherits it: stores may be
@@ -183,6 +209,14 @@ private:
     Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::unique_ptr<store::StoreFactory> stores,
           std::unique_ptr<mmu::Mapper> mapper);
 
+    /// A page, and where it is seen if that is not where it is.
+    struct Place {
+        Region& region;
+        std::uint64_t page;
+        const Region* view = nullptr;
+        std::uint64_t view_page = 0;
+    };
+
     /// One fault on its way through `resolve`.
     struct Work {
         Region& region;
@@ -190,6 +224,8 @@ private:
         const core::PageFault& fault;
         std::uint64_t started;  // ticks
         FaultKind kind = FaultKind::none;
+        const Region* view = nullptr;  // see Place
+        std::uint64_t view_page = 0;
 
         [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
         /// The mask of what comes in writable with a window: the page, if it is written to.
@@ -203,6 +239,7 @@ private:
     /// What a step came to; nothing means that the page changed under it: look again.
     using Step = std::optional<core::FaultOutcome>;
 
+    [[nodiscard]] Place place_of(Region& region, std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE;
     void account(const Work& work) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool forbidden(const Work& work, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
@@ -253,6 +290,19 @@ private:
     [[nodiscard]] static bool any_executable(const Region& region, core::PageRange range);
     void show_resident(Region& region, core::PageRange range, Access access, bool executable);
     void close_view(const Region& region, core::PageRange range);
+    using EditViews = std::function<void(std::vector<mmu::AddressSpan>& regions, std::vector<mmu::SharedView>& views)>;
+    void change_views(const EditViews& edit);
+    void forget_shared(const Region& region);
+    void take_views(const Region& region, core::PageRange range);
+    void close_views(Region& region, core::PageRange range);
+    void set_access_of_views(Region& region, core::PageRange range, Access access);
+    void show_again(Region& shared, core::PageRange range);
+    [[nodiscard]] std::vector<mmu::SharedView> all_views() const;
+    void map_views_again();
+    void set_access_again(Region& region, core::PageRange range);
+    [[nodiscard]] static bool any_unwritten(const Region& region, core::PageRange range);
+    [[nodiscard]] static bool any_pinned(const Region& region, core::PageRange range);
+    [[nodiscard]] int pin_at(const Place& place, PinFor purpose, std::uintptr_t address) noexcept;
     void evict_all(Region& region, core::PageRange range);
     static void outwait_writes(const Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
@@ -305,7 +355,8 @@ private:
     std::atomic<bool> frames_are_few_{false};
     std::atomic<std::int64_t> pinnable_units_{0};  // what is left beside kMinimumPages pages; read by pins
 
-    std::mutex control_;  // guards regions coming and going, the limit, and `gone_`
+    mutable std::mutex changing_views_;  // one change of mapper_.views() at a time; no other lock is taken with it
+    std::mutex control_;                 // guards regions coming and going, the limit, and `gone_`
     RegionStats gone_;
     std::atomic<std::int64_t> pinned_units_{0};
 

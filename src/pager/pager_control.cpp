@@ -194,18 +194,23 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
                                      " is too small for pages of " + sys::readable_bytes(largest) + ": it must hold " +
                                      std::to_string(kMinimumPages) + " of them; raise it, or choose smaller pages");
     }
-    std::unique_ptr<store::BackingStore> store = stores_->open_for_pages(size, page_bytes);
+    std::unique_ptr<store::BackingStore> store = plan.shared ? nullptr : stores_->open_for_pages(size, page_bytes);
     if (plan.decorate) store = plan.decorate(std::move(store));
     const std::uint32_t id = regions_.take_id();
     try {
         auto region = std::make_unique<Region>(*this, mapper_, id, size, page_bytes, std::move(store),
                                                config_.delivery == Delivery::uffd_threads, plan);
-        mapper_.watch_region(region->view().data(), size);
+        plan.shared ? mapper_.watch_shared(region->view().data(), size)
+                    : mapper_.watch_region(region->view().data(), size);
         try {
+            if (plan.shared) {
+                change_views([&](auto& regions, auto&) { regions.push_back({region->begin(), region->end()}); });
+            }
             if (plan.owner != nullptr) close_view(*region, {0, region->pages()});
             apply_limit(limit_bytes_.load(), largest);
             RegionTree::insert(*region);
         } catch (...) {
+            if (plan.shared) forget_shared(*region);
             mapper_.unwatch_region(region->view().data());
             throw;
         }
@@ -235,9 +240,12 @@ std::size_t Pager::largest_page() const {
 
 void Pager::destroy(Region& region) {
     require_owner_process();
-    if (region.counters().sum(Count::pinned) > 0) {
+    // In a region with gaps, views may be pinned, which no gauge tells of.
+    const bool views_pinned = region.owner() != nullptr && any_pinned(region, {0, region.pages()});
+    if (views_pinned || region.counters().sum(Count::pinned) > 0) {
         sys::throw_error(EBUSY, "the region still has pinned pages: destroy its Pins first");
     }
+    if (region.owner() != nullptr) take_views(region, {0, region.pages()});
     const std::lock_guard lock{control_};
     RegionTree::remove(region);  // no fault finds it any more; those that found it before have ended
     const std::uint32_t id = region.id();
@@ -256,6 +264,7 @@ void Pager::destroy(Region& region) {
     gone_ += region_stats(region.counters(), region.page_bytes());
     regions_.set(id, nullptr);
     RegionTree::readers().synchronize();
+    if (region.shared()) forget_shared(region);
     mapper_.unwatch_region(region.view().data());
     delete &region;
     regions_.give_back_id(id);

@@ -20,14 +20,24 @@ namespace faultline::detail {
 using core::PageState;
 using core::PageWord;
 
+namespace {
+
+void require_set(int error) {
+    if (error != 0) sys::throw_error(error, "cannot protect memory in a child of fork as it was in its parent");
+}
+
+}  // namespace
+
 void Pager::lock_for_fork() {
     control_.lock();
     regions_.for_each([](Region& region) { region.protecting().lock(); });
+    changing_views_.lock();
     log_.lock();
 }
 
 void Pager::unlock_after_fork() noexcept {
     log_.unlock();
+    changing_views_.unlock();
     regions_.for_each([](Region& region) { region.protecting().unlock(); });
     control_.unlock();
 }
@@ -108,10 +118,13 @@ void Pager::start_in_child() {
     std::vector<core::PageRef> pinned;
     regions_.for_each([&](Region& region) {
         region.view().restore_in_child();
-        mapper_.watch_again(region.view().data(), region.view().size());
+        std::byte* const view = region.view().data();
+        region.shared() ? mapper_.watch_shared_again(view, region.view().size())
+                        : mapper_.watch_again(view, region.view().size());
         set_access_again(region);
         leave_pages_behind(region, pinned);
     });
+    map_views_again();
     generation_ = sys::process_generation();
     start_threads();
     for (const core::PageRef page : pinned) bring_pinned_back(page);
@@ -120,22 +133,26 @@ void Pager::start_in_child() {
 /// The view of a region in a child is accessible all over.
 void Pager::set_access_again(Region& region) {
     if (!mapper_.checks_access()) return;
-    const auto set = [&](core::PageRange pages, Access access, bool guarded = false) {
-        std::byte* const address = region.address_of(pages.first);
-        const std::size_t bytes = region.offset_of(pages.count);
-        const int error = guarded ? mapper_.set_guard(address, bytes) : mapper_.set_access(address, bytes, access);
-        if (error != 0) sys::throw_error(error, "cannot protect memory in a child of fork as it was in its parent");
-    };
-    if (region.owner() != nullptr) {
-        close_view(region, {0, region.pages()});
-        region.open_pages().for_each_run([&](core::PageRange run) { set(run, Access::read_write); });
-    }
-    core::PageRange run{};
+    if (region.owner() == nullptr) return set_access_again(region, {0, region.pages()});
+    close_view(region, {0, region.pages()});
+    region.open_pages().for_each_run([&](core::PageRange run) {
+        require_set(mapper_.set_access(region.address_of(run.first), region.offset_of(run.count), Access::read_write));
+        set_access_again(region, run);
+    });
+}
+
+/// Of a range that is accessible: as the words say.
+void Pager::set_access_again(Region& region, core::PageRange range) {
+    core::PageRange run{range.first, 0};
     core::PageWord kind;
     const auto set_run = [&] {
-        if (run.count > 0 && kind.protection() != Access::read_write) set(run, kind.protection(), kind.guarded());
+        if (run.count == 0 || kind.protection() == Access::read_write) return;
+        std::byte* const address = region.address_of(run.first);
+        const std::size_t bytes = region.offset_of(run.count);
+        require_set(kind.guarded() ? mapper_.set_guard(address, bytes)
+                                   : mapper_.set_access(address, bytes, kind.protection()));
     };
-    region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
         const core::PageWord seen = region.load(page);
         const bool same = seen.protection() == kind.protection() && seen.guarded() == kind.guarded();
         if (page != run.end() || !same) {
@@ -146,6 +163,21 @@ void Pager::set_access_again(Region& region) {
         ++run.count;
     });
     set_run();
+}
+
+void Pager::map_views_again() {
+    const mmu::SharedViews* const views = mapper_.views();
+    if (views == nullptr) return;
+    for (const mmu::SharedView& view : views->views()) {
+        Region& region = *RegionTree::find(view.range.begin);
+        const core::PageRange pages{region.page_of(view.range.begin), view.range.bytes() >> core::kUnitShift};
+        std::byte* const address = region.address_of(pages.first);
+        Region& shared = *RegionTree::find(view.source);
+        require_set(mapper_.map_view(address, view.range.bytes(), shared.address_of(shared.page_of(view.source))));
+        if (!mapper_.checks_access()) continue;
+        require_set(mapper_.set_access(address, view.range.bytes(), Access::read_write));
+        set_access_again(region, pages);
+    }
 }
 
 /// Every page is at home, and holds no frame.

@@ -49,7 +49,7 @@ public:
         for (const Owned& owned : owned_pages()) {
             const bool mapped = owned.was.is(PageState::resident);
             // Where frames move, a staged page's is freed with its batch.
-            const bool hidden = owned.was.is(PageState::staged) && mapper_.staged_frames() == mmu::StagedFrames::stay;
+            const bool hidden = owned.was.is(PageState::staged) && region_.staged_frames() == mmu::StagedFrames::stay;
             if (!mapped && !hidden && !owned.was.is(PageState::poisoned)) continue;
             ranges[drops++] = {region_.address_of(owned.page), region_.page_bytes()};
             if (mapped || hidden) units += region_.page_units();
@@ -272,6 +272,7 @@ void Pager::protect(Region& region, PageRange range, Access access) {
         } else if (access != Access::read_write) {
             show_resident(region, range, access, executable);
         }
+        set_access_of_views(region, range, access);
         return;
     }
     if (access == Access::read_write) {  // open the mapping before anybody is let in
@@ -511,22 +512,35 @@ std::uint64_t Pager::reserve_pins(const Region& region, std::uint64_t wanted, Pi
 }
 
 int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept {
+    const std::uintptr_t address = core::address_of(region.address_of(page));
+    if (region.owner() == nullptr) return pin_at({region, page}, purpose, address);
+    const FaultPathSection section;  // so that no view goes
+    return pin_at(place_of(region, address), purpose, address);
+}
+
+/// What is pinned in a view is pinned in its word there, too, so that the view cannot go.
+int Pager::pin_at(const Place& place, PinFor purpose, std::uintptr_t address) noexcept {
+    Region& region = place.region;
+    const std::uint64_t page = place.page;
     const bool write = purpose == PinFor::writing;
     // Where protection is ours to keep, a dirty page may have come in while it was read-only: asked for, it is
     // writable.
     bool asked = !write || mapper_.checks_access();
     PageWord seen = region.load(page);
     for (;;) {
-        const Access allowed = region.access_to(page, seen);
+        const Access allowed =
+            place.view != nullptr ? place.view->load(place.view_page).protection() : region.access_to(page, seen);
         if (allowed == Access::none || (write && allowed != Access::read_write)) return EACCES;
         if (asked && seen.is(PageState::resident) && (!write || seen.dirty())) {
             if (seen.pins() == PageWord::kMaxPins) return EOVERFLOW;
-            if (region.try_change(page, seen, seen.with_pin_added())) return 0;
-            continue;
+            if (!region.try_change(page, seen, seen.with_pin_added())) continue;
+            if (place.view != nullptr) {
+                place.view->publish(place.view_page, [](PageWord word) { return word.with_pin_added(); });
+            }
+            return 0;
         }
         const sys::SignalBlock signals;
-        const core::PageFault wanted{core::address_of(region.address_of(page)),
-                                     write ? core::FaultAccess::write : core::FaultAccess::read,
+        const core::PageFault wanted{address, write ? core::FaultAccess::write : core::FaultAccess::read,
                                      core::FaultOrigin::control_call, sys::thread_token()};
         if (resolve(wanted) == core::FaultOutcome::failed) {
             return region.load(page).is(PageState::poisoned) ? EIO : ENOSPC;
@@ -538,8 +552,14 @@ int Pager::pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept
 
 void Pager::unpin(Region& region, PageRange range) noexcept {
     if (!in_owner_process()) return;
+    const auto let_go = [](PageWord word) { return word.with_pin_removed(); };
     for (std::uint64_t page = range.first; page < range.end(); ++page) {
-        region.publish(page, [](PageWord word) { return word.with_pin_removed(); });
+        if (region.owner() != nullptr) {
+            const FaultPathSection section;
+            const Place place = place_of(region, core::address_of(region.address_of(page)));
+            if (place.view != nullptr) place.region.publish(place.page, let_go);
+        }
+        region.publish(page, let_go);
     }
     pinned_units_.fetch_sub(static_cast<std::int64_t>(range.count) * region.page_units());
     budget_.changed();

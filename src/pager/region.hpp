@@ -50,6 +50,8 @@ struct RegionPlan {
     const RegionOwner* owner = nullptr;
     /// Puts a store in front of the one that the region would have.
     std::function<std::unique_ptr<store::BackingStore>(std::unique_ptr<store::BackingStore>)> decorate{};
+    /// The program sees its pages in views only (Pager::map_view). It has no store but what `decorate` makes of null.
+    bool shared = false;
 };
 
 class Region : public boost::intrusive::set_base_hook<> {
@@ -64,6 +66,8 @@ public:
           page_shift_{static_cast<unsigned>(std::countr_zero(page_bytes))},
           kernel_sleepers_{kernel_sleepers},
           owner_{plan.owner},
+          shared_{plan.shared},
+          staged_frames_{shared_ ? mmu::StagedFrames::stay : mapper.staged_frames()},
           view_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
                                   : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_},
@@ -79,6 +83,9 @@ public:
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
     [[nodiscard]] const table::PageTable& table() const noexcept { return table_; }
     [[nodiscard]] bool kernel_sleepers() const noexcept { return kernel_sleepers_; }
+
+    [[nodiscard]] bool shared() const noexcept { return shared_; }
+    [[nodiscard]] mmu::StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE { return staged_frames_; }
 
     /// Null for a region without gaps.
     [[nodiscard]] const RegionOwner* owner() const noexcept { return owner_; }
@@ -195,6 +202,8 @@ private:
     unsigned page_shift_;
     bool kernel_sleepers_;
     const RegionOwner* owner_;
+    bool shared_;
+    mmu::StagedFrames staged_frames_;
     std::optional<table::PageSet> open_;  // of a region with gaps
     sys::Mapping view_;
     table::PageTable table_;

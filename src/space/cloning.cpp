@@ -49,7 +49,7 @@ void Space::copy_segments(const Space& source) {
         [&](const Segment& segment) { segments_.insert(counterpart(source, segment.range), segment.origin); });
     index_.replace(make_index());
     segments_.for_each([&](const Segment& segment) {
-        if (!segment.origin.guard) arena_of(segment.range)->open(segment.range, segment.origin.access, false);
+        if (!segment.origin.guard) open(segment.range, segment.origin, false);
     });
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         Region& region = arenas()[i]->region();

@@ -91,6 +91,20 @@ std::string place_of(PageWord word, const Whereabouts& where, const Segment& seg
     return "on the way";
 }
 
+void count(const Region& region, std::uint64_t page, SegmentUsage& usage) {
+    const PageWord word = region.load(page);
+    if (word.is(PageState::empty) || word.is(PageState::poisoned)) return;
+    constexpr std::uint64_t kBytes = core::kUnitBytes;
+    if (word.is(PageState::stored)) {
+        const Whereabouts::Place place = region.store().whereabouts(region.offset_of(page)).place;
+        if (place == Whereabouts::Place::swap_file) usage.swapped += kBytes;
+        if (place == Whereabouts::Place::compressed) usage.compressed += kBytes;
+        return;
+    }
+    (word.is(PageState::staged) ? usage.staged : usage.resident) += kBytes;
+    if (word.dirty()) usage.dirty += kBytes;
+}
+
 }  // namespace
 
 SegmentInfo Space::describe(const Segment& segment) const {
@@ -138,22 +152,10 @@ SegmentUsage Space::usage(AddressRange range) const {
 
 SegmentUsage Space::usage_locked(AddressRange range) const {
     SegmentUsage usage;
-    const Arena* const arena = arena_of(range);
-    if (arena == nullptr) return usage;
-    const Region& region = arena->region();
-    region.table().for_each_touched(arena->pages_of(range), [&](std::uint64_t page) {
-        const PageWord word = region.load(page);
-        if (word.is(PageState::empty) || word.is(PageState::poisoned)) return;
-        constexpr std::uint64_t kBytes = core::kUnitBytes;
-        if (word.is(PageState::stored)) {
-            const Whereabouts::Place place = arena->store().whereabouts(region.offset_of(page)).place;
-            if (place == Whereabouts::Place::swap_file) usage.swapped += kBytes;
-            if (place == Whereabouts::Place::compressed) usage.compressed += kBytes;
-            return;
-        }
-        (word.is(PageState::staged) ? usage.staged : usage.resident) += kBytes;
-        if (word.dirty()) usage.dirty += kBytes;
-    });
+    if (arena_of(range) == nullptr) return usage;
+    for (const Pager::Run& run : runs_of(range)) {
+        run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) { count(*run.region, page, usage); });
+    }
     return usage;
 }
 
@@ -171,10 +173,10 @@ Explanation Space::explain(std::uintptr_t address) const {
     const Segment* const segment = segments_.find(address);
     if (segment == nullptr || segment->origin.guard) return all;
     all.segment = describe(*segment);
-    const Arena& arena = *arena_of(segment->range);
-    const std::uint64_t page = arena.region().page_of(address);
-    const PageWord word = arena.region().load(page);
-    const Whereabouts where = arena.store().whereabouts(arena.region().offset_of(page));
+    const std::uintptr_t begin = core::align_down<std::uintptr_t>(address, core::kUnitBytes);
+    const Pager::Run run = runs_of({begin, begin + core::kUnitBytes}).front();
+    const PageWord word = run.region->load(run.pages.first);
+    const Whereabouts where = run.region->store().whereabouts(run.region->offset_of(run.pages.first));
     all.page_state = state_of(word, where.place);
     all.bytes_are = place_of(word, where, *segment);
     return all;
@@ -199,10 +201,14 @@ TableCost Space::table_cost() const {
         region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
             if (page / kEntriesPerTable != words_page) cost.page_words += kTableBytes;
             words_page = page / kEntriesPerTable;
-            if (!region.load(page).is(PageState::resident)) return;
-            const std::uintptr_t address = core::address_of(region.address_of(page));
-            now.add({address, address + core::kUnitBytes});
         });
+        for (const Pager::Run& run : runs_of(arena->range())) {
+            run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) {
+                if (!run.region->load(page).is(PageState::resident)) return;
+                const std::uintptr_t address = run.seen_at + run.region->offset_of(page - run.pages.first);
+                now.add({address, address + core::kUnitBytes});
+            });
+        }
     }
     cost.four_levels = now.bytes();
     return cost;

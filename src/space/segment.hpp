@@ -28,6 +28,8 @@ struct AddressRange {
     [[nodiscard]] bool contains(AddressRange other) const noexcept { return other.begin >= begin && other.end <= end; }
 };
 
+class SharedFile;
+
 /// What a segment's pages are, besides where.
 struct Origin {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -38,6 +40,7 @@ struct Origin {
     Access access = Access::read_write;
     std::string name{};
     std::shared_ptr<const SourceFile> file{};
+    std::shared_ptr<SharedFile> pages{};  ///< If it is shared: its pages. Null: they are this segment's own.
     std::uint64_t file_offset = 0;        ///< Of the first page.
     std::uint64_t file_limit = kNoLimit;  ///< Offset in the file from which on there are zeros instead.
 

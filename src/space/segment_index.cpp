@@ -12,8 +12,8 @@ SegmentIndex::SegmentIndex(const SegmentSet& segments) {
         entry.range = segment.range;
         entry.access = origin.access;
         entry.guard = origin.guard;
-        entry.shared = origin.shared;
-        any_shared_ |= origin.shared;
+        entry.shared = origin.shared && !origin.pages;
+        any_shared_ |= entry.shared;
         origin.name.copy(entry.name.data(), entry.name.size() - 1);
         entry.file = origin.file.get();
         entry.file_offset = origin.file_offset;

@@ -21,7 +21,7 @@ public:
         AddressRange range;
         Access access = Access::none;
         bool guard = false;
-        bool shared = false;  ///< What is written goes to the file.
+        bool shared = false;  ///< What is written goes to the file, by way of the space's store.
         std::array<char, AccessViolation::kMostNameBytes> name{};
         const SourceFile* file = nullptr;  ///< Null: the pages come from no file.
         std::uint64_t file_offset = 0;

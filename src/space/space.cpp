@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "core/units.hpp"
 #include "space/placement.hpp"
+#include "space/shared_file.hpp"
 #include "sys/error.hpp"
 
 #include <algorithm>
@@ -214,18 +215,37 @@ std::unique_ptr<const SegmentIndex> Space::make_index() const {
 
 /// The range is free, and in an arena.
 void Space::add(AddressRange range, const Origin& origin) {
-    Arena& arena = *arena_of(range);
     segments_.insert(range, origin);
     try {
         index_.replace(make_index());  // first: the store must know of which file the pages are
-        arena.open(range, origin.access, origin.file != nullptr);
+        open(range, origin, origin.file != nullptr);
     } catch (...) {
         segments_.erase(range);
         index_.replace(make_index());
-        arena.close(range);
+        if (!origin.pages) arena_of(range)->close(range);
         throw;
     }
     segments_.merge(range);
+}
+
+/// Lets the program use a range. `in_file`: pages that are its own come from its file.
+void Space::open(AddressRange range, const Origin& origin, bool in_file) {
+    Arena& arena = *arena_of(range);
+    if (!origin.pages) return arena.open(range, origin.access, in_file);
+    origin.pages->map(arena.region(), arena.pages_of(range), origin.file_offset, origin.access);
+}
+
+void Space::close(const Segment& segment) {
+    Arena& arena = *arena_of(segment.range);
+    const Origin& origin = segment.origin;
+    if (!origin.pages) return arena.close(segment.range);
+    origin.pages->unmap(arena.region(), arena.pages_of(segment.range), origin.access);
+}
+
+/// Where the pages of a range are, which is in an arena.
+std::vector<Pager::Run> Space::runs_of(AddressRange range) const {
+    const Arena& arena = *arena_of(range);
+    return pager_->runs_of(arena.region(), arena.pages_of(range));
 }
 
 /// All segments in the range, which is cut out; none is a guard.
@@ -233,10 +253,10 @@ void Space::remove(AddressRange range) {
     while (const Segment* const segment = segments_.find_from(range.begin)) {
         if (segment->range.begin >= range.end) return;
         const AddressRange part = segment->range;
-        if (segment->origin.shared) {
+        if (segment->origin.shared && !segment->origin.pages) {
             remove_shared(*segment);
         } else {
-            arena_of(part)->close(part);
+            close(*segment);
             segments_.erase(part);
             index_.replace(make_index());  // last: until now pages came from where the segments say
         }
@@ -244,12 +264,13 @@ void Space::remove(AddressRange range) {
     }
 }
 
-/// What is dirty goes to the file first, while nobody can write any more. Then the file is out of the store's sight, to
-/// which pages that go would be zeros in it.
+/// Of pages that are this segment's own. What is dirty goes to the file first, while nobody can write any more. Then
+/// the file is out of the store's sight, to which pages that go would be zeros in it.
 void Space::remove_shared(const Segment& segment) {
     const AddressRange part = segment.range;
     Arena& arena = *arena_of(part);
     arena.protect(part, Access::none);
+    static_cast<void>(pager_->write_out(arena.region(), arena.pages_of(part)));
     if (usage_locked(part).dirty > 0) {
         arena.protect(part, segment.origin.access);
         sys::throw_error(EIO, "cannot unmap what is shared of " + segment.origin.file->path() +
@@ -287,6 +308,7 @@ std::uintptr_t Space::map(std::size_t bytes, Origin origin, const MapOptions& op
     if (origin.file && origin.file_offset > Origin::kNoLimit / 2 - range.bytes()) {
         sys::throw_error(EINVAL, "cannot map a file so far from its begin");
     }
+    if (origin.shared) origin.pages = space::SharedFile::of(*pager_, origin.file);
     if (!segments_.is_free(range)) unmap_locked(range);
     add(range, origin);
     return range.begin;
@@ -351,9 +373,9 @@ void Space::advise(std::uintptr_t address, std::size_t bytes, Advice advice) {
     space::require_user_range(address, bytes);
     if (bytes == 0) return;
     const AddressRange range = around(address, bytes);
-    const Arena& arena = checked_arena(range, "advise");
+    static_cast<void>(checked_arena(range, "advise"));
     require_mapped(range, "advise");
-    pager_->advise(arena.region(), arena.pages_of(range), advice);
+    for (const Pager::Run& run : runs_of(range)) pager_->advise(*run.region, run.pages, advice);
 }
 
 void Space::discard(std::uintptr_t address, std::size_t bytes) {
@@ -363,10 +385,10 @@ void Space::discard(std::uintptr_t address, std::size_t bytes) {
     Arena& arena = checked_arena(range, "discard");
     require_mapped(range, "discard");
     segments_.for_each_in(range, [&](const Segment& segment) {
-        const core::PageRange pages =
-            arena.pages_of({std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)});
-        if (segment.origin.shared) {
-            pager_->evict(arena.region(), pages);  // to discard would write zeros to the file
+        const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
+        const core::PageRange pages = arena.pages_of(part);
+        if (segment.origin.shared) {  // to discard would write zeros to the file
+            for (const Pager::Run& run : runs_of(part)) pager_->evict(*run.region, run.pages);
             return;
         }
         if (segment.origin.file) {
@@ -381,16 +403,17 @@ void Space::sync(std::uintptr_t address, std::size_t bytes) {
     require_owner_process();
     const std::lock_guard lock{mutex_};
     const AddressRange range = checked_range(address, bytes, "synchronise");
-    Arena& arena = checked_arena(range, "synchronise");
+    static_cast<void>(checked_arena(range, "synchronise"));
     require_mapped(range, "synchronise");
     std::vector<std::shared_ptr<const space::SourceFile>> files;
     segments_.for_each_in(range, [&](const Segment& segment) {
         if (!segment.origin.shared) return;
         const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
-        pager_->evict(arena.region(), arena.pages_of(part));
-        if (usage_locked(part).dirty > 0) {
-            sys::throw_error(EBUSY, "cannot synchronise all of " + segment.origin.file->path() +
-                                        ": pages are pinned, written to just now, or refused by the disk");
+        for (const Pager::Run& run : runs_of(part)) {
+            const int error = pager_->write_out(*run.region, run.pages);
+            if (error == 0) continue;
+            sys::throw_error(error, "cannot synchronise all of " + segment.origin.file->path() +
+                                        (error == EBUSY ? ": pages are pinned, or held by the kernel" : ""));
         }
         if (files.empty() || files.back() != segment.origin.file) files.push_back(segment.origin.file);
     });
@@ -403,8 +426,8 @@ void Space::retry(std::uintptr_t address, std::size_t bytes) {
     require_owner_process();
     const std::lock_guard lock{mutex_};
     const AddressRange range = checked_range(address, bytes, "retry");
-    const Arena& arena = checked_arena(range, "retry");
-    pager_->retry(arena.region(), arena.pages_of(range));
+    static_cast<void>(checked_arena(range, "retry"));
+    for (const Pager::Run& run : runs_of(range)) pager_->retry(*run.region, run.pages);
 }
 
 std::pair<Region*, core::PageRange> Space::pin(std::uintptr_t address, std::size_t bytes, PinFor purpose) {

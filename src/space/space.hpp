@@ -92,8 +92,11 @@ private:
     [[nodiscard]] std::unique_ptr<const space::SegmentIndex> make_index() const;
     void add(space::AddressRange range, const space::Origin& origin);
     void remove(space::AddressRange range);
+    void open(space::AddressRange range, const space::Origin& origin, bool in_file);
+    void close(const space::Segment& segment);
     void remove_shared(const space::Segment& segment);
     static void require_writable(const space::SourceFile& file);
+    [[nodiscard]] std::vector<Pager::Run> runs_of(space::AddressRange range) const;
     [[nodiscard]] SegmentUsage usage_locked(space::AddressRange range) const;
     void unmap_locked(space::AddressRange range);
     void require_mapped(space::AddressRange range, const char* purpose) const;

@@ -9,9 +9,13 @@
 
 namespace faultline::sys::abi {
 
+inline constexpr std::uint64_t kFeatureMinorShmem = std::uint64_t{1} << 10;    // 5.14
 inline constexpr std::uint64_t kFeatureExactAddress = std::uint64_t{1} << 11;  // 5.18
+inline constexpr std::uint64_t kFeatureProtectShmem = std::uint64_t{1} << 12;  // 5.19
 inline constexpr std::uint64_t kFeaturePoison = std::uint64_t{1} << 14;        // 6.6
 inline constexpr std::uint64_t kFeatureMove = std::uint64_t{1} << 16;          // 6.8
+
+inline constexpr std::uint64_t kContinueProtected = std::uint64_t{1} << 1;  // UFFDIO_CONTINUE_MODE_WP, 6.4
 
 struct UffdioPoison {  // 6.6
     uffdio_range range;

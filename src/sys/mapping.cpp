@@ -123,6 +123,14 @@ int set_access(void* address, std::size_t bytes, Access access) noexcept {
     return ::mprotect(address, bytes, protection_bits(access)) == 0 ? 0 : errno;
 }
 
+void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t begin = syscall_argument(address);
+    long result = raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED);
+    // The program may have locked the range (mlockall): then only the newer call drops it.
+    if (result == -EINVAL) result = raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked);
+    FAULTLINE_REQUIRE(result == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
+}
+
 bool all_present(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
     FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);

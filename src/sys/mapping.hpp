@@ -82,6 +82,10 @@ private:
 /// mprotect(2). Returns 0 or an errno.
 [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept;
 
+/// Forgets what is mapped in a range, also where the program has locked it (mlockall). Ends the process where the range
+/// is not mapped any more. Signal-safe.
+void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+
 /// Whether the kernel has a page everywhere in a range of at most 2 MiB, of private anonymous memory (mincore(2)).
 /// Signal-safe.
 [[nodiscard]] bool all_present(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;

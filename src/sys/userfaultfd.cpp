@@ -79,7 +79,8 @@ Userfaultfd::Userfaultfd(Notify notify) : notify_{notify} {
     const bool user_mode_only = notify == Notify::by_sigbus;
     const std::uint64_t offered = available_features(user_mode_only);
     std::uint64_t wanted = UFFD_FEATURE_PAGEFAULT_FLAG_WP | abi::kFeatureExactAddress |
-                           (offered & (abi::kFeaturePoison | abi::kFeatureMove | UFFD_FEATURE_THREAD_ID));
+                           (offered & (abi::kFeaturePoison | abi::kFeatureMove | UFFD_FEATURE_THREAD_ID |
+                                       abi::kFeatureMinorShmem | abi::kFeatureProtectShmem));
     if (user_mode_only) wanted |= UFFD_FEATURE_SIGBUS;
     fd_ = open_userfaultfd(user_mode_only);
     negotiate(fd_.get(), wanted);
@@ -87,12 +88,48 @@ Userfaultfd::Userfaultfd(Notify notify) : notify_{notify} {
 }
 
 void Userfaultfd::watch(void* address, std::size_t bytes, bool write_protect) {
+    watch_for(address, bytes, UFFDIO_REGISTER_MODE_MISSING | (write_protect ? UFFDIO_REGISTER_MODE_WP : 0));
+}
+
+void Userfaultfd::watch_file(void* address, std::size_t bytes) {
+    watch_for(address, bytes, UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR | UFFDIO_REGISTER_MODE_WP);
+}
+
+void Userfaultfd::watch_for(void* address, std::size_t bytes, std::uint64_t mode) {
     uffdio_register request{};
     request.range = {syscall_argument(address), bytes};
-    request.mode = UFFDIO_REGISTER_MODE_MISSING | (write_protect ? UFFDIO_REGISTER_MODE_WP : 0);
+    request.mode = mode;
     if (::ioctl(fd(), UFFDIO_REGISTER, &request) != 0) {
         throw_error(errno, "cannot register " + readable_bytes(bytes) + " with userfaultfd");
     }
+}
+
+namespace {
+
+/// The kernel works on one mapping at a time, and a change of protection splits one: in the smallest steps, then, none
+/// of which lies in two.
+bool try_smaller_steps(int error, std::size_t& at_once, std::size_t length) FAULTLINE_SIGNAL_SAFE {
+    if (error != ENOENT || length <= core::kUnitBytes) return false;
+    at_once = core::kUnitBytes;
+    return true;
+}
+
+}  // namespace
+
+int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
+                      std::size_t* shown) const FAULTLINE_SIGNAL_SAFE {
+    *shown = 0;
+    std::size_t at_once = bytes;
+    return until_done(bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
+        const std::size_t length = std::min(left, at_once);
+        uffdio_continue request{};
+        request.range = {syscall_argument(static_cast<std::byte*>(address) + offset), length};
+        request.mode = write_protected ? abi::kContinueProtected : 0;
+        const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_CONTINUE, syscall_argument(&request)));
+        *done = request.mapped;
+        if (request.mapped > 0) *shown += static_cast<std::size_t>(request.mapped);
+        return try_smaller_steps(error, at_once, length) ? EAGAIN : error;
+    });
 }
 
 int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, bool write_protected,
@@ -109,13 +146,7 @@ int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, 
         request.mode = mode;
         const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_COPY, syscall_argument(&request)));
         *done = request.copy;
-        // The kernel copies into one mapping at a time, and a change of protection splits one: in the smallest steps,
-        // then, none of which lies in two.
-        if (error == ENOENT && length > core::kUnitBytes) {
-            at_once = core::kUnitBytes;
-            return EAGAIN;
-        }
-        return error;
+        return try_smaller_steps(error, at_once, length) ? EAGAIN : error;
     });
 }
 

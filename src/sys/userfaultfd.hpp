@@ -29,6 +29,15 @@ public:
     /// Watches for missing pages and, where `write_protect`, for writes to protected ones. Throws std::system_error.
     void watch(void* address, std::size_t bytes, bool write_protect);
 
+    /// Watches a mapping of a memory file: for pages that the file has, too, but that are not shown. Throws
+    /// std::system_error.
+    void watch_file(void* address, std::size_t bytes);
+
+    /// Shows what the memory file behind a range watched so has. EEXIST: a page is shown already. `*shown` says how
+    /// many bytes are done before an error.
+    [[nodiscard]] int show(void* address, std::size_t bytes, bool write_protected,
+                           std::size_t* shown) const FAULTLINE_SIGNAL_SAFE;
+
     /// Maps copies of `bytes` bytes from `source` at `destination`, where nothing is mapped, each 4 KiB at once. The
     /// range may have parts of different protection. ENOMEM; EEXIST: something is mapped. On error a part may be done.
     /// With `Wake::later` who sleeps for a page sleeps on, until something else is done to it.
@@ -54,6 +63,8 @@ public:
     [[nodiscard]] int read(uffd_msg* message) const FAULTLINE_SIGNAL_SAFE;
 
 private:
+    void watch_for(void* address, std::size_t bytes, std::uint64_t mode);
+
     Notify notify_;
     FileDescriptor fd_;
     std::uint64_t features_ = 0;

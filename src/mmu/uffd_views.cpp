@@ -1,0 +1,182 @@
+#include "mmu/uffd_views.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "sys/kernel_abi.hpp"
+#include "sys/mapping.hpp"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace faultline::mmu {
+namespace {
+
+constexpr const char* kFramesName = "faultline shared frames";
+
+std::byte* pointer_to(std::uintptr_t address) noexcept {
+    return reinterpret_cast<std::byte*>(address);  // NOLINT: addresses of views are numbers
+}
+
+/// Calls `act(address, bytes)` for all views of a page, whatever becomes of one. Returns the first error.
+template <typename Act>
+int for_each_view(const SharedViews& views, const void* page, std::size_t bytes, Act act) FAULTLINE_SIGNAL_SAFE {
+    int first_error = 0;
+    views.for_each_of(core::address_of(page), bytes, [&](const SharedView& view) {
+        const int error = act(pointer_to(view.range.begin), view.range.bytes());
+        if (first_error == 0) first_error = error;
+    });
+    return first_error;
+}
+
+}  // namespace
+
+bool UffdViews::prepare() {
+    if (works_) return *works_;
+    if (!uffd_.has(sys::abi::kFeatureMinorShmem) || !uffd_.has(sys::abi::kFeatureProtectShmem)) {
+        works_ = false;
+        return false;
+    }
+    try {
+        frames_ = sys::MemoryFile::of_addresses(kFramesName);
+    } catch (const std::system_error& error) {
+        if (error.code().value() != EFBIG) throw;
+        works_ = false;  // under a file size limit
+        return false;
+    }
+    works_ = works();
+    if (!*works_) frames_.reset();
+    return *works_;
+}
+
+/// Feature bits do not tell whether a page can be shown protected (Linux 6.4): one page does.
+bool UffdViews::works() {
+    const sys::Mapping trial = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, false, "a trial page");
+    std::byte* const page = trial.data();
+    constexpr std::byte kSomething{1};
+    std::size_t shown = 0;
+    const bool works =
+        map(page, trial.size(), page) == 0 && frames_->write(&kSomething, 1, core::address_of(page)) == 0 &&
+        uffd_.show(page, trial.size(), true, &shown) == 0 && uffd_.show(page, trial.size(), true, &shown) == EEXIST;
+    frames_->free(core::address_of(page), trial.size());
+    return works;
+}
+
+void UffdViews::start_in_child() {
+    if (frames_) frames_ = sys::MemoryFile::of_addresses(kFramesName);
+}
+
+void UffdViews::watch(void* address, std::size_t bytes) {
+    if (const int error = frames_->map(address, bytes, core::address_of(address), PROT_READ)) {
+        throw std::system_error(error, std::generic_category(), "cannot map the memory of a shared file");
+    }
+}
+
+void UffdViews::empty(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    frames_->free(core::address_of(address), bytes);
+}
+
+int UffdViews::map(void* address, std::size_t bytes, const void* source) noexcept {
+    if (const int error = frames_->map(address, bytes, core::address_of(source), PROT_NONE)) return error;
+    try {
+        uffd_.watch_file(address, bytes);
+        return 0;
+    } catch (const std::system_error& error) {
+        const int undone = works_ ? unmap(address, bytes) : 0;  // what is only tried out goes anyway
+        FAULTLINE_REQUIRE(undone == 0, "a range of addresses is lost that a file could not be shown in");
+        return error.code().value();
+    }
+}
+
+int UffdViews::unmap(void* address, std::size_t bytes) noexcept {
+    if (const int error = sys::map_nothing(address, bytes)) return error;
+    try {
+        uffd_.watch(address, bytes, true);
+    } catch (const std::system_error&) {
+        FAULTLINE_REQUIRE(false, "memory cannot be watched any more: the kernel is out of memory");
+    }
+    return 0;
+}
+
+int UffdViews::install(const SharedViews& views, void* page, const void* from, std::size_t bytes,
+                       Protection protection) FAULTLINE_SIGNAL_SAFE {
+    if (const int error = frames_->write(from, bytes, core::address_of(page))) return error;
+    // What the program may write to cannot be taken away again when the rest is refused: so it may not, until all is
+    // there. Once it is seen somewhere it is there; a fault elsewhere shows it there, too.
+    const bool in_steps = protection == Protection::writable && bytes > core::kUnitBytes;
+    bool shown = false;
+    bool any = false;
+    int first_error = 0;
+    static_cast<void>(for_each_view(views, page, bytes, [&](std::byte* address, std::size_t part) {
+        any = true;
+        const int error = show_at(address, part, protection == Protection::writable && !in_steps);
+        shown |= error == 0;
+        if (error != 0 && first_error == 0) first_error = error;
+        return error;
+    }));
+    if (any && !shown) {
+        drop(views, page, bytes);
+        return first_error;
+    }
+    if (!in_steps) return 0;
+    const int refused = protect(views, page, bytes, false);
+    FAULTLINE_REQUIRE(refused == 0, "a page cannot be made writable: has the program unmapped managed memory?");
+    return 0;
+}
+
+int UffdViews::show(const SharedViews& views, const void* page, std::size_t bytes,
+                    Protection protection) FAULTLINE_SIGNAL_SAFE {
+    return for_each_view(views, page, bytes, [&](std::byte* address, std::size_t part) {
+        return show_at(address, part, protection == Protection::writable);
+    });
+}
+
+/// What is shown already is protected as wanted, too.
+int UffdViews::show_at(std::byte* address, std::size_t bytes, bool writable) FAULTLINE_SIGNAL_SAFE {
+    while (bytes > 0) {
+        std::size_t shown = 0;
+        const int error = uffd_.show(address, bytes, !writable, &shown);
+        if (error == 0) return 0;
+        if (error != EEXIST) return error;
+        address += shown;
+        bytes -= shown;
+        if (const int refused = uffd_.write_protect(address, core::kUnitBytes, !writable)) return refused;
+        uffd_.wake(address, core::kUnitBytes);
+        address += core::kUnitBytes;
+        bytes -= core::kUnitBytes;
+    }
+    return 0;
+}
+
+/// Where a page is not shown, that changes nothing: a fault shows it as it is to be.
+int UffdViews::protect(const SharedViews& views, const void* page, std::size_t bytes, bool on) FAULTLINE_SIGNAL_SAFE {
+    return for_each_view(views, page, bytes,
+                         [&](std::byte* address, std::size_t part) { return uffd_.write_protect(address, part, on); });
+}
+
+void UffdViews::hide(const SharedViews& views, const void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    views.for_each_of(core::address_of(page), bytes, [&](const SharedView& view) {
+        sys::drop_pages(pointer_to(view.range.begin), view.range.bytes());
+    });
+}
+
+void UffdViews::drop(const SharedViews& views, void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    hide(views, page, bytes);
+    frames_->free(core::address_of(page), bytes);
+}
+
+/// A page that was protected when it was hidden has left a mark of that, which is in poison's way.
+int UffdViews::poison(const SharedViews& views, const void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    return for_each_view(views, page, bytes, [&](std::byte* address, std::size_t part) {
+        const int error = uffd_.write_protect(address, part, false);
+        return error != 0 ? error : uffd_.poison(address, part);
+    });
+}
+
+void UffdViews::wake(const SharedViews& views, const void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    views.for_each_of(core::address_of(page), bytes,
+                      [&](const SharedView& view) { uffd_.wake(pointer_to(view.range.begin), view.range.bytes()); });
+}
+
+}  // namespace faultline::mmu

@@ -1,0 +1,110 @@
+#include "sys/memory_file.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "sys/error.hpp"
+#include "sys/syscall.hpp"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace faultline::sys {
+namespace {
+
+FileDescriptor memory_file(const char* name) {
+    constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; required where `sysctl vm.memfd_noexec` is 2
+    int fd = ::memfd_create(name, MFD_CLOEXEC | kNoExec);
+    if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0) throw_error(errno, "cannot make a memory file (memfd_create); see `ulimit -n`");
+    return FileDescriptor{fd};
+}
+
+/// pread or pwrite of all of it. Returns 0 or an errno.
+int transfer_all(long call, int fd, std::uint64_t memory, std::size_t bytes,
+                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t done = 0; done < bytes;) {
+        const long result = raw_syscall(call, fd, memory + done, bytes - done, offset + done);
+        if (result == -EINTR || result == -EAGAIN) continue;
+        if (result <= 0) return result == 0 ? EIO : error_of(result);
+        done += static_cast<std::size_t>(result);
+    }
+    return 0;
+}
+
+int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
+    for (;;) {
+        const long result = raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice);
+        if (result != -EINTR && result != -EAGAIN) return error_of(result);
+    }
+}
+
+/// What a new mapping, which nobody can access yet, is to be besides.
+int prepare(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    raw_syscall(SYS_munlock, syscall_argument(address), bytes);
+    for (const int advice : {MADV_DONTFORK, MADV_DONTDUMP, MADV_NOHUGEPAGE}) {
+        const int error = advise(address, bytes, advice);
+        if (error != 0 && advice != MADV_NOHUGEPAGE) return error;  // some kernels have no huge pages to forbid
+    }
+    return 0;
+}
+
+}  // namespace
+
+MemoryFile MemoryFile::empty(const char* name) { return MemoryFile{memory_file(name)}; }
+
+MemoryFile MemoryFile::of_addresses(const char* name) {
+    rlimit limit{};
+    // Asked first, since going past the limit does not just fail: it raises SIGXFSZ.
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        throw_error(EFBIG,
+                    "Delivery::sigsegv needs a memory file as long as the address space, which the file "
+                    "size limit forbids: set `ulimit -f unlimited`");
+    }
+    FileDescriptor file = memory_file(name);
+    if (::ftruncate(file.get(), static_cast<off_t>(core::kUserAddressEnd)) != 0) {
+        throw_error(errno, "cannot make a memory file as long as the address space");
+    }
+    return MemoryFile{std::move(file)};
+}
+
+int MemoryFile::write(const void* from, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+    return transfer_all(SYS_pwrite64, fd_.get(), syscall_argument(from), bytes, offset);
+}
+
+int MemoryFile::read(void* into, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+    return transfer_all(SYS_pread64, fd_.get(), syscall_argument(into), bytes, offset);
+}
+
+void MemoryFile::free(std::uint64_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+    long result = 0;
+    do {
+        result = raw_syscall(SYS_fallocate, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+    } while (result == -EINTR);
+    FAULTLINE_REQUIRE(result == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
+}
+
+int MemoryFile::map(void* address, std::size_t bytes, std::uint64_t offset,
+                    int protection) const FAULTLINE_SIGNAL_SAFE {
+    // Without access at first: a mapping that is locked from the start would be filled at once.
+    const long result = raw_syscall(SYS_mmap, syscall_argument(address), bytes, PROT_NONE,
+                                    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd_.get(), offset);
+    if (const int error = error_of(result)) return error;
+    if (const int error = prepare(address, bytes)) return error;
+    if (protection == PROT_NONE) return 0;
+    return error_of(raw_syscall(SYS_mprotect, syscall_argument(address), bytes, protection));
+}
+
+int map_nothing(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    const long result = raw_syscall(SYS_mmap, syscall_argument(address), bytes, PROT_NONE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    if (const int error = error_of(result)) return error;
+    return prepare(address, bytes);
+}
+
+}  // namespace faultline::sys
