@@ -1,13 +1,13 @@
-#include "support/json.hpp"
+#include "display/json.hpp"
 
-#include "support/format.hpp"
+#include "display/format.hpp"
 
 #include <cmath>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace faultline::demo {
+namespace faultline::display {
 namespace {
 
 std::string quoted(std::string_view text) {
@@ -61,4 +61,4 @@ std::string json_array(const std::vector<JsonObject>& objects) {
     return result + "\n]\n";
 }
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

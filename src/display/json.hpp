@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace faultline::demo {
+namespace faultline::display {
 
 class JsonObject {
 public:
@@ -33,4 +33,4 @@ private:
 /// The objects as an array, ended by a newline.
 [[nodiscard]] std::string json_array(const std::vector<JsonObject>& objects);
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

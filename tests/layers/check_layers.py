@@ -20,7 +20,7 @@ RANKS = [
     {"table", "policy", "store", "mmu"},
     {"pager"},
     {"space", "heap"},
-    {"run"},
+    {"run", "display"},
     {"api", "preload", "tool"},
 ]
 RANK_OF = {layer: rank for rank, layers in enumerate(RANKS) for layer in layers}
@@ -143,6 +143,7 @@ SELF_TEST = [
     ("src/store/sideways.cpp", '#include "mmu/a.hpp"\n', 1),
     ("src/mmu/sideways.cpp", '#include "store/a.hpp"\n', 1),
     ("src/space/sideways.cpp", '#include "heap/a.hpp"\n', 1),
+    ("src/run/sideways.cpp", '#include "display/a.hpp"\n', 1),
     ("src/api/sideways.cpp", '#include "tool/a.hpp"\n', 1),
     # Ways around.
     ("src/core/relative.cpp", '#include "../pager/a.hpp"\n', 1),
