@@ -86,6 +86,8 @@ Userfaultfd::Userfaultfd(Notify notify) : notify_{notify} {
     features_ = wanted;
 }
 
+std::uint64_t Userfaultfd::offered_features() { return available_features(true); }
+
 void Userfaultfd::watch(void* address, std::size_t bytes, bool write_protect) {
     uffdio_register request{};
     request.range = {syscall_argument(address), bytes};
