@@ -6,9 +6,9 @@
 #include <faultline/heap.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <memory>
 #include <system_error>
@@ -66,15 +66,20 @@ double median(std::vector<double> values) {
     return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+double now(const HeapOptions& options) {
+    timespec time{};
+    ::clock_gettime(options.processor_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 /// Millions of operations a second, the median of the rounds, for each contestant.
 std::vector<double> measure(const std::vector<Allocator>& all, const Workload& workload, const HeapOptions& options) {
     std::vector<std::vector<double>> rates(all.size());
     for (unsigned round = 0; round < options.rounds; ++round) {
         for (std::size_t i = 0; i < all.size(); ++i) {
-            const auto start = std::chrono::steady_clock::now();
+            const double start = now(options);
             const std::uint64_t done = workload.run(all[i], options.seconds, options.threads);
-            const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-            rates[i].push_back(static_cast<double>(done) / took.count() / 1e6);
+            rates[i].push_back(static_cast<double>(done) / (now(options) - start) / 1e6);
         }
     }
     std::vector<double> medians;
@@ -84,7 +89,8 @@ std::vector<double> measure(const std::vector<Allocator>& all, const Workload& w
 
 int run(const HeapOptions& options) {
     const std::vector<Allocator> all = contestants(options);
-    std::printf("millions of operations a second, medians of %u rounds\n%-15s", options.rounds, "");
+    std::printf("millions of operations a second%s, medians of %u rounds\n%-15s",
+                options.processor_time ? " of processor time" : "", options.rounds, "");
     for (const Allocator& one : all) std::printf(" %18s", one.name.c_str());
     std::printf(" %18s\n", "to the best other");
     double logarithms = 0;

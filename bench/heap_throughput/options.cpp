@@ -28,6 +28,8 @@ int parse(int argc, char** argv, HeapOptions& options) {
         ->transform(CLI::CheckedTransformer(deliveries, CLI::ignore_case));
     app.add_option("--peers", options.peers, "Shared libraries with an allocator")->delimiter(',');
     app.add_option("--only", options.only, "Run this workload only");
+    app.add_flag("--processor-time", options.processor_time,
+                 "Count seconds that the process runs, of all threads: for a machine that others use, too");
     app.add_flag("--smoke", smoke, "Little of everything: whether it works");
     try {
         app.parse(argc, argv);

@@ -16,6 +16,7 @@ struct HeapOptions {
     std::size_t limit_bytes = std::size_t{4} << 30;  ///< More than the workloads need: nothing is paged.
     faultline::Delivery delivery = faultline::Delivery::automatic;
     std::vector<std::string> peers{"libjemalloc.so.2", "libmimalloc.so.2"};
+    bool processor_time = false;
     std::string only;  ///< A workload.
 };
 

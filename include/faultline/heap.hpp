@@ -43,7 +43,7 @@ struct SizeClassStats {
     std::size_t block_bytes = 0;
     std::uint64_t spans = 0;          ///< Runs of pages that are cut into such blocks.
     std::uint64_t live_blocks = 0;    ///< That the program has.
-    std::uint64_t cached_blocks = 0;  ///< Free ones that threads keep for their next allocations.
+    std::uint64_t cached_blocks = 0;  ///< Free ones that threads keep for their, or each other's, next allocations.
     std::uint64_t free_blocks = 0;    ///< Free ones in the spans: fragmentation inside.
 };
 
@@ -54,7 +54,7 @@ struct HeapStats {
     std::uint64_t large_blocks = 0;  ///< Of those, the ones with pages of their own.
     std::uint64_t large_bytes = 0;   ///< What they take.
 
-    std::uint64_t cached_bytes = 0;        ///< In free blocks that threads keep.
+    std::uint64_t cached_bytes = 0;        ///< In free blocks that threads keep, or that are on their way between them.
     std::uint64_t free_in_spans = 0;       ///< In free blocks between live ones, and in what is left at ends of spans.
     std::uint64_t free_outside_spans = 0;  ///< In free pages between spans, and between large blocks.
     std::uint64_t reserved_to_grow = 0;    ///< Addresses behind large blocks that have been made larger before.
@@ -70,8 +70,9 @@ struct HeapStats {
 
 /// Safe to use from any thread, not from a signal handler; destroying or moving the handle, and `destroy`, must not
 /// race with calls. Threads keep some free blocks (of each size up to 128 that take at most 32 KiB, or 4; none above 32
-/// KiB), and give them back when they end. Blocks are aligned to 16 bytes where nothing else is said, and their bytes
-/// are undefined.
+/// KiB), and give them back when they end; some more, at most a 64th of the pager's limit, are on their way from
+/// threads that free to threads that allocate. Blocks are aligned to 16 bytes where nothing else is said, and their
+/// bytes are undefined.
 ///
 /// Freeing what is no live block of the heap, or as longer than it is, ends the program with a message that names the
 /// block, where the bookkeeping can tell: at once for a block that is free or an address that is none, and for two
@@ -81,7 +82,8 @@ struct HeapStats {
 /// room is found out ahead, as far as the file system says; what others write to the same disk later may still fill it
 /// (see Config::full_disk_patience).
 ///
-/// In a child of fork: as a Region. With ForkPolicy::inherit no other thread may have been in a call at the fork.
+/// In a child of fork: as a Region. Other threads may be in calls at the fork, which waits for the longer ones; what
+/// they were about to free or had just been given stays allocated in a child that inherits, and nothing else is lost.
 class FAULTLINE_API Heap {
 public:
     /// Throws std::system_error: EINVAL (a figure of `config` out of its range), or what `Pager::reserve` may.

@@ -16,6 +16,7 @@ namespace faultline::detail {
 using heap::ClassSpans;
 using heap::FreeBlock;
 using heap::SizeClass;
+using heap::SlowPath;
 using heap::Span;
 using heap::SpanKind;
 using heap::StalePages;
@@ -56,6 +57,7 @@ Heap::Heap(std::shared_ptr<Pager> pager, const HeapConfig& config)
       most_small_{config.large_threshold},
       most_cached_{std::min(config.large_threshold, heap::kMostCachedBytes)},
       most_dead_{most_dead(config, pager_->resident_limit())},
+      batches_{pager_->resident_limit() / 64},
       caches_{kMostThreads, "what threads keep of a heap"},
       resource_{*this} {
     id_ = heap::LiveHeaps::add(*this);
@@ -74,17 +76,19 @@ void Heap::drop_pages() { region_.destroy(); }
 // ---- allocating
 
 void* Heap::allocate_refilling(SizeClass size_class) noexcept {
+    const SlowPath slow;
     ThreadCache* const cache = cache_of_this_thread();
     if (cache == nullptr) return allocate_one(size_class, Zeroed::no);
     if (cache->size(size_class) == 0) {
         std::array<FreeBlock, ThreadCache::kMost> batch{};
-        const std::size_t wanted = std::max<std::size_t>(heap::shape(size_class).cached / 2, 1);
-        const std::size_t taken = take_blocks(size_class, std::span{batch}.first(wanted));
+        const auto wanted = std::span{batch}.first(heap::batch_of(size_class));
+        std::size_t taken = batches_.take(size_class, wanted);
+        if (taken == 0) taken = take_blocks(size_class, wanted);
         if (taken == 0) return nullptr;
         // The lowest on top: blocks that are allocated in a row lie in a row.
         for (std::size_t i = taken; i > 0; --i) cache->push(size_class, batch[i - 1]);
     }
-    return hand_out(cache->pop(size_class));
+    return cache->pop(size_class);
 }
 
 void* Heap::allocate_uncached(std::size_t bytes, std::uint64_t alignment, Zeroed zeroed) noexcept {
@@ -111,6 +115,7 @@ void* Heap::try_allocate_zeroed(std::size_t bytes) noexcept {
 
 /// Not from what the thread keeps, so that it is known what is zeros.
 void* Heap::allocate_one(SizeClass size_class, Zeroed zeroed) noexcept {
+    const SlowPath slow;
     FreeBlock block;
     StalePages stale;
     const bool zeros = zeroed == Zeroed::yes;
@@ -167,6 +172,8 @@ void Heap::add_span(Span& span) noexcept {
 /// The reservation is used up, it seems. Pages may be held by who gives them back, or kept for blocks of another size.
 void Heap::make_all_free_blocks_available() noexcept {
     if (ThreadCache* const mine = heap::RecentCaches::find(id_)) flush(*mine);
+    flush_what_nobody_owns();
+    flush_batches();
     release_kept_spans();
     const std::lock_guard done{sweeping_};
 }
@@ -174,17 +181,22 @@ void Heap::make_all_free_blocks_available() noexcept {
 // ---- freeing
 
 void Heap::deallocate_flushing(SizeClass size_class, FreeBlock block) noexcept {
+    const SlowPath slow;
     ThreadCache* const cache = cache_of_this_thread();
-    if (cache == nullptr) return put_back(size_class, {&block, 1});
-    const std::uint32_t most = heap::shape(size_class).cached;
-    if (cache->size(size_class) == most) {
-        put_back(size_class, cache->blocks(size_class).first(most / 2));
-        cache->drop_oldest(size_class, most / 2);
+    if (cache == nullptr) {
+        block.mark->store(heap::kNotLive, std::memory_order_relaxed);
+        return put_back(size_class, {&block, 1});
+    }
+    if (cache->size(size_class) == heap::shape(size_class).cached) {
+        const auto oldest = cache->blocks(size_class).first(heap::batch_of(size_class));
+        if (!batches_.put(size_class, oldest)) put_back(size_class, oldest);
+        cache->drop_oldest(size_class, static_cast<std::uint32_t>(oldest.size()));
     }
     cache->push(size_class, block);
 }
 
 void Heap::deallocate_uncached(Span& span, std::uint64_t index, void* block) noexcept {
+    const SlowPath slow;
     // Of two threads that free it at the same time, one is told.
     if (span.marks[index].exchange(heap::kNotLive) != heap::kLive) refuse(block);
     if (span.kind == SpanKind::large) return deallocate_large(span);
@@ -236,6 +248,7 @@ ThreadCache* Heap::cache_of_this_thread() noexcept {
             if (free == nullptr && caches_used_ < caches_.size()) free = &caches_[caches_used_++];
             if (free == nullptr) return nullptr;
             free->owner.store(self, std::memory_order_relaxed);
+            free->settle();
             mine = free;
         }
     }
@@ -252,7 +265,25 @@ void Heap::flush(ThreadCache& cache) noexcept {
     }
 }
 
+/// What threads of the parent of this process have left.
+void Heap::flush_what_nobody_owns() noexcept {
+    const std::lock_guard lock{caches_mutex_};
+    for (ThreadCache& cache : caches_.span().first(caches_used_)) {
+        if (cache.owner.load(std::memory_order_relaxed) != nullptr) continue;
+        cache.settle();
+        flush(cache);
+    }
+}
+
+void Heap::flush_batches() noexcept {
+    std::array<FreeBlock, ThreadCache::kMost> batch{};
+    for (SizeClass i = 0; i < heap::kCachedClasses; ++i) {
+        while (const std::size_t taken = batches_.take(i, batch)) put_back(i, std::span{batch}.first(taken));
+    }
+}
+
 void Heap::thread_ends(const void* thread) noexcept {
+    const SlowPath slow;
     heap::RecentCaches::forget(id_);
     ThreadCache* mine = nullptr;
     {
@@ -265,6 +296,14 @@ void Heap::thread_ends(const void* thread) noexcept {
     flush(*mine);
     const std::lock_guard lock{caches_mutex_};
     mine->owner.store(nullptr, std::memory_order_relaxed);
+}
+
+/// What other threads kept is for the next ones, or given back when it is needed: most children run another program.
+void Heap::start_in_child(const void* thread) noexcept {
+    for (ThreadCache& cache : caches_.span().first(caches_used_)) {
+        if (cache.owner.load(std::memory_order_relaxed) != thread)
+            cache.owner.store(nullptr, std::memory_order_relaxed);
+    }
 }
 
 }  // namespace faultline::detail

@@ -1,17 +1,21 @@
 // Heap: what faultline::Heap is a handle on. The fast paths are here, to be inlined into their few callers: a size
 // class by table, a block from the calling thread's array; freeing finds the span by arithmetic and checks the block's
-// mark. Everything else takes a lock: blocks go between threads and spans in batches (heap.cpp), large blocks are runs
-// of pages (large_blocks.cpp), dead pages are given back (sweeping.cpp).
+// mark. Everything else takes a lock: blocks go in batches between threads, and between them and spans (heap.cpp),
+// large blocks are runs of pages (large_blocks.cpp), dead pages are given back (sweeping.cpp).
 //
-// Lock order: LiveHeaps', sweeping_, caches_mutex_, a size class's, HeapPages'. No lock is held while a page is
+// Lock order: LiveHeaps', sweeping_, caches_mutex_, a size class's (of its
+// batches, or of its spans), HeapPages'. No lock is held while a page is
 // discarded but sweeping_, which no allocation waits for that could go on. Nothing here touches a block, but for the
-// zeros of try_allocate_zeroed and the bytes that try_reallocate keeps, and those with no lock held.
+// zeros of try_allocate_zeroed and the bytes that try_reallocate keeps, and those with no lock held. Whoever takes a
+// lock, or has blocks that are nowhere written down, is in a SlowPath, so that a fork finds neither.
 #pragma once
 
+#include "heap/batches.hpp"
 #include "heap/class_spans.hpp"
 #include "heap/heap_pages.hpp"
 #include "heap/live_heaps.hpp"
 #include "heap/resource.hpp"
+#include "heap/slow_path.hpp"
 #include "heap/span_notes.hpp"
 #include "heap/thread_cache.hpp"
 
@@ -72,7 +76,7 @@ public:
             const heap::SizeClass size_class = heap::class_of(bytes);
             heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
             if (cache != nullptr && cache->size(size_class) > 0) [[likely]]
-                return hand_out(cache->pop(size_class));
+                return cache->pop(size_class);
             return allocate_refilling(size_class);
         }
         return allocate_uncached(bytes, 1, heap::Zeroed::no);
@@ -99,7 +103,6 @@ public:
             refuse_size(block, bytes);
         if (span.cached == 0) [[unlikely]]
             return deallocate_uncached(span, place.index, block);
-        mark.store(heap::kNotLive, std::memory_order_relaxed);
         const heap::FreeBlock freed{static_cast<std::byte*>(block), &mark};
         heap::ThreadCache* const cache = heap::RecentCaches::find(id_);
         if (cache != nullptr && cache->size(span.size_class) < span.cached) [[likely]] {
@@ -123,6 +126,7 @@ public:
     void drop_pages();
 
     void thread_ends(const void* thread) noexcept override;
+    void start_in_child(const void* thread) noexcept override;
 
 private:
     [[nodiscard]] std::uint64_t offset_of(const void* address) const noexcept {
@@ -151,6 +155,8 @@ private:
     void put_back(heap::SizeClass size_class, std::span<const heap::FreeBlock> blocks) noexcept;
     void release(heap::Span* span) noexcept;
     void flush(heap::ThreadCache& cache) noexcept;
+    void flush_what_nobody_owns() noexcept;
+    void flush_batches() noexcept;
     [[nodiscard]] heap::ThreadCache* cache_of_this_thread() noexcept;
     void make_all_free_blocks_available() noexcept;
 
@@ -196,6 +202,7 @@ private:
     std::size_t most_cached_;  // and that threads keep
     std::uint64_t most_dead_;  // bytes
     std::array<heap::ClassSpans, heap::kSizeClasses> classes_;
+    heap::Batches batches_;
     sys::LazyArray<heap::ThreadCache> caches_;
     std::mutex caches_mutex_;  // guards who owns which cache
     std::size_t caches_used_ = 0;

@@ -8,6 +8,7 @@
 namespace faultline::detail {
 
 HeapStats Heap::stats() {
+    const heap::SlowPath slow;
     HeapStats all;
     std::array<std::uint64_t, heap::kCachedClasses> cached{};
     {
@@ -16,6 +17,7 @@ HeapStats Heap::stats() {
             for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += cache.size(static_cast<heap::SizeClass>(i));
         }
     }
+    for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += batches_.size(static_cast<heap::SizeClass>(i));
     for (std::size_t i = 0; i < heap::kSizeClasses; ++i) {
         const heap::ClassShape& shape = heap::shape(static_cast<heap::SizeClass>(i));
         SizeClassStats one;

@@ -24,6 +24,7 @@ std::uint64_t pages_for(std::size_t bytes) noexcept {
 }  // namespace
 
 void* Heap::allocate_large(std::size_t bytes, std::size_t alignment, Zeroed zeroed) noexcept {
+    const heap::SlowPath slow;
     const std::uint64_t pages = pages_for(bytes);
     if (pages == 0 || bytes > pages_.bytes()) return nullptr;
     const std::uint64_t page_alignment = std::max<std::uint64_t>(alignment >> core::kUnitShift, 1);
@@ -80,6 +81,7 @@ void* Heap::try_reallocate(void* block, std::size_t bytes) noexcept {
 }
 
 void* Heap::reallocate_large(Span& span, std::size_t bytes) noexcept {
+    const heap::SlowPath slow;
     const std::uint64_t pages = pages_for(bytes);
     if (pages == 0 || bytes > pages_.bytes()) return nullptr;
     void* const block = pages_.address_of(span.pages.first);

@@ -1,6 +1,6 @@
 // Span: what the heap knows of one run of pages in use: either cut into blocks of one size class, or one large block.
 // A record outside managed memory: nothing here reads or writes a block. The first cache line is what each free looks
-// at; the rest belongs to whoever holds the size class's lock.
+// at, and seldom written; the rest belongs to whoever holds the size class's lock.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -45,16 +45,16 @@ struct alignas(64) Span {
     SpanAge age = SpanAge::young;
     SizeClass size_class = 0;
     std::uint8_t cached = 0;  ///< How many of its class a thread keeps; 0: none, as of large blocks.
-    std::uint8_t shelf = 0;   ///< Which list of its class it is in; see ClassSpans.
 
     // Under the lock of the size class; for a large block, of the heap's pages.
-    std::uint32_t blocks = 0;
+    alignas(64) std::uint32_t blocks = 0;
     std::uint32_t free_blocks = 0;       ///< = number of set bits in free_bits.
     std::uint64_t* free_bits = nullptr;  ///< A bit for each block that is in the span, and with no thread.
     std::uint16_t* used = nullptr;       ///< For each page, how many blocks on it are not in the span.
     core::PageRange pages{};             ///< In the reservation.
     std::uint64_t reserved = 0;          ///< Pages from pages.first on that are kept for a large block to grow into.
     Mark own_mark{kNotLive};             ///< A large block's.
+    std::uint8_t shelf = 0;              ///< Which list of its class it is in; see ClassSpans.
 
     boost::intrusive::list_member_hook<Unchecked> on_shelf;   ///< Of its class.
     boost::intrusive::set_member_hook<Unchecked> by_address;  ///< Among large blocks.

@@ -35,7 +35,10 @@ void Heap::sweep_some() noexcept {
 }
 
 std::size_t Heap::trim() noexcept {
+    const heap::SlowPath slow;
     if (heap::ThreadCache* const mine = heap::RecentCaches::find(id_)) flush(*mine);
+    flush_what_nobody_owns();
+    flush_batches();
     release_kept_spans();
     const std::lock_guard lock{sweeping_};
     const std::uint64_t before = discarded_bytes_.load();

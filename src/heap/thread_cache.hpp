@@ -15,7 +15,9 @@
 
 namespace faultline::heap {
 
-/// Only the owner changes what is in it; others may look at the counts.
+/// Only the owner changes what is in it; others may look at the counts. A copy of the process may be made between any
+/// two instructions of `pop` and `push`: then the last block is in the cache whether or not its mark says so, and only
+/// what `pop` has returned, or `push` has not taken yet, is not. All else is done in a SlowPath.
 class alignas(64) ThreadCache {
 public:
     static constexpr std::size_t kMost = kMostBlocksCached;  ///< Of one size class.
@@ -23,17 +25,20 @@ public:
     [[nodiscard]] std::uint32_t size(SizeClass size_class) const noexcept {
         return counts_[size_class].load(std::memory_order_relaxed);
     }
-    /// The block that came last; there is one.
-    [[nodiscard]] FreeBlock pop(SizeClass size_class) noexcept {
+    /// The block that came last, which is live now; there is one.
+    [[nodiscard]] std::byte* pop(SizeClass size_class) noexcept {
         const std::uint32_t left = size(size_class) - 1;
+        const FreeBlock block = blocks_[size_class][left];
+        block.mark->store(kLive, std::memory_order_relaxed);
         resize(size_class, left);
-        return blocks_[size_class][left];
+        return block.block;
     }
-    /// There is room.
+    /// The block is not live any more; there is room.
     void push(SizeClass size_class, FreeBlock block) noexcept {
         const std::uint32_t had = size(size_class);
         blocks_[size_class][had] = block;
         resize(size_class, had + 1);
+        block.mark->store(kNotLive, std::memory_order_release);
     }
 
     [[nodiscard]] std::span<const FreeBlock> blocks(SizeClass size_class) const noexcept {
@@ -47,11 +52,20 @@ public:
         resize(size_class, left);
     }
 
-    std::atomic<const void*> owner{nullptr};  ///< See RecentCaches::this_thread(); null: nobody's, and empty.
+    /// Of a thread that was copied without being asked: what it had is as if it had stopped between calls.
+    void settle() noexcept {
+        for (SizeClass i = 0; i < kCachedClasses; ++i) {
+            if (size(i) > 0) blocks_[i][size(i) - 1].mark->store(kNotLive, std::memory_order_relaxed);
+        }
+    }
+
+    /// See RecentCaches::this_thread(). Null: nobody's, and empty, but in a child of fork.
+    std::atomic<const void*> owner{nullptr};
 
 private:
+    /// Not before what precedes it in the program: that is all a copy of the process needs.
     void resize(SizeClass size_class, std::uint32_t size) noexcept {
-        counts_[size_class].store(size, std::memory_order_relaxed);
+        counts_[size_class].store(size, std::memory_order_release);
     }
 
     std::array<std::atomic<std::uint32_t>, kCachedClasses> counts_{};

@@ -84,7 +84,7 @@ constexpr sys::ForkHandlers kHandlers{&before_fork, &after_fork_in_parent, &afte
 
 }  // namespace
 
-void Forking::watch() { sys::set_fork_handlers(&kHandlers); }
+void Forking::watch() { sys::set_fork_handlers(sys::ForkParty::lower, &kHandlers); }
 
 void Forking::add(Pager& pager) {
     Inherited& all = inherited();

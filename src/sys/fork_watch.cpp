@@ -4,24 +4,33 @@
 
 #include <pthread.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 
 namespace faultline::sys {
 namespace {
 
 std::atomic<unsigned> generation{0};
-std::atomic<const ForkHandlers*> current{nullptr};
+std::array<std::atomic<const ForkHandlers*>, 2> current{};
 
-void call(void (*ForkHandlers::*which)()) {
-    const ForkHandlers* const handlers = current.load();
+void call(ForkParty party, void (*ForkHandlers::*which)()) {
+    const ForkHandlers* const handlers = current[static_cast<std::size_t>(party)].load();
     if (handlers != nullptr && handlers->*which != nullptr) (handlers->*which)();
 }
 
-void before() { call(&ForkHandlers::before); }
-void in_parent() { call(&ForkHandlers::in_parent); }
+void before() {
+    call(ForkParty::upper, &ForkHandlers::before);
+    call(ForkParty::lower, &ForkHandlers::before);
+}
+void in_parent() {
+    call(ForkParty::lower, &ForkHandlers::in_parent);
+    call(ForkParty::upper, &ForkHandlers::in_parent);
+}
 void in_child() {
     generation.fetch_add(1);
-    call(&ForkHandlers::in_child);
+    call(ForkParty::lower, &ForkHandlers::in_child);
+    call(ForkParty::upper, &ForkHandlers::in_child);
 }
 
 // While the process starts: handlers registered first are called last before fork, and first after it.
@@ -35,6 +44,8 @@ const bool registered = [] {
 
 unsigned process_generation() noexcept { return generation.load(); }
 
-void set_fork_handlers(const ForkHandlers* handlers) noexcept { current.store(handlers); }
+void set_fork_handlers(ForkParty party, const ForkHandlers* handlers) noexcept {
+    current[static_cast<std::size_t>(party)].store(handlers);
+}
 
 }  // namespace faultline::sys

@@ -1,11 +1,17 @@
-// ForkWatch: tells a process from the child it forked, and lets one party prepare for fork and clean up after it. A
-// child inherits the pager's descriptors and its picture of memory, but not the threads.
+// ForkWatch: tells a process from the child it forked, and lets two parties prepare for fork and clean up after it: one
+// that uses the other is still served by it when it prepares, and again when it cleans up. A child inherits the pager's
+// descriptors and its picture of memory, but not the threads.
 #pragma once
+
+#include <cstdint>
 
 namespace faultline::sys {
 
 /// A number that differs between a process and every child it forks (not by vfork or a bare system call). Signal-safe.
 [[nodiscard]] unsigned process_generation() noexcept;
+
+/// `upper` prepares first and cleans up last.
+enum class ForkParty : std::uint8_t { upper, lower };
 
 struct ForkHandlers {
     void (*before)() = nullptr;     ///< In the parent, after every such handler of the program's has run.
@@ -14,6 +20,6 @@ struct ForkHandlers {
 };
 
 /// From now on. `handlers` must live as long as the process; null takes them away.
-void set_fork_handlers(const ForkHandlers* handlers) noexcept;
+void set_fork_handlers(ForkParty party, const ForkHandlers* handlers) noexcept;
 
 }  // namespace faultline::sys

@@ -173,9 +173,10 @@ TEST(HeapConformance, BlocksMayBeFreedByAnyThreadAlsoAfterTheirOwnHasEnded) {
             its.heap.deallocate(blocks[i]);
         }
     }}.join();
-    const HeapStats stats = its.heap.stats();
-    EXPECT_EQ(stats.live_blocks, 0U);
-    EXPECT_EQ(stats.cached_bytes, 0U);
+    EXPECT_EQ(its.heap.stats().live_blocks, 0U);
+    EXPECT_LE(its.heap.stats().cached_bytes, kMiB) << "what is for other threads is a little of the limit at most";
+    its.heap.trim();
+    EXPECT_EQ(its.heap.stats().cached_bytes, 0U);
 }
 
 TEST(HeapConformance, ImpossibleConfigurationsAreRefused) {

@@ -132,10 +132,10 @@ TEST(ForkHandlers, AreCalledOnceEachOnTheirOwnSide) {
     static constexpr sys::ForkHandlers kCounting{[] { ++calls_before_fork; }, [] { ++calls_in_parent; },
                                                  [] { ++calls_in_child; }};
     calls_before_fork = calls_in_parent = calls_in_child = 0;
-    sys::set_fork_handlers(&kCounting);
+    sys::set_fork_handlers(sys::ForkParty::lower, &kCounting);
     EXPECT_EQ(in_a_child([] { return calls_before_fork * 100 + calls_in_parent * 10 + calls_in_child; }), 101);
     EXPECT_EQ(calls_before_fork * 100 + calls_in_parent * 10 + calls_in_child, 110);
-    sys::set_fork_handlers(nullptr);
+    sys::set_fork_handlers(sys::ForkParty::lower, nullptr);
     EXPECT_EQ(in_a_child([] { return calls_in_child; }), 0);
 }
 
