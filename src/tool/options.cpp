@@ -82,19 +82,33 @@ void add_doctor(CLI::App& app, DoctorOptions& options) {
     doctor.footer("Exit status: 0 when all that matters works, 1 when something does not.");
 }
 
-std::vector<std::string> program_of(std::vector<std::string> left) {
-    if (!left.empty() && left.front() == "--") left.erase(left.begin());
-    if (left.empty())
-        throw std::invalid_argument("which program? Usage: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]");
-    if (left.front().rfind("-", 0) == 0 && left.front() != "-") {
+/// The command line, cut at the first "--": the parser sees none, which it has ideas of its own about.
+struct Arguments {
+    std::vector<std::string> ours;
+    std::vector<std::string> behind;  // with the "--", if there is one
+
+    Arguments(int argc, const char* const* argv) : ours(argv + 1, argv + argc) {
+        const auto cut = std::find(ours.begin(), ours.end(), "--");
+        behind.assign(cut, ours.end());
+        ours.erase(cut, ours.end());
+    }
+};
+
+/// `left` is what the parser has left: a program that was named without "--". One behind it is then the program's.
+std::vector<std::string> program_of(std::vector<std::string> left, const std::vector<std::string>& behind) {
+    if (!left.empty() && left.front().rfind("-", 0) == 0) {
         throw std::invalid_argument("'" + left.front() + "' is no option of run");
+    }
+    const bool separated = left.empty() && !behind.empty();
+    left.insert(left.end(), behind.begin() + (separated ? 1 : 0), behind.end());
+    if (left.empty()) {
+        throw std::invalid_argument("which program? Usage: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]");
     }
     return left;
 }
 
 /// The arguments, the last one first, as the parser wants them; "help COMMAND" is "COMMAND --help".
-std::vector<std::string> reversed(int argc, const char* const* argv) {
-    std::vector<std::string> arguments(argv + 1, argv + argc);
+std::vector<std::string> reversed(std::vector<std::string> arguments) {
     if (!arguments.empty() && arguments.front() == "help") {
         arguments.erase(arguments.begin());
         // The parser would explain the whole to who asks for what there is not.
@@ -123,6 +137,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
     run.swap_directory = run.settings.swap_directory;
     std::string delivery = name(run.settings.delivery);
 
+    const Arguments arguments{argc, argv};
     CLI::App app{kAbout, "faultline"};
     app.set_version_flag("--version", "faultline " FAULTLINE_VERSION_STRING);
     app.require_subcommand(1);
@@ -130,7 +145,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
     add_doctor(app, options.doctor);
     app.footer("`faultline help COMMAND` explains a command.");
     try {
-        app.parse(reversed(argc, argv));
+        app.parse(reversed(arguments.ours));
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() != 0) throw std::invalid_argument(error.what());
         app.exit(error);
@@ -140,7 +155,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
         options.command = Options::Command::doctor;
         return options;
     }
-    run.program = program_of(app.get_subcommand("run")->remaining());
+    run.program = program_of(app.get_subcommand("run")->remaining(), arguments.behind);
     run.settings.delivery = delivery_named(delivery);
     return options;
 }
