@@ -5,6 +5,7 @@
 #include "sys/futex.hpp"
 #include "sys/service_thread.hpp"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -47,6 +48,8 @@ public:
             status_.delivery = static_cast<std::uint64_t>(pager.delivery());
             status_.eviction = static_cast<std::uint64_t>(pager.eviction());
             run::set_figures(status_, pager.stats(), heap_.stats());
+            heap_.residency(cells_);
+            run::set_map(status_, cells_);
             writer_.publish(status_, last);
         } catch (const std::exception&) {
             return;  // no memory for it: the program has worse to think of
@@ -64,6 +67,7 @@ private:
     detail::Heap& heap_;
     run::StatusWriter writer_;
     run::ProgramStatus status_;
+    std::array<ResidencyCell, run::kMapCells> cells_{};
     std::mutex mutex_;
     bool ended_ = false;
     std::atomic<std::uint32_t> never_{0};
