@@ -42,6 +42,10 @@ LD_LIBRARY_PATH=$library_dir "$work/pkg_config_shared"
     $(pkg_config --static --cflags --libs | sed 's/-lfaultline/-Wl,-Bstatic -lfaultline -Wl,-Bdynamic/')
 "$work/pkg_config_static"
 
+echo "== the command"
+"$prefix/bin/faultline" help >/dev/null
+[[ $("$prefix/bin/faultline" run -- echo "ran") == ran ]]
+
 echo "== the README's example"
 awk '/^```cpp$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$source_dir/README.md" >"$work/readme.cpp"
 # shellcheck disable=SC2046
