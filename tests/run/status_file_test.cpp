@@ -97,7 +97,7 @@ TEST(StatusFile, IsReadWholeWhileItIsWritten) {
     }};
     std::uint64_t different = 0;
     std::uint64_t last = 0;
-    while (different < 100) {
+    while (different < 40) {
         const SeenPrograms seen = file.look();
         if (seen.programs.empty()) continue;  // the writer was faster at every try
         const ProgramStatus& status = seen.programs[0].status;
