@@ -7,9 +7,8 @@
 #include "preload/managed_heap.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
+#include "sys/fork_watch.hpp"
 #include "sys/syscall.hpp"
-
-#include <pthread.h>
 
 #include <csignal>
 #include <exception>
@@ -28,8 +27,7 @@ constexpr int kCannotRun = 127;
     for (;;) sys::raw_syscall(SYS_exit_group, kCannotRun);
 }
 
-// From before fork until after it, by the thread that forks: the pager's own preparations come in between, since they
-// were asked for first. What they open goes to high numbers.
+// From before fork until after it, by the thread that forks; what the pager opens in between goes to high numbers.
 constinit std::optional<HighNumbers> high_numbers;
 
 void before_fork() {
@@ -51,6 +49,8 @@ void after_fork_in_child() {
     InLibrary::leave();
 }
 
+constexpr sys::ForkHandlers kForkHandlers{&before_fork, &after_fork_in_parent, &after_fork_in_child};
+
 void make_heap(const char* const* environment) {
     ManagedHeap::find_neighbours();
     run::Settings settings;
@@ -62,9 +62,7 @@ void make_heap(const char* const* environment) {
         heap = &ManagedHeap::make(settings);
     }
     find_own_descriptors();
-    if (const int error = ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child)) {
-        throw std::system_error{error, std::generic_category(), "cannot prepare for fork"};
-    }
+    sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     const Delivery delivery = heap->pager().delivery();
     if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
     start_status(*heap, settings);
