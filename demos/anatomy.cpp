@@ -5,9 +5,9 @@
 #include "anatomy/options.hpp"
 #include "anatomy/picture.hpp"
 #include "anatomy/steps.hpp"
+#include "display/format.hpp"
 #include "support/command_line.hpp"
 #include "support/exit_code.hpp"
-#include "support/format.hpp"
 #include "support/live_line.hpp"
 
 #include <faultline/address_space.hpp>
@@ -31,7 +31,7 @@ int run(const Options& options) {
     space.sbrk(64 << 10);
     static_cast<void>(space.map_anonymous(1 << 20, {.name = "cache"}));
     std::printf("A program in its address space; delivery %s, eviction %s, at most %s resident\n\n%s",
-                name(pager.delivery()), name(pager.eviction()), format_bytes(pager.resident_limit()).c_str(),
+                name(pager.delivery()), name(pager.eviction()), display::format_bytes(pager.resident_limit()).c_str(),
                 picture_of(space).c_str());
     Tour tour{pager, space, image};
     tour.fault_text_in();

@@ -1,6 +1,7 @@
 // run_elf: runs a static program for x86-64 in an address space of faultline's, in a child process of its own. Its
 // pages come from its file and from nowhere, at most so many of them are in memory at once, and its calls for memory
 // are answered by the space.
+#include "display/format.hpp"
 #include "guest/child.hpp"
 #include "guest/options.hpp"
 #include "guest/parent.hpp"
@@ -8,7 +9,6 @@
 #include "support/command_line.hpp"
 #include "support/exit_code.hpp"
 #include "support/files.hpp"
-#include "support/format.hpp"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -60,7 +60,7 @@ int run(const Options& options) {
     if (!options.quiet) {
         static_cast<void>(std::fprintf(stderr, "run_elf: %s runs as process %d, at most %s resident\n", path.c_str(),
                                        static_cast<int>(child),
-                                       format_bytes(std::uint64_t{options.pager.resident}).c_str()));
+                                       display::format_bytes(std::uint64_t{options.pager.resident}).c_str()));
     }
     return relay(child, board);
 }

@@ -1,6 +1,7 @@
 // sort_file: sorts a text file larger than the memory it may have. The text and the array of its lines live in managed
 // memory and are handled with plain pointers and std::sort; the pager does the rest. What the program does for its
 // speed is what any program does whose data is larger than memory: it minds the order in which it touches pages.
+#include "display/format.hpp"
 #include "sort/line_sorter.hpp"
 #include "sort/line_writer.hpp"
 #include "sort/options.hpp"
@@ -10,7 +11,6 @@
 #include "support/command_line.hpp"
 #include "support/exit_code.hpp"
 #include "support/files.hpp"
-#include "support/format.hpp"
 #include "support/interrupt.hpp"
 #include "support/live_line.hpp"
 #include "support/process_memory.hpp"
@@ -70,18 +70,19 @@ TextSize sort_text(InputFile& input, OutputFile& output, Pager& pager, RegionOpt
 
 void print_result(const TextSize& size, const Timing& timing, const Pager& pager) {
     const PagerStats stats = pager.stats();
-    std::printf("load %s, sort %s, write %s; delivery %s, eviction %s\n", format_seconds(timing.load).c_str(),
-                format_seconds(timing.sort).c_str(), format_seconds(timing.write).c_str(), name(pager.delivery()),
-                name(pager.eviction()));
+    std::printf("load %s, sort %s, write %s; delivery %s, eviction %s\n", display::format_seconds(timing.load).c_str(),
+                display::format_seconds(timing.sort).c_str(), display::format_seconds(timing.write).c_str(),
+                name(pager.delivery()), name(pager.eviction()));
     std::printf("faults: %s first touch, %s hard, %s soft, %s write-protect; %s pages read ahead, %s evictions\n",
-                format_count(stats.first_touches).c_str(), format_count(stats.hard_faults).c_str(),
-                format_count(stats.soft_faults).c_str(), format_count(stats.write_faults).c_str(),
-                format_count(stats.pages_read_ahead).c_str(), format_count(stats.evictions).c_str());
+                display::format_count(stats.first_touches).c_str(), display::format_count(stats.hard_faults).c_str(),
+                display::format_count(stats.soft_faults).c_str(), display::format_count(stats.write_faults).c_str(),
+                display::format_count(stats.pages_read_ahead).c_str(), display::format_count(stats.evictions).c_str());
     std::printf("sorted %s lines (%s) in %s within %s: %s faults, %s read and %s written to swap, peak RSS %s\n",
-                format_count(size.lines).c_str(), format_bytes(size.bytes).c_str(), format_seconds(timing.all).c_str(),
-                format_bytes(pager.resident_limit()).c_str(), format_count(total_faults(stats)).c_str(),
-                format_bytes(stats.bytes_read).c_str(), format_bytes(stats.bytes_written).c_str(),
-                format_bytes(peak_resident_bytes()).c_str());
+                display::format_count(size.lines).c_str(), display::format_bytes(size.bytes).c_str(),
+                display::format_seconds(timing.all).c_str(), display::format_bytes(pager.resident_limit()).c_str(),
+                display::format_count(total_faults(stats)).c_str(), display::format_bytes(stats.bytes_read).c_str(),
+                display::format_bytes(stats.bytes_written).c_str(),
+                display::format_bytes(peak_resident_bytes()).c_str());
 }
 
 int run(const Options& options) {

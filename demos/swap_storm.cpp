@@ -1,6 +1,7 @@
 // swap_storm: threads read and rewrite pages at random in a region larger than the memory it may have. Every byte of
 // every page is predictable, and checked on each visit and once more at the end: a pager that loses a write, mixes two
 // pages up or shows a half-filled one is found out.
+#include "display/format.hpp"
 #include "storm/checked_pages.hpp"
 #include "storm/live_view.hpp"
 #include "storm/options.hpp"
@@ -10,7 +11,6 @@
 #include "support/command_line.hpp"
 #include "support/exit_code.hpp"
 #include "support/files.hpp"
-#include "support/format.hpp"
 #include "support/interrupt.hpp"
 #include "support/live_line.hpp"
 #include "support/process_memory.hpp"
@@ -43,9 +43,9 @@ private:
 
 void print_header(const Options& options, const Pager& pager, const Region& region) {
     const std::size_t pages = region.size() / region.page_size();
-    std::printf("%s in %s pages of %s, at most %s resident\n", format_bytes(region.size()).c_str(),
-                format_count(pages).c_str(), format_bytes(region.page_size()).c_str(),
-                format_bytes(pager.resident_limit()).c_str());
+    std::printf("%s in %s pages of %s, at most %s resident\n", display::format_bytes(region.size()).c_str(),
+                display::format_count(pages).c_str(), display::format_bytes(region.page_size()).c_str(),
+                display::format_bytes(pager.resident_limit()).c_str());
     std::printf("%u threads, mode %s, delivery %s, eviction %s, replacement %s, seed %llu\n", options.threads,
                 options.mode_name.c_str(), name(pager.delivery()), name(pager.eviction()),
                 options.pager.replacement.c_str(), static_cast<unsigned long long>(options.seed));

@@ -1,6 +1,6 @@
 #include "anatomy/picture.hpp"
 
-#include "support/format.hpp"
+#include "display/format.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -26,23 +26,24 @@ std::string permissions(const SegmentInfo& segment) {
 }
 
 std::string border(std::uintptr_t address) {
-    return printed("%s %012llx\n", kBorder, static_cast<unsigned long long>(address));
+    return display::printed("%s %012llx\n", kBorder, static_cast<unsigned long long>(address));
 }
 
 std::string row(const std::string& left, const std::string& right) {
-    return printed("  | %-16s %11s |", left.c_str(), right.c_str());
+    return display::printed("  | %-16s %11s |", left.c_str(), right.c_str());
 }
 
 std::string gap(std::uint64_t bytes) {
-    return printed("  : %-28s :\n", printed("%s of nothing", format_bytes(bytes).c_str()).c_str());
+    return display::printed("  : %-28s :\n",
+                            display::printed("%s of nothing", display::format_bytes(bytes).c_str()).c_str());
 }
 
 std::string origin(const SegmentInfo& segment) {
     switch (segment.kind) {
         case SegmentKind::image:
         case SegmentKind::file:
-            return printed("pages come from the file at byte %llu",
-                           static_cast<unsigned long long>(segment.file_offset));
+            return display::printed("pages come from the file at byte %llu",
+                                    static_cast<unsigned long long>(segment.file_offset));
         case SegmentKind::bss:
             return "zeros until written";
         case SegmentKind::heap:
@@ -58,7 +59,8 @@ std::string origin(const SegmentInfo& segment) {
 std::string box(const SegmentInfo& segment) {
     std::string lines;
     if (segment.kind == SegmentKind::heap) lines += row("    ^", "") + "\n";
-    lines += row(segment.name, permissions(segment) + " " + format_bytes_short(static_cast<double>(segment.bytes()))) +
+    lines += row(segment.name,
+                 permissions(segment) + " " + display::format_bytes_short(static_cast<double>(segment.bytes()))) +
              "  " + origin(segment) + "\n";
     if (segment.kind == SegmentKind::stack || segment.kind == SegmentKind::anonymous) lines += row("    v", "") + "\n";
     return lines;
@@ -86,13 +88,13 @@ std::string picture_of(const AddressSpace& space) {
 
 std::string usage_table(const AddressSpace& space) {
     std::string table =
-        printed("  %-12s %9s %9s %9s %9s %9s\n", "segment", "size", "resident", "dirty", "compr.", "swapped");
+        display::printed("  %-12s %9s %9s %9s %9s %9s\n", "segment", "size", "resident", "dirty", "compr.", "swapped");
     for (const SegmentInfo& segment : space.segments()) {
         const SegmentUsage usage = space.usage(segment);
-        const auto text = [](std::uint64_t bytes) { return format_bytes_short(static_cast<double>(bytes)); };
-        table += printed("  %-12s %9s %9s %9s %9s %9s\n", segment.name.c_str(), text(segment.bytes()).c_str(),
-                         text(usage.resident + usage.staged).c_str(), text(usage.dirty).c_str(),
-                         text(usage.compressed).c_str(), text(usage.swapped).c_str());
+        const auto text = [](std::uint64_t bytes) { return display::format_bytes_short(static_cast<double>(bytes)); };
+        table += display::printed("  %-12s %9s %9s %9s %9s %9s\n", segment.name.c_str(), text(segment.bytes()).c_str(),
+                                  text(usage.resident + usage.staged).c_str(), text(usage.dirty).c_str(),
+                                  text(usage.compressed).c_str(), text(usage.swapped).c_str());
     }
     return table;
 }
@@ -100,7 +102,7 @@ std::string usage_table(const AddressSpace& space) {
 std::string table_costs(const AddressSpace& space) {
     const TableCost cost = space.table_cost();
     const auto line = [](const char* what, std::uint64_t bytes) {
-        return printed("  %-52s %10s\n", what, format_bytes(bytes).c_str());
+        return display::printed("  %-52s %10s\n", what, display::format_bytes(bytes).c_str());
     };
     return line("a single table, an entry for each of 2^36 pages", cost.single_level) +
            line("tables of four levels, if all of it were in memory", cost.four_levels_full) +

@@ -1,7 +1,7 @@
 #include "anatomy/steps.hpp"
 
+#include "display/format.hpp"
 #include "support/files.hpp"
-#include "support/format.hpp"
 
 #include <faultline/guarded_stack.hpp>
 
@@ -75,7 +75,7 @@ void Tour::fault_text_in() {
     const PagerStats after = pager_.stats();
     std::printf("\n  read: %02x; %llu fault, %s read\n\n", static_cast<unsigned>(value),
                 static_cast<unsigned long long>(after.hard_faults - before.hard_faults),
-                format_bytes(after.bytes_read - before.bytes_read).c_str());
+                display::format_bytes(after.bytes_read - before.bytes_read).c_str());
     show(space_.explain(at));
     expect(value == byte_of(text->file, text->file_offset + text->file_bytes / 2), "the page is that of the file");
 }
@@ -126,13 +126,14 @@ void Tour::write_data() {
 void Tour::grow_the_stack() {
     heading("the stack grows by being used");
     std::byte* const end = space_.stack_end();
-    std::printf("  it may take %s\n", format_bytes(static_cast<std::uint64_t>(end - space_.stack_begin())).c_str());
+    std::printf("  it may take %s\n",
+                display::format_bytes(static_cast<std::uint64_t>(end - space_.stack_begin())).c_str());
     for (const std::ptrdiff_t depth : {8, 20000, 60000}) {
         store(end - depth, std::byte{1});
         const Pin pin = space_.pin(end - depth, 1);
         const std::vector<SegmentInfo> segments = space_.segments();
         std::printf("  a byte %5td below its end: %s\n", depth,
-                    format_bytes(std::uint64_t{segments.back().bytes()}).c_str());
+                    display::format_bytes(std::uint64_t{segments.back().bytes()}).c_str());
         expect(segments.back().bytes() >= static_cast<std::size_t>(depth), "it reaches to what was touched");
     }
 }
@@ -171,7 +172,7 @@ void Tour::write_to_a_clone(const ClonePlace& place) {
     const unsigned read = static_cast<unsigned>(load(there));
     const PagerStats after = pager_.stats();
     std::printf("\n  the clone reads %u: the frame goes over, %s read from the disk\n\n", read,
-                format_bytes(after.bytes_read - before.bytes_read).c_str());
+                display::format_bytes(after.bytes_read - before.bytes_read).c_str());
     show(space_.explain(at));
     show(clone.explain(there));
     expect(read == 42, "the clone has what the original had");
@@ -205,7 +206,7 @@ void Tour::overflow_a_stack() {
     constexpr std::size_t kStack = 16 * kPage;
     GuardedStack stack{pager_, kStack};
     const std::byte* const bottom = stack.memory().data();
-    std::printf("  a stack of %s, its guard below %p\n", format_bytes(kStack).c_str(),
+    std::printf("  a stack of %s, its guard below %p\n", display::format_bytes(kStack).c_str(),
                 static_cast<const void*>(bottom));
     volatile unsigned deepest = 0;  // told before the calls are abandoned
     const std::optional<StackOverflow> overflow = stack.run([&] { static_cast<void>(go_deeper(1, &deepest)); });

@@ -1,7 +1,7 @@
 #include "guest/report.hpp"
 
 #include "anatomy/picture.hpp"
-#include "support/format.hpp"
+#include "display/format.hpp"
 
 #include <faultline/stats.hpp>
 
@@ -16,26 +16,29 @@ const char* signal_name(int signal) noexcept {
 }
 
 std::string ending(const AddressSpace& space, const GuestEnd& end) {
-    if (end.signal == 0) return printed("exited with code %d", end.exit_code);
-    std::string text = printed("was ended by signal %d (SIG%s)", end.signal, signal_name(end.signal));
+    if (end.signal == 0) return display::printed("exited with code %d", end.exit_code);
+    std::string text = display::printed("was ended by signal %d (SIG%s)", end.signal, signal_name(end.signal));
     if (!end.was_a_fault) return text;
-    text += printed(" at 0x%llx", static_cast<unsigned long long>(end.address));
+    text += display::printed(" at 0x%llx", static_cast<unsigned long long>(end.address));
     const Explanation where = space.explain(reinterpret_cast<const void*>(end.address));  // NOLINT: any number at all
     return text + (where.segment ? ", in segment " + where.segment->name : ", in no segment");
 }
 
 std::string figures(const PagerStats& stats, const GuestCounts& counts) {
     const std::uint64_t faults = stats.first_touches + stats.hard_faults + stats.soft_faults + stats.write_faults;
-    return printed("  faults         %s: %s first touches, %s read, %s taken back, %s first writes\n",
-                   format_count(faults).c_str(), format_count(stats.first_touches).c_str(),
-                   format_count(stats.hard_faults).c_str(), format_count(stats.soft_faults).c_str(),
-                   format_count(stats.write_faults).c_str()) +
-           printed("  peak resident  %s of %s\n", format_bytes(stats.frames_peak).c_str(),
-                   format_bytes(stats.resident_limit).c_str()) +
-           printed("  evictions      %s; %s read, %s written\n", format_count(stats.evictions).c_str(),
-                   format_bytes(stats.bytes_read).c_str(), format_bytes(stats.bytes_written).c_str()) +
-           printed("  system calls   %s, of which %s for memory\n", format_count(counts.calls).c_str(),
-                   format_count(counts.memory_calls).c_str());
+    return display::printed("  faults         %s: %s first touches, %s read, %s taken back, %s first writes\n",
+                            display::format_count(faults).c_str(), display::format_count(stats.first_touches).c_str(),
+                            display::format_count(stats.hard_faults).c_str(),
+                            display::format_count(stats.soft_faults).c_str(),
+                            display::format_count(stats.write_faults).c_str()) +
+           display::printed("  peak resident  %s of %s\n", display::format_bytes(stats.frames_peak).c_str(),
+                            display::format_bytes(stats.resident_limit).c_str()) +
+           display::printed(
+               "  evictions      %s; %s read, %s written\n", display::format_count(stats.evictions).c_str(),
+               display::format_bytes(stats.bytes_read).c_str(), display::format_bytes(stats.bytes_written).c_str()) +
+           display::printed("  system calls   %s, of which %s for memory\n",
+                            display::format_count(counts.calls).c_str(),
+                            display::format_count(counts.memory_calls).c_str());
 }
 
 /// A fault is answered a moment before it is counted; to unmap waits for those that are under way.

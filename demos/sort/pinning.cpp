@@ -1,6 +1,6 @@
 #include "sort/pinning.hpp"
 
-#include "support/size_text.hpp"
+#include "run/size_text.hpp"
 
 #include <faultline/pager.hpp>
 #include <faultline/pin.hpp>
@@ -20,8 +20,8 @@ std::size_t pinnable_bytes(const Pager& pager, std::size_t page_size) {
     constexpr std::size_t kLeast = Pager::kMinimumPages + 2;  // a page for each half
     const std::size_t frames = pager.resident_limit() / page_size;
     if (frames < kLeast) {
-        throw std::invalid_argument("--resident must be at least " + size_text(kLeast * page_size) + " (" +
-                                    std::to_string(kLeast) + " pages of " + size_text(page_size) +
+        throw std::invalid_argument("--resident must be at least " + run::size_text(kLeast * page_size) + " (" +
+                                    std::to_string(kLeast) + " pages of " + run::size_text(page_size) +
                                     "), so that pages can be pinned");
     }
     return (frames - Pager::kMinimumPages) / 2 * page_size;

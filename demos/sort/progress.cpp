@@ -1,7 +1,7 @@
 #include "sort/progress.hpp"
 
-#include "support/bars.hpp"
-#include "support/format.hpp"
+#include "display/bars.hpp"
+#include "display/format.hpp"
 #include "support/live_line.hpp"
 #include "support/stats_math.hpp"
 
@@ -40,12 +40,12 @@ void Ticker::run() {
 void Ticker::show(const RateWindow::Rates& rates) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     const double fraction = progress_.fraction();
-    const std::string text =
-        printed("%4.0fs  %-5s %3.0f%%  %5s faults/s  in %4s/s  out %4s/s", seconds, progress_.phase(), fraction * 100,
-                format_rate(rates.faults).c_str(), format_bytes_short(rates.bytes_read).c_str(),
-                format_bytes_short(rates.bytes_written).c_str());
+    const std::string text = display::printed(
+        "%4.0fs  %-5s %3.0f%%  %5s faults/s  in %4s/s  out %4s/s", seconds, progress_.phase(), fraction * 100,
+        display::format_rate(rates.faults).c_str(), display::format_bytes_short(rates.bytes_read).c_str(),
+        display::format_bytes_short(rates.bytes_written).c_str());
     line_.show(
-        text, [&](std::size_t columns) { return progress_bar(line_.terminal(), fraction, columns); }, 40);
+        text, [&](std::size_t columns) { return display::progress_bar(line_.terminal(), fraction, columns); }, 40);
 }
 
 }  // namespace faultline::demo::sort

@@ -1,7 +1,7 @@
 #include "storm/live_view.hpp"
 
-#include "support/bars.hpp"
-#include "support/format.hpp"
+#include "display/bars.hpp"
+#include "display/format.hpp"
 #include "support/live_line.hpp"
 #include "support/stats_math.hpp"
 
@@ -17,17 +17,19 @@ namespace {
 
 /// Fits 80 columns with some room for the bar.
 std::string terse_text(double seconds, const PagerStats& stats, const RateWindow::Rates& rates) {
-    return printed("%3.0fs  faults %5s/s  evict %5s/s  in %4s/s  out %4s/s  res %s", seconds,
-                   format_rate(rates.faults).c_str(), format_rate(rates.evictions).c_str(),
-                   format_bytes_short(rates.bytes_read).c_str(), format_bytes_short(rates.bytes_written).c_str(),
-                   format_bytes_short(static_cast<double>(stats.frames_used)).c_str());
+    return display::printed("%3.0fs  faults %5s/s  evict %5s/s  in %4s/s  out %4s/s  res %s", seconds,
+                            display::format_rate(rates.faults).c_str(), display::format_rate(rates.evictions).c_str(),
+                            display::format_bytes_short(rates.bytes_read).c_str(),
+                            display::format_bytes_short(rates.bytes_written).c_str(),
+                            display::format_bytes_short(static_cast<double>(stats.frames_used)).c_str());
 }
 
 std::string full_text(double seconds, const PagerStats& stats, const RateWindow::Rates& rates) {
-    return printed("%.1f s: %s faults/s, %s evictions/s, read %s/s, written %s/s, resident %s", seconds,
-                   format_rate(rates.faults).c_str(), format_rate(rates.evictions).c_str(),
-                   format_bytes(rates.bytes_read).c_str(), format_bytes(rates.bytes_written).c_str(),
-                   format_bytes(stats.frames_used).c_str());
+    return display::printed("%.1f s: %s faults/s, %s evictions/s, read %s/s, written %s/s, resident %s", seconds,
+                            display::format_rate(rates.faults).c_str(), display::format_rate(rates.evictions).c_str(),
+                            display::format_bytes(rates.bytes_read).c_str(),
+                            display::format_bytes(rates.bytes_written).c_str(),
+                            display::format_bytes(stats.frames_used).c_str());
 }
 
 }  // namespace
@@ -49,7 +51,7 @@ std::string LiveView::residency(std::size_t columns) {
     if (columns < 3) return {};
     cells_.assign(columns - 2, {});
     region_.residency(cells_);
-    return printed("[%s]", residency_bar(line_.terminal(), cells_).c_str());
+    return display::printed("[%s]", display::residency_bar(line_.terminal(), cells_).c_str());
 }
 
 }  // namespace faultline::demo::storm

@@ -1,8 +1,8 @@
 #include "storm/report.hpp"
 
+#include "display/format.hpp"
+#include "display/json.hpp"
 #include "storm/options.hpp"
-#include "support/format.hpp"
-#include "support/json.hpp"
 #include "support/stats_math.hpp"
 
 #include <faultline/latency_histogram.hpp>
@@ -21,16 +21,16 @@ double per_second(std::uint64_t count, double seconds) {
 }
 
 void print_row(const char* title, std::uint64_t count, double seconds) {
-    std::printf("  %-16s %14s %10s/s", title, format_count(count).c_str(),
-                format_rate(per_second(count, seconds)).c_str());
+    std::printf("  %-16s %14s %10s/s", title, display::format_count(count).c_str(),
+                display::format_rate(per_second(count, seconds)).c_str());
 }
 
 void print_fault_row(const char* title, std::uint64_t count, double seconds, const LatencyHistogram& latency) {
     print_row(title, count, seconds);
     if (latency.count() > 0) {
-        std::printf("  %9s %9s %9s", format_nanoseconds(latency.quantile(0.5)).c_str(),
-                    format_nanoseconds(latency.quantile(0.99)).c_str(),
-                    format_nanoseconds(latency.quantile(0.999)).c_str());
+        std::printf("  %9s %9s %9s", display::format_nanoseconds(latency.quantile(0.5)).c_str(),
+                    display::format_nanoseconds(latency.quantile(0.99)).c_str(),
+                    display::format_nanoseconds(latency.quantile(0.999)).c_str());
     }
     std::printf("\n");
 }
@@ -46,14 +46,14 @@ void print_fault_rows(const PagerStats& stats, double seconds) {
 }
 
 void print_traffic_row(const char* title, std::uint64_t bytes, double seconds) {
-    std::printf("  %-16s %14s %10s/s\n", title, format_bytes(bytes).c_str(),
-                format_bytes(per_second(bytes, seconds)).c_str());
+    std::printf("  %-16s %14s %10s/s\n", title, display::format_bytes(bytes).c_str(),
+                display::format_bytes(per_second(bytes, seconds)).c_str());
 }
 
 void print_phase(const PagerStats& stats, double seconds) {
     print_fault_rows(stats, seconds);
     print_row("evictions", stats.evictions, seconds);
-    std::printf("   %s of them without I/O\n", format_count(stats.clean_evictions).c_str());
+    std::printf("   %s of them without I/O\n", display::format_count(stats.clean_evictions).c_str());
     if (stats.pages_read_ahead > 0) {
         print_row("pages read ahead", stats.pages_read_ahead, seconds);
         std::printf("\n");
@@ -62,7 +62,7 @@ void print_phase(const PagerStats& stats, double seconds) {
     print_traffic_row("written", stats.bytes_written, seconds);
 }
 
-void add_quantiles(JsonObject& json, const std::string& kind, const LatencyHistogram& latency) {
+void add_quantiles(display::JsonObject& json, const std::string& kind, const LatencyHistogram& latency) {
     const auto microseconds = [&](double fraction) { return static_cast<double>(latency.quantile(fraction)) / 1e3; };
     json.add(kind + "_p50_us", microseconds(0.5));
     json.add(kind + "_p99_us", microseconds(0.99));
@@ -72,23 +72,24 @@ void add_quantiles(JsonObject& json, const std::string& kind, const LatencyHisto
 }  // namespace
 
 void print_report(const Results& results) {
-    std::printf("\npopulate: %s pages in %s\n", format_count(results.populated).c_str(),
-                format_seconds(results.populate_seconds).c_str());
+    std::printf("\npopulate: %s pages in %s\n", display::format_count(results.populated).c_str(),
+                display::format_seconds(results.populate_seconds).c_str());
     print_phase(results.populate, results.populate_seconds);
-    std::printf("\nstorm: %s\n", format_seconds(results.storm_seconds).c_str());
+    std::printf("\nstorm: %s\n", display::format_seconds(results.storm_seconds).c_str());
     print_row("operations", results.visits.done(), results.storm_seconds);
-    std::printf("   %s reads, %s rewrites\n", format_count(results.visits.reads).c_str(),
-                format_count(results.visits.rewrites).c_str());
+    std::printf("   %s reads, %s rewrites\n", display::format_count(results.visits.reads).c_str(),
+                display::format_count(results.visits.rewrites).c_str());
     print_phase(results.storm, results.storm_seconds);
     std::printf("\nmemory: peak RSS %s of the whole process, limit %s for pages\n",
-                format_bytes(results.peak_resident).c_str(), format_bytes(results.resident_limit).c_str());
-    std::printf("checked: %s visits, then every page in %s\n", format_count(results.visits.done()).c_str(),
-                format_seconds(results.verify_seconds).c_str());
+                display::format_bytes(results.peak_resident).c_str(),
+                display::format_bytes(results.resident_limit).c_str());
+    std::printf("checked: %s visits, then every page in %s\n", display::format_count(results.visits.done()).c_str(),
+                display::format_seconds(results.verify_seconds).c_str());
 }
 
 std::string json_text(const Options& options, const Results& results) {
     const PagerStats& storm = results.storm;
-    JsonObject json;
+    display::JsonObject json;
     json.add("program", "swap_storm")
         .add("delivery", name(results.delivery))
         .add("eviction", name(results.eviction))

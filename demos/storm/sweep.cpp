@@ -1,7 +1,7 @@
 #include "storm/sweep.hpp"
 
-#include "support/bars.hpp"
-#include "support/format.hpp"
+#include "display/bars.hpp"
+#include "display/format.hpp"
 #include "support/live_line.hpp"
 #include "support/thread_group.hpp"
 
@@ -47,9 +47,9 @@ private:
 void show_sweep(LiveLine& line, const std::string& title, const PageQueue& queue, double seconds) {
     const auto done = static_cast<double>(queue.finished());
     const double fraction = done / static_cast<double>(queue.pages());
-    const std::string text = printed("%s %3.0f%%  %5s pages/s", title.c_str(), fraction * 100,
-                                     format_rate(seconds > 0 ? done / seconds : 0).c_str());
-    line.show(text, [&](std::size_t columns) { return progress_bar(line.terminal(), fraction, columns); });
+    const std::string text = display::printed("%s %3.0f%%  %5s pages/s", title.c_str(), fraction * 100,
+                                              display::format_rate(seconds > 0 ? done / seconds : 0).c_str());
+    line.show(text, [&](std::size_t columns) { return display::progress_bar(line.terminal(), fraction, columns); });
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "support/command_line.hpp"
 
+#include "run/size_text.hpp"
 #include "support/exit_code.hpp"
 #include "support/interrupt.hpp"
 #include "support/live_line.hpp"
-#include "support/size_text.hpp"
 
 #include <faultline/config.hpp>
 #include <faultline/pager.hpp>
@@ -97,16 +97,16 @@ Config PagerOptions::config() const {
 }
 
 CLI::Option* add_size(CLI::App& app, const std::string& option, std::size_t& bytes, const std::string& description) {
-    const auto parse = [&bytes, option](const std::string& text) {
-        try {
-            bytes = parse_size(text);
-        } catch (const std::invalid_argument& error) {
-            throw CLI::ValidationError(option, error.what());
-        }
+    // Zero is a size where it is the default: none.
+    const auto parse = [&bytes, option, least = bytes == 0 ? 0U : 1U](const std::string& text) {
+        const run::ParsedSize size = run::parse_size(text);
+        if (size.problem != nullptr) throw CLI::ValidationError(option, "'" + text + "' " + size.problem);
+        if (size.bytes < least) throw CLI::ValidationError(option, "'" + text + "' must not be zero");
+        bytes = size.bytes;
     };
     return app.add_option_function<std::string>(option, parse, description)
         ->type_name("SIZE")
-        ->default_str(size_text(bytes));
+        ->default_str(run::size_text(bytes));
 }
 
 void add_pager_options(CLI::App& app, PagerOptions& options) {

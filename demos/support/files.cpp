@@ -1,6 +1,6 @@
 #include "support/files.hpp"
 
-#include "support/format.hpp"
+#include "display/format.hpp"
 #include "support/random.hpp"
 
 #include <fcntl.h>
@@ -106,7 +106,8 @@ void OutputFile::open_beside(unsigned permissions) {
     Random random{static_cast<std::uint64_t>(now) ^ mix64(static_cast<std::uint64_t>(::getpid()))};
     int number = -1;
     do {
-        temporary_ = directory / printed(".faultline-%016llx.tmp", static_cast<unsigned long long>(random.next()));
+        temporary_ =
+            directory / display::printed(".faultline-%016llx.tmp", static_cast<unsigned long long>(random.next()));
         number = open_retrying(temporary_, O_WRONLY | O_CREAT | O_EXCL, permissions);
     } while (number < 0 && errno == EEXIST);
     if (number < 0) {

@@ -1,6 +1,6 @@
 #include "support/live_line.hpp"
 
-#include "support/terminal.hpp"
+#include "display/terminal.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -28,7 +28,7 @@ void write_line(std::FILE* stream, std::string_view line) {
 
 LiveLine::LiveLine(std::FILE* stream, std::chrono::milliseconds quiet_for)
     : stream_{stream},
-      terminal_{Terminal::of(stream)},
+      terminal_{display::Terminal::of(stream)},
       period_{terminal_.interactive ? tick() : kPlainPeriod},
       next_{Clock::now() + std::max(quiet_for, terminal_.interactive ? tick() : kPlainPeriod)} {}
 
@@ -55,7 +55,7 @@ void LiveLine::show(std::string_view text, const Bar& bar, std::size_t widest) {
 
 std::string LiveLine::fitted(std::string_view text, const Bar& bar, std::size_t widest) const {
     // One column less than there are: some terminals wrap as soon as the last one is written.
-    const std::size_t columns = terminal_columns(stream_) - 1;
+    const std::size_t columns = display::terminal_columns(stream_) - 1;
     std::string line{text.substr(0, columns)};
     if (line.size() + 2 + kNarrowestBar > columns) return line;
     return line += "  " + bar(std::min(columns - line.size() - 2, widest));

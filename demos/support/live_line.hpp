@@ -2,7 +2,7 @@
 // times a second; elsewhere it is a plain line every two seconds. Messages pass above it.
 #pragma once
 
-#include "support/terminal.hpp"
+#include "display/terminal.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -26,7 +26,7 @@ public:
     LiveLine(const LiveLine&) = delete;
     LiveLine& operator=(const LiveLine&) = delete;
 
-    [[nodiscard]] const Terminal& terminal() const noexcept { return terminal_; }
+    [[nodiscard]] const display::Terminal& terminal() const noexcept { return terminal_; }
 
     /// How long to wait between two looks at `due()`.
     [[nodiscard]] static constexpr std::chrono::milliseconds tick() noexcept { return std::chrono::milliseconds{125}; }
@@ -53,7 +53,7 @@ private:
     void erase();
 
     std::FILE* stream_;
-    Terminal terminal_;
+    display::Terminal terminal_;
     std::chrono::milliseconds period_;
     mutable std::mutex mutex_;  // guards the stream and the two below
     Clock::time_point next_;

@@ -1,6 +1,6 @@
 #include "support/page_pattern.hpp"
 
-#include "support/format.hpp"
+#include "display/format.hpp"
 #include "support/random.hpp"
 
 #include <atomic>
@@ -125,21 +125,22 @@ void PagePattern::touch_for_writing(std::byte* page, std::uint64_t number, std::
 }
 
 std::string PageFindings::describe(std::uint64_t number, std::uint32_t counter) const {
-    std::string text = printed("page %llu: expected counter %u, found ", static_cast<unsigned long long>(number),
-                               static_cast<unsigned>(counter));
+    std::string text = display::printed("page %llu: expected counter %u, found ",
+                                        static_cast<unsigned long long>(number), static_cast<unsigned>(counter));
     if (all_zero) {
         text += "zeros";
     } else if (checksum_holds && found_page != number) {
-        text += printed("page %llu's contents", static_cast<unsigned long long>(found_page));
+        text += display::printed("page %llu's contents", static_cast<unsigned long long>(found_page));
     } else if (checksum_holds && found_counter != counter) {
-        text += printed("whole contents of counter %llu", static_cast<unsigned long long>(found_counter));
+        text += display::printed("whole contents of counter %llu", static_cast<unsigned long long>(found_counter));
     } else {
-        text += printed("counter %llu and a %s checksum", static_cast<unsigned long long>(found_counter),
-                        checksum_holds ? "good" : "wrong");
+        text += display::printed("counter %llu and a %s checksum", static_cast<unsigned long long>(found_counter),
+                                 checksum_holds ? "good" : "wrong");
     }
-    return text + printed("; %llu words wrong, the first at byte %zu: expected %016llx, found %016llx",
-                          static_cast<unsigned long long>(wrong_words), first_wrong_byte,
-                          static_cast<unsigned long long>(expected_word), static_cast<unsigned long long>(found_word));
+    return text + display::printed("; %llu words wrong, the first at byte %zu: expected %016llx, found %016llx",
+                                   static_cast<unsigned long long>(wrong_words), first_wrong_byte,
+                                   static_cast<unsigned long long>(expected_word),
+                                   static_cast<unsigned long long>(found_word));
 }
 
 }  // namespace faultline::demo

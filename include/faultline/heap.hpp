@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <memory_resource>
+#include <span>
 #include <vector>
 
 namespace faultline {
@@ -137,6 +138,11 @@ public:
 
     /// Takes the locks of the size classes, one after the other.
     [[nodiscard]] HeapStats stats() const;
+
+    /// Where the heap's pages are: of the addresses in use, from the begin of the reservation to the break and then from
+    /// the lowest large block to the end, in equal parts, low addresses first. For maps; each page as it was at some
+    /// moment of the call.
+    void residency(std::span<ResidencyCell> cells) const;
 
     /// For std::pmr containers. Lives as long as the heap, also when the handle is moved.
     [[nodiscard]] std::pmr::memory_resource* resource() const noexcept;

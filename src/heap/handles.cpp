@@ -88,6 +88,7 @@ void Heap::advise(const void* address, std::size_t bytes, Advice advice) {
 }
 
 HeapStats Heap::stats() const { return heap_->stats(); }
+void Heap::residency(std::span<ResidencyCell> cells) const { heap_->residency(cells); }
 
 std::pmr::memory_resource* Heap::resource() const noexcept { return &heap_->resource(); }
 

@@ -118,6 +118,7 @@ public:
     [[nodiscard]] bool owns(const void* address) const noexcept { return offset_of(address) < pages_.bytes(); }
     std::size_t trim() noexcept;
     [[nodiscard]] HeapStats stats();
+    void residency(std::span<ResidencyCell> cells) noexcept;
     [[nodiscard]] heap::Resource& resource() noexcept { return resource_; }
 
     [[nodiscard]] Pager& pager() noexcept { return *pager_; }

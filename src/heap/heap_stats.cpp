@@ -1,6 +1,9 @@
 // A heap's figures. Reads the bookkeeping, and no block.
 
 #include "heap/heap.hpp"
+#include "pager/residency.hpp"
+
+#include <algorithm>
 
 namespace faultline::detail {
 
@@ -47,6 +50,24 @@ HeapStats Heap::stats() {
     all.discarded_bytes = discarded_bytes_.load(std::memory_order_relaxed);
     all.paging = region_stats(region().counters(), region().page_bytes());
     return all;
+}
+
+void Heap::residency(std::span<ResidencyCell> cells) noexcept {
+    const auto [below, above] = pages_.frontiers();
+    const core::PageRange low{0, below};
+    const core::PageRange high{above, region().pages() - above};
+    if (low.count + high.count == 0) {
+        std::fill(cells.begin(), cells.end(), ResidencyCell{});
+        return;
+    }
+    const double share = static_cast<double>(low.count) / static_cast<double>(low.count + high.count);
+    auto low_cells = static_cast<std::size_t>(share * static_cast<double>(cells.size()) + 0.5);
+    // A part that is there has a cell, however small it is.
+    if (low.count > 0) low_cells = std::max<std::size_t>(low_cells, 1);
+    if (high.count > 0 && low_cells == cells.size() && low_cells > 1) --low_cells;
+    low_cells = std::min(low_cells, cells.size());
+    look_at_residency(region(), low, cells.first(low_cells));
+    look_at_residency(region(), high, cells.subspan(low_cells));
 }
 
 }  // namespace faultline::detail

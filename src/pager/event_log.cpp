@@ -1,40 +1,20 @@
 #include "pager/event_log.hpp"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
+#include "pager/standard_error_log.hpp"
 
+#include <array>
+#include <charconv>
 #include <cstring>
 #include <string>
 
 namespace faultline::detail {
 namespace {
 
-spdlog::level::level_enum spdlog_level(LogLevel level) noexcept {
-    switch (level) {
-        case LogLevel::debug:
-            return spdlog::level::debug;
-        case LogLevel::info:
-            return spdlog::level::info;
-        case LogLevel::warning:
-            return spdlog::level::warn;
-        case LogLevel::error:
-            return spdlog::level::err;
-    }
-    return spdlog::level::err;
+std::string hexadecimal(std::uintptr_t address) {
+    std::array<char, 2 * sizeof address> digits{};
+    const std::to_chars_result end = std::to_chars(digits.data(), digits.data() + digits.size(), address, 16);
+    return "0x" + std::string{digits.data(), end.ptr};
 }
-
-void say_on_standard_error(LogLevel level, std::string_view message) {
-    // Made once and never registered: faultline must not change the program's own spdlog set-up.
-    static const auto logger = [] {
-        auto made =
-            std::make_shared<spdlog::logger>("faultline", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-        made->set_level(spdlog::level::warn);
-        return made;
-    }();
-    logger->log(spdlog_level(level), message);
-}
-
-std::string hexadecimal(std::uintptr_t address) { return fmt::format("{:#x}", address); }
 
 std::string message_of(const Event& event) {
     const std::string reason = std::strerror(event.error);

@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "pager/pager.hpp"
+#include "pager/residency.hpp"
 #include "sys/error.hpp"
 
 #include <faultline/pager.hpp>
@@ -148,31 +149,7 @@ RegionStats Region::stats() const {
 
 void Region::residency(std::span<ResidencyCell> cells) const {
     if (region_ == nullptr) refuse_empty("region");
-    const std::uint64_t pages = region_->pages();
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-        // In two steps, so that the product cannot overflow.
-        const auto boundary = [&](std::uint64_t at) {
-            return pages / cells.size() * at + pages % cells.size() * at / cells.size();
-        };
-        const PageRange part{boundary(i), boundary(i + 1) - boundary(i)};
-        ResidencyCell& cell = cells[i] = {};
-        std::uint64_t touched = 0;
-        region_->table().for_each_touched(part, [&](std::uint64_t page) {
-            const core::PageWord word = region_->load(page);
-            const std::uint64_t bytes = region_->page_bytes();
-            if (word.is(core::PageState::empty)) return;
-            ++touched;
-            if (word.is(core::PageState::resident) || word.busy()) {
-                cell.resident += bytes;
-                if (word.dirty()) cell.dirty += bytes;
-            } else if (word.is(core::PageState::staged)) {
-                cell.staged += bytes;
-            } else {
-                cell.swapped += bytes;
-            }
-        });
-        cell.untouched = (part.count - touched) * region_->page_bytes();
-    }
+    detail::look_at_residency(*region_, {0, region_->pages()}, cells);
 }
 
 void Region::destroy() {

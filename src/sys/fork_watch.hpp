@@ -1,5 +1,5 @@
-// ForkWatch: tells a process from the child it forked, and lets two parties prepare for fork and clean up after it: one
-// that uses the other is still served by it when it prepares, and again when it cleans up. A child inherits the pager's
+// ForkWatch: tells a process from the child it forked, and lets three parties prepare for fork and clean up after it: one
+// that uses another is still served by it when it prepares, and again when it cleans up. A child inherits the pager's
 // descriptors and its picture of memory, but not the threads.
 #pragma once
 
@@ -10,8 +10,8 @@ namespace faultline::sys {
 /// A number that differs between a process and every child it forks (not by vfork or a bare system call). Signal-safe.
 [[nodiscard]] unsigned process_generation() noexcept;
 
-/// `upper` prepares first and cleans up last.
-enum class ForkParty : std::uint8_t { upper, lower };
+/// The first prepares first and cleans up last: what the library is loaded into a program by, the heaps, the pagers.
+enum class ForkParty : std::uint8_t { outer, upper, lower };
 
 struct ForkHandlers {
     void (*before)() = nullptr;     ///< In the parent, after every such handler of the program's has run.

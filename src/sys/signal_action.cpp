@@ -1,11 +1,12 @@
 #include "sys/signal_action.hpp"
 
 #include "sys/error.hpp"
+#include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 
 #include <ucontext.h>
-#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -28,13 +29,34 @@ bool sent_by_a_process(const siginfo_t& info) noexcept { return info.si_code <= 
 /// Restores the default action and makes the signal happen again, to this thread, with the same siginfo. A fault would
 /// come back by itself; a sent signal would not, and so both go the same road: it is pending until our handler returns.
 void die_by_default(int signal, siginfo_t* info) noexcept {
-    struct sigaction fallback {};
-    fallback.sa_handler = SIG_DFL;
-    ::sigaction(signal, &fallback, nullptr);
-    raw_syscall(SYS_rt_tgsigqueueinfo, ::getpid(), raw_syscall(SYS_gettid), signal, syscall_argument(info));
+    constexpr std::array<std::uint64_t, 4> kDefault{};  // the kernel's structure: handler, flags, restorer, mask
+    raw_syscall(SYS_rt_sigaction, signal, syscall_argument(kDefault.data()), 0, sizeof kDefault.back());
+    raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), signal, syscall_argument(info));
 }
 
 }  // namespace
+
+void SharedAction::set(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {
+    std::array<std::uint64_t, kWords> words;
+    std::memcpy(words.data(), &action, sizeof action);
+    changes_.fetch_add(1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    for (std::size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_relaxed);
+    changes_.fetch_add(1, std::memory_order_release);
+}
+
+struct sigaction SharedAction::get() const FAULTLINE_SIGNAL_SAFE {
+    std::array<std::uint64_t, kWords> words;
+    for (;;) {
+        const std::uint32_t before = changes_.load(std::memory_order_acquire);
+        for (std::size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (before % 2 == 0 && changes_.load(std::memory_order_relaxed) == before) break;
+    }
+    struct sigaction action;
+    std::memcpy(&action, words.data(), sizeof action);
+    return action;
+}
 
 InterruptedMask::InterruptedMask(const void* context) FAULTLINE_SIGNAL_SAFE {
     set_mask(kernel_mask(static_cast<const ucontext_t*>(context)->uc_sigmask));
@@ -50,33 +72,44 @@ void SignalAction::install(int signal, Handler handler) {
     // asynchronously would leave our handler half way, and the page it is at would stay its own for ever.
     std::memset(&action.sa_mask, 0xff, sizeof action.sa_mask);
     spent_.store(false);
-    if (::sigaction(signal, &action, &previous_) != 0) throw_error(errno, "cannot install a signal handler");
+    struct sigaction previous {};
+    if (::sigaction(signal, nullptr, &previous) != 0) throw_error(errno, "cannot look at a signal handler");
+    previous_.set(previous);  // before ours may want it
+    if (::sigaction(signal, &action, &previous) != 0) throw_error(errno, "cannot install a signal handler");
+    const SignalBlock signals;
+    previous_.set(previous);
 }
 
 void SignalAction::uninstall(int signal, Handler handler) noexcept {
     struct sigaction current {};
     if (::sigaction(signal, nullptr, &current) != 0 || current.sa_sigaction != handler) return;
-    struct sigaction back = previous_;
+    struct sigaction back = previous_.get();
     if (spent_.load()) back = {};  // what the kernel has put there by now
     ::sigaction(signal, &back, nullptr);
 }
 
+void SignalAction::put_behind(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {
+    previous_.set(action);
+    spent_.store(false);
+}
+
 void SignalAction::pass_on(int signal, siginfo_t* info, void* context) const FAULTLINE_SIGNAL_SAFE {
-    const bool is_plain = (previous_.sa_flags & SA_SIGINFO) == 0;
-    if (is_plain && previous_.sa_handler == SIG_IGN && sent_by_a_process(*info)) return;
-    const bool spent = (previous_.sa_flags & static_cast<int>(SA_RESETHAND)) != 0 && spent_.exchange(true);
-    if (spent || (is_plain && (previous_.sa_handler == SIG_DFL || previous_.sa_handler == SIG_IGN))) {
+    const struct sigaction previous = previous_.get();
+    const bool is_plain = (previous.sa_flags & SA_SIGINFO) == 0;
+    if (is_plain && previous.sa_handler == SIG_IGN && sent_by_a_process(*info)) return;
+    const bool spent = (previous.sa_flags & static_cast<int>(SA_RESETHAND)) != 0 && spent_.exchange(true);
+    if (spent || (is_plain && (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN))) {
         die_by_default(signal, info);  // the kernel, too, does not let a fault be ignored
         return;
     }
     // What the kernel would block for that handler: the interrupted mask, the handler's own, and the signal itself.
-    std::uint64_t mask = kernel_mask(static_cast<ucontext_t*>(context)->uc_sigmask) | kernel_mask(previous_.sa_mask);
-    if ((previous_.sa_flags & SA_NODEFER) == 0) mask |= std::uint64_t{1} << (signal - 1);
+    std::uint64_t mask = kernel_mask(static_cast<ucontext_t*>(context)->uc_sigmask) | kernel_mask(previous.sa_mask);
+    if ((previous.sa_flags & SA_NODEFER) == 0) mask |= std::uint64_t{1} << (signal - 1);
     set_mask(mask);
     if (is_plain) {
-        previous_.sa_handler(signal);
+        previous.sa_handler(signal);
     } else {
-        previous_.sa_sigaction(signal, info, context);
+        previous.sa_sigaction(signal, info, context);
     }
     set_mask(~std::uint64_t{0});  // until sigreturn puts the interrupted mask back
 }

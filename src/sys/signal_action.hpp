@@ -3,10 +3,27 @@
 
 #include "core/signal_safe.hpp"
 
+#include <array>
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 
 namespace faultline::sys {
+
+/// An action that one thread may change while others, in signal handlers, read it.
+class SharedAction {
+public:
+    /// One caller at a time, with all signals blocked: a handler on its thread would wait for it.
+    void set(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] struct sigaction get() const FAULTLINE_SIGNAL_SAFE;
+
+private:
+    static constexpr std::size_t kWords = sizeof(struct sigaction) / sizeof(std::uint64_t);
+    static_assert(kWords * sizeof(std::uint64_t) == sizeof(struct sigaction));
+
+    std::atomic<std::uint32_t> changes_{0};  // odd in the middle of one
+    std::array<std::atomic<std::uint64_t>, kWords> words_{};
+};
 
 /// The action that was in place before ours, and how to give a signal on to it.
 class SignalAction {
@@ -24,8 +41,13 @@ public:
     /// lets the default action happen to the faulting instruction, or ignores what was sent and ignored.
     void pass_on(int signal, siginfo_t* info, void* context) const FAULTLINE_SIGNAL_SAFE;
 
+    /// The action behind ours, which signals are given on to; and another in its place (SharedAction says how). For who
+    /// answers the program's calls of sigaction(2).
+    [[nodiscard]] struct sigaction behind() const FAULTLINE_SIGNAL_SAFE { return previous_.get(); }
+    void put_behind(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE;
+
 private:
-    struct sigaction previous_ {};
+    SharedAction previous_;
     mutable std::atomic<bool> spent_{false};  // the previous handler was for once (SA_RESETHAND) and had its call
 };
 

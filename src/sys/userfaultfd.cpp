@@ -87,6 +87,8 @@ Userfaultfd::Userfaultfd(Notify notify) : notify_{notify} {
     features_ = wanted;
 }
 
+std::uint64_t Userfaultfd::offered_features() { return available_features(true); }
+
 void Userfaultfd::watch(void* address, std::size_t bytes, bool write_protect) {
     watch_for(address, bytes, UFFDIO_REGISTER_MODE_MISSING | (write_protect ? UFFDIO_REGISTER_MODE_WP : 0));
 }

@@ -22,6 +22,9 @@ public:
     /// Throws std::system_error: EPERM (say how to get it), ENOSYS (not in this kernel), EMFILE.
     explicit Userfaultfd(Notify notify);
 
+    /// Bits of UFFD_FEATURE_* that this kernel has, for whoever explains a machine. Throws as the constructor.
+    [[nodiscard]] static std::uint64_t offered_features();
+
     [[nodiscard]] Notify notify() const noexcept { return notify_; }
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
     [[nodiscard]] bool has(std::uint64_t feature) const noexcept { return (features_ & feature) != 0; }

@@ -289,5 +289,33 @@ TEST(HeapPaging, AHeapMayGoWhileThreadsThatUsedItLive) {
     EXPECT_EQ(pager.stats().resident_bytes, 0U);
 }
 
+TEST(HeapPaging, TheMapIsOfTheAddressesInUseAndSaysWhereTheirPagesAre) {
+    SmallHeap its{2 * kMiB};
+    std::vector<ResidencyCell> cells(64);
+    its.heap.residency(cells);
+    const auto sum = [&](auto part) {
+        std::uint64_t bytes = 0;
+        for (const ResidencyCell& cell : cells) bytes += cell.*part;
+        return bytes;
+    };
+    EXPECT_EQ(sum(&ResidencyCell::untouched) + sum(&ResidencyCell::resident), 0U) << "of an empty heap";
+
+    void* const small = its.heap.allocate(1000);
+    void* const large = its.heap.allocate(8 * kMiB);
+    std::memset(small, 1, 1000);
+    std::memset(large, 1, 8 * kMiB);
+    FakePager::settle();
+    its.heap.residency(cells);
+    const HeapStats stats = its.heap.stats();
+    EXPECT_EQ(sum(&ResidencyCell::resident), stats.paging.resident_bytes);
+    EXPECT_EQ(sum(&ResidencyCell::swapped), stats.paging.swapped_bytes);
+    EXPECT_GE(sum(&ResidencyCell::swapped), 6 * kMiB);
+    EXPECT_EQ(sum(&ResidencyCell::untouched) + sum(&ResidencyCell::resident) + sum(&ResidencyCell::staged) +
+                  sum(&ResidencyCell::swapped),
+              stats.break_bytes + stats.mapping_bytes);
+    its.heap.deallocate(small);
+    its.heap.deallocate(large);
+}
+
 }  // namespace
 }  // namespace faultline::test

@@ -20,7 +20,8 @@ RANKS = [
     {"table", "policy", "store", "mmu"},
     {"pager"},
     {"space", "heap"},
-    {"api", "tool"},
+    {"run", "display"},
+    {"api", "preload", "tool"},
 ]
 RANK_OF = {layer: rank for rank, layers in enumerate(RANKS) for layer in layers}
 
@@ -122,7 +123,7 @@ SELF_TEST = [
     ("src/sys/a.cpp", '#include "sys/b.hpp"\n#include "core/a.hpp"\n#include <sys/mman.h>\n', None),
     ("src/store/a.cpp", '#include "store/b.hpp"\n#include "sys/b.hpp"\n', None),
     ("src/pager/a.cpp", '#include "mmu/a.hpp"\n#include "policy/a.hpp"\n#include "core/a.hpp"\n', None),
-    ("src/tool/a.cpp", '#include "heap/a.hpp"\n#include <CLI/CLI.hpp>\n', None),
+    ("src/tool/a.cpp", '#include "heap/a.hpp"\n#include "run/a.hpp"\n#include <CLI/CLI.hpp>\n', None),
     ("src/core/b.hpp", '// #include "sys/a.hpp"\n/*\n#include "sys/a.hpp"\n*/\n', None),
     ("include/faultline/a.hpp", "#include <faultline/b.hpp>\n#include <vector>\n", None),
     ("include/faultline/a.h", "#include <stddef.h>\n", None),
@@ -132,6 +133,8 @@ SELF_TEST = [
     ("src/table/up.cpp", '#include "pager/a.hpp"\n', 1),
     ("src/pager/up.cpp", '#include "space/a.hpp"\n', 1),
     ("src/heap/up.cpp", '#include "api/a.hpp"\n', 1),
+    ("src/heap/up_one.cpp", '#include "run/a.hpp"\n', 1),
+    ("src/run/up.cpp", '#include "preload/a.hpp"\n', 1),
     ("src/core/deep/up.cpp", '#include "pager/a.hpp"\n', 1),
     ("src/core/after_comment.cpp", 'const char* s = "/*";\n#include "sys/a.hpp"\nconst char* t = "*/";\n', 2),
     # Sideways.
@@ -140,6 +143,7 @@ SELF_TEST = [
     ("src/store/sideways.cpp", '#include "mmu/a.hpp"\n', 1),
     ("src/mmu/sideways.cpp", '#include "store/a.hpp"\n', 1),
     ("src/space/sideways.cpp", '#include "heap/a.hpp"\n', 1),
+    ("src/run/sideways.cpp", '#include "display/a.hpp"\n', 1),
     ("src/api/sideways.cpp", '#include "tool/a.hpp"\n', 1),
     # Ways around.
     ("src/core/relative.cpp", '#include "../pager/a.hpp"\n', 1),

@@ -52,6 +52,10 @@ LD_LIBRARY_PATH=$library_dir "$work/pkg_config_c"
     $(pkg_config --static --cflags --libs | sed 's/-lfaultline/-Wl,-Bstatic -lfaultline -Wl,-Bdynamic/')
 "$work/pkg_config_static"
 
+echo "== the command"
+"$prefix/bin/faultline" help >/dev/null
+[[ $("$prefix/bin/faultline" run -- echo "ran") == ran ]]
+
 echo "== the README's example"
 # The block that is a whole program; the others are excerpts of demos.
 awk '/^```cpp$/ { inside = 1; text = ""; next }

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace faultline::demo {
+namespace faultline::display {
 
 /// printf into a string.
 [[nodiscard]] std::string printed(const char* format, ...) __attribute__((format(printf, 1, 2)));
@@ -28,4 +28,4 @@ namespace faultline::demo {
 /// "0.42 s", "12.3 s", "2 min 05 s".
 [[nodiscard]] std::string format_seconds(double seconds);
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

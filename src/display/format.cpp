@@ -1,4 +1,4 @@
-#include "support/format.hpp"
+#include "display/format.hpp"
 
 #include <array>
 #include <cstdarg>
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <string>
 
-namespace faultline::demo {
+namespace faultline::display {
 
 std::string printed(const char* format, ...) {
     std::va_list arguments;
@@ -75,4 +75,4 @@ std::string format_seconds(double seconds) {
     return printed("%s min %02u s", format_count(whole / 60).c_str(), static_cast<unsigned>(whole % 60));
 }
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

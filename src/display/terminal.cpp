@@ -1,4 +1,4 @@
-#include "support/terminal.hpp"
+#include "display/terminal.hpp"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-namespace faultline::demo {
+namespace faultline::display {
 namespace {
 
 std::string_view environment(const char* name) {
@@ -52,4 +52,4 @@ std::string coloured(std::string_view text, Colour colour) {
     return "\x1b[" + std::to_string(static_cast<unsigned>(colour)) + "m" + std::string{text} + "\x1b[0m";
 }
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

@@ -1,7 +1,7 @@
 // Bars drawn in one line of text: how far a job is, and which parts of a region are in memory.
 #pragma once
 
-#include "support/terminal.hpp"
+#include "display/terminal.hpp"
 
 #include <faultline/stats.hpp>
 
@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-namespace faultline::demo {
+namespace faultline::display {
 
 /// `columns` wide, brackets included: "[#####.....]", or in eighths of a block where the terminal has them.
 [[nodiscard]] std::string progress_bar(const Terminal& terminal, double fraction, std::size_t columns);
@@ -18,4 +18,4 @@ namespace faultline::demo {
 /// of that is: green clean, yellow dirty, cyan staged. A dot is a cell wholly in the store, a blank one never touched.
 [[nodiscard]] std::string residency_bar(const Terminal& terminal, std::span<const ResidencyCell> cells);
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

@@ -1,4 +1,4 @@
-// JsonObject: one flat JSON object, written key by key. Enough for results; it parses nothing.
+// JsonObject: one JSON object, written key by key. Enough for results; it parses nothing.
 #pragma once
 
 #include <concepts>
@@ -7,17 +7,25 @@
 #include <string_view>
 #include <vector>
 
-namespace faultline::demo {
+namespace faultline::display {
 
 class JsonObject {
 public:
     JsonObject& add(std::string_view key, std::string_view value);
     JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view{value}); }
+    JsonObject& add(std::string_view key, const std::string& value) { return add(key, std::string_view{value}); }
+
+    JsonObject& add(std::string_view key, const JsonObject& value) { return add_raw(key, value.text()); }
+    JsonObject& add(std::string_view key, const std::vector<JsonObject>& values);
+    JsonObject& add(std::string_view key, std::same_as<bool> auto value) {
+        return add_raw(key, value ? "true" : "false");
+    }
 
     /// Not a number and infinity, which JSON does not have, become null.
     JsonObject& add(std::string_view key, double value);
 
-    JsonObject& add(std::string_view key, std::unsigned_integral auto value) {
+    JsonObject& add(std::string_view key,
+                    std::unsigned_integral auto value) requires(!std::same_as<decltype(value), bool>) {
         return add_raw(key, std::to_string(value));
     }
 
@@ -33,4 +41,4 @@ private:
 /// The objects as an array, ended by a newline.
 [[nodiscard]] std::string json_array(const std::vector<JsonObject>& objects);
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

@@ -1,7 +1,7 @@
-#include "support/bars.hpp"
+#include "display/bars.hpp"
 
-#include "support/format.hpp"
-#include "support/terminal.hpp"
+#include "display/format.hpp"
+#include "display/terminal.hpp"
 
 #include <faultline/stats.hpp>
 
@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-namespace faultline::demo {
+namespace faultline::display {
 namespace {
 
 constexpr std::array<std::string_view, 8> kWidths{"▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
@@ -82,4 +82,4 @@ std::string residency_bar(const Terminal& terminal, std::span<const ResidencyCel
     return text + coloured(run, colour);
 }
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

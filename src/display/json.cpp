@@ -1,13 +1,13 @@
-#include "support/json.hpp"
+#include "display/json.hpp"
 
-#include "support/format.hpp"
+#include "display/format.hpp"
 
 #include <cmath>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace faultline::demo {
+namespace faultline::display {
 namespace {
 
 std::string quoted(std::string_view text) {
@@ -24,6 +24,12 @@ std::string quoted(std::string_view text) {
         }
     }
     return result + '"';
+}
+
+std::string listed(const std::vector<JsonObject>& objects) {
+    std::string result = "[";
+    for (const JsonObject& object : objects) result += (result.size() > 1 ? ",\n" : "\n") + object.text("  ");
+    return result + "\n]";
 }
 
 std::string indented_lines(std::string_view members, std::string_view indent) {
@@ -44,6 +50,10 @@ JsonObject& JsonObject::add(std::string_view key, double value) {
     return add_raw(key, std::isfinite(value) ? printed("%.10g", value) : "null");
 }
 
+JsonObject& JsonObject::add(std::string_view key, const std::vector<JsonObject>& values) {
+    return add_raw(key, listed(values));
+}
+
 JsonObject& JsonObject::add_raw(std::string_view key, std::string_view value) {
     // Quoted text holds no line break, so one can separate the members until they are printed.
     if (!members_.empty()) members_ += ",\n";
@@ -55,10 +65,6 @@ std::string JsonObject::text(std::string_view indent) const {
     return std::string{indent} + "{" + indented_lines(members_, indent) + "\n" + std::string{indent} + "}";
 }
 
-std::string json_array(const std::vector<JsonObject>& objects) {
-    std::string result = "[";
-    for (const JsonObject& object : objects) result += (result.size() > 1 ? ",\n" : "\n") + object.text("  ");
-    return result + "\n]\n";
-}
+std::string json_array(const std::vector<JsonObject>& objects) { return listed(objects) + "\n"; }
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

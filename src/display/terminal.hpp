@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace faultline::demo {
+namespace faultline::display {
 
 struct Terminal {
     bool interactive = false;  ///< A terminal that can redraw a line; false for files, pipes and TERM=dumb.
@@ -25,4 +25,4 @@ enum class Colour : unsigned char { none = 0, red = 31, green = 32, yellow = 33,
 /// `text` in `colour`, or as it is for `Colour::none`.
 [[nodiscard]] std::string coloured(std::string_view text, Colour colour);
 
-}  // namespace faultline::demo
+}  // namespace faultline::display

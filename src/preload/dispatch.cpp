@@ -1,0 +1,316 @@
+#include "preload/dispatch.hpp"
+
+#include "core/units.hpp"
+#include "mmu/signal_fault_source.hpp"
+#include "preload/calls.hpp"
+#include "preload/descriptors.hpp"
+#include "preload/managed_heap.hpp"
+#include "preload/pinned_memory.hpp"
+#include "preload/thread_state.hpp"
+#include "sys/error.hpp"
+#include "sys/futex_lock.hpp"
+#include "sys/signal_block.hpp"
+#include "sys/syscall.hpp"
+
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <sys/prctl.h>
+#include <ucontext.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <mutex>
+
+// Where handlers return to: like the C library's, to the byte, which debuggers and unwinders know it by, but at an address
+// that the dispatch lets pass.
+asm(R"(
+        .pushsection .text.faultline_preload, "ax", @progbits
+        nop
+        .globl  faultline_preload_restore
+        .hidden faultline_preload_restore
+        .type   faultline_preload_restore, @function
+faultline_preload_restore:
+        mov     $15, %rax
+        syscall
+        .size   faultline_preload_restore, .-faultline_preload_restore
+        .popsection
+)");
+extern "C" void faultline_preload_restore();
+
+namespace faultline::preload {
+namespace {
+
+using sys::raw_syscall;
+using sys::syscall_argument;
+
+constexpr int kSystemCallDispatched = 2;        // SYS_USER_DISPATCH, which glibc does not name yet
+constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc keeps to itself
+constexpr std::uint64_t kSetBytes = sizeof(std::uint64_t);
+constexpr std::uint64_t kCallBytes = 2;  // of the instruction
+
+constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
+
+/// The signals that a thread never has blocked: faults, and calls.
+constexpr std::uint64_t kKept = kFaultSignals | bit(SIGSYS);
+
+/// What the kernel's rt_sigaction(2) takes.
+struct KernelAction {
+    std::uint64_t handler = 0;
+    std::uint64_t flags = 0;
+    std::uint64_t restorer = 0;
+    std::uint64_t mask = 0;
+};
+
+long kernel_action(int signal, const KernelAction* action, KernelAction* previous) noexcept {
+    return raw_syscall(SYS_rt_sigaction, signal, syscall_argument(action), syscall_argument(previous), kSetBytes);
+}
+
+std::uint64_t& mask_of(ucontext_t& context) noexcept {
+    static_assert(sizeof context.uc_sigmask.__val[0] == sizeof(std::uint64_t));
+    return context.uc_sigmask.__val[0];
+}
+
+// ---- the program's signals
+
+int fault_signal = 0;
+sys::FutexLock actions;             // with all signals blocked
+constinit KernelAction for_sigsys;  // what the program would have done with SIGSYS
+
+KernelAction action_behind_fault() noexcept {
+    const struct sigaction behind = mmu::action_behind(fault_signal);
+    KernelAction action;
+    action.handler = reinterpret_cast<std::uint64_t>(behind.sa_sigaction);
+    action.flags = static_cast<std::uint32_t>(behind.sa_flags);
+    std::memcpy(&action.mask, &behind.sa_mask, sizeof action.mask);
+    return action;
+}
+
+void put_behind_fault(const KernelAction& wanted) noexcept {
+    struct sigaction action {};
+    action.sa_sigaction = reinterpret_cast<void (*)(int, siginfo_t*, void*)>(wanted.handler);
+    action.sa_flags = static_cast<int>(wanted.flags);
+    const std::uint64_t mask = wanted.mask & ~kKept;
+    std::memcpy(&action.sa_mask, &mask, sizeof mask);
+    mmu::put_action_behind(fault_signal, action);
+}
+
+/// What the kernel is not told: the signals that are the library's.
+long change_own_signal(int signal, const KernelAction* wanted, KernelAction& before) noexcept {
+    const sys::SignalBlock signals;
+    const std::lock_guard lock{actions};
+    before = signal == SIGSYS ? for_sigsys : action_behind_fault();
+    if (wanted == nullptr) return 0;
+    if (signal == SIGSYS) {
+        for_sigsys = *wanted;
+    } else {
+        put_behind_fault(*wanted);
+    }
+    return 0;
+}
+
+/// rt_sigaction(2): handlers run with the kept signals unblocked, and return where the dispatch lets them.
+long change_action(int signal, const KernelAction* given, KernelAction* previous, std::uint64_t set_bytes) noexcept {
+    if (set_bytes != kSetBytes) return -EINVAL;
+    KernelAction wanted;
+    if (given != nullptr) {
+        wanted = *given;
+        wanted.mask &= ~kKept;
+        wanted.flags |= kRestorer;
+        wanted.restorer = reinterpret_cast<std::uint64_t>(&faultline_preload_restore);
+    }
+    KernelAction before;
+    const KernelAction* const set = given != nullptr ? &wanted : nullptr;
+    const long result = signal == SIGSYS || signal == fault_signal ? change_own_signal(signal, set, before)
+                                                                   : kernel_action(signal, set, &before);
+    if (result == 0 && previous != nullptr) *previous = before;
+    return result;
+}
+
+/// rt_sigprocmask(2), on what the thread's mask will be when it goes on.
+long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::uint64_t* previous,
+                 std::uint64_t set_bytes) noexcept {
+    if (set_bytes != kSetBytes) return -EINVAL;
+    const std::uint64_t before = mask;
+    if (set != nullptr) {
+        switch (how) {
+            case SIG_BLOCK:
+                mask = before | *set;
+                break;
+            case SIG_UNBLOCK:
+                mask = before & ~*set;
+                break;
+            case SIG_SETMASK:
+                mask = *set;
+                break;
+            default:
+                return -EINVAL;
+        }
+        mask &= ~(kKept | bit(SIGKILL) | bit(SIGSTOP));
+    }
+    if (previous != nullptr) *previous = before;
+    return 0;
+}
+
+/// sigaltstack(2). The kernel writes to that stack when nobody can bring it in: it is pinned for good.
+long change_alternate_stack(ucontext_t& context, const stack_t* given, stack_t* previous) noexcept {
+    const stack_t wanted = given != nullptr ? *given : stack_t{};
+    stack_t before{};
+    const long result = raw_syscall(SYS_sigaltstack, given != nullptr ? syscall_argument(&wanted) : 0,
+                                    syscall_argument(&before));
+    if (result != 0) return result;
+    if (given != nullptr) {
+        if ((wanted.ss_flags & SS_DISABLE) == 0) keep_pinned(reinterpret_cast<std::uint64_t>(wanted.ss_sp), wanted.ss_size);
+        raw_syscall(SYS_sigaltstack, 0, syscall_argument(&context.uc_stack));  // which returning from here sets again
+    }
+    if (previous != nullptr) *previous = before;
+    return 0;
+}
+
+// ---- calls
+
+Call call_in(const ucontext_t& context) noexcept {
+    const auto& registers = context.uc_mcontext.gregs;
+    const auto at = [&](int name) { return static_cast<std::uint64_t>(registers[name]); };
+    return {static_cast<long>(registers[REG_RAX]),
+            {at(REG_RDI), at(REG_RSI), at(REG_RDX), at(REG_R10), at(REG_R8), at(REG_R9)}};
+}
+
+/// The call makes another thread or process in this memory: it cannot be made on the stack of a handler.
+bool shares_memory(const Call& call) noexcept {
+    switch (call.number) {
+        case SYS_vfork:
+            return true;
+        case SYS_clone:
+            return (call.arguments[0] & CLONE_VM) != 0;
+        case SYS_clone3:
+            return call.arguments[0] != 0 && (*reinterpret_cast<const std::uint64_t*>(call.arguments[0]) & CLONE_VM) != 0;
+        default:
+            return false;
+    }
+}
+
+template <typename T>
+T* pointer(std::uint64_t address) noexcept {
+    return reinterpret_cast<T*>(address);
+}
+
+long answer(ucontext_t& context, const Call& call) {
+    const auto& a = call.arguments;
+    switch (call.number) {
+        case SYS_rt_sigprocmask:
+            return change_mask(mask_of(context), static_cast<int>(a[0]), pointer<const std::uint64_t>(a[1]),
+                               pointer<std::uint64_t>(a[2]), a[3]);
+        case SYS_rt_sigaction:
+            return change_action(static_cast<int>(a[0]), pointer<const KernelAction>(a[1]), pointer<KernelAction>(a[2]),
+                                 a[3]);
+        case SYS_sigaltstack:
+            return change_alternate_stack(context, pointer<const stack_t>(a[0]), pointer<stack_t>(a[1]));
+        case SYS_close:
+            if (is_own_descriptor(a[0] & UINT_MAX)) return -EBADF;
+            break;
+        case SYS_dup2:
+        case SYS_dup3:
+            if (is_own_descriptor(a[0] & UINT_MAX) || is_own_descriptor(a[1] & UINT_MAX)) return -EBADF;
+            break;
+        case SYS_close_range:
+            return close_range_around_own(static_cast<unsigned>(a[0]), static_cast<unsigned>(a[1]),
+                                          static_cast<unsigned>(a[2]));
+        case SYS_execve:
+            return make_exec_call(call, &mask_of(context), pointer<const char>(a[0]), pointer<char* const>(a[1]),
+                                  pointer<char* const>(a[2]));
+        case SYS_execveat:
+            return make_exec_call(call, &mask_of(context), pointer<const char>(a[1]), pointer<char* const>(a[2]),
+                                  pointer<char* const>(a[3]));
+        case SYS_prctl:
+            if (a[0] == PR_SET_SYSCALL_USER_DISPATCH) return -EINVAL;  // it is taken
+            break;
+        default:
+            break;
+    }
+    return make_call(call, mask_of(context));
+}
+
+/// SIGSYS that is none of ours: from a filter of the program's, or sent.
+void pass_on(int signal, siginfo_t* info, void* context) noexcept {
+    KernelAction action;
+    static_cast<void>(change_own_signal(SIGSYS, nullptr, action));
+    if (action.handler == reinterpret_cast<std::uint64_t>(SIG_IGN)) return;
+    if (action.handler != reinterpret_cast<std::uint64_t>(SIG_DFL)) {
+        // Whether it takes three arguments or one.
+        return reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, context);
+    }
+    const KernelAction fallback;
+    kernel_action(SIGSYS, &fallback, nullptr);
+    raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), SIGSYS, syscall_argument(info));
+}
+
+void on_call(int signal, siginfo_t* info, void* given) {
+    auto& context = *static_cast<ucontext_t*>(given);
+    auto& registers = context.uc_mcontext.gregs;
+    if (info->si_code != kSystemCallDispatched) return pass_on(signal, info, given);
+    const Call call = call_in(context);
+    if (call.number == SYS_rt_sigreturn) {
+        registers[REG_RIP] = reinterpret_cast<greg_t>(&faultline_preload_restore);
+        return;
+    }
+    if (shares_memory(call)) {
+        // Made again where it stands, and let pass; the next call of the library's closes the door again.
+        registers[REG_RIP] -= static_cast<greg_t>(kCallBytes);
+        this_thread.selector = kAllowCalls;
+        return;
+    }
+    const int saved_errno = errno;
+    {
+        const InLibrary inside;
+        registers[REG_RAX] = answer(context, call);
+    }
+    errno = saved_errno;
+}
+
+int dispatch_this_thread() noexcept {
+    const CodeRange& self = ManagedHeap::neighbours().self;
+    return sys::error_of(raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, self.begin,
+                                     self.end - self.begin, syscall_argument(&this_thread.selector)));
+}
+
+void unblock_kept() noexcept {
+    raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSetBytes);
+}
+
+}  // namespace
+
+void Dispatch::start(int signal) {
+    fault_signal = signal;
+    const auto restorer = reinterpret_cast<std::uint64_t>(&faultline_preload_restore);
+    const KernelAction mine{reinterpret_cast<std::uint64_t>(&on_call), SA_SIGINFO | SA_RESTART | kRestorer, restorer,
+                            kHandlerMask};
+    if (const long result = kernel_action(SIGSYS, &mine, &for_sigsys)) {
+        sys::throw_error(sys::error_of(result), "cannot handle SIGSYS");
+    }
+    // The handler of faults returns with all signals blocked: by way of the C library it would be one call too many.
+    KernelAction faults;
+    kernel_action(signal, nullptr, &faults);
+    faults.flags |= kRestorer;
+    faults.restorer = restorer;
+    if (const long result = kernel_action(signal, &faults, nullptr)) {
+        sys::throw_error(sys::error_of(result), "cannot handle faults");
+    }
+    unblock_kept();
+    if (const int error = dispatch_this_thread()) {
+        sys::throw_error(error == EINVAL ? ENOSYS : error,
+                         "this kernel has no Syscall User Dispatch (Linux 5.11), without which system calls on absent "
+                         "pages fail; be root, or set FAULTLINE_DELIVERY to uffd_threads where that is allowed");
+    }
+    active_ = true;
+}
+
+void Dispatch::begin_thread() noexcept {
+    if (!active_) return;
+    unblock_kept();
+    // It was to be had for the first thread, and takes no memory.
+    if (dispatch_this_thread() == 0 && this_thread.inside == 0) this_thread.selector = kBlockCalls;
+}
+
+}  // namespace faultline::preload

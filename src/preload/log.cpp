@@ -1,0 +1,17 @@
+// Where the pager's messages go in a program that knows nothing of it: standard error, past the program's own buffers.
+// This takes the place of the library's own log, and of spdlog, which a program would have to load with it.
+
+#include "pager/standard_error_log.hpp"
+#include "sys/syscall.hpp"
+
+#include <string>
+
+namespace faultline::detail {
+
+void say_on_standard_error(LogLevel level, std::string_view message) {
+    if (level != LogLevel::warning && level != LogLevel::error) return;
+    const std::string line = "faultline: " + std::string{message} + "\n";
+    sys::raw_syscall(SYS_write, 2, sys::syscall_argument(line.data()), line.size());
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,38 @@
+// The function of that name that the program would have had without the preload. Looked up when it is first wanted, and
+// never on a path that malloc takes: the lookup may allocate.
+#pragma once
+
+#include <dlfcn.h>
+
+#include <atomic>
+
+namespace faultline::preload {
+
+template <typename Function>
+class Next;
+
+template <typename Result, typename... Arguments>
+class Next<Result(Arguments...)> {
+public:
+    explicit constexpr Next(const char* name) noexcept : name_{name} {}
+
+    [[nodiscard]] bool exists() noexcept { return find() != nullptr; }
+    Result operator()(Arguments... arguments) { return find()(arguments...); }
+
+private:
+    using Pointer = Result (*)(Arguments...);
+
+    [[nodiscard]] Pointer find() noexcept {
+        Pointer found = found_.load(std::memory_order_acquire);
+        if (found == nullptr) {
+            found = reinterpret_cast<Pointer>(::dlsym(RTLD_NEXT, name_));
+            found_.store(found, std::memory_order_release);
+        }
+        return found;
+    }
+
+    const char* name_;
+    std::atomic<Pointer> found_{nullptr};
+};
+
+}  // namespace faultline::preload

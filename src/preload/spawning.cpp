@@ -1,0 +1,216 @@
+// What begins other programs from the memory of this one: the kernel reads paths and arguments on behalf of a child that
+// no dispatch sees (vfork, posix_spawn), so they are brought in here, or handed over as copies that are not managed.
+
+#include "preload/calls.hpp"
+#include "preload/dispatch.hpp"
+#include "preload/libc_malloc.hpp"
+#include "preload/next.hpp"
+#include "preload/thread_state.hpp"
+#include "sys/syscall.hpp"
+
+#include <spawn.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+namespace faultline::preload {
+namespace {
+
+Next<int(const char*)> next_system{"system"};
+Next<FILE*(const char*, const char*)> next_popen{"popen"};
+Next<int(const char*, char* const*, char* const*)> next_execvpe{"execvpe"};
+
+using Spawn = int(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*, char* const*,
+                  char* const*);
+Next<Spawn> next_spawn{"posix_spawn"};
+Next<Spawn> next_spawnp{"posix_spawnp"};
+
+/// A copy of a string, or of a list of strings, in memory of the C library's; null stays null.
+class UnmanagedText {
+public:
+    explicit UnmanagedText(const char* text) noexcept {
+        if (text == nullptr) return;
+        const std::size_t bytes = std::strlen(text) + 1;
+        copy_ = static_cast<char*>(__libc_malloc(bytes));
+        if (copy_ != nullptr) std::memcpy(copy_, text, bytes);
+    }
+    ~UnmanagedText() { __libc_free(copy_); }
+    UnmanagedText(const UnmanagedText&) = delete;
+    UnmanagedText& operator=(const UnmanagedText&) = delete;
+
+    [[nodiscard]] const char* get() const noexcept { return copy_; }
+
+private:
+    char* copy_ = nullptr;
+};
+
+class UnmanagedList {
+public:
+    explicit UnmanagedList(char* const* list) noexcept {
+        if (list == nullptr) return;
+        std::size_t count = 1;
+        std::size_t bytes = 0;
+        for (char* const* at = list; *at != nullptr; ++at, ++count) bytes += std::strlen(*at) + 1;
+        copy_ = static_cast<char**>(__libc_malloc(count * sizeof(char*) + bytes));
+        if (copy_ == nullptr) return;
+        char* text = reinterpret_cast<char*>(copy_ + count);
+        for (std::size_t i = 0; i + 1 < count; ++i) {
+            copy_[i] = text;
+            const std::size_t length = std::strlen(list[i]) + 1;
+            std::memcpy(text, list[i], length);
+            text += length;
+        }
+        copy_[count - 1] = nullptr;
+    }
+    ~UnmanagedList() { __libc_free(copy_); }
+    UnmanagedList(const UnmanagedList&) = delete;
+    UnmanagedList& operator=(const UnmanagedList&) = delete;
+
+    [[nodiscard]] char* const* get() const noexcept { return copy_; }
+
+private:
+    char** copy_ = nullptr;
+};
+
+template <typename T>
+const T* copied(const T* from, T& to) noexcept {
+    if (from == nullptr) return nullptr;
+    to = *from;
+    return &to;
+}
+
+int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
+          const posix_spawnattr_t* attributes, char* const* arguments, char* const* environment) {
+    const UnmanagedText its_path{path};
+    const UnmanagedList its_arguments{arguments};
+    const UnmanagedList its_environment{environment};
+    if ((path != nullptr && its_path.get() == nullptr) || (arguments != nullptr && its_arguments.get() == nullptr) ||
+        (environment != nullptr && its_environment.get() == nullptr)) {
+        return ENOMEM;
+    }
+    posix_spawn_file_actions_t its_actions;
+    posix_spawnattr_t its_attributes;
+    pid_t child = 0;
+    const InLibrary inside;
+    const int error = next(&child, its_path.get(), copied(actions, its_actions), copied(attributes, its_attributes),
+                           its_arguments.get(), its_environment.get());
+    if (error == 0 && pid != nullptr) *pid = child;
+    return error;
+}
+
+int fail(long result) noexcept {
+    errno = sys::error_of(result);
+    return -1;
+}
+
+int exec(const char* path, char* const* arguments, char* const* environment) noexcept {
+    const Call call{SYS_execve,
+                    {sys::syscall_argument(path), sys::syscall_argument(arguments), sys::syscall_argument(environment)}};
+    return fail(make_exec_call(call, nullptr, path, arguments, environment));
+}
+
+/// The C library looks for the file, and tries one after the other: what it is given is touched before each, by exec's
+/// own retries where a dispatch sees them, and by ours where none does.
+int exec_in_path(const char* file, char* const* arguments, char* const* environment) noexcept {
+    if (std::strchr(file, '/') != nullptr) {
+        const int result = exec(file, arguments, environment);
+        if (errno != ENOEXEC) return result;
+    }
+    int result = -1;
+    for (int tries = 0; tries < 256; ++tries) {
+        touch_exec_memory(file, arguments, environment);
+        result = next_execvpe(file, arguments, environment);
+        if (errno != EFAULT) break;
+    }
+    return result;
+}
+
+/// The arguments of execl and its like, up to the null that ends them, counted.
+std::size_t count_arguments(std::va_list list) noexcept {
+    std::size_t count = 1;
+    while (va_arg(list, const char*) != nullptr) ++count;
+    return count;
+}
+
+}  // namespace
+}  // namespace faultline::preload
+
+using namespace faultline::preload;
+
+// NOLINTBEGIN: the C library's names and signatures
+extern "C" {
+
+int execve(const char* path, char* const arguments[], char* const environment[]) noexcept {
+    return exec(path, arguments, environment);
+}
+int execv(const char* path, char* const arguments[]) noexcept { return exec(path, arguments, environ); }
+int execvp(const char* file, char* const arguments[]) noexcept { return exec_in_path(file, arguments, environ); }
+int execvpe(const char* file, char* const arguments[], char* const environment[]) noexcept {
+    return exec_in_path(file, arguments, environment);
+}
+
+int execl(const char* path, const char* first, ...) noexcept {
+    std::va_list list;
+    va_start(list, first);
+    const std::size_t count = count_arguments(list) + 1;
+    va_end(list);
+    auto** const arguments = static_cast<char**>(__builtin_alloca(count * sizeof(char*)));
+    va_start(list, first);
+    arguments[0] = const_cast<char*>(first);
+    for (std::size_t i = 1; i < count; ++i) arguments[i] = va_arg(list, char*);
+    va_end(list);
+    return exec(path, arguments, environ);
+}
+
+int execlp(const char* file, const char* first, ...) noexcept {
+    std::va_list list;
+    va_start(list, first);
+    const std::size_t count = count_arguments(list) + 1;
+    va_end(list);
+    auto** const arguments = static_cast<char**>(__builtin_alloca(count * sizeof(char*)));
+    va_start(list, first);
+    arguments[0] = const_cast<char*>(first);
+    for (std::size_t i = 1; i < count; ++i) arguments[i] = va_arg(list, char*);
+    va_end(list);
+    return exec_in_path(file, arguments, environ);
+}
+
+int execle(const char* path, const char* first, ...) noexcept {
+    std::va_list list;
+    va_start(list, first);
+    const std::size_t count = count_arguments(list) + 1;
+    va_end(list);
+    auto** const arguments = static_cast<char**>(__builtin_alloca(count * sizeof(char*)));
+    va_start(list, first);
+    arguments[0] = const_cast<char*>(first);
+    for (std::size_t i = 1; i < count; ++i) arguments[i] = va_arg(list, char*);
+    char* const* const environment = va_arg(list, char* const*);
+    va_end(list);
+    return exec(path, arguments, environment);
+}
+
+int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
+                const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
+    return spawn(next_spawn, pid, path, actions, attributes, arguments, environment);
+}
+int posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,
+                 const posix_spawnattr_t* attributes, char* const arguments[], char* const environment[]) {
+    return spawn(next_spawnp, pid, file, actions, attributes, arguments, environment);
+}
+
+int system(const char* command) {
+    const UnmanagedText its{command};
+    const InLibrary inside;
+    return next_system(its.get());
+}
+FILE* popen(const char* command, const char* mode) {
+    const UnmanagedText its{command};
+    const InLibrary inside;
+    return next_popen(its.get(), mode);
+}
+
+}  // extern "C"
+// NOLINTEND

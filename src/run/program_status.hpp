@@ -1,0 +1,126 @@
+// ProgramStatus: what a program under `faultline run` says of itself, as a value: who it is, what it has counted, how
+// things are now, how long faults took, and a map of its heap. Nothing but 64-bit words and bytes, since it goes
+// through memory that processes share. Where it goes is status_layout.hpp's.
+#pragma once
+
+#include "run/process_identity.hpp"
+
+#include <faultline/heap.hpp>
+#include <faultline/stats.hpp>
+#include <faultline/types.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+namespace faultline::run {
+
+/// Since the program began (for a child of fork: since the fork). Figures of several programs can be added.
+struct ProgramCounters {
+    std::uint64_t first_touches = 0;
+    std::uint64_t hard_faults = 0;
+    std::uint64_t soft_faults = 0;
+    std::uint64_t write_faults = 0;
+    std::uint64_t failed_faults = 0;
+    std::uint64_t evictions = 0;
+    std::uint64_t clean_evictions = 0;
+    std::uint64_t pages_read_ahead = 0;
+    std::uint64_t bytes_read = 0;
+    std::uint64_t bytes_written = 0;
+    std::uint64_t read_errors = 0;
+    std::uint64_t write_errors = 0;
+    std::uint64_t direct_reclaims = 0;
+    std::uint64_t discarded_bytes = 0;  ///< Of pages without a live block, given back unwritten.
+
+    [[nodiscard]] std::uint64_t faults() const noexcept {
+        return first_touches + hard_faults + soft_faults + write_faults;
+    }
+
+    /// Figure by figure; a difference that would be negative is 0.
+    ProgramCounters& operator+=(const ProgramCounters& other) noexcept;
+    [[nodiscard]] ProgramCounters since(const ProgramCounters& earlier) const noexcept;
+
+    bool operator==(const ProgramCounters&) const = default;
+};
+
+/// Now, in bytes where nothing else is said.
+struct ProgramGauges {
+    std::uint64_t resident_limit = 0;
+    std::uint64_t frames_used = 0;
+    std::uint64_t frames_peak = 0;
+    std::uint64_t resident_bytes = 0;
+    std::uint64_t dirty_bytes = 0;
+    std::uint64_t staged_bytes = 0;
+    std::uint64_t swapped_bytes = 0;
+    std::uint64_t compressed_used = 0;
+
+    std::uint64_t live_bytes = 0;
+    std::uint64_t live_blocks = 0;
+    std::uint64_t large_blocks = 0;
+    std::uint64_t large_bytes = 0;
+    std::uint64_t cached_bytes = 0;
+    std::uint64_t free_in_spans = 0;
+    std::uint64_t free_outside_spans = 0;
+    std::uint64_t dead_bytes = 0;
+    std::uint64_t break_bytes = 0;
+    std::uint64_t mapping_bytes = 0;
+    std::uint64_t reservation = 0;
+
+    bool operator==(const ProgramGauges&) const = default;
+};
+
+/// Of faults of one kind, in nanoseconds.
+struct FaultLatency {
+    std::uint64_t count = 0;
+    std::uint64_t median = 0;
+    std::uint64_t percentile_99 = 0;
+    std::uint64_t longest = 0;
+
+    bool operator==(const FaultLatency&) const = default;
+};
+
+/// A part of the heap's used addresses: how much of it is in which state, in parts of 255. Never 0 where there is some.
+struct MapCell {
+    std::uint8_t resident = 0;
+    std::uint8_t dirty = 0;  ///< Of the resident ones.
+    std::uint8_t staged = 0;
+    std::uint8_t swapped = 0;
+
+    bool operator==(const MapCell&) const = default;
+};
+
+inline constexpr std::size_t kMapCells = 256;
+
+struct ProgramStatus {
+    ProcessIdentity process;
+    std::uint64_t claim = 0;         ///< Of its slot: programs come in this order, from 1.
+    std::uint64_t started_at = 0;    ///< When it took its slot, and
+    std::uint64_t published_at = 0;  ///< when this was said: nanoseconds of CLOCK_MONOTONIC.
+    std::uint64_t ended = 0;         ///< 1: the program says that this is its last word.
+    std::uint64_t delivery = 0;      ///< As a `Delivery`.
+    std::uint64_t eviction = 0;      ///< As an `Eviction`.
+
+    ProgramCounters counters;
+    ProgramGauges gauges;
+    FaultLatency first_touch;
+    FaultLatency hard;
+    FaultLatency soft;
+    FaultLatency write;
+
+    std::uint64_t map_used = 0;            ///< Bytes of addresses that the map is of; 0: there is none.
+    std::array<MapCell, kMapCells> map{};  ///< From low addresses to high ones.
+};
+static_assert(std::is_trivially_copyable_v<ProgramStatus> && sizeof(ProgramStatus) % sizeof(std::uint64_t) == 0);
+
+/// Puts a pager's and its heap's figures into `status`: counters, gauges, latencies. Allocates nothing. Signal-safe.
+void set_figures(ProgramStatus& status, const PagerStats& pager, const HeapStats& heap) noexcept;
+
+/// Puts a map into `status`; `cells` are at most `kMapCells`, drawn out to that many. Signal-safe.
+void set_map(ProgramStatus& status, std::span<const ResidencyCell> cells) noexcept;
+
+/// The map as cells of `kMapCells` equal parts, in parts of 255 of their bytes, for those who draw it.
+[[nodiscard]] std::array<ResidencyCell, kMapCells> map_cells(const ProgramStatus& status) noexcept;
+
+}  // namespace faultline::run

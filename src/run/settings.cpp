@@ -1,0 +1,128 @@
+#include "run/settings.hpp"
+
+#include "run/size_text.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+namespace faultline::run {
+namespace {
+
+constexpr std::string_view kResident = "FAULTLINE_RESIDENT";
+constexpr std::string_view kCompressed = "FAULTLINE_COMPRESSED";
+constexpr std::string_view kHeap = "FAULTLINE_HEAP";
+constexpr std::string_view kSwap = "FAULTLINE_SWAP";
+constexpr std::string_view kDelivery = "FAULTLINE_DELIVERY";
+constexpr std::string_view kStatus = "FAULTLINE_STATUS";
+constexpr std::array kAll{kResident, kCompressed, kHeap, kSwap, kDelivery, kStatus};
+
+constexpr std::array kDeliveries{Delivery::automatic, Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv};
+
+std::string_view name_of(std::string_view variable) noexcept { return variable.substr(0, variable.find('=')); }
+
+/// The value in the environment, empty where there is none.
+std::string_view value_of(const char* const* environment, std::string_view name) noexcept {
+    for (; environment != nullptr && *environment != nullptr; ++environment) {
+        const std::string_view variable{*environment};
+        if (variable.size() > name.size() && name_of(variable) == name) return variable.substr(name.size() + 1);
+    }
+    return {};
+}
+
+/// Appends to a problem's text, and always ends it.
+class Sentence {
+public:
+    explicit Sentence(SettingsProblem& problem) noexcept : problem_{problem} { problem_.text.fill('\0'); }
+
+    Sentence& operator<<(std::string_view words) noexcept {
+        const std::size_t taken = std::min(words.size(), problem_.text.size() - 1 - used_);
+        std::copy_n(words.begin(), taken, problem_.text.begin() + static_cast<std::ptrdiff_t>(used_));
+        used_ += taken;
+        return *this;
+    }
+
+private:
+    SettingsProblem& problem_;
+    std::size_t used_ = 0;
+};
+
+struct Range {
+    std::size_t least = 0;
+    std::size_t most = std::numeric_limits<std::size_t>::max();
+    std::string_view words;
+};
+
+bool read_size(const char* const* environment, std::string_view name, const Range& range, std::size_t& bytes,
+               SettingsProblem& problem) noexcept {
+    const std::string_view text = value_of(environment, name);
+    if (text.empty()) return true;
+    const ParsedSize size = parse_size(text);
+    const bool outside = size.bytes < range.least || size.bytes > range.most;
+    if (size.problem == nullptr && !outside) {
+        bytes = size.bytes;
+        return true;
+    }
+    Sentence{problem} << name << ": '" << text << "' " << (size.problem != nullptr ? size.problem : range.words);
+    return false;
+}
+
+std::optional<Delivery> delivery_named(std::string_view text) noexcept {
+    for (const Delivery delivery : kDeliveries) {
+        if (text == name(delivery)) return delivery;
+    }
+    return std::nullopt;
+}
+
+bool read_delivery(const char* const* environment, Delivery& delivery, SettingsProblem& problem) noexcept {
+    const std::string_view text = value_of(environment, kDelivery);
+    if (text.empty()) return true;
+    if (const std::optional<Delivery> named = delivery_named(text)) {
+        delivery = *named;
+        return true;
+    }
+    Sentence sentence{problem};
+    sentence << kDelivery << ": '" << text << "' is not a delivery; it can be";
+    for (const Delivery possible : kDeliveries) sentence << " " << name(possible);
+    return false;
+}
+
+}  // namespace
+
+bool read_settings(const char* const* environment, Settings& settings, SettingsProblem& problem) noexcept {
+    constexpr Range kResidentRange{.least = Settings::kLeastResident,
+                                   .words = "is too little: at least 64K are needed"};
+    constexpr Range kHeapRange{.least = std::size_t{1} << 20,
+                               .most = std::size_t{8} << 40,
+                               .words = "is no size for a heap: it can be 1M to 8T"};
+    if (const std::string_view directory = value_of(environment, kSwap); !directory.empty()) {
+        settings.swap_directory = directory;
+    }
+    if (const std::string_view file = value_of(environment, kStatus); !file.empty()) settings.status_file = file;
+    return read_size(environment, kResident, kResidentRange, settings.resident_limit, problem) &&
+           read_size(environment, kCompressed, {}, settings.compressed_limit, problem) &&
+           read_size(environment, kHeap, kHeapRange, settings.heap_reservation, problem) &&
+           read_delivery(environment, settings.delivery, problem);
+}
+
+std::vector<std::string> environment_for(const Settings& settings) {
+    const Settings defaults;
+    std::vector<std::string> variables;
+    const auto add = [&](std::string_view name, std::string_view value) {
+        variables.push_back(std::string{name} + "=" + std::string{value});
+    };
+    add(kResident, size_text(settings.resident_limit));
+    if (settings.compressed_limit != defaults.compressed_limit) add(kCompressed, size_text(settings.compressed_limit));
+    if (settings.heap_reservation != defaults.heap_reservation) add(kHeap, size_text(settings.heap_reservation));
+    if (!settings.swap_directory.empty()) add(kSwap, settings.swap_directory);
+    if (settings.delivery != defaults.delivery) add(kDelivery, name(settings.delivery));
+    if (!settings.status_file.empty()) add(kStatus, settings.status_file);
+    return variables;
+}
+
+bool is_setting(std::string_view variable) noexcept {
+    return std::find(kAll.begin(), kAll.end(), name_of(variable)) != kAll.end();
+}
+
+}  // namespace faultline::run

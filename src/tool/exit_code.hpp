@@ -1,0 +1,13 @@
+// What the command returns to the shell, besides what the program that it runs returns: as env(1) and timeout(1) do.
+#pragma once
+
+namespace faultline::tool {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitLacking = 1;   // doctor: something that matters does not work
+inline constexpr int kExitFailed = 125;  // the command itself failed: bad arguments, or the system refused something
+inline constexpr int kExitNotStarted = 126;  // the program is there and cannot be run
+inline constexpr int kExitNotFound = 127;    // there is no such program
+inline constexpr int kExitSignalled = 128;   // and the signal's number: a signal has ended the program
+
+}  // namespace faultline::tool

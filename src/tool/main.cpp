@@ -1,0 +1,50 @@
+// faultline: the command. See docs/faultline.1.
+
+#include "tool/doctor/doctor.hpp"
+#include "tool/exit_code.hpp"
+#include "tool/options.hpp"
+#include "tool/run_command.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <unistd.h>
+
+namespace faultline::tool {
+namespace {
+
+/// What the library throws begins with this already.
+void complain(std::string_view what) {
+    constexpr std::string_view kName = "faultline: ";
+    if (what.substr(0, kName.size()) == kName) what.remove_prefix(kName.size());
+    static_cast<void>(std::fprintf(stderr, "%s%s\n", kName.data(), std::string{what}.c_str()));
+}
+
+int execute(int argc, const char* const* argv) {
+    try {
+        const std::optional<Options> options = parse_options(argc, argv, ::environ);
+        if (!options) return kExitOk;
+        if (options->command == Options::Command::doctor) return doctor_command(options->doctor, options->run.settings);
+        return run_command(options->run, ::environ);
+    } catch (const std::invalid_argument& error) {
+        complain(error.what());
+        complain("`faultline help` lists what there is");
+    } catch (const std::exception& error) {
+        complain(error.what());
+    }
+    return kExitFailed;
+}
+
+}  // namespace
+}  // namespace faultline::tool
+
+int main(int argc, char** argv) {
+    const int code = faultline::tool::execute(argc, argv);
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    faultline::tool::complain("standard output could not be written");
+    return code == faultline::tool::kExitOk ? faultline::tool::kExitFailed : code;
+}

@@ -1,0 +1,114 @@
+// What goes through the environment comes out as it went in, and what is wrong with it is said in words.
+#include "run/settings.hpp"
+#include "run/size_text.hpp"
+
+#include <gmock/gmock.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace faultline::run {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+
+/// As `environ`.
+class Environment {
+public:
+    explicit Environment(std::vector<std::string> variables) : variables_{std::move(variables)} {
+        for (const std::string& variable : variables_) pointers_.push_back(variable.c_str());
+        pointers_.push_back(nullptr);
+    }
+    [[nodiscard]] const char* const* get() const { return pointers_.data(); }
+
+private:
+    std::vector<std::string> variables_;
+    std::vector<const char*> pointers_;
+};
+
+std::string problem_with(const std::string& variable) {
+    const Environment environment{{variable}};
+    Settings settings;
+    SettingsProblem problem;
+    EXPECT_FALSE(read_settings(environment.get(), settings, problem)) << variable;
+    return problem.text.data();
+}
+
+TEST(SizeText, NamesPowersOf1024) {
+    EXPECT_EQ(parse_size("64M").bytes, 64 * kMiB);
+    EXPECT_EQ(parse_size("1GiB").bytes, 1024 * kMiB);
+    EXPECT_EQ(parse_size("4k").bytes, 4096U);
+    EXPECT_EQ(parse_size("1000").bytes, 1000U);
+    EXPECT_EQ(parse_size("7B").bytes, 7U);
+    EXPECT_EQ(parse_size("0").bytes, 0U);
+    for (const char* const text : {"64M", "1G", "0", "1000"}) EXPECT_EQ(parse_size(text).problem, nullptr) << text;
+}
+
+TEST(SizeText, RefusesWhatIsNoSize) {
+    for (const char* const text :
+         {"", "M", "-1", " 1", "1 M", "1KB", "1MiBs", "1P", "1.5G", "99999999999999999999", "99999999T"}) {
+        EXPECT_NE(parse_size(text).problem, nullptr) << text;
+    }
+}
+
+TEST(SizeText, IsReadBackAsItWasWritten) {
+    for (const std::size_t bytes :
+         {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{1536}, 3 * kMiB, ~std::size_t{0}}) {
+        EXPECT_EQ(parse_size(size_text(bytes)).bytes, bytes) << size_text(bytes);
+    }
+}
+
+TEST(Settings, ComeOutOfAnEnvironmentAsTheyWentIn) {
+    Settings settings;
+    settings.resident_limit = 24 * kMiB;
+    settings.compressed_limit = 3000;
+    settings.heap_reservation = 512 * kMiB;
+    settings.swap_directory = "/a path/with=signs";
+    settings.delivery = Delivery::sigsegv;
+    settings.status_file = "/proc/1/fd/7";
+    const Environment environment{environment_for(settings)};
+    Settings read;
+    SettingsProblem problem;
+    ASSERT_TRUE(read_settings(environment.get(), read, problem)) << problem.text.data();
+    EXPECT_EQ(read.resident_limit, settings.resident_limit);
+    EXPECT_EQ(read.compressed_limit, settings.compressed_limit);
+    EXPECT_EQ(read.heap_reservation, settings.heap_reservation);
+    EXPECT_EQ(read.swap_directory, settings.swap_directory);
+    EXPECT_EQ(read.delivery, settings.delivery);
+    EXPECT_EQ(read.status_file, settings.status_file);
+}
+
+TEST(Settings, OfAnEmptyEnvironmentAreTheDefaults) {
+    const Environment environment{{"FAULTLINE_RESIDENT=", "FAULTLINE_DELIVERY=", "FAULTLINE_RESIDENTS=1", "HOME=/"}};
+    for (const char* const* const variables : {environment.get(), static_cast<const char* const*>(nullptr)}) {
+        Settings settings;
+        SettingsProblem problem;
+        ASSERT_TRUE(read_settings(variables, settings, problem)) << problem.text.data();
+        EXPECT_THAT(environment_for(settings), ElementsAre("FAULTLINE_RESIDENT=256M"));
+    }
+}
+
+TEST(Settings, SayWhatIsWrongWithThem) {
+    EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=12Q"),
+              "FAULTLINE_RESIDENT: '12Q' is not a size: write bytes, or a number followed by K, M, G or T");
+    EXPECT_THAT(problem_with("FAULTLINE_RESIDENT=4K"), HasSubstr("at least 64K"));
+    EXPECT_THAT(problem_with("FAULTLINE_HEAP=9T"), HasSubstr("1M to 8T"));
+    EXPECT_THAT(problem_with("FAULTLINE_COMPRESSED=all"), HasSubstr("'all' is not a size"));
+    EXPECT_THAT(problem_with("FAULTLINE_DELIVERY=post"), HasSubstr("it can be automatic uffd_threads"));
+    EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=" + std::string(5000, 'x')).size(), SettingsProblem{}.text.size() - 1);
+}
+
+TEST(Settings, KnowTheirOwnVariables) {
+    EXPECT_TRUE(is_setting("FAULTLINE_SWAP=/tmp"));
+    EXPECT_TRUE(is_setting("FAULTLINE_STATUS"));
+    EXPECT_FALSE(is_setting("FAULTLINE_SWAPS=/tmp"));
+    EXPECT_FALSE(is_setting("HOME=/root"));
+}
+
+}  // namespace
+}  // namespace faultline::run

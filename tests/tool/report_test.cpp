@@ -1,0 +1,176 @@
+// What the command says of programs, as far as it follows from figures alone.
+#include "tool/report.hpp"
+#include "tool/doctor/finding.hpp"
+#include "tool/live_view.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <string>
+
+namespace faultline::tool {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+run::SeenProgram program(std::uint64_t number, const char* name, std::uint64_t hard, bool running = false) {
+    run::SeenProgram seen;
+    seen.running = running;
+    seen.status.claim = number;
+    seen.status.process.pid = 1000 + number;
+    std::strncpy(seen.status.process.name.data(), name, seen.status.process.name.size() - 1);
+    seen.status.counters.hard_faults = hard;
+    seen.status.counters.first_touches = 3 * hard;
+    seen.status.counters.bytes_read = hard << 12;
+    seen.status.gauges.frames_used = number << 20;
+    seen.status.gauges.frames_peak = number << 20;
+    seen.status.gauges.live_bytes = 3 << 20;
+    seen.status.hard = {.count = hard, .median = 8000, .percentile_99 = 90'000, .longest = 1'000'000};
+    return seen;
+}
+
+RunReport report_of(std::vector<run::SeenProgram> programs) {
+    RunReport report;
+    report.program = {"sort", "-u"};
+    report.seen.claims = programs.size();
+    report.seen.programs = std::move(programs);
+    return report;
+}
+
+std::size_t lines_of(const std::string& text) {
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST(RunReport, HasALineForEachProcessAndOneForAll) {
+    RunReport report = report_of({program(1, "sh", 0), program(2, "sort", 1500)});
+    const std::string text = report_text(report);
+    EXPECT_THAT(text, StartsWith("faultline: sort exited with 0 after "));
+    EXPECT_THAT(text, HasSubstr("   1001 sh   "));
+    EXPECT_THAT(text, HasSubstr("   1002 sort                  6,000      1,500        0   5.9M      0   2.0M   3.0M"));
+    EXPECT_THAT(text, HasSubstr("8.0 us   90.0 us"));
+    EXPECT_THAT(text, HasSubstr("all 2                 6,000      1,500"));
+}
+
+TEST(RunReport, SaysWhenNoProcessHasTakenPart) {
+    RunReport report = report_of({});
+    EXPECT_THAT(report_text(report), HasSubstr("ran without faultline"));
+    report.obstacle = "is statically linked";
+    EXPECT_THAT(report_text(report), HasSubstr("sort is statically linked"));
+    EXPECT_THAT(report_json(report), HasSubstr("\"entered\": false"));
+}
+
+TEST(RunReport, ListsTheBusiestWhereThereAreTooMany) {
+    std::vector<run::SeenProgram> programs;
+    for (std::uint64_t i = 1; i <= 100; ++i) programs.push_back(program(i, "cc1", i == 50 ? 1'000'000 : i));
+    RunReport report = report_of(programs);
+    report.seen.earlier = {.programs = 11, .counters = programs[0].status.counters};
+    const std::string text = report_text(report);
+    EXPECT_THAT(text, HasSubstr("91 more"));
+    EXPECT_THAT(text, HasSubstr("   1050 cc1"));
+    EXPECT_THAT(text, Not(HasSubstr("   1010 cc1")));
+    EXPECT_THAT(text, HasSubstr("all 111"));
+    EXPECT_LT(text.find(" 1050 "), text.find(" 1100 ")) << "in the order in which they began";
+    EXPECT_LT(lines_of(text), 30U);
+}
+
+TEST(RunReport, PrintsNothingThatATerminalWouldObey) {
+    RunReport report = report_of({program(1, "\x1b[31mred\n", 1)});
+    report.program = {"a\x1b]0;b"};
+    for (const std::string& text : {report_text(report), report_json(report)}) {
+        EXPECT_EQ(text.find('\x1b'), std::string::npos);
+    }
+}
+
+TEST(RunReport, CountsGaugesOfProgramsThatRunOnly) {
+    const RunReport report = report_of({program(1, "a", 5, true), program(2, "b", 5), program(4, "c", 5, true)});
+    const Totals totals = totals_of(report.seen);
+    EXPECT_EQ(totals.running, 2U);
+    EXPECT_EQ(totals.gauges.frames_used, std::uint64_t{5} << 20);
+    EXPECT_EQ(totals.gauges.frames_peak, std::uint64_t{4} << 20);
+    EXPECT_EQ(totals.counters.hard_faults, 15U);
+}
+
+TEST(RunReport, TurnsEndsIntoWhatShellsSeeOfThem) {
+    ProgramEnd end;
+    end.status = 3 << 8;
+    EXPECT_EQ(end.exit_code(), 3);
+    EXPECT_EQ(end.text(), "exited with 3");
+    end.status = SIGTERM;
+    EXPECT_EQ(end.exit_code(), 128 + SIGTERM);
+    EXPECT_EQ(end.text(), "was ended by SIGTERM");
+    end.start_error = EACCES;
+    EXPECT_EQ(end.exit_code(), 126);
+    end.start_error = ENOENT;
+    EXPECT_EQ(end.exit_code(), 127);
+}
+
+TEST(RunReport, MeasuresFragmentationAndHits) {
+    EXPECT_EQ(fragmentation({}), 0);
+    run::ProgramGauges gauges;
+    gauges.live_bytes = 300;
+    gauges.cached_bytes = 20;
+    gauges.free_in_spans = 30;
+    gauges.free_outside_spans = 50;
+    EXPECT_DOUBLE_EQ(fragmentation(gauges), 0.25);
+    EXPECT_LT(hit_rate({}), 0);
+    EXPECT_DOUBLE_EQ(hit_rate(program(1, "a", 1).status.counters), 0.75);
+}
+
+TEST(LiveView, SaysRatesSinceTheLineBefore) {
+    LiveView view{display::Terminal{}};
+    const std::chrono::steady_clock::time_point begin{};
+    run::SeenPrograms seen = report_of({program(1, "sort", 1000, true)}).seen;
+    EXPECT_THAT(view.next(seen, begin, 80), StartsWith("procs  first "));
+    seen.programs[0] = program(1, "sort", 3000, true);
+    const std::string line = view.next(seen, begin + std::chrono::seconds{2}, 80);
+    // 3,000 first touches and 1,000 hard faults of 4 KiB each second; three of four faults without a read.
+    EXPECT_THAT(line, StartsWith("    1  3.00k      0  1.00k  3.9M     0   75  1.0M     0  3.0M"));
+    EXPECT_EQ(lines_of(line), 1U);
+}
+
+TEST(LiveView, RepeatsItsHeader) {
+    LiveView view{display::Terminal{}};
+    const run::SeenPrograms none;
+    std::chrono::steady_clock::time_point now{};
+    std::size_t headers = 0;
+    for (unsigned i = 0; i < 2 * LiveView::kLinesPerHeader + 1; ++i) {
+        now += std::chrono::seconds{1};
+        if (view.next(none, now, 80).find("procs") != std::string::npos) ++headers;
+    }
+    EXPECT_EQ(headers, 3U);
+}
+
+TEST(LiveView, DrawsTheMapOfTheLargestProgramAsWideAsTheTerminalIs) {
+    display::Terminal terminal;
+    terminal.interactive = true;
+    LiveView view{terminal};
+    run::SeenPrograms seen = report_of({program(1, "a", 1, true), program(2, "b", 1, true)}).seen;
+    seen.programs[0].status.map_used = seen.programs[1].status.map_used = 1;
+    seen.programs[1].status.map.fill({.resident = 255});
+    std::chrono::steady_clock::time_point now{};
+    static_cast<void>(view.next(seen, now, 100));
+    const std::string line = view.next(seen, now + std::chrono::seconds{1}, 100);
+    EXPECT_EQ(line.size(), 100U) << "one column stays free, and the line has an end";
+    EXPECT_THAT(line, HasSubstr("[@@@@@@@@"));
+    EXPECT_EQ(view.next(seen, now + std::chrono::seconds{2}, 60).find('['), std::string::npos) << "no room";
+}
+
+TEST(Findings, AreBadWhenOneIs) {
+    Findings findings{{"swap", Verdict::less, "slow", "buy a disk"}};
+    EXPECT_TRUE(all_work(findings));
+    findings.push_back({"memory", Verdict::bad, "is \"full\"", ""});
+    EXPECT_FALSE(all_work(findings));
+    EXPECT_THAT(findings_json(findings), HasSubstr("\"what\": \"is \\\"full\\\"\""));
+    const std::string text = findings_text({{"topic", Verdict::less, "0123456789 0123456789 0123456789", "do"}}, 46);
+    EXPECT_THAT(text, HasSubstr("less  topic          0123456789 0123456789\n"));
+    EXPECT_THAT(text, HasSubstr("\n                     0123456789\n                  -> do\n"));
+}
+
+}  // namespace
+}  // namespace faultline::tool
