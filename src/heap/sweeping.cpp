@@ -24,6 +24,7 @@ using heap::SpanKind;
 namespace {
 
 constexpr std::uint64_t kMostAtOnce = 512;  // pages
+constexpr std::uint64_t kWorthAHole = 64;   // pages; fewer keep their place on the disk: a hole costs a hundred frees
 
 }  // namespace
 
@@ -163,7 +164,7 @@ bool Heap::discard(PageRange pages) noexcept {
 
 bool Heap::discard_contents(PageRange pages) noexcept {
     try {
-        pager_->discard(*region_, pages);
+        pager_->discard(*region_, pages, pages.count < kWorthAHole ? DiskSpace::keep : DiskSpace::give_back);
         return true;
     } catch (const std::system_error&) {
         return false;  // pinned, by whoever has freed it; or another process's

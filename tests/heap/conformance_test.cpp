@@ -3,10 +3,12 @@
 #include "pager/fake_store.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <limits>
 #include <random>
 #include <set>
+#include <system_error>
 #include <thread>
 
 namespace faultline::test {
@@ -177,6 +179,57 @@ TEST(HeapConformance, BlocksMayBeFreedByAnyThreadAlsoAfterTheirOwnHasEnded) {
     EXPECT_LE(its.heap.stats().cached_bytes, kMiB) << "what is for other threads is a little of the limit at most";
     its.heap.trim();
     EXPECT_EQ(its.heap.stats().cached_bytes, 0U);
+}
+
+TEST(HeapConformance, BlocksOnTheirWayBetweenThreadsAreFoundWhenTheReservationIsUsedUp) {
+    SmallHeap its{64 * kMiB, small_reservation(kMiB)};
+    const auto take_all = [&] {
+        std::vector<void*> blocks;
+        while (void* const block = its.heap.try_allocate(8 * kKiB)) blocks.push_back(block);
+        for (void* const block : blocks) its.heap.deallocate(block);
+        return blocks.size();
+    };
+    const std::size_t most = take_all();
+    ASSERT_GT(most, 0U);
+    its.heap.trim();
+    std::thread{[&] {
+        std::vector<void*> blocks(8000);
+        for (void*& block : blocks) block = its.heap.allocate(64);
+        for (void* const block : blocks) its.heap.deallocate(block);
+    }}.join();
+    EXPECT_EQ(its.heap.stats().live_blocks, 0U);
+    EXPECT_GT(its.heap.stats().cached_bytes, 0U) << "the test wants some on their way";
+    EXPECT_EQ(take_all(), most);
+}
+
+TEST(HeapConformance, MoreThreadsThanMayKeepBlocksAllocateAndFreeAllTheSame) {
+    if (kSanitized) GTEST_SKIP() << "so many threads take a sanitizer long";
+    constexpr std::size_t kThreads = 4100;  // 4096 may
+    SmallHeap its;
+    std::vector<std::thread> threads;
+    std::vector<void*> blocks(kThreads);
+    std::atomic<std::size_t> done{0};
+    std::atomic<bool> go{false};
+    try {
+        while (threads.size() < kThreads) {
+            threads.emplace_back([&, index = threads.size()] {
+                blocks[index] = its.heap.allocate(100);
+                its.heap.deallocate(its.heap.allocate(200));
+                ++done;
+                go.wait(false);
+                its.heap.deallocate(blocks[index]);
+            });
+        }
+    } catch (const std::system_error&) {
+    }
+    while (done < threads.size()) std::this_thread::yield();
+    const HeapStats stats = its.heap.stats();
+    go = true;
+    go.notify_all();
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(stats.live_blocks, threads.size());
+    EXPECT_EQ(its.heap.stats().live_blocks, 0U);
+    if (threads.size() < kThreads) GTEST_SKIP() << "the machine allows " << threads.size() << " threads only";
 }
 
 TEST(HeapConformance, ImpossibleConfigurationsAreRefused) {

@@ -1,10 +1,13 @@
 // After mimalloc's test-stress: threads allocate blocks of random sizes, write cookies, check and free them, and hand
 // some to each other; in rounds, with other threads each time. Here within much less memory than the blocks take.
+// FAULTLINE_HEAP_STEPS=1000000 makes it long, FAULTLINE_TEST_SEED repeats one.
 #include "heap/heap_support.hpp"
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <random>
+#include <string>
 
 namespace faultline::test {
 namespace {
@@ -106,9 +109,11 @@ TEST_P(Stress, EveryCookieIsFoundAndNothingIsLeft) {
     HeapConfig config = small_reservation();
     config.dead_bytes_kept = 512 * kKiB;
     Heap heap{pager, config};
-    const unsigned seed = std::random_device{}();
+    const char* const given = std::getenv("FAULTLINE_TEST_SEED");
+    const unsigned seed = given != nullptr ? static_cast<unsigned>(std::stoul(given)) : std::random_device{}();
     SCOPED_TRACE(testing::Message() << "seed " << seed);
-    const int steps = kSanitized ? 300 : 700;
+    const char* const wanted = std::getenv("FAULTLINE_HEAP_STEPS");
+    const int steps = wanted != nullptr ? std::stoi(wanted) : kSanitized ? 300 : 700;
     std::array<std::atomic<Object*>, kHanded> handed{};
     for (unsigned round = 0; round < 2; ++round) {
         run_threads(3, [&](unsigned thread) { Worker{heap, handed, seed + round * 16 + thread}.work(steps); });
