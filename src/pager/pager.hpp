@@ -287,6 +287,7 @@ private:
     [[nodiscard]] static bool any_unwritten(const Region& region, core::PageRange range);
     [[nodiscard]] static bool any_pinned(const Region& region, core::PageRange range);
     [[nodiscard]] int pin_at(const Place& place, PinFor purpose, std::uintptr_t address) noexcept;
+    Reclaimed evict_now(Region& region, core::PageRange range);
     void evict_all(Region& region, core::PageRange range);
     static void outwait_writes(const Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;

@@ -426,13 +426,19 @@ Fill Pager::claim_ahead(Region& region, PageRange range, bool for_writing) FAULT
 }
 
 void Pager::evict(Region& region, PageRange range) {
+    static_cast<void>(evict_now(region, range));  // only advice: what the store refuses stays
+}
+
+Reclaimed Pager::evict_now(Region& region, PageRange range) {
     require_owner_process();
     store::SequentialWriteQueue queue;
+    Reclaimed total;
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         wait_until_settled(region, piece);
-        static_cast<void>(evictor_.evict(region, piece, queue));  // only advice: what the store refuses stays
+        total += evictor_.evict(region, piece, queue);
     });
+    return total;
 }
 
 void Pager::cool(Region& region, PageRange range) {

@@ -24,6 +24,10 @@ protected:
     [[nodiscard]] std::byte* map(AddressSpace& space, std::size_t page = 0, std::size_t pages = kPages) {
         return space.map_file(file_.fd(), page * kPage, pages * kPage, shared());
     }
+    /// A fault's page may be used before all figures tell of it; who pins it waits for that.
+    static void settle(AddressSpace& space, std::byte* at) {
+        static_cast<void>(space.pin(at, kPages * kPage, PinFor::reading));
+    }
     static std::atomic_ref<std::uint64_t> counter(std::byte* at) {
         return std::atomic_ref{*reinterpret_cast<std::uint64_t*>(at)};
     }
@@ -67,6 +71,7 @@ TEST_P(SharedFiles, CountInMemoryOnceAndAreWrittenOnce) {
         store_word(first + page * kPage, stamp(page));
         store_word(second + page * kPage + 8, stamp(page, 1));
     }
+    settle(one, first);
     const PagerStats before = pager().stats();
     EXPECT_EQ(before.resident_bytes, kPages * kPage);
     EXPECT_EQ(before.dirty_bytes, kPages * kPage);
@@ -96,6 +101,7 @@ TEST_P(SharedFiles, GoWithTheLastViewAndWhatIsDirtyIsWrittenThen) {
     std::byte* const first = map(one);
     std::byte* const second = map(*two);
     for (std::size_t page = 0; page < kPages; ++page) store_word(first + page * kPage, stamp(page));
+    settle(one, first);
     const std::uint64_t written = pager().stats().bytes_written;
     one.unmap(first + 4 * kPage, 4 * kPage);
     EXPECT_EQ(FaultCatcher::read(first + 4 * kPage).code, SEGV_MAPERR);
@@ -108,6 +114,7 @@ TEST_P(SharedFiles, GoWithTheLastViewAndWhatIsDirtyIsWrittenThen) {
             ASSERT_EQ(load_word(first + page * kPage), stamp(page, 1));
         }
     }
+    settle(two.value(), second);
     two.reset();
     EXPECT_EQ(load_word(file_.contents().data() + 5 * kPage), stamp(5, 1)) << "nobody sees that page any more";
     EXPECT_EQ(pager().stats().resident_bytes, (kPages - 4) * kPage);
