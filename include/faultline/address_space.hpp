@@ -93,7 +93,7 @@ public:
 
     /// Like the system call brk(2): moves the break to `address`, which need not be a multiple of anything, and returns
     /// the break afterwards: what it was before, where it cannot be moved (below the heap's begin, above its limit, or
-    /// less than a page below something else). Null asks. Whole pages above the break are gone, frames and swap space
+    /// less than a page below something else, at vm.max_map_count). Null asks. Whole pages above the break are gone, frames and swap space
     /// too; growing again shows zeros there. Throws EBUSY when a page that would go is pinned.
     std::byte* brk(const void* address);
 
@@ -116,7 +116,7 @@ public:
 
     /// Takes all mappings out of the range, which may have gaps and cut through mappings. Throws EINVAL (misaligned,
     /// not in the space, heap or stack), EBUSY when a page is pinned, EIO when a file that is shared does not take what
-    /// is new (mappings below that may then be gone).
+    /// is new, ENOMEM at vm.max_map_count (mappings below the one that stays may then be gone; none loses its contents).
     void unmap(void* address, std::size_t bytes);
 
     /// Sets what the program may do with a range without gaps. Throws EINVAL, ENOMEM (a gap, or vm.max_map_count),

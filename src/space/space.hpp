@@ -91,6 +91,7 @@ private:
     [[nodiscard]] space::AddressRange place_for(std::size_t bytes, const MapOptions& options);
     [[nodiscard]] std::unique_ptr<const space::SegmentIndex> make_index() const;
     void add(space::AddressRange range, const space::Origin& origin);
+    void cut_out(space::AddressRange range);
     void remove(space::AddressRange range);
     void open(space::AddressRange range, const space::Origin& origin, bool in_file);
     void close(const space::Segment& segment);
