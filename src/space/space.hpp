@@ -81,6 +81,7 @@ private:
     Space(Space& source, const ClonePlace& place);
     void copy_segments(const Space& source);
     void copy_pages(Space& source);
+    [[nodiscard]] std::vector<Region*> shared_regions() const;
     [[nodiscard]] space::AddressRange counterpart(const Space& other, space::AddressRange range) const;
     [[nodiscard]] std::array<space::Arena*, 2> arenas() const noexcept { return {low_.get(), high_.get()}; }
 
