@@ -101,9 +101,9 @@ public:
     /// Returns 0 or an errno.
     [[nodiscard]] virtual int set_access(void*, std::size_t, Access) noexcept { return EOPNOTSUPP; }
 
-    /// Makes mappings of their own of a range, if set_access on it could take more mappings, without changing what may be
-    /// done there: afterwards set_access takes none. And lets them be one with what is beside them again. Returns 0 or an
-    /// errno: ENOMEM, and then nothing has changed.
+    /// Makes mappings of their own of a range, if set_access on it could take more mappings, without changing what may
+    /// be done there: afterwards set_access takes none. And lets them be one with what is beside them again. Returns 0
+    /// or an errno: ENOMEM, and then nothing has changed.
     [[nodiscard]] virtual int part(void*, std::size_t) noexcept { return 0; }
     virtual void rejoin(void*, std::size_t) noexcept {}
 

@@ -97,8 +97,8 @@ public:
     /// Lets the program use pages that are closed, and so empty: `access` is not `none`. Throws ENOMEM at
     /// vm.max_map_count, and then they are closed as before.
     void open_pages(Region& region, core::PageRange range, Access access);
-    /// Takes them away again, with what is in them. Throws EBUSY when one is pinned, ENOMEM at vm.max_map_count: then all
-    /// stay as they were.
+    /// Takes them away again, with what is in them. Throws EBUSY when one is pinned, ENOMEM at vm.max_map_count: then
+    /// all stay as they were.
     void close_pages(Region& region, core::PageRange range);
     /// Says of empty pages that the store has bytes of theirs, which the first access is to read.
     void expect_in_store(Region& region, core::PageRange range);

@@ -15,6 +15,10 @@ namespace {
 
 class MappingLimit : public VariantTest {
 protected:
+    void SetUp() override {
+        if (kSanitized) GTEST_SKIP() << "a sanitizer needs mappings of its own";
+        VariantTest::SetUp();
+    }
     static constexpr std::size_t kPages = 9;
 
     static void fill(std::byte* at) {

@@ -3,6 +3,7 @@
 #include "support/child.hpp"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -241,6 +242,31 @@ TEST_P(SharedFiles, MayBeMappedPieceByPieceAndFarApart) {
     EXPECT_EQ(FaultCatcher::write(all + kEdge).signal, SIGSEGV);
     two.unmap(all, kFar);
     EXPECT_EQ(load_word(edge + 3 * kPage), stamp(3, 1));
+}
+
+/// The memory file that views are of is as long as all addresses, which a limit forbids: then it is as on old kernels.
+TEST_P(SharedFiles, SeeEachOtherThroughTheFileWhereTheyCannotBeOneSetOfPages) {
+    if (GetParam().delivery == Delivery::sigsegv) GTEST_SKIP() << "which needs such a file in any case";
+    const ChildEnd end = in_child([&] {
+        const rlimit limit{rlim_t{1} << 40, rlim_t{1} << 40};
+        if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+        Pager own{config()};
+        AddressSpace one{own};
+        AddressSpace two{own};
+        std::byte* const first = map(one);
+        std::byte* const second = map(two);
+        store_word(first, stamp(1));
+        one.sync(first, kPages * kPage);
+        if (load_word(second) != stamp(1)) return 2;
+        AddressSpace clone = one.clone();
+        store_word(clone.counterpart(one, first) + kPage, stamp(2));
+        clone.unmap(clone.counterpart(one, first), 2 * kPage);
+        if (load_word(first + kPage) != stamp(2)) return 3;
+        store_word(second + 2 * kPage, stamp(3));
+        two.unmap(second, kPages * kPage);
+        return load_word(file_.contents().data() + 2 * kPage) == stamp(3) ? 0 : 4;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
 /// The limit is less than the file, so that pages leave and come all the time.
