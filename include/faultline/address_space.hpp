@@ -34,9 +34,11 @@ struct MapOptions {
     /// With `address`: what is mapped there goes, except heap, stack and guard. Else the call fails with EEXIST.
     bool replace = false;
 
-    /// Of a file: what is written goes to the file, when its page leaves, with `sync`, with `unmap` and when the space
-    /// goes. Other mappings of the file, here or elsewhere, see it then, and this one sees of theirs what its pages
-    /// come in with. For writing, the descriptor must be open for both, and not for appending.
+    /// Of a file: other shared mappings of it, here and in other spaces of the pager, are the same pages, and see at
+    /// once what is written. It goes to the file when its page leaves, with `sync`, and when the last mapping of the
+    /// page goes, with `unmap` or its space; private mappings and other processes see it then. For writing, the
+    /// descriptor must be open for both, and not for appending. Before Linux 6.4, except under Delivery::sigsegv, each
+    /// mapping has pages of its own, and sees what others write through the file.
     bool shared = false;
 
     /// For maps and violations. Empty: of a file, the last part of its path.
@@ -70,8 +72,9 @@ public:
     /// A space with the same segments and contents, of which each goes its own way from here on: what one writes, maps
     /// or advises, the other does not see. Segments have the same distances from `image` or `stack_end`, but other
     /// addresses (see `counterpart`): pointers that are stored in the space lead to the original. Break, protections,
-    /// advice, names, layout and the handler of violations are the same; pins are not. Shared mappings stay the file's;
-    /// of private ones each has its own changes. Either may be destroyed first, and a clone may be cloned.
+    /// advice, names, layout and the handler of violations are the same; pins are not. Of shared mappings both see
+    /// the same pages; of private ones each has its own changes. Either may be destroyed first, and a clone may be
+    /// cloned.
     ///
     /// Nothing is copied: both read one version of each page, in memory in one frame, which goes to whoever needs it
     /// next, and in one place of the swap store, until one writes to it (see docs/address-space.md).
@@ -93,8 +96,8 @@ public:
 
     /// Like the system call brk(2): moves the break to `address`, which need not be a multiple of anything, and returns
     /// the break afterwards: what it was before, where it cannot be moved (below the heap's begin, above its limit, or
-    /// less than a page below something else). Null asks. Whole pages above the break are gone, frames and swap space
-    /// too; growing again shows zeros there. Throws EBUSY when a page that would go is pinned.
+    /// less than a page below something else, at vm.max_map_count). Null asks. Whole pages above the break are gone,
+    /// frames and swap space too; growing again shows zeros there. Throws EBUSY when a page that would go is pinned.
     std::byte* brk(const void* address);
 
     /// Like sbrk(3): moves the break by `delta` bytes and returns where it was before, or `kNoBreak` where it cannot be
@@ -116,7 +119,8 @@ public:
 
     /// Takes all mappings out of the range, which may have gaps and cut through mappings. Throws EINVAL (misaligned,
     /// not in the space, heap or stack), EBUSY when a page is pinned, EIO when a file that is shared does not take what
-    /// is new (mappings below that may then be gone).
+    /// is new, ENOMEM at vm.max_map_count (mappings below the one that stays may then be gone; none loses its
+    /// contents).
     void unmap(void* address, std::size_t bytes);
 
     /// Sets what the program may do with a range without gaps. Throws EINVAL, ENOMEM (a gap, or vm.max_map_count),
@@ -133,8 +137,8 @@ public:
     void discard(void* address, std::size_t bytes);
 
     /// Writes what is new in shared mappings of a range without gaps to their files, and returns when it is on the
-    /// disk. The pages leave memory on the way. Throws EINVAL, ENOMEM (a gap), EBUSY when a page cannot leave now, or
-    /// what writing may meet.
+    /// disk. The pages leave memory on the way. What is written meanwhile may be new again. Throws EINVAL, ENOMEM (a
+    /// gap), EBUSY when a page is pinned or held by the kernel, or what writing may meet.
     void sync(void* address, std::size_t bytes);
 
     /// Lets the next access to pages that could not be read try again, instead of raising SIGBUS at once.

@@ -101,6 +101,12 @@ public:
     /// Returns 0 or an errno.
     [[nodiscard]] virtual int set_access(void*, std::size_t, Access) noexcept { return EOPNOTSUPP; }
 
+    /// Makes mappings of their own of a range, if set_access on it could take more mappings, without changing what may
+    /// be done there: afterwards set_access takes none. And lets them be one with what is beside them again. Returns 0
+    /// or an errno: ENOMEM, and then nothing has changed.
+    [[nodiscard]] virtual int part(void*, std::size_t) noexcept { return 0; }
+    virtual void rejoin(void*, std::size_t) noexcept {}
+
     /// Closes a range in which nothing is mapped, and never will be, for all accesses: SIGSEGV. Only where
     /// `checks_access`. Where the kernel has no guard markers it costs up to two mappings. Returns 0 or an errno.
     [[nodiscard]] virtual int set_guard(void*, std::size_t) noexcept { return EOPNOTSUPP; }

@@ -139,6 +139,18 @@ int UffdMapper::set_access(void* address, std::size_t bytes, Access access) noex
     return sys::set_access(address, bytes, access);
 }
 
+/// No page of ours is in core dumps, and to move pages the kernel does not look whether they are.
+int UffdMapper::part(void* address, std::size_t bytes) noexcept {
+    const int error = sys::set_dumped(address, bytes, true);
+    if (error != 0) rejoin(address, bytes);
+    return error;
+}
+
+/// If the kernel refuses, the range stays mappings of its own, which does no harm.
+void UffdMapper::rejoin(void* address, std::size_t bytes) noexcept {
+    static_cast<void>(sys::set_dumped(address, bytes, false));
+}
+
 /// Linux before 6.13 has no markers (EINVAL), and no kernel puts them into locked memory.
 int UffdMapper::set_guard(void* address, std::size_t bytes) noexcept {
     long result = 0;

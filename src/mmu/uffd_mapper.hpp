@@ -35,6 +35,8 @@ public:
     [[nodiscard]] int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept override;
+    [[nodiscard]] int part(void* address, std::size_t bytes) noexcept override;
+    void rejoin(void* address, std::size_t bytes) noexcept override;
     [[nodiscard]] int set_guard(void* address, std::size_t bytes) noexcept override;
     [[nodiscard]] bool checks_access() const FAULTLINE_SIGNAL_SAFE override { return true; }
     [[nodiscard]] Staged stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,

@@ -218,12 +218,12 @@ void UffdThreadSource::answer(const uffd_msg& message) noexcept {
             FAULTLINE_REQUIRE(!mapper_.is_staging(fault.address),
                               "faultline's own memory is being filled: has the program called mlockall(MCL_CURRENT)? "
                               "MCL_ONFAULT does no harm");
-            mapper_.wake(unit, core::kUnitBytes);
+            uffd_.wake(unit, core::kUnitBytes);
             return;
         case core::FaultOutcome::failed:
             // With poison in the page, the repeated access gets its SIGBUS from the kernel.
             if (!mapper_.can_poison()) raise_bus_error(message);
-            mapper_.wake(unit, core::kUnitBytes);
+            uffd_.wake(unit, core::kUnitBytes);
             return;
     }
 }

@@ -102,7 +102,8 @@ public:
     /// Lets the program use pages that are closed, and so empty: `access` is not `none`. Throws ENOMEM at
     /// vm.max_map_count, and then they are closed as before.
     void open_pages(Region& region, core::PageRange range, Access access);
-    /// Takes them away again, with what is in them. Throws EBUSY when one is pinned: then all stay open.
+    /// Takes them away again, with what is in them. Throws EBUSY when one is pinned, ENOMEM at vm.max_map_count: then
+    /// all stay as they were.
     void close_pages(Region& region, core::PageRange range);
     /// Says of empty pages that the store has bytes of theirs, which the first access is to read.
     void expect_in_store(Region& region, core::PageRange range);
@@ -303,6 +304,7 @@ private:
     [[nodiscard]] static bool any_unwritten(const Region& region, core::PageRange range);
     [[nodiscard]] static bool any_pinned(const Region& region, core::PageRange range);
     [[nodiscard]] int pin_at(const Place& place, PinFor purpose, std::uintptr_t address) noexcept;
+    Reclaimed evict_now(Region& region, core::PageRange range);
     void evict_all(Region& region, core::PageRange range);
     static void outwait_writes(const Region& region, core::PageRange range);
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;

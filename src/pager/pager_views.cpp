@@ -242,22 +242,24 @@ int Pager::write_out(Region& region, PageRange range) {
     require_owner_process();
     store::SequentialWriteQueue queue;
     int error = 0;
+    bool held = false;
     for (int times = 0; times < kTimesWritten; ++times) {
-        evict(region, range);
+        const Reclaimed evicted = evict_now(region, range);
+        held = evicted.refused;
         if (!any_unwritten(region, range)) return 0;
         {
             // What others have taken off the view is in the zone, or in their hands.
             const FaultPathSection section;
             error = evictor_.settle_all(queue);
+            if (error == 0) error = evicted.write_error;
         }
         RegionTree::readers().synchronize();
         if (!any_unwritten(region, range)) return 0;
     }
     if (error != 0) return error;
-    bool held = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         const PageWord word = region.load(page);
-        held |= word.dirty() && (word.pins() > 0 || !word.is(PageState::resident));
+        held |= word.dirty() && word.pins() > 0;
     });
     return held ? EBUSY : 0;  // what is left is newer than the call
 }

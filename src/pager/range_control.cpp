@@ -114,6 +114,26 @@ private:
     std::size_t count_ = 0;
 };
 
+/// For as long as it lives, the view of a range can be closed without more mappings than there are. Throws ENOMEM.
+class PartedView {
+public:
+    PartedView(mmu::Mapper& mapper, const Region& region, PageRange range)
+        : mapper_{mapper}, address_{region.address_of(range.first)}, bytes_{region.offset_of(range.count)} {
+        if (const int error = mapper_.part(address_, bytes_)) {
+            sys::throw_error(error, "cannot take away access to " + sys::readable_bytes(bytes_) +
+                                        (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
+        }
+    }
+    ~PartedView() { mapper_.rejoin(address_, bytes_); }
+    PartedView(const PartedView&) = delete;
+    PartedView& operator=(const PartedView&) = delete;
+
+private:
+    mmu::Mapper& mapper_;
+    void* address_;
+    std::size_t bytes_;
+};
+
 }  // namespace
 
 void Pager::discard(Region& region, PageRange range, DiskSpace space) {
@@ -173,9 +193,8 @@ void Pager::close_pages(Region& region, PageRange range) {
     // A fault that has seen a page open may still bring it in; afterwards none can.
     RegionTree::readers().synchronize();
     try {
-        bool pinned = false;
-        region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
-        if (pinned) sys::throw_error(EBUSY, "pages of the range are pinned");
+        if (any_pinned(region, range)) sys::throw_error(EBUSY, "pages of the range are pinned");
+        const PartedView parted{mapper_, region, range};  // first, while nothing is lost if the kernel refuses
         discard(region, range);
         outwait_writes(region, range);
         close_view(region, range);
@@ -256,9 +275,7 @@ void Pager::protect(Region& region, PageRange range, Access access) {
     const sys::SignalBlock signals;
     std::byte* const address = region.address_of(range.first);
     const std::size_t bytes = range.count * region.page_bytes();
-    bool pinned = false;
-    region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
-    if (access == Access::none && pinned) sys::throw_error(EBUSY, "pages of the range are pinned");
+    if (access == Access::none && any_pinned(region, range)) sys::throw_error(EBUSY, "pages of the range are pinned");
     const auto refuse = [&](int error) {
         sys::throw_error(error, "cannot change the protection of " + sys::readable_bytes(bytes) +
                                     (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
@@ -426,13 +443,19 @@ Fill Pager::claim_ahead(Region& region, PageRange range, bool for_writing) FAULT
 }
 
 void Pager::evict(Region& region, PageRange range) {
+    static_cast<void>(evict_now(region, range));  // only advice: what the store refuses stays
+}
+
+Reclaimed Pager::evict_now(Region& region, PageRange range) {
     require_owner_process();
     store::SequentialWriteQueue queue;
+    Reclaimed total;
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         wait_until_settled(region, piece);
-        static_cast<void>(evictor_.evict(region, piece, queue));  // only advice: what the store refuses stays
+        total += evictor_.evict(region, piece, queue);
     });
+    return total;
 }
 
 void Pager::cool(Region& region, PageRange range) {

@@ -4,6 +4,7 @@
 #include "space/space.hpp"
 #include "sys/error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -60,10 +61,10 @@ void Space::copy_segments(const Space& source) {
 void Space::copy_pages(Space& source) {
     const auto lock = pager_->keep_regions();  // until what is not needed any more is closed
     std::array<SegmentStore::Freezing, 2> freezing;
-    std::array<Region*, 2> regions{};
+    std::vector<Region*> regions = source.shared_regions();  // whose files have what the clone has, too
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         const Arena& arena = *source.arenas()[i];
-        regions[i] = &arena.region();
+        regions.push_back(&arena.region());
         freezing[i] = arena.store().prepare_freeze(pager_->open_store(arena.region()));
     }
     pager_->stand_still(regions, [&] {
@@ -75,6 +76,18 @@ void Space::copy_pages(Space& source) {
             pager_->copy_words(from.region(), to.region());
         }
     });
+}
+
+/// Those that the space has views of, each once.
+std::vector<Region*> Space::shared_regions() const {
+    std::vector<Region*> regions;
+    segments_.for_each([&](const Segment& segment) {
+        if (!segment.origin.pages) return;
+        for (const Pager::Run& run : runs_of(segment.range)) regions.push_back(run.region);
+    });
+    std::sort(regions.begin(), regions.end());
+    regions.erase(std::unique(regions.begin(), regions.end()), regions.end());
+    return regions;
 }
 
 AddressRange Space::counterpart(const Space& other, AddressRange range) const {

@@ -4,7 +4,9 @@
 #include "space/space.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
+#include <system_error>
 
 namespace faultline::detail {
 
@@ -46,9 +48,12 @@ bool Space::move_break(std::uintptr_t address) {
             return false;  // the process has no mapping left: to brk's caller, there is no room
         }
     } else if (change.end < change.begin) {
-        const AddressRange gone{change.end, change.begin};
-        segments_.cut_at(gone);
-        remove(gone);
+        try {
+            cut_out({change.end, change.begin});
+        } catch (const std::system_error& error) {
+            if (error.code().value() != ENOMEM) throw;
+            return false;  // to shrink takes one mapping more, too
+        }
     }
     break_ = address;
     return true;

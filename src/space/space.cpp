@@ -248,6 +248,17 @@ std::vector<Pager::Run> Space::runs_of(AddressRange range) const {
     return pager_->runs_of(arena.region(), arena.pages_of(range));
 }
 
+/// What the range has of segments, of which none is a guard.
+void Space::cut_out(AddressRange range) {
+    segments_.cut_at(range);
+    try {
+        remove(range);
+    } catch (...) {
+        segments_.merge(range);  // of what has stayed
+        throw;
+    }
+}
+
 /// All segments in the range, which is cut out; none is a guard.
 void Space::remove(AddressRange range) {
     while (const Segment* const segment = segments_.find_from(range.begin)) {
@@ -336,8 +347,7 @@ void Space::unmap_locked(AddressRange range) {
                                          (kind == SegmentKind::heap ? ": brk gives it back" : ""));
         }
     });
-    segments_.cut_at(range);
-    remove(range);
+    cut_out(range);
 }
 
 // ---- what may be done, and what is advised

@@ -81,6 +81,7 @@ private:
     Space(Space& source, const ClonePlace& place);
     void copy_segments(const Space& source);
     void copy_pages(Space& source);
+    [[nodiscard]] std::vector<Region*> shared_regions() const;
     [[nodiscard]] space::AddressRange counterpart(const Space& other, space::AddressRange range) const;
     [[nodiscard]] std::array<space::Arena*, 2> arenas() const noexcept { return {low_.get(), high_.get()}; }
 
@@ -91,6 +92,7 @@ private:
     [[nodiscard]] space::AddressRange place_for(std::size_t bytes, const MapOptions& options);
     [[nodiscard]] std::unique_ptr<const space::SegmentIndex> make_index() const;
     void add(space::AddressRange range, const space::Origin& origin);
+    void cut_out(space::AddressRange range);
     void remove(space::AddressRange range);
     void open(space::AddressRange range, const space::Origin& origin, bool in_file);
     void close(const space::Segment& segment);

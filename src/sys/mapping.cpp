@@ -123,6 +123,11 @@ int set_access(void* address, std::size_t bytes, Access access) noexcept {
     return ::mprotect(address, bytes, protection_bits(access)) == 0 ? 0 : errno;
 }
 
+int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept {
+    if (::madvise(address, bytes, dumped ? MADV_DODUMP : MADV_DONTDUMP) == 0) return 0;
+    return errno == EAGAIN ? ENOMEM : errno;  // which madvise(2) calls it
+}
+
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
     long result = raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED);

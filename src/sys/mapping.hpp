@@ -82,6 +82,10 @@ private:
 /// mprotect(2). Returns 0 or an errno.
 [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept;
 
+/// Whether a core dump has a range, which changes nothing else: a range that differs so from what is beside it is
+/// mappings of its own. Returns 0 or an errno: ENOMEM when there are too many mappings (then a part may have changed).
+[[nodiscard]] int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept;
+
 /// Forgets what is mapped in a range, also where the program has locked it (mlockall). Ends the process where the range
 /// is not mapped any more. Signal-safe.
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;

@@ -19,10 +19,12 @@ using Stacks = FiberStackAllocator<boost::context::stack_context>;
 
 class Fibers : public TrapMatrix {};
 
-/// A fiber that keeps values on its stack over two switches, and says how many were wrong then.
+/// A fiber that keeps values on its stack over two switches, and says how many were wrong then. By default more than a
+/// page of them.
+template <std::size_t kWords = 700>
 fiber keeper(StackPool& pool, std::uint64_t seed, std::size_t& wrong) {
     return fiber{std::allocator_arg, Stacks{pool}, [seed, &wrong](fiber&& main) {
-                     std::array<volatile std::uint64_t, 700> kept;  // more than a page
+                     std::array<volatile std::uint64_t, kWords> kept;
                      for (std::size_t i = 0; i < kept.size(); ++i) kept[i] = seed + i;
                      for (int round = 0; round < 2; ++round) {
                          main = std::move(main).resume();
@@ -129,6 +131,42 @@ TEST_P(Fibers, OverflowOfAFiberIsSurvivedOnAStackOfItsOwn) {
     EXPECT_EQ(survived, 3);
 }
 
+class ManyFibers : public TrapMatrix {
+protected:
+    void SetUp() override {
+        if (kStacksSanitized) GTEST_SKIP() << "too many stacks for a sanitizer";
+#ifdef FAULTLINE_CHECKED
+        GTEST_SKIP() << "so many stacks take their time; the release build's answer is enough";
+#endif
+        TrapMatrix::SetUp();
+    }
+};
+
+/// Half of the memory holds pages, the other half those that were swapped out: on a disk they would take minutes.
+TEST_P(ManyFibers, HundredThousandInAQuarterOfAGibibyteAreMostlySwappedOutAndAllResumeRightly) {
+    constexpr std::size_t kFibers = 100'000;
+    constexpr std::size_t kMemory = std::size_t{256} << 20;
+    Config config = config_with(kMemory / 2 / kBasePageBytes);
+    config.compressed_limit = kMemory / 2;
+    FAULTLINE_PAGER_OR_SKIP(pager, config);
+    StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = kFibers}};
+    const AlternateStack alternate;
+    std::size_t wrong = 0;
+    {
+        std::vector<fiber> fibers;
+        fibers.reserve(kFibers);
+        for (std::size_t i = 0; i < kFibers; ++i) fibers.push_back(keeper<32>(pool, seed() + i * 1000, wrong));
+        EXPECT_EQ(resume_all(fibers, 1), kFibers);
+        EXPECT_GT(pool.stats().swapped_bytes, std::uint64_t{kFibers} * kBasePageBytes / 2);
+        EXPECT_EQ(resume_all(fibers, 2), 2 * kFibers);
+    }
+    EXPECT_EQ(wrong, 0U);
+    EXPECT_EQ(pool.taken(), 0U);
+    EXPECT_LE(pager.stats().frames_peak, kMemory / 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Deliveries, ManyFibers, testing::Values(Variant{Delivery::uffd_signal, Eviction::move}),
+                         VariantName{});
 INSTANTIATE_TEST_SUITE_P(Matrix, Fibers, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
 }  // namespace

@@ -1,6 +1,7 @@
 // GuardedStack: it grows to its limit, has a guard, survives overflows, passes exceptions, gives memory back.
 
 #include "space/stack_support.hpp"
+#include "support/all_mappings.hpp"
 #include "support/fault_catcher.hpp"
 #include "support/process.hpp"
 
@@ -446,25 +447,6 @@ TEST_F(GuardedStackState, GuardIsAProtectionWhereThereAreNoMarkers) {
         expect_overflow_of(first.run([] { descend_for_ever(nullptr); }), first.memory());
     }
 }
-
-/// Has all mappings that the kernel gives.
-class AllMappings {
-public:
-    AllMappings()
-        : memory_{static_cast<std::byte*>(
-              ::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))} {
-        for (std::size_t offset = 0; offset < kBytes; offset += 2 * kBasePageBytes) {
-            if (::mprotect(memory_ + offset, kBasePageBytes, PROT_READ) != 0) return;
-        }
-    }
-    ~AllMappings() { ::munmap(memory_, kBytes); }
-    AllMappings(const AllMappings&) = delete;
-    AllMappings& operator=(const AllMappings&) = delete;
-
-private:
-    static constexpr std::size_t kBytes = std::size_t{1} << 30;
-    std::byte* memory_;
-};
 
 TEST_F(GuardedStackState, GuardThatTheKernelHasNoMappingForIsRefusedWithAWayOut) {
     FAULTLINE_SKIP_UNLESS_PERMITTED(config());
