@@ -11,7 +11,9 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # The command, and what it preloads, which it finds from its own place.
 if(TARGET faultline_command)
     install(TARGETS faultline_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-    install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    if(TARGET faultline_preload)
+        install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    endif()
     install(FILES ${PROJECT_SOURCE_DIR}/docs/faultline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
 
