@@ -91,21 +91,22 @@ case_bash() {
     cat >program.sh <<'P'
 list=()
 for ((i = 0; i < $1; i++)); do list+=("element $i of a long list"); done
-for ((i = 0; i < 12; i++)); do x=$(echo "${list[i * $1 / 12]}" | tr a-z A-Z); echo "$x"; done
+for ((i = 0; i < 6; i++)); do x=$(echo "${list[i * $1 / 6]}" | tr a-z A-Z); echo "$x"; done
 exec 3</etc/passwd; read -r -u 3 line; echo "$line"; exec 3<&-
 f() { echo "in $BASH_SUBSHELL: ${list[-1]}"; }
 (f; (f; (f)))
 printf '%s\n' "${list[@]}" | md5sum
 trap 'echo bye' EXIT
 P
-    compare bash program.sh "$(of 12000 400000)"
+    [[ $scale == full ]] || resident=1M
+    compare bash program.sh "$(of 6000 400000)"
 }
 
 case_compilers() {
     need gcc g++ md5sum awk
-    awk -v n="$(of 60 4000)" 'BEGIN { for (i = 0; i < n; i++) printf "int f%d(int a, int* b) { int s = 0; for (int i = 0; i < a; ++i) s += b[i] * %d + (a > %d ? b[a - i - 1] : i); return s; }\n", i, i, i }' >program.c
+    awk -v n="$(of 20 1200)" 'BEGIN { for (i = 0; i < n; i++) printf "int f%d(int a, int* b) { int s = 0; for (int i = 0; i < a; ++i) s += b[i] * %d + (a > %d ? b[a - i - 1] : i); return s; }\n", i, i, i }' >program.c
     compare bash -c 'gcc -O2 -S program.c -o - | md5sum'
-    { echo '#include <map>'; echo '#include <string>'; cat program.c; echo 'std::map<std::string, int> m; int g() { return m["x"]; }'; } >program.cc
+    { echo "#include <$(of utility map)>"; cat program.c; echo 'std::pair<int, int> g(int a) { return {a, 1}; }'; } >program.cc
     compare bash -c "g++ -O$(of 0 2) -S program.cc -o - | md5sum"
 }
 
