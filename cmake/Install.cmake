@@ -20,6 +20,9 @@ endif()
 # Two export sets, so that users of the shared library need none of what the static one links.
 install(TARGETS faultline EXPORT faultline_shared)
 install(TARGETS faultline_static EXPORT faultline_static)
+if(TARGET faultline_preload)
+    install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 foreach(kind IN ITEMS shared static)
     install(EXPORT faultline_${kind} FILE faultline-${kind}-targets.cmake NAMESPACE faultline::
             DESTINATION ${package_dir})
