@@ -11,13 +11,18 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # The command, and what it preloads, which it finds from its own place.
 if(TARGET faultline_command)
     install(TARGETS faultline_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-    install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    if(TARGET faultline_preload)
+        install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    endif()
     install(FILES ${PROJECT_SOURCE_DIR}/docs/faultline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
 
 # Two export sets, so that users of the shared library need none of what the static one links.
 install(TARGETS faultline EXPORT faultline_shared)
 install(TARGETS faultline_static EXPORT faultline_static)
+if(TARGET faultline_preload)
+    install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 foreach(kind IN ITEMS shared static)
     install(EXPORT faultline_${kind} FILE faultline-${kind}-targets.cmake NAMESPACE faultline::
             DESTINATION ${package_dir})

@@ -134,7 +134,9 @@ bool SignalFaultSource::in_front() const noexcept {
     return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == &on_fault;
 }
 
-struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE { return taken(signal).action.behind(); }
+struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE {
+    return taken(signal).action.behind();
+}
 
 void put_action_behind(int signal, const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {
     taken(signal).action.put_behind(action);

@@ -34,8 +34,8 @@ private:
     int signal_;
 };
 
-/// The program's own action for a signal that a source takes, which gets what is not ours. `put_action_behind` is for one
-/// caller at a time, with all signals blocked. Signal-safe.
+/// The program's own action for a signal that a source takes, which gets what is not ours. `put_action_behind` is for
+/// one caller at a time, with all signals blocked. Signal-safe.
 [[nodiscard]] struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE;
 void put_action_behind(int signal, const struct sigaction& action) FAULTLINE_SIGNAL_SAFE;
 

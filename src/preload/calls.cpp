@@ -8,17 +8,17 @@
 #include <faultline/io.hpp>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
-#include <ctime>
 #include <cstring>
+#include <ctime>
 #include <type_traits>
 
 namespace faultline::preload {

@@ -2,10 +2,10 @@
 
 #include "sys/syscall.hpp"
 
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 
 #include <algorithm>
 #include <atomic>
@@ -19,11 +19,11 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr unsigned kWindow = 64;    // numbers that descriptors of the library may have
+constexpr unsigned kWindow = 64;     // numbers that descriptors of the library may have
 constexpr unsigned kLeastFree = 32;  // a program that may open so few is left them
 constexpr unsigned kMost = 1024;
 
-constinit std::atomic<std::uint64_t> own{0};  // a bit for each number of the window
+constinit std::atomic<std::uint64_t> own{0};      // a bit for each number of the window
 constinit std::atomic<unsigned> window_begin{0};  // 0: not known
 
 /// 0 where the program may open too few files.
@@ -43,7 +43,8 @@ std::string_view target_of(unsigned fd, std::array<char, 256>& room) noexcept {
     std::array<char, 40> path{};
     char* const digits = std::copy(kFolder.begin(), kFolder.end(), path.data());
     *std::to_chars(digits, path.data() + path.size() - 1, fd).ptr = '\0';
-    const long length = raw_syscall(SYS_readlink, syscall_argument(path.data()), syscall_argument(room.data()), room.size());
+    const long length =
+        raw_syscall(SYS_readlink, syscall_argument(path.data()), syscall_argument(room.data()), room.size());
     return length > 0 ? std::string_view{room.data(), static_cast<std::size_t>(length)} : std::string_view{};
 }
 

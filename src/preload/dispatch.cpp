@@ -23,8 +23,8 @@
 #include <cstring>
 #include <mutex>
 
-// Where handlers return to: like the C library's, to the byte, which debuggers and unwinders know it by, but at an address
-// that the dispatch lets pass.
+// Where handlers return to: like the C library's, to the byte, which debuggers and unwinders know it by, but at an
+// address that the dispatch lets pass.
 asm(R"(
         .pushsection .text.faultline_preload, "ax", @progbits
         nop
@@ -45,7 +45,7 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr int kSystemCallDispatched = 2;        // SYS_USER_DISPATCH, which glibc does not name yet
+constexpr int kSystemCallDispatched = 2;         // SYS_USER_DISPATCH, which glibc does not name yet
 constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc keeps to itself
 constexpr std::uint64_t kSetBytes = sizeof(std::uint64_t);
 constexpr std::uint64_t kCallBytes = 2;  // of the instruction
@@ -157,11 +157,12 @@ long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::ui
 long change_alternate_stack(ucontext_t& context, const stack_t* given, stack_t* previous) noexcept {
     const stack_t wanted = given != nullptr ? *given : stack_t{};
     stack_t before{};
-    const long result = raw_syscall(SYS_sigaltstack, given != nullptr ? syscall_argument(&wanted) : 0,
-                                    syscall_argument(&before));
+    const long result =
+        raw_syscall(SYS_sigaltstack, given != nullptr ? syscall_argument(&wanted) : 0, syscall_argument(&before));
     if (result != 0) return result;
     if (given != nullptr) {
-        if ((wanted.ss_flags & SS_DISABLE) == 0) keep_pinned(reinterpret_cast<std::uint64_t>(wanted.ss_sp), wanted.ss_size);
+        if ((wanted.ss_flags & SS_DISABLE) == 0)
+            keep_pinned(reinterpret_cast<std::uint64_t>(wanted.ss_sp), wanted.ss_size);
         raw_syscall(SYS_sigaltstack, 0, syscall_argument(&context.uc_stack));  // which returning from here sets again
     }
     if (previous != nullptr) *previous = before;
@@ -185,7 +186,8 @@ bool shares_memory(const Call& call) noexcept {
         case SYS_clone:
             return (call.arguments[0] & CLONE_VM) != 0;
         case SYS_clone3:
-            return call.arguments[0] != 0 && (*reinterpret_cast<const std::uint64_t*>(call.arguments[0]) & CLONE_VM) != 0;
+            return call.arguments[0] != 0 &&
+                   (*reinterpret_cast<const std::uint64_t*>(call.arguments[0]) & CLONE_VM) != 0;
         default:
             return false;
     }
@@ -243,7 +245,8 @@ void pass_on(int signal, siginfo_t* info, void* context) noexcept {
     }
     const KernelAction fallback;
     kernel_action(SIGSYS, &fallback, nullptr);
-    raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), SIGSYS, syscall_argument(info));
+    raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), SIGSYS,
+                syscall_argument(info));
 }
 
 void on_call(int signal, siginfo_t* info, void* given) {
@@ -275,9 +278,7 @@ int dispatch_this_thread() noexcept {
                                      self.end - self.begin, syscall_argument(&this_thread.selector)));
 }
 
-void unblock_kept() noexcept {
-    raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSetBytes);
-}
+void unblock_kept() noexcept { raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSetBytes); }
 
 }  // namespace
 

@@ -141,9 +141,7 @@ void* reallocarray(void* block, std::size_t count, std::size_t bytes) noexcept {
 
 int posix_memalign(void** block, std::size_t alignment, std::size_t bytes) noexcept {
     if (!std::has_single_bit(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-    const int error = errno;
     void* const made = allocate_aligned(alignment, bytes, CALLER);
-    errno = error;
     if (made == nullptr) return ENOMEM;
     *block = made;
     return 0;
@@ -158,7 +156,8 @@ void* memalign(std::size_t alignment, std::size_t bytes) noexcept {
 void* valloc(std::size_t bytes) noexcept { return allocate_aligned(faultline::kBasePageBytes, bytes, CALLER); }
 void* pvalloc(std::size_t bytes) noexcept {
     if (bytes > PTRDIFF_MAX) return or_out_of_memory(nullptr);
-    const std::size_t pages = std::max<std::size_t>((bytes + faultline::kBasePageBytes - 1) / faultline::kBasePageBytes, 1);
+    const std::size_t pages =
+        std::max<std::size_t>((bytes + faultline::kBasePageBytes - 1) / faultline::kBasePageBytes, 1);
     return allocate_aligned(faultline::kBasePageBytes, pages * faultline::kBasePageBytes, CALLER);
 }
 
@@ -176,8 +175,12 @@ int malloc_trim(std::size_t keep) noexcept {
     return ManagedHeap::get()->trim() > 0 ? 1 : rest;
 }
 
-struct mallinfo mallinfo() noexcept { return info<struct mallinfo>(); }
-struct mallinfo2 mallinfo2() noexcept { return info<struct mallinfo2>(); }
+struct mallinfo mallinfo() noexcept {
+    return info<struct mallinfo>();
+}
+struct mallinfo2 mallinfo2() noexcept {
+    return info<struct mallinfo2>();
+}
 
 /// There is nothing here that its parameters name.
 int mallopt(int, int) noexcept { return 1; }

@@ -32,9 +32,7 @@ int look_at(dl_phdr_info* object, std::size_t, void* into) {
 
 }  // namespace
 
-void ManagedHeap::find_neighbours() noexcept {
-    ::dl_iterate_phdr(&look_at, &neighbours_);
-}
+void ManagedHeap::find_neighbours() noexcept { ::dl_iterate_phdr(&look_at, &neighbours_); }
 
 detail::Heap& ManagedHeap::make(const run::Settings& settings) {
     Config config;

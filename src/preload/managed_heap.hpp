@@ -33,8 +33,9 @@ public:
     /// Null until there is one.
     [[nodiscard]] static detail::Heap* get() noexcept { return heap_.load(std::memory_order_acquire); }
 
-    /// Whether an allocation by the code at `caller` is managed. What the C library allocates is not: it has system calls
-    /// that nobody can see use it, locks and lists that fork and exit go through, and no data of the program's to speak of.
+    /// Whether an allocation by the code at `caller` is managed. What the C library allocates is not: it has system
+    /// calls that nobody can see use it, locks and lists that fork and exit go through, and no data of the program's to
+    /// speak of.
     [[nodiscard]] static bool serves(const void* caller) noexcept {
         return get() != nullptr && this_thread.inside == 0 && !neighbours_.libc.contains(caller) &&
                !neighbours_.self.contains(caller) && !neighbours_.loader.contains(caller);

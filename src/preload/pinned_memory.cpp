@@ -20,8 +20,9 @@ std::optional<Bytes> managed_part(std::uint64_t address, std::uint64_t bytes) no
     detail::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || bytes == 0) return std::nullopt;
     const std::uint64_t begin = std::max<std::uint64_t>(address, heap->region().begin());
-    const std::uint64_t end =
-        address + bytes < address ? heap->region().end() : std::min<std::uint64_t>(address + bytes, heap->region().end());
+    const std::uint64_t end = address + bytes < address
+                                  ? heap->region().end()
+                                  : std::min<std::uint64_t>(address + bytes, heap->region().end());
     if (begin >= end) return std::nullopt;
     return Bytes{begin, end};
 }
@@ -82,6 +83,8 @@ void keep_pinned(std::uint64_t address, std::uint64_t bytes) noexcept {
                                                PinFor::writing, detail::PinAmount::all));
 }
 
-bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept { return managed_part(address, bytes).has_value(); }
+bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return managed_part(address, bytes).has_value();
+}
 
 }  // namespace faultline::preload

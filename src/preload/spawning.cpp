@@ -1,5 +1,6 @@
-// What begins other programs from the memory of this one: the kernel reads paths and arguments on behalf of a child that
-// no dispatch sees (vfork, posix_spawn), so they are brought in here, or handed over as copies that are not managed.
+// What begins other programs from the memory of this one: the kernel reads paths and arguments on behalf of a child
+// that no dispatch sees (vfork, posix_spawn), so they are brought in here, or handed over as copies that are not
+// managed.
 
 #include "preload/calls.hpp"
 #include "preload/dispatch.hpp"
@@ -107,8 +108,9 @@ int fail(long result) noexcept {
 }
 
 int exec(const char* path, char* const* arguments, char* const* environment) noexcept {
-    const Call call{SYS_execve,
-                    {sys::syscall_argument(path), sys::syscall_argument(arguments), sys::syscall_argument(environment)}};
+    const Call call{
+        SYS_execve,
+        {sys::syscall_argument(path), sys::syscall_argument(arguments), sys::syscall_argument(environment)}};
     return fail(make_exec_call(call, nullptr, path, arguments, environment));
 }
 
@@ -128,11 +130,19 @@ int exec_in_path(const char* file, char* const* arguments, char* const* environm
     return result;
 }
 
-/// The arguments of execl and its like, up to the null that ends them, counted.
-std::size_t count_arguments(std::va_list list) noexcept {
+/// Calls `call` with the arguments of execl and its like as a list, on the stack: what a child of vfork allocates, its
+/// parent keeps. `rest` is then behind the null that ends them.
+template <typename Call>
+int with_arguments(const char* first, std::va_list& rest, Call call) noexcept {
+    std::va_list counting;
+    va_copy(counting, rest);
     std::size_t count = 1;
-    while (va_arg(list, const char*) != nullptr) ++count;
-    return count;
+    for (const char* text = first; text != nullptr; ++count) text = va_arg(counting, const char*);
+    va_end(counting);
+    auto** const arguments = static_cast<char**>(__builtin_alloca(count * sizeof(char*)));
+    arguments[0] = const_cast<char*>(first);
+    for (std::size_t i = 1; i < count; ++i) arguments[i] = va_arg(rest, char*);
+    return call(arguments);
 }
 
 }  // namespace
@@ -155,41 +165,28 @@ int execvpe(const char* file, char* const arguments[], char* const environment[]
 int execl(const char* path, const char* first, ...) noexcept {
     std::va_list list;
     va_start(list, first);
-    const std::size_t count = count_arguments(list) + 1;
+    const int result =
+        with_arguments(first, list, [&](char* const* arguments) { return exec(path, arguments, environ); });
     va_end(list);
-    auto** const arguments = static_cast<char**>(__builtin_alloca(count * sizeof(char*)));
-    va_start(list, first);
-    arguments[0] = const_cast<char*>(first);
-    for (std::size_t i = 1; i < count; ++i) arguments[i] = va_arg(list, char*);
-    va_end(list);
-    return exec(path, arguments, environ);
+    return result;
 }
 
 int execlp(const char* file, const char* first, ...) noexcept {
     std::va_list list;
     va_start(list, first);
-    const std::size_t count = count_arguments(list) + 1;
+    const int result =
+        with_arguments(first, list, [&](char* const* arguments) { return exec_in_path(file, arguments, environ); });
     va_end(list);
-    auto** const arguments = static_cast<char**>(__builtin_alloca(count * sizeof(char*)));
-    va_start(list, first);
-    arguments[0] = const_cast<char*>(first);
-    for (std::size_t i = 1; i < count; ++i) arguments[i] = va_arg(list, char*);
-    va_end(list);
-    return exec_in_path(file, arguments, environ);
+    return result;
 }
 
 int execle(const char* path, const char* first, ...) noexcept {
     std::va_list list;
     va_start(list, first);
-    const std::size_t count = count_arguments(list) + 1;
+    const int result = with_arguments(
+        first, list, [&](char* const* arguments) { return exec(path, arguments, va_arg(list, char* const*)); });
     va_end(list);
-    auto** const arguments = static_cast<char**>(__builtin_alloca(count * sizeof(char*)));
-    va_start(list, first);
-    arguments[0] = const_cast<char*>(first);
-    for (std::size_t i = 1; i < count; ++i) arguments[i] = va_arg(list, char*);
-    char* const* const environment = va_arg(list, char* const*);
-    va_end(list);
-    return exec(path, arguments, environment);
+    return result;
 }
 
 int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,

@@ -1,5 +1,5 @@
-// Tells the status file of `faultline run` how the program is doing: a thread of the library's, twice a second, and once
-// more when the program ends.
+// Tells the status file of `faultline run` how the program is doing: a thread of the library's, twice a second, and
+// once more when the program ends.
 #pragma once
 
 #include "heap/heap.hpp"

@@ -9,14 +9,14 @@ inline constexpr char kAllowCalls = 0;
 inline constexpr char kBlockCalls = 1;
 
 struct ThreadState {
-    unsigned inside = 0;            ///< Nested InLibrary scopes. A thread of the library's own is in one for life.
+    unsigned inside = 0;  ///< Nested InLibrary scopes. A thread of the library's own is in one for life.
     volatile char selector = kAllowCalls;
 };
 
 [[gnu::tls_model("initial-exec")]] inline constinit thread_local ThreadState this_thread;
 
-/// While one lives, the thread is at the library's business: what it allocates is not managed, the threads that it makes
-/// are the library's own, and its system calls go straight to the kernel.
+/// While one lives, the thread is at the library's business: what it allocates is not managed, the threads that it
+/// makes are the library's own, and its system calls go straight to the kernel.
 class InLibrary {
 public:
     InLibrary() noexcept { enter(); }

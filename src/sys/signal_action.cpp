@@ -31,7 +31,8 @@ bool sent_by_a_process(const siginfo_t& info) noexcept { return info.si_code <= 
 void die_by_default(int signal, siginfo_t* info) noexcept {
     constexpr std::array<std::uint64_t, 4> kDefault{};  // the kernel's structure: handler, flags, restorer, mask
     raw_syscall(SYS_rt_sigaction, signal, syscall_argument(kDefault.data()), 0, sizeof kDefault.back());
-    raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), signal, syscall_argument(info));
+    raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), signal,
+                syscall_argument(info));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <string_view>
 
 namespace faultline::tool {
 namespace {
@@ -33,6 +34,12 @@ std::string first_word_of(const std::string& file) {
     std::string word;
     stream >> word;
     return word;
+}
+
+std::string without_name(std::string message) {
+    constexpr std::string_view kName = "faultline: ";
+    if (const std::size_t at = message.find(kName); at != std::string::npos) message.erase(at, kName.size());
+    return message;
 }
 
 int doctor_command(const DoctorOptions& options, const run::Settings& settings) {

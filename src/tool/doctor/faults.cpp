@@ -33,12 +33,16 @@ bool has_capability(unsigned number) noexcept {
 void look_at_choice(Findings& findings) {
     try {
         const mmu::ChosenDelivery chosen = mmu::choose_delivery(Delivery::automatic, Eviction::automatic);
+        // Why not a better one, is what comes next.
+        const bool second_best = chosen.reason.rfind("chosen, since", 0) == 0;
         findings.push_back({"delivery",
                             Verdict::good,
-                            std::string{"automatic is "} + name(chosen.delivery) + " here: " + chosen.reason,
+                            std::string{"automatic is "} + name(chosen.delivery) +
+                                " here: " + (second_best ? "the first that works" : chosen.reason),
                             {}});
     } catch (const std::exception& error) {
-        findings.push_back({"delivery", Verdict::bad, error.what(), "unset FAULTLINE_DELIVERY if it is set"});
+        findings.push_back(
+            {"delivery", Verdict::bad, without_name(error.what()), "unset FAULTLINE_DELIVERY if it is set"});
     }
 }
 
@@ -50,14 +54,14 @@ void look_at_deliveries(Findings& findings) {
     };
     constexpr std::array kMeanings{
         Meaning{Delivery::uffd_threads, "works: system calls on absent pages are served by the kernel's own faults",
-                kMorePrivilege},
+                "see userfaultfd, below"},
         Meaning{Delivery::uffd_signal, "works: needs no privilege; system calls have their buffers pinned first",
                 "a kernel with CONFIG_USERFAULTFD (5.18 or later), and no seccomp filter against it"},
         Meaning{Delivery::sigsegv, "works: needs nothing that is ever refused; system calls as with uffd_signal",
                 "see what is said; ulimit -f must be unlimited"},
     };
     for (const Meaning& meaning : kMeanings) {
-        const std::string obstacle = mmu::try_delivery(meaning.delivery);
+        const std::string obstacle = without_name(mmu::try_delivery(meaning.delivery));
         const bool works = obstacle.empty();
         findings.push_back({name(meaning.delivery), works ? Verdict::good : Verdict::less,
                             works ? meaning.works : "does not work: " + obstacle, works ? "" : meaning.remedy});
@@ -75,7 +79,7 @@ void look_at_permissions(Findings& findings) {
         features =
             display::printed("features 0x%llx", static_cast<unsigned long long>(sys::Userfaultfd::offered_features()));
     } catch (const std::exception& error) {
-        features = error.what();
+        features = without_name(error.what());
     }
     const bool privileged = capable || usable || open_to_all == "1";
     findings.push_back({"userfaultfd", privileged ? Verdict::good : Verdict::less,
@@ -95,10 +99,10 @@ void look_at_moving(Findings& findings) {
         const bool moves = mapper.eviction() == Eviction::move;
         findings.push_back({"UFFDIO_MOVE", moves ? Verdict::good : Verdict::less,
                             moves ? "works: pages leave without being copied"
-                                  : "is not there: pages are copied when they leave, at some 1 us each",
+                                  : "is not there: pages are copied when they leave",
                             moves ? "" : "Linux 6.8 or later"});
     } catch (const std::exception& error) {
-        findings.push_back({"UFFDIO_MOVE", Verdict::less, error.what(), {}});
+        findings.push_back({"UFFDIO_MOVE", Verdict::less, without_name(error.what()), {}});
     }
 }
 
@@ -111,7 +115,7 @@ void look_at_guards(Findings& findings) {
                                    : "are not there: under sigsegv scattered pages take mappings (vm.max_map_count)",
                             guards ? "" : "Linux 6.15 or later, or another delivery"});
     } catch (const std::exception& error) {
-        findings.push_back({"guard markers", Verdict::less, error.what(), {}});
+        findings.push_back({"guard markers", Verdict::less, without_name(error.what()), {}});
     }
 }
 

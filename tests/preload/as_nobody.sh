@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# as_nobody.sh PRELOAD PROGRAM [ARGUMENT...]: runs a test program as an ordinary user, with a copy of the preload that
+# such a one can read: in front of the program where it is not a script, else as the script's first argument.
+# Exits 77 (ctest: skipped) where nobody cannot be had.
+set -euo pipefail
+
+[[ $(id -u) == 0 ]] || { echo "skipped: only root can become nobody"; exit 77; }
+folder=$(mktemp -d /var/tmp/faultline_preload.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+chmod 755 "$folder"
+preload=$folder/libfaultline-preload.so
+install -m 755 "$1" "$preload"
+install -m 755 "$2" "$folder/${2##*/}"
+program=$folder/${2##*/}
+shift 2
+support=$(dirname "$(readlink -f "$0")")/../support
+if [[ $program == *.sh ]]; then
+    "$support/run_as_nobody.sh" "$program" "$preload" "$@"
+else
+    "$support/run_as_nobody.sh" "$(command -v env)" LD_PRELOAD="$preload" "$program" "$@"
+fi
