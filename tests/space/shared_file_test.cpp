@@ -279,7 +279,7 @@ protected:
 
 TEST_P(SharedFilesUnderPressure, AtomicsOfThreadsThroughDifferentViewsAllCount) {
     constexpr unsigned kThreads = 3;
-    constexpr std::uint64_t kSteps = 3'000;
+    constexpr std::uint64_t kSteps = 1'500;
     const Watchdog watchdog;
     AddressSpace one{pager()};
     AddressSpace two{pager()};
@@ -307,6 +307,39 @@ TEST_P(SharedFilesUnderPressure, AtomicsOfThreadsThroughDifferentViewsAllCount) 
     const std::vector<std::byte> contents = large_.contents();
     for (std::size_t page = 0; page < kFilePages; ++page) sum -= load_word(contents.data() + page * kPage);
     EXPECT_EQ(sum, 0U);
+}
+
+TEST_P(SharedFilesUnderPressure, ViewsComeAndGoAndAreProtectedWhileOthersAreUsed) {
+    constexpr std::uint64_t kSteps = 2'000;
+    const Watchdog watchdog;
+    AddressSpace one{pager()};
+    AddressSpace two{pager()};
+    std::byte* const stays = one.map_file(large_.fd(), 0, kFilePages * kPage, shared());
+    std::atomic<bool> done{false};
+    std::uint64_t added = 0;
+    run_threads(2, [&](unsigned thread) {
+        const AlternateStack stack;
+        if (thread == 0) {
+            for (std::uint64_t step = 0; step < kSteps; ++step) {
+                counter(stays + step * 7 % kFilePages * kPage).fetch_add(1);
+            }
+            done.store(true);
+            return;
+        }
+        for (std::uint64_t step = 0; step < 3 || !done.load(); ++step) {
+            const std::size_t first = step * 5 % (kFilePages - 8);
+            std::byte* const comes = two.map_file(large_.fd(), first * kPage, 8 * kPage, shared());
+            for (std::size_t page = 0; page < 8; ++page, ++added) counter(comes + page * kPage).fetch_add(1);
+            two.protect(comes, 4 * kPage, Access::read);
+            static_cast<void>(touch(comes));
+            two.protect(comes, 4 * kPage, Access::read_write);
+            for (std::size_t page = 0; page < 8; ++page, ++added) counter(comes + page * kPage).fetch_add(1);
+            two.unmap(comes, 8 * kPage);
+        }
+    });
+    std::uint64_t sum = 0;
+    for (std::size_t page = 0; page < kFilePages; ++page) sum += counter(stays + page * kPage).load();
+    EXPECT_EQ(sum, kSteps + added);
 }
 
 TEST_P(SharedFilesUnderPressure, OneInstructionMayUseSeveralViews) {
