@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <csetjmp>
@@ -294,27 +295,41 @@ void locks() {
     delete shared;
 }
 
+/// Whether the kernel has the thread in read(2), number 0, on the end of a pipe.
+bool waits_in_read(pid_t thread) {
+    const std::string path = "/proc/self/task/" + std::to_string(thread) + "/syscall";
+    char line[64] = {};
+    const int fd = open(path.c_str(), O_RDONLY);
+    if (fd < 0) return true;  // a kernel that does not tell
+    const ssize_t got = read(fd, line, sizeof line - 1);
+    close(fd);
+    return got <= 0 || std::string_view{line}.starts_with("0 0x");
+}
+
+/// A thread that is cancelled while it waits in the kernel is unwound from there, and its clean-ups run.
 void cancellation() {
-    int ends[2];
+    static int ends[2];
+    static std::atomic<int> cleaned{0};
+    static std::atomic<pid_t> reading{0};
     CHECK(pipe(ends) == 0);
     pthread_t thread{};
-    static int cleaned = 0;
-    auto* const reader = +[](void* fd) -> void* {
-        auto* const buffer = malloc(10'000);
-        pthread_cleanup_push(
-            +[](void* block) {
+    auto* const read_for_ever = +[](void*) -> void* {
+        struct Buffer {
+            void* block = malloc(10'000);
+            ~Buffer() {
                 free(block);
                 ++cleaned;
-            },
-            buffer);
-        static_cast<void>(!read(*static_cast<int*>(fd), buffer, 10'000));
-        pthread_cleanup_pop(1);
+            }
+        } const buffer;
+        reading = gettid();
+        static_cast<void>(!read(ends[0], buffer.block, 10'000));
         return nullptr;
     };
-    CHECK(pthread_create(&thread, nullptr, reader, &ends[0]) == 0);
+    CHECK(pthread_create(&thread, nullptr, read_for_ever, nullptr) == 0);
+    while (reading == 0 || !waits_in_read(reading)) std::this_thread::yield();
     CHECK(pthread_cancel(thread) == 0);
     void* result = nullptr;
-    CHECK(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED && cleaned <= 1);
+    CHECK(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED && cleaned == 1);
     close(ends[0]);
     close(ends[1]);
 }
