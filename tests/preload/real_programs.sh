@@ -62,6 +62,8 @@ case_sort() {
 
 case_python() {
     need python3
+    export PYTHONMALLOC=malloc  # CPython's own allocator takes its memory by mmap
+    [[ $scale == full ]] || resident=4M
     cat >program.py <<'P'
 import multiprocessing, sys
 count = int(sys.argv[1])
@@ -136,6 +138,7 @@ case_xz() {
 
 case_sqlite() {
     need python3
+    export PYTHONMALLOC=malloc
     python3 -c 'import sqlite3' 2>/dev/null || skip "this python3 has no sqlite3"
     cat >program.py <<'P'
 import sqlite3, sys
