@@ -82,7 +82,7 @@ char* byte_at(void* block, std::size_t offset) { return static_cast<char*>(block
 
 /// Much more than the limit: whatever was touched before leaves.
 void push_out() {
-    constexpr std::size_t kMuch = std::size_t{4} << 20;
+    constexpr std::size_t kMuch = std::size_t{2} << 20;
     static auto* const much = static_cast<unsigned char*>(malloc(kMuch));
     for (std::size_t i = 0; i < kMuch; i += 4096) much[i] = static_cast<unsigned char>(much[i] + 1);
 }
@@ -279,7 +279,7 @@ void locks() {
     };
     auto* const shared = new Shared;
     const auto play = [&](int me) {
-        for (int i = 0; i < 20; ++i) {
+        for (int i = 0; i < 5; ++i) {
             std::unique_lock lock{shared->mutex};
             push_out();
             shared->turn_changed.wait(lock, [&] { return shared->turn % 2 == me; });
@@ -291,7 +291,7 @@ void locks() {
     std::thread other{play, 1};
     play(0);
     other.join();
-    CHECK(shared->turn == 40);
+    CHECK(shared->turn == 10);
     delete shared;
 }
 
@@ -335,7 +335,7 @@ void cancellation() {
 }
 
 void forks() {
-    constexpr std::size_t kBytes = 3'000'000;
+    constexpr std::size_t kBytes = 1'500'000;
     void* const block = malloc(kBytes);
     fill(block, kBytes, 11);
     for (std::uint64_t turn = 1; turn <= 3; ++turn) {
@@ -387,7 +387,7 @@ void programs() {
 
 // ---- system calls on memory that may be absent
 
-constexpr std::size_t kFileBytes = 400'000;
+constexpr std::size_t kFileBytes = 200'000;
 
 /// Calls until all of the file has gone over.
 template <typename Call>
@@ -560,10 +560,24 @@ void descriptors() {
     CHECK(exited_with(child, 4));
 }
 
+/// Told by the allocator that gave it.
+template <typename Allocate>
+bool counts(Allocate allocate) {
+    constexpr std::size_t kBlocks = 1000;
+    static void* blocks[kBlocks];
+    const std::size_t before = mallinfo2().uordblks;
+    for (void*& block : blocks) block = allocate(std::size_t{1000});
+    const std::size_t after = mallinfo2().uordblks;
+    for (void* const block : blocks) free(block);
+    return after - before >= kBlocks * 1000;
+}
+
 void figures() {
-    void* const block = malloc(1000);
-    CHECK(mallinfo2().uordblks >= 1000);
-    free(block);
+    CHECK(counts([](std::size_t bytes) { return opaque(malloc(bytes)); }));
+    CHECK(counts([](std::size_t bytes) { return opaque(calloc(bytes, 1)); }));
+    CHECK(counts([](std::size_t bytes) { return opaque(realloc(nullptr, bytes)); }));
+    CHECK(counts([](std::size_t bytes) { return opaque(aligned_alloc(64, bytes)); }));
+    CHECK(counts([](std::size_t) { return static_cast<void*>(opaque(strdup(std::string(1000, 'x').c_str()))); }));
     CHECK(malloc_trim(0) >= 0);
     CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 20) == 1);
 }
