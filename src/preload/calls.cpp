@@ -41,35 +41,39 @@ struct Interrupted {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local Interrupted interrupted;
 
-/// A frame without clean-ups around the instruction: a thread that is cancelled in it is unwound from there.
-[[gnu::noinline]] long bare_call(const Call& call) {
+long bare_call(const Call& call) noexcept {
     const auto& [a, b, c, d, e, f] = call.arguments;
     return raw_syscall(call.number, a, b, c, d, e, f);
 }
 
-/// Outside of the library and with the thread's own signal mask, as long as it lives.
+void set_mask(std::uint64_t mask) noexcept {
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, sys::syscall_argument(&mask), 0, sizeof mask);
+}
+
+/// All that signals interrupt. A thread that is cancelled is unwound from between any two instructions of it, so
+/// nothing is to be cleaned up in this frame: the C++ runtime would not know where it is, and end the program.
+long call_with_mask(const Call& call, std::uint64_t mask) {
+    set_mask(mask);
+    const long result = bare_call(call);
+    set_mask(kHandlerMask);
+    return result;
+}
+
+/// Called by way of this: a compiler that sees that the function throws nothing leaves its callers' clean-ups out.
+long (*const volatile unforeseen_call)(const Call&, std::uint64_t) = &call_with_mask;
+
+/// Outside of the library, as long as it lives.
 class AsTheProgram {
 public:
-    explicit AsTheProgram(std::uint64_t mask) noexcept {
-        InLibrary::leave();
-        set_mask(mask);
-    }
-    ~AsTheProgram() {
-        set_mask(kHandlerMask);
-        InLibrary::enter();
-    }
+    AsTheProgram() noexcept { InLibrary::leave(); }
+    ~AsTheProgram() { InLibrary::enter(); }
     AsTheProgram(const AsTheProgram&) = delete;
     AsTheProgram& operator=(const AsTheProgram&) = delete;
-
-private:
-    static void set_mask(std::uint64_t mask) noexcept {
-        raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, sys::syscall_argument(&mask), 0, sizeof mask);
-    }
 };
 
 long interruptible_call(const Call& call, std::uint64_t mask) {
-    const AsTheProgram now{mask};
-    return bare_call(call);
+    const AsTheProgram now;
+    return unforeseen_call(call, mask);
 }
 
 /// What faultline::io calls, in place of the C library's.

@@ -62,6 +62,8 @@ case_sort() {
 
 case_python() {
     need python3
+    export PYTHONMALLOC=malloc  # CPython's own allocator takes its memory by mmap
+    [[ $scale == full ]] || resident=8M
     cat >program.py <<'P'
 import multiprocessing, sys
 count = int(sys.argv[1])
@@ -128,6 +130,7 @@ case_git() {
 
 case_xz() {
     need xz awk md5sum
+    [[ $scale == full ]] || resident=4M
     lines "$(of 6000 1500000)" >lines
     compare bash -c 'xz -2 -T1 -c lines | md5sum'
     xz -2 -c lines >lines.xz
@@ -136,6 +139,7 @@ case_xz() {
 
 case_sqlite() {
     need python3
+    export PYTHONMALLOC=malloc
     python3 -c 'import sqlite3' 2>/dev/null || skip "this python3 has no sqlite3"
     cat >program.py <<'P'
 import sqlite3, sys
