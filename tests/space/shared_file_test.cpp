@@ -247,6 +247,9 @@ TEST_P(SharedFiles, MayBeMappedPieceByPieceAndFarApart) {
 /// The memory file that views are of is as long as all addresses, which a limit forbids: then it is as on old kernels.
 TEST_P(SharedFiles, SeeEachOtherThroughTheFileWhereTheyCannotBeOneSetOfPages) {
     if (GetParam().delivery == Delivery::sigsegv) GTEST_SKIP() << "which needs such a file in any case";
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "ThreadSanitizer lets no child of a process with threads start any";
+#endif
     const ChildEnd end = in_child([&] {
         const rlimit limit{rlim_t{1} << 40, rlim_t{1} << 40};
         if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
