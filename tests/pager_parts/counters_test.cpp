@@ -54,7 +54,8 @@ struct Gauges {
         dirty += word.dirty() ? 1 : 0;
         staged += word.is(PageState::staged) ? 1 : 0;
         swapped += word.is(PageState::stored) ? 1 : 0;
-        pinned += word.pins() > 0 ? 1 : 0;
+        // A pin on a view of a shared page is noted where the page is not.
+        pinned += word.pins() > 0 && !word.is(PageState::empty) ? 1 : 0;
     }
 };
 
