@@ -38,6 +38,12 @@ help)
     expect 125 "$faultline" run --resdent 1M -- true
     expect 125 env FAULTLINE_DELIVERY=post "$faultline" run -- true
     says err FAULTLINE_DELIVERY
+    # Who has set it wrong needs the others.
+    expect 0 env FAULTLINE_DELIVERY=post "$faultline" help run
+    expect 0 env FAULTLINE_DELIVERY=post "$faultline" --version
+    FAULTLINE_DELIVERY=post "$faultline" doctor --json >out 2>err || [[ $? == 1 ]] || fail "no diagnosis: $(cat err)"
+    says err FAULTLINE_DELIVERY
+    says out '"works"'
     ;;
 exit_codes)
     expect 0 "$faultline" run -- true
