@@ -64,8 +64,8 @@ exit_codes)
     ;;
 signals)
     # What is sent to the command goes on to the program, which answers it in its own way.
-    mkfifo ready
-    "$faultline" run -- bash -c 'trap "exit 42" USR1; trap "" HUP; echo >ready; while :; do read -rt 1 <> <(:) || :; done' &
+    mkfifo ready never
+    "$faultline" run -- bash -c 'trap "exit 42" USR1; trap "" HUP; exec 3<>never; echo >ready; while :; do read -rt 1 -u 3 || :; done' &
     command=$!
     read -r <ready
     kill -HUP $command
