@@ -90,6 +90,37 @@ assert program["counters"]["hard_faults"] > 0 and program["memory"]["frames_peak
 assert program["heap"]["break_bytes"] > 2 << 20, program
 PYTHON
     ;;
+children)
+    # Children that end at once, or become another program, say what they have done before; and none of their parent's.
+    python=$(python3 -c 'import sys; print(sys.executable)')  # python3 may be a script
+    for delivery in uffd_signal sigsegv; do
+        expect 0 env FAULTLINE_DELIVERY=$delivery "$faultline" run --resident 1M --stats-json report.json -- "$python" -c '
+import os
+kept = [bytes(5000) for _ in range(500)]
+def child(end):
+    pid = os.fork()
+    if pid == 0:
+        mine = [bytes(5000) for _ in range(300)]
+        end()
+    assert os.waitpid(pid, 0)[1] == 0
+child(lambda: os._exit(0))
+child(lambda: os.execv("/bin/true", ["true"]))
+child(lambda: os.execvp("true", ["true"]))
+pid = os.fork()
+if pid == 0: os._exit(0)
+os.waitpid(pid, 0)
+'
+        python3 - <<'PYTHON'
+import json
+report = json.load(open("report.json"))
+programs = [p for p in report["programs"] if p["name"].startswith("python")]
+assert len(programs) == 5, report
+faults = [p["counters"]["first_touches"] for p in programs]
+assert min(faults[:4]) > 300, faults
+assert faults[4] < 100, faults
+PYTHON
+    done
+    ;;
 live)
     expect 0 "$faultline" run --resident 1M --live -- \
         perl -e 'my $end = time + 2; my @a; while (time < $end) { $a[rand 60000] = "x" x 50 for 1 .. 1000 }'
