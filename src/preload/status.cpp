@@ -15,6 +15,7 @@
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <utility>
 
 namespace faultline::preload {
 namespace {
@@ -39,6 +40,7 @@ public:
     void start_in_child() {
         new (&mutex_) std::mutex;
         pid_ = run::this_pid();
+        new_child_ = true;
         ended_ = false;
         start();
         publish_soon();
@@ -69,7 +71,10 @@ public:
             detail::Pager& pager = heap_.pager();
             status_.delivery = static_cast<std::uint64_t>(pager.delivery());
             status_.eviction = static_cast<std::uint64_t>(pager.eviction());
-            run::set_figures(status_, pager.stats(), heap_.stats());
+            pager_ = pager.stats();
+            if (std::exchange(new_child_, false)) at_fork_ = pager_;
+            run::count_latencies_since(pager_, at_fork_);
+            run::set_figures(status_, pager_, heap_.stats());
             heap_.residency(cells_);
             run::set_map(status_, cells_);
             writer_.publish(status_, last);
@@ -93,6 +98,9 @@ private:
     run::StatusWriter writer_;
     run::ProgramStatus status_;
     std::array<ResidencyCell, run::kMapCells> cells_{};
+    PagerStats pager_;
+    PagerStats at_fork_;  // whose latencies the parent had counted
+    bool new_child_ = false;
     std::mutex mutex_;
     bool ended_ = false;
     std::uint64_t pid_ = run::this_pid();

@@ -118,6 +118,8 @@ assert len(programs) == 5, report
 faults = [p["counters"]["first_touches"] for p in programs]
 assert min(faults[:4]) > 300, faults
 assert faults[4] < 100, faults
+latencies = programs[4]["latency"]
+assert all(latencies[kind]["count"] < 100 for kind in latencies), latencies
 PYTHON
     done
     ;;
