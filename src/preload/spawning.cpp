@@ -6,6 +6,7 @@
 #include "preload/dispatch.hpp"
 #include "preload/libc_malloc.hpp"
 #include "preload/next.hpp"
+#include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
 
@@ -108,6 +109,7 @@ int fail(long result) noexcept {
 }
 
 int exec(const char* path, char* const* arguments, char* const* environment) noexcept {
+    publish_status_before_end();
     const Call call{
         SYS_execve,
         {sys::syscall_argument(path), sys::syscall_argument(arguments), sys::syscall_argument(environment)}};
@@ -121,6 +123,7 @@ int exec_in_path(const char* file, char* const* arguments, char* const* environm
         const int result = exec(file, arguments, environment);
         if (errno != ENOEXEC) return result;
     }
+    publish_status_before_end();
     int result = -1;
     for (int tries = 0; tries < 256; ++tries) {
         touch_exec_memory(file, arguments, environment);

@@ -1,6 +1,7 @@
 #include "preload/status.hpp"
 
 #include "preload/thread_state.hpp"
+#include "run/process_identity.hpp"
 #include "run/status_writer.hpp"
 #include "sys/futex.hpp"
 #include "sys/service_thread.hpp"
@@ -14,11 +15,13 @@
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <utility>
 
 namespace faultline::preload {
 namespace {
 
 constexpr std::chrono::nanoseconds kPause = std::chrono::milliseconds{500};
+constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{1};
 
 class Status {
 public:
@@ -32,10 +35,31 @@ public:
         thread_ = new sys::ServiceThread{"fl-status", "see `ulimit -u`", [this] { run(); }};
     }
 
-    /// The parent's thread may have held the lock, and is not here.
+    /// The parent's thread may have held the lock, and is not here. What the child counts from has been taken when this
+    /// returns.
     void start_in_child() {
         new (&mutex_) std::mutex;
+        pid_ = run::this_pid();
+        new_child_ = true;
+        ended_ = false;
         start();
+        publish_soon();
+    }
+
+    /// Has the thread publish, and waits until it has; not for long: somebody may hold the heap's locks for good, who
+    /// was interrupted by a handler that does not return. Takes none itself, and allocates nothing. Signal-safe.
+    void publish_soon() noexcept {
+        if (run::this_pid() != pid_) return;  // a child of vfork: it is its parent that figures are of
+        const std::uint32_t wanted = asked_.fetch_add(1, std::memory_order_acq_rel) + 1;
+        sys::futex_wake(asked_);
+        const auto until = std::chrono::steady_clock::now() + kPatience;
+        for (;;) {
+            const std::uint32_t answered = answered_.load(std::memory_order_acquire);
+            if (static_cast<std::int32_t>(answered - wanted) >= 0) return;
+            const std::chrono::nanoseconds left = until - std::chrono::steady_clock::now();
+            if (left <= left.zero()) return;
+            sys::futex_wait(answered_, answered, &left);
+        }
     }
 
     /// Not later than the thread, which may be at it.
@@ -47,7 +71,10 @@ public:
             detail::Pager& pager = heap_.pager();
             status_.delivery = static_cast<std::uint64_t>(pager.delivery());
             status_.eviction = static_cast<std::uint64_t>(pager.eviction());
-            run::set_figures(status_, pager.stats(), heap_.stats());
+            pager_ = pager.stats();
+            if (std::exchange(new_child_, false)) at_fork_ = pager_;
+            run::count_latencies_since(pager_, at_fork_);
+            run::set_figures(status_, pager_, heap_.stats());
             heap_.residency(cells_);
             run::set_map(status_, cells_);
             writer_.publish(status_, last);
@@ -59,8 +86,11 @@ public:
 private:
     void run() noexcept {
         for (;;) {
+            const std::uint32_t asked = asked_.load(std::memory_order_acquire);
             publish(run::StatusWriter::Last::no);
-            sys::futex_wait(never_, 0, &kPause);
+            answered_.store(asked, std::memory_order_release);
+            sys::futex_wake(answered_);
+            sys::futex_wait(asked_, asked, &kPause);
         }
     }
 
@@ -68,10 +98,15 @@ private:
     run::StatusWriter writer_;
     run::ProgramStatus status_;
     std::array<ResidencyCell, run::kMapCells> cells_{};
+    PagerStats pager_;
+    PagerStats at_fork_;  // whose latencies the parent had counted
+    bool new_child_ = false;
     std::mutex mutex_;
     bool ended_ = false;
-    std::atomic<std::uint32_t> never_{0};
-    sys::ServiceThread* thread_ = nullptr;  // never deleted
+    std::uint64_t pid_ = run::this_pid();
+    std::atomic<std::uint32_t> asked_{0};     // futexes: to publish at once, so many times, and
+    std::atomic<std::uint32_t> answered_{0};  // which of these are done
+    sys::ServiceThread* thread_ = nullptr;    // never deleted
 };
 
 Status* status = nullptr;
@@ -94,6 +129,7 @@ void start_status(detail::Heap& heap, const run::Settings& settings) {
     status = made;
     status->start();
     std::atexit(&at_exit);
+    std::at_quick_exit(&publish_status_before_end);
 }
 
 void start_status_in_child() noexcept {
@@ -103,6 +139,11 @@ void start_status_in_child() noexcept {
     } catch (const std::exception&) {
         status = nullptr;  // no thread to be had
     }
+}
+
+void publish_status_before_end() noexcept {
+    // Inside of the library the thread may hold what the figures wait for.
+    if (status != nullptr && this_thread.inside == 0) status->publish_soon();
 }
 
 }  // namespace faultline::preload

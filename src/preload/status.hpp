@@ -1,5 +1,5 @@
 // Tells the status file of `faultline run` how the program is doing: a thread of the library's, twice a second, and
-// once more when the program ends.
+// once more when the program ends or calls exec.
 #pragma once
 
 #include "heap/heap.hpp"
@@ -10,7 +10,11 @@ namespace faultline::preload {
 /// Does nothing where no status file is named, or where it cannot be had.
 void start_status(detail::Heap& heap, const run::Settings& settings);
 
-/// In the child of a fork, which has a slot of its own.
+/// In the child of a fork, which has a slot of its own, and counts from here.
 void start_status_in_child() noexcept;
+
+/// Before what may be the program's last instruction, and runs nothing that it has said to run at exit: _exit, exec.
+/// Waits a moment at most, takes no lock, allocates nothing. Nothing happens in a child of vfork. Signal-safe.
+void publish_status_before_end() noexcept;
 
 }  // namespace faultline::preload

@@ -23,6 +23,15 @@ FaultLatency latency_of(const LatencyHistogram& histogram) noexcept {
             .longest = histogram.quantile(1.0)};
 }
 
+LatencyHistogram difference(const LatencyHistogram& all, const LatencyHistogram& earlier) noexcept {
+    LatencyHistogram later;
+    for (std::size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
+        const std::uint64_t counted = earlier.count_in(i);
+        if (all.count_in(i) > counted) later.record(LatencyHistogram::lower_bound(i), all.count_in(i) - counted);
+    }
+    return later;
+}
+
 std::uint8_t share(std::uint64_t bytes, std::uint64_t whole) noexcept {
     if (bytes == 0 || whole == 0) return 0;
     const double exact = static_cast<double>(bytes) / static_cast<double>(whole) * static_cast<double>(kWhole);
@@ -83,6 +92,13 @@ void set_figures(ProgramStatus& status, const PagerStats& pager, const HeapStats
     status.hard = latency_of(pager.hard_latency);
     status.soft = latency_of(pager.soft_latency);
     status.write = latency_of(pager.write_latency);
+}
+
+void count_latencies_since(PagerStats& stats, const PagerStats& earlier) noexcept {
+    for (const auto latency : {&PagerStats::first_touch_latency, &PagerStats::hard_latency, &PagerStats::soft_latency,
+                               &PagerStats::write_latency}) {
+        stats.*latency = difference(stats.*latency, earlier.*latency);
+    }
 }
 
 void set_map(ProgramStatus& status, std::span<const ResidencyCell> cells) noexcept {

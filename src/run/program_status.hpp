@@ -117,6 +117,9 @@ static_assert(std::is_trivially_copyable_v<ProgramStatus> && sizeof(ProgramStatu
 /// Puts a pager's and its heap's figures into `status`: counters, gauges, latencies. Allocates nothing. Signal-safe.
 void set_figures(ProgramStatus& status, const PagerStats& pager, const HeapStats& heap) noexcept;
 
+/// Takes out of the latencies in `stats` those that `earlier` had counted already. Signal-safe.
+void count_latencies_since(PagerStats& stats, const PagerStats& earlier) noexcept;
+
 /// Puts a map into `status`; `cells` are at most `kMapCells`, drawn out to that many. Signal-safe.
 void set_map(ProgramStatus& status, std::span<const ResidencyCell> cells) noexcept;
 

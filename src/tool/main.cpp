@@ -28,7 +28,10 @@ int execute(int argc, const char* const* argv) {
     try {
         const std::optional<Options> options = parse_options(argc, argv, ::environ);
         if (!options) return kExitOk;
-        if (options->command == Options::Command::doctor) return doctor_command(options->doctor, options->run.settings);
+        if (options->command == Options::Command::doctor) {
+            if (!options->environment_problem.empty()) complain(options->environment_problem);
+            return doctor_command(options->doctor, options->run.settings);
+        }
         return run_command(options->run, ::environ);
     } catch (const std::invalid_argument& error) {
         complain(error.what());

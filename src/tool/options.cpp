@@ -121,11 +121,10 @@ std::vector<std::string> reversed(std::vector<std::string> arguments) {
     return arguments;
 }
 
-run::Settings settings_of(const char* const* environment) {
-    run::Settings settings;
+/// What is wrong with a variable; those behind it keep their defaults.
+std::string read_environment(const char* const* environment, run::Settings& settings) {
     run::SettingsProblem problem;
-    if (!run::read_settings(environment, settings, problem)) throw std::invalid_argument(problem.text.data());
-    return settings;
+    return run::read_settings(environment, settings, problem) ? std::string{} : std::string{problem.text.data()};
 }
 
 }  // namespace
@@ -133,7 +132,7 @@ run::Settings settings_of(const char* const* environment) {
 std::optional<Options> parse_options(int argc, const char* const* argv, const char* const* environment) {
     Options options;
     RunOptions& run = options.run;
-    run.settings = settings_of(environment);
+    options.environment_problem = read_environment(environment, run.settings);
     run.swap_directory = run.settings.swap_directory;
     std::string delivery = name(run.settings.delivery);
 
@@ -155,6 +154,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
         options.command = Options::Command::doctor;
         return options;
     }
+    if (!options.environment_problem.empty()) throw std::invalid_argument(options.environment_problem);
     run.program = program_of(app.get_subcommand("run")->remaining(), arguments.behind);
     run.settings.delivery = delivery_named(delivery);
     return options;

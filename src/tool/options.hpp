@@ -33,10 +33,11 @@ struct Options {
     Command command = Command::run;
     RunOptions run;
     DoctorOptions doctor;
+    std::string environment_problem;  ///< What is wrong with a variable, which run refuses. Empty: nothing.
 };
 
 /// What the arguments and `environment` ask for. Nothing when it was help or the version, which is then printed. Throws
-/// std::invalid_argument when something is wrong with either.
+/// std::invalid_argument when something is wrong with the arguments, or, where it is run, with the environment.
 [[nodiscard]] std::optional<Options> parse_options(int argc, const char* const* argv, const char* const* environment);
 
 }  // namespace faultline::tool

@@ -8,13 +8,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <linux/prctl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <barrier>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +25,9 @@
 #include <system_error>
 #include <thread>
 #include <vector>
+
+extern "C" const char __executable_start;  // the linker's: where the program's code is
+extern "C" const char etext;
 
 namespace faultline::test {
 namespace {
@@ -86,6 +92,22 @@ TEST(ReadableBytes, NamesTheLargestUnitThatFits) {
 TEST(Fatal, SaysWhereAndStopsTheProcess) {
     EXPECT_EXIT(core::fatal("all is lost", "some_file.cpp", 4711), testing::KilledBySignal(SIGABRT),
                 "faultline: all is lost \\(some_file.cpp:4711\\)");
+}
+
+/// As in a handler of faults of a program whose system calls are dispatched: those of the C library would end it.
+[[noreturn]] void fail_with_calls_of_libc_barred() {
+    static char barred = 1;  // SYSCALL_DISPATCH_FILTER_BLOCK
+    const std::uint64_t all = ~std::uint64_t{0};
+    const auto code = reinterpret_cast<std::uintptr_t>(&__executable_start);
+    sys::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, sys::syscall_argument(&all), 0, sizeof all);
+    const long result =
+        sys::raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, code,
+                         reinterpret_cast<std::uintptr_t>(&etext) - code, sys::syscall_argument(&barred));
+    core::fatal(result == 0 ? "all is lost" : "there is no dispatch here", "some_file.cpp", 4711);
+}
+
+TEST(Fatal, StopsTheProcessAlsoWhereCallsOfTheCLibraryAreBarred) {
+    EXPECT_EXIT(fail_with_calls_of_libc_barred(), testing::KilledBySignal(SIGABRT), "faultline: all is lost");
 }
 
 TEST(Require, StopsTheProcessInEveryBuild) {

@@ -38,6 +38,12 @@ help)
     expect 125 "$faultline" run --resdent 1M -- true
     expect 125 env FAULTLINE_DELIVERY=post "$faultline" run -- true
     says err FAULTLINE_DELIVERY
+    # Who has set it wrong needs the others.
+    expect 0 env FAULTLINE_DELIVERY=post "$faultline" help run
+    expect 0 env FAULTLINE_DELIVERY=post "$faultline" --version
+    FAULTLINE_DELIVERY=post "$faultline" doctor --json >out 2>err || [[ $? == 1 ]] || fail "no diagnosis: $(cat err)"
+    says err FAULTLINE_DELIVERY
+    says out '"works"'
     ;;
 exit_codes)
     expect 0 "$faultline" run -- true
@@ -58,8 +64,8 @@ exit_codes)
     ;;
 signals)
     # What is sent to the command goes on to the program, which answers it in its own way.
-    mkfifo ready
-    "$faultline" run -- bash -c 'trap "exit 42" USR1; trap "" HUP; echo >ready; while :; do read -rt 1 <> <(:) || :; done' &
+    mkfifo ready never
+    "$faultline" run -- bash -c 'trap "exit 42" USR1; trap "" HUP; exec 3<>never; echo >ready; while :; do read -rt 1 -u 3 || :; done' &
     command=$!
     read -r <ready
     kill -HUP $command
@@ -83,6 +89,39 @@ assert report["exit_code"] == 5 and report["entered"] and program["memory"]["res
 assert program["counters"]["hard_faults"] > 0 and program["memory"]["frames_peak"] <= 1 << 20, program
 assert program["heap"]["break_bytes"] > 2 << 20, program
 PYTHON
+    ;;
+children)
+    # Children that end at once, or become another program, say what they have done before; and none of their parent's.
+    python=$(python3 -c 'import sys; print(sys.executable)')  # python3 may be a script
+    for delivery in uffd_signal sigsegv; do
+        expect 0 env FAULTLINE_DELIVERY=$delivery "$faultline" run --resident 1M --stats-json report.json -- "$python" -c '
+import os
+kept = [bytes(5000) for _ in range(500)]
+def child(end):
+    pid = os.fork()
+    if pid == 0:
+        mine = [bytes(5000) for _ in range(300)]
+        end()
+    assert os.waitpid(pid, 0)[1] == 0
+child(lambda: os._exit(0))
+child(lambda: os.execv("/bin/true", ["true"]))
+child(lambda: os.execvp("true", ["true"]))
+pid = os.fork()
+if pid == 0: os._exit(0)
+os.waitpid(pid, 0)
+'
+        python3 - <<'PYTHON'
+import json
+report = json.load(open("report.json"))
+programs = [p for p in report["programs"] if p["name"].startswith("python")]
+assert len(programs) == 5, report
+faults = [p["counters"]["first_touches"] for p in programs]
+assert min(faults[:4]) > 300, faults
+assert faults[4] < 100, faults
+latencies = programs[4]["latency"]
+assert all(latencies[kind]["count"] < 100 for kind in latencies), latencies
+PYTHON
+    done
     ;;
 live)
     expect 0 "$faultline" run --resident 1M --live -- \
