@@ -107,17 +107,8 @@ std::string json_text(const Options& options, const Results& results) {
         .add("storm_seconds", results.storm_seconds)
         .add("operations", results.visits.done())
         .add("ops_per_s", per_second(results.visits.done(), results.storm_seconds))
-        .add("faults_per_s", per_second(total_faults(storm), results.storm_seconds))
-        .add("first_touches", storm.first_touches)
-        .add("hard_faults", storm.hard_faults)
-        .add("soft_faults", storm.soft_faults)
-        .add("write_faults", storm.write_faults)
-        .add("failed_faults", storm.failed_faults)
-        .add("evictions", storm.evictions)
-        .add("clean_evictions", storm.clean_evictions)
-        .add("pages_read_ahead", storm.pages_read_ahead)
-        .add("bytes_read", storm.bytes_read)
-        .add("bytes_written", storm.bytes_written);
+        .add("faults_per_s", per_second(total_faults(storm), results.storm_seconds));
+    display::add_paging(json, storm);
     add_quantiles(json, "first_touch", results.populate.first_touch_latency);
     add_quantiles(json, "hard", storm.hard_latency);
     add_quantiles(json, "soft", storm.soft_latency);

@@ -28,5 +28,8 @@ constexpr T align_up(T value, T alignment) noexcept {
 }
 
 inline std::uintptr_t address_of(const void* pointer) noexcept { return reinterpret_cast<std::uintptr_t>(pointer); }
+inline std::byte* pointer_to(std::uintptr_t address) noexcept {
+    return reinterpret_cast<std::byte*>(address);  // NOLINT: where memory was put, a number says
+}
 
 }  // namespace faultline::core

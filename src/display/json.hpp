@@ -38,6 +38,21 @@ private:
     std::string members_;
 };
 
+/// What has been counted of faults and evictions, under the names that RegionStats has for it.
+template <typename Counted>
+JsonObject& add_paging(JsonObject& json, const Counted& counted) {
+    return json.add("first_touches", counted.first_touches)
+        .add("hard_faults", counted.hard_faults)
+        .add("soft_faults", counted.soft_faults)
+        .add("write_faults", counted.write_faults)
+        .add("failed_faults", counted.failed_faults)
+        .add("evictions", counted.evictions)
+        .add("clean_evictions", counted.clean_evictions)
+        .add("pages_read_ahead", counted.pages_read_ahead)
+        .add("bytes_read", counted.bytes_read)
+        .add("bytes_written", counted.bytes_written);
+}
+
 /// The objects as an array, ended by a newline.
 [[nodiscard]] std::string json_array(const std::vector<JsonObject>& objects);
 

@@ -56,10 +56,6 @@ constexpr View allowed_by(Access access, View view) noexcept {
     return access == Access::read_execute ? View::execute : View::read;
 }
 
-void* pointer_to(std::uintptr_t address) noexcept {
-    return reinterpret_cast<void*>(address);  // NOLINT: addresses of views are numbers
-}
-
 /// Tells what ENOMEM does not: whether the range is mapped at all.
 bool is_mapped(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
@@ -81,10 +77,7 @@ int explained(int error, void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE
 }
 
 int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
-    for (;;) {
-        const long result = sys::raw_syscall(SYS_madvise, sys::syscall_argument(address), bytes, advice);
-        if (result != -EINTR && result != -EAGAIN) return explained(sys::error_of(result), address, bytes);
-    }
+    return explained(sys::advise(address, bytes, advice), address, bytes);
 }
 
 int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_SIGNAL_SAFE {
@@ -309,7 +302,7 @@ int ProtectMapper::for_each_place(void* page, std::size_t bytes, Act act) const 
     if (views == nullptr) return act(place_of(page, bytes), Access::read_write);
     int first_error = 0;
     views->for_each_of(core::address_of(page), bytes, [&](const SharedView& view) {
-        const int error = act(place_of(pointer_to(view.range.begin), view.range.bytes()), view.access);
+        const int error = act(place_of(core::pointer_to(view.range.begin), view.range.bytes()), view.access);
         if (first_error == 0) first_error = error;
     });
     return first_error;
@@ -448,7 +441,7 @@ void ProtectMapper::name_by_source(iovec& run) const FAULTLINE_SIGNAL_SAFE {
     if (begin < view->range.begin) {
         run.iov_len = view->range.begin - begin;
     } else {
-        run = {pointer_to(view->source_of(begin)), std::min(run.iov_len, view->range.end - begin)};
+        run = {core::pointer_to(view->source_of(begin)), std::min(run.iov_len, view->range.end - begin)};
     }
 }
 

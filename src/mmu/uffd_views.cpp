@@ -15,16 +15,12 @@ namespace {
 
 constexpr const char* kFramesName = "faultline shared frames";
 
-std::byte* pointer_to(std::uintptr_t address) noexcept {
-    return reinterpret_cast<std::byte*>(address);  // NOLINT: addresses of views are numbers
-}
-
 /// Calls `act(address, bytes)` for all views of a page, whatever becomes of one. Returns the first error.
 template <typename Act>
 int for_each_view(const SharedViews& views, const void* page, std::size_t bytes, Act act) FAULTLINE_SIGNAL_SAFE {
     int first_error = 0;
     views.for_each_of(core::address_of(page), bytes, [&](const SharedView& view) {
-        const int error = act(pointer_to(view.range.begin), view.range.bytes());
+        const int error = act(core::pointer_to(view.range.begin), view.range.bytes());
         if (first_error == 0) first_error = error;
     });
     return first_error;
@@ -157,7 +153,7 @@ int UffdViews::protect(const SharedViews& views, const void* page, std::size_t b
 
 void UffdViews::hide(const SharedViews& views, const void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     views.for_each_of(core::address_of(page), bytes, [&](const SharedView& view) {
-        sys::drop_pages(pointer_to(view.range.begin), view.range.bytes());
+        sys::drop_pages(core::pointer_to(view.range.begin), view.range.bytes());
     });
 }
 
@@ -175,8 +171,9 @@ int UffdViews::poison(const SharedViews& views, const void* page, std::size_t by
 }
 
 void UffdViews::wake(const SharedViews& views, const void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    views.for_each_of(core::address_of(page), bytes,
-                      [&](const SharedView& view) { uffd_.wake(pointer_to(view.range.begin), view.range.bytes()); });
+    views.for_each_of(core::address_of(page), bytes, [&](const SharedView& view) {
+        uffd_.wake(core::pointer_to(view.range.begin), view.range.bytes());
+    });
 }
 
 }  // namespace faultline::mmu

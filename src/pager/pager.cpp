@@ -42,8 +42,7 @@ FaultOutcome Pager::resolve(const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     if (fault.refused && pager.mapper_.checks_access()) return FaultOutcome::access_violation;
     // Nobody has any business at a shared region's own addresses, except who pins, or brings back what was pinned.
     if (region->shared() && fault.origin != FaultOrigin::control_call) return FaultOutcome::access_violation;
-    const Place place = pager.place_of(*region, fault.address);
-    Work work{place.region, place.page, fault, sys::ticks(), FaultKind::none, place.view, place.view_page};
+    Work work{pager.place_of(*region, fault.address), fault, sys::ticks()};
     const FaultOutcome outcome = pager.resolve_in(work);
     pager.account(work);
     return outcome;
@@ -106,8 +105,7 @@ FaultOutcome Pager::resolve_in(Work& work) FAULTLINE_SIGNAL_SAFE {
 }
 
 bool Pager::forbidden(const Work& work, PageWord seen) const FAULTLINE_SIGNAL_SAFE {
-    const Access allowed =
-        work.view != nullptr ? work.view->load(work.view_page).protection() : work.region.access_to(work.page, seen);
+    const Access allowed = work.access(seen);
     switch (work.fault.access) {
         case core::FaultAccess::read:
             return allowed == Access::none;
@@ -236,7 +234,7 @@ FaultOutcome Pager::fill_from_store(Work& work, PageWord seen, FrameReservation 
 /// way of reading deals with.
 void Pager::finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept {
     Region& region = *fill.region;
-    Work work{region, fill.asked_for ? fill.page : fill.window.first, fill.fault, fill.started};
+    Work work{{region, fill.asked_for ? fill.page : fill.window.first}, fill.fault, fill.started};
     const std::uint64_t writable = fill.asked_for ? work.writable_in(fill.window) : 0;
     int error = 0;
     if (bytes.empty()) {

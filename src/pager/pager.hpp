@@ -216,17 +216,18 @@ private:
         std::uint64_t page;
         const Region* view = nullptr;
         std::uint64_t view_page = 0;
+
+        /// What the program may do there, of a page whose word is `seen`.
+        [[nodiscard]] Access access(core::PageWord seen) const FAULTLINE_SIGNAL_SAFE {
+            return view != nullptr ? view->load(view_page).protection() : region.access_to(page, seen);
+        }
     };
 
     /// One fault on its way through `resolve`.
-    struct Work {
-        Region& region;
-        std::uint64_t page;
+    struct Work : Place {
         const core::PageFault& fault;
         std::uint64_t started;  // ticks
         FaultKind kind = FaultKind::none;
-        const Region* view = nullptr;  // see Place
-        std::uint64_t view_page = 0;
 
         [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
         /// The mask of what comes in writable with a window: the page, if it is written to.

@@ -551,8 +551,7 @@ int Pager::pin_at(const Place& place, PinFor purpose, std::uintptr_t address) no
     bool asked = !write || mapper_.checks_access();
     PageWord seen = region.load(page);
     for (;;) {
-        const Access allowed =
-            place.view != nullptr ? place.view->load(place.view_page).protection() : region.access_to(page, seen);
+        const Access allowed = place.access(seen);
         if (allowed == Access::none || (write && allowed != Access::read_write)) return EACCES;
         if (asked && seen.is(PageState::resident) && (!write || seen.dirty())) {
             if (seen.pins() == PageWord::kMaxPins) return EOVERFLOW;

@@ -14,10 +14,6 @@
 namespace faultline {
 namespace {
 
-std::byte* pointer_to(std::uintptr_t address) noexcept {
-    return reinterpret_cast<std::byte*>(address);  // NOLINT: where the space is, a number says
-}
-
 detail::Space& alive(const std::unique_ptr<detail::Space>& space) {
     if (!space) sys::throw_error(EINVAL, "this address space is empty: moved from");
     return *space;
@@ -25,7 +21,7 @@ detail::Space& alive(const std::unique_ptr<detail::Space>& space) {
 
 }  // namespace
 
-std::byte* const AddressSpace::kNoBreak = pointer_to(~std::uintptr_t{0});
+std::byte* const AddressSpace::kNoBreak = core::pointer_to(~std::uintptr_t{0});
 
 AddressSpace::AddressSpace(Pager& pager, std::span<const ImageSegment> image, const Layout& layout) {
     if (!pager.pager_) sys::throw_error(EINVAL, "this pager is empty: moved from");
@@ -55,23 +51,25 @@ void AddressSpace::reset() noexcept {
 AddressSpace AddressSpace::clone(const ClonePlace& place) { return AddressSpace{alive(space_).clone(place)}; }
 
 std::byte* AddressSpace::counterpart(const AddressSpace& other, const void* address) const {
-    return pointer_to(alive(space_).counterpart(alive(other.space_), core::address_of(address)));
+    return core::pointer_to(alive(space_).counterpart(alive(other.space_), core::address_of(address)));
 }
 
 // ---- the heap
 
-std::byte* AddressSpace::brk(const void* address) { return pointer_to(alive(space_).brk(core::address_of(address))); }
+std::byte* AddressSpace::brk(const void* address) {
+    return core::pointer_to(alive(space_).brk(core::address_of(address)));
+}
 
 std::byte* AddressSpace::sbrk(std::ptrdiff_t delta) {
     const auto before = alive(space_).sbrk(delta);
-    return before ? pointer_to(*before) : kNoBreak;
+    return before ? core::pointer_to(*before) : kNoBreak;
 }
 
 // ---- the mapping area
 
 std::byte* AddressSpace::map_anonymous(std::size_t bytes, const MapOptions& options) {
     if (options.shared) sys::throw_error(EINVAL, "cannot share a mapping that is of no file");
-    return pointer_to(alive(space_).map(bytes, {.kind = SegmentKind::anonymous}, options));
+    return core::pointer_to(alive(space_).map(bytes, {.kind = SegmentKind::anonymous}, options));
 }
 
 std::byte* AddressSpace::map_file(int descriptor, std::uint64_t offset, std::size_t bytes, const MapOptions& options) {
@@ -82,7 +80,7 @@ std::byte* AddressSpace::map_file(int descriptor, std::uint64_t offset, std::siz
     origin.file_offset = offset;
     origin.shared = options.shared;
     origin.name = std::filesystem::path{origin.file->path()}.filename().string();
-    return pointer_to(space.map(bytes, std::move(origin), options));
+    return core::pointer_to(space.map(bytes, std::move(origin), options));
 }
 
 void AddressSpace::unmap(void* address, std::size_t bytes) { alive(space_).unmap(core::address_of(address), bytes); }
@@ -110,10 +108,14 @@ Pin AddressSpace::pin(const void* address, std::size_t bytes, PinFor purpose) {
 
 // ---- what is where
 
-std::byte* AddressSpace::image() const noexcept { return space_ ? pointer_to(space_->image_begin()) : nullptr; }
-std::byte* AddressSpace::heap_begin() const noexcept { return space_ ? pointer_to(space_->heap_begin()) : nullptr; }
-std::byte* AddressSpace::stack_begin() const noexcept { return space_ ? pointer_to(space_->stack().begin) : nullptr; }
-std::byte* AddressSpace::stack_end() const noexcept { return space_ ? pointer_to(space_->stack().end) : nullptr; }
+std::byte* AddressSpace::image() const noexcept { return space_ ? core::pointer_to(space_->image_begin()) : nullptr; }
+std::byte* AddressSpace::heap_begin() const noexcept {
+    return space_ ? core::pointer_to(space_->heap_begin()) : nullptr;
+}
+std::byte* AddressSpace::stack_begin() const noexcept {
+    return space_ ? core::pointer_to(space_->stack().begin) : nullptr;
+}
+std::byte* AddressSpace::stack_end() const noexcept { return space_ ? core::pointer_to(space_->stack().end) : nullptr; }
 
 std::vector<SegmentInfo> AddressSpace::segments() const { return alive(space_).segments(); }
 

@@ -1,7 +1,7 @@
 #include "core/check.hpp"
+#include "sys/signal_action.hpp"
 #include "sys/syscall.hpp"
 
-#include <array>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -16,12 +16,11 @@ void say(const char* text) noexcept { sys::raw_syscall(SYS_write, 2, sys::syscal
 /// signal that this happens by is blocked, as in a handler of faults, the kernel ends the program by that one instead.
 [[noreturn]] void abort_here() noexcept {
     constexpr std::uint64_t kUnblocked = std::uint64_t{1} << (SIGABRT - 1) | std::uint64_t{1} << (SIGSYS - 1);
-    constexpr std::array<std::uint64_t, 4> kDefault{};  // the kernel's structure: handler, flags, restorer, mask
     const long pid = sys::raw_syscall(SYS_getpid);
     const long tid = sys::raw_syscall(SYS_gettid);
     sys::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, sys::syscall_argument(&kUnblocked), 0, sizeof kUnblocked);
     sys::raw_syscall(SYS_tgkill, pid, tid, SIGABRT);  // for a handler of the program's, which may not return
-    sys::raw_syscall(SYS_rt_sigaction, SIGABRT, sys::syscall_argument(kDefault.data()), 0, sizeof kDefault.back());
+    sys::restore_default_action(SIGABRT);
     sys::raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, sys::syscall_argument(&kUnblocked), 0, sizeof kUnblocked);
     sys::raw_syscall(SYS_tgkill, pid, tid, SIGABRT);
     std::abort();  // nothing is known that leads here

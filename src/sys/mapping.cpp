@@ -128,6 +128,13 @@ int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept {
     return errno == EAGAIN ? ENOMEM : errno;  // which madvise(2) calls it
 }
 
+int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
+    for (;;) {
+        const long result = raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice);
+        if (result != -EINTR && result != -EAGAIN) return error_of(result);
+    }
+}
+
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
     long result = raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED);

@@ -86,6 +86,9 @@ private:
 /// mappings of its own. Returns 0 or an errno: ENOMEM when there are too many mappings (then a part may have changed).
 [[nodiscard]] int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept;
 
+/// madvise(2) until it is neither interrupted nor asked to try again. Returns 0 or an errno. Signal-safe.
+[[nodiscard]] int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE;
+
 /// Forgets what is mapped in a range, also where the program has locked it (mlockall). Ends the process where the range
 /// is not mapped any more. Signal-safe.
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;

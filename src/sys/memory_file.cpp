@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "core/units.hpp"
 #include "sys/error.hpp"
+#include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
 #include <fcntl.h>
@@ -35,13 +36,6 @@ int transfer_all(long call, int fd, std::uint64_t memory, std::size_t bytes,
         done += static_cast<std::size_t>(result);
     }
     return 0;
-}
-
-int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
-    for (;;) {
-        const long result = raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice);
-        if (result != -EINTR && result != -EAGAIN) return error_of(result);
-    }
 }
 
 /// What a new mapping, which nobody can access yet, is to be besides.

@@ -9,19 +9,10 @@ namespace {
 using display::JsonObject;
 
 JsonObject json_of(const run::ProgramCounters& counters) {
-    return JsonObject{}
-        .add("faults", counters.faults())
-        .add("first_touches", counters.first_touches)
-        .add("hard_faults", counters.hard_faults)
-        .add("soft_faults", counters.soft_faults)
-        .add("write_faults", counters.write_faults)
-        .add("failed_faults", counters.failed_faults)
-        .add("evictions", counters.evictions)
-        .add("clean_evictions", counters.clean_evictions)
-        .add("pages_read_ahead", counters.pages_read_ahead)
-        .add("bytes_read", counters.bytes_read)
-        .add("bytes_written", counters.bytes_written)
-        .add("read_errors", counters.read_errors)
+    JsonObject json;
+    json.add("faults", counters.faults());
+    display::add_paging(json, counters);
+    return json.add("read_errors", counters.read_errors)
         .add("write_errors", counters.write_errors)
         .add("direct_reclaims", counters.direct_reclaims)
         .add("discarded_bytes", counters.discarded_bytes);
