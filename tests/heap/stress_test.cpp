@@ -115,12 +115,18 @@ TEST_P(Stress, EveryCookieIsFoundAndNothingIsLeft) {
     const char* const wanted = std::getenv("FAULTLINE_HEAP_STEPS");
     const int steps = wanted != nullptr ? std::stoi(wanted) : kSanitized ? 300 : 700;
     std::array<std::atomic<Object*>, kHanded> handed{};
+    // How much the threads have at once is up to chance and the scheduler; this alone is twice the limit.
+    constexpr std::size_t kBallast = 2 * kMiB;
+    void* const ballast = heap.allocate(kBallast);
+    fill(ballast, kBallast, seed);
     for (unsigned round = 0; round < 2; ++round) {
         run_threads(3, [&](unsigned thread) { Worker{heap, handed, seed + round * 16 + thread}.work(steps); });
         if (round == 0) heap.trim();
     }
     Worker last{heap, handed, seed};
     for (auto& object : handed) last.drop(object.exchange(nullptr));
+    EXPECT_TRUE(holds(ballast, kBallast, seed));
+    heap.deallocate(ballast);
     heap.trim();
     const HeapStats stats = heap.stats();
     EXPECT_GT(stats.paging.evictions, 0U);
