@@ -3,6 +3,7 @@
 
 #include "core/units.hpp"
 #include "sys/kernel_abi.hpp"
+#include "support/accessed_bits.hpp"
 #include "sys/mapping.hpp"
 
 #include <gtest/gtest.h>
@@ -82,6 +83,26 @@ TEST_F(UffdMapperMoves, UnstagedPageKeepsItsBytesWhereTheKernelMovesItUnreported
     EXPECT_EQ(machine.mapper.unstage(machine.staging.data(), machine.region.data(), kPage, mmu::Protection::writable),
               0);
     EXPECT_EQ(Machine::number_at(machine.region, 0), 1U);
+}
+
+TEST_F(UffdMapperMoves, PagesKeepTheirBytesWhileAccessedBitsAreCleared) {
+    const Machine& machine = *machine_;
+    const AccessedBitsClearer in_region{machine.region.data(), machine.region.size()};
+    const AccessedBitsClearer in_staging{machine.staging.data(), machine.staging.size()};
+    mmu::UffdMapper& mapper = machine_->mapper;
+    for (int round = 0; round < 20'000; ++round) {
+        const mmu::Staged staged =
+            mapper.stage(machine.region.data(), machine.staging.data(), kPage, kPages, mmu::Protection::writable);
+        ASSERT_EQ(staged.error, 0) << "in round " << round;
+        ASSERT_EQ(staged.pages, kPages) << "in round " << round;
+        for (std::size_t page = 0; page < kPages; ++page) {
+            ASSERT_EQ(Machine::number_at(machine.staging, page), page + 1) << "in round " << round;
+            ASSERT_EQ(mapper.unstage(machine.staging.data() + page * kPage, machine.region.data() + page * kPage, kPage,
+                                     mmu::Protection::writable),
+                      0);
+            ASSERT_EQ(Machine::number_at(machine.region, page), page + 1) << "in round " << round;
+        }
+    }
 }
 
 }  // namespace
