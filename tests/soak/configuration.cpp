@@ -44,6 +44,8 @@ Configuration random_configuration(const std::vector<Mechanism>& mechanisms, std
     if (random.one_in(2)) chosen.compressed_limit = std::size_t{1} << random.between(18, 22);
     chosen.forks = random.one_in(2);
     chosen.children_inherit = random.one_in(2);
+    chosen.heap = random.one_in(2);
+    chosen.clears_accessed_bits = random.one_in(2);
     return chosen;
 }
 
@@ -65,10 +67,11 @@ std::string Configuration::text() const {
     std::array<char, 320> line{};
     static_cast<void>(std::snprintf(
         line.data(), line.size(),
-        "%s/%s %s, pages of %zuK, %zu of them, limit %zu to %zu%s, %zuK compressed, %u threads, %u regions%s%s%s%s, round seed %llu",
+        "%s/%s %s, pages of %zuK, %zu of them, limit %zu to %zu%s, %zuK compressed, %u threads, %u regions%s%s%s%s%s%s, round seed %llu",
         name(mechanism.delivery), name(mechanism.eviction), name(replacement), page_size >> 10, pages, least_limit,
         most_limit, limit_moves ? " moving" : "", compressed_limit >> 10, threads, regions, read_ahead ? ", read-ahead" : "",
         background_evictor ? ", evictor" : "", forks ? ", forks" : "", forks && children_inherit ? " that inherit" : "",
+        heap ? ", a heap" : "", clears_accessed_bits ? ", accessed bits cleared" : "",
         static_cast<unsigned long long>(seed)));
     return line.data();
 }

@@ -38,6 +38,8 @@ struct Configuration {
     bool forks = true;
     /// Children of fork have a copy of managed memory, and check it; else touching it must end them with SIGSEGV.
     bool children_inherit = false;
+    bool heap = false;                   ///< The threads also keep hash tables in a heap, each its own.
+    bool clears_accessed_bits = false;  ///< A thread does to the pages what memory reclaim does.
     std::uint64_t seed = 0;
 
     [[nodiscard]] std::size_t most_limit_bytes() const noexcept { return most_limit * page_size; }

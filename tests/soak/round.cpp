@@ -2,11 +2,13 @@
 
 #include "soak/territory.hpp"
 #include "soak/worker.hpp"
+#include "support/accessed_bits.hpp"
 
 #include <algorithm>
 #include <array>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,7 +17,10 @@ namespace faultline::soak {
 namespace {
 
 using Territories = std::vector<std::unique_ptr<Territory>>;
+using Disturbances = std::vector<std::unique_ptr<test::AccessedBitsClearer>>;
 using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kHeapBytes = std::size_t{64} << 20;
 
 Territories make_territories(const Configuration& configuration, Pager& pager) {
     Random random{configuration.seed + 1};
@@ -32,6 +37,19 @@ Territories make_territories(const Configuration& configuration, Pager& pager) {
                                                           pager.reserve(bytes, {.page_size = page_size}), division));
     }
     return territories;
+}
+
+/// Clears accessed bits in the first region, and in the heap where its small blocks are.
+Disturbances disturb(const Configuration& configuration, const Territories& territories, Heap* heap) {
+    Disturbances disturbances;
+    if (!configuration.clears_accessed_bits) return disturbances;
+    Region& region = territories.front()->region();
+    disturbances.push_back(std::make_unique<test::AccessedBitsClearer>(region.data(), region.size()));
+    if (heap == nullptr) return disturbances;
+    void* const lowest = heap->allocate(1);
+    disturbances.push_back(std::make_unique<test::AccessedBitsClearer>(lowest, kHeapBytes / 16));
+    heap->deallocate(lowest);
+    return disturbances;
 }
 
 void work(Worker& worker, Clock::time_point end, Findings& findings) {
@@ -85,9 +103,12 @@ std::uint64_t run_round(const Configuration& configuration, std::chrono::millise
     std::uint64_t operations = 0;
     {
         Territories territories = make_territories(configuration, pager);
+        std::optional<Heap> heap;
+        if (configuration.heap) heap.emplace(pager, HeapConfig{.reservation = kHeapBytes});
+        const Disturbances disturbances = disturb(configuration, territories, heap ? &*heap : nullptr);
         std::vector<std::unique_ptr<Worker>> workers;
         for (unsigned i = 0; i < configuration.threads; ++i) {
-            workers.push_back(std::make_unique<Worker>(Stage{configuration, pager, territories, findings}, i));
+            workers.push_back(std::make_unique<Worker>(Stage{configuration, pager, territories, heap ? &*heap : nullptr, findings}, i));
         }
         const Clock::time_point end = Clock::now() + length;
         std::vector<std::thread> threads;

@@ -16,6 +16,7 @@ namespace faultline::soak {
 namespace {
 
 constexpr std::size_t kMostPins = 4;
+constexpr std::uint32_t kTableKeys = 4096;  // at most 600 KiB for each thread
 constexpr std::size_t kEveryWord = kLargestPageBytes;
 
 /// Calls what may be refused with one of `codes`; returns whether it was not. Anything else that it throws goes on.
@@ -38,12 +39,14 @@ Worker::Worker(Stage stage, unsigned index)
       random_{stage.configuration.seed * 1000 + index + 1},
       file_{::memfd_create("soak", MFD_CLOEXEC)} {
     if (file_ < 0) throw std::system_error{errno, std::generic_category(), "memfd_create"};
+    if (stage_.heap != nullptr) table_.emplace(*stage_.heap, kTableKeys, random_.word());
 }
 
 Worker::~Worker() { ::close(file_); }
 
 void Worker::step() {
     ++operations_;
+    if (table_ && random_.one_in(3)) return change_own_table();
     const std::size_t choice = random_.below(1000);
     if (choice < 380) return read();
     if (choice < 780) return write();
@@ -67,6 +70,11 @@ void Worker::verify() {
         for (std::size_t page = 0; page < territory->pages(); ++page) {
             territory->compare_page(page, index_, stage_.findings);
         }
+    }
+    try {
+        if (table_) table_->check_all();
+    } catch (const test::LostBlock& lost) {
+        stage_.findings.mismatch(lost.what());
     }
 }
 
@@ -247,6 +255,17 @@ void Worker::fork() {
                            : configuration.children_inherit ? ChildDoes::verify
                                                             : ChildDoes::touch;
     fork_child(what, any_territory(), index_, stage_.findings);
+}
+
+/// The table grows until most keys are in it, shrinks until few are, and grows again.
+void Worker::change_own_table() {
+    if (table_->size() > kTableKeys * 3 / 4) table_grows_ = false;
+    if (table_->size() < kTableKeys / 8) table_grows_ = true;
+    try {
+        test::change_table(*table_, table_grows_, 8, [&] { return random_.word(); });
+    } catch (const test::LostBlock& lost) {
+        stage_.findings.mismatch(lost.what());
+    }
 }
 
 }  // namespace faultline::soak

@@ -5,12 +5,14 @@
 #include "soak/findings.hpp"
 #include "soak/random.hpp"
 #include "soak/territory.hpp"
+#include "support/linked_table.hpp"
 
 #include <faultline/faultline.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace faultline::soak {
@@ -20,6 +22,7 @@ struct Stage {
     const Configuration& configuration;
     Pager& pager;
     std::vector<std::unique_ptr<Territory>>& territories;
+    Heap* heap;  // null: the round has none
     Findings& findings;
 };
 
@@ -63,12 +66,15 @@ private:
     void read_file();
     void use_own_region();
     void fork();
+    void change_own_table();
 
     Stage stage_;
     unsigned index_;
     Random random_;
     int file_;  // in memory, for system calls
     std::vector<HeldPin> pins_;
+    std::optional<test::LinkedTable> table_;
+    bool table_grows_ = true;
     std::uint64_t operations_ = 0;
 };
 
