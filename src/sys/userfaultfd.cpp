@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
+#include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
 #include <fcntl.h>
@@ -152,17 +153,27 @@ int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, 
     });
 }
 
+// UFFDIO_MOVE of Linux 6.18 can move pages and report an error for them. Inside the kernel, a page that another CPU
+// touches, or whose folio is locked, gives EAGAIN; the kernel tries again, moves the page with its neighbours, but
+// keeps the EAGAIN and so does not count them. Its next round finds the destination occupied, by the pages it has just
+// moved: EEXIST. The destination was empty before, so EEXIST for a page that is no longer at the source means: it has
+// moved.
 int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
                       std::size_t* moved) const FAULTLINE_SIGNAL_SAFE {
     *moved = 0;
     return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
+        auto* const from = static_cast<std::byte*>(source) + offset;
         abi::UffdioMove request{};
         request.destination = syscall_argument(static_cast<std::byte*>(destination) + offset);
-        request.source = syscall_argument(static_cast<std::byte*>(source) + offset);
+        request.source = syscall_argument(from);
         request.length = length;
-        const int error = error_of(raw_syscall(SYS_ioctl, fd(), abi::kUffdioMove, syscall_argument(&request)));
+        int error = error_of(raw_syscall(SYS_ioctl, fd(), abi::kUffdioMove, syscall_argument(&request)));
         *done = request.moved;
-        if (request.moved > 0) *moved += static_cast<std::size_t>(request.moved);
+        if (error == EEXIST && !all_present(from, core::kUnitBytes)) {
+            *done = core::kUnitBytes;
+            error = EAGAIN;
+        }
+        if (*done > 0) *moved += static_cast<std::size_t>(*done);
         return error;
     });
 }

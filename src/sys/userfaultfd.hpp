@@ -50,7 +50,8 @@ public:
 
     /// Moves the frames at `source` to `destination`, where nothing is mapped; they arrive writable. EBUSY: the kernel
     /// or another process holds a page (nothing of that page has moved). EINVAL: the mappings differ in protection.
-    /// `*moved` says how many bytes went over before an error.
+    /// EEXIST: a page is mapped at the destination and another one at the source. `*moved` says how many bytes went
+    /// over before an error, also where the kernel reports an error for pages that it has moved (Linux 6.18).
     [[nodiscard]] int move(void* destination, void* source, std::size_t bytes,
                            std::size_t* moved) const FAULTLINE_SIGNAL_SAFE;
 

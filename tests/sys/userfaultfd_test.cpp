@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -185,6 +186,29 @@ TEST_F(UserfaultfdTest, SaysHowFarAMoveCame) {
     EXPECT_EQ(moved, 3 * kPage);
     for (std::size_t number = 0; number < 3; ++number) expect_number(number);
     EXPECT_TRUE(is_present(source_.data() + 3 * kPage)) << "what did not go is where it was";
+}
+
+/// Moves one page past the wrapper, so that the wrapper's move meets what the kernel has moved without reporting it.
+bool move_unreported(const Userfaultfd& uffd, std::byte* destination, std::byte* source) {
+    sys::abi::UffdioMove request{};
+    request.destination = core::address_of(destination);
+    request.source = core::address_of(source);
+    request.length = kPage;
+    return ::ioctl(uffd.fd(), sys::abi::kUffdioMove, &request) == 0;
+}
+
+TEST_F(UserfaultfdTest, MoveCountsPagesThatTheKernelHasMovedWithoutReportingThem) {
+    if (!uffd_->has(sys::abi::kFeatureMove)) GTEST_SKIP() << "this kernel does not move pages";
+    for (const std::size_t unreported : {0U, 1U, 5U}) {
+        ASSERT_TRUE(move_unreported(*uffd_, page(unreported), source_.data() + unreported * kPage));
+    }
+    std::size_t moved = 0;
+    EXPECT_EQ(uffd_->move(page(0), source_.data(), kPages * kPage, &moved), 0);
+    EXPECT_EQ(moved, kPages * kPage);
+    for (std::size_t number = 0; number < kPages; ++number) {
+        expect_number(number);
+        EXPECT_FALSE(is_present(source_.data() + number * kPage));
+    }
 }
 
 TEST_F(UserfaultfdTest, PoisonRaisesSigbusUntilItIsDropped) {

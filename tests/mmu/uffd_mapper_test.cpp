@@ -1,0 +1,88 @@
+// UffdMapper where the kernel's answers are not to be taken at their word. Skipped where it does not move pages.
+#include "mmu/uffd_mapper.hpp"
+
+#include "core/units.hpp"
+#include "sys/kernel_abi.hpp"
+#include "sys/mapping.hpp"
+
+#include <gtest/gtest.h>
+
+#include <sys/ioctl.h>
+
+#include <cstring>
+#include <memory>
+#include <system_error>
+
+namespace faultline::test {
+namespace {
+
+constexpr std::size_t kPage = core::kUnitBytes;
+constexpr std::size_t kPages = 8;
+
+/// A region of numbered pages and a staging area, both watched.
+struct Machine {
+    Machine() : uffd{sys::Userfaultfd::Notify::by_sigbus}, mapper{uffd, Eviction::automatic} {
+        std::memset(region.data(), 0, region.size());
+        for (std::size_t page = 0; page < kPages; ++page) write_number(page);
+        mapper.watch_region(region.data(), region.size());
+        mapper.watch_staging(staging.data(), staging.size());
+    }
+    void write_number(std::size_t page) const {
+        const std::uint64_t number = page + 1;
+        std::memcpy(region.data() + page * kPage, &number, sizeof number);
+    }
+    [[nodiscard]] static std::uint64_t number_at(const sys::Mapping& pages, std::size_t page) {
+        std::uint64_t number = 0;
+        std::memcpy(&number, pages.data() + page * kPage, sizeof number);
+        return number;
+    }
+
+    sys::Userfaultfd uffd;
+    mmu::UffdMapper mapper;
+    sys::Mapping region = sys::Mapping::reserve(kPages * kPage, kPage, false, "a region of the test");
+    sys::Mapping staging = sys::Mapping::reserve(kPages * kPage, kPage, false, "a staging area of the test");
+};
+
+class UffdMapperMoves : public testing::Test {
+protected:
+    void SetUp() override {
+        try {
+            machine_ = std::make_unique<Machine>();
+        } catch (const std::system_error& refused) {
+            GTEST_SKIP() << refused.what();
+        }
+        if (machine_->mapper.eviction() != Eviction::move) GTEST_SKIP() << "this kernel does not move pages";
+    }
+
+    /// As a kernel does that moves pages and then reports an error for them.
+    void move_unreported(std::byte* to, std::byte* from, std::size_t pages) const {
+        sys::abi::UffdioMove request{core::address_of(to), core::address_of(from), pages * kPage, 0, 0};
+        ASSERT_EQ(::ioctl(machine_->uffd.fd(), sys::abi::kUffdioMove, &request), 0);
+    }
+
+    std::unique_ptr<Machine> machine_;
+};
+
+TEST_F(UffdMapperMoves, StagedPagesKeepTheirBytesWhereTheKernelMovesThemUnreported) {
+    Machine& machine = *machine_;
+    move_unreported(machine.staging.data() + 2 * kPage, machine.region.data() + 2 * kPage, 3);
+    const mmu::Staged staged =
+        machine.mapper.stage(machine.region.data(), machine.staging.data(), kPage, kPages, mmu::Protection::writable);
+    EXPECT_EQ(staged.error, 0);
+    ASSERT_EQ(staged.pages, kPages);
+    for (std::size_t page = 0; page < kPages; ++page) EXPECT_EQ(Machine::number_at(machine.staging, page), page + 1);
+}
+
+TEST_F(UffdMapperMoves, UnstagedPageKeepsItsBytesWhereTheKernelMovesItUnreported) {
+    Machine& machine = *machine_;
+    ASSERT_EQ(
+        machine.mapper.stage(machine.region.data(), machine.staging.data(), kPage, 1, mmu::Protection::writable).pages,
+        1U);
+    move_unreported(machine.region.data(), machine.staging.data(), 1);
+    EXPECT_EQ(machine.mapper.unstage(machine.staging.data(), machine.region.data(), kPage, mmu::Protection::writable),
+              0);
+    EXPECT_EQ(Machine::number_at(machine.region, 0), 1U);
+}
+
+}  // namespace
+}  // namespace faultline::test
