@@ -4,7 +4,7 @@
 //   bit  3     dirty           bits 8-9   protection (faultline::Access)
 //   bit  4     has_slot        bits 10-21 pins; bit 22 guard: closed for as long as the region lives
 //   bit  5     writing         bits 32-63 payload: frame id (resident, evicting), staging unit (staged, and filling
-//   bit  7     from_staging               from there), eviction sequence and policy tag (stored)
+//   bit  7     from_staging               from there), core::Departure (stored)
 //
 // Invariants:
 //   dirty      the bytes are newer than the page's home (its slot, or zeros without one)
@@ -18,6 +18,7 @@
 #pragma once
 
 #include "core/check.hpp"
+#include "core/departure.hpp"
 
 #include <faultline/types.hpp>
 
@@ -121,9 +122,9 @@ public:
         return with_state(PageState::staged).with_payload(unit).settled();
     }
     /// evicting, or filling (from staging), clean -> stored or empty.
-    [[nodiscard]] constexpr PageWord evicted(std::uint32_t sequence) const noexcept {
+    [[nodiscard]] constexpr PageWord evicted(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(busy() && !dirty());
-        return with_state(home()).with_payload(has_slot() ? sequence : 0).settled();
+        return with_state(home()).with_payload(has_slot() ? departure.payload() : 0).settled();
     }
     /// filling or evicting -> empty, by the owner. A write in flight keeps its mark.
     [[nodiscard]] constexpr PageWord discarded() const noexcept {
@@ -131,22 +132,23 @@ public:
         return PageWord{bits_ & (kWriting | kAccess)};
     }
 
-    /// empty -> stored: the store has bytes of its own accord. As if the page had left at `sequence`.
-    [[nodiscard]] constexpr PageWord found_in_store(std::uint32_t sequence) const noexcept {
+    /// empty -> stored: the store has bytes of its own accord. As if the page had left at `departure`.
+    [[nodiscard]] constexpr PageWord found_in_store(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::empty));
-        return with_slot(true).with_state(PageState::stored).with_payload(sequence);
+        return with_slot(true).with_state(PageState::stored).with_payload(departure.payload());
     }
 
     /// Not busy -> stored or empty, in a child of fork, which has the page's home and nothing else. Pins stay.
-    [[nodiscard]] constexpr PageWord left_behind(std::uint32_t sequence) const noexcept {
+    [[nodiscard]] constexpr PageWord left_behind(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(!busy() && !is(PageState::staged));
-        return with_state(home()).with_payload(has_slot() ? sequence : 0).with_dirty(false).settled();
+        return with_state(home()).with_payload(has_slot() ? departure.payload() : 0).with_dirty(false).settled();
     }
 
-    /// Empty -> stored or empty: where `other`, which nobody owns, has its home. As if the page had left at `sequence`.
-    [[nodiscard]] constexpr PageWord cloned_from(PageWord other, std::uint32_t sequence) const noexcept {
+    /// Empty -> stored or empty: where `other`, which nobody owns, has its home. As if the page had left at
+    /// `departure`.
+    [[nodiscard]] constexpr PageWord cloned_from(PageWord other, Departure departure) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::empty) && !other.busy() && !other.is(PageState::staged));
-        return other.has_slot() ? found_in_store(sequence) : *this;
+        return other.has_slot() ? found_in_store(departure) : *this;
     }
 
     [[nodiscard]] constexpr PageWord with_waiters() const noexcept { return PageWord{bits_ | kWaiters}; }

@@ -247,7 +247,7 @@ std::int64_t Evictor::drop_clean(StagingBatch& batch, std::size_t count) FAULTLI
 
 void Evictor::let_clean_page_go(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE {
     const Region& region = *regions_.find(gone.page.region);
-    const std::uint32_t departure = next_departure(gone.victim.tag);
+    const core::Departure departure = next_departure(gone.victim.tag);
     region.publish(gone.page.page, [departure](PageWord word) { return word.evicted(departure); });
     region.counters().add(Count::evictions);
     region.counters().add(Count::clean_evictions);
@@ -499,7 +499,7 @@ std::int64_t Evictor::drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
 void Evictor::let_staged_page_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
     const PageRef page = batch.page_of(entry);
     const Region& region = *regions_.find(page.region);
-    const std::uint32_t departure = next_departure(batch.entries[entry].policy_tag);
+    const core::Departure departure = next_departure(batch.entries[entry].policy_tag);
     region.publish(page.page, [departure](PageWord word) { return word.evicted(departure); });
     region.counters().add(Count::evictions);
     if (!batch.entries[entry].written) region.counters().add(Count::clean_evictions);

@@ -83,21 +83,15 @@ public:
     /// How many evictions there have been: the clock of refault distances.
     [[nodiscard]] std::uint32_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
 
-    /// The payload of a page that leaves now.
-    [[nodiscard]] std::uint32_t next_departure(std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
-        return sequence_.fetch_add(1, std::memory_order_relaxed) << 1 | policy_tag;
+    /// Counts an eviction: of a page that leaves now.
+    [[nodiscard]] core::Departure next_departure(std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
+        return core::Departure::after(sequence_.fetch_add(1, std::memory_order_relaxed), policy_tag);
     }
 
-    /// The payload of a page that never was here, or so long ago that coming in is no coming back: not what the policy
-    /// takes for a page that left too soon.
-    [[nodiscard]] std::uint32_t departure_long_ago() const noexcept {
-        return (sequence() + (std::uint32_t{1} << 30)) << 1;
-    }
-
-    /// What an absent page's word remembers of its eviction: when, and the policy's tag.
+    /// How a page with this payload, which is `stored`, comes in again.
     [[nodiscard]] static policy::Arrival hard_arrival(std::uint32_t payload, std::uint32_t now) noexcept {
-        return {policy::Arrival::Kind::hard_fault, (now - (payload >> 1)) & 0x7fff'ffffU,
-                static_cast<std::uint8_t>(payload & 1U)};
+        const core::Departure left = core::Departure::from(payload);
+        return {policy::Arrival::Kind::hard_fault, left.evictions_until(now), left.tag()};
     }
 
 private:

@@ -51,11 +51,11 @@ void Pager::write_regions(std::span<Region* const> regions) {
 }
 
 void Pager::copy_words(const Region& from, const Region& to) {
-    const std::uint32_t sequence = evictor_.departure_long_ago();
+    const core::Departure long_ago = core::Departure::long_before(evictor_.sequence());
     from.table().for_each_touched({0, from.pages()}, [&](std::uint64_t page) {
         const PageWord original = from.load(page);
         PageWord seen = to.load(page);
-        while (!to.try_change(page, seen, seen.cloned_from(original, sequence))) {
+        while (!to.try_change(page, seen, seen.cloned_from(original, long_ago))) {
         }
         if (original.is(PageState::resident) && !original.dirty()) shared_frames_.note(from, page);
     });

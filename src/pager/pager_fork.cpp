@@ -191,7 +191,7 @@ void Pager::leave_pages_behind(Region& region, std::vector<core::PageRef>& pinne
             budget_.release(region.page_units());
         }
         if (seen.pins() > 0) pinned.push_back(region.ref(page));
-        while (!region.try_change(page, seen, seen.left_behind(evictor_.sequence()))) {
+        while (!region.try_change(page, seen, seen.left_behind(core::Departure::after(evictor_.sequence())))) {
         }
     });
 }

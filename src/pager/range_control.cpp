@@ -224,12 +224,12 @@ void Pager::outwait_writes(const Region& region, PageRange range) {
 
 void Pager::expect_in_store(Region& region, PageRange range) {
     require_owner_process();
-    const std::uint32_t sequence = evictor_.departure_long_ago();
+    const core::Departure long_ago = core::Departure::long_before(evictor_.sequence());
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         for (std::uint64_t page = piece.first; page < piece.end(); ++page) {
             PageWord seen = region.load(page);
-            while (seen.is(PageState::empty) && !region.try_change(page, seen, seen.found_in_store(sequence))) {
+            while (seen.is(PageState::empty) && !region.try_change(page, seen, seen.found_in_store(long_ago))) {
             }
         }
     });

@@ -56,7 +56,7 @@ bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writi
     const iovec range{there, other.page_bytes()};
     mapper_.drop({&range, 1});
     frames_.remove(found->word.payload());
-    const std::uint32_t departure = evictor_.next_departure(0);
+    const core::Departure departure = evictor_.next_departure(0);
     other.publish(found->page, [departure](PageWord word) { return word.evicted(departure); });
     budget_.release(other.page_units());
     return true;

@@ -76,7 +76,8 @@ TEST_F(PageWordRefusal, ClaimForEvictionWantsAnUnpinnedResidentPage) {
 TEST_F(PageWordRefusal, OnlyItsOwnerEndsAnEviction) {
     expect_only_from({PageState::evicting}, [](PageWord word) { return word.eviction_refused(); });
     expect_only_from({PageState::evicting}, [](PageWord word) { return word.staged(1); });
-    expect_only_from({PageState::evicting, PageState::filling}, [](PageWord word) { return word.evicted(1); });
+    expect_only_from({PageState::evicting, PageState::filling},
+                     [](PageWord word) { return word.evicted(Departure::after(1)); });
 }
 
 TEST_F(PageWordRefusal, ADirtyPageIsNotEvicted) {
@@ -84,7 +85,7 @@ TEST_F(PageWordRefusal, ADirtyPageIsNotEvicted) {
         Fields dirty;
         dirty.state = state;
         dirty.dirty = true;
-        expect_refused(dirty, [](PageWord word) { return word.evicted(1); });
+        expect_refused(dirty, [](PageWord word) { return word.evicted(Departure::after(1)); });
     }
 }
 

@@ -159,7 +159,8 @@ TEST(PageWord, StagedNamesItsUnit) {
 
 TEST(PageWord, EvictedGoesHomeAndRemembersWhenOnlyWithASlot) {
     expect_edge(
-        clean(words_in({PageState::evicting, PageState::filling})), [](PageWord word) { return word.evicted(1234); },
+        clean(words_in({PageState::evicting, PageState::filling})),
+        [](PageWord word) { return word.evicted(Departure::from(1234)); },
         [](Fields& fields) {
             fields.state = fields.has_slot ? PageState::stored : PageState::empty;
             fields.payload = fields.has_slot ? 1234 : 0;

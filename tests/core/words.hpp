@@ -11,6 +11,7 @@
 
 namespace faultline::test {
 
+using core::Departure;
 using core::PageState;
 using core::PageWord;
 

@@ -69,6 +69,34 @@ TEST_P(Inherit, ChildHasTheContentsAndBothGoTheirOwnWay) {
     EXPECT_EQ(wrong_versions(region, 3000), 0U);
 }
 
+TEST_P(Inherit, PagesThatTheParentHadInMemoryHaveJustLeftForTheChildsPolicy) {
+    constexpr std::uint64_t kEvictions = 1000;
+    std::unique_ptr<detail::Pager> pager;
+    try {
+        pager = std::make_unique<detail::Pager>(config(32));
+    } catch (const std::system_error& error) {
+        if (not_permitted(error)) GTEST_SKIP() << error.what();
+        throw;
+    }
+    detail::Region& region = pager->reserve(2 * GetParam().page_size, GetParam().page_size);
+    const auto evict_first = [&] {
+        write_word(region.address_of(0), 1);
+        pager->evict(region, {0, 1});
+    };
+    for (std::uint64_t eviction = 0; eviction < kEvictions; ++eviction) evict_first();
+    write_word(region.address_of(1), 2);
+    const ChildEnd end = in_child([&] {
+        const core::Departure inherited = core::Departure::from(region.load(1).payload());
+        evict_first();
+        if (!region.load(0).is(core::PageState::stored)) return 1;
+        // The evictions that the child's pager had counted when the page left.
+        const std::uint32_t now = core::Departure::from(region.load(0).payload()).payload() >> 1;
+        return inherited.evictions_until(now) <= 1 ? 0 : 2;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+    pager->destroy(region);
+}
+
 TEST_P(Inherit, WhatTheParentWritesAfterTheForkTheChildDoesNotSee) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(16));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
