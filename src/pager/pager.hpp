@@ -27,6 +27,7 @@
 #include "pager/region_directory.hpp"
 #include "pager/shared_frames.hpp"
 #include "pager/staging.hpp"
+#include "pager/standstill_writer.hpp"
 #include "policy/prefetch_streams.hpp"
 #include "store/backing_store.hpp"
 #include "store/write_queue.hpp"
@@ -315,10 +316,12 @@ private:
     [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
     void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void report_later_handler();
+    void start_taking_signals();
     void start_threads();
-    void write_everything();
+    void open_userfaultfd_in_child();
+    void write_everything(store::WriteQueue& queue);
     [[nodiscard]] int clean_all(Region& region, store::WriteQueue& queue);
-    void write_regions(std::span<Region* const> regions);
+    void write_regions(std::span<Region* const> regions, store::WriteQueue& queue);
     void set_access_again(Region& region);
     void leave_pages_behind(Region& region, std::vector<core::PageRef>& pinned);
     void bring_pinned_back(core::PageRef page);
@@ -326,6 +329,7 @@ private:
     Config config_;
     unsigned generation_;  // of the process that made or inherited the pager
     bool fork_prepared_ = false;
+    std::unique_ptr<StandstillWriter> fork_writer_;  // from before fork until after it
     EventLog log_;
     std::unique_ptr<store::StoreFactory> stores_;
     bool takes_faults_;                     // by its own mapper and fault source

@@ -36,10 +36,12 @@ namespace {
 constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
 constexpr std::size_t kLeastCompressed = std::size_t{256} << 10;
 
-std::optional<sys::Userfaultfd> userfaultfd_for(Delivery delivery) {
+std::optional<sys::Userfaultfd> userfaultfd_for(Delivery delivery, ForkPolicy fork) {
     if (delivery == Delivery::sigsegv) return std::nullopt;
-    return sys::Userfaultfd{delivery == Delivery::uffd_threads ? sys::Userfaultfd::Notify::by_message
-                                                               : sys::Userfaultfd::Notify::by_sigbus};
+    using sys::Userfaultfd;
+    return Userfaultfd{
+        delivery == Delivery::uffd_threads ? Userfaultfd::Notify::by_message : Userfaultfd::Notify::by_sigbus,
+        fork == ForkPolicy::inherit ? Userfaultfd::InChildren::opened_again : Userfaultfd::InChildren::not_used};
 }
 
 std::unique_ptr<mmu::Mapper> mapper_for(std::optional<sys::Userfaultfd>& uffd, Eviction eviction) {
@@ -102,7 +104,7 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       log_{config.log},
       stores_{stores ? std::move(stores) : stores_for(config)},
       takes_faults_{mapper == nullptr},
-      uffd_{takes_faults_ ? userfaultfd_for(config_.delivery) : std::nullopt},
+      uffd_{takes_faults_ ? userfaultfd_for(config_.delivery, config.fork) : std::nullopt},
       mapper_owner_{takes_faults_ ? mapper_for(uffd_, config.eviction) : std::move(mapper)},
       mapper_{*mapper_owner_},
       budget_{0},
@@ -119,16 +121,18 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
             config.trace_file, [this](LogLevel level, std::string_view message) { log_.say(level, message); });
         trace_->start();
     }
-    if (takes_faults_ && config_.delivery == Delivery::uffd_signal)
-        signal_source_.emplace(SIGBUS, &Pager::resolve, &Pager::report);
-    if (takes_faults_ && config_.delivery == Delivery::sigsegv)
-        signal_source_.emplace(SIGSEGV, &Pager::resolve, &Pager::report);
+    if (takes_faults_) start_taking_signals();
     start_threads();
     log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) +
                                  " resident, eviction by " + name(eviction()) + ", delivery " + name(config_.delivery) +
                                  ": " + chosen.reason);
     Forking::watch();
     if (config_.fork == ForkPolicy::inherit) Forking::add(*this);
+}
+
+void Pager::start_taking_signals() {
+    if (config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve, &Pager::report);
+    if (config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve, &Pager::report);
 }
 
 void Pager::start_threads() {
