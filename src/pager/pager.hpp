@@ -189,6 +189,14 @@ public:
     /// share them already.
     void copy_words(const Region& from, const Region& to);
 
+    // ---- the pager's threads
+
+    /// Calls `change` while the pager has no thread (but that of a trace), and starts new ones after it: these have
+    /// what the caller has by then, credentials and namespaces too. Under uffd_threads faults wait meanwhile, and so
+    /// `change` must not touch managed memory; it must not throw. Throws what stopping may meet; where new threads are
+    /// refused the pager does without them, or ends the process under uffd_threads.
+    void without_threads(const std::function<void()>& change);
+
     // ---- fork, for pagers that children inherit: forking.hpp says when each is called
 
     void lock_for_fork();
@@ -317,7 +325,12 @@ private:
     void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void report_later_handler();
     void start_taking_signals();
+    [[nodiscard]] unsigned handler_threads() const;
+    [[nodiscard]] std::chrono::nanoseconds fault_patience() const;
     void start_threads();
+    void start_fault_threads();
+    void stop_threads();
+    void start_threads_again();
     void open_userfaultfd_in_child();
     void write_everything(store::WriteQueue& queue);
     [[nodiscard]] int clean_all(Region& region, store::WriteQueue& queue);

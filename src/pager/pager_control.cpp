@@ -130,24 +130,6 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
     if (config_.fork == ForkPolicy::inherit) Forking::add(*this);
 }
 
-void Pager::start_taking_signals() {
-    if (config_.delivery == Delivery::uffd_signal) signal_source_.emplace(SIGBUS, &Pager::resolve, &Pager::report);
-    if (config_.delivery == Delivery::sigsegv) signal_source_.emplace(SIGSEGV, &Pager::resolve, &Pager::report);
-}
-
-void Pager::start_threads() {
-    // A fault may wait for room on a full disk for as long as it was told to.
-    const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
-    const unsigned handlers = config_.handler_threads == 0 ? sys::allowed_cpus() : config_.handler_threads;
-    if (takes_faults_) async_reader_ = AsyncReader::start(*this, handlers, patience);
-    if (takes_faults_ && config_.delivery == Delivery::uffd_threads) {
-        thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, handlers, &Pager::resolve, patience);
-    } else if (uffd_) {
-        keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
-    }
-    if (config_.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);
-}
-
 Pager::~Pager() {
     if (config_.fork == ForkPolicy::inherit) Forking::remove(*this);
     housekeeper_.reset();

@@ -2,6 +2,7 @@
 // serves. What goes wrong here ends the program, with a message and the exit code of a command that cannot be run: a
 // program that was given a limit must not run without.
 
+#include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
 #include "preload/managed_heap.hpp"
@@ -60,6 +61,7 @@ void dispatch_in_child() {
 void after_fork_in_child() {
     high_numbers.reset();
     find_own_descriptors();
+    remember_process();
     dispatch_in_child();
     start_status_in_child();
     InLibrary::leave();
@@ -81,6 +83,7 @@ void make_heap(const char* const* environment) {
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     start_status(*heap, settings);
+    remember_process();
     ManagedHeap::open(*heap);
 }
 
