@@ -16,7 +16,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 
 namespace faultline::mmu {
@@ -61,8 +63,23 @@ sys::Mapping trial_pages(std::size_t count) {
     return sys::Mapping::reserve(count * kPage, kPage, false, "trial pages");
 }
 
-/// The kernel's own access to an absent page must reach a thread that reads the descriptor.
+/// Whoever traces this process, as /proc says; 0: no process does, or /proc does not say.
+long tracer() {
+    std::ifstream status{"/proc/self/status"};
+    for (std::string word; status >> word;) {
+        long process = 0;
+        if (word == "TracerPid:" && status >> process) return process;
+    }
+    return 0;
+}
+
+/// The kernel's own access to an absent page must reach a thread that reads the descriptor. A tracer's access does,
+/// too: strace reads what a system call names, and would wait for a thread that waits for strace.
 void try_threads() {
+    if (const long process = tracer()) {
+        throw std::runtime_error("process " + std::to_string(process) +
+                                 " traces this one: reading an absent page, it would wait for threads it has stopped");
+    }
     sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_message};
     UffdMapper mapper{uffd, Eviction::automatic};
     const sys::Mapping pages = trial_pages(1);

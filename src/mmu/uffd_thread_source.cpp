@@ -104,7 +104,7 @@ void UffdThreadSource::start(std::chrono::nanoseconds tick) {
     }
 }
 
-void UffdThreadSource::stop() noexcept {
+void UffdThreadSource::say_farewell() noexcept {
     // A signal during the wait repeats the message, and so does work that the kernel does on the way (io_uring's, say),
     // which nothing blocks: a handler ends with the page that it maps, not with the message.
     const sys::SignalBlock signals;
@@ -113,7 +113,11 @@ void UffdThreadSource::stop() noexcept {
     for (std::size_t i = 0; i < handlers_.size(); ++i) {
         static_cast<void>(*static_cast<volatile std::byte*>(farewell_.data() + i * core::kUnitBytes));
     }
-    handlers_.clear();  // which joins them
+}
+
+void UffdThreadSource::stop() noexcept {
+    say_farewell();
+    handlers_.clear();  // joins them, with signals as they were: see SignalBlock
     if (watchdog_) {    // only now: the farewells, too, need handlers that live
         stopping_.store(1);
         sys::futex_wake(stopping_);

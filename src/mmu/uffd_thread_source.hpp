@@ -75,6 +75,7 @@ private:
     void watch_over(std::chrono::nanoseconds tick) noexcept;
     void check(Handler& handler, std::chrono::nanoseconds elapsed) noexcept;
     [[nodiscard]] bool is_farewell(std::uintptr_t address) const noexcept;
+    void say_farewell() noexcept;
     void stop() noexcept;
 
     sys::Userfaultfd& uffd_;

@@ -27,6 +27,7 @@
 #include "pager/region_directory.hpp"
 #include "pager/shared_frames.hpp"
 #include "pager/staging.hpp"
+#include "pager/standstill_writer.hpp"
 #include "policy/prefetch_streams.hpp"
 #include "store/backing_store.hpp"
 #include "store/write_queue.hpp"
@@ -188,6 +189,14 @@ public:
     /// share them already.
     void copy_words(const Region& from, const Region& to);
 
+    // ---- the pager's threads
+
+    /// Calls `change` while the pager has no thread (but that of a trace), and starts new ones after it: these have
+    /// what the caller has by then, credentials and namespaces too. Under uffd_threads faults wait meanwhile, and so
+    /// `change` must not touch managed memory; it must not throw. Throws what stopping may meet; where new threads are
+    /// refused the pager does without them, or ends the process under uffd_threads.
+    void without_threads(const std::function<void()>& change);
+
     // ---- fork, for pagers that children inherit: forking.hpp says when each is called
 
     void lock_for_fork();
@@ -315,10 +324,17 @@ private:
     [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
     void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void report_later_handler();
+    void start_taking_signals();
+    [[nodiscard]] unsigned handler_threads() const;
+    [[nodiscard]] std::chrono::nanoseconds fault_patience() const;
     void start_threads();
-    void write_everything();
+    void start_fault_threads();
+    void stop_threads();
+    void start_threads_again();
+    void open_userfaultfd_in_child();
+    void write_everything(store::WriteQueue& queue);
     [[nodiscard]] int clean_all(Region& region, store::WriteQueue& queue);
-    void write_regions(std::span<Region* const> regions);
+    void write_regions(std::span<Region* const> regions, store::WriteQueue& queue);
     void set_access_again(Region& region);
     void leave_pages_behind(Region& region, std::vector<core::PageRef>& pinned);
     void bring_pinned_back(core::PageRef page);
@@ -326,6 +342,7 @@ private:
     Config config_;
     unsigned generation_;  // of the process that made or inherited the pager
     bool fork_prepared_ = false;
+    std::unique_ptr<StandstillWriter> fork_writer_;  // from before fork until after it
     EventLog log_;
     std::unique_ptr<store::StoreFactory> stores_;
     bool takes_faults_;                     // by its own mapper and fault source

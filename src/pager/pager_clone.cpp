@@ -4,11 +4,10 @@
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
 #include "pager/standstill.hpp"
+#include "pager/standstill_writer.hpp"
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
-#include "sys/service_thread.hpp"
 
-#include <exception>
 #include <memory>
 
 namespace faultline::detail {
@@ -22,30 +21,19 @@ std::unique_ptr<store::BackingStore> Pager::open_store(const Region& region) {
 
 void Pager::stand_still(std::span<Region* const> regions, const std::function<void()>& change) {
     require_owner_process();
+    StandstillWriter writer{"fl-clone"};
     const Standstill still;
     if (async_reader_) async_reader_->drain();
-    // Not on this thread: see prepare_fork.
-    std::exception_ptr failure;
-    {
-        const sys::ServiceThread writer{"fl-clone", "see `ulimit -u`", [&] {
-                                            try {
-                                                write_regions(regions);
-                                            } catch (...) {
-                                                failure = std::current_exception();
-                                            }
-                                        }};
-    }
-    if (failure) std::rethrow_exception(failure);
+    writer.run([&](store::WriteQueue& queue) { write_regions(regions, queue); });
     change();
 }
 
 /// What is staged is of any region; it is few.
-void Pager::write_regions(std::span<Region* const> regions) {
+void Pager::write_regions(std::span<Region* const> regions, store::WriteQueue& queue) {
     const Quiescence::Reader reader{RegionTree::readers()};
-    const std::unique_ptr<store::WriteQueue> queue = store::fastest_write_queue();
-    int error = evictor_.settle_all(*queue);
+    int error = evictor_.settle_all(queue);
     for (Region* const region : regions) {
-        if (error == 0) error = clean_all(*region, *queue);
+        if (error == 0) error = clean_all(*region, queue);
     }
     if (error != 0) sys::throw_error(error, "what is dirty cannot be written to the swap file");
 }

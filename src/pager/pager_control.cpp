@@ -36,10 +36,12 @@ namespace {
 constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
 constexpr std::size_t kLeastCompressed = std::size_t{256} << 10;
 
-std::optional<sys::Userfaultfd> userfaultfd_for(Delivery delivery) {
+std::optional<sys::Userfaultfd> userfaultfd_for(Delivery delivery, ForkPolicy fork) {
     if (delivery == Delivery::sigsegv) return std::nullopt;
-    return sys::Userfaultfd{delivery == Delivery::uffd_threads ? sys::Userfaultfd::Notify::by_message
-                                                               : sys::Userfaultfd::Notify::by_sigbus};
+    using sys::Userfaultfd;
+    return Userfaultfd{
+        delivery == Delivery::uffd_threads ? Userfaultfd::Notify::by_message : Userfaultfd::Notify::by_sigbus,
+        fork == ForkPolicy::inherit ? Userfaultfd::InChildren::opened_again : Userfaultfd::InChildren::not_used};
 }
 
 std::unique_ptr<mmu::Mapper> mapper_for(std::optional<sys::Userfaultfd>& uffd, Eviction eviction) {
@@ -102,7 +104,7 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       log_{config.log},
       stores_{stores ? std::move(stores) : stores_for(config)},
       takes_faults_{mapper == nullptr},
-      uffd_{takes_faults_ ? userfaultfd_for(config_.delivery) : std::nullopt},
+      uffd_{takes_faults_ ? userfaultfd_for(config_.delivery, config.fork) : std::nullopt},
       mapper_owner_{takes_faults_ ? mapper_for(uffd_, config.eviction) : std::move(mapper)},
       mapper_{*mapper_owner_},
       budget_{0},
@@ -119,29 +121,13 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
             config.trace_file, [this](LogLevel level, std::string_view message) { log_.say(level, message); });
         trace_->start();
     }
-    if (takes_faults_ && config_.delivery == Delivery::uffd_signal)
-        signal_source_.emplace(SIGBUS, &Pager::resolve, &Pager::report);
-    if (takes_faults_ && config_.delivery == Delivery::sigsegv)
-        signal_source_.emplace(SIGSEGV, &Pager::resolve, &Pager::report);
+    if (takes_faults_) start_taking_signals();
     start_threads();
     log_.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(config.resident_limit) +
                                  " resident, eviction by " + name(eviction()) + ", delivery " + name(config_.delivery) +
                                  ": " + chosen.reason);
     Forking::watch();
     if (config_.fork == ForkPolicy::inherit) Forking::add(*this);
-}
-
-void Pager::start_threads() {
-    // A fault may wait for room on a full disk for as long as it was told to.
-    const std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience + config_.full_disk_patience;
-    const unsigned handlers = config_.handler_threads == 0 ? sys::allowed_cpus() : config_.handler_threads;
-    if (takes_faults_) async_reader_ = AsyncReader::start(*this, handlers, patience);
-    if (takes_faults_ && config_.delivery == Delivery::uffd_threads) {
-        thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, handlers, &Pager::resolve, patience);
-    } else if (uffd_) {
-        keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
-    }
-    if (config_.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);
 }
 
 Pager::~Pager() {

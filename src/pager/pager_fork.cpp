@@ -7,12 +7,12 @@
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
-#include "sys/service_thread.hpp"
 
 #include <cerrno>
 #include <exception>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace faultline::detail {
@@ -29,6 +29,11 @@ void require_set(int error) {
 }  // namespace
 
 void Pager::lock_for_fork() {
+    try {
+        fork_writer_ = std::make_unique<StandstillWriter>("fl-fork");
+    } catch (const std::exception& error) {
+        log_.say(LogLevel::error, std::string("no thread for a fork: ") + error.what());
+    }
     control_.lock();
     regions_.for_each([](Region& region) { region.protecting().lock(); });
     changing_views_.lock();
@@ -40,25 +45,18 @@ void Pager::unlock_after_fork() noexcept {
     changing_views_.unlock();
     regions_.for_each([](Region& region) { region.protecting().unlock(); });
     control_.unlock();
+    fork_writer_.reset();
 }
 
 void Pager::prepare_fork() noexcept {
     fork_prepared_ = false;
     if (async_reader_) async_reader_->drain();
+    if (!fork_writer_) return;  // and the log says why
     try {
-        // Not on this thread of the program's: whoever submits to a ring has calls interrupted when it is closed.
-        std::exception_ptr failure;
-        {
-            const sys::ServiceThread writer{"fl-fork", "see `ulimit -u`", [&] {
-                                                try {
-                                                    write_everything();
-                                                    stores_->prepare_fork();
-                                                } catch (...) {
-                                                    failure = std::current_exception();
-                                                }
-                                            }};
-        }
-        if (failure) std::rethrow_exception(failure);
+        fork_writer_->run([this](store::WriteQueue& queue) {
+            write_everything(queue);
+            stores_->prepare_fork();
+        });
         fork_prepared_ = true;
     } catch (const std::exception& error) {
         log_.say(LogLevel::error, std::string("a child of fork does not inherit its managed memory: ") + error.what());
@@ -66,13 +64,12 @@ void Pager::prepare_fork() noexcept {
 }
 
 /// Nothing is left that is not in the store, or zeros.
-void Pager::write_everything() {
+void Pager::write_everything(store::WriteQueue& queue) {
     // Not a RegionReader, which would wait for the fork: a store may look at what its owner is just replacing.
     const Quiescence::Reader reader{RegionTree::readers()};
-    const std::unique_ptr<store::WriteQueue> queue = store::fastest_write_queue();
-    int error = evictor_.settle_all(*queue);
+    int error = evictor_.settle_all(queue);
     regions_.for_each([&](Region& region) {
-        if (error == 0) error = clean_all(region, *queue);
+        if (error == 0) error = clean_all(region, queue);
     });
     if (error != 0) sys::throw_error(error, "what is dirty cannot be written to the swap file");
 }
@@ -108,10 +105,11 @@ void Pager::start_in_child() {
     static_cast<void>(housekeeper_.release());
     static_cast<void>(keeper_.release());
     static_cast<void>(trace_.release());
+    static_cast<void>(fork_writer_.release());
     if (!fork_prepared_) return;  // and so this process is not the owner's
 
     stores_->continue_as(store::ForkSide::child);
-    if (uffd_) uffd_.emplace(uffd_->notify());
+    if (uffd_) open_userfaultfd_in_child();
     mapper_.start_in_child();
     staging_.start_in_child();
     mapper_.watch_staging(staging_.area().data(), staging_.area().size());
@@ -128,6 +126,23 @@ void Pager::start_in_child() {
     generation_ = sys::process_generation();
     start_threads();
     for (const core::PageRef page : pinned) bring_pinned_back(page);
+}
+
+/// A process that has given up its privileges may not get what its parent had. It can do without: the faults of its own
+/// threads need no privilege.
+void Pager::open_userfaultfd_in_child() {
+    try {
+        return uffd_->open_again_in_child();
+    } catch (const std::system_error& refusal) {
+        if (uffd_->notify() == sys::Userfaultfd::Notify::by_sigbus) throw;
+        log_.say(
+            LogLevel::warning,
+            std::string("a child of fork takes its faults by uffd_signal instead of uffd_threads: ") + refusal.what());
+    }
+    uffd_.emplace(sys::Userfaultfd::Notify::by_sigbus);
+    config_.delivery = Delivery::uffd_signal;
+    regions_.for_each([](Region& region) { region.forget_kernel_sleepers(); });
+    start_taking_signals();
 }
 
 /// The view of a region in a child is accessible all over.

@@ -390,16 +390,19 @@ void Pager::bring_ahead(Region& region, PageRange range) {
 void Pager::want(Region& region, PageRange range) {
     require_owner_process();
     if (range.count == 0) return;
-    if (async_reader_) {
+    {
         const FaultPathSection section;
-        if (async_reader_->want({region.id(), range})) return;
+        if (async_reader_ && async_reader_->want({region.id(), range})) return;
     }
     bring_ahead(region, range);
 }
 
 void Pager::wait_for_wanted(Region& region, PageRange range) {
     require_owner_process();
-    if (async_reader_) async_reader_->wait_until_begun();
+    {
+        const FaultPathSection section;
+        if (async_reader_) async_reader_->wait_until_begun();
+    }
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         wait_until_settled(region, piece);

@@ -83,6 +83,8 @@ public:
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
     [[nodiscard]] const table::PageTable& table() const noexcept { return table_; }
     [[nodiscard]] bool kernel_sleepers() const noexcept { return kernel_sleepers_; }
+    /// In a child of fork, before it has other threads: its faults arrive by signal, as its parent's did not.
+    void forget_kernel_sleepers() noexcept { kernel_sleepers_ = false; }
 
     [[nodiscard]] bool shared() const noexcept { return shared_; }
     [[nodiscard]] mmu::StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE { return staged_frames_; }

@@ -48,11 +48,13 @@ std::string_view target_of(unsigned fd, std::array<char, 256>& room) noexcept {
     return length > 0 ? std::string_view{room.data(), static_cast<std::size_t>(length)} : std::string_view{};
 }
 
-/// A userfaultfd, a ring, what wakes its reader, or a file without a name.
+/// A userfaultfd or its device, a ring, what wakes its reader, a file without a name, or the directory of such files.
 bool looks_own(unsigned fd) noexcept {
     std::array<char, 256> room{};
     const std::string_view target = target_of(fd, room);
-    return target == "anon_inode:[userfaultfd]" || target == "anon_inode:[io_uring]" ||
+    const long flags = raw_syscall(SYS_fcntl, fd, F_GETFL);
+    if (flags >= 0 && (flags & O_PATH) != 0) return true;
+    return target == "/dev/userfaultfd" || target == "anon_inode:[userfaultfd]" || target == "anon_inode:[io_uring]" ||
            target == "anon_inode:[eventfd]" || target.ends_with(" (deleted)");
 }
 

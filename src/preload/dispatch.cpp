@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "mmu/signal_fault_source.hpp"
+#include "preload/births.hpp"
 #include "preload/calls.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/managed_heap.hpp"
@@ -13,15 +14,16 @@
 #include "sys/syscall.hpp"
 
 #include <linux/prctl.h>
-#include <linux/sched.h>
 #include <sys/prctl.h>
 #include <ucontext.h>
 
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstring>
 #include <mutex>
+#include <optional>
 
 // Where handlers return to: like the C library's, to the byte, which debuggers and unwinders know it by, but at an
 // address that the dispatch lets pass.
@@ -96,11 +98,31 @@ void put_behind_fault(const KernelAction& wanted) noexcept {
     mmu::put_action_behind(fault_signal, action);
 }
 
+/// What a child of vfork has made of the signals that are the library's. Its parent, whose memory this is, keeps its
+/// own.
+struct ChildActions {
+    long child = 0;  // whose they are
+    std::array<std::optional<KernelAction>, 2> changed;
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local ChildActions child_actions;
+
+std::optional<KernelAction>& action_of_child(int signal) noexcept {
+    const long self = raw_syscall(SYS_getpid);
+    if (child_actions.child != self) child_actions = {self, {}};
+    return child_actions.changed[signal == SIGSYS ? 0 : 1];
+}
+
 /// What the kernel is not told: the signals that are the library's.
 long change_own_signal(int signal, const KernelAction* wanted, KernelAction& before) noexcept {
     const sys::SignalBlock signals;
     const std::lock_guard lock{actions};
     before = signal == SIGSYS ? for_sigsys : action_behind_fault();
+    if (in_child_of_vfork()) {
+        std::optional<KernelAction>& of_child = action_of_child(signal);
+        if (of_child) before = *of_child;
+        if (wanted != nullptr) of_child = *wanted;
+        return 0;
+    }
     if (wanted == nullptr) return 0;
     if (signal == SIGSYS) {
         for_sigsys = *wanted;
@@ -178,21 +200,6 @@ Call call_in(const ucontext_t& context) noexcept {
             {at(REG_RDI), at(REG_RSI), at(REG_RDX), at(REG_R10), at(REG_R8), at(REG_R9)}};
 }
 
-/// The call makes another thread or process in this memory: it cannot be made on the stack of a handler.
-bool shares_memory(const Call& call) noexcept {
-    switch (call.number) {
-        case SYS_vfork:
-            return true;
-        case SYS_clone:
-            return (call.arguments[0] & CLONE_VM) != 0;
-        case SYS_clone3:
-            return call.arguments[0] != 0 &&
-                   (*reinterpret_cast<const std::uint64_t*>(call.arguments[0]) & CLONE_VM) != 0;
-        default:
-            return false;
-    }
-}
-
 template <typename T>
 T* pointer(std::uint64_t address) noexcept {
     return reinterpret_cast<T*>(address);
@@ -258,7 +265,8 @@ void on_call(int signal, siginfo_t* info, void* given) {
         registers[REG_RIP] = reinterpret_cast<greg_t>(&faultline_preload_restore);
         return;
     }
-    if (shares_memory(call)) {
+    if (begins_in_shared_memory(call)) {
+        if (send_to_give_birth(context, call)) return;
         // Made again where it stands, and let pass; the next call of the library's closes the door again.
         registers[REG_RIP] -= static_cast<greg_t>(kCallBytes);
         this_thread.selector = kAllowCalls;
@@ -276,6 +284,15 @@ int dispatch_this_thread() noexcept {
     const CodeRange& self = ManagedHeap::neighbours().self;
     return sys::error_of(raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, self.begin,
                                      self.end - self.begin, syscall_argument(&this_thread.selector)));
+}
+
+/// The one that the calling thread has from before calls were dispatched.
+void pin_alternate_stack() noexcept {
+    stack_t present{};
+    const bool has_one = raw_syscall(SYS_sigaltstack, 0, syscall_argument(&present)) == 0;
+    if (has_one && (present.ss_flags & SS_DISABLE) == 0) {
+        keep_pinned(reinterpret_cast<std::uint64_t>(present.ss_sp), present.ss_size);
+    }
 }
 
 void unblock_kept() noexcept { raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSetBytes); }
@@ -298,6 +315,7 @@ void Dispatch::start(int signal) {
     if (const long result = kernel_action(signal, &faults, nullptr)) {
         sys::throw_error(sys::error_of(result), "cannot handle faults");
     }
+    pin_alternate_stack();
     unblock_kept();
     if (const int error = dispatch_this_thread()) {
         sys::throw_error(error == EINVAL ? ENOSYS : error,

@@ -96,7 +96,6 @@ int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_fil
     posix_spawn_file_actions_t its_actions;
     posix_spawnattr_t its_attributes;
     pid_t child = 0;
-    const InLibrary inside;
     const int error = next(&child, its_path.get(), copied(actions, its_actions), copied(attributes, its_attributes),
                            its_arguments.get(), its_environment.get());
     if (error == 0 && pid != nullptr) *pid = child;
@@ -203,12 +202,10 @@ int posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_actions_t*
 
 int system(const char* command) {
     const UnmanagedText its{command};
-    const InLibrary inside;
     return next_system(its.get());
 }
 FILE* popen(const char* command, const char* mode) {
     const UnmanagedText its{command};
-    const InLibrary inside;
     return next_popen(its.get(), mode);
 }
 

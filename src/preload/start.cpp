@@ -2,6 +2,7 @@
 // serves. What goes wrong here ends the program, with a message and the exit code of a command that cannot be run: a
 // program that was given a limit must not run without.
 
+#include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
 #include "preload/managed_heap.hpp"
@@ -41,10 +42,27 @@ void after_fork_in_parent() {
     InLibrary::leave();
 }
 
+void start_dispatch_for(Delivery delivery) {
+    if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
+}
+
+/// The pager may have changed its delivery: a child that has lost its privileges takes faults by signal.
+void dispatch_in_child() {
+    if (Dispatch::active()) return Dispatch::begin_thread();
+    detail::Heap* const heap = ManagedHeap::get();
+    if (heap == nullptr) return;
+    try {
+        start_dispatch_for(heap->pager().delivery());
+    } catch (const std::exception& error) {
+        refuse(error.what());
+    }
+}
+
 void after_fork_in_child() {
     high_numbers.reset();
     find_own_descriptors();
-    Dispatch::begin_thread();
+    remember_process();
+    dispatch_in_child();
     start_status_in_child();
     InLibrary::leave();
 }
@@ -63,9 +81,9 @@ void make_heap(const char* const* environment) {
     }
     find_own_descriptors();
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
-    const Delivery delivery = heap->pager().delivery();
-    if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
+    start_dispatch_for(heap->pager().delivery());
     start_status(*heap, settings);
+    remember_process();
     ManagedHeap::open(*heap);
 }
 

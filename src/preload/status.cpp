@@ -35,6 +35,15 @@ public:
         thread_ = new sys::ServiceThread{"fl-status", "see `ulimit -u`", [this] { run(); }};
     }
 
+    void stop() noexcept {
+        stopping_.store(true);
+        asked_.fetch_add(1);
+        sys::futex_wake(asked_);
+        delete thread_;
+        thread_ = nullptr;
+        stopping_.store(false);
+    }
+
     /// The parent's thread may have held the lock, and is not here. What the child counts from has been taken when this
     /// returns.
     void start_in_child() {
@@ -85,7 +94,7 @@ public:
 
 private:
     void run() noexcept {
-        for (;;) {
+        while (!stopping_.load()) {
             const std::uint32_t asked = asked_.load(std::memory_order_acquire);
             publish(run::StatusWriter::Last::no);
             answered_.store(asked, std::memory_order_release);
@@ -106,7 +115,8 @@ private:
     std::uint64_t pid_ = run::this_pid();
     std::atomic<std::uint32_t> asked_{0};     // futexes: to publish at once, so many times, and
     std::atomic<std::uint32_t> answered_{0};  // which of these are done
-    sys::ServiceThread* thread_ = nullptr;    // never deleted
+    std::atomic<bool> stopping_{false};
+    sys::ServiceThread* thread_ = nullptr;  // not deleted at the program's end
 };
 
 Status* status = nullptr;
@@ -130,6 +140,19 @@ void start_status(detail::Heap& heap, const run::Settings& settings) {
     status->start();
     std::atexit(&at_exit);
     std::at_quick_exit(&publish_status_before_end);
+}
+
+void stop_status() noexcept {
+    if (status != nullptr) status->stop();
+}
+
+void start_status_again() noexcept {
+    if (status == nullptr) return;
+    try {
+        status->start();
+    } catch (const std::exception&) {
+        status = nullptr;  // no thread to be had
+    }
 }
 
 void start_status_in_child() noexcept {

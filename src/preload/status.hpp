@@ -10,6 +10,10 @@ namespace faultline::preload {
 /// Does nothing where no status file is named, or where it cannot be had.
 void start_status(detail::Heap& heap, const run::Settings& settings);
 
+/// Ends the thread, and starts it again: what it does not say meanwhile, it says then.
+void stop_status() noexcept;
+void start_status_again() noexcept;
+
 /// In the child of a fork, which has a slot of its own, and counts from here.
 void start_status_in_child() noexcept;
 

@@ -35,36 +35,10 @@ constexpr std::uint16_t kSmallWritesBefore = kChunkBytes / core::kUnitBytes / 16
 constexpr std::uint16_t kRoomMade =
     UINT16_MAX / 2;  // so far below the end that those who add at the same time stay there
 
-/// Where the file system has no unnamed files: a name that nobody else can have, taken away at once.
-sys::FileDescriptor open_and_unlink(const std::filesystem::path& directory) {
-    std::string name = (directory / "faultline-XXXXXX").string();
-    sys::FileDescriptor fd{::mkostemp(name.data(), O_CLOEXEC)};
-    if (fd) ::unlink(name.c_str());
-    return fd;
-}
-
-[[noreturn]] void refuse_directory(int error, const std::filesystem::path& directory) {
-    std::string what = "cannot make a swap file in " + directory.string();
-    if (error == ENOENT || error == ENOTDIR) what += ": there is no such directory; set Config::swap_directory";
-    if (error == EACCES || error == EPERM || error == EROFS) {
-        what += ": it must be a directory this user may write to; set Config::swap_directory";
-    }
-    if (error == EMFILE || error == ENFILE) what += ": raise `ulimit -n`";
-    sys::throw_error(error, what);
-}
-
 }  // namespace
 
-std::filesystem::path default_swap_directory() {
-    const char* directory = std::getenv("TMPDIR");
-    return directory != nullptr && *directory != '\0' ? directory : "/var/tmp";
-}
-
-SwapFile SwapFile::unnamed_in(const std::filesystem::path& directory) {
-    sys::FileDescriptor fd{::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kOwnerOnly)};
-    if (!fd && (errno == EOPNOTSUPP || errno == EISDIR)) fd = open_and_unlink(directory);
-    if (!fd) refuse_directory(errno, directory);
-    return SwapFile{std::move(fd), directory};
+SwapFile SwapFile::unnamed_in(const SwapDirectory& directory) {
+    return SwapFile{directory.open_unnamed(), directory.path()};
 }
 
 SwapFile SwapFile::named(const std::filesystem::path& path) {

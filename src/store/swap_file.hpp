@@ -3,6 +3,7 @@
 #pragma once
 
 #include "store/block_file.hpp"
+#include "store/swap_directory.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/lazy_array.hpp"
 
@@ -15,7 +16,8 @@ namespace faultline::store {
 class SwapFile final : public BlockFile {
 public:
     /// An unnamed file (mode 0600) in `directory`. Throws std::system_error naming the directory and what to do.
-    static SwapFile unnamed_in(const std::filesystem::path& directory);
+    static SwapFile unnamed_in(const SwapDirectory& directory);
+    static SwapFile unnamed_in(const std::filesystem::path& directory) { return unnamed_in(SwapDirectory{directory}); }
 
     /// A new file `path` (mode 0600), which must not exist and is unlinked at once: its space goes with the descriptor.
     static SwapFile named(const std::filesystem::path& path);
@@ -48,8 +50,5 @@ private:
     // Units of each MiB that were written in small pieces; kRoomMade when the rest of it has its blocks, too.
     sys::LazyArray<std::atomic<std::uint16_t>> small_writes_;
 };
-
-/// The directory to swap to when none is named: $TMPDIR, else /var/tmp (which, unlike /tmp, is on a disk).
-std::filesystem::path default_swap_directory();
 
 }  // namespace faultline::store

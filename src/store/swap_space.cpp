@@ -59,11 +59,10 @@ struct SwapSpace::Fork {
     std::vector<Move> moves;
 };
 
-// Files are opened later, too, when the process may work in another directory.
 SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::path& file)
-    : directory_{std::filesystem::absolute(!directory.empty() ? std::move(directory)
-                                           : file.empty()     ? default_swap_directory()
-                                                              : std::filesystem::absolute(file).parent_path())} {
+    : directory_{!directory.empty() ? std::move(directory)
+                 : file.empty()     ? default_swap_directory()
+                                    : std::filesystem::absolute(file).parent_path()} {
     files_.push_back(file.empty() ? open_file(layer_) : std::make_shared<File>(SwapFile::named(file), layer_));
 }
 

@@ -5,6 +5,7 @@
 
 #include "store/backing_store.hpp"
 #include "store/layered_store.hpp"
+#include "store/swap_directory.hpp"
 #include "store/swap_file.hpp"
 
 #include <filesystem>
@@ -66,7 +67,7 @@ private:
     void merge_layers();
     void plan_move(Fork& fork, Lease& lease) const;
 
-    std::filesystem::path directory_;
+    SwapDirectory directory_;
     std::mutex mutex_;         // guards everything below; never held on the fault path
     Files files_;              // those that are written to
     std::uint64_t layer_ = 0;  // of those

@@ -3,22 +3,54 @@
 #include "sys/error.hpp"
 #include "sys/futex.hpp"
 #include "sys/signal_block.hpp"
+#include "sys/syscall.hpp"
 
 #include <pthread.h>
 
+#include <csignal>
+#include <cstdint>
 #include <string>
 #include <system_error>
 #include <utility>
 
 namespace faultline::sys {
+namespace {
+
+/// Blocks what is the program's. The C library's signals stay as they are: the maker must take them while it waits for
+/// the C library's list of threads.
+class ProgramSignalBlock {
+public:
+    ProgramSignalBlock() noexcept {
+        std::uint64_t previous = 0;
+        raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, syscall_argument(&blocked_), syscall_argument(&previous),
+                    sizeof previous);
+        blocked_ &= ~previous;
+    }
+    ~ProgramSignalBlock() {
+        raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&blocked_), 0, sizeof blocked_);
+    }
+    ProgramSignalBlock(const ProgramSignalBlock&) = delete;
+    ProgramSignalBlock& operator=(const ProgramSignalBlock&) = delete;
+
+private:
+    std::uint64_t blocked_ = ~libc_signals();
+};
+
+void take_libc_signals() noexcept {
+    const std::uint64_t libcs = libc_signals();
+    raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&libcs), 0, sizeof libcs);
+}
+
+}  // namespace
 
 ServiceThread::ServiceThread(const char* name, const char* advice, std::function<void()> body)
     : body_{std::move(body)} {
-    const SignalBlock inherited;  // a thread starts with its maker's mask, and this one keeps it
+    const ProgramSignalBlock inherited;  // a thread starts with its maker's mask, and this one keeps it
     try {
         thread_ = std::thread{[this, name] {
             ::pthread_setname_np(::pthread_self(), name);
             ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // a program may cancel what it has not made
+            take_libc_signals();
             running_.store(1);
             futex_wake(running_);
             body_();

@@ -1,6 +1,7 @@
 // ServiceThread: a thread of the library's own, which the program neither made nor knows. It takes none of the
-// program's signals, cannot be cancelled, and has a name that says whose it is (`top -H`). It is not a task queue: it
-// runs one function, for as long as its owner lives.
+// program's signals, cannot be cancelled, and has a name that says whose it is (`top -H`). It takes the C library's own
+// signals, by which setuid reaches every thread: system calls of the thread can fail with EINTR. It is not a task
+// queue: it runs one function, for as long as its owner lives.
 #pragma once
 
 #include <atomic>

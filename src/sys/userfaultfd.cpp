@@ -19,20 +19,24 @@ namespace {
 #define UFFD_USER_MODE_ONLY 1
 #endif
 
-int open_from_device() noexcept {
-    const FileDescriptor device{::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC)};
-    if (!device) return -1;
-    return ::ioctl(device.get(), abi::kUserfaultfdDeviceNew, O_CLOEXEC);
+/// Whether a process may is asked here; what it opens by the device later is not asked about again.
+FileDescriptor open_device() noexcept { return FileDescriptor{::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC)}; }
+
+FileDescriptor open_from_device(const FileDescriptor& kept) noexcept {
+    const FileDescriptor opened = kept ? FileDescriptor{} : open_device();
+    const FileDescriptor& device = kept ? kept : opened;
+    if (!device) return {};
+    return FileDescriptor{::ioctl(device.get(), abi::kUserfaultfdDeviceNew, O_CLOEXEC)};
 }
 
-FileDescriptor open_userfaultfd(bool user_mode_only) {
+FileDescriptor open_userfaultfd(bool user_mode_only, const FileDescriptor& device = {}) {
     const int flags = O_CLOEXEC | (user_mode_only ? UFFD_USER_MODE_ONLY : 0);
     const long result = ::syscall(SYS_userfaultfd, flags);
     if (result >= 0) return FileDescriptor{static_cast<int>(result)};
     const int error = errno;
     if (error == EPERM) {
-        FileDescriptor device{open_from_device()};
-        if (device) return device;
+        FileDescriptor from_device = open_from_device(device);
+        if (from_device) return from_device;
         throw_error(error, user_mode_only
                                ? "this process may not use userfaultfd (a seccomp filter?)"
                                : "this process may not take the kernel's own faults by userfaultfd: be root, have "
@@ -76,7 +80,7 @@ int until_done(std::size_t bytes, Step step) noexcept {
 
 }  // namespace
 
-Userfaultfd::Userfaultfd(Notify notify) : notify_{notify} {
+Userfaultfd::Userfaultfd(Notify notify, InChildren in_children) : notify_{notify} {
     const bool user_mode_only = notify == Notify::by_sigbus;
     const std::uint64_t offered = available_features(user_mode_only);
     std::uint64_t wanted = UFFD_FEATURE_PAGEFAULT_FLAG_WP | abi::kFeatureExactAddress |
@@ -86,6 +90,13 @@ Userfaultfd::Userfaultfd(Notify notify) : notify_{notify} {
     fd_ = open_userfaultfd(user_mode_only);
     negotiate(fd_.get(), wanted);
     features_ = wanted;
+    if (!user_mode_only && in_children == InChildren::opened_again) device_ = open_device();
+}
+
+void Userfaultfd::open_again_in_child() {
+    fd_.reset();
+    fd_ = open_userfaultfd(notify_ == Notify::by_sigbus, device_);
+    negotiate(fd_.get(), features_);
 }
 
 std::uint64_t Userfaultfd::offered_features() { return available_features(true); }

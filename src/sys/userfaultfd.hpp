@@ -19,8 +19,17 @@ public:
         by_sigbus,   ///< The faulting thread gets SIGBUS. Needs nothing.
     };
 
+    /// What a child of fork will want: a userfaultfd of its own, which it may need a privilege for that the process
+    /// has given up by then.
+    enum class InChildren : std::uint8_t { not_used, opened_again };
+
     /// Throws std::system_error: EPERM (say how to get it), ENOSYS (not in this kernel), EMFILE.
-    explicit Userfaultfd(Notify notify);
+    explicit Userfaultfd(Notify notify, InChildren in_children = InChildren::not_used);
+
+    /// In a child of fork: opens a userfaultfd of the child, with the same features, in place of the parent's. Throws
+    /// as the constructor; EPERM when the process has lost its privilege and there was no /dev/userfaultfd to keep
+    /// open.
+    void open_again_in_child();
 
     /// Bits of UFFD_FEATURE_* that this kernel has, for whoever explains a machine. Throws as the constructor.
     [[nodiscard]] static std::uint64_t offered_features();
@@ -70,6 +79,7 @@ private:
     void watch_for(void* address, std::size_t bytes, std::uint64_t mode);
 
     Notify notify_;
+    FileDescriptor device_;  // /dev/userfaultfd, kept open for children
     FileDescriptor fd_;
     std::uint64_t features_ = 0;
 };

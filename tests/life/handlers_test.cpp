@@ -4,6 +4,8 @@
 #include "life/life_support.hpp"
 #include "traps/bus_errors.hpp"
 
+#include <gmock/gmock.h>
+
 namespace faultline::test {
 namespace {
 

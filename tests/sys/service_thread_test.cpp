@@ -2,11 +2,15 @@
 
 #include "sys/service_thread.hpp"
 
+#include "sys/signal_block.hpp"
+#include "sys/syscall.hpp"
+
 #include <gtest/gtest.h>
 #include <pthread.h>
 
 #include <array>
 #include <csignal>
+#include <cstdint>
 
 namespace faultline::test {
 namespace {
@@ -36,6 +40,20 @@ TEST(ServiceThread, TakesNoSignalAndCannotBeCancelled) {
     for (const int signal : {SIGINT, SIGTERM, SIGSEGV, SIGBUS, SIGALRM, SIGUSR1, SIGRTMIN}) {
         EXPECT_EQ(::sigismember(&blocked, signal), 1) << signal;
     }
+}
+
+TEST(ServiceThread, TakesTheSignalsOfTheCLibraryWhateverItsMakerBlocks) {
+    std::uint64_t blocked = 0;
+    const std::uint64_t libcs = sys::libc_signals();
+    EXPECT_NE(libcs, 0U);
+    {
+        const sys::SignalBlock all;
+        const sys::ServiceThread service{"fl-test", "no advice", [&] {
+                                             sys::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, 0,
+                                                              sys::syscall_argument(&blocked), sizeof blocked);
+                                         }};
+    }
+    EXPECT_EQ(blocked & libcs, 0U);
 }
 
 TEST(ServiceThread, LeavesItsMakersSignalsAsTheyWere) {

@@ -1,0 +1,263 @@
+#include "preload/births.hpp"
+
+#include "preload/dispatch.hpp"
+#include "preload/thread_state.hpp"
+#include "sys/syscall.hpp"
+
+#include <linux/sched.h>
+#include <sys/types.h>
+
+#include <array>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+// Two places to make the call from; the registers are those of the program's call, and all signals but those that are
+// never blocked are blocked.
+//
+// faultline_preload_clone: the child begins on a stack of its own, with a ChildBeginning on it.
+// faultline_preload_vfork: the child begins on the stack of its parent, which waits for it: both go the same way.
+//
+// The program expects what it has in registers, but for rax, rcx and r11, to be there after a system call.
+asm(R"(
+        .pushsection .text.faultline_preload, "ax", @progbits
+        .globl  faultline_preload_clone
+        .hidden faultline_preload_clone
+        .type   faultline_preload_clone, @function
+faultline_preload_clone:
+        syscall
+        test    %rax, %rax
+        jnz     1f
+        push    %rbp
+        push    %rdx
+        push    %r8
+        push    %r9
+        push    %r10
+        mov     %rsp, %rbp
+        lea     40(%rsp), %rdi
+        and     $-16, %rsp
+        call    faultline_preload_begin_child
+        mov     %rbp, %rsp
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rdx
+        pop     %rbp
+        pop     %rcx
+        pop     %rdi
+        pop     %rsi
+        lea     8(%rsp), %rsp
+        xor     %eax, %eax
+        jmp     *%rcx
+        .size   faultline_preload_clone, .-faultline_preload_clone
+
+        .globl  faultline_preload_vfork
+        .hidden faultline_preload_vfork
+        .type   faultline_preload_vfork, @function
+faultline_preload_vfork:
+        syscall
+1:      lea     -128(%rsp), %rsp
+        push    %rbp
+        push    %rdx
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %rsi
+        push    %rdi
+        push    %rax
+        push    $0
+        mov     %rsp, %rbp
+        mov     %rsp, %rdi
+        sub     $512, %rsp
+        and     $-16, %rsp
+        fxsave64 (%rsp)
+        call    faultline_preload_after_birth
+        fxrstor64 (%rsp)
+        mov     %rbp, %rsp
+        pop     %rcx
+        pop     %rax
+        pop     %rdi
+        pop     %rsi
+        pop     %r10
+        pop     %r9
+        pop     %r8
+        pop     %rdx
+        pop     %rbp
+        lea     128(%rsp), %rsp
+        jmp     *%rcx
+        .size   faultline_preload_vfork, .-faultline_preload_vfork
+        .popsection
+)");
+extern "C" void faultline_preload_clone();
+extern "C" void faultline_preload_vfork();
+
+namespace faultline::preload {
+namespace {
+
+using sys::raw_syscall;
+using sys::syscall_argument;
+
+constexpr std::uint64_t kAllButKept = kHandlerMask & ~(std::uint64_t{1} << (SIGSYS - 1));
+
+/// What clone3(2) takes, as far as the kernel has grown it.
+struct CloneArguments {
+    std::array<std::uint64_t, 16> words;
+    static constexpr std::size_t kFlags = 0;
+    static constexpr std::size_t kStack = 5;
+    static constexpr std::size_t kStackBytes = 6;
+};
+
+/// Lies on the stack of a child that has one of its own; popped by faultline_preload_clone.
+struct ChildBeginning {
+    std::uint64_t resume_at;
+    std::uint64_t rdi;
+    std::uint64_t rsi;
+    std::uint64_t mask;
+};
+
+/// What the parent goes on with.
+struct Birth {
+    pid_t parent = 0;
+    std::uint64_t resume_at = 0;
+    std::uint64_t rdi = 0;
+    std::uint64_t rsi = 0;
+    std::uint64_t mask = 0;
+    CloneArguments arguments{};  // in place of the program's
+};
+
+/// Of a thread and the children that it waits for, and that they wait for: these share its thread-local storage.
+constexpr std::size_t kMostBirths = 4;
+struct Births {
+    std::size_t count = 0;
+    std::array<Birth, kMostBirths> all{};
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Births births;
+
+/// How the child begins.
+struct Plan {
+    std::uint64_t flags = 0;
+    std::uint64_t stack_end = 0;  // 0: on its parent's
+};
+
+bool plan_of(const Call& call, Plan& plan, CloneArguments& copy) noexcept {
+    const auto& a = call.arguments;
+    switch (call.number) {
+        case SYS_vfork:
+            plan.flags = CLONE_VM | CLONE_VFORK;
+            return true;
+        case SYS_clone:
+            plan = {a[0], a[1]};
+            return true;
+        case SYS_clone3:
+            if (a[1] <= CloneArguments::kStackBytes * sizeof(std::uint64_t) || a[1] > sizeof copy) return false;
+            std::memcpy(&copy, reinterpret_cast<const void*>(a[0]), a[1]);
+            plan.flags = copy.words[CloneArguments::kFlags];
+            plan.stack_end = copy.words[CloneArguments::kStack] + copy.words[CloneArguments::kStackBytes];
+            return true;
+        default:
+            return false;
+    }
+}
+
+void set_mask(std::uint64_t mask) noexcept {
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, syscall_argument(&mask), 0, sizeof mask);
+}
+
+void begin_child(std::uint64_t mask) noexcept {
+    set_mask(mask);
+    this_thread.inside = 0;
+    Dispatch::begin_thread();
+}
+
+/// Parents above the child's own have been left behind by children that were killed.
+void end_birth(std::size_t index) noexcept {
+    births.count = index;
+    this_thread.inside = 0;
+    this_thread.selector = kBlockCalls;
+}
+
+}  // namespace
+
+bool begins_in_shared_memory(const Call& call) noexcept {
+    switch (call.number) {
+        case SYS_vfork:
+            return true;
+        case SYS_clone:
+            return (call.arguments[0] & CLONE_VM) != 0;
+        case SYS_clone3:
+            return call.arguments[0] != 0 &&
+                   (*reinterpret_cast<const std::uint64_t*>(call.arguments[0]) & CLONE_VM) != 0;
+        default:
+            return false;
+    }
+}
+
+bool send_to_give_birth(ucontext_t& context, const Call& call) noexcept {
+    Birth birth;
+    Plan plan;
+    if (births.count == kMostBirths || !plan_of(call, plan, birth.arguments)) return false;
+    const bool alone = (plan.flags & CLONE_VFORK) != 0;
+    if (!alone && (plan.stack_end == 0 || (plan.flags & CLONE_SETTLS) == 0)) return false;
+
+    auto& registers = context.uc_mcontext.gregs;
+    std::uint64_t& mask = context.uc_sigmask.__val[0];
+    birth.parent = static_cast<pid_t>(raw_syscall(SYS_gettid));
+    birth.resume_at = static_cast<std::uint64_t>(registers[REG_RIP]);
+    birth.rdi = call.arguments[0];
+    birth.rsi = call.arguments[1];
+    birth.mask = mask;
+    Birth& kept = births.all[births.count];
+    kept = birth;
+    if (plan.stack_end != 0) {
+        const std::uint64_t at = plan.stack_end - sizeof(ChildBeginning);
+        *reinterpret_cast<ChildBeginning*>(at) = {birth.resume_at, birth.rdi, birth.rsi, birth.mask};
+        if (call.number == SYS_clone3) {
+            kept.arguments.words[CloneArguments::kStackBytes] -= sizeof(ChildBeginning);
+            registers[REG_RDI] = reinterpret_cast<greg_t>(&kept.arguments);
+        } else {
+            registers[REG_RSI] = static_cast<greg_t>(at);
+        }
+    }
+    ++births.count;
+    mask = kAllButKept;
+    registers[REG_RIP] =
+        reinterpret_cast<greg_t>(plan.stack_end != 0 ? &faultline_preload_clone : &faultline_preload_vfork);
+    return true;
+}
+
+bool in_child_of_vfork() noexcept { return births.count > 0; }
+
+}  // namespace faultline::preload
+
+// NOLINTBEGIN: called by the code above
+extern "C" {
+
+struct RegistersAfterBirth {
+    std::uint64_t resume_at, rax, rdi, rsi;
+};
+
+[[gnu::visibility("hidden"), gnu::used]] void faultline_preload_begin_child(const void* beginning) noexcept {
+    using namespace faultline::preload;
+    begin_child(static_cast<const ChildBeginning*>(beginning)->mask);
+}
+
+/// For the parent, and for a child on its stack.
+[[gnu::visibility("hidden"), gnu::used]] void faultline_preload_after_birth(RegistersAfterBirth* registers) noexcept {
+    using namespace faultline::preload;
+    std::size_t index = births.count - 1;
+    if (registers->rax != 0) {
+        const auto self = static_cast<pid_t>(raw_syscall(SYS_gettid));
+        while (index > 0 && births.all[index].parent != self) --index;
+    }
+    const Birth birth = births.all[index];
+    registers->resume_at = birth.resume_at;
+    registers->rdi = birth.rdi;
+    registers->rsi = birth.rsi;
+    if (registers->rax == 0) return begin_child(birth.mask);
+    end_birth(index);
+    set_mask(birth.mask);
+}
+
+}  // extern "C"
+// NOLINTEND

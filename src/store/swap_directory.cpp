@@ -1,0 +1,71 @@
+#include "store/swap_directory.hpp"
+
+#include "sys/error.hpp"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace faultline::store {
+namespace {
+
+constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
+
+[[noreturn]] void refuse(int error, const std::filesystem::path& directory) {
+    std::string what = "cannot make a swap file in " + directory.string();
+    if (error == ENOENT || error == ENOTDIR) what += ": there is no such directory; set Config::swap_directory";
+    if (error == EACCES || error == EPERM || error == EROFS) {
+        what += ": it must be a directory this user may write to; set Config::swap_directory";
+    }
+    if (error == EMFILE || error == ENFILE) what += ": raise `ulimit -n`";
+    sys::throw_error(error, what);
+}
+
+}  // namespace
+
+std::filesystem::path default_swap_directory() {
+    const char* directory = std::getenv("TMPDIR");
+    return directory != nullptr && *directory != '\0' ? directory : "/var/tmp";
+}
+
+SwapDirectory::SwapDirectory(std::filesystem::path path)
+    : path_{std::filesystem::absolute(std::move(path))}, fd_{::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)} {
+    if (!fd_) refuse(errno, path_);
+}
+
+sys::FileDescriptor SwapDirectory::open_unnamed() const {
+    constexpr int kFlags = O_TMPFILE | O_RDWR | O_CLOEXEC;
+    sys::FileDescriptor file{::openat(fd_.get(), ".", kFlags, kOwnerOnly)};
+    // Removed and made again since: what has its name now is as good.
+    if (!file && errno == ENOENT) file = sys::FileDescriptor{::open(path_.c_str(), kFlags, kOwnerOnly)};
+    if (!file && (errno == EOPNOTSUPP || errno == EISDIR)) file = open_and_unlink();
+    if (!file) refuse(errno, path_);
+    return file;
+}
+
+/// Where the file system has no unnamed files: a name that nobody else can have, taken away at once.
+sys::FileDescriptor SwapDirectory::open_and_unlink() const {
+    constexpr int kMostTries = 100;
+    std::array<char, 32> name{};
+    for (int tries = 0; tries < kMostTries; ++tries) {
+        std::uint64_t number = 0;
+        if (::getrandom(&number, sizeof number, 0) != sizeof number) continue;
+        std::snprintf(name.data(), name.size(), "faultline-%016llx", static_cast<unsigned long long>(number));
+        sys::FileDescriptor file{::openat(fd_.get(), name.data(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, kOwnerOnly)};
+        if (!file && errno == EEXIST) continue;
+        if (file) ::unlinkat(fd_.get(), name.data(), 0);
+        return file;
+    }
+    errno = EEXIST;
+    return {};
+}
+
+}  // namespace faultline::store
