@@ -6,14 +6,13 @@
 #include "pager/pager.hpp"
 #include "pager/region.hpp"
 #include "pager/region_tree.hpp"
+#include "sys/descriptor_kind.hpp"
 #include "sys/signal_block.hpp"
 
 #include <faultline/io.hpp>
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -171,50 +170,30 @@ struct Request {
     int flags = 0;
 };
 
-bool is_packet_pipe(int descriptor) {
-    const int flags = ::fcntl(descriptor, F_GETFL);
-    return flags >= 0 && (flags & O_DIRECT) != 0;
-}
-
-bool is_stream_socket(int descriptor) {
-    int type = 0;
-    socklen_t size = sizeof type;
-    return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
-}
-
-/// Terminals, and /dev/null, zero, full, random and urandom. Other character devices may take a read or write for a
-/// message, as /dev/net/tun does.
-bool is_stream_device(int descriptor, const struct stat& about) {
-    constexpr unsigned kMemoryDevices = 1;
-    return major(about.st_rdev) == kMemoryDevices || ::isatty(descriptor) == 1;
-}
-
-/// What a read that was made shorter could cut is at most PIPE_BUF bytes long: a packet. (The reading end does not tell
-/// whether there are packets in the pipe.) What a write could tear is what POSIX has atomic, and packets.
+/// A read of at most PIPE_BUF bytes may take a packet, which is lost where it is cut: the reading end cannot tell. A
+/// write of at most PIPE_BUF bytes is atomic, and on a packet pipe every write is.
 std::size_t shortest_on_pipe(int descriptor, std::size_t bytes, PinFor purpose) {
     if (purpose == PinFor::writing) return std::min<std::size_t>(bytes, PIPE_BUF);
-    return bytes <= PIPE_BUF || is_packet_pipe(descriptor) ? bytes : 1;
+    return bytes <= PIPE_BUF || (sys::open_flags(descriptor) & O_DIRECT) != 0 ? bytes : 1;
 }
 
 /// To how few of its bytes a transfer may be cut without losing some, or tearing what readers expect to find together.
 std::size_t shortest_transfer(const Request& request, std::size_t bytes) {
     if ((request.flags & MSG_WAITALL) != 0) return bytes;
-    struct stat about {};
-    if (::fstat(request.descriptor, &about) != 0) return 1;  // the call itself will say what is wrong
-    switch (about.st_mode & S_IFMT) {
-        case S_IFREG:
-        case S_IFDIR:
-        case S_IFBLK:
+    switch (sys::descriptor_kind(request.descriptor)) {
+        case sys::DescriptorKind::closed:  // the call itself reports the error
+        case sys::DescriptorKind::file:
+        case sys::DescriptorKind::memory_device:
+        case sys::DescriptorKind::terminal:
+        case sys::DescriptorKind::stream_socket:
             return 1;
-        case S_IFSOCK:
-            return is_stream_socket(request.descriptor) ? 1 : bytes;
-        case S_IFIFO:
+        case sys::DescriptorKind::pipe:
             return shortest_on_pipe(request.descriptor, bytes, request.purpose);
-        case S_IFCHR:
-            return is_stream_device(request.descriptor, about) ? 1 : bytes;
-        default:
-            return bytes;  // eventfd, inotify and the like
+        case sys::DescriptorKind::message_socket:
+        case sys::DescriptorKind::other:
+            return bytes;
     }
+    return bytes;
 }
 
 /// Bytes in all buffers, or more than SSIZE_MAX where that is so or they do not fit into a number.

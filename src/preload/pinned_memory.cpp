@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <optional>
 
 namespace faultline::preload {
@@ -27,6 +28,16 @@ std::optional<Bytes> managed_part(std::uint64_t address, std::uint64_t bytes) no
     return Bytes{begin, end};
 }
 
+core::PageRange pages_of(const detail::Region& region, Bytes part) noexcept {
+    const std::uint64_t first = region.page_of(part.begin);
+    return {first, region.page_of(part.end - 1) - first + 1};
+}
+
+/// What read or write would say. ENOSPC would be the disk that the program writes to.
+int errno_of_call(int pin_error) noexcept { return pin_error == EACCES ? EFAULT : pin_error == EIO ? EIO : ENOMEM; }
+
+constexpr std::uint64_t kSmallPages = 16;  // so few are pinned even if they are all that the limit has left
+
 }  // namespace
 
 PinnedMemory::~PinnedMemory() { release(); }
@@ -39,23 +50,37 @@ void PinnedMemory::release() noexcept {
     count_ = 0;
 }
 
-void PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
+bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
     const std::optional<Bytes> part = managed_part(address, bytes);
-    if (!part) return;
-    any_ = true;
+    if (!part) return true;
     detail::Region& region = ManagedHeap::get()->region();
-    const std::uint64_t first = region.page_of(part->begin);
-    const core::PageRange pages{first, region.page_of(part->end - 1) - first + 1};
-    if (has(pages)) return;
-    if (count_ < kMost) {
-        const InLibrary inside;
-        const detail::PinnedFront front =
-            region.pager().pin_front(region, pages, PinFor::writing, detail::PinAmount::all);
-        if (front.pages > 0) pinned_[count_++] = {first, front.pages};
-        if (front.error == 0) return;
+    const core::PageRange pages = pages_of(region, *part);
+    if (has(pages)) return true;
+    if (count_ == kMost) return false;
+    const InLibrary inside;
+    const auto amount = pages.count <= kSmallPages ? detail::PinAmount::all : detail::PinAmount::fair_share;
+    const detail::PinnedFront front = region.pager().pin_front(region, pages, purpose_, amount);
+    if (front.error == 0) {
+        pinned_[count_++] = pages;
+        return true;
     }
-    complete_ = false;
-    touch_managed(part->begin, part->end - part->begin);
+    if (front.pages > 0) region.pager().unpin(region, {pages.first, front.pages});
+    return false;
+}
+
+UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) noexcept {
+    const std::optional<Bytes> part = managed_part(address, bytes);
+    if (!part) return {bytes, 0};
+    detail::Region& region = ManagedHeap::get()->region();
+    const core::PageRange pages = pages_of(region, *part);
+    if (has(pages)) return {bytes, 0};
+    if (count_ == kMost) return {part->begin - address, ENOMEM};
+    const InLibrary inside;
+    const detail::PinnedFront front = region.pager().pin_front(region, pages, purpose_, detail::PinAmount::fair_share);
+    if (front.pages > 0) pinned_[count_++] = {pages.first, front.pages};
+    if (front.error == 0) return {bytes, 0};
+    const std::uint64_t end = core::address_of(region.address_of(pages.first + front.pages));
+    return {std::max<std::uint64_t>(end, part->begin) - address, errno_of_call(front.error)};
 }
 
 /// Neighbours in a list of small buffers share pages.
@@ -63,6 +88,13 @@ bool PinnedMemory::has(core::PageRange pages) const noexcept {
     if (count_ == 0) return false;
     const core::PageRange& last = pinned_[count_ - 1];
     return pages.first >= last.first && pages.end() <= last.end();
+}
+
+std::uint64_t transfer_window() noexcept {
+    constexpr std::uint64_t kLeast = std::uint64_t{64} << 10;
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 20;
+    detail::Heap* const heap = ManagedHeap::get();
+    return heap == nullptr ? kMost : std::clamp<std::uint64_t>(heap->pager().resident_limit() / 4, kLeast, kMost);
 }
 
 void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
@@ -78,9 +110,8 @@ void keep_pinned(std::uint64_t address, std::uint64_t bytes) noexcept {
     if (!part) return;
     const InLibrary inside;
     detail::Region& region = ManagedHeap::get()->region();
-    const std::uint64_t first = region.page_of(part->begin);
-    static_cast<void>(region.pager().pin_front(region, {first, region.page_of(part->end - 1) - first + 1},
-                                               PinFor::writing, detail::PinAmount::all));
+    static_cast<void>(
+        region.pager().pin_front(region, pages_of(region, *part), PinFor::writing, detail::PinAmount::all));
 }
 
 bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept {

@@ -1,4 +1,4 @@
-// The managed memory that one system call may touch, in place for as long as the object lives.
+// The managed memory that one system call may touch, pinned for as long as the object lives.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -11,33 +11,36 @@
 
 namespace faultline::preload {
 
+/// How many bytes of a range's front the kernel may use; `error` (an errno of read or write) says why not all of it.
+struct UsableFront {
+    std::uint64_t bytes;
+    int error;
+};
+
 class PinnedMemory {
 public:
-    PinnedMemory() noexcept = default;
+    /// `purpose`: what the kernel does with the memory.
+    explicit PinnedMemory(PinFor purpose = PinFor::writing) noexcept : purpose_{purpose} {}
     ~PinnedMemory();
     PinnedMemory(const PinnedMemory&) = delete;
     PinnedMemory& operator=(const PinnedMemory&) = delete;
 
-    /// Pins what is managed of a range, all of it or nothing. Where that is too much for the limit, or for this object,
-    /// it is not pinned but brought in, and `complete` says so from then on.
-    void add(std::uint64_t address, std::uint64_t bytes) noexcept;
+    /// Pins what is managed of a range: all of it, or nothing. Returns false where the limit, or this object, has no
+    /// room for it, or where a page cannot be had.
+    [[nodiscard]] bool add(std::uint64_t address, std::uint64_t bytes) noexcept;
 
-    /// Whether there was anything managed.
-    [[nodiscard]] bool any() const noexcept { return any_; }
-    /// Whether all of it is pinned.
-    [[nodiscard]] bool complete() const noexcept { return complete_; }
+    /// Pins what is managed of the front of a range, up to half of what the limit has left for pins.
+    [[nodiscard]] UsableFront add_front(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 private:
     void release() noexcept;
+    [[nodiscard]] bool has(core::PageRange pages) const noexcept;
 
     static constexpr std::size_t kMost = 64;
 
-    [[nodiscard]] bool has(core::PageRange pages) const noexcept;
-
     std::array<core::PageRange, kMost> pinned_;
     std::size_t count_ = 0;
-    bool any_ = false;
-    bool complete_ = true;
+    PinFor purpose_;
 };
 
 /// Brings in what is managed of a range, writable, by touching it: it may leave again at once. Changes nothing in it.
@@ -48,5 +51,9 @@ void keep_pinned(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 /// Whether a byte of the range is managed.
 [[nodiscard]] bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
+
+/// How many managed bytes one call may have pinned, or copied, at a time: a quarter of the resident limit, at least
+/// 64 KiB and at most 1 MiB.
+[[nodiscard]] std::uint64_t transfer_window() noexcept;
 
 }  // namespace faultline::preload

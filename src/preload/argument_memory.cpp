@@ -1,0 +1,62 @@
+#include "preload/argument_memory.hpp"
+
+#include "preload/call_memory.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+namespace faultline::preload {
+
+ArgumentMemory::ArgumentMemory(const Call& call) noexcept : given_{call}, call_{call} {
+    for (unsigned i = 0; i < call.arguments.size(); ++i) add_argument(i);
+    const auto add = [](void* self, std::uint64_t address, std::uint64_t bytes) {
+        static_cast<ArgumentMemory*>(self)->add_indirect(address, bytes);
+    };
+    for_each_indirect_memory(given_, {add, this});
+}
+
+void ArgumentMemory::add_argument(unsigned i) noexcept {
+    const std::uint64_t address = given_.arguments[i];
+    const Extent extent = extent_of(given_, i);
+    if (pinned_.add(address, extent.bytes)) return;
+    Scratch copy{extent.exact ? extent.bytes : 0};
+    if (!copy) {
+        touched_ = static_cast<std::uint8_t>(touched_ | 1U << i);
+        complete_ = false;
+        return touch_managed(address, extent.bytes);
+    }
+    std::memcpy(copy.data(), reinterpret_cast<const void*>(address), extent.bytes);
+    call_.arguments[i] = reinterpret_cast<std::uint64_t>(copy.data());
+    copies_[i] = std::move(copy);
+}
+
+void ArgumentMemory::add_indirect(std::uint64_t address, std::uint64_t bytes) noexcept {
+    if (pinned_.add(address, bytes)) return;
+    complete_ = false;
+    touch_managed(address, bytes);
+}
+
+void ArgumentMemory::touch_rest() const noexcept {
+    for (unsigned i = 0; i < given_.arguments.size(); ++i) {
+        if ((touched_ >> i & 1U) != 0) touch_managed(given_.arguments[i], extent_of(given_, i).bytes);
+    }
+    const auto touch = [](void*, std::uint64_t address, std::uint64_t bytes) { touch_managed(address, bytes); };
+    for_each_indirect_memory(given_, {touch, nullptr});
+}
+
+/// The kernel changes little of a long vector: what is as it was is not written to.
+void ArgumentMemory::give_back() const noexcept {
+    constexpr std::size_t kStep = 4096;
+    for (unsigned i = 0; i < copies_.size(); ++i) {
+        auto* const to = reinterpret_cast<std::byte*>(given_.arguments[i]);
+        for (std::size_t at = 0; at < copies_[i].size(); at += kStep) {
+            const std::size_t bytes = std::min(kStep, copies_[i].size() - at);
+            if (std::memcmp(to + at, copies_[i].data() + at, bytes) == 0) continue;
+            std::memcpy(to + at, copies_[i].data() + at, bytes);
+        }
+    }
+}
+
+}  // namespace faultline::preload

@@ -1,0 +1,26 @@
+// DescriptorKind: what stands behind a descriptor, as far as it decides whether a transfer may be cut into pieces.
+#pragma once
+
+#include "core/signal_safe.hpp"
+
+#include <cstdint>
+
+namespace faultline::sys {
+
+enum class DescriptorKind : std::uint8_t {
+    closed,          ///< Not open.
+    file,            ///< A regular file, a directory or a block device.
+    memory_device,   ///< /dev/null, zero, full, random and urandom.
+    terminal,        //
+    pipe,            //
+    stream_socket,   ///< SOCK_STREAM.
+    message_socket,  ///< Every other socket: one call moves one message.
+    other,           ///< eventfd, inotify, /dev/net/tun and the like: one call may move one message.
+};
+
+[[nodiscard]] DescriptorKind descriptor_kind(int descriptor) FAULTLINE_SIGNAL_SAFE;
+
+/// Flags that the descriptor was opened with (O_NONBLOCK, O_DIRECT, O_ACCMODE), or 0 when it is not open.
+[[nodiscard]] int open_flags(int descriptor) FAULTLINE_SIGNAL_SAFE;
+
+}  // namespace faultline::sys
