@@ -36,16 +36,22 @@ void in_child() {
     call(ForkParty::outer, &ForkHandlers::in_child);
 }
 
-// While the process starts: handlers registered first are called last before fork, and first after it.
-const bool registered = [] {
-    const int error = ::pthread_atfork(&before, &in_parent, &in_child);
-    FAULTLINE_REQUIRE(error == 0, "no memory to prepare for fork");
+// While the process starts.
+const bool watched = [] {
+    watch_forks();
     return true;
 }();
 
 }  // namespace
 
 unsigned process_generation() noexcept { return generation.load(); }
+
+void watch_forks() noexcept {
+    static std::atomic<bool> begun{false};
+    if (begun.exchange(true)) return;
+    const int error = ::pthread_atfork(&before, &in_parent, &in_child);
+    FAULTLINE_REQUIRE(error == 0, "no memory to prepare for fork");
+}
 
 void set_fork_handlers(ForkParty party, const ForkHandlers* handlers) noexcept {
     current[static_cast<std::size_t>(party)].store(handlers);

@@ -7,6 +7,10 @@
 
 namespace faultline::sys {
 
+/// Registers with the C library, once: handlers registered first are called last before fork, and first after it. Done
+/// while the library is initialised; the preload does it before any other library can register handlers of its own.
+void watch_forks() noexcept;
+
 /// A number that differs between a process and every child it forks (not by vfork or a bare system call). Signal-safe.
 [[nodiscard]] unsigned process_generation() noexcept;
 

@@ -1,5 +1,6 @@
 #include "sys/signal_action.hpp"
 
+#include "core/check.hpp"
 #include "sys/error.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
@@ -29,16 +30,18 @@ bool sent_by_a_process(const siginfo_t& info) noexcept { return info.si_code <= 
 /// Restores the default action and makes the signal happen again, to this thread, with the same siginfo. A fault would
 /// come back by itself; a sent signal would not, and so both go the same road: it is pending until our handler returns.
 void die_by_default(int signal, siginfo_t* info) noexcept {
-    restore_default_action(signal);
+    // Else the fault would come back for ever.
+    FAULTLINE_REQUIRE(restore_default_action(signal),
+                      "a fault is not faultline's, and a seccomp filter refuses what would end the process by it");
     raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), signal,
                 syscall_argument(info));
 }
 
 }  // namespace
 
-void restore_default_action(int signal) FAULTLINE_SIGNAL_SAFE {
+bool restore_default_action(int signal) FAULTLINE_SIGNAL_SAFE {
     constexpr std::array<std::uint64_t, 4> kDefault{};  // the kernel's structure: handler, flags, restorer, mask
-    raw_syscall(SYS_rt_sigaction, signal, syscall_argument(kDefault.data()), 0, sizeof kDefault.back());
+    return raw_syscall(SYS_rt_sigaction, signal, syscall_argument(kDefault.data()), 0, sizeof kDefault.back()) == 0;
 }
 
 void SharedAction::set(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {

@@ -10,8 +10,9 @@
 
 namespace faultline::sys {
 
-/// Makes the kernel do with a signal what it does by default, by a system call of our own.
-void restore_default_action(int signal) FAULTLINE_SIGNAL_SAFE;
+/// Makes the kernel do with a signal what it does by default, by a system call of our own. False: refused, which only
+/// a seccomp filter does.
+[[nodiscard]] bool restore_default_action(int signal) FAULTLINE_SIGNAL_SAFE;
 
 /// An action that one thread may change while others, in signal handlers, read it.
 class SharedAction {

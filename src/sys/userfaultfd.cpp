@@ -1,5 +1,6 @@
 #include "sys/userfaultfd.hpp"
 
+#include "core/check.hpp"
 #include "core/units.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
@@ -64,6 +65,15 @@ std::uint64_t available_features(bool user_mode_only) {
     return negotiate(probe.get(), 0);
 }
 
+/// What no userfaultfd answers: there is none behind the descriptor, or the call does not reach it. Nothing that is
+/// absent can be had any more.
+void require_reachable(int error) FAULTLINE_SIGNAL_SAFE {
+    const bool lost = error == ENOSYS || error == EPERM || error == EACCES || error == EBADF || error == ENOTTY;
+    FAULTLINE_REQUIRE(!lost,
+                      "the userfaultfd cannot be used any more: has the program closed it, or does a seccomp filter "
+                      "refuse ioctl?");
+}
+
 /// Runs a range ioctl whose partial result stands in `done`, until all is done or it fails for good.
 /// A negative value in `done` is the error; EAGAIN means that the kernel changed the mapping meanwhile: go on.
 template <typename Step>
@@ -73,7 +83,9 @@ int until_done(std::size_t bytes, Step step) noexcept {
         std::int64_t done = 0;
         const int error = step(total, bytes - total, &done);
         if (done > 0) total += static_cast<std::size_t>(done);
-        if (error != 0 && error != EAGAIN && error != EINTR) return error;
+        if (error == 0 || error == EAGAIN || error == EINTR) continue;
+        require_reachable(error);
+        return error;
     }
     return 0;
 }
@@ -195,7 +207,9 @@ int Userfaultfd::write_protect(void* address, std::size_t bytes, bool on) const 
         request.range = {syscall_argument(address), bytes};
         request.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
         const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_WRITEPROTECT, syscall_argument(&request)));
-        if (error != EAGAIN && error != EINTR) return error;
+        if (error == EAGAIN || error == EINTR) continue;
+        require_reachable(error);
+        return error;
     }
 }
 

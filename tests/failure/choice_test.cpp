@@ -2,10 +2,12 @@
 // $FAULTLINE_DELIVERY changes, and that the pager says why.
 
 #include "failure/failure_support.hpp"
+#include "mmu/delivery_trial.hpp"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include <array>
@@ -39,6 +41,10 @@ bool forbid_userfaultfd(int error) {
 }
 
 constexpr int kNoFilters = 77;
+
+bool try_threads_is_refused_with(const char* reason) {
+    return mmu::try_delivery(Delivery::uffd_threads).find(reason) != std::string::npos;
+}
 
 class Choice : public testing::Test {
 protected:
@@ -106,6 +112,16 @@ TEST_F(Choice, EvictionOfSigsegvLeavesNothingElseToChoose) {
         Config config = small_config(Delivery::automatic);
         config.eviction = Eviction::protect;
         return delivery_of(config) == Delivery::sigsegv && wrong_pages_of_a_life(config) == 0 ? 0 : 1;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+/// A tracer that looks at an absent page would wait for threads that it has stopped.
+TEST_F(Choice, ThreadsAreNotChosenWhereTheProcessIsTraced) {
+    const ChildEnd end = in_child([] {
+        if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return 1;
+        if (delivery_of(small_config(Delivery::automatic)) == Delivery::uffd_threads) return 2;
+        return try_threads_is_refused_with("traces this one") ? 0 : 3;
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }

@@ -11,6 +11,9 @@ chmod 755 "$folder"
 preload=$folder/libfaultline-preload.so
 install -m 755 "$1" "$preload"
 install -m 755 "$2" "$folder/${2##*/}"
+for library in "$(dirname "$2")"/lib*.so; do
+    [[ ! -e $library ]] || install -m 755 "$library" "$folder"  # which the program finds beside itself
+done
 program=$folder/${2##*/}
 shift 2
 support=$(dirname "$(readlink -f "$0")")/../support
