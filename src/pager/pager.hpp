@@ -22,6 +22,7 @@
 #include "pager/frame_table.hpp"
 #include "pager/housekeeper.hpp"
 #include "pager/latency_recorder.hpp"
+#include "pager/page_sizes.hpp"
 #include "pager/progress_guard.hpp"
 #include "pager/region.hpp"
 #include "pager/region_directory.hpp"
@@ -133,6 +134,10 @@ public:
     [[nodiscard]] PinnedFront pin_front(Region& region, core::PageRange range, PinFor purpose,
                                         PinAmount amount) noexcept;
     void unpin(Region& region, core::PageRange range) noexcept;
+
+    /// After the program has asked the kernel to merge its pages (prctl(PR_SET_MEMORY_MERGE)): takes the regions out of
+    /// it, and finds what has been written unseen meanwhile.
+    void forbid_merging();
 
     void set_resident_limit(std::size_t bytes);
     [[nodiscard]] std::size_t resident_limit() const noexcept { return limit_bytes_.load(); }
@@ -284,8 +289,9 @@ private:
 
     // Control path.
     void require_owner_process() const;
+    void watch_staging();
+    void watch_fence(const sys::Mapping& mapping, bool write_protect);
     void apply_limit(std::size_t bytes, std::size_t largest_page);
-    [[nodiscard]] std::size_t largest_page() const;
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
     [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
     [[nodiscard]] bool discard_piece(Region& region, core::PageRange range, DiskSpace space);
@@ -377,6 +383,7 @@ private:
 
     mutable std::mutex changing_views_;  // one change of mapper_.views() at a time; no other lock is taken with it
     std::mutex control_;                 // guards regions coming and going, the limit, and `gone_`
+    PageSizes page_sizes_;               // of the regions; guarded by control_
     RegionStats gone_;
     std::atomic<std::int64_t> pinned_units_{0};
 

@@ -10,11 +10,13 @@
 #include "pager/forking.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "pager/unseen_writes.hpp"
 #include "store/compressed_space.hpp"
 #include "store/swap_space.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
+#include "sys/page_merging.hpp"
 #include "sys/signal_block.hpp"
 
 #include <faultline/pager.hpp>
@@ -110,11 +112,13 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       budget_{0},
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
               config.staging_percent},
+      staging_{config.resident_limit / core::kUnitBytes},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
       shared_frames_{mapper_, budget_, frames_, regions_, evictor_},
       filler_{mapper_, budget_, frames_, evictor_, shared_frames_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
-    mapper_.watch_staging(staging_.area().data(), staging_.area().size());
+    watch_staging();
+    sys::PageMerging::look();
     apply_limit(config.resident_limit, core::kUnitBytes);
     if (!config.trace_file.empty()) {
         trace_ = std::make_unique<FaultTrace>(
@@ -128,6 +132,17 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
                                  ": " + chosen.reason);
     Forking::watch();
     if (config_.fork == ForkPolicy::inherit) Forking::add(*this);
+}
+
+void Pager::watch_staging() {
+    mapper_.watch_staging(staging_.area().data(), staging_.area().size());
+    watch_fence(staging_.area(), false);
+}
+
+/// What is watched is a mapping of its own kind: unless its fence is, too, it has none.
+void Pager::watch_fence(const sys::Mapping& mapping, bool write_protect) {
+    const std::span<std::byte> fence = mapping.fence();
+    if (uffd_ && !fence.empty()) uffd_->watch(fence.data(), fence.size(), write_protect);
 }
 
 Pager::~Pager() {
@@ -174,7 +189,7 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
     }
     report_later_handler();
     const std::lock_guard lock{control_};
-    const std::size_t largest = std::max(largest_page(), page_bytes);
+    const std::size_t largest = std::max(page_sizes_.largest(), page_bytes);
     if (limit_bytes_.load() < kMinimumPages * largest) {
         sys::throw_error(EINVAL, "the resident limit of " + sys::readable_bytes(limit_bytes_.load()) +
                                      " is too small for pages of " + sys::readable_bytes(largest) + ": it must hold " +
@@ -188,6 +203,11 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
                                                config_.delivery == Delivery::uffd_threads, plan);
         plan.shared ? mapper_.watch_shared(region->view().data(), size)
                     : mapper_.watch_region(region->view().data(), size);
+        if (uffd_ && !plan.shared) {
+            watch_fence(region->view(), true);
+        } else {
+            region->view().drop_fence();  // what is mapped over the region is of another kind
+        }
         try {
             if (plan.shared) {
                 change_views([&](auto& regions, auto&) { regions.push_back({region->begin(), region->end()}); });
@@ -201,6 +221,7 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
             throw;
         }
         regions_.set(id, region.get());
+        page_sizes_.add(page_bytes);
         return *region.release();
     } catch (...) {
         regions_.give_back_id(id);
@@ -216,12 +237,6 @@ void Pager::close_view(const Region& region, PageRange range) {
         sys::throw_error(error, "cannot take away access to " + sys::readable_bytes(bytes) +
                                     (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
     }
-}
-
-std::size_t Pager::largest_page() const {
-    std::size_t largest = core::kUnitBytes;
-    regions_.for_each([&](const Region& region) { largest = std::max(largest, region.page_bytes()); });
-    return largest;
 }
 
 void Pager::destroy(Region& region) {
@@ -249,12 +264,13 @@ void Pager::destroy(Region& region) {
 
     gone_ += region_stats(region.counters(), region.page_bytes());
     regions_.set(id, nullptr);
+    page_sizes_.remove(region.page_bytes());
     RegionTree::readers().synchronize();
     if (region.shared()) forget_shared(region);
     mapper_.unwatch_region(region.view().data());
     delete &region;
     regions_.give_back_id(id);
-    apply_limit(limit_bytes_.load(), largest_page());
+    apply_limit(limit_bytes_.load(), page_sizes_.largest());
 }
 
 /// Takes every page of a region that nobody can reach any more away from the evictor, then its frames from the kernel.
@@ -274,13 +290,24 @@ void Pager::forget_pages(Region& region) {
     budget_.release(units);
 }
 
+void Pager::forbid_merging() {
+    require_owner_process();
+    const std::lock_guard lock{control_};
+    static_cast<void>(sys::PageMerging::forbid(staging_.area().data(), staging_.area().size()));
+    if (!mapper_.protection_in_doubt()) return;
+    regions_.for_each([&](const Region& region) {
+        const FaultPathSection section;
+        UnseenWrites{regions_}.find_in(region, {0, region.pages()});
+    });
+}
+
 // ---- the limit
 
 void Pager::set_resident_limit(std::size_t bytes) {
     require_owner_process();
     const std::lock_guard lock{control_};
     const std::size_t before = limit_bytes_.load();
-    const std::size_t largest = largest_page();
+    const std::size_t largest = page_sizes_.largest();
     if (bytes < kMinimumPages * largest) {
         sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(bytes) + " is too small: it must hold " +
                                      std::to_string(kMinimumPages) + " pages of " + sys::readable_bytes(largest));

@@ -4,9 +4,11 @@
 #include "pager/fault_path_section.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "pager/unseen_writes.hpp"
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
+#include "sys/page_merging.hpp"
 
 #include <cerrno>
 #include <exception>
@@ -52,6 +54,7 @@ void Pager::prepare_fork() noexcept {
     fork_prepared_ = false;
     if (async_reader_) async_reader_->drain();
     if (!fork_writer_) return;  // and the log says why
+    sys::PageMerging::look_now_and_then();
     try {
         fork_writer_->run([this](store::WriteQueue& queue) {
             write_everything(queue);
@@ -76,6 +79,7 @@ void Pager::write_everything(store::WriteQueue& queue) {
 
 /// Writes what is dirty of a region. Returns 0 or an error.
 int Pager::clean_all(Region& region, store::WriteQueue& queue) {
+    if (mapper_.protection_in_doubt()) UnseenWrites{regions_}.find_in(region, {0, region.pages()});
     int error = 0;
     core::PageRange run{};
     const auto clean_run = [&] {
@@ -112,13 +116,14 @@ void Pager::start_in_child() {
     if (uffd_) open_userfaultfd_in_child();
     mapper_.start_in_child();
     staging_.start_in_child();
-    mapper_.watch_staging(staging_.area().data(), staging_.area().size());
+    watch_staging();
     std::vector<core::PageRef> pinned;
     regions_.for_each([&](Region& region) {
         region.view().restore_in_child();
         std::byte* const view = region.view().data();
         region.shared() ? mapper_.watch_shared_again(view, region.view().size())
                         : mapper_.watch_again(view, region.view().size());
+        if (!region.shared()) watch_fence(region.view(), true);
         set_access_again(region);
         leave_pages_behind(region, pinned);
     });

@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "preload/argument_memory.hpp"
 #include "preload/call_memory.hpp"
+#include "preload/memory_calls.hpp"
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
 #include "preload/transfer.hpp"
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 namespace faultline::preload {
 namespace {
@@ -118,6 +120,9 @@ long make_other_call(const Call& call, std::uint64_t mask) {
 }  // namespace
 
 long make_call(Call call, std::uint64_t mask) {
+    if (concerns_heap(call)) {
+        if (const std::optional<long> answer = answer_memory_call(call)) return *answer;
+    }
     if (Transfer::is_one(call.number)) return make_transfer(call, mask);
     switch (call.number) {
         case SYS_sendmmsg:
