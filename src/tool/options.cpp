@@ -37,14 +37,13 @@ Delivery delivery_named(const std::string& text) {
     return Delivery::automatic;  // the parser has refused all other names
 }
 
-void add_size(CLI::App& app, const std::string& option, std::size_t& bytes, std::size_t least,
+void add_size(CLI::App& app, const std::string& option, std::size_t& bytes, const run::SizeRange& range,
               const std::string& description) {
-    const auto parse = [&bytes, option, least](const std::string& text) {
+    const auto parse = [&bytes, option, range](const std::string& text) {
         const run::ParsedSize size = run::parse_size(text);
         if (size.problem != nullptr) throw CLI::ValidationError(option, "'" + text + "' " + size.problem);
-        if (size.bytes < least) {
-            throw CLI::ValidationError(
-                option, "'" + text + "' is too little: at least " + run::size_text(least) + " are needed");
+        if (!range.contains(size.bytes)) {
+            throw CLI::ValidationError(option, "'" + text + "' is outside of " + std::string{range.words});
         }
         bytes = size.bytes;
     };
@@ -57,11 +56,11 @@ void add_run(CLI::App& app, RunOptions& options, std::string& delivery) {
     CLI::App& run = *app.add_subcommand("run", "Runs a program with its heap in managed memory");
     run.footer(kRunNotes);
     run.prefix_command();
-    add_size(run, "--resident", options.settings.resident_limit, run::Settings::kLeastResident,
+    add_size(run, "--resident", options.settings.resident_limit, run::Settings::kResidentRange,
              "Most bytes of the heap in memory");
-    add_size(run, "--compressed", options.settings.compressed_limit, 0,
+    add_size(run, "--compressed", options.settings.compressed_limit, run::Settings::kCompressedRange,
              "Memory for compressed pages beside that; 0: none");
-    add_size(run, "--heap", options.settings.heap_reservation, std::size_t{1} << 20,
+    add_size(run, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
              "Addresses for the heap: the most that it can hold");
     run.add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
         ->type_name("DIR");
