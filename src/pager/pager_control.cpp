@@ -147,7 +147,7 @@ void Pager::start_threads() {
 Pager::~Pager() {
     if (config_.fork == ForkPolicy::inherit) Forking::remove(*this);
     housekeeper_.reset();
-    log_.drain();
+    log_.flush();
 }
 
 bool Pager::in_owner_process() const noexcept { return generation_ == sys::process_generation(); }
