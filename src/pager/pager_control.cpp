@@ -16,6 +16,7 @@
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/signal_block.hpp"
+#include "sys/valgrind.hpp"
 
 #include <faultline/pager.hpp>
 
@@ -53,7 +54,16 @@ std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
     return std::make_unique<store::CompressedSpace>(std::move(files), config.compressed_limit, config.compressed_limit);
 }
 
+/// Faults that valgrind's simulated CPU raises do not reach a pager as the kernel's do: memory would be lost.
+void refuse_valgrind() {
+    if (!sys::runs_under_valgrind()) return;
+    sys::throw_error(ENOTSUP,
+                     "valgrind cannot run a program whose page faults faultline answers: run it without "
+                     "valgrind, or build it with -fsanitize=address, which faultline supports");
+}
+
 const Config& checked(const Config& config) {
+    refuse_valgrind();
     if (config.resident_limit < kMinimumPages * core::kUnitBytes) {
         sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(config.resident_limit) +
                                      " is too small: it must hold at least " + std::to_string(kMinimumPages) +
