@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "sys/address_limits.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/syscall.hpp"
@@ -50,7 +51,7 @@ Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_w
     const std::size_t padded = bytes + (alignment > core::kUnitBytes ? alignment : 0);
     const auto refuse = [&](int error) {
         throw_error(error, std::string("cannot reserve ") + readable_bytes(bytes) + " of addresses for " + purpose +
-                               "; check `ulimit -v`, and `sysctl vm.overcommit_memory` (2 refuses large reservations)");
+                               "; " + explain_address_limits());
     };
     if (bytes == 0 || padded < bytes || padded > core::kUserAddressEnd) refuse(ENOMEM);
     void* raw = ::mmap(nullptr, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -6,7 +6,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <gmock/gmock.h>
+
 #include <cmath>
+#include <csignal>
 #include <iostream>
 
 namespace faultline::test {
@@ -66,6 +69,18 @@ TEST_P(Limits, TooFewAddressesAreNamedWithTheWayOutOrWorkedAround) {
     });
 }
 
+TEST_P(Limits, TooLittleDataIsNamedWithTheWayOut) {
+    if (kSanitized) GTEST_SKIP() << "sanitizers count as data, too";
+    const ChildEnd end = in_child([] {
+        const ScopedLimit scarce{RLIMIT_DATA, rlim_t{64} << 20};
+        const Attempt made = attempt(config());
+        std::cerr << made.said << "\n";
+        if (made.outcome != Outcome::refused) return 1;
+        return contains(made.said, "ulimit -d unlimited") && !contains(made.said, "ulimit -v") ? 0 : 2;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
 TEST_P(Limits, NoLockedMemoryIsNeeded) {
     const ChildEnd end = in_child([] {
         const ScopedLimit none{RLIMIT_MEMLOCK, 0};
@@ -96,6 +111,29 @@ TEST_P(Limits, FileSizeLimitIsNamedWithTheWayOutOrWorkedAround) {
         });
         EXPECT_TRUE(end.exited_with(0)) << end;
     }
+}
+
+TEST_P(Limits, FileSizeLimitThatComesLaterLeavesPagesInMemoryAndEndsInASigbusThatIsExplained) {
+    constexpr std::size_t kLimit = std::size_t{1} << 20;
+    const ChildEnd end = in_child([] {
+        Config limited = config();
+        limited.resident_limit = kLimit;
+        Pager pager{limited};
+        Region region = pager.reserve(4 * kLimit);
+        const rlimit none{0, 0};
+        if (::setrlimit(RLIMIT_FSIZE, &none) != 0) return 1;
+        auto* const bytes = reinterpret_cast<volatile unsigned char*>(region.data());
+        for (std::size_t at = 0; at < kLimit / 2; at += kBasePageBytes)
+            bytes[at] = static_cast<unsigned char>(at >> 12 | 1);
+        for (std::size_t at = 0; at < kLimit / 2; at += kBasePageBytes) {
+            if (bytes[at] != static_cast<unsigned char>(at >> 12 | 1)) return 2;
+        }
+        for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) bytes[at] = 1;
+        return 3;  // more than the limit cannot be had without a swap file
+    });
+    EXPECT_TRUE(end.killed_by(SIGBUS)) << end;
+    EXPECT_THAT(end.said, testing::HasSubstr("ulimit -f"));
+    EXPECT_THAT(end.said, testing::HasSubstr("nothing could be evicted"));
 }
 
 TEST_P(Limits, TooFewThreadsAreNamedWithTheWayOutOrWorkedAround) {

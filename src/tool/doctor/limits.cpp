@@ -25,7 +25,8 @@ std::string bytes_or_all(rlim_t limit) {
 /// Not what the settings promise, but whether the kernel gives the addresses.
 void look_at_addresses(Findings& findings, std::size_t heap_reservation) {
     const std::string overcommit = first_word_of("/proc/sys/vm/overcommit_memory");
-    const std::string settings = "RLIMIT_AS is " + bytes_or_all(limit_of(RLIMIT_AS)) + ", vm.overcommit_memory is " +
+    const std::string settings = "RLIMIT_AS is " + bytes_or_all(limit_of(RLIMIT_AS)) + ", RLIMIT_DATA is " +
+                                 bytes_or_all(limit_of(RLIMIT_DATA)) + ", vm.overcommit_memory is " +
                                  (overcommit.empty() ? "unknown" : overcommit);
     const std::string wanted = run::size_text(heap_reservation) + " for a heap";
     try {
@@ -33,9 +34,9 @@ void look_at_addresses(Findings& findings, std::size_t heap_reservation) {
             sys::Mapping::reserve(heap_reservation + heap_reservation / 4, 4096, false, "a trial heap");
         findings.push_back({"addresses", Verdict::good, wanted + " can be reserved; " + settings, {}});
     } catch (const std::exception& error) {
-        findings.push_back(
-            {"addresses", Verdict::bad, wanted + " cannot be reserved; " + settings,
-             "ulimit -v unlimited; as root: sysctl vm.overcommit_memory=0; or a smaller heap: run --heap"});
+        findings.push_back({"addresses", Verdict::bad, wanted + " cannot be reserved; " + settings,
+                            "ulimit -v unlimited; ulimit -d unlimited; as root: sysctl vm.overcommit_memory=0; or a "
+                            "smaller heap: run --heap"});
     }
 }
 
