@@ -1,5 +1,5 @@
 // The beginning: before the program's first instruction the heap is made, as the environment says, and from then on it
-// serves. What goes wrong here ends the program, with a message and the exit code of a command that cannot be run: a
+// serves. What goes wrong here ends the program, with a message and the exit code by which `faultline run` fails: a
 // program that was given a limit must not run without.
 
 #include "preload/descriptors.hpp"
@@ -8,6 +8,7 @@
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/fork_watch.hpp"
+#include "run/option_words.hpp"
 #include "sys/syscall.hpp"
 
 #include <csignal>
@@ -19,12 +20,10 @@
 namespace faultline::preload {
 namespace {
 
-constexpr int kCannotRun = 127;
-
 [[noreturn]] void refuse(std::string_view why) {
-    const std::string line = "libfaultline-preload.so: " + std::string{why} + "\n";
+    const std::string line = "libfaultline-preload.so: " + run::in_words_of_options(why) + "\n";
     sys::raw_syscall(SYS_write, 2, sys::syscall_argument(line.data()), line.size());
-    for (;;) sys::raw_syscall(SYS_exit_group, kCannotRun);
+    for (;;) sys::raw_syscall(SYS_exit_group, run::kExitCannotSetUp);
 }
 
 // From before fork until after it, by the thread that forks; what the pager opens in between goes to high numbers.
