@@ -5,10 +5,11 @@
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/started_programs.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
-#include "sys/fork_watch.hpp"
 #include "run/option_words.hpp"
+#include "sys/fork_watch.hpp"
 #include "sys/syscall.hpp"
 
 #include <csignal>
@@ -64,6 +65,7 @@ void make_heap(const char* const* environment) {
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     const Delivery delivery = heap->pager().delivery();
     if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
+    remember_preload_name(environment);
     start_status(*heap, settings);
     ManagedHeap::open(*heap);
 }

@@ -22,7 +22,8 @@ const char* const kRunNotes =
     "As in: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
     "What does not fit the limit is swapped to a file. The limits hold for each process that PROGRAM starts.\n"
     "Exit status: that of PROGRAM; 128 and a signal's number when one has ended it; 127 when PROGRAM is not\n"
-    "found, 126 when it cannot be run, 125 when this command fails. See faultline(1).";
+    "found, 126 when it cannot be run, 125 when this command fails or cannot hold PROGRAM to the limit.\n"
+    "See faultline(1).";
 
 const std::vector<std::string>& deliveries() {
     static const std::vector<std::string> names{name(Delivery::automatic), name(Delivery::uffd_threads),
@@ -70,6 +71,8 @@ void add_run(CLI::App& app, RunOptions& options, std::string& delivery) {
     run.add_flag("--stats", options.stats, "Report on standard error at the end");
     run.add_option("--stats-json", options.json_file, "Write the report to this file")->type_name("FILE");
     run.add_flag("--live", options.live, "Print figures and a map each second, on standard error");
+    run.add_flag("--allow-unmanaged", options.allow_unmanaged,
+                 "Run programs that the library cannot enter: without a limit");
     run.add_option("--library", options.library, "Preload this library, not the one beside this command")
         ->type_name("FILE");
 }
@@ -106,16 +109,22 @@ std::vector<std::string> program_of(std::vector<std::string> left, const std::ve
     return left;
 }
 
+/// Throws where the first argument is neither a command nor an option: the parser's own message names neither.
+void check_command(const std::vector<std::string>& arguments) {
+    constexpr const char* kCommands = "run, doctor and help";
+    if (arguments.empty()) throw std::invalid_argument(std::string{"which command? There are "} + kCommands);
+    const std::string& command = arguments.front();
+    if (command == "run" || command == "doctor" || command.rfind("-", 0) == 0) return;
+    throw std::invalid_argument("there is no command '" + command + "': there are " + kCommands);
+}
+
 /// The arguments, the last one first, as the parser wants them; "help COMMAND" is "COMMAND --help".
 std::vector<std::string> reversed(std::vector<std::string> arguments) {
     if (!arguments.empty() && arguments.front() == "help") {
         arguments.erase(arguments.begin());
-        // The parser would explain the whole to who asks for what there is not.
-        if (!arguments.empty() && arguments.front() != "run" && arguments.front() != "doctor") {
-            throw std::invalid_argument("there is no command '" + arguments.front() + "'");
-        }
         arguments.push_back("--help");
     }
+    check_command(arguments);
     std::reverse(arguments.begin(), arguments.end());
     return arguments;
 }
