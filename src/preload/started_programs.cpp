@@ -1,5 +1,6 @@
 #include "preload/started_programs.hpp"
 
+#include "preload/managed_heap.hpp"
 #include "preload/status.hpp"
 #include "run/program_file.hpp"
 #include "run/settings.hpp"
@@ -11,6 +12,9 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace faultline::preload {
@@ -46,6 +50,22 @@ run::Obstacle note(const Path& path, const char* const* environment) noexcept {
     return obstacle;
 }
 
+/// Whether the program's memory may be looked at: not in a child of vfork that has taken our handler of faults away
+/// before exec. An absent page would end it there.
+bool faults_are_answered() noexcept {
+    detail::Heap* const heap = ManagedHeap::get();
+    if (heap == nullptr || heap->pager().delivery() == Delivery::uffd_threads) return true;
+    const int signal = heap->pager().delivery() == Delivery::sigsegv ? SIGSEGV : SIGBUS;
+    std::array<std::uint64_t, 4> action{};  // the kernel's structure: handler, flags, restorer, mask
+    constexpr std::size_t kMaskBytes = 8;
+    if (sys::raw_syscall(SYS_rt_sigaction, signal, 0, sys::syscall_argument(action.data()), kMaskBytes) != 0)
+        return false;
+    return action[0] != reinterpret_cast<std::uintptr_t>(SIG_DFL) &&
+           action[0] != reinterpret_cast<std::uintptr_t>(SIG_IGN);
+}
+
+bool wants_notes() noexcept { return notes_unmanaged() && faults_are_answered(); }
+
 }  // namespace
 
 void remember_preload_name(const char* const* environment) noexcept {
@@ -57,12 +77,12 @@ void remember_preload_name(const char* const* environment) noexcept {
 
 run::Obstacle note_started_program(const char* path, const char* const* environment) noexcept {
     Path copy;
-    if (!notes_unmanaged() || path == nullptr || !put_together(copy, {}, path)) return run::Obstacle::none;
+    if (!wants_notes() || path == nullptr || !put_together(copy, {}, path)) return run::Obstacle::none;
     return can_be_executed(copy) ? note(copy, environment) : run::Obstacle::none;
 }
 
 run::Obstacle note_started_program_in_path(const char* file, const char* const* environment) noexcept {
-    if (!notes_unmanaged() || file == nullptr) return run::Obstacle::none;
+    if (!wants_notes() || file == nullptr) return run::Obstacle::none;
     if (std::string_view{file}.find('/') != std::string_view::npos) return note_started_program(file, environment);
     // Not by getenv, which some programs replace by a function of their own.
     std::string_view rest = run::value_of(environ, "PATH");
