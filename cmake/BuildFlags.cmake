@@ -18,6 +18,8 @@ function(faultline_build_flags target)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
     # Profiles and crash reports of code that runs in signal handlers are useless without frame pointers.
     target_compile_options(${target} PRIVATE -fno-omit-frame-pointer)
+    # __FILE__ in messages names a file of the repository, not of the machine that built it.
+    target_compile_options(${target} PRIVATE "-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=")
 
     if(FAULTLINE_WARNINGS)
         target_compile_options(${target} PRIVATE ${FAULTLINE_COMMON_WARNINGS})

@@ -15,6 +15,7 @@ if(TARGET faultline_command)
         install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
     endif()
     install(FILES ${PROJECT_SOURCE_DIR}/docs/faultline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES ${PROJECT_SOURCE_DIR}/src/tool/gdb/faultline.gdb DESTINATION ${CMAKE_INSTALL_DATADIR}/faultline)
 endif()
 
 # Two export sets, so that users of the shared library need none of what the static one links.
@@ -50,5 +51,14 @@ if(IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
 else()
     set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
+# What the static library links, as flags and not as Requires.private: with that, pkg-config would want the .pc files of
+# spdlog, liburing and lz4, and hand spdlog's definitions on, to users of the shared library too.
+pkg_check_modules(SPDLOG QUIET spdlog)
+if(NOT SPDLOG_FOUND)
+    set(SPDLOG_LDFLAGS -lspdlog -lfmt)
+endif()
+set(pc_libs_private ${SPDLOG_LDFLAGS} ${LIBURING_LDFLAGS} ${LIBLZ4_LDFLAGS} -pthread -Wl,-z,now -Wl,-z,nodelete)
+list(REMOVE_DUPLICATES pc_libs_private)
+list(JOIN pc_libs_private " " pc_libs_private)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/faultline.pc.in ${PROJECT_BINARY_DIR}/faultline.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/faultline.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

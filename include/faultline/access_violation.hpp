@@ -2,6 +2,8 @@
 // program may have for it. A page that cannot be read (SIGBUS) is not one.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/types.hpp>
 
 #include <cstddef>

@@ -3,6 +3,8 @@
 // uses its memory, does.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/access_violation.hpp>
 #include <faultline/export.hpp>
 #include <faultline/layout.hpp>

@@ -2,6 +2,8 @@
 // long as the containers. For containers of std::pmr, `Heap::resource` does the same.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/heap.hpp>
 
 #include <cstddef>

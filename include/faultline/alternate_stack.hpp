@@ -3,6 +3,8 @@
 // by ordinary threads: their faults are resolved on their own stack.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 
 #include <cstddef>

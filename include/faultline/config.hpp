@@ -2,6 +2,8 @@
 // Options of a single region are in region.hpp (`RegionOptions`).
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/types.hpp>
 
 #include <chrono>

@@ -1,6 +1,8 @@
 // All of faultline's C++ interface.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/access_violation.hpp>
 #include <faultline/address_space.hpp>
 #include <faultline/allocator.hpp>

@@ -19,6 +19,8 @@
 // Shadow stacks of user space (CET; off unless a program asks for them) are not adjusted when an overflow is survived.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 #include <faultline/pager.hpp>
 #include <faultline/stats.hpp>

@@ -3,6 +3,8 @@
 // in. It is not the process's malloc; a program may have many.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 #include <faultline/pager.hpp>
 #include <faultline/pin.hpp>

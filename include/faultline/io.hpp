@@ -3,6 +3,8 @@
 // asynchronous and not a replacement for Pin, which costs less around many calls on one buffer.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 
 #include <cstddef>

@@ -2,6 +2,8 @@
 // It is not the live counter that faults write to; that one is sharded by CPU and lives inside the pager.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>

@@ -2,6 +2,8 @@
 // comes from a file, as the program headers of an executable say it. Values; nothing here maps anything.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/types.hpp>
 
 #include <cstddef>

@@ -2,6 +2,8 @@
 // It is not a global: a process may have several, each with its own limit, swap file and threads.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/config.hpp>
 #include <faultline/export.hpp>
 #include <faultline/region.hpp>

@@ -2,6 +2,8 @@
 // and devices need of a buffer. It is not a lock on the contents: other threads read and write as before.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 
 #include <cstddef>

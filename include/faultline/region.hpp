@@ -2,6 +2,8 @@
 // addresses, the frames and the swap space back. It is not an allocator; it hands out no blocks.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 #include <faultline/pin.hpp>
 #include <faultline/stats.hpp>

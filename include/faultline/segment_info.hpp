@@ -2,6 +2,8 @@
 // cost. Plain values, copied out.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 #include <faultline/types.hpp>
 

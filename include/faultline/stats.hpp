@@ -2,6 +2,8 @@
 // so reading them while faults run gives each figure as it was at some moment of the call, not one snapshot of all.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/latency_histogram.hpp>
 
 #include <cstdint>

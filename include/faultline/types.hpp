@@ -2,6 +2,8 @@
 // Plain enumerations and constants: nothing here allocates, throws or touches the operating system.
 #pragma once
 
+#include <faultline/language.hpp>
+
 #include <faultline/export.hpp>
 
 #include <cstddef>

@@ -3,6 +3,9 @@
 #include "pager/pager.hpp"
 #include "sys/futex.hpp"
 
+#include <chrono>
+#include <optional>
+
 namespace faultline::detail {
 
 Housekeeper::Housekeeper(Pager& pager)
@@ -23,11 +26,18 @@ void Housekeeper::wake() FAULTLINE_SIGNAL_SAFE {
 void Housekeeper::run() noexcept {
     while (!stopping_.load()) {
         if (wanted_.exchange(0) == 0) {
-            sys::futex_wait(wanted_, 0);
+            wait();
             continue;
         }
         pager_.keep_house(*queue_);
     }
+}
+
+/// Until it is woken, or a message that was left out is due.
+void Housekeeper::wait() {
+    const std::optional<std::chrono::nanoseconds> due = pager_.time_to_next_message();
+    sys::futex_wait(wanted_, 0, due ? &*due : nullptr);
+    if (due) pager_.say_messages();
 }
 
 }  // namespace faultline::detail

@@ -27,6 +27,7 @@ public:
 
 private:
     void run() noexcept;
+    void wait();
 
     Pager& pager_;
     std::atomic<std::uint32_t> wanted_{0};  // futex: 1 when woken

@@ -322,6 +322,7 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
 /// Region::retry or discard.
 FaultOutcome Pager::give_up(Work& work, PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE {
     Region& region = work.region;
+    tell_of_failure(work, {reason, error, work.fault.address});
     // A thread asleep in the kernel learns of the failure only through the page itself; so does one whose fault came as
     // SIGSEGV, and must end as SIGBUS. A control call is told, and whoever sleeps meanwhile tries for himself.
     const bool by_the_page = (region.kernel_sleepers() || !mapper_.checks_access()) &&
@@ -335,9 +336,16 @@ FaultOutcome Pager::give_up(Work& work, PageState back_to, Event::Kind reason, i
         return back_to == PageState::poisoned ? word.fill_failed() : word.fill_abandoned(back_to);
     });
     region.counters().add(Count::failed_faults);
-    log_.record({reason, error, work.fault.address});
-    if (housekeeper_) housekeeper_->wake();
     return FaultOutcome::failed;
+}
+
+/// Returns once the message is out, or after a moment: SIGBUS ends most programs at once.
+void Pager::tell_of_failure(const Work& work, const Event& event) FAULTLINE_SIGNAL_SAFE {
+    constexpr std::chrono::milliseconds kPatience{100};
+    const EventLog::Ticket ticket = log_.record(event);
+    if (!housekeeper_) return;
+    housekeeper_->wake();
+    if (work.fault.origin != FaultOrigin::control_call) log_.wait_until_told(ticket, kPatience);
 }
 
 // ---- frames

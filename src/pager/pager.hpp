@@ -272,6 +272,7 @@ private:
     void finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept;
     void come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome mapped_or_given_up(Work& work, Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
+    void tell_of_failure(const Work& work, const Event& event) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome give_up(Work& work, core::PageState back_to, Event::Kind reason,
                                              int error) FAULTLINE_SIGNAL_SAFE;
 
@@ -327,6 +328,8 @@ private:
     static void wait_until_settled(const Region& region, core::PageRange range);
     void forget_pages(Region& region);
     void keep_house(store::WriteQueue& queue);
+    [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_message() { return log_.time_to_drain(); }
+    void say_messages() { log_.drain(); }
     [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
     void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void report_later_handler();

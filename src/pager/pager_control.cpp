@@ -18,6 +18,7 @@
 #include "sys/fork_watch.hpp"
 #include "sys/page_merging.hpp"
 #include "sys/signal_block.hpp"
+#include "sys/valgrind.hpp"
 
 #include <faultline/pager.hpp>
 
@@ -57,7 +58,16 @@ std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
     return std::make_unique<store::CompressedSpace>(std::move(files), config.compressed_limit, config.compressed_limit);
 }
 
+/// Faults that valgrind's simulated CPU raises do not reach a pager as the kernel's do: memory would be lost.
+void refuse_valgrind() {
+    if (!sys::runs_under_valgrind()) return;
+    sys::throw_error(ENOTSUP,
+                     "valgrind cannot run a program whose page faults faultline answers: run it without "
+                     "valgrind, or build it with -fsanitize=address, which faultline supports");
+}
+
 const Config& checked(const Config& config) {
+    refuse_valgrind();
     if (config.resident_limit < kMinimumPages * core::kUnitBytes) {
         sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(config.resident_limit) +
                                      " is too small: it must hold at least " + std::to_string(kMinimumPages) +
@@ -148,7 +158,7 @@ void Pager::watch_fence(const sys::Mapping& mapping, bool write_protect) {
 Pager::~Pager() {
     if (config_.fork == ForkPolicy::inherit) Forking::remove(*this);
     housekeeper_.reset();
-    log_.drain();
+    log_.flush();
 }
 
 bool Pager::in_owner_process() const noexcept { return generation_ == sys::process_generation(); }

@@ -6,6 +6,7 @@
 #include "preload/dispatch.hpp"
 #include "preload/libc_malloc.hpp"
 #include "preload/next.hpp"
+#include "preload/started_programs.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
@@ -13,6 +14,7 @@
 #include <spawn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -72,6 +74,7 @@ public:
     UnmanagedList& operator=(const UnmanagedList&) = delete;
 
     [[nodiscard]] char* const* get() const noexcept { return copy_; }
+    [[nodiscard]] char** get() noexcept { return copy_; }
 
 private:
     char** copy_ = nullptr;
@@ -88,7 +91,7 @@ int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_fil
           const posix_spawnattr_t* attributes, char* const* arguments, char* const* environment) {
     const UnmanagedText its_path{path};
     const UnmanagedList its_arguments{arguments};
-    const UnmanagedList its_environment{environment};
+    UnmanagedList its_environment{environment};
     if ((path != nullptr && its_path.get() == nullptr) || (arguments != nullptr && its_arguments.get() == nullptr) ||
         (environment != nullptr && its_environment.get() == nullptr)) {
         return ENOMEM;
@@ -96,10 +99,23 @@ int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_fil
     posix_spawn_file_actions_t its_actions;
     posix_spawnattr_t its_attributes;
     pid_t child = 0;
+    run::Obstacle obstacle{};
+    {
+        const InLibrary inside;
+        obstacle = &next == &next_spawnp ? note_started_program_in_path(its_path.get(), its_environment.get())
+                                         : note_started_program(its_path.get(), its_environment.get());
+    }
+    if (obstacle == run::Obstacle::musl) drop_preload(its_environment.get());
     const int error = next(&child, its_path.get(), copied(actions, its_actions), copied(attributes, its_attributes),
                            its_arguments.get(), its_environment.get());
     if (error == 0 && pid != nullptr) *pid = child;
     return error;
+}
+
+/// Notes that the shell is about to be started, which `system` and `popen` do.
+void note_shell() {
+    const InLibrary inside;
+    note_started_program("/bin/sh", environ);
 }
 
 int fail(long result) noexcept {
@@ -107,7 +123,28 @@ int fail(long result) noexcept {
     return -1;
 }
 
+/// How many pointers a copy of `environment` needs, where the next program must not find LD_PRELOAD in it; else 0.
+std::size_t room_without_preload(run::Obstacle obstacle, char* const* environment) noexcept {
+    if (obstacle != run::Obstacle::musl || environment == nullptr) return 0;
+    std::size_t count = 1;
+    for (char* const* at = environment; *at != nullptr; ++at) ++count;
+    return count;
+}
+
+/// `environment`, or, with room for it, its copy without LD_PRELOAD. The room is on the caller's stack: what a child of
+/// vfork allocates, its parent keeps.
+char* const* environment_for_next(char* const* environment, char** copy, std::size_t room) noexcept {
+    if (room == 0) return environment;
+    std::copy_n(environment, room, copy);
+    drop_preload(copy);
+    return copy;
+}
+
 int exec(const char* path, char* const* arguments, char* const* environment) noexcept {
+    const run::Obstacle obstacle = note_started_program(path, environment);
+    const std::size_t room = room_without_preload(obstacle, environment);
+    auto** const copy = static_cast<char**>(__builtin_alloca(room * sizeof(char*)));
+    environment = environment_for_next(environment, copy, room);
     publish_status_before_end();
     const Call call{
         SYS_execve,
@@ -122,6 +159,10 @@ int exec_in_path(const char* file, char* const* arguments, char* const* environm
         const int result = exec(file, arguments, environment);
         if (errno != ENOEXEC) return result;
     }
+    const run::Obstacle obstacle = note_started_program_in_path(file, environment);
+    const std::size_t room = room_without_preload(obstacle, environment);
+    auto** const copy = static_cast<char**>(__builtin_alloca(room * sizeof(char*)));
+    environment = environment_for_next(environment, copy, room);
     publish_status_before_end();
     int result = -1;
     for (int tries = 0; tries < 256; ++tries) {
@@ -202,10 +243,12 @@ int posix_spawnp(pid_t* pid, const char* file, const posix_spawn_file_actions_t*
 
 int system(const char* command) {
     const UnmanagedText its{command};
+    note_shell();
     return next_system(its.get());
 }
 FILE* popen(const char* command, const char* mode) {
     const UnmanagedText its{command};
+    note_shell();
     return next_popen(its.get(), mode);
 }
 

@@ -1,5 +1,5 @@
 // The beginning: before the program's first instruction the heap is made, as the environment says, and from then on it
-// serves. What goes wrong here ends the program, with a message and the exit code of a command that cannot be run: a
+// serves. What goes wrong here ends the program, with a message and the exit code by which `faultline run` fails: a
 // program that was given a limit must not run without.
 
 #include "preload/credentials.hpp"
@@ -7,8 +7,10 @@
 #include "preload/dispatch.hpp"
 #include "preload/heap_memory.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/started_programs.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
+#include "run/option_words.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/syscall.hpp"
 
@@ -21,12 +23,10 @@
 namespace faultline::preload {
 namespace {
 
-constexpr int kCannotRun = 127;
-
 [[noreturn]] void refuse(std::string_view why) {
-    const std::string line = "libfaultline-preload.so: " + std::string{why} + "\n";
+    const std::string line = "libfaultline-preload.so: " + run::in_words_of_options(why) + "\n";
     sys::raw_syscall(SYS_write, 2, sys::syscall_argument(line.data()), line.size());
-    for (;;) sys::raw_syscall(SYS_exit_group, kCannotRun);
+    for (;;) sys::raw_syscall(SYS_exit_group, run::kExitCannotSetUp);
 }
 
 // From before fork until after it, by the thread that forks; what the pager opens in between goes to high numbers.
@@ -88,6 +88,7 @@ void make_heap(const char* const* environment) {
     find_own_descriptors();
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
+    remember_preload_name(environment);
     start_status(*heap, settings);
     remember_process();
     ManagedHeap::open(*heap);

@@ -6,6 +6,7 @@
 #include "sys/futex.hpp"
 #include "sys/service_thread.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -20,6 +21,8 @@
 namespace faultline::preload {
 namespace {
 
+// Often at first: a program that crashes early has left figures all the same.
+constexpr std::chrono::nanoseconds kFirstPause = std::chrono::milliseconds{10};
 constexpr std::chrono::nanoseconds kPause = std::chrono::milliseconds{500};
 constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{1};
 
@@ -29,7 +32,11 @@ public:
         status_.gauges.reservation = reservation;
     }
 
+    /// Whether the file was opened.
     [[nodiscard]] bool open(std::string_view path) noexcept { return writer_.open(path) == 0; }
+    [[nodiscard]] bool wants_figures() const noexcept { return writer_.wants_figures(); }
+
+    void note_unmanaged(const run::UnmanagedProgram& program) noexcept { writer_.note_unmanaged(program); }
 
     void start() {
         thread_ = new sys::ServiceThread{"fl-status", "see `ulimit -u`", [this] { run(); }};
@@ -50,15 +57,18 @@ public:
         new (&mutex_) std::mutex;
         pid_ = run::this_pid();
         new_child_ = true;
+        status_.memory = {};
         ended_ = false;
         start();
-        publish_soon();
+        publish_soon(false);
     }
 
     /// Has the thread publish, and waits until it has; not for long: somebody may hold the heap's locks for good, who
     /// was interrupted by a handler that does not return. Takes none itself, and allocates nothing. Signal-safe.
-    void publish_soon() noexcept {
+    /// `complete`: nothing follows that these figures would miss.
+    void publish_soon(bool complete) noexcept {
         if (run::this_pid() != pid_) return;  // a child of vfork: it is its parent that figures are of
+        if (complete) completing_.store(true, std::memory_order_release);
         const std::uint32_t wanted = asked_.fetch_add(1, std::memory_order_acq_rel) + 1;
         sys::futex_wake(asked_);
         const auto until = std::chrono::steady_clock::now() + kPatience;
@@ -71,8 +81,8 @@ public:
         }
     }
 
-    /// Not later than the thread, which may be at it.
-    void publish(run::StatusWriter::Last last) noexcept {
+    /// Publishes the figures, unless the last ones have been. `complete`: the program is about to end or to call exec.
+    void publish(run::StatusWriter::Last last, bool complete) noexcept {
         const std::lock_guard guard{mutex_};
         if (ended_) return;
         ended_ = last == run::StatusWriter::Last::yes;
@@ -86,6 +96,8 @@ public:
             run::set_figures(status_, pager_, heap_.stats());
             heap_.residency(cells_);
             run::set_map(status_, cells_);
+            run::raise_peaks(status_.memory);
+            status_.complete = complete ? 1 : 0;
             writer_.publish(status_, last);
         } catch (const std::exception&) {
             return;  // no memory for it: the program has worse to think of
@@ -94,12 +106,14 @@ public:
 
 private:
     void run() noexcept {
+        std::chrono::nanoseconds pause = kFirstPause;
         while (!stopping_.load()) {
             const std::uint32_t asked = asked_.load(std::memory_order_acquire);
-            publish(run::StatusWriter::Last::no);
+            publish(run::StatusWriter::Last::no, completing_.exchange(false, std::memory_order_acquire));
             answered_.store(asked, std::memory_order_release);
             sys::futex_wake(answered_);
-            sys::futex_wait(asked_, asked, &kPause);
+            sys::futex_wait(asked_, asked, &pause);
+            pause = std::min(2 * pause, kPause);
         }
     }
 
@@ -115,6 +129,7 @@ private:
     std::uint64_t pid_ = run::this_pid();
     std::atomic<std::uint32_t> asked_{0};     // futexes: to publish at once, so many times, and
     std::atomic<std::uint32_t> answered_{0};  // which of these are done
+    std::atomic<bool> completing_{false};     // whether what is asked for next are the last figures
     std::atomic<bool> stopping_{false};
     sys::ServiceThread* thread_ = nullptr;  // not deleted at the program's end
 };
@@ -124,7 +139,7 @@ Status* status = nullptr;
 void at_exit() {
     if (status == nullptr) return;
     const InLibrary inside;
-    status->publish(run::StatusWriter::Last::yes);
+    status->publish(run::StatusWriter::Last::yes, true);
 }
 
 }  // namespace
@@ -137,6 +152,7 @@ void start_status(detail::Heap& heap, const run::Settings& settings) {
         return;
     }
     status = made;
+    if (!status->wants_figures()) return;
     status->start();
     std::atexit(&at_exit);
     std::at_quick_exit(&publish_status_before_end);
@@ -156,7 +172,7 @@ void start_status_again() noexcept {
 }
 
 void start_status_in_child() noexcept {
-    if (status == nullptr) return;
+    if (status == nullptr || !status->wants_figures()) return;
     try {
         status->start_in_child();
     } catch (const std::exception&) {
@@ -166,7 +182,13 @@ void start_status_in_child() noexcept {
 
 void publish_status_before_end() noexcept {
     // Inside of the library the thread may hold what the figures wait for.
-    if (status != nullptr && this_thread.inside == 0) status->publish_soon();
+    if (status != nullptr && status->wants_figures() && this_thread.inside == 0) status->publish_soon(true);
 }
+
+void note_unmanaged(const run::UnmanagedProgram& program) noexcept {
+    if (status != nullptr) status->note_unmanaged(program);
+}
+
+bool notes_unmanaged() noexcept { return status != nullptr; }
 
 }  // namespace faultline::preload

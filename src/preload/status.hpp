@@ -4,6 +4,7 @@
 
 #include "heap/heap.hpp"
 #include "run/settings.hpp"
+#include "run/unmanaged_program.hpp"
 
 namespace faultline::preload {
 
@@ -20,5 +21,12 @@ void start_status_in_child() noexcept;
 /// Before what may be the program's last instruction, and runs nothing that it has said to run at exit: _exit, exec.
 /// Waits a moment at most, takes no lock, allocates nothing. Nothing happens in a child of vfork. Signal-safe.
 void publish_status_before_end() noexcept;
+
+/// Tells the command of a program that is started without the library; nothing where no status file is open. For any
+/// thread, also in a child of vfork. Signal-safe.
+void note_unmanaged(const run::UnmanagedProgram& program) noexcept;
+
+/// Whether `note_unmanaged` reaches the command. Signal-safe.
+[[nodiscard]] bool notes_unmanaged() noexcept;
 
 }  // namespace faultline::preload

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "run/process_identity.hpp"
+#include "run/process_memory.hpp"
 
 #include <faultline/heap.hpp>
 #include <faultline/stats.hpp>
@@ -99,11 +100,13 @@ struct ProgramStatus {
     std::uint64_t started_at = 0;    ///< When it took its slot, and
     std::uint64_t published_at = 0;  ///< when this was said: nanoseconds of CLOCK_MONOTONIC.
     std::uint64_t ended = 0;         ///< 1: the program says that this is its last word.
+    std::uint64_t complete = 0;      ///< 1: said just before an end or an exec, which nothing follows.
     std::uint64_t delivery = 0;      ///< As a `Delivery`.
     std::uint64_t eviction = 0;      ///< As an `Eviction`.
 
     ProgramCounters counters;
     ProgramGauges gauges;
+    MemoryPeaks memory;  ///< Of the whole process, what is managed included.
     FaultLatency first_touch;
     FaultLatency hard;
     FaultLatency soft;
@@ -111,6 +114,9 @@ struct ProgramStatus {
 
     std::uint64_t map_used = 0;            ///< Bytes of addresses that the map is of; 0: there is none.
     std::array<MapCell, kMapCells> map{};  ///< From low addresses to high ones.
+
+    /// Whether the program has left figures: its first record has none.
+    [[nodiscard]] bool has_figures() const noexcept { return gauges.resident_limit > 0; }
 };
 static_assert(std::is_trivially_copyable_v<ProgramStatus> && sizeof(ProgramStatus) % sizeof(std::uint64_t) == 0);
 

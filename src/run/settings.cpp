@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
 namespace faultline::run {
@@ -21,15 +20,6 @@ constexpr std::array kAll{kResident, kCompressed, kHeap, kSwap, kDelivery, kStat
 constexpr std::array kDeliveries{Delivery::automatic, Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv};
 
 std::string_view name_of(std::string_view variable) noexcept { return variable.substr(0, variable.find('=')); }
-
-/// The value in the environment, empty where there is none.
-std::string_view value_of(const char* const* environment, std::string_view name) noexcept {
-    for (; environment != nullptr && *environment != nullptr; ++environment) {
-        const std::string_view variable{*environment};
-        if (variable.size() > name.size() && name_of(variable) == name) return variable.substr(name.size() + 1);
-    }
-    return {};
-}
 
 /// Appends to a problem's text, and always ends it.
 class Sentence {
@@ -48,23 +38,22 @@ private:
     std::size_t used_ = 0;
 };
 
-struct Range {
-    std::size_t least = 0;
-    std::size_t most = std::numeric_limits<std::size_t>::max();
-    std::string_view words;
-};
-
-bool read_size(const char* const* environment, std::string_view name, const Range& range, std::size_t& bytes,
+bool read_size(const char* const* environment, std::string_view name, const SizeRange& range, std::size_t& bytes,
                SettingsProblem& problem) noexcept {
     const std::string_view text = value_of(environment, name);
     if (text.empty()) return true;
     const ParsedSize size = parse_size(text);
-    const bool outside = size.bytes < range.least || size.bytes > range.most;
-    if (size.problem == nullptr && !outside) {
+    if (size.problem == nullptr && range.contains(size.bytes)) {
         bytes = size.bytes;
         return true;
     }
-    Sentence{problem} << name << ": '" << text << "' " << (size.problem != nullptr ? size.problem : range.words);
+    Sentence sentence{problem};
+    sentence << name << ": '" << text << "' ";
+    if (size.problem != nullptr) {
+        sentence << size.problem;
+    } else {
+        sentence << "is outside of " << range.words;
+    }
     return false;
 }
 
@@ -90,19 +79,22 @@ bool read_delivery(const char* const* environment, Delivery& delivery, SettingsP
 
 }  // namespace
 
+std::string_view value_of(const char* const* environment, std::string_view name) noexcept {
+    for (; environment != nullptr && *environment != nullptr; ++environment) {
+        const std::string_view variable{*environment};
+        if (variable.size() > name.size() && name_of(variable) == name) return variable.substr(name.size() + 1);
+    }
+    return {};
+}
+
 bool read_settings(const char* const* environment, Settings& settings, SettingsProblem& problem) noexcept {
-    constexpr Range kResidentRange{.least = Settings::kLeastResident,
-                                   .words = "is too little: at least 64K are needed"};
-    constexpr Range kHeapRange{.least = std::size_t{1} << 20,
-                               .most = std::size_t{8} << 40,
-                               .words = "is no size for a heap: it can be 1M to 8T"};
     if (const std::string_view directory = value_of(environment, kSwap); !directory.empty()) {
         settings.swap_directory = directory;
     }
     if (const std::string_view file = value_of(environment, kStatus); !file.empty()) settings.status_file = file;
-    return read_size(environment, kResident, kResidentRange, settings.resident_limit, problem) &&
-           read_size(environment, kCompressed, {}, settings.compressed_limit, problem) &&
-           read_size(environment, kHeap, kHeapRange, settings.heap_reservation, problem) &&
+    return read_size(environment, kResident, Settings::kResidentRange, settings.resident_limit, problem) &&
+           read_size(environment, kCompressed, Settings::kCompressedRange, settings.compressed_limit, problem) &&
+           read_size(environment, kHeap, Settings::kHeapRange, settings.heap_reservation, problem) &&
            read_delivery(environment, settings.delivery, problem);
 }
 

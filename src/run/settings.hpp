@@ -15,12 +15,21 @@
 
 namespace faultline::run {
 
+/// Sizes that a setting accepts, in bytes; `words` say it in a message.
+struct SizeRange {
+    std::size_t least = 0;
+    std::size_t most = 0;
+    std::string_view words;
+
+    [[nodiscard]] constexpr bool contains(std::size_t bytes) const noexcept { return least <= bytes && bytes <= most; }
+};
+
 /// The texts are views: of the environment where they were read from it.
 struct Settings {
-    /// FAULTLINE_RESIDENT: most bytes of the heap in memory, for each process. At least `kLeastResident`.
+    /// FAULTLINE_RESIDENT: most bytes of the heap in memory, for each process: `kResidentRange`.
     std::size_t resident_limit = Config{}.resident_limit;
 
-    /// FAULTLINE_COMPRESSED: bytes of memory for compressed pages beside that; 0: none.
+    /// FAULTLINE_COMPRESSED: bytes of memory for compressed pages beside that, `kCompressedRange`; 0: none.
     std::size_t compressed_limit = 0;
 
     /// FAULTLINE_HEAP: bytes of addresses for the heap of one process, 1 MiB to 8 TiB: the most that it can hold.
@@ -35,7 +44,10 @@ struct Settings {
     /// FAULTLINE_STATUS: the status file (status_layout.hpp) to leave figures in. Empty: none are wanted.
     std::string_view status_file{};
 
-    static constexpr std::size_t kLeastResident = std::size_t{64} << 10;
+    static constexpr std::size_t kMostBytes = std::size_t{8} << 40;
+    static constexpr SizeRange kResidentRange{std::size_t{64} << 10, kMostBytes, "64K to 8T"};
+    static constexpr SizeRange kCompressedRange{0, kMostBytes, "0 to 8T"};
+    static constexpr SizeRange kHeapRange{std::size_t{1} << 20, kMostBytes, "1M to 8T"};
 };
 
 /// A sentence that names the variable, its value and what it can be; cut where it is longer.
@@ -51,6 +63,9 @@ struct SettingsProblem {
 /// What an environment must hold for `read_settings` to find `settings`: "NAME=value" each, those that differ from
 /// their defaults and `FAULTLINE_RESIDENT`. May throw std::bad_alloc.
 [[nodiscard]] std::vector<std::string> environment_for(const Settings& settings);
+
+/// The value of the variable `name` in `environment` (as `environ`); empty where there is none. Signal-safe.
+[[nodiscard]] std::string_view value_of(const char* const* environment, std::string_view name) noexcept;
 
 /// Whether a variable of an environment ("NAME=value") is one of those above.
 [[nodiscard]] bool is_setting(std::string_view variable) noexcept;

@@ -1,6 +1,7 @@
 #include "run/size_text.hpp"
 
 #include <charconv>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <system_error>
@@ -12,16 +13,45 @@ constexpr std::string_view kUnits = "KMGT";
 
 char upper(char c) noexcept { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
-/// The power of two that a suffix multiplies with. "KB" is refused: some read it as 1000.
+/// The power of two that a unit multiplies with: "K", "KB" and "KiB" alike.
 std::optional<unsigned> shift_of(std::string_view suffix) noexcept {
     if (suffix.empty() || (suffix.size() == 1 && upper(suffix[0]) == 'B')) return 0;
     const std::size_t unit = kUnits.find(upper(suffix[0]));
     if (unit == std::string_view::npos) return std::nullopt;
-    const std::string_view rest = suffix.substr(1);
-    const bool binary = rest.size() == 2 && upper(rest[0]) == 'I' && upper(rest[1]) == 'B';
-    if (!rest.empty() && !binary) return std::nullopt;
+    std::string_view rest = suffix.substr(1);
+    if (rest.size() == 2 && upper(rest[0]) == 'I') rest.remove_prefix(1);
+    if (!rest.empty() && !(rest.size() == 1 && upper(rest[0]) == 'B')) return std::nullopt;
     return static_cast<unsigned>(unit + 1) * 10;
 }
+
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+/// Digits behind a decimal point, as `digits` / `divisor`; the seventh and later ones are dropped.
+struct Fraction {
+    std::uint64_t digits = 0;
+    std::uint64_t divisor = 1;
+
+    [[nodiscard]] std::size_t of(std::size_t unit_bytes) const noexcept {
+        return digits * unit_bytes / divisor;  // below 10^6 * 2^40
+    }
+};
+
+/// Takes ".5" off the front of `text`. Nothing where no digit follows the point.
+std::optional<Fraction> take_fraction(std::string_view& text) noexcept {
+    constexpr std::uint64_t kMostDivisor = 1'000'000;
+    Fraction fraction;
+    if (text.empty() || text[0] != '.') return fraction;
+    text.remove_prefix(1);
+    if (text.empty() || !is_digit(text[0])) return std::nullopt;
+    for (; !text.empty() && is_digit(text[0]); text.remove_prefix(1)) {
+        if (fraction.divisor == kMostDivisor) continue;
+        fraction.digits = fraction.digits * 10 + static_cast<unsigned>(text[0] - '0');
+        fraction.divisor *= 10;
+    }
+    return fraction;
+}
+
+constexpr const char* kForm = "is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T";
 
 }  // namespace
 
@@ -31,10 +61,14 @@ ParsedSize parse_size(std::string_view text) noexcept {
     const auto [stop, error] = std::from_chars(text.data(), end, number);
     if (error == std::errc::result_out_of_range) return {0, "is too large"};
     if (error != std::errc{}) return {0, "is not a size: it does not begin with a digit"};
-    const std::optional<unsigned> shift = shift_of({stop, static_cast<std::size_t>(end - stop)});
-    if (!shift) return {0, "is not a size: write bytes, or a number followed by K, M, G or T"};
+    std::string_view rest{stop, static_cast<std::size_t>(end - stop)};
+    const bool has_point = !rest.empty() && rest[0] == '.';
+    const std::optional<Fraction> fraction = take_fraction(rest);
+    const std::optional<unsigned> shift = shift_of(rest);
+    if (!fraction || !shift || (has_point && *shift == 0)) return {0, kForm};
+    const std::size_t unit_bytes = std::size_t{1} << *shift;
     if (number > std::numeric_limits<std::size_t>::max() >> *shift) return {0, "is too large"};
-    return {number << *shift, nullptr};
+    return {number * unit_bytes + fraction->of(unit_bytes), nullptr};
 }
 
 std::string size_text(std::size_t bytes) {

@@ -20,9 +20,41 @@ SlotReading read_patiently(const StatusSlot& slot) noexcept {
     return reading;
 }
 
+void add(std::vector<SeenUnmanaged>& seen, const SeenUnmanaged& entry) {
+    const auto same = std::find_if(seen.begin(), seen.end(),
+                                   [&](const SeenUnmanaged& other) { return other.program == entry.program; });
+    if (same == seen.end()) {
+        seen.push_back(entry);
+    } else {
+        same->starts += entry.starts;
+    }
+}
+
+void look_at_unmanaged(const StatusMemory& memory, SeenPrograms& seen) {
+    for (const UnmanagedEntry& entry : memory.unmanaged) {
+        const std::uint64_t starts = entry.starts.load(std::memory_order_acquire);
+        if (starts > 0) add(seen.unmanaged, {entry.program.load(), starts});
+    }
+    const std::uint64_t taken = memory.unmanaged_taken.load(std::memory_order_acquire);
+    seen.more_unmanaged = taken > kUnmanagedEntries ? taken - kUnmanagedEntries : 0;
+}
+
+void look_at_slots(const StatusMemory& memory, SeenPrograms& seen) {
+    for (const StatusSlot& slot : memory.slots) {
+        const SlotReading reading = read_patiently(slot);
+        if (!reading.whole) continue;
+        const bool running = reading.status.ended == 0 && !has_ended(slot, reading);
+        seen.programs.push_back({running, reading.status});
+    }
+    std::sort(seen.programs.begin(), seen.programs.end(),
+              [](const SeenProgram& a, const SeenProgram& b) { return a.status.claim < b.status.claim; });
+    seen.earlier = memory.earlier.load();
+    seen.unheard = memory.unheard.load(std::memory_order_acquire);
+}
+
 }  // namespace
 
-StatusFile::StatusFile() : fd_{::memfd_create("faultline-status", MFD_CLOEXEC | MFD_ALLOW_SEALING)} {
+StatusFile::StatusFile(Figures figures) : fd_{::memfd_create("faultline-status", MFD_CLOEXEC | MFD_ALLOW_SEALING)} {
     if (!fd_) sys::throw_error(errno, "cannot make the status file in memory; see `ulimit -n`");
     constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     if (::ftruncate(fd_.get(), sizeof(StatusMemory)) != 0 || ::fcntl(fd_.get(), F_ADD_SEALS, kSeals) != 0) {
@@ -34,23 +66,18 @@ StatusFile::StatusFile() : fd_{::memfd_create("faultline-status", MFD_CLOEXEC | 
     memory_->magic = kStatusMagic;
     memory_->version = kStatusVersion;
     memory_->bytes = sizeof(StatusMemory);
+    memory_->wants_figures = figures == Figures::wanted ? 1 : 0;
     path_ = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
 }
 
 StatusFile::~StatusFile() { ::munmap(memory_, sizeof(StatusMemory)); }
 
+bool StatusFile::can_be_opened() const noexcept { return ::access(path_.c_str(), R_OK | W_OK) == 0; }
+
 SeenPrograms StatusFile::look() const {
     SeenPrograms seen;
-    for (const StatusSlot& slot : memory_->slots) {
-        const SlotReading reading = read_patiently(slot);
-        if (!reading.whole) continue;
-        const bool running = reading.status.ended == 0 && !has_ended(slot, reading);
-        seen.programs.push_back({running, reading.status});
-    }
-    std::sort(seen.programs.begin(), seen.programs.end(),
-              [](const SeenProgram& a, const SeenProgram& b) { return a.status.claim < b.status.claim; });
-    seen.earlier = memory_->earlier.load();
-    seen.unheard = memory_->unheard.load(std::memory_order_acquire);
+    look_at_unmanaged(*memory_, seen);
+    if (memory_->wants_figures != 0) look_at_slots(*memory_, seen);
     seen.claims = memory_->claims.load(std::memory_order_acquire);
     return seen;
 }

@@ -17,23 +17,41 @@ struct SeenProgram {
     ProgramStatus status;
 };
 
+/// Programs of one name that ran without the preloaded library, for one reason.
+struct SeenUnmanaged {
+    UnmanagedProgram program;
+    std::uint64_t starts = 0;
+};
+
 struct SeenPrograms {
     std::vector<SeenProgram> programs;  ///< In the order of their claims.
     EarlierPrograms earlier;            ///< Whose slots others have.
     std::uint64_t unheard = 0;          ///< Programs that found no slot.
-    std::uint64_t claims = 0;           ///< Programs that asked for one.
+    std::uint64_t claims = 0;           ///< Programs that the preloaded library has entered.
+
+    std::vector<SeenUnmanaged> unmanaged;  ///< In the order of their first starts.
+    std::uint64_t more_unmanaged = 0;      ///< Starts of further ones, whose names found no room.
 };
 
 class StatusFile {
 public:
-    /// A file in memory that nobody can make shorter. Throws std::system_error.
-    StatusFile();
+    /// Whether programs leave figures, or only tell that they were entered and what they start unmanaged.
+    enum class Figures : std::uint8_t { none, wanted };
+
+    /// Makes a file in memory, which no process can make shorter. Throws std::system_error.
+    explicit StatusFile(Figures figures = Figures::wanted);
     ~StatusFile();
     StatusFile(const StatusFile&) = delete;
     StatusFile& operator=(const StatusFile&) = delete;
 
     /// Good for any process that may look into this one, while this one lives, whatever descriptors it has closed.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+    /// Whether this process can open the path: not where /proc is not mounted, and then programs can neither.
+    [[nodiscard]] bool can_be_opened() const noexcept;
+
+    /// Whether the preloaded library has entered a program.
+    [[nodiscard]] bool entered() const noexcept { return memory_->claims.load(std::memory_order_acquire) > 0; }
 
     /// What all programs have said last. One that was saying something just then at every try is left out, so look
     /// again. Any thread; may throw std::bad_alloc.

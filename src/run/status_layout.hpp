@@ -14,6 +14,7 @@
 #pragma once
 
 #include "run/program_status.hpp"
+#include "run/unmanaged_program.hpp"
 
 #include <array>
 #include <atomic>
@@ -74,19 +75,33 @@ struct EarlierPrograms {
 };
 
 inline constexpr std::uint64_t kStatusMagic = 0x3153'5554'4154'4c46;  // "FLTATUS1", the first byte last
-inline constexpr std::uint64_t kStatusVersion = 1;
+inline constexpr std::uint64_t kStatusVersion = 2;
 inline constexpr std::size_t kStatusSlots = 256;
 
-/// The whole of the file. Zeros but for the first three words are a file that nobody has written to.
+/// Programs of one name that were started without the preloaded library. Filled by one writer, who owns the entry by
+/// its index; `starts` is not 0 once the rest is there.
+struct UnmanagedEntry {
+    SharedWords<UnmanagedProgram> program;
+    std::atomic<std::uint64_t> starts;
+};
+inline constexpr std::size_t kUnmanagedEntries = 32;
+
+/// The whole of the file. All zeros behind the first four words are a file to which no program has written.
 struct StatusMemory {
     std::uint64_t magic;
     std::uint64_t version;
     std::uint64_t bytes;                 ///< Of all this.
+    std::uint64_t wants_figures;         ///< 0: programs only add to `claims` and `unmanaged`, and take no slot.
     std::atomic<std::uint64_t> claims;   ///< Begun so far.
     std::atomic<std::uint64_t> unheard;  ///< Programs that found no slot.
+    std::atomic<std::uint64_t> unmanaged_taken;  ///< Entries taken so far, also those that there was no room for.
+    std::array<UnmanagedEntry, kUnmanagedEntries> unmanaged;
     SharedWords<EarlierPrograms> earlier;
     std::array<StatusSlot, kStatusSlots> slots;
 };
+
+/// Counts a program that starts without the preloaded library. Signal-safe; any thread of any process.
+void note_unmanaged(StatusMemory& memory, const UnmanagedProgram& program) noexcept;
 
 struct SlotReading {
     std::uint64_t owner = StatusSlot::kFree;

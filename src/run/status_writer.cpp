@@ -69,6 +69,10 @@ int StatusWriter::open(std::string_view path) noexcept {
     const Mapped mapped = map_path(path);
     if (mapped.error != 0) return mapped.error;
     memory_ = mapped.memory;
+    if (!wants_figures()) {
+        memory_->claims.fetch_add(1, std::memory_order_relaxed);
+        return 0;
+    }
     claim();
     if (slot_ == nullptr) return EUSERS;
     publish({});
@@ -76,7 +80,7 @@ int StatusWriter::open(std::string_view path) noexcept {
 }
 
 void StatusWriter::publish(const ProgramStatus& status, Last last) noexcept {
-    if (memory_ == nullptr) return;
+    if (!wants_figures()) return;
     if (this_pid() != process_.pid) {
         before_ = status.counters;
         claim();
@@ -92,6 +96,10 @@ void StatusWriter::publish(const ProgramStatus& status, Last last) noexcept {
     ++published_;
     slot_->records[published_ % 2].store(said);
     slot_->published.store(published_, std::memory_order_release);
+}
+
+void StatusWriter::note_unmanaged(const UnmanagedProgram& program) noexcept {
+    if (memory_ != nullptr) run::note_unmanaged(*memory_, program);
 }
 
 void StatusWriter::claim() noexcept {

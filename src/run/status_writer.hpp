@@ -20,14 +20,22 @@ public:
     StatusWriter(const StatusWriter&) = delete;
     StatusWriter& operator=(const StatusWriter&) = delete;
 
-    /// Maps the file and claims a slot, in which the program then stands with figures of zero. Returns 0 or an errno:
-    /// that of open(2) or mmap(2), EINVAL (it is no status file, or of another version), EUSERS (no slot is free).
+    /// Maps the file and, where it wants figures, claims a slot, in which the program then stands with figures of zero.
+    /// Returns 0 or an errno: that of open(2) or mmap(2), EINVAL (it is no status file, or of another version), EUSERS
+    /// (no slot is free).
     [[nodiscard]] int open(std::string_view path) noexcept;
 
     /// Says how the program is doing: of `status`, the figures, the map, and how faults arrive; the rest is filled in.
     /// In a child of fork, the first call claims a slot for it, and the counters of that call are what it counts from.
     /// Nothing happens when no file is open, or the slot is somebody else's by now.
     void publish(const ProgramStatus& status, Last last = Last::no) noexcept;
+
+    /// Counts a program that this one starts and that the preloaded library cannot enter. Does nothing where no file is
+    /// open. Signal-safe; any thread, also in a child of vfork.
+    void note_unmanaged(const UnmanagedProgram& program) noexcept;
+
+    /// Whether the file is open and wants figures.
+    [[nodiscard]] bool wants_figures() const noexcept { return memory_ != nullptr && memory_->wants_figures != 0; }
 
     /// Whether the program has a slot.
     [[nodiscard]] bool has_slot() const noexcept { return slot_ != nullptr; }

@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "sys/error.hpp"
+#include "sys/file_write.hpp"
 #include "sys/syscall.hpp"
 
 #include <fcntl.h>
@@ -97,8 +98,7 @@ int SourceFile::write(std::uint64_t offset, std::span<const std::byte> from) con
     std::uint64_t bytes = from.size();
     if (const int error = cut_at_end(fd_.get(), offset, bytes)) return error;
     for (std::uint64_t done = 0; done < bytes;) {
-        const long result = sys::raw_syscall(SYS_pwrite64, fd_.get(), sys::syscall_argument(from.data() + done),
-                                             bytes - done, offset + done);
+        const long result = sys::write_file_at(fd_.get(), from.data() + done, bytes - done, offset + done);
         if (result == -EINTR || result == -EAGAIN) continue;
         if (result <= 0) return result == 0 ? EIO : static_cast<int>(-result);
         done += static_cast<std::uint64_t>(result);

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace faultline::store {
@@ -20,10 +22,16 @@ namespace {
 constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 
 [[noreturn]] void refuse(int error, const std::filesystem::path& directory) {
+    constexpr const char* kRemedy = "; name a directory on a disk by Config::swap_directory";
     std::string what = "cannot make a swap file in " + directory.string();
-    if (error == ENOENT || error == ENOTDIR) what += ": there is no such directory; set Config::swap_directory";
+    if (error == ENOENT || error == ENOTDIR) {
+        std::error_code ignored;
+        what += std::filesystem::is_directory(directory, ignored) ? ": no file can be made there"
+                                                                  : ": there is no such directory";
+        what += kRemedy;
+    }
     if (error == EACCES || error == EPERM || error == EROFS) {
-        what += ": it must be a directory this user may write to; set Config::swap_directory";
+        what += std::string{": it must be a directory this user may write to"} + kRemedy;
     }
     if (error == EMFILE || error == ENFILE) what += ": raise `ulimit -n`";
     sys::throw_error(error, what);

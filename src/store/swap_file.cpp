@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "sys/error.hpp"
+#include "sys/file_write.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
@@ -102,7 +103,7 @@ long SwapFile::read_at(void* into, std::size_t bytes, std::uint64_t offset) FAUL
 }
 
 long SwapFile::write_at(const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    return sys::raw_syscall(SYS_pwrite64, fd(), sys::syscall_argument(from), bytes, offset);
+    return sys::write_file_at(fd(), from, bytes, offset);
 }
 
 void SwapFile::make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {

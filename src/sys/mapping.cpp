@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "sys/address_limits.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/syscall.hpp"
@@ -53,11 +54,8 @@ int protection_bits(Access access) FAULTLINE_SIGNAL_SAFE {
 namespace {
 
 [[noreturn]] void refuse_to_reserve(int error, std::size_t bytes, const char* purpose) {
-    throw_error(
-        error,
-        std::string("cannot reserve ") + readable_bytes(bytes) + " of addresses for " + purpose +
-            "; check `ulimit -v` and `ulimit -d`, `sysctl vm.overcommit_memory` (2 refuses large reservations), and " +
-            "`ulimit -l` where the program has called mlockall(MCL_FUTURE)");
+    throw_error(error, std::string("cannot reserve ") + readable_bytes(bytes) + " of addresses for " + purpose + "; " +
+                           explain_address_limits());
 }
 
 constexpr int kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;

@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "core/units.hpp"
 #include "sys/error.hpp"
+#include "sys/file_write.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace faultline::sys {
@@ -26,16 +28,25 @@ FileDescriptor memory_file(const char* name) {
     return FileDescriptor{fd};
 }
 
-/// pread or pwrite of all of it. Returns 0 or an errno.
-int transfer_all(long call, int fd, std::uint64_t memory, std::size_t bytes,
-                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    for (std::size_t done = 0; done < bytes;) {
-        const long result = raw_syscall(call, fd, memory + done, bytes - done, offset + done);
+/// Repeats `transfer(done, left)` until `total` bytes went over. Returns 0 or an errno.
+template <typename Transfer>
+int transfer_all(std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t done = 0; done < total;) {
+        const long result = transfer(done, total - done);
         if (result == -EINTR || result == -EAGAIN) continue;
         if (result <= 0) return result == 0 ? EIO : error_of(result);
         done += static_cast<std::size_t>(result);
     }
     return 0;
+}
+
+/// Stores through a mapping are not held to the file size limit, which may have been set since the file was made.
+int write_by_mapping(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    const std::size_t inside = offset % core::kUnitBytes;
+    const long begin = raw_syscall(SYS_mmap, 0, inside + bytes, PROT_WRITE, MAP_SHARED, fd, offset - inside);
+    if (const int error = error_of(begin)) return error;
+    std::memcpy(reinterpret_cast<std::byte*>(begin) + inside, from, bytes);  // NOLINT: an address is a number here
+    return error_of(raw_syscall(SYS_munmap, begin, inside + bytes));
 }
 
 /// What a new mapping, which nobody can access yet, is to be besides.
@@ -68,11 +79,18 @@ MemoryFile MemoryFile::of_addresses(const char* name) {
 }
 
 int MemoryFile::write(const void* from, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
-    return transfer_all(SYS_pwrite64, fd_.get(), syscall_argument(from), bytes, offset);
+    const auto* const first = static_cast<const std::byte*>(from);
+    const int error = transfer_all(bytes, [&](std::size_t done, std::size_t left) {
+        return write_file_at(fd_.get(), first + done, left, offset + done);
+    });
+    return error == EFBIG ? write_by_mapping(fd_.get(), from, bytes, offset) : error;
 }
 
 int MemoryFile::read(void* into, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
-    return transfer_all(SYS_pread64, fd_.get(), syscall_argument(into), bytes, offset);
+    auto* const first = static_cast<std::byte*>(into);
+    return transfer_all(bytes, [&](std::size_t done, std::size_t left) {
+        return raw_syscall(SYS_pread64, fd_.get(), syscall_argument(first + done), left, offset + done);
+    });
 }
 
 void MemoryFile::free(std::uint64_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {

@@ -1,5 +1,6 @@
 // faultline: the command. See docs/faultline.1.
 
+#include "run/option_words.hpp"
 #include "tool/doctor/doctor.hpp"
 #include "tool/exit_code.hpp"
 #include "tool/options.hpp"
@@ -17,11 +18,8 @@
 namespace faultline::tool {
 namespace {
 
-/// What the library throws begins with this already.
 void complain(std::string_view what) {
-    constexpr std::string_view kName = "faultline: ";
-    if (what.substr(0, kName.size()) == kName) what.remove_prefix(kName.size());
-    static_cast<void>(std::fprintf(stderr, "%s%s\n", kName.data(), std::string{what}.c_str()));
+    static_cast<void>(std::fprintf(stderr, "faultline: %s\n", run::in_words_of_options(what).c_str()));
 }
 
 int execute(int argc, const char* const* argv) {

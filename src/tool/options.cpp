@@ -22,7 +22,8 @@ const char* const kRunNotes =
     "As in: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
     "What does not fit the limit is swapped to a file. The limits hold for each process that PROGRAM starts.\n"
     "Exit status: that of PROGRAM; 128 and a signal's number when one has ended it; 127 when PROGRAM is not\n"
-    "found, 126 when it cannot be run, 125 when this command fails. See faultline(1).";
+    "found, 126 when it cannot be run, 125 when this command fails or cannot hold PROGRAM to the limit.\n"
+    "See faultline(1).";
 
 const std::vector<std::string>& deliveries() {
     static const std::vector<std::string> names{name(Delivery::automatic), name(Delivery::uffd_threads),
@@ -37,14 +38,13 @@ Delivery delivery_named(const std::string& text) {
     return Delivery::automatic;  // the parser has refused all other names
 }
 
-void add_size(CLI::App& app, const std::string& option, std::size_t& bytes, std::size_t least,
+void add_size(CLI::App& app, const std::string& option, std::size_t& bytes, const run::SizeRange& range,
               const std::string& description) {
-    const auto parse = [&bytes, option, least](const std::string& text) {
+    const auto parse = [&bytes, option, range](const std::string& text) {
         const run::ParsedSize size = run::parse_size(text);
         if (size.problem != nullptr) throw CLI::ValidationError(option, "'" + text + "' " + size.problem);
-        if (size.bytes < least) {
-            throw CLI::ValidationError(
-                option, "'" + text + "' is too little: at least " + run::size_text(least) + " are needed");
+        if (!range.contains(size.bytes)) {
+            throw CLI::ValidationError(option, "'" + text + "' is outside of " + std::string{range.words});
         }
         bytes = size.bytes;
     };
@@ -57,11 +57,11 @@ void add_run(CLI::App& app, RunOptions& options, std::string& delivery) {
     CLI::App& run = *app.add_subcommand("run", "Runs a program with its heap in managed memory");
     run.footer(kRunNotes);
     run.prefix_command();
-    add_size(run, "--resident", options.settings.resident_limit, run::Settings::kLeastResident,
+    add_size(run, "--resident", options.settings.resident_limit, run::Settings::kResidentRange,
              "Most bytes of the heap in memory");
-    add_size(run, "--compressed", options.settings.compressed_limit, 0,
+    add_size(run, "--compressed", options.settings.compressed_limit, run::Settings::kCompressedRange,
              "Memory for compressed pages beside that; 0: none");
-    add_size(run, "--heap", options.settings.heap_reservation, std::size_t{1} << 20,
+    add_size(run, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
              "Addresses for the heap: the most that it can hold");
     run.add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
         ->type_name("DIR");
@@ -71,6 +71,8 @@ void add_run(CLI::App& app, RunOptions& options, std::string& delivery) {
     run.add_flag("--stats", options.stats, "Report on standard error at the end");
     run.add_option("--stats-json", options.json_file, "Write the report to this file")->type_name("FILE");
     run.add_flag("--live", options.live, "Print figures and a map each second, on standard error");
+    run.add_flag("--allow-unmanaged", options.allow_unmanaged,
+                 "Run programs that the library cannot enter: without a limit");
     run.add_option("--library", options.library, "Preload this library, not the one beside this command")
         ->type_name("FILE");
 }
@@ -107,16 +109,22 @@ std::vector<std::string> program_of(std::vector<std::string> left, const std::ve
     return left;
 }
 
+/// Throws where the first argument is neither a command nor an option: the parser's own message names neither.
+void check_command(const std::vector<std::string>& arguments) {
+    constexpr const char* kCommands = "run, doctor and help";
+    if (arguments.empty()) throw std::invalid_argument(std::string{"which command? There are "} + kCommands);
+    const std::string& command = arguments.front();
+    if (command == "run" || command == "doctor" || command.rfind("-", 0) == 0) return;
+    throw std::invalid_argument("there is no command '" + command + "': there are " + kCommands);
+}
+
 /// The arguments, the last one first, as the parser wants them; "help COMMAND" is "COMMAND --help".
 std::vector<std::string> reversed(std::vector<std::string> arguments) {
     if (!arguments.empty() && arguments.front() == "help") {
         arguments.erase(arguments.begin());
-        // The parser would explain the whole to who asks for what there is not.
-        if (!arguments.empty() && arguments.front() != "run" && arguments.front() != "doctor") {
-            throw std::invalid_argument("there is no command '" + arguments.front() + "'");
-        }
         arguments.push_back("--help");
     }
+    check_command(arguments);
     std::reverse(arguments.begin(), arguments.end());
     return arguments;
 }

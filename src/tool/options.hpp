@@ -17,6 +17,7 @@ struct RunOptions {
     std::string json_file;             ///< For the report; empty: none.
     bool stats = false;                ///< Report on standard error at the end.
     bool live = false;                 ///< A line each second.
+    bool allow_unmanaged = false;      ///< Run the program also where the library cannot enter it.
     std::vector<std::string> program;  ///< And its arguments. Not empty.
 
     /// Whether programs have to say how they are doing.

@@ -1,9 +1,17 @@
 #include "tool/preload_library.hpp"
 
+#include <elf.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
 
 #ifndef FAULTLINE_LIBDIR_FROM_BINDIR
 #error "the build says where the libraries are, seen from the command"
@@ -14,10 +22,46 @@ namespace {
 
 constexpr std::string_view kPreload = "LD_PRELOAD=";
 
+/// The folder of this command.
+std::filesystem::path own_folder() {
+    std::error_code error;
+    std::filesystem::path command = std::filesystem::read_symlink("/proc/self/exe", error);
+    if (!error) return command.parent_path();
+    // Without /proc: the path that the kernel was given for this command, which a shell has looked up in $PATH.
+    const auto* const given = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+    if (given != nullptr) command = std::filesystem::canonical(given, error);
+    if (given == nullptr || error) {
+        throw std::runtime_error("cannot find the library to preload: /proc/self/exe cannot be read (" +
+                                 error.message() + "); mount /proc, or name the library: run --library FILE");
+    }
+    return command.parent_path();
+}
+
+/// Whether the file is a shared object for this machine, as far as its header says.
+bool is_shared_object(const std::string& file) {
+    Elf64_Ehdr header{};
+    std::ifstream stream{file, std::ios::binary};
+    stream.read(reinterpret_cast<char*>(&header), sizeof header);
+    return stream && std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+           header.e_machine == EM_X86_64 && header.e_type == ET_DYN;
+}
+
 }  // namespace
 
+std::string check_preload_library(const std::string& file) {
+    const std::string what = "--library: '" + file + "' ";
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::canonical(file, error);
+    if (error) throw std::runtime_error(what + "cannot be found: " + error.message());
+    if (::access(path.c_str(), R_OK) != 0) {
+        throw std::runtime_error(what + "cannot be read: " + std::system_category().message(errno));
+    }
+    if (!is_shared_object(path)) throw std::runtime_error(what + "is not a shared library for x86-64");
+    return path;
+}
+
 std::string find_preload_library() {
-    const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    const std::filesystem::path here = own_folder();
     std::string looked;
     for (const char* const directory : {".", "preload", FAULTLINE_LIBDIR_FROM_BINDIR, "../lib"}) {
         std::filesystem::path file = (here / directory / "libfaultline-preload.so").lexically_normal();
@@ -26,7 +70,8 @@ std::string find_preload_library() {
         if (looked.find(file.string()) != std::string::npos) continue;
         looked += (looked.empty() ? "" : ", ") + file.string();
     }
-    throw std::runtime_error("the library to preload is missing; looked for " + looked);
+    throw std::runtime_error("the library to preload is missing; looked for " + looked +
+                             "; name it by run --library FILE");
 }
 
 std::vector<std::string> environment_of_program(const char* const* environment, const std::string& library,

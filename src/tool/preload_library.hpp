@@ -13,6 +13,10 @@ namespace faultline::tool {
 /// std::runtime_error saying where it was looked for.
 [[nodiscard]] std::string find_preload_library();
 
+/// The absolute path of `file`, the library that a user names. Throws std::runtime_error where the dynamic loader could
+/// not load it: it would only print a message, and the program would run without a limit.
+[[nodiscard]] std::string check_preload_library(const std::string& file);
+
 /// `environment` with `library` in front of what LD_PRELOAD has, and `settings` in place of any it holds. Throws
 /// std::invalid_argument when the dynamic loader could not read the library's name (it has a space or a colon).
 [[nodiscard]] std::vector<std::string> environment_of_program(const char* const* environment,

@@ -1,6 +1,7 @@
 #include "tool/report.hpp"
 
 #include "display/format.hpp"
+#include "tool/exit_code.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -21,13 +22,27 @@ double seconds_of(const timeval& time) {
 
 std::string size_of(std::uint64_t bytes) { return format_bytes_short(static_cast<double>(bytes)); }
 
+/// Bytes in memory at most: of the heap, and of the whole process as the kernel counts it.
+struct PeakCells {
+    std::string managed;
+    std::string real;
+    std::string anonymous;
+    std::string file;
+};
+
 std::string table_line(const std::string& pid, const std::string& name, const run::ProgramCounters& counters,
-                       const run::ProgramGauges& gauges) {
-    return printed("  %7s %-15s %11s %10s %8s %6s %6s %6s %6s", pid.c_str(), name.c_str(),
+                       const PeakCells& peaks, const std::string& live) {
+    return printed("  %7s %-15s %11s %10s %8s %6s %6s %6s %6s %6s %6s %6s", pid.c_str(), name.c_str(),
                    format_count(counters.faults()).c_str(), format_count(counters.hard_faults).c_str(),
                    format_count(counters.soft_faults).c_str(), size_of(counters.bytes_read).c_str(),
-                   size_of(counters.bytes_written).c_str(), size_of(gauges.frames_peak).c_str(),
-                   size_of(gauges.live_bytes).c_str());
+                   size_of(counters.bytes_written).c_str(), peaks.managed.c_str(), peaks.real.c_str(),
+                   peaks.anonymous.c_str(), peaks.file.c_str(), live.c_str());
+}
+
+PeakCells peaks_of(const run::ProgramStatus& status) {
+    const auto known = [&](std::uint64_t bytes) { return status.memory.resident > 0 ? size_of(bytes) : "-"; };
+    return {size_of(status.gauges.frames_peak), known(status.memory.resident), known(status.memory.anonymous),
+            known(status.memory.file)};
 }
 
 std::string hard_latency(const run::ProgramStatus& status) {
@@ -36,11 +51,25 @@ std::string hard_latency(const run::ProgramStatus& status) {
                    format_nanoseconds(status.hard.percentile_99).c_str());
 }
 
+/// How old the figures are, where the program did not leave its last ones.
+std::string age_note(const run::SeenProgram& program) {
+    const run::ProgramStatus& status = program.status;
+    if (program.running) return "  still runs";
+    if (status.ended != 0 || status.complete != 0) return {};
+    const std::uint64_t age = status.published_at > status.started_at ? status.published_at - status.started_at : 0;
+    return printed("  ended suddenly: figures of its first %s", format_nanoseconds(age).c_str());
+}
+
 std::string program_line(const run::SeenProgram& program) {
     const run::ProgramStatus& status = program.status;
-    return table_line(std::to_string(status.process.pid), printable(status.process.name.data()), status.counters,
-                      status.gauges) +
-           hard_latency(status) + (program.running ? "  still runs" : "") + "\n";
+    const std::string pid = std::to_string(status.process.pid);
+    const std::string name = printable(status.process.name.data());
+    if (!status.has_figures()) {
+        const char* const why = program.running ? "no figures yet" : "ended suddenly, before it left figures";
+        return printed("  %7s %-15s %11s  %s\n", pid.c_str(), name.c_str(), "-", why);
+    }
+    return table_line(pid, name, status.counters, peaks_of(status), size_of(status.gauges.live_bytes)) +
+           hard_latency(status) + age_note(program) + "\n";
 }
 
 /// Those with the most faults where there are too many for a line each; in the order in which they began.
@@ -66,18 +95,10 @@ std::string end_line(const RunReport& report) {
                    display::format_bytes(static_cast<std::uint64_t>(end.used.ru_maxrss) << 10).c_str());
 }
 
-std::string nobody_text(const RunReport& report) {
-    const std::string why =
-        !report.obstacle.empty()
-            ? printable(report.program.front()) + " " + report.obstacle
-            : "it may be statically linked, change privileges, or have dropped LD_PRELOAD or the right to look into "
-              "this command";
-    return "faultline: the program ran without faultline: no process has taken managed memory into use (" + why + ")\n";
-}
-
 std::string table(const RunReport& report) {
-    std::string text = printed("  %7s %-15s %11s %10s %8s %6s %6s %6s %6s  %9s %9s\n", "PID", "PROGRAM", "FAULTS",
-                               "HARD", "SOFT", "IN", "OUT", "PEAK", "LIVE", "HARD P50", "P99");
+    std::string text =
+        printed("  %7s %-15s %11s %10s %8s %6s %6s %6s %6s %6s %6s %6s  %9s %9s\n", "PID", "PROGRAM", "FAULTS", "HARD",
+                "SOFT", "IN", "OUT", "PEAK", "RSS", "ANON", "FILE", "LIVE", "HARD P50", "P99");
     const std::vector<run::SeenProgram> lines = listed(report.seen.programs);
     for (const run::SeenProgram& program : lines) text += program_line(program);
     const Totals totals = totals_of(report.seen);
@@ -85,9 +106,9 @@ std::string table(const RunReport& report) {
         text += printed("  %7s %s more\n", "", format_count(totals.programs - lines.size()).c_str());
     }
     if (totals.programs > 1) {
-        run::ProgramGauges gauges = totals.gauges;
-        text +=
-            table_line("", printed("all %s", format_count(totals.programs).c_str()), totals.counters, gauges) + "\n";
+        text += table_line("", printed("all %s", format_count(totals.programs).c_str()), totals.counters,
+                           {size_of(totals.gauges.frames_peak), "", "", ""}, size_of(totals.gauges.live_bytes)) +
+                "\n";
     }
     return text;
 }
@@ -112,7 +133,76 @@ std::string totals_text(const RunReport& report) {
     return text;
 }
 
+bool ran_unmanaged(const RunReport& report) noexcept {
+    const int code = report.end.exit_code();
+    const bool refused = code == kExitFailed || code == kExitNotStarted || code == kExitNotFound;
+    return report.seen.claims == 0 && report.can_be_told && !refused;
+}
+
+std::string never_entered_text(const RunReport& report) {
+    const std::string why = !report.obstacle.empty() ? "it " + report.obstacle
+                                                     : "no process has loaded the library, or none may look into this "
+                                                       "command";
+    return "faultline: " + printable(report.program.front()) +
+           " ran without faultline, and so without a limit: " + why + "\n";
+}
+
+std::string list_of_unmanaged(const run::SeenPrograms& seen) {
+    constexpr std::size_t kMostNames = 8;
+    std::string list;
+    std::uint64_t more = seen.more_unmanaged;
+    for (std::size_t i = 0; i < seen.unmanaged.size(); ++i) {
+        const run::SeenUnmanaged& entry = seen.unmanaged[i];
+        if (i >= kMostNames) {
+            more += entry.starts;
+            continue;
+        }
+        list += (list.empty() ? "" : "; ") + printable(entry.program.name.data()) + ", which " +
+                std::string{run::words_of(entry.program.obstacle)};
+        if (entry.starts > 1) list += printed(" (%s times)", format_count(entry.starts).c_str());
+    }
+    return more == 0 ? list : list + printed("; and %s more", format_count(more).c_str());
+}
+
+/// Where the memory of a process is more than 1.5 times what it was allowed, and so its limit does not say much.
+bool exceeds_limit(const run::ProgramStatus& status, std::uint64_t limit) noexcept {
+    return status.has_figures() && status.memory.resident > limit + limit / 2;
+}
+
 }  // namespace
+
+std::string memory_warning(const RunReport& report) {
+    const std::uint64_t limit = report.settings.resident_limit + report.settings.compressed_limit;
+    const run::ProgramStatus* worst = nullptr;
+    std::uint64_t others = 0;
+    for (const run::SeenProgram& program : report.seen.programs) {
+        if (!exceeds_limit(program.status, limit)) continue;
+        if (worst != nullptr) ++others;
+        if (worst == nullptr || program.status.memory.resident > worst->memory.resident) worst = &program.status;
+    }
+    if (worst == nullptr) return {};
+    const std::string more = others == 0 ? "" : printed(" (and %s more processes)", format_count(others).c_str());
+    return printed(
+        "faultline: warning: %s (%s) had up to %s in memory, %.1f times its limit of %s: %s anonymous, %s of "
+        "files; the limit holds for its heap only%s\n",
+        printable(worst->process.name.data()).c_str(), std::to_string(worst->process.pid).c_str(),
+        display::format_bytes(worst->memory.resident).c_str(),
+        static_cast<double>(worst->memory.resident) / static_cast<double>(limit), display::format_bytes(limit).c_str(),
+        display::format_bytes(worst->memory.anonymous).c_str(), display::format_bytes(worst->memory.file).c_str(),
+        more.c_str());
+}
+
+std::string unmanaged_text(const RunReport& report) {
+    std::string text = ran_unmanaged(report) ? never_entered_text(report) : "";
+    const std::string list = list_of_unmanaged(report.seen);
+    if (!list.empty()) text += "faultline: warning: programs ran without a limit: " + list + "\n";
+    return text;
+}
+
+int exit_code_of(const RunReport& report, bool allow_unmanaged) noexcept {
+    const int code = report.end.exit_code();
+    return code == kExitOk && ran_unmanaged(report) && !allow_unmanaged ? kExitFailed : code;
+}
 
 Totals totals_of(const run::SeenPrograms& seen) noexcept {
     Totals totals;
@@ -156,8 +246,8 @@ std::string printable(std::string_view text) {
 std::string report_text(const RunReport& report) {
     std::string text = end_line(report);
     if (report.end.start_error != 0) return text;
-    if (report.seen.claims == 0) return text + nobody_text(report);
-    return text + table(report) + totals_text(report);
+    if (report.seen.claims > 0) text += table(report) + totals_text(report);
+    return text + memory_warning(report) + unmanaged_text(report);
 }
 
 }  // namespace faultline::tool

@@ -14,7 +14,8 @@ namespace faultline::tool {
 
 struct RunReport {
     std::vector<std::string> program;  ///< And its arguments.
-    std::string obstacle;              ///< Why the library cannot have been in it, as far as known ahead.
+    std::string obstacle;              ///< Why the library cannot enter it, as far as known ahead ("is ..."); or empty.
+    bool can_be_told = true;           ///< Whether programs could tell that the library has entered them.
     run::Settings settings;
     ProgramEnd end;
     run::SeenPrograms seen;
@@ -39,7 +40,17 @@ struct Totals {
 /// `text` for a terminal or a JSON file, whoever it is from: what is not printable ASCII becomes '?'.
 [[nodiscard]] std::string printable(std::string_view text);
 
-/// Lines, the last one ended, too.
+/// Names the process that took most, where processes took more than 1.5 times their limit; else empty. A line.
+[[nodiscard]] std::string memory_warning(const RunReport& report);
+
+/// Names programs that ran without the library; empty where all had it. Lines.
+[[nodiscard]] std::string unmanaged_text(const RunReport& report);
+
+/// What the command returns: the program's exit code, but no success where the program ran without a limit and that was
+/// not allowed.
+[[nodiscard]] int exit_code_of(const RunReport& report, bool allow_unmanaged) noexcept;
+
+/// The whole report as text lines, the two texts above included, and as JSON.
 [[nodiscard]] std::string report_text(const RunReport& report);
 [[nodiscard]] std::string report_json(const RunReport& report);
 

@@ -53,6 +53,20 @@ JsonObject json_of(const run::FaultLatency& latency) {
         .add("longest_ns", latency.longest);
 }
 
+JsonObject json_of(const run::MemoryPeaks& peaks) {
+    return JsonObject{}
+        .add("resident_peak", peaks.resident)
+        .add("anonymous_peak", peaks.anonymous)
+        .add("file_peak", peaks.file);
+}
+
+JsonObject json_of(const run::SeenUnmanaged& unmanaged) {
+    return JsonObject{}
+        .add("name", printable(unmanaged.program.name.data()))
+        .add("why", run::words_of(unmanaged.program.obstacle))
+        .add("starts", unmanaged.starts);
+}
+
 JsonObject json_of(const run::SeenProgram& program) {
     const run::ProgramStatus& status = program.status;
     return JsonObject{}
@@ -60,11 +74,14 @@ JsonObject json_of(const run::SeenProgram& program) {
         .add("parent_pid", status.process.parent_pid)
         .add("name", printable(status.process.name.data()))
         .add("still_runs", program.running)
+        .add("has_figures", status.has_figures())
+        .add("figures_are_last", status.ended != 0 || status.complete != 0)
         .add("seconds", static_cast<double>(status.published_at - status.started_at) / 1e9)
         .add("delivery", name(static_cast<Delivery>(status.delivery)))
         .add("eviction", name(static_cast<Eviction>(status.eviction)))
         .add("counters", json_of(status.counters))
         .add("memory", memory_of(status.gauges))
+        .add("process_memory", json_of(status.memory))
         .add("heap", heap_of(status.gauges))
         .add("latency", JsonObject{}
                             .add("first_touch", json_of(status.first_touch))
@@ -90,6 +107,8 @@ std::string report_json(const RunReport& report) {
     const Totals totals = totals_of(report.seen);
     std::vector<JsonObject> programs;
     for (const run::SeenProgram& program : report.seen.programs) programs.push_back(json_of(program));
+    std::vector<JsonObject> unmanaged;
+    for (const run::SeenUnmanaged& entry : report.seen.unmanaged) unmanaged.push_back(json_of(entry));
     return JsonObject{}
                .add("command", command_of(report))
                .add("end", end.text())
@@ -104,6 +123,8 @@ std::string report_json(const RunReport& report) {
                .add("entered", report.seen.claims > 0)
                .add("programs_seen", totals.programs)
                .add("programs_unheard", report.seen.unheard)
+               .add("unmanaged", unmanaged)
+               .add("unmanaged_unnamed", report.seen.more_unmanaged)
                .add("totals", json_of(totals.counters))
                .add("programs", programs)
                .text() +

@@ -1,8 +1,11 @@
 #include "tool/run_command.hpp"
 
+#include "display/format.hpp"
 #include "display/terminal.hpp"
+#include "run/size_text.hpp"
 #include "run/status_file.hpp"
 #include "sys/error.hpp"
+#include "sys/mapping.hpp"
 #include "tool/exit_code.hpp"
 #include "tool/launch.hpp"
 #include "tool/live_view.hpp"
@@ -10,12 +13,15 @@
 #include "tool/program_file.hpp"
 #include "tool/report.hpp"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace faultline::tool {
 namespace {
@@ -48,29 +54,88 @@ bool write_report(std::FILE* file, const std::string& path, const std::string& t
     return false;
 }
 
-ProgramEnd watch(Launch& launch, const run::StatusFile& status) {
+/// Watches whether the library enters the program, and says once that it does not.
+class EntryWatch {
+public:
+    EntryWatch(const RunReport& report, const run::StatusFile& status) noexcept : report_{report}, status_{status} {}
+
+    void look() {
+        if (said_ || !report_.can_be_told || !report_.obstacle.empty() || status_.entered()) return;
+        said_ = true;
+        print("faultline: warning: " + printable(report_.program.front()) +
+              " runs without faultline so far, and so without a limit: no process has loaded the library\n");
+    }
+
+private:
+    const RunReport& report_;
+    const run::StatusFile& status_;
+    bool said_ = false;
+};
+
+ProgramEnd wait_quietly(Launch& launch, EntryWatch& entry) {
+    constexpr std::chrono::seconds kTimeToStart{10};  // also where the machine is busy
+    if (const auto end = launch.wait_until(Clock::now() + kTimeToStart)) return *end;
+    entry.look();
+    return launch.wait();
+}
+
+ProgramEnd wait_with_lines(Launch& launch, EntryWatch& entry, const run::StatusFile& status) {
     LiveView view{display::Terminal::of(stderr)};
     for (Clock::time_point next = Clock::now() + kLivePeriod;; next += kLivePeriod) {
         if (const auto end = launch.wait_until(next)) return *end;
         print(view.next(status.look(), Clock::now(), display::terminal_columns(stderr)));
+        entry.look();
     }
 }
 
-void warn_of(const RunOptions& options, const std::string& obstacle) {
-    if (obstacle.empty() || !options.wants_figures()) return;
-    print("faultline: " + printable(options.program.front()) + " " + obstacle +
-          ": it runs without faultline, unless it starts other programs\n");
+/// False: the program must not run, which has been said.
+bool may_run(const RunOptions& options, const std::string& obstacle) {
+    if (obstacle.empty()) return true;
+    const std::string begin = "faultline: " + printable(options.program.front()) + " " + obstacle;
+    if (!options.allow_unmanaged) {
+        print(begin + ": faultline cannot hold it to a limit; run --allow-unmanaged runs it without one\n");
+        return false;
+    }
+    print(begin + ": it runs without a limit, but not what it starts\n");
+    return true;
+}
+
+void warn_of_limit(std::size_t resident_limit) {
+    const std::uint64_t memory = sys::physical_memory();
+    if (memory == 0 || resident_limit <= memory) return;
+    print("faultline: warning: --resident " + run::size_text(resident_limit) + " is more than the " +
+          display::format_bytes(memory) + " of this machine: it limits nothing\n");
+}
+
+/// musl's loader ends a program that it cannot load a library into, so such a one gets what this command has got.
+std::vector<std::string> environment_for(run::Obstacle obstacle, const char* const* environment,
+                                         const std::string& library, const run::Settings& settings) {
+    if (obstacle != run::Obstacle::musl) return environment_of_program(environment, library, settings);
+    std::vector<std::string> variables;
+    for (; environment != nullptr && *environment != nullptr; ++environment) variables.emplace_back(*environment);
+    return variables;
+}
+
+void finish(RunReport& report, const RunOptions& options, const run::StatusFile& status) {
+    if (report.end.start_error != 0) {
+        print("faultline: " + printable(report.program.front()) + " " + report.end.text() + "\n");
+        return;
+    }
+    report.seen = status.look();
+    print(options.stats ? report_text(report) : unmanaged_text(report));
 }
 
 }  // namespace
 
 int run_command(const RunOptions& options, const char* const* environment) {
-    const std::string library = options.library.empty() ? find_preload_library() : options.library;
+    const std::string library =
+        options.library.empty() ? find_preload_library() : check_preload_library(options.library);
     const File json = open_report(options.json_file);
-    std::optional<run::StatusFile> status;
+    const run::StatusFile status{options.wants_figures() ? run::StatusFile::Figures::wanted
+                                                         : run::StatusFile::Figures::none};
     run::Settings settings = options.settings;
     settings.swap_directory = options.swap_directory;
-    if (options.wants_figures()) settings.status_file = status.emplace().path();
+    settings.status_file = status.path();
 
     const std::string& name = options.program.front();
     const std::optional<std::string> file = find_program(name);
@@ -78,19 +143,22 @@ int run_command(const RunOptions& options, const char* const* environment) {
         print("faultline: there is no program '" + printable(name) + "'\n");
         return kExitNotFound;
     }
-    RunReport report{options.program, why_not_preloaded(*file), settings, {}, {}};
-    warn_of(options, report.obstacle);
+    const ProgramObstacle obstacle = obstacle_to_preload(*file);
+    if (!may_run(options, obstacle.words)) return kExitFailed;
+    warn_of_limit(settings.resident_limit);
+    RunReport report{options.program, obstacle.words, status.can_be_opened(), settings, {}, {}};
 
     Launch launch;
     std::optional<ProgramEnd> end =
-        launch.start(*file, options.program, environment_of_program(environment, library, settings));
-    if (!end) end = options.live ? watch(launch, *status) : launch.wait();
+        launch.start(*file, options.program, environment_for(obstacle.kind, environment, library, settings));
+    if (!end) {
+        EntryWatch entry{report, status};
+        end = options.live ? wait_with_lines(launch, entry, status) : wait_quietly(launch, entry);
+    }
     report.end = *end;
-    if (report.end.start_error != 0) print("faultline: " + printable(name) + " " + report.end.text() + "\n");
-    if (status) report.seen = status->look();
-    if (options.stats && report.end.start_error == 0) print(report_text(report));
+    finish(report, options, status);
     if (json && !write_report(json.get(), options.json_file, report_json(report))) return kExitFailed;
-    return report.end.exit_code();
+    return exit_code_of(report, options.allow_unmanaged);
 }
 
 }  // namespace faultline::tool

@@ -7,7 +7,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <gmock/gmock.h>
+
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -83,6 +86,18 @@ TEST_P(Limits, SmallPagerLivesInAGigabyteOfAddresses) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
+TEST_P(Limits, TooLittleDataIsNamedWithTheWayOut) {
+    if (kSanitized) GTEST_SKIP() << "sanitizers count as data, too";
+    const ChildEnd end = in_child([] {
+        const ScopedLimit scarce{RLIMIT_DATA, status_bytes("VmData") + (rlim_t{4} << 20)};
+        const Attempt made = attempt(config());
+        std::cerr << made.said << "\n";
+        if (made.outcome != Outcome::refused) return 1;
+        return contains(made.said, "ulimit -d unlimited") && !contains(made.said, "ulimit -v") ? 0 : 2;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
 /// Where the kernel promises no more memory than it has (vm.overcommit_memory=2), what is reserved and not used must
 /// not count. It would, if it could be written to from the start.
 TEST_P(Limits, StagingAreaIsReservedWithoutAPromise) {
@@ -128,6 +143,29 @@ TEST_P(Limits, FileSizeLimitIsNamedWithTheWayOutOrWorkedAround) {
         });
         EXPECT_TRUE(end.exited_with(0)) << end;
     }
+}
+
+TEST_P(Limits, FileSizeLimitThatComesLaterLeavesPagesInMemoryAndEndsInASigbusThatIsExplained) {
+    constexpr std::size_t kLimit = std::size_t{1} << 20;
+    const ChildEnd end = in_child([] {
+        Config limited = config();
+        limited.resident_limit = kLimit;
+        Pager pager{limited};
+        Region region = pager.reserve(4 * kLimit);
+        const rlimit none{0, 0};
+        if (::setrlimit(RLIMIT_FSIZE, &none) != 0) return 1;
+        auto* const bytes = reinterpret_cast<volatile unsigned char*>(region.data());
+        for (std::size_t at = 0; at < kLimit / 2; at += kBasePageBytes)
+            bytes[at] = static_cast<unsigned char>(at >> 12 | 1);
+        for (std::size_t at = 0; at < kLimit / 2; at += kBasePageBytes) {
+            if (bytes[at] != static_cast<unsigned char>(at >> 12 | 1)) return 2;
+        }
+        for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) bytes[at] = 1;
+        return 3;  // more than the limit cannot be had without a swap file
+    });
+    EXPECT_TRUE(end.killed_by(SIGBUS)) << end;
+    EXPECT_THAT(end.said, testing::HasSubstr("ulimit -f"));
+    EXPECT_THAT(end.said, testing::HasSubstr("nothing could be evicted"));
 }
 
 TEST_P(Limits, TooFewThreadsAreNamedWithTheWayOutOrWorkedAround) {

@@ -38,6 +38,39 @@ pkg_config() {
     PKG_CONFIG_PATH=$library_dir/pkgconfig:${PKG_CONFIG_PATH:-} pkg-config "$@" faultline
 }
 
+echo "== messages name no folder of this machine"
+if grep -lF "$source_dir/" "$library_dir"/*.so "$prefix/bin/faultline"; then
+    echo "the files above contain the path of the sources"
+    exit 1
+fi
+
+echo "== no debug information in a release"
+if ! grep -E '^CMAKE_CXX_FLAGS(_RELEASE)?:' "$build_dir/CMakeCache.txt" | grep -qE -- '-g'; then
+    while read -r file; do
+        if readelf --wide --section-headers "$file" 2>/dev/null | grep -qF .debug_info; then
+            echo "$file has debug information: $(du -h "$file" | cut -f1)"
+            exit 1
+        fi
+    done < <(find "$library_dir" "$prefix/bin" -type f \( -name '*.a' -o -name '*.so*' -o -name faultline \))
+fi
+
+echo "== pkg-config needs nothing but faultline.pc, and hands on no definition"
+flags=$(PKG_CONFIG_LIBDIR=$library_dir/pkgconfig PKG_CONFIG_PATH='' pkg-config --cflags --libs faultline)
+static_flags=$(PKG_CONFIG_LIBDIR=$library_dir/pkgconfig PKG_CONFIG_PATH='' pkg-config --static --cflags --libs faultline)
+if grep -qE -- '-D|spdlog' <<<"$flags" || grep -qE -- '-D' <<<"$static_flags"; then
+    echo "pkg-config says '$flags', and for the static library '$static_flags'"
+    exit 1
+fi
+
+echo "== an older language is refused with one message"
+# shellcheck disable=SC2086
+if "$compiler" -std=c++17 -fsyntax-only "$package_dir/consumer.cpp" $flags >"$work/language.log" 2>&1; then
+    echo "the headers were taken as C++17"
+    exit 1
+fi
+[[ $(grep -c 'error:' "$work/language.log") == 2 ]] && grep -qF -- '-std=c++20' "$work/language.log" ||
+    { cat "$work/language.log"; exit 1; }
+
 echo "== pkg-config"
 # shellcheck disable=SC2046
 "$compiler" -std=c++20 "$package_dir/consumer.cpp" -o "$work/pkg_config_shared" $(pkg_config --cflags --libs)
@@ -55,6 +88,8 @@ LD_LIBRARY_PATH=$library_dir "$work/pkg_config_c"
 echo "== the command"
 "$prefix/bin/faultline" help >/dev/null
 [[ $("$prefix/bin/faultline" run -- echo "ran") == ran ]]
+
+[[ -s $prefix/share/faultline/faultline.gdb ]]
 
 echo "== the README's example"
 # The block that is a whole program; the others are excerpts of demos.

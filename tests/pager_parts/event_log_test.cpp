@@ -1,4 +1,4 @@
-// EventLog: every event becomes a message or is counted, whoever records and drains meanwhile.
+// EventLog: every event becomes a message or is counted, while any threads record and drain.
 #include "pager/event_log.hpp"
 
 #include "pager_parts/threads.hpp"
@@ -8,10 +8,14 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,6 +24,7 @@ namespace {
 
 using detail::Event;
 using detail::EventLog;
+using detail::MessageLimiter;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -33,7 +38,26 @@ public:
     std::vector<std::pair<LogLevel, std::string>> all;
 };
 
-/// The address in a message; 0 if it is the one that tells of messages not kept.
+/// A clock on which the second between two messages of one kind has always passed.
+EventLog::Clock fast_clock() {
+    return [now = std::make_shared<std::atomic<std::int64_t>>(0)] {
+        return MessageLimiter::Time{} + MessageLimiter::kPause * now->fetch_add(1);
+    };
+}
+
+/// A clock that stands still until it is told.
+class StillClock {
+public:
+    EventLog::Clock clock() {
+        return [this] { return now_; };
+    }
+    void pass(std::chrono::nanoseconds time) { now_ += time; }
+
+private:
+    MessageLimiter::Time now_{};
+};
+
+/// The address in a message; 0 if it is one that tells of events that the ring had no room for.
 std::uintptr_t address_in(const std::string& message) {
     const std::size_t at = message.find("0x");
     return at == std::string::npos ? 0 : std::strtoull(message.c_str() + at, nullptr, 16);
@@ -50,7 +74,7 @@ Tally tally(const Messages& messages) {
         if (const std::uintptr_t address = address_in(text)) {
             tally.addresses.push_back(address);
         } else {
-            tally.not_kept += std::strtoull(text.c_str(), nullptr, 10);
+            tally.not_kept += std::strtoull(text.c_str() + text.rfind(": ") + 2, nullptr, 10);
         }
     }
     return tally;
@@ -76,18 +100,18 @@ TEST(EventLog, SaysWhatHappenedWhereAndWhy) {
 
 TEST(EventLog, WarnsOfWhatIsNotLostYet) {
     Messages messages;
-    EventLog log{messages.sink()};
+    EventLog log{messages.sink(), fast_clock()};
     log.record({Event::Kind::write_failed, EIO, 0x1000});
     log.record({Event::Kind::read_failed, EIO, 0x1000});
     log.drain();
     ASSERT_EQ(messages.all.size(), 2U);
-    EXPECT_EQ(messages.all[0].first, LogLevel::warning);
-    EXPECT_EQ(messages.all[1].first, LogLevel::error);
+    EXPECT_EQ(messages.all[1].first, LogLevel::warning);
+    EXPECT_EQ(messages.all[0].first, LogLevel::error);
 }
 
-TEST(EventLog, SaysEachEventOnceAndInOrder) {
+TEST(EventLog, SaysEachEventOfAKindOnceAndInOrder) {
     Messages messages;
-    EventLog log{messages.sink()};
+    EventLog log{messages.sink(), fast_clock()};
     constexpr std::uintptr_t kEvents = 1000;
     for (std::uintptr_t event = 1; event <= kEvents; ++event) {
         log.record({Event::Kind::read_failed, EIO, event});
@@ -104,19 +128,18 @@ TEST(EventLog, SaysEachEventOnceAndInOrder) {
 TEST(EventLog, CountsWhatItCannotKeep) {
     constexpr std::uintptr_t kEvents = 10'000;
     Messages messages;
-    EventLog log{messages.sink()};
+    EventLog log{messages.sink(), fast_clock()};
     for (std::uintptr_t event = 1; event <= kEvents; ++event) log.record({Event::Kind::read_failed, EIO, event});
     log.drain();
     const Tally all = tally(messages);
     EXPECT_GT(all.not_kept, 0U);
     EXPECT_EQ(all.addresses.size() + all.not_kept, kEvents);
     for (std::size_t i = 0; i < all.addresses.size(); ++i) EXPECT_EQ(all.addresses[i], i + 1) << "the first are kept";
-    EXPECT_EQ(messages.all.back().first, LogLevel::warning);
 }
 
 TEST(EventLog, HasRoomAgainOnceDrained) {
     Messages messages;
-    EventLog log{messages.sink()};
+    EventLog log{messages.sink(), fast_clock()};
     for (int round = 0; round < 10; ++round) {
         for (std::uintptr_t event = 1; event <= 1000; ++event) log.record({Event::Kind::read_failed, EIO, event});
         log.drain();
@@ -132,7 +155,7 @@ TEST(EventLog, LosesNothingBetweenManyRecordersAndDrainers) {
     constexpr unsigned kRecorders = 6;
     constexpr std::uintptr_t kEvents = 5000;
     Messages messages;
-    EventLog log{messages.sink()};
+    EventLog log{messages.sink(), fast_clock()};
     std::atomic<unsigned> recording{kRecorders};
     run_threads(kRecorders + 2, [&](unsigned thread) {
         if (thread >= kRecorders) {
@@ -154,6 +177,88 @@ TEST(EventLog, LosesNothingBetweenManyRecordersAndDrainers) {
         ASSERT_GT(address & 0xffff'ffffU, last[recorder]) << "twice, or out of its recorder's order";
         last[recorder] = address & 0xffff'ffffU;
     }
+}
+
+TEST(EventLog, SaysOfOneKindOneMessageASecondWithTheNumberOfTheOthers) {
+    constexpr std::uint64_t kPerTenth = 1000;
+    Messages messages;
+    StillClock still;
+    EventLog log{messages.sink(), still.clock()};
+    for (int tenth = 0; tenth < 30; ++tenth) {
+        for (std::uint64_t i = 0; i < kPerTenth; ++i) log.record({Event::Kind::write_failed, ENOSPC, 0x1000 + i});
+        log.drain();
+        still.pass(std::chrono::milliseconds{100});
+    }
+    log.flush();
+    EXPECT_EQ(messages.all.size(), 4U) << "at once, after one second, after two, at the end";
+    std::uint64_t told = 0;
+    for (const auto& [level, text] : messages.all) {
+        const std::size_t more = text.find("(and ");
+        told += 1 + (more == std::string::npos ? 0 : std::strtoull(text.c_str() + more + 5, nullptr, 10));
+    }
+    EXPECT_EQ(told, 30 * kPerTenth);
+}
+
+TEST(EventLog, HoldsNoKindBackForAnother) {
+    Messages messages;
+    StillClock still;
+    EventLog log{messages.sink(), still.clock()};
+    for (int i = 0; i < 10; ++i) log.record({Event::Kind::write_failed, ENOSPC, 0x1000});
+    log.record({Event::Kind::read_failed, EIO, 0x2000});
+    log.drain();
+    ASSERT_EQ(messages.all.size(), 2U);
+    EXPECT_THAT(messages.all[0].second, HasSubstr("0x2000"));
+}
+
+TEST(EventLog, KeepsRoomForAFailedAccessBesideManyFailedWrites) {
+    Messages messages;
+    EventLog log{messages.sink()};
+    for (int i = 0; i < 10'000; ++i) log.record({Event::Kind::write_failed, ENOSPC, 0x1000});
+    log.record({Event::Kind::frames_exhausted, ENOSPC, 0x2000});
+    log.drain();
+    EXPECT_THAT(messages.all.back().second, HasSubstr("no frame for the page at 0x2000"));
+}
+
+TEST(EventLog, TellsAWaiterThatItsMessageIsOut) {
+    Messages messages;
+    EventLog log{messages.sink()};
+    std::atomic<bool> waiting{false};
+    std::size_t out = 0;
+    std::thread waiter{[&] {
+        const EventLog::Ticket ticket = log.record({Event::Kind::read_failed, EIO, 0x1000});
+        waiting = true;
+        log.wait_until_told(ticket, std::chrono::hours{1});
+        out = messages.all.size();
+    }};
+    while (!waiting) std::this_thread::yield();
+    log.drain();
+    waiter.join();
+    EXPECT_EQ(out, 1U);
+}
+
+TEST(EventLog, SaysWhenItHasToBeDrainedNext) {
+    Messages messages;
+    StillClock still;
+    EventLog log{messages.sink(), still.clock()};
+    EXPECT_EQ(log.time_to_drain(), std::nullopt);
+    for (int i = 0; i < 2; ++i) log.record({Event::Kind::read_failed, EIO, 0x1000});
+    log.drain();
+    still.pass(std::chrono::milliseconds{250});
+    EXPECT_EQ(log.time_to_drain(), std::chrono::milliseconds{750});
+    still.pass(std::chrono::milliseconds{750});
+    log.drain();
+    EXPECT_EQ(messages.all.size(), 2U);
+    EXPECT_EQ(log.time_to_drain(), std::nullopt);
+}
+
+TEST(EventLog, SaysWhatToDoAboutASwapFileThatMayNotGrow) {
+    Messages messages;
+    EventLog log{messages.sink()};
+    log.record({Event::Kind::write_failed, EFBIG, 0x1000});
+    log.record({Event::Kind::frames_exhausted, EFBIG, 0x1000});
+    log.drain();
+    ASSERT_EQ(messages.all.size(), 2U);
+    for (const auto& [level, text] : messages.all) EXPECT_THAT(text, HasSubstr("ulimit -f"));
 }
 
 TEST(EventLog, SaysAtOnceWhatIsSaid) {

@@ -26,7 +26,7 @@ of() { [[ $scale == full ]] && echo "$2" || echo "$1"; }  # OF CI'S SIZE, OF THE
 
 # What the loader cannot read it leaves out, with a message only.
 chosen=$( (FAULTLINE_RESIDENT=nonsense LD_PRELOAD=$preload exec env true) 2>/dev/null; echo $?)
-[[ $chosen == 127 ]] || skip "$preload cannot be loaded here"
+[[ $chosen == 125 ]] || skip "$preload cannot be loaded here"
 
 folder=$(mktemp -d "${TMPDIR:-/var/tmp}/faultline_programs.XXXXXX")
 trap 'rm -rf "$folder"' EXIT

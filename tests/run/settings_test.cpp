@@ -49,9 +49,23 @@ TEST(SizeText, NamesPowersOf1024) {
     for (const char* const text : {"64M", "1G", "0", "1000"}) EXPECT_EQ(parse_size(text).problem, nullptr) << text;
 }
 
-TEST(SizeText, RefusesWhatIsNoSize) {
-    for (const char* const text :
-         {"", "M", "-1", " 1", "1 M", "1KB", "1MiBs", "1P", "1.5G", "99999999999999999999", "99999999T"}) {
+TEST(SizeText, TakesDecimalUnitsAsPowersOf1024) {
+    EXPECT_EQ(parse_size("64MB").bytes, 64 * kMiB);
+    EXPECT_EQ(parse_size("4kb").bytes, 4096U);
+    EXPECT_EQ(parse_size("1TB").bytes, kMiB * kMiB);
+}
+
+TEST(SizeText, TakesFractionsOfAUnit) {
+    EXPECT_EQ(parse_size("1.5G").bytes, 1536 * kMiB);
+    EXPECT_EQ(parse_size("0.25MiB").bytes, kMiB / 4);
+    EXPECT_EQ(parse_size("1.0000000001K").bytes, 1024U) << "rounds down to bytes";
+    EXPECT_GT(parse_size("16777215.9T").bytes, parse_size("16777215T").bytes) << "the largest whole number of units";
+    for (const char* const text : {"1.5G", "0.5K"}) EXPECT_EQ(parse_size(text).problem, nullptr) << text;
+}
+
+TEST(SizeText, RefusesTextThatIsNotASize) {
+    for (const char* const text : {"", "M", "-1", " 1", "1 M", "1KBs", "1MiBs", "1iB", "1P", "1.5", "1.5B", "1.G",
+                                   ".5G", "1.2.3G", "1,5G", "99999999999999999999", "99999999T", "99999999.5T"}) {
         EXPECT_NE(parse_size(text).problem, nullptr) << text;
     }
 }
@@ -94,10 +108,13 @@ TEST(Settings, OfAnEmptyEnvironmentAreTheDefaults) {
 }
 
 TEST(Settings, SayWhatIsWrongWithThem) {
-    EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=12Q"),
-              "FAULTLINE_RESIDENT: '12Q' is not a size: write bytes, or a number followed by K, M, G or T");
-    EXPECT_THAT(problem_with("FAULTLINE_RESIDENT=4K"), HasSubstr("at least 64K"));
-    EXPECT_THAT(problem_with("FAULTLINE_HEAP=9T"), HasSubstr("1M to 8T"));
+    EXPECT_EQ(
+        problem_with("FAULTLINE_RESIDENT=12Q"),
+        "FAULTLINE_RESIDENT: '12Q' is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T");
+    EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=9999999T"), "FAULTLINE_RESIDENT: '9999999T' is outside of 64K to 8T");
+    EXPECT_THAT(problem_with("FAULTLINE_COMPRESSED=9T"), HasSubstr("outside of 0 to 8T"));
+    EXPECT_THAT(problem_with("FAULTLINE_RESIDENT=4K"), HasSubstr("outside of 64K to 8T"));
+    EXPECT_THAT(problem_with("FAULTLINE_HEAP=9T"), HasSubstr("outside of 1M to 8T"));
     EXPECT_THAT(problem_with("FAULTLINE_COMPRESSED=all"), HasSubstr("'all' is not a size"));
     EXPECT_THAT(problem_with("FAULTLINE_DELIVERY=post"), HasSubstr("it can be automatic uffd_threads"));
     EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=" + std::string(5000, 'x')).size(), SettingsProblem{}.text.size() - 1);

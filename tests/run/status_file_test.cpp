@@ -202,6 +202,53 @@ TEST(StatusFile, CountsProgramsThatFindAllSlotsTaken) {
     EXPECT_TRUE(file.look().programs.empty());
 }
 
+TEST(StatusFile, WithoutFiguresCountsProgramsAndGivesNoSlots) {
+    const StatusFile file{StatusFile::Figures::none};
+    EXPECT_FALSE(file.entered());
+    StatusWriter writer;
+    ASSERT_EQ(writer.open(file.path()), 0);
+    writer.publish(all_of(1));
+    EXPECT_TRUE(file.entered());
+    EXPECT_FALSE(writer.has_slot());
+    EXPECT_FALSE(writer.wants_figures());
+    EXPECT_TRUE(file.look().programs.empty());
+    EXPECT_EQ(file.look().claims, 1U);
+}
+
+TEST(StatusFile, NamesProgramsThatRanUnmanagedAndCountsThem) {
+    const StatusFile file{StatusFile::Figures::none};
+    const auto end = test::in_child([&] {
+        StatusWriter writer;
+        if (writer.open(file.path()) != 0) return 1;
+        for (int i = 0; i < 3; ++i) {
+            writer.note_unmanaged(unmanaged_program("/usr/local/bin/hugo", Obstacle::statically_linked));
+        }
+        writer.note_unmanaged(unmanaged_program("hugo", Obstacle::environment_cleared));
+        return 0;
+    });
+    ASSERT_TRUE(end.exited_with(0)) << end;
+    const SeenPrograms seen = file.look();
+    ASSERT_EQ(seen.unmanaged.size(), 2U);
+    EXPECT_STREQ(seen.unmanaged[0].program.name.data(), "hugo");
+    EXPECT_EQ(seen.unmanaged[0].program.obstacle, Obstacle::statically_linked);
+    EXPECT_EQ(seen.unmanaged[0].starts, 3U);
+    EXPECT_EQ(seen.unmanaged[1].program.obstacle, Obstacle::environment_cleared);
+    EXPECT_EQ(seen.more_unmanaged, 0U);
+}
+
+TEST(StatusFile, CountsUnmanagedProgramsThatItHasNoRoomToName) {
+    const StatusFile file;
+    StatusWriter writer;
+    ASSERT_EQ(writer.open(file.path()), 0);
+    for (std::size_t i = 0; i < kUnmanagedEntries + 5; ++i) {
+        writer.note_unmanaged(unmanaged_program("/bin/" + std::to_string(i), Obstacle::statically_linked));
+    }
+    EXPECT_EQ(file.look().unmanaged.size(), kUnmanagedEntries);
+    EXPECT_EQ(file.look().more_unmanaged, 5U);
+    const UnmanagedProgram cut = unmanaged_program(std::string(100, 'x'), Obstacle::musl);
+    EXPECT_EQ(std::strlen(cut.name.data()), cut.name.size() - 1);
+}
+
 TEST(StatusFile, IsNotTakenForOneWhenItIsSomethingElse) {
     const auto other = std::filesystem::temp_directory_path() / ("faultline-status-" + std::to_string(::getpid()));
     std::ofstream{other} << std::string(sizeof(StatusMemory), 'x');

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# command_check.sh FAULTLINE WORK_DIR CASE: runs the command as a shell does, and looks at what the shell sees of it.
+# command_check.sh FAULTLINE LIBRARY WORK_DIR CASE: runs the command as a shell does, and looks at what the shell sees of it.
 set -euo pipefail
 
-faultline=$1 work=$2/tool_$3 case=$3
+faultline=$1 library=$2 work=$3/tool_$4 case=$4
 rm -rf "$work"
 mkdir -p "$work"
 cd "$work"
@@ -21,6 +21,34 @@ expect() {
 }
 says() { grep -qF -- "$2" "$1" || fail "$1 does not say '$2': $(cat "$1")"; }
 
+# A static program, one of glibc, and one that says that musl's loader starts it.
+build_programs() {
+    cat >program.c <<'PROGRAM'
+#include <stdio.h>
+int main(int count, char** arguments) {
+    if (count > 1) fclose(fopen(arguments[1], "w"));
+    return STATUS;
+}
+PROGRAM
+    # In place of musl's loader: succeeds where LD_PRELOAD is not in the environment.
+    cat >loader.c <<'PROGRAM'
+__asm__(".globl _start\n_start: mov %rsp, %rdi\nand $-16, %rsp\ncall begin\n");
+void begin(long* stack) {
+    long failed = 0;
+    for (char** variable = (char**)(stack + *stack + 2); *variable; ++variable) {
+        const char* name = "LD_PRELOAD=";
+        const char* at = *variable;
+        while (*name && *name == *at) ++name, ++at;
+        if (!*name) failed = 1;
+    }
+    __asm__ volatile("syscall" : : "a"(231L), "D"(failed));
+}
+PROGRAM
+    cc -DSTATUS=3 -static -o static program.c && cc -DSTATUS=0 -o dynamic program.c &&
+        cc -O1 -nostdlib -static -fno-stack-protector -o ld-musl-test.so.1 loader.c &&
+        cc -DSTATUS=0 -Wl,--dynamic-linker="$work/ld-musl-test.so.1" -o musl program.c || exit 77
+}
+
 case $case in
 help)
     expect 0 "$faultline" --help
@@ -34,7 +62,13 @@ help)
     expect 125 "$faultline" help nothing
     expect 125 "$faultline" run
     expect 125 "$faultline" run --resident 1 -- true
-    says err "at least 64K"
+    says err "outside of 64K to 8T"
+    expect 125 "$faultline" run --resident 9999999T -- true
+    says err "outside of 64K to 8T"
+    expect 0 "$faultline" run --resident 64MB --heap 1.5G -- true
+    expect 125 "$faultline" bogus
+    says err "there is no command 'bogus'"
+    says err "doctor"
     expect 125 "$faultline" run --resdent 1M -- true
     expect 125 env FAULTLINE_DELIVERY=post "$faultline" run -- true
     says err FAULTLINE_DELIVERY
@@ -129,6 +163,107 @@ live)
     says err "procs  first"
     [[ $(grep -c '\[.*\]$' err) -ge 1 ]] || fail "no line with a map: $(cat err)"
     ! grep -q $'\x1b' err || fail "escape sequences in a file"
+    ;;
+unmanaged)
+    build_programs
+    # What cannot be held to a limit does not run, unless that is allowed.
+    expect 125 "$faultline" run -- ./static ran
+    says err "static is statically linked"
+    says err "--allow-unmanaged"
+    [[ ! -e ran ]] || fail "a program without a limit has run"
+    expect 3 "$faultline" run --allow-unmanaged -- ./static ran
+    says err "without a limit"
+    [[ -e ran ]] || fail "it was allowed and has not run"
+    printf '#!%s\n' "$work/static" >script && chmod +x script
+    expect 125 "$faultline" run -- ./script
+    says err "is a script for $work/static, which is statically linked"
+    expect 125 "$faultline" run -- ./musl
+    says err "musl"
+    [[ $(wc -l <err) == 1 ]] || fail "more than one line: $(cat err)"
+    # What starts such programs is managed itself, and they are told of at the end.
+    expect 0 "$faultline" run -- sh -c './static; ./static; env -i ./dynamic; exit 0'
+    says err "static, which is statically linked (2 times)"
+    says err "dynamic, which was started without LD_PRELOAD"
+    expect 3 "$faultline" run -- sh -c 'exec ./static'
+    says err "static, which is statically linked"
+    expect 0 "$faultline" run --stats-json report.json -- python3 -c 'import os, subprocess
+subprocess.call(["./static"]); os.system("./static"); os.posix_spawn("./static", ["static"], os.environ)'
+    says report.json '"starts": 3'
+    expect 0 "$faultline" run -- sh -c ./musl
+    says err "musl, which is linked with musl"
+    expect 0 "$faultline" run -- sh -c ./dynamic
+    [[ ! -s err ]] || fail "all had a limit, and there is a message: $(cat err)"
+    if [[ $(id -u) == 0 ]]; then
+        cp dynamic setuid && chown nobody setuid && chmod u+s setuid
+        expect 125 "$faultline" run -- ./setuid
+        says err "changes privileges"
+    fi
+    # A library that is not there, or is none, would leave the program without a limit, too.
+    for wrong in /no/such/library.so "$work/script" /bin; do
+        expect 125 "$faultline" run --library "$wrong" -- ./dynamic
+        says err "--library: '$wrong'"
+    done
+    cp static other.so
+    expect 125 "$faultline" run --library other.so -- ./dynamic
+    ;;
+set_up)
+    # What fails at the start says so in the words of the command, with the command's own exit code.
+    for directory in /no/such/folder /proc; do
+        expect 125 "$faultline" run --swap $directory -- true
+        says err "--swap (FAULTLINE_SWAP)"
+        ! grep -qF Config:: err || fail "a user of the command knows no Config: $(cat err)"
+    done
+    ! grep -qF "no such directory" err || fail "/proc is there: $(cat err)"
+    expect 125 bash -c 'ulimit -d 1000000; exec "$1" run -- true' bash "$faultline"
+    says err "ulimit -d unlimited"
+    ! grep -qF "ulimit -v" err || fail "that is not what refuses: $(cat err)"
+    expect 125 "$faultline" run --resident 99999999 --compressed 1K -- true
+    says err "--compressed (FAULTLINE_COMPRESSED)"
+    if unshare --mount true 2>/dev/null; then
+        expect 0 unshare --mount sh -c 'umount -l /proc && exec "$1" run -- true' sh "$faultline"
+        [[ ! -s err ]] || fail "without /proc there is a message: $(cat err)"
+    fi
+    if command -v valgrind >/dev/null; then
+        code=0
+        "$faultline" run --allow-unmanaged -- valgrind -q /bin/true >out 2>err || code=$?
+        says err "valgrind cannot run"
+        [[ $code == 125 ]] || fail "valgrind's program returned $code"
+    fi
+    ;;
+memory)
+    # The program has memory that is not from its heap.
+    expect 0 "$faultline" run --resident 16M --stats --stats-json report.json -- \
+        python3 -c 'import mmap; memory = mmap.mmap(-1, 100 << 20); memory.write(b"x" * (100 << 20))'
+    says err "had up to"
+    says err "times its limit of 16.0 MiB"
+    python3 - <<'PYTHON'
+import json
+report = json.load(open("report.json"))
+memory = max((p["process_memory"] for p in report["programs"]), key=lambda m: m["resident_peak"])
+assert memory["resident_peak"] > 100 << 20 and memory["anonymous_peak"] > 90 << 20 and memory["file_peak"] > 0, memory
+assert memory["resident_peak"] < 200 << 20, memory
+PYTHON
+    expect 0 "$faultline" run --resident 256M --stats -- true
+    ! grep -qF "times its limit" err || fail "true does not take 256 MiB: $(cat err)"
+    ;;
+crash)
+    # Figures that a program had no time to leave are not zeros.
+    expect 139 "$faultline" run --stats -- sh -c 'kill -SEGV $$'
+    says err "ended suddenly"
+    expect 0 "$faultline" run --stats -- sh -c 'exit 0'
+    ! grep -qF "ended suddenly" err || fail "it has ended in order: $(cat err)"
+    ;;
+gdb)
+    command -v gdb >/dev/null || exit 77
+    for delivery in uffd_signal sigsegv; do
+        gdb -batch -x "$(dirname "$0")/../../src/tool/gdb/faultline.gdb" \
+            -ex "$([[ $delivery == sigsegv ]] && echo faultline-sigsegv || echo 'print 1')" \
+            -ex "faultline-preload $library 1M" -ex "set environment FAULTLINE_DELIVERY $delivery" -ex run \
+            --args perl -e 'my @a = map { "$_" x 20 } 1 .. 20000; my $n = 0; $n += length for @a; exit($n == 20 * 88894 ? 5 : 1)' \
+            >out 2>err </dev/null || fail "gdb failed: $(cat out err)"
+        says out "exited with code 05"
+        ! grep -qE "SIG(BUS|SYS|SEGV)," out || fail "gdb stopped: $(cat out)"
+    done
     ;;
 doctor)
     expect 0 "$faultline" doctor

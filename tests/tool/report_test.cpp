@@ -31,6 +31,9 @@ run::SeenProgram program(std::uint64_t number, const char* name, std::uint64_t h
     seen.status.gauges.frames_used = number << 20;
     seen.status.gauges.frames_peak = number << 20;
     seen.status.gauges.live_bytes = 3 << 20;
+    seen.status.gauges.resident_limit = 64 << 20;
+    seen.status.memory = {.resident = 20 << 20, .anonymous = 12 << 20, .file = 8 << 20};
+    seen.status.ended = 1;
     seen.status.hard = {.count = hard, .median = 8000, .percentile_99 = 90'000, .longest = 1'000'000};
     return seen;
 }
@@ -38,6 +41,7 @@ run::SeenProgram program(std::uint64_t number, const char* name, std::uint64_t h
 RunReport report_of(std::vector<run::SeenProgram> programs) {
     RunReport report;
     report.program = {"sort", "-u"};
+    report.settings.resident_limit = 64 << 20;
     report.seen.claims = programs.size();
     report.seen.programs = std::move(programs);
     return report;
@@ -52,17 +56,83 @@ TEST(RunReport, HasALineForEachProcessAndOneForAll) {
     const std::string text = report_text(report);
     EXPECT_THAT(text, StartsWith("faultline: sort exited with 0 after "));
     EXPECT_THAT(text, HasSubstr("   1001 sh   "));
-    EXPECT_THAT(text, HasSubstr("   1002 sort                  6,000      1,500        0   5.9M      0   2.0M   3.0M"));
+    EXPECT_THAT(text, HasSubstr("   1002 sort                  6,000      1,500        0   5.9M      0   2.0M    20M   "
+                                " 12M   8.0M   3.0M"));
     EXPECT_THAT(text, HasSubstr("8.0 us   90.0 us"));
     EXPECT_THAT(text, HasSubstr("all 2                 6,000      1,500"));
 }
 
-TEST(RunReport, SaysWhenNoProcessHasTakenPart) {
+TEST(RunReport, SaysWhenTheProgramRanWithoutALimit) {
     RunReport report = report_of({});
-    EXPECT_THAT(report_text(report), HasSubstr("ran without faultline"));
+    EXPECT_THAT(report_text(report), HasSubstr("sort ran without faultline, and so without a limit"));
     report.obstacle = "is statically linked";
-    EXPECT_THAT(report_text(report), HasSubstr("sort is statically linked"));
+    EXPECT_THAT(unmanaged_text(report), HasSubstr("without a limit: it is statically linked"));
     EXPECT_THAT(report_json(report), HasSubstr("\"entered\": false"));
+    report.can_be_told = false;
+    EXPECT_EQ(unmanaged_text(report), "") << "without /proc a program has no way to tell";
+}
+
+TEST(RunReport, TurnsSuccessWithoutALimitIntoFailureUnlessItIsAllowed) {
+    RunReport report = report_of({});
+    EXPECT_EQ(exit_code_of(report, false), 125);
+    EXPECT_EQ(exit_code_of(report, true), 0);
+    report.end.status = 3 << 8;
+    EXPECT_EQ(exit_code_of(report, false), 3) << "the program's own failure says more";
+    EXPECT_EQ(exit_code_of(report_of({program(1, "sort", 1)}), false), 0);
+}
+
+TEST(RunReport, NamesProgramsThatRanWithoutALimit) {
+    RunReport report = report_of({program(1, "make", 1)});
+    EXPECT_EQ(unmanaged_text(report), "");
+    report.seen.unmanaged = {{run::unmanaged_program("/usr/bin/go", run::Obstacle::statically_linked), 1200},
+                             {run::unmanaged_program("ping", run::Obstacle::changes_privileges), 1}};
+    EXPECT_EQ(
+        unmanaged_text(report),
+        "faultline: warning: programs ran without a limit: go, which is statically linked (1,200 times); ping, which "
+        "changes privileges (setuid, setgid or file capabilities)\n");
+    EXPECT_THAT(report_json(report), HasSubstr("\"starts\": 1200"));
+    for (int i = 0; i < 10; ++i) {
+        report.seen.unmanaged.push_back(
+            {run::unmanaged_program("p" + std::to_string(i), run::Obstacle::statically_linked), 1});
+    }
+    report.seen.more_unmanaged = 3;
+    EXPECT_THAT(unmanaged_text(report), HasSubstr("; and 7 more\n"));
+}
+
+TEST(RunReport, WarnsOfAProcessWithMoreThanHalfAsMuchAgainAsItsLimit) {
+    RunReport report = report_of({program(1, "sh", 1), program(2, "perl", 1), program(3, "sort", 1)});
+    report.seen.programs[0].status.memory.resident = 96 << 20;
+    EXPECT_EQ(memory_warning(report), "") << "1.5 times exactly";
+    report.seen.programs[1].status.memory = {.resident = 104 << 20, .anonymous = 88 << 20, .file = 16 << 20};
+    EXPECT_THAT(memory_warning(report),
+                StartsWith("faultline: warning: perl (1002) had up to 104.0 MiB in memory, 1.6 "
+                           "times its limit of 64.0 MiB: 88.0 MiB anonymous, 16.0 MiB of files"));
+    EXPECT_THAT(report_text(report), HasSubstr(memory_warning(report)));
+    report.seen.programs[2].status.memory.resident = 500 << 20;
+    EXPECT_THAT(memory_warning(report), HasSubstr("sort (1003)"));
+    EXPECT_THAT(memory_warning(report), HasSubstr("(and 1 more processes)"));
+    report.settings.compressed_limit = 400 << 20;
+    EXPECT_EQ(memory_warning(report), "") << "compressed pages have a limit of their own";
+}
+
+TEST(RunReport, ShowsNoZerosForAProgramThatLeftNoFigures) {
+    RunReport report = report_of({program(1, "crashed", 0)});
+    run::ProgramStatus& status = report.seen.programs[0].status;
+    status.gauges = {};
+    status.ended = 0;
+    EXPECT_THAT(report_text(report), HasSubstr("crashed                   -  ended suddenly, before it left figures"));
+    EXPECT_THAT(report_json(report), HasSubstr("\"has_figures\": false"));
+}
+
+TEST(RunReport, SaysHowOldTheFiguresOfACrashedProgramAre) {
+    RunReport report = report_of({program(1, "crashed", 5)});
+    run::ProgramStatus& status = report.seen.programs[0].status;
+    status.ended = 0;
+    status.started_at = 1'000'000'000;
+    status.published_at = 1'160'000'000;
+    EXPECT_THAT(report_text(report), HasSubstr("ended suddenly: figures of its first 160.0 ms"));
+    status.complete = 1;
+    EXPECT_THAT(report_text(report), Not(HasSubstr("ended suddenly")));
 }
 
 TEST(RunReport, ListsTheBusiestWhereThereAreTooMany) {

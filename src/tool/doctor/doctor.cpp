@@ -36,12 +36,6 @@ std::string first_word_of(const std::string& file) {
     return word;
 }
 
-std::string without_name(std::string message) {
-    constexpr std::string_view kName = "faultline: ";
-    if (const std::size_t at = message.find(kName); at != std::string::npos) message.erase(at, kName.size());
-    return message;
-}
-
 int doctor_command(const DoctorOptions& options, const run::Settings& settings) {
     Findings findings;
     look_at_machine(findings, settings.resident_limit);

@@ -26,7 +26,4 @@ void look_at_storage(Findings& findings, const std::string& swap_directory);
 /// The first word of a file such as /proc/sys/vm/overcommit_memory; empty when it cannot be read.
 [[nodiscard]] std::string first_word_of(const std::string& file);
 
-/// What the library throws, without the name "faultline: " in front, which need not be said here.
-[[nodiscard]] std::string without_name(std::string message);
-
 }  // namespace faultline::tool

@@ -2,6 +2,7 @@
 #include "mmu/delivery_trial.hpp"
 #include "mmu/protect_mapper.hpp"
 #include "mmu/uffd_mapper.hpp"
+#include "run/option_words.hpp"
 #include "sys/userfaultfd.hpp"
 #include "tool/doctor/doctor.hpp"
 
@@ -41,8 +42,8 @@ void look_at_choice(Findings& findings) {
                                 " here: " + (second_best ? "the first that works" : chosen.reason),
                             {}});
     } catch (const std::exception& error) {
-        findings.push_back(
-            {"delivery", Verdict::bad, without_name(error.what()), "unset FAULTLINE_DELIVERY if it is set"});
+        findings.push_back({"delivery", Verdict::bad, run::in_words_of_options(error.what()),
+                            "unset FAULTLINE_DELIVERY if it is set"});
     }
 }
 
@@ -61,7 +62,7 @@ void look_at_deliveries(Findings& findings) {
                 "see what is said; ulimit -f must be unlimited"},
     };
     for (const Meaning& meaning : kMeanings) {
-        const std::string obstacle = without_name(mmu::try_delivery(meaning.delivery));
+        const std::string obstacle = run::in_words_of_options(mmu::try_delivery(meaning.delivery));
         const bool works = obstacle.empty();
         findings.push_back({name(meaning.delivery), works ? Verdict::good : Verdict::less,
                             works ? meaning.works : "does not work: " + obstacle, works ? "" : meaning.remedy});
@@ -79,7 +80,7 @@ void look_at_permissions(Findings& findings) {
         features =
             display::printed("features 0x%llx", static_cast<unsigned long long>(sys::Userfaultfd::offered_features()));
     } catch (const std::exception& error) {
-        features = without_name(error.what());
+        features = run::in_words_of_options(error.what());
     }
     const bool privileged = capable || usable || open_to_all == "1";
     findings.push_back({"userfaultfd", privileged ? Verdict::good : Verdict::less,
@@ -97,12 +98,12 @@ void look_at_moving(Findings& findings) {
         sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_sigbus};
         const mmu::UffdMapper mapper{uffd, Eviction::automatic};
         const bool moves = mapper.eviction() == Eviction::move;
-        findings.push_back({"UFFDIO_MOVE", moves ? Verdict::good : Verdict::less,
-                            moves ? "works: pages leave without being copied"
-                                  : "is not there: pages are copied when they leave",
-                            moves ? "" : "Linux 6.8 or later"});
+        findings.push_back(
+            {"UFFDIO_MOVE", moves ? Verdict::good : Verdict::less,
+             moves ? "works: pages leave without being copied" : "is not there: pages are copied when they leave",
+             moves ? "" : "Linux 6.8 or later"});
     } catch (const std::exception& error) {
-        findings.push_back({"UFFDIO_MOVE", Verdict::less, without_name(error.what()), {}});
+        findings.push_back({"UFFDIO_MOVE", Verdict::less, run::in_words_of_options(error.what()), {}});
     }
 }
 
@@ -115,7 +116,7 @@ void look_at_guards(Findings& findings) {
                                    : "are not there: under sigsegv scattered pages take mappings (vm.max_map_count)",
                             guards ? "" : "Linux 6.15 or later, or another delivery"});
     } catch (const std::exception& error) {
-        findings.push_back({"guard markers", Verdict::less, without_name(error.what()), {}});
+        findings.push_back({"guard markers", Verdict::less, run::in_words_of_options(error.what()), {}});
     }
 }
 

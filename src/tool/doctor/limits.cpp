@@ -27,7 +27,8 @@ std::string bytes_or_all(rlim_t limit) {
 /// Not what the settings promise, but whether the kernel gives the addresses.
 void look_at_addresses(Findings& findings, std::size_t heap_reservation) {
     const std::string overcommit = first_word_of("/proc/sys/vm/overcommit_memory");
-    const std::string settings = "RLIMIT_AS is " + bytes_or_all(limit_of(RLIMIT_AS)) + ", vm.overcommit_memory is " +
+    const std::string settings = "RLIMIT_AS is " + bytes_or_all(limit_of(RLIMIT_AS)) + ", RLIMIT_DATA is " +
+                                 bytes_or_all(limit_of(RLIMIT_DATA)) + ", vm.overcommit_memory is " +
                                  (overcommit.empty() ? "unknown" : overcommit);
     const std::string wanted = run::size_text(heap_reservation) + " for a heap";
     try {
@@ -37,9 +38,10 @@ void look_at_addresses(Findings& findings, std::size_t heap_reservation) {
     } catch (const std::exception& error) {
         // The default is made smaller where there are not so many addresses.
         const bool by_default = heap_reservation == HeapConfig{}.reservation;
-        findings.push_back(
-            {"addresses", by_default ? Verdict::less : Verdict::bad, wanted + " cannot be reserved; " + settings,
-             "ulimit -v unlimited; as root: sysctl vm.overcommit_memory=0; or a smaller heap: run --heap"});
+        findings.push_back({"addresses", by_default ? Verdict::less : Verdict::bad,
+                            wanted + " cannot be reserved; " + settings,
+                            "ulimit -v unlimited; ulimit -d unlimited; as root: sysctl vm.overcommit_memory=0; or a "
+                            "smaller heap: run --heap"});
     }
 }
 

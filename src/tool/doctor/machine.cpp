@@ -1,5 +1,6 @@
 #include "display/format.hpp"
 #include "run/size_text.hpp"
+#include "sys/mapping.hpp"
 #include "tool/doctor/doctor.hpp"
 
 #include <sched.h>
@@ -18,12 +19,6 @@ namespace {
 
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
-std::uint64_t machine_memory() {
-    const long pages = ::sysconf(_SC_PHYS_PAGES);
-    const long bytes = ::sysconf(_SC_PAGESIZE);
-    return pages > 0 && bytes > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(bytes) : 0;
-}
-
 void look_at_kernel(Findings& findings) {
     utsname names{};
     if (::uname(&names) != 0) return;
@@ -32,7 +27,7 @@ void look_at_kernel(Findings& findings) {
     findings.push_back({"machine",
                         Verdict::good,
                         display::printed("%s %s, %s, %d CPUs, %s of memory", names.sysname, names.release,
-                                         names.machine, count, display::format_bytes(machine_memory()).c_str()),
+                                         names.machine, count, display::format_bytes(sys::physical_memory()).c_str()),
                         {}});
 }
 
@@ -67,7 +62,7 @@ void look_at_cgroup(Findings& findings, std::size_t resident_limit) {
     const std::uint64_t unified = least_limit("/sys/fs/cgroup", cgroup_path(""), "memory.max");
     const std::uint64_t old = least_limit("/sys/fs/cgroup/memory", cgroup_path("memory"), "memory.limit_in_bytes");
     const std::uint64_t limit = std::min(unified, old);
-    if (limit >= machine_memory()) {
+    if (limit >= sys::physical_memory()) {
         findings.push_back({"memory cgroup", Verdict::good, "allows all of the machine's memory", {}});
         return;
     }
@@ -85,7 +80,7 @@ void look_at_cgroup(Findings& findings, std::size_t resident_limit) {
 
 void look_at_machine(Findings& findings, std::size_t resident_limit) {
     look_at_kernel(findings);
-    if (resident_limit > machine_memory()) {
+    if (resident_limit > sys::physical_memory()) {
         findings.push_back({"memory", Verdict::bad, "FAULTLINE_RESIDENT is more than the machine has",
                             "run programs with a smaller --resident"});
     }

@@ -1,4 +1,5 @@
 #include "display/format.hpp"
+#include "run/option_words.hpp"
 #include "store/swap_file.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/io_ring.hpp"
@@ -62,7 +63,7 @@ void look_at_directory(Findings& findings, const std::string& directory) {
                                 "; O_DIRECT: " + (file.direct() ? "yes" : "no, through the page cache"),
                             remedy});
     } catch (const std::exception& error) {
-        findings.push_back({"swap directory", Verdict::bad, without_name(error.what()),
+        findings.push_back({"swap directory", Verdict::bad, run::in_words_of_options(error.what()),
                             "name a directory on a disk that this user may write to: run --swap DIR"});
     }
 }
@@ -80,7 +81,7 @@ void look_at_io_uring(Findings& findings) {
             {"io_uring", Verdict::less, "cannot be used: pages are written one after the other" + setting,
              "as root: sysctl kernel.io_uring_disabled=0; in a container, a seccomp profile that allows it"});
     } catch (const std::exception& error) {
-        findings.push_back({"io_uring", Verdict::less, without_name(error.what()), {}});
+        findings.push_back({"io_uring", Verdict::less, run::in_words_of_options(error.what()), {}});
     }
 }
 
