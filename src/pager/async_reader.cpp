@@ -4,6 +4,7 @@
 #include "pager/buffer_pool.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "sys/clock.hpp"
 #include "sys/futex.hpp"
 #include "sys/syscall.hpp"
 
