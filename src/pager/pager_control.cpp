@@ -140,6 +140,7 @@ void Pager::start_threads() {
         thread_source_ = std::make_unique<mmu::UffdThreadSource>(*uffd_, mapper_, handlers, &Pager::resolve, patience);
     } else if (uffd_) {
         keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
+        uffd_->set_stand_in(keeper_.get());
     }
     if (config_.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);
 }
@@ -147,6 +148,7 @@ void Pager::start_threads() {
 Pager::~Pager() {
     if (config_.fork == ForkPolicy::inherit) Forking::remove(*this);
     housekeeper_.reset();
+    if (uffd_) uffd_->set_stand_in(nullptr);
     log_.drain();
 }
 

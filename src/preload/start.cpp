@@ -4,15 +4,16 @@
 
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
+#include "preload/interposition.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
+#include "preload/unmanaged.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/syscall.hpp"
 
 #include <csignal>
 #include <exception>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,29 +22,21 @@ namespace {
 
 constexpr int kCannotRun = 127;
 
-[[noreturn]] void refuse(std::string_view why) {
-    const std::string line = "libfaultline-preload.so: " + std::string{why} + "\n";
+void say(std::string_view what) {
+    const std::string line = "libfaultline-preload.so: " + std::string{what} + "\n";
     sys::raw_syscall(SYS_write, 2, sys::syscall_argument(line.data()), line.size());
+}
+
+[[noreturn]] void refuse(std::string_view why) {
+    say(why);
     for (;;) sys::raw_syscall(SYS_exit_group, kCannotRun);
 }
 
-// From before fork until after it, by the thread that forks; what the pager opens in between goes to high numbers.
-constinit std::optional<HighNumbers> high_numbers;
+void before_fork() { InLibrary::enter(); }
 
-void before_fork() {
-    InLibrary::enter();
-    high_numbers.emplace();
-}
-
-void after_fork_in_parent() {
-    high_numbers.reset();
-    find_own_descriptors();
-    InLibrary::leave();
-}
+void after_fork_in_parent() { InLibrary::leave(); }
 
 void after_fork_in_child() {
-    high_numbers.reset();
-    find_own_descriptors();
     Dispatch::begin_thread();
     start_status_in_child();
     InLibrary::leave();
@@ -56,12 +49,8 @@ void make_heap(const char* const* environment) {
     run::Settings settings;
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
-    detail::Heap* heap = nullptr;
-    {
-        const HighNumbers high;
-        heap = &ManagedHeap::make(settings);
-    }
-    find_own_descriptors();
+    place_descriptors_high();
+    detail::Heap* const heap = &ManagedHeap::make(settings);
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     const Delivery delivery = heap->pager().delivery();
     if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
@@ -69,10 +58,21 @@ void make_heap(const char* const* environment) {
     ManagedHeap::open(*heap);
 }
 
+/// What an allocator of the program's own hands out is neither managed nor limited; the preload does nothing then.
+bool stand_aside() {
+    if (!unmanaged::program_has_own_malloc()) return false;
+    const std::string_view object = unmanaged::object_of_own_malloc();
+    say(std::string{object.empty() ? "the program" : object} +
+        " brings a malloc of its own: its memory is not managed, and no limit holds");
+    return true;
+}
+
 [[gnu::constructor]] void start(int, char**, char** environment) {
     const InLibrary inside;
     try {
+        if (stand_aside()) return;
         make_heap(environment);
+        replace_functions_of_libc();
     } catch (const std::exception& error) {
         refuse(error.what());
     }

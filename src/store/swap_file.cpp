@@ -1,5 +1,6 @@
 #include "store/swap_file.hpp"
 
+#include "core/check.hpp"
 #include "core/units.hpp"
 #include "sys/error.hpp"
 #include "sys/mapping.hpp"
@@ -43,6 +44,12 @@ sys::FileDescriptor open_and_unlink(const std::filesystem::path& directory) {
     return fd;
 }
 
+/// Passes a result on. What the program has closed is lost, and the pages in it: going on would lose more of them.
+long unless_closed(long result) FAULTLINE_SIGNAL_SAFE {
+    FAULTLINE_REQUIRE(result != -EBADF, "the swap file is closed: the program has closed faultline's descriptor");
+    return result;
+}
+
 [[noreturn]] void refuse_directory(int error, const std::filesystem::path& directory) {
     std::string what = "cannot make a swap file in " + directory.string();
     if (error == ENOENT || error == ENOTDIR) what += ": there is no such directory; set Config::swap_directory";
@@ -62,7 +69,9 @@ std::filesystem::path default_swap_directory() {
 
 SwapFile SwapFile::unnamed_in(const std::filesystem::path& directory) {
     sys::FileDescriptor fd{::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kOwnerOnly)};
-    if (!fd && (errno == EOPNOTSUPP || errno == EISDIR)) fd = open_and_unlink(directory);
+    // Some seccomp filters (ENOSYS, EPERM) forbid only unnamed files.
+    const bool may_be_named = errno == EOPNOTSUPP || errno == EISDIR || errno == ENOSYS || errno == EPERM;
+    if (!fd && may_be_named) fd = open_and_unlink(directory);
     if (!fd) refuse_directory(errno, directory);
     return SwapFile{std::move(fd), directory};
 }
@@ -124,11 +133,11 @@ void SwapFile::extend_to(std::uint64_t bytes) {
 }
 
 long SwapFile::read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    return sys::raw_syscall(SYS_pread64, fd(), sys::syscall_argument(into), bytes, offset);
+    return unless_closed(sys::raw_syscall(SYS_pread64, fd(), sys::syscall_argument(into), bytes, offset));
 }
 
 long SwapFile::write_at(const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    return sys::raw_syscall(SYS_pwrite64, fd(), sys::syscall_argument(from), bytes, offset);
+    return unless_closed(sys::raw_syscall(SYS_pwrite64, fd(), sys::syscall_argument(from), bytes, offset));
 }
 
 void SwapFile::make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
