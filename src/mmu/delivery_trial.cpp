@@ -40,6 +40,7 @@ public:
         if (::pipe2(ends.data(), O_CLOEXEC) != 0) sys::throw_error(errno, "cannot make a pipe; see `ulimit -n`");
         reading_ = sys::FileDescriptor{ends[0]};
         writing_ = sys::FileDescriptor{ends[1]};
+        if (!reading_ || !writing_) sys::throw_error(EMFILE, "cannot make a pipe; see `ulimit -n`");
     }
 
     /// The byte at `address`, or a negated errno.

@@ -97,6 +97,7 @@ UffdThreadSource::~UffdThreadSource() { stop(); }
 
 void UffdThreadSource::start(std::chrono::nanoseconds tick) {
     keeper_.emplace(uffd_.fd());
+    uffd_.set_stand_in(&*keeper_);
     watchdog_.emplace("fl-watchdog", "see `ulimit -u`", [this, tick] { watch_over(tick); });
     for (unsigned i = 0; i < progress_.size(); ++i) {
         handlers_.emplace_back("fl-handler", "see `ulimit -u`, or set Config::handler_threads",
@@ -123,6 +124,7 @@ void UffdThreadSource::stop() noexcept {
         sys::futex_wake(stopping_);
         watchdog_.reset();
     }
+    uffd_.set_stand_in(nullptr);
     keeper_.reset();
 }
 

@@ -4,6 +4,7 @@
 #include "pager/buffer_pool.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "sys/clock.hpp"
 #include "sys/futex.hpp"
 #include "sys/syscall.hpp"
 
@@ -21,9 +22,7 @@ static_assert(AsyncReader::kDepth <= sys::SlotPool::kMost);
 
 constexpr std::chrono::nanoseconds kTick = std::chrono::seconds{1};
 
-std::uint64_t now() FAULTLINE_SIGNAL_SAFE {
-    return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
+std::uint64_t now() FAULTLINE_SIGNAL_SAFE { return static_cast<std::uint64_t>(sys::monotonic_time().count()); }
 
 }  // namespace
 
@@ -57,8 +56,11 @@ bool AsyncReader::begin(Fill& fill) FAULTLINE_SIGNAL_SAFE {
 }
 
 void AsyncReader::submit() FAULTLINE_SIGNAL_SAFE {
-    const std::scoped_lock lock{submitting_};
-    ring_.submit_all();
+    {
+        const std::scoped_lock lock{submitting_};
+        if (ring_.submit_all()) return;
+    }
+    wake();  // the reader thread, which submits what it finds queued
 }
 
 bool AsyncReader::queue(Fill& fill) FAULTLINE_SIGNAL_SAFE {
@@ -110,7 +112,8 @@ void AsyncReader::await_wake_up() noexcept {
     const std::scoped_lock lock{submitting_};
     const bool queued = ring_.queue_read(bell_.get(), std::as_writable_bytes(std::span{&rings_, 1}), 0, &bell_);
     FAULTLINE_REQUIRE(queued, "a ring is full that has room for more than there are slots");
-    ring_.submit_all();
+    const bool submitted = ring_.submit_all();
+    FAULTLINE_REQUIRE(submitted, "a seccomp filter forbids io_uring to the reader thread, for which it was allowed");
 }
 
 void AsyncReader::drain() noexcept {

@@ -4,6 +4,7 @@
 
 #include "core/check.hpp"
 #include "pager/region_tree.hpp"
+#include "sys/clock.hpp"
 #include "sys/cpu.hpp"
 #include "sys/page_merging.hpp"
 
@@ -368,7 +369,7 @@ void Pager::wake_evictor_when_low() FAULTLINE_SIGNAL_SAFE {
 bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     counters_.add(Count::direct_reclaims);
     if (housekeeper_ && most_kept_free_.load(std::memory_order_relaxed) > 0) housekeeper_->wake();
-    std::chrono::steady_clock::time_point give_up_at{};
+    std::chrono::nanoseconds give_up_at{};
     for (;;) {
         const FrameBudget::Watch watch{budget_};
         if (budget_.try_reserve(units)) return true;
@@ -378,8 +379,8 @@ bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
         const bool kernel_refuses = reclaimed.refused && !reclaimed.progress;
         if (store_refuses || kernel_refuses) {
             // Neither says when it changes its mind: look again soon, but not for ever.
-            const auto now = std::chrono::steady_clock::now();
-            if (give_up_at == std::chrono::steady_clock::time_point{}) give_up_at = now + config_.full_disk_patience;
+            const std::chrono::nanoseconds now = sys::monotonic_time();
+            if (give_up_at.count() == 0) give_up_at = now + config_.full_disk_patience;
             if (now >= give_up_at) return false;
             if (reserve_within(units, std::chrono::milliseconds{kernel_refuses ? 1 : 10})) return true;
         } else if (!reclaimed.progress) {
@@ -390,11 +391,11 @@ bool Pager::reclaim_for(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
 
 /// Waits for frames that others free, without asking store or kernel again. False when `pause` is over.
 bool Pager::reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE {
-    const auto until = std::chrono::steady_clock::now() + pause;
+    const std::chrono::nanoseconds until = sys::monotonic_time() + pause;
     for (;;) {
         const FrameBudget::Watch watch{budget_};
         if (budget_.try_reserve(units)) return true;
-        const std::chrono::nanoseconds left = until - std::chrono::steady_clock::now();
+        const std::chrono::nanoseconds left = until - sys::monotonic_time();
         if (left.count() <= 0) return false;
         watch.wait(&left);
     }

@@ -158,6 +158,7 @@ void Pager::watch_fence(const sys::Mapping& mapping, bool write_protect) {
 Pager::~Pager() {
     if (config_.fork == ForkPolicy::inherit) Forking::remove(*this);
     housekeeper_.reset();
+    if (uffd_) uffd_->set_stand_in(nullptr);
     log_.flush();
 }
 

@@ -108,6 +108,7 @@ void Pager::start_in_child() {
     static_cast<void>(async_reader_.release());
     static_cast<void>(housekeeper_.release());
     static_cast<void>(keeper_.release());
+    if (uffd_) uffd_->set_stand_in(nullptr);
     static_cast<void>(trace_.release());
     static_cast<void>(fork_writer_.release());
     if (!fork_prepared_) return;  // and so this process is not the owner's

@@ -38,6 +38,7 @@ void Pager::start_fault_threads() {
                                                                  fault_patience());
     } else if (uffd_) {
         keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
+        uffd_->set_stand_in(keeper_.get());
     }
 }
 
@@ -58,6 +59,7 @@ void Pager::without_threads(const std::function<void()>& change) {
 
 /// Faults find no thread to leave work to once the pointers are empty; the threads end after that.
 void Pager::stop_threads() {
+    if (uffd_) uffd_->set_stand_in(nullptr);
     thread_source_.reset();
     keeper_.reset();
     std::unique_ptr<AsyncReader> reader;

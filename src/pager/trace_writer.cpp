@@ -1,5 +1,8 @@
 #include "pager/trace_writer.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -19,9 +22,9 @@ TraceWriter::TraceWriter(const std::filesystem::path& path, std::uint32_t page_b
     if (!std::has_single_bit(page_bytes)) {
         throw std::invalid_argument{"a trace's page size must be a power of two, not " + std::to_string(page_bytes)};
     }
-    file_.reset(std::fopen(path_.c_str(), "wb"));
+    constexpr mode_t kReadWriteForAll = 0666;  // less what the process's umask forbids
+    file_ = sys::FileDescriptor{::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kReadWriteForAll)};
     if (!file_) fail("create");
-    std::setvbuf(file_.get(), nullptr, _IONBF, 0);  // there is a buffer here already
     buffer_.reserve(kBufferBytes);
     write(header(kUnfinishedTrace, 0));
 }
@@ -41,12 +44,13 @@ void TraceWriter::append(std::uint64_t page, bool write) {
 
 void TraceWriter::finish(std::uint64_t lost) {
     write_out();
-    if (std::fseek(file_.get(), 0, SEEK_SET) != 0) fail("seek in");
+    if (::lseek(file_.get(), 0, SEEK_SET) != 0) fail("seek in");
     TraceHeader whole = header(records_, lost);
     checksum_.add(std::span{whole}.first(kChecksummedHeaderBytes));
     store_little_endian(&whole[kChecksummedHeaderBytes], checksum_.value(), 8);
     write(whole);
-    if (std::fclose(file_.release()) != 0) fail("write");
+    errno = file_.close();
+    if (errno != 0) fail("write");
 }
 
 /// Without the checksum.
@@ -60,12 +64,17 @@ TraceHeader TraceWriter::header(std::uint64_t records, std::uint64_t lost) const
     return made;
 }
 
-void TraceWriter::write(const TraceHeader& header) {
-    if (std::fwrite(header.data(), 1, header.size(), file_.get()) != header.size()) fail("write");
+void TraceWriter::write(std::span<const unsigned char> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
+        if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
+        if (written == 0) errno = ENOSPC;  // a file takes a byte or fails
+        if (written == 0 || (written < 0 && errno != EINTR)) fail("write");
+    }
 }
 
 void TraceWriter::write_out() {
-    if (std::fwrite(buffer_.data(), 1, buffer_.size(), file_.get()) != buffer_.size()) fail("write");
+    write(buffer_);
     checksum_.add(buffer_);
     buffer_.clear();
 }

@@ -4,11 +4,11 @@
 #pragma once
 
 #include "pager/trace_format.hpp"
+#include "sys/file_descriptor.hpp"
 
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
+#include <span>
 #include <vector>
 
 namespace faultline::detail {
@@ -28,17 +28,13 @@ public:
     [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
 
 private:
-    struct Close {
-        void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-    };
-
     [[noreturn]] void fail(const char* what) const;
     [[nodiscard]] TraceHeader header(std::uint64_t records, std::uint64_t lost) const;
-    void write(const TraceHeader& header);
+    void write(std::span<const unsigned char> bytes);
     void write_out();
 
     std::filesystem::path path_;
-    std::unique_ptr<std::FILE, Close> file_;
+    sys::FileDescriptor file_;
     std::vector<unsigned char> buffer_;
     TraceChecksum checksum_;
     std::uint32_t page_bytes_;

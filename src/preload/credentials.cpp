@@ -5,7 +5,6 @@
 
 #include "preload/credentials.hpp"
 
-#include "preload/descriptors.hpp"
 #include "preload/libc_malloc.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/next.hpp"
@@ -75,7 +74,6 @@ int without_threads(Change change) noexcept {
     {
         const std::lock_guard lock{changing};
         const InLibrary inside;
-        const HighNumbers high;
         stop_status();
         try {
             heap->pager().without_threads([&] {
@@ -87,7 +85,6 @@ int without_threads(Change change) noexcept {
         }
         start_status_again();
     }
-    find_own_descriptors();
     errno = error;
     return result;
 }

@@ -4,9 +4,9 @@
 #include "preload/malloc.hpp"
 
 #include "preload/heap_memory.hpp"
-#include "preload/libc_malloc.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/next.hpp"
+#include "preload/unmanaged.hpp"
 
 #include <malloc.h>
 
@@ -30,7 +30,7 @@ void* or_out_of_memory(void* block) noexcept {
 }
 
 void* allocate_zeroed(std::size_t count, std::size_t bytes, const void* caller) noexcept {
-    if (!ManagedHeap::serves(caller)) return __libc_calloc(count, bytes);
+    if (!ManagedHeap::serves(caller)) return unmanaged::allocate_zeroed(count, bytes);
     std::size_t product = 0;
     if (__builtin_mul_overflow(count, bytes, &product) || product > PTRDIFF_MAX) return or_out_of_memory(nullptr);
     const InLibrary inside;
@@ -43,7 +43,7 @@ void* move_to_heap(void* block, std::size_t bytes, const void* caller) noexcept 
     void* const moved = allocate(bytes, caller);
     if (moved == nullptr) return nullptr;
     std::memcpy(moved, block, std::min(had, bytes));
-    __libc_free(block);
+    unmanaged::release(block);
     return moved;
 }
 
@@ -58,7 +58,7 @@ void* reallocate(void* block, std::size_t bytes, const void* caller) noexcept {
         const InLibrary inside;
         return or_out_of_memory(ManagedHeap::get()->try_reallocate(block, bytes));
     }
-    return ManagedHeap::serves(caller) ? move_to_heap(block, bytes, caller) : __libc_realloc(block, bytes);
+    return ManagedHeap::serves(caller) ? move_to_heap(block, bytes, caller) : unmanaged::reallocate(block, bytes);
 }
 
 /// As memalign has it: any alignment, of which the next power of two is meant.
@@ -95,7 +95,7 @@ Info info() {
 
 void* allocate(std::size_t bytes, const void* caller) noexcept {
     if (!ManagedHeap::serves(caller)) [[unlikely]]
-        return __libc_malloc(bytes);
+        return unmanaged::allocate(bytes);
     if (bytes > PTRDIFF_MAX) [[unlikely]]
         return or_out_of_memory(nullptr);
     const InLibrary inside;
@@ -104,14 +104,15 @@ void* allocate(std::size_t bytes, const void* caller) noexcept {
 
 void* allocate_aligned(std::size_t alignment, std::size_t bytes, const void* caller) noexcept {
     // Nobody keeps what is aligned so, and the heap does not have it.
-    if (!ManagedHeap::serves(caller) || alignment > kMostAlignment) return __libc_memalign(alignment, bytes);
+    if (!ManagedHeap::serves(caller) || alignment > kMostAlignment)
+        return unmanaged::allocate_aligned(alignment, bytes);
     if (bytes > PTRDIFF_MAX) return or_out_of_memory(nullptr);
     const InLibrary inside;
     return or_out_of_memory(ManagedHeap::get()->try_allocate(bytes, alignment));
 }
 
 void release(void* block) noexcept {
-    if (!ManagedHeap::owns(block)) return __libc_free(block);  // null, too
+    if (!ManagedHeap::owns(block)) return unmanaged::release(block);  // null, too
     const int error = errno;
     {
         const InLibrary inside;
@@ -163,6 +164,10 @@ void* pvalloc(std::size_t bytes) noexcept {
         std::max<std::size_t>((bytes + faultline::kBasePageBytes - 1) / faultline::kBasePageBytes, 1);
     return allocate_aligned(faultline::kBasePageBytes, pages * faultline::kBasePageBytes, CALLER);
 }
+
+// C23; the sizes tell the heap nothing that it does not know.
+void free_sized(void* block, std::size_t) noexcept { release(block); }
+void free_aligned_sized(void* block, std::size_t, std::size_t) noexcept { release(block); }
 
 std::size_t malloc_usable_size(void* block) noexcept {
     if (block == nullptr) return 0;

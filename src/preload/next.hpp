@@ -2,6 +2,8 @@
 // never on a path that malloc takes: the lookup may allocate.
 #pragma once
 
+#include "preload/interposition.hpp"
+
 #include <dlfcn.h>
 
 #include <atomic>
@@ -25,7 +27,10 @@ private:
     [[nodiscard]] Pointer find() noexcept {
         Pointer found = found_.load(std::memory_order_acquire);
         if (found == nullptr) {
-            found = reinterpret_cast<Pointer>(::dlsym(RTLD_NEXT, name_));
+            void* next = ::dlsym(RTLD_NEXT, name_);
+            // The C library's name leads back to the preload once it is replaced.
+            if (next != nullptr && is_own_code(next)) next = replaced_function(name_);
+            found = reinterpret_cast<Pointer>(next);
             found_.store(found, std::memory_order_release);
         }
         return found;

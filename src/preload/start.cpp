@@ -6,41 +6,40 @@
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
 #include "preload/heap_memory.hpp"
+#include "preload/interposition.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/started_programs.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "run/option_words.hpp"
+#include "preload/unmanaged.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/syscall.hpp"
 
 #include <csignal>
 #include <exception>
-#include <optional>
 #include <string>
 #include <string_view>
 
 namespace faultline::preload {
 namespace {
 
-[[noreturn]] void refuse(std::string_view why) {
-    const std::string line = "libfaultline-preload.so: " + run::in_words_of_options(why) + "\n";
+void say(std::string_view what) {
+    const std::string line = "libfaultline-preload.so: " + std::string{what} + "\n";
     sys::raw_syscall(SYS_write, 2, sys::syscall_argument(line.data()), line.size());
-    for (;;) sys::raw_syscall(SYS_exit_group, run::kExitCannotSetUp);
 }
 
-// From before fork until after it, by the thread that forks; what the pager opens in between goes to high numbers.
-constinit std::optional<HighNumbers> high_numbers;
+[[noreturn]] void refuse(std::string_view why) {
+    say(run::in_words_of_options(why));
+    for (;;) sys::raw_syscall(SYS_exit_group, run::kExitCannotSetUp);
+}
 
 void before_fork() {
     InLibrary::enter();
     HeapMemory::before_fork();
-    high_numbers.emplace();
 }
 
 void after_fork_in_parent() {
-    high_numbers.reset();
-    find_own_descriptors();
     HeapMemory::after_fork();
     InLibrary::leave();
 }
@@ -62,8 +61,6 @@ void dispatch_in_child() {
 }
 
 void after_fork_in_child() {
-    high_numbers.reset();
-    find_own_descriptors();
     remember_process();
     dispatch_in_child();
     HeapMemory::after_fork();
@@ -79,13 +76,9 @@ void make_heap(const char* const* environment) {
     run::Settings settings;
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
-    detail::Heap* heap = nullptr;
-    {
-        const HighNumbers high;
-        heap = &ManagedHeap::make(settings);
-    }
+    place_descriptors_high();
+    detail::Heap* const heap = &ManagedHeap::make(settings);
     HeapMemory::start(heap->region().pages());
-    find_own_descriptors();
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);
@@ -94,10 +87,21 @@ void make_heap(const char* const* environment) {
     ManagedHeap::open(*heap);
 }
 
+/// What an allocator of the program's own hands out is neither managed nor limited; the preload does nothing then.
+bool stand_aside() {
+    if (!unmanaged::program_has_own_malloc()) return false;
+    const std::string_view object = unmanaged::object_of_own_malloc();
+    say(std::string{object.empty() ? "the program" : object} +
+        " brings a malloc of its own: its memory is not managed, and no limit holds");
+    return true;
+}
+
 [[gnu::constructor]] void start(int, char**, char** environment) {
     const InLibrary inside;
     try {
+        if (stand_aside()) return;
         make_heap(environment);
+        replace_functions_of_libc();
     } catch (const std::exception& error) {
         refuse(error.what());
     }

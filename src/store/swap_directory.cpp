@@ -54,7 +54,9 @@ sys::FileDescriptor SwapDirectory::open_unnamed() const {
     sys::FileDescriptor file{::openat(fd_.get(), ".", kFlags, kOwnerOnly)};
     // Removed and made again since: what has its name now is as good.
     if (!file && errno == ENOENT) file = sys::FileDescriptor{::open(path_.c_str(), kFlags, kOwnerOnly)};
-    if (!file && (errno == EOPNOTSUPP || errno == EISDIR)) file = open_and_unlink();
+    // Some seccomp filters (ENOSYS, EPERM) forbid only unnamed files.
+    const bool may_be_named = errno == EOPNOTSUPP || errno == EISDIR || errno == ENOSYS || errno == EPERM;
+    if (!file && may_be_named) file = open_and_unlink();
     if (!file) refuse(errno, path_);
     return file;
 }

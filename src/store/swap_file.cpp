@@ -1,5 +1,6 @@
 #include "store/swap_file.hpp"
 
+#include "core/check.hpp"
 #include "core/units.hpp"
 #include "sys/error.hpp"
 #include "sys/file_write.hpp"
@@ -35,6 +36,12 @@ constexpr std::uint64_t kSmallWrite = std::uint64_t{64} << 10;
 constexpr std::uint16_t kSmallWritesBefore = kChunkBytes / core::kUnitBytes / 16;
 constexpr std::uint16_t kRoomMade =
     UINT16_MAX / 2;  // so far below the end that those who add at the same time stay there
+
+/// Passes a result on. What the program has closed is lost, and the pages in it: going on would lose more of them.
+long unless_closed(long result) FAULTLINE_SIGNAL_SAFE {
+    FAULTLINE_REQUIRE(result != -EBADF, "the swap file is closed: the program has closed faultline's descriptor");
+    return result;
+}
 
 }  // namespace
 
@@ -99,11 +106,11 @@ void SwapFile::extend_to(std::uint64_t bytes) {
 }
 
 long SwapFile::read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    return sys::raw_syscall(SYS_pread64, fd(), sys::syscall_argument(into), bytes, offset);
+    return unless_closed(sys::raw_syscall(SYS_pread64, fd(), sys::syscall_argument(into), bytes, offset));
 }
 
 long SwapFile::write_at(const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    return sys::write_file_at(fd(), from, bytes, offset);
+    return unless_closed(sys::write_file_at(fd(), from, bytes, offset));
 }
 
 void SwapFile::make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {

@@ -1,5 +1,7 @@
 #include "sys/cpu.hpp"
 
+#include <sched.h>
+
 #include <thread>
 
 namespace faultline::sys {

@@ -1,10 +1,15 @@
 #include "sys/descriptor_keeper.hpp"
 
 #include "sys/futex.hpp"
+#include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 
 #include <linux/close_range.h>
+
+#include <cerrno>
 #include <climits>
+#include <cstring>
+#include <mutex>
 
 namespace faultline::sys {
 namespace {
@@ -17,6 +22,19 @@ bool leave_shared_descriptors(int fd) noexcept {
     return true;
 }
 
+/// Once in a process, and in each child that it forks and that has not inherited that it was said.
+void report(int refusal) FAULTLINE_SIGNAL_SAFE {
+    static std::atomic<bool> reported{false};
+    if (reported.exchange(true)) return;
+    const char* const message =
+        refusal == EBADF
+            ? "faultline: the program has closed the userfaultfd: another thread has it still, and makes the "
+              "calls of ioctl(2) on it from now on\n"
+            : "faultline: a seccomp filter forbids ioctl(2) on the userfaultfd: another thread, without the "
+              "filter, makes the call from now on\n";
+    raw_syscall(SYS_write, 2, syscall_argument(message), std::strlen(message));
+}
+
 }  // namespace
 
 DescriptorKeeper::DescriptorKeeper(int fd) : thread_{"fl-keeper", "see `ulimit -u`", [this, fd] { keep(fd); }} {
@@ -24,16 +42,42 @@ DescriptorKeeper::DescriptorKeeper(int fd) : thread_{"fl-keeper", "see `ulimit -
 }
 
 DescriptorKeeper::~DescriptorKeeper() {
-    state_.store(kEnding);
-    futex_wake(state_);
+    ending_.store(true);
+    asked_.fetch_add(1);
+    futex_wake(asked_);
 }
 
 void DescriptorKeeper::keep(int fd) noexcept {
     const std::uint32_t found = leave_shared_descriptors(fd) ? kKept : kRefused;
     state_.store(found);
     futex_wake(state_);
-    while (state_.load() == found) futex_wait(state_, found);
+    serve(fd);
     if (found == kKept) raw_syscall(SYS_close, fd);  // a thread is joined before the kernel has closed its files
+}
+
+void DescriptorKeeper::serve(int fd) noexcept {
+    for (std::uint32_t done = 0;; ++done) {
+        while (asked_.load() == done) futex_wait(asked_, done);
+        if (ending_.load()) return;
+        result_ = raw_syscall(SYS_ioctl, fd, request_, syscall_argument(argument_));
+        answered_.store(done + 1);
+        futex_wake(answered_);
+    }
+}
+
+long DescriptorKeeper::ioctl(unsigned long request, void* argument, int refusal) FAULTLINE_SIGNAL_SAFE {
+    if (!keeps()) return -refusal;
+    report(refusal);
+    const SignalBlock signals;
+    const std::lock_guard lock{calling_};
+    request_ = request;
+    argument_ = argument;
+    const std::uint32_t call = asked_.fetch_add(1) + 1;
+    futex_wake(asked_);
+    for (std::uint32_t answered = answered_.load(); answered != call; answered = answered_.load()) {
+        futex_wait(answered_, answered);
+    }
+    return result_;
 }
 
 }  // namespace faultline::sys

@@ -1,6 +1,7 @@
 #include "sys/io_ring.hpp"
 
 #include "core/check.hpp"
+#include "sys/own_descriptors.hpp"
 #include "sys/service_thread.hpp"
 
 #include <liburing.h>
@@ -16,9 +17,24 @@ IoRing::Completion take(io_uring* ring, io_uring_cqe* completion) noexcept {
     return done;
 }
 
+/// Returns 0 or a negated errno.
+int make_ring(unsigned depth, io_uring& ring) noexcept {
+    if (const int error = io_uring_queue_init(depth, &ring, 0)) return error;
+    const int fd = enter_own_descriptor(ring.ring_fd);
+    if (fd < 0) {
+        const int error = errno;
+        ring.ring_fd = ring.enter_ring_fd = -1;  // closed already
+        io_uring_queue_exit(&ring);
+        return -error;
+    }
+    ring.ring_fd = ring.enter_ring_fd = fd;
+    return 0;
+}
+
 }  // namespace
 
 void IoRing::Close::operator()(io_uring* ring) const noexcept {
+    remove_own_descriptor(ring->ring_fd);
     io_uring_queue_exit(ring);
     delete ring;
 }
@@ -30,8 +46,7 @@ IoRing IoRing::open(unsigned depth) {
     {
         // When a ring is closed, the kernel interrupts whatever call its maker is in, as it does to all who submitted
         // to it, and a read of the program's comes short. A thread that has ended is in none.
-        const ServiceThread maker{"fl-setup", "see `ulimit -u`",
-                                  [&] { error = io_uring_queue_init(depth, ring.get(), 0); }};
+        const ServiceThread maker{"fl-setup", "see `ulimit -u`", [&] { error = make_ring(depth, *ring); }};
     }
     if (error != 0) return opened;  // not allowed, or not there: both are an answer
     io_uring_ring_dontfork(ring.get());
@@ -60,12 +75,14 @@ void IoRing::submit() noexcept {
     static_cast<void>(io_uring_submit(ring_.get()));
 }
 
-void IoRing::submit_all() noexcept {
+bool IoRing::submit_all() noexcept {
     while (io_uring_sq_ready(ring_.get()) > 0) {
         const int result = io_uring_submit(ring_.get());
+        if (result == -ENOSYS || result == -EPERM || result == -EACCES) return false;
         FAULTLINE_REQUIRE(result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY,
                           "io_uring takes no more requests");
     }
+    return true;
 }
 
 /// Waiting with a time limit takes a queue entry of its own unless the kernel has an argument for it (Linux 5.11).

@@ -40,8 +40,9 @@ public:
     /// Hands what is queued to the kernel, as far as it takes it now.
     void submit() noexcept;
 
-    /// Hands everything that is queued to the kernel, however often that takes.
-    void submit_all() noexcept;
+    /// Hands everything that is queued to the kernel, however often that takes. False: a seccomp filter keeps the
+    /// calling thread from it, and the rest stays queued for another thread's call.
+    [[nodiscard]] bool submit_all() noexcept;
 
     /// Whether wait_for may be called by one thread while another queues and submits.
     [[nodiscard]] bool waits_beside_submitters() const noexcept;

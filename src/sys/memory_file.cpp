@@ -14,18 +14,33 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 namespace faultline::sys {
 namespace {
 
+/// Some seccomp filters forbid memfd_create(2) and allow files: one in memory is as good. It has a name, which no other
+/// file has, for a moment.
+FileDescriptor file_in_shared_memory() {
+    char name[] = "/dev/shm/faultline-XXXXXX";
+    FileDescriptor file{::mkostemp(name, O_CLOEXEC)};
+    if (file) ::unlink(name);
+    return file;
+}
+
 FileDescriptor memory_file(const char* name) {
     constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; required where `sysctl vm.memfd_noexec` is 2
-    int fd = ::memfd_create(name, MFD_CLOEXEC | kNoExec);
-    if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC);
-    if (fd < 0) throw_error(errno, "cannot make a memory file (memfd_create); see `ulimit -n`");
-    return FileDescriptor{fd};
+    FileDescriptor file{::memfd_create(name, MFD_CLOEXEC | kNoExec)};
+    if (!file && errno == EINVAL) file = FileDescriptor{::memfd_create(name, MFD_CLOEXEC)};
+    const bool forbidden = !file && (errno == ENOSYS || errno == EPERM || errno == EACCES);
+    if (forbidden) file = file_in_shared_memory();
+    if (!file) {
+        throw_error(errno, forbidden ? "a seccomp filter forbids memfd_create(2), and there can be no file in /dev/shm"
+                                     : "cannot make a memory file (memfd_create); see `ulimit -n`");
+    }
+    return file;
 }
 
 /// Repeats `transfer(done, left)` until `total` bytes went over. Returns 0 or an errno.

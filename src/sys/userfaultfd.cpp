@@ -32,8 +32,8 @@ FileDescriptor open_from_device(const FileDescriptor& kept) noexcept {
 
 FileDescriptor open_userfaultfd(bool user_mode_only, const FileDescriptor& device = {}) {
     const int flags = O_CLOEXEC | (user_mode_only ? UFFD_USER_MODE_ONLY : 0);
-    const long result = ::syscall(SYS_userfaultfd, flags);
-    if (result >= 0) return FileDescriptor{static_cast<int>(result)};
+    FileDescriptor opened{static_cast<int>(::syscall(SYS_userfaultfd, flags))};
+    if (opened) return opened;
     const int error = errno;
     if (error == EPERM) {
         FileDescriptor from_device = open_from_device(device);
@@ -125,8 +125,8 @@ void Userfaultfd::watch_for(void* address, std::size_t bytes, std::uint64_t mode
     uffdio_register request{};
     request.range = {syscall_argument(address), bytes};
     request.mode = mode;
-    if (::ioctl(fd(), UFFDIO_REGISTER, &request) != 0) {
-        throw_error(errno, "cannot register " + readable_bytes(bytes) + " with userfaultfd");
+    if (const int error = control(UFFDIO_REGISTER, &request)) {
+        throw_error(error, "cannot register " + readable_bytes(bytes) + " with userfaultfd");
     }
 }
 
@@ -142,6 +142,14 @@ bool try_smaller_steps(int error, std::size_t& at_once, std::size_t length) FAUL
 
 }  // namespace
 
+int Userfaultfd::control(unsigned long request, void* argument) const FAULTLINE_SIGNAL_SAFE {
+    const int error = error_of(raw_syscall(SYS_ioctl, fd(), request, syscall_argument(argument)));
+    // The calls in question never fail so by themselves: a filter answers, or there is no such descriptor any more.
+    if (error != ENOSYS && error != EPERM && error != EACCES && error != EBADF) [[likely]]
+        return error;
+    return stand_in_ != nullptr ? error_of(stand_in_->ioctl(request, argument, error)) : error;
+}
+
 int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
                       std::size_t* shown) const FAULTLINE_SIGNAL_SAFE {
     *shown = 0;
@@ -151,7 +159,7 @@ int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
         uffdio_continue request{};
         request.range = {syscall_argument(static_cast<std::byte*>(address) + offset), length};
         request.mode = write_protected ? abi::kContinueProtected : 0;
-        const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_CONTINUE, syscall_argument(&request)));
+        const int error = control(UFFDIO_CONTINUE, &request);
         *done = request.mapped;
         if (request.mapped > 0) *shown += static_cast<std::size_t>(request.mapped);
         return try_smaller_steps(error, at_once, length) ? EAGAIN : error;
@@ -170,7 +178,7 @@ int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, 
         request.src = syscall_argument(static_cast<const std::byte*>(source) + offset);
         request.len = length;
         request.mode = mode;
-        const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_COPY, syscall_argument(&request)));
+        const int error = control(UFFDIO_COPY, &request);
         *done = request.copy;
         return try_smaller_steps(error, at_once, length) ? EAGAIN : error;
     });
@@ -190,7 +198,7 @@ int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
         request.destination = syscall_argument(static_cast<std::byte*>(destination) + offset);
         request.source = syscall_argument(from);
         request.length = length;
-        int error = error_of(raw_syscall(SYS_ioctl, fd(), abi::kUffdioMove, syscall_argument(&request)));
+        int error = control(abi::kUffdioMove, &request);
         *done = request.moved;
         if (error == EEXIST && !all_present(from, core::kUnitBytes)) {
             *done = core::kUnitBytes;
@@ -206,7 +214,7 @@ int Userfaultfd::write_protect(void* address, std::size_t bytes, bool on) const 
         uffdio_writeprotect request{};
         request.range = {syscall_argument(address), bytes};
         request.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
-        const int error = error_of(raw_syscall(SYS_ioctl, fd(), UFFDIO_WRITEPROTECT, syscall_argument(&request)));
+        const int error = control(UFFDIO_WRITEPROTECT, &request);
         if (error == EAGAIN || error == EINTR) continue;
         require_reachable(error);
         return error;
@@ -218,7 +226,7 @@ int Userfaultfd::poison(void* address, std::size_t bytes) const FAULTLINE_SIGNAL
     return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
         abi::UffdioPoison request{};
         request.range = {syscall_argument(static_cast<std::byte*>(address) + offset), length};
-        const int error = error_of(raw_syscall(SYS_ioctl, fd(), abi::kUffdioPoison, syscall_argument(&request)));
+        const int error = control(abi::kUffdioPoison, &request);
         *done = request.updated;
         return error;
     });
@@ -226,7 +234,7 @@ int Userfaultfd::poison(void* address, std::size_t bytes) const FAULTLINE_SIGNAL
 
 void Userfaultfd::wake(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     uffdio_range range{syscall_argument(address), bytes};
-    raw_syscall(SYS_ioctl, fd(), UFFDIO_WAKE, syscall_argument(&range));  // fails only for a range that is not one
+    static_cast<void>(control(UFFDIO_WAKE, &range));  // fails only for a range that is not one
 }
 
 int Userfaultfd::read(uffd_msg* message) const FAULTLINE_SIGNAL_SAFE {

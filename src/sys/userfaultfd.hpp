@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
+#include "sys/descriptor_keeper.hpp"
 #include "sys/file_descriptor.hpp"
 
 #include <linux/userfaultfd.h>
@@ -33,6 +34,11 @@ public:
 
     /// Bits of UFFD_FEATURE_* that this kernel has, for whoever explains a machine. Throws as the constructor.
     [[nodiscard]] static std::uint64_t offered_features();
+
+    /// Has the keeper of this descriptor make the calls that the kernel refuses the calling thread: the program closed
+    /// the descriptor, or put a seccomp filter on the thread. Null: no one does. The keeper lives until the next call,
+    /// during which no other thread uses the descriptor.
+    void set_stand_in(DescriptorKeeper* keeper) noexcept { stand_in_ = keeper; }
 
     [[nodiscard]] Notify notify() const noexcept { return notify_; }
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
@@ -76,12 +82,16 @@ public:
     [[nodiscard]] int read(uffd_msg* message) const FAULTLINE_SIGNAL_SAFE;
 
 private:
+    /// ioctl(2) on the descriptor, with no difference which thread may make it. Returns 0 or an errno.
+    [[nodiscard]] int control(unsigned long request, void* argument) const FAULTLINE_SIGNAL_SAFE;
+
     void watch_for(void* address, std::size_t bytes, std::uint64_t mode);
 
     Notify notify_;
     FileDescriptor device_;  // /dev/userfaultfd, kept open for children
     FileDescriptor fd_;
     std::uint64_t features_ = 0;
+    DescriptorKeeper* stand_in_ = nullptr;
 };
 
 }  // namespace faultline::sys

@@ -7,10 +7,14 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
+#include <thread>
+#include <vector>
 
 namespace faultline::test {
 namespace {
@@ -54,6 +58,40 @@ TEST(DescriptorKeeper, LeavesTheProgramsDescriptorsAlone) {
     for (Pipe* const each : {&low, &kept, &high}) {
         EXPECT_EQ(::write(each->write_end.get(), "x", 1), 1);
     }
+}
+
+TEST(DescriptorKeeper, MakesCallsOnAFileThatTheProgramHasClosed) {
+    Pipe kept;
+    const int number = kept.read_end.get();
+    sys::DescriptorKeeper keeper{number};
+    if (!keeper.keeps()) GTEST_SKIP() << "no second descriptor table here";
+    EXPECT_EQ(::write(kept.write_end.get(), "text", 4), 4);
+    kept.read_end.reset();
+    for (int i = 0; i < 100; ++i) {
+        int bytes = 0;
+        EXPECT_EQ(::ioctl(number, FIONREAD, &bytes), -1);
+        EXPECT_EQ(keeper.ioctl(FIONREAD, &bytes, EBADF), 0);
+        EXPECT_EQ(bytes, 4);
+    }
+}
+
+TEST(DescriptorKeeper, MakesCallsOfManyThreads) {
+    Pipe kept;
+    sys::DescriptorKeeper keeper{kept.read_end.get()};
+    if (!keeper.keeps()) GTEST_SKIP() << "no second descriptor table here";
+    EXPECT_EQ(::write(kept.write_end.get(), "text", 4), 4);
+    std::vector<std::thread> threads;
+    std::atomic<int> right{0};
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&] {
+            for (int call = 0; call < 200; ++call) {
+                int bytes = 0;
+                if (keeper.ioctl(FIONREAD, &bytes, EPERM) == 0 && bytes == 4) ++right;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(right, 800);
 }
 
 }  // namespace

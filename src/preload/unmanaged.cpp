@@ -1,0 +1,107 @@
+#include "preload/unmanaged.hpp"
+
+#include "preload/libc_malloc.hpp"
+
+#include <dlfcn.h>
+#include <malloc.h>
+
+#include <atomic>
+#include <cstdlib>
+
+namespace faultline::preload::unmanaged {
+namespace {
+
+/// Functions of one allocator.
+struct Allocator {
+    void* (*allocate)(std::size_t);
+    void* (*allocate_zeroed)(std::size_t, std::size_t);
+    void* (*reallocate)(void*, std::size_t);
+    void (*release)(void*);
+    void* (*allocate_aligned)(std::size_t, std::size_t);
+};
+
+constexpr Allocator kLibc{&__libc_malloc, &__libc_calloc, &__libc_realloc, &__libc_free, &__libc_memalign};
+
+constinit Allocator found;
+constinit bool is_in_front = false;  // the program's calls go to it, past the preload
+constinit std::atomic<const Allocator*> chosen{nullptr};
+constinit std::atomic<unsigned> calls{0};
+
+template <typename Function>
+bool look_up(void* where, const char* name, Function& function) noexcept {
+    function = reinterpret_cast<Function>(::dlsym(where, name));
+    return function != nullptr;
+}
+
+/// Fills `found` with the allocator that a lookup from `where` leads to. False: it is the preload's or the C library's.
+bool find_allocator(void* where) noexcept {
+    Allocator allocator{};
+    if (!look_up(where, "malloc", allocator.allocate) || !look_up(where, "calloc", allocator.allocate_zeroed) ||
+        !look_up(where, "realloc", allocator.reallocate) || !look_up(where, "free", allocator.release)) {
+        return false;
+    }
+    if (allocator.release == &::free || allocator.release == &__libc_free) return false;
+    // An allocator without memalign has the C library's beside it, as it would have without the preload.
+    if (!look_up(where, "memalign", allocator.allocate_aligned) || allocator.allocate_aligned == &::memalign) {
+        allocator.allocate_aligned = &__libc_memalign;
+    }
+    found = allocator;
+    return true;
+}
+
+/// Whether blocks of the allocator come from the preload in the end: it is a wrapper, as tools that count calls have.
+bool leads_to_preload(const Allocator& allocator) noexcept {
+    chosen.store(&kLibc, std::memory_order_release);
+    const unsigned before = calls.load(std::memory_order_relaxed);
+    allocator.release(allocator.allocate(1));
+    return calls.load(std::memory_order_relaxed) != before;
+}
+
+const Allocator& choose() noexcept {
+    if (find_allocator(RTLD_DEFAULT)) {
+        is_in_front = !leads_to_preload(found);
+        return is_in_front ? found : kLibc;
+    }
+    // One that the program is linked to stands behind the preload. It frees what other functions of it made (mallocx).
+    return find_allocator(RTLD_NEXT) ? found : kLibc;
+}
+
+/// Found when it is first wanted, which is before the preload's constructors where another library's constructor calls
+/// strdup.
+const Allocator& allocator() noexcept {
+    const Allocator* known = chosen.load(std::memory_order_acquire);
+    if (known == nullptr) {
+        known = &choose();
+        chosen.store(known, std::memory_order_release);
+    }
+    return *known;
+}
+
+}  // namespace
+
+void* allocate(std::size_t bytes) noexcept {
+    const Allocator& to = allocator();
+    calls.fetch_add(1, std::memory_order_relaxed);
+    return to.allocate(bytes);
+}
+void* allocate_zeroed(std::size_t count, std::size_t bytes) noexcept {
+    return allocator().allocate_zeroed(count, bytes);
+}
+void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
+    return allocator().allocate_aligned(alignment, bytes);
+}
+void* reallocate(void* block, std::size_t bytes) noexcept { return allocator().reallocate(block, bytes); }
+void release(void* block) noexcept { allocator().release(block); }
+
+bool program_has_own_malloc() noexcept {
+    static_cast<void>(allocator());
+    return is_in_front;
+}
+
+const char* object_of_own_malloc() noexcept {
+    Dl_info where{};
+    const bool known = ::dladdr(reinterpret_cast<const void*>(allocator().allocate), &where) != 0;
+    return known && where.dli_fname != nullptr ? where.dli_fname : "";
+}
+
+}  // namespace faultline::preload::unmanaged

@@ -1,0 +1,135 @@
+// What a program may do with descriptors that it has not opened: run with libfaultline-preload.so in front, and
+// without. `descriptors` closes them in every way; `descriptors closed` was started with 0 to 2 closed, and has them
+// closed still.
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+// NOLINTBEGIN
+namespace {
+
+// Standard error may be closed: then the exit code tells the line.
+#define CHECK(...)                                                               \
+    do {                                                                         \
+        if (!(__VA_ARGS__)) {                                                    \
+            dprintf(2, "%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            _exit(__LINE__ % 199 + 1);                                           \
+        }                                                                        \
+    } while (false)
+
+constexpr std::size_t kBytes = std::size_t{4} << 20;
+unsigned char* const memory = static_cast<unsigned char*>(malloc(kBytes));
+
+unsigned char byte_of(std::size_t at, unsigned round) { return static_cast<unsigned char>(at / 4096 + round * 7); }
+
+/// Writes more than the limit and reads it back: swap file, fault delivery and all else must work.
+void use_memory(unsigned round) {
+    for (std::size_t at = 0; at < kBytes; at += 1024) memory[at] = byte_of(at, round);
+    for (std::size_t at = 0; at < kBytes; at += 1024) CHECK(memory[at] == byte_of(at, round));
+}
+
+bool is_open(int fd) { return syscall(SYS_fcntl, fd, F_GETFD) >= 0; }
+
+bool standard_ones_are_closed = false;
+
+void check_that_they_stay_closed() {
+    for (int fd = 0; fd < 3; ++fd) CHECK(!is_open(fd));
+}
+
+void use_memory_here_and_in_child(unsigned round) {
+    use_memory(round);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        for (std::size_t at = 0; at < kBytes; at += 1024) CHECK(memory[at] == byte_of(at, round));
+        use_memory(round + 1);
+        if (standard_ones_are_closed) check_that_they_stay_closed();
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    use_memory(round + 2);
+}
+
+int close_to_the_last() {
+    int others = 0;
+    for (int fd = 3; fd < 2000; ++fd) {
+        if (!is_open(fd)) continue;
+        ++others;
+        errno = 0;
+        CHECK(dup2(0, fd) == -1 && errno == EBADF);
+        errno = 0;
+        CHECK(close(fd) == -1 && errno == EBADF);
+    }
+    return others;
+}
+
+void closed_in_every_way() {
+    closefrom(3);  // what ctest has left open
+    use_memory_here_and_in_child(1);
+    const bool preloaded = close_to_the_last() > 0;
+    CHECK(preloaded == (getenv("LD_PRELOAD") != nullptr));
+    use_memory_here_and_in_child(4);
+    CHECK(close_range(3, UINT_MAX, 0) == 0);
+    use_memory_here_and_in_child(7);
+    CHECK(close_range(3, UINT_MAX, CLOSE_RANGE_UNSHARE) == 0);
+    use_memory_here_and_in_child(10);
+    // The lowest free number is the program's, unless there are so few that the library's are among them.
+    rlimit limit{};
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const int fd = open("/dev/null", O_RDONLY);
+    CHECK(limit.rlim_cur < 96 ? fd > 2 : fd == 3);
+    close(fd);
+}
+
+/// As daemons do it: by what /proc says.
+void closed_by_a_daemon() {
+    const pid_t child = fork();
+    if (child == 0) {
+        DIR* const folder = opendir("/proc/self/fd");
+        CHECK(folder != nullptr);
+        while (const dirent* const entry = readdir(folder)) {
+            const int fd = atoi(entry->d_name);
+            if (fd > 2 && fd != dirfd(folder)) close(fd);
+        }
+        closedir(folder);
+        use_memory_here_and_in_child(20);
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+void stay_closed() {
+    standard_ones_are_closed = true;
+    check_that_they_stay_closed();
+    use_memory_here_and_in_child(1);
+    check_that_they_stay_closed();
+    printf("this goes nowhere\n");
+    CHECK(fflush(stdout) != 0 && errno == EBADF);
+    use_memory_here_and_in_child(4);
+}
+
+}  // namespace
+// NOLINTEND
+
+int main(int count, char** arguments) {
+    if (count > 1 && std::strcmp(arguments[1], "closed") == 0) {
+        stay_closed();
+    } else {
+        closed_in_every_way();
+        closed_by_a_daemon();
+    }
+    return 0;
+}

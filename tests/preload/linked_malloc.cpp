@@ -1,0 +1,67 @@
+// A program that is linked to an allocator's shared library (linked_allocator.cpp) and mixes malloc with what that has
+// beside it, as jemalloc's users may. Run with libfaultline-preload.so in front, and without.
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+// NOLINTBEGIN
+extern "C" {
+void* mallocx(std::size_t bytes, int flags);
+void* rallocx(void* block, std::size_t bytes, int flags);
+std::size_t xallocx(void* block, std::size_t bytes, std::size_t extra, int flags);
+std::size_t sallocx(const void* block, int flags);
+void dallocx(void* block, int flags);
+void sdallocx(void* block, std::size_t bytes, int flags);
+}
+
+namespace {
+
+#define CHECK(...)                                                                \
+    do {                                                                          \
+        if (!(__VA_ARGS__)) {                                                     \
+            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            std::exit(1);                                                         \
+        }                                                                         \
+    } while (false)
+
+constexpr int kArena1 = 2 << 20;
+
+template <typename T>
+T opaque(T value) {
+    asm volatile("" : "+r"(value) : : "memory");
+    return value;
+}
+
+/// What the allocator's own functions do with a block that one of them, or malloc, has made.
+void use(void* made) {
+    auto* block = static_cast<char*>(made);
+    std::strcpy(block, "text");
+    CHECK(sallocx(block, 0) >= 100 && malloc_usable_size(block) >= 100);
+    CHECK(xallocx(block, 100, 0, 0) >= 100);
+    block = static_cast<char*>(rallocx(block, 50'000, 0));
+    CHECK(std::strcmp(block, "text") == 0);
+    block = static_cast<char*>(std::realloc(block, 90'000));
+    CHECK(std::strcmp(block, "text") == 0);
+    sdallocx(block, 90'000, 0);
+}
+
+}  // namespace
+
+int main() {
+    use(opaque(std::malloc(100)));
+    use(opaque(std::calloc(10, 10)));
+    use(mallocx(100, 0));
+    use(mallocx(100, kArena1));
+    dallocx(opaque(std::malloc(100)), 0);
+    std::free(mallocx(100, 0));
+    std::free(mallocx(100, kArena1));
+    dallocx(opaque(strdup("made by strdup")), 0);
+    auto* const zeros = static_cast<char*>(mallocx(5000, 0x40));
+    CHECK(std::all_of(zeros, zeros + 5000, [](char c) { return c == 0; }));
+    std::free(zeros);
+}
+// NOLINTEND
