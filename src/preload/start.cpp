@@ -11,8 +11,8 @@
 #include "preload/started_programs.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
-#include "run/option_words.hpp"
 #include "preload/unmanaged.hpp"
+#include "run/option_words.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/syscall.hpp"
 
