@@ -8,6 +8,7 @@
 #include "preload/heap_memory.hpp"
 #include "preload/interposition.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/seccomp_filters.hpp"
 #include "preload/started_programs.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
@@ -20,6 +21,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace faultline::preload {
 namespace {
@@ -71,13 +73,28 @@ void after_fork_in_child() {
 
 constexpr sys::ForkHandlers kForkHandlers{&before_fork, &after_fork_in_parent, &after_fork_in_child};
 
+/// Null, with a message: a seccomp filter of the program that began this one forbids what a heap needs.
+detail::Heap* make_heap_unless_filtered(const run::Settings& settings) {
+    try {
+        return &ManagedHeap::make(settings);
+    } catch (const std::system_error& error) {
+        if (!has_gained_seccomp_filter(settings.status_file)) throw;
+        say(std::string{
+                "a seccomp filter of the program that started this one forbids what a heap needs: memory is not "
+                "managed, and no limit holds; "} +
+            error.what());
+        return nullptr;
+    }
+}
+
 void make_heap(const char* const* environment) {
     ManagedHeap::find_neighbours();
     run::Settings settings;
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
     place_descriptors_high();
-    detail::Heap* const heap = &ManagedHeap::make(settings);
+    detail::Heap* const heap = make_heap_unless_filtered(settings);
+    if (heap == nullptr) return;
     HeapMemory::start(heap->region().pages());
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
@@ -101,7 +118,7 @@ bool stand_aside() {
     try {
         if (stand_aside()) return;
         make_heap(environment);
-        replace_functions_of_libc();
+        if (ManagedHeap::get() != nullptr) replace_functions_of_libc();
     } catch (const std::exception& error) {
         refuse(error.what());
     }

@@ -22,7 +22,7 @@ struct Allocator {
 
 constexpr Allocator kLibc{&__libc_malloc, &__libc_calloc, &__libc_realloc, &__libc_free, &__libc_memalign};
 
-constinit Allocator found;
+constinit Allocator found{};
 constinit bool is_in_front = false;  // the program's calls go to it, past the preload
 constinit std::atomic<const Allocator*> chosen{nullptr};
 constinit std::atomic<unsigned> calls{0};

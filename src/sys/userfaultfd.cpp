@@ -44,7 +44,9 @@ FileDescriptor open_userfaultfd(bool user_mode_only, const FileDescriptor& devic
                                  "CAP_SYS_PTRACE or access to /dev/userfaultfd, set `sysctl "
                                  "vm.unprivileged_userfaultfd=1`, or use Delivery::uffd_signal");
     }
-    if (error == ENOSYS) throw_error(error, "this kernel has no userfaultfd (CONFIG_USERFAULTFD)");
+    if (error == ENOSYS) {
+        throw_error(error, "this kernel has no userfaultfd (CONFIG_USERFAULTFD), or a seccomp filter hides it");
+    }
     throw_error(error, error == EMFILE || error == ENFILE ? "cannot open a userfaultfd: raise `ulimit -n`"
                                                           : "cannot open a userfaultfd");
 }
