@@ -20,7 +20,7 @@ faultline::Heap& heap() {
 
 }  // namespace
 
-extern "C" int use_heap() {
+extern "C" [[gnu::visibility("default")]] int use_heap() {
     auto* const block = static_cast<char*>(heap().allocate(kBlockBytes));
     std::memset(block, 1, kBlockBytes);
     const bool right = block[kBlockBytes - 1] == 1;

@@ -110,6 +110,12 @@ signals)
     # A signal that the command's parent ignores, the program ignores, too.
     expect 0 bash -c 'trap "" TERM; exec "$1" run -- bash -c "kill -TERM \$\$; exit 0"' bash "$faultline"
     ;;
+traced)
+    command -v strace >/dev/null || { echo "skipped: there is no strace here"; exit 77; }
+    # Killed where strace waits for a page that is served by a thread which strace has stopped.
+    expect 0 timeout -s KILL 60 strace -f -o trace "$faultline" run --resident 1M -- true
+    grep -q exit_group trace || fail "strace has seen nothing"
+    ;;
 report)
     expect 5 "$faultline" run --resident 1M --stats --stats-json report.json -- \
         perl -e 'my @a = map { "$_" x 20 } 1 .. 20000; my $n = 0; $n += length for @a; exit($n == 20 * 88894 ? 5 : 1)'
