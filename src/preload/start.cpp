@@ -2,6 +2,7 @@
 // serves. What goes wrong here ends the program, with a message and the exit code of a command that cannot be run: a
 // program that was given a limit must not run without.
 
+#include "preload/call_stacks.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
 #include "preload/managed_heap.hpp"
@@ -44,6 +45,7 @@ void after_fork_in_parent() {
 void after_fork_in_child() {
     high_numbers.reset();
     find_own_descriptors();
+    CallStacks::forget_other_threads();
     Dispatch::begin_thread();
     start_status_in_child();
     InLibrary::leave();
