@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <utility>
 
 namespace faultline::preload {
 
@@ -21,7 +20,8 @@ void ArgumentMemory::add_argument(unsigned i) noexcept {
     const std::uint64_t address = given_.arguments[i];
     const Extent extent = extent_of(given_, i);
     if (pinned_.add(address, extent.bytes)) return;
-    Scratch copy{extent.exact ? extent.bytes : 0};
+    Scratch& copy = copies_[i];
+    if (extent.exact) copy.map(extent.bytes);
     if (!copy) {
         touched_ = static_cast<std::uint8_t>(touched_ | 1U << i);
         complete_ = false;
@@ -29,7 +29,6 @@ void ArgumentMemory::add_argument(unsigned i) noexcept {
     }
     std::memcpy(copy.data(), reinterpret_cast<const void*>(address), extent.bytes);
     call_.arguments[i] = reinterpret_cast<std::uint64_t>(copy.data());
-    copies_[i] = std::move(copy);
 }
 
 void ArgumentMemory::add_indirect(std::uint64_t address, std::uint64_t bytes) noexcept {

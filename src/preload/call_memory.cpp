@@ -60,7 +60,8 @@ std::uint64_t times(std::uint64_t count, std::uint64_t bytes) noexcept {
 /// A set of bits in words of the kernel's.
 std::uint64_t bit_set(std::uint64_t bits) noexcept { return (bits / 64 + (bits % 64 != 0 ? 1 : 0)) * 8; }
 
-/// The structure that an argument leads to may be looked into.
+/// A structure may be looked into where it is managed. Where it is not, its address may be wrong, which is the
+/// kernel's to report.
 bool readable(std::uint64_t address, std::uint64_t bytes) noexcept { return is_managed(address, bytes); }
 
 // ---- by call
@@ -94,7 +95,7 @@ Extent of_semctl(const Call& call) noexcept {
 
 Extent of_getsockopt(const Call& call) noexcept {
     const std::uint64_t length_at = call.arguments[4];
-    if (length_at == 0) return kPlain;
+    if (!readable(call.arguments[3], 1) || length_at == 0) return kPlain;
     return {std::max<std::uint64_t>(*pointer<const socklen_t>(length_at), kPlainObject), false};
 }
 

@@ -3,10 +3,12 @@
 #include "core/units.hpp"
 #include "mmu/signal_fault_source.hpp"
 #include "preload/births.hpp"
+#include "preload/call_entry.hpp"
+#include "preload/call_stacks.hpp"
 #include "preload/calls.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/managed_heap.hpp"
-#include "preload/pinned_memory.hpp"
+#include "preload/signal_stack.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/error.hpp"
 #include "sys/futex_lock.hpp"
@@ -47,7 +49,6 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr int kSystemCallDispatched = 2;         // SYS_USER_DISPATCH, which glibc does not name yet
 constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc keeps to itself
 constexpr std::uint64_t kSetBytes = sizeof(std::uint64_t);
 constexpr std::uint64_t kCallBytes = 2;  // of the instruction
@@ -175,30 +176,7 @@ long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::ui
     return 0;
 }
 
-/// sigaltstack(2). The kernel writes to that stack when nobody can bring it in: it is pinned for good.
-long change_alternate_stack(ucontext_t& context, const stack_t* given, stack_t* previous) noexcept {
-    const stack_t wanted = given != nullptr ? *given : stack_t{};
-    stack_t before{};
-    const long result =
-        raw_syscall(SYS_sigaltstack, given != nullptr ? syscall_argument(&wanted) : 0, syscall_argument(&before));
-    if (result != 0) return result;
-    if (given != nullptr) {
-        if ((wanted.ss_flags & SS_DISABLE) == 0)
-            keep_pinned(reinterpret_cast<std::uint64_t>(wanted.ss_sp), wanted.ss_size);
-        raw_syscall(SYS_sigaltstack, 0, syscall_argument(&context.uc_stack));  // which returning from here sets again
-    }
-    if (previous != nullptr) *previous = before;
-    return 0;
-}
-
 // ---- calls
-
-Call call_in(const ucontext_t& context) noexcept {
-    const auto& registers = context.uc_mcontext.gregs;
-    const auto at = [&](int name) { return static_cast<std::uint64_t>(registers[name]); };
-    return {static_cast<long>(registers[REG_RAX]),
-            {at(REG_RDI), at(REG_RSI), at(REG_RDX), at(REG_R10), at(REG_R8), at(REG_R9)}};
-}
 
 template <typename T>
 T* pointer(std::uint64_t address) noexcept {
@@ -256,6 +234,8 @@ void pass_on(int signal, siginfo_t* info, void* context) noexcept {
                 syscall_argument(info));
 }
 
+}  // namespace
+
 void on_call(int signal, siginfo_t* info, void* given) {
     auto& context = *static_cast<ucontext_t*>(given);
     auto& registers = context.uc_mcontext.gregs;
@@ -275,24 +255,18 @@ void on_call(int signal, siginfo_t* info, void* given) {
     const int saved_errno = errno;
     {
         const InLibrary inside;
+        const CallScope scope{given};
         registers[REG_RAX] = answer(context, call);
     }
     errno = saved_errno;
 }
 
+namespace {
+
 int dispatch_this_thread() noexcept {
     const CodeRange& self = ManagedHeap::neighbours().self;
     return sys::error_of(raw_syscall(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, self.begin,
                                      self.end - self.begin, syscall_argument(&this_thread.selector)));
-}
-
-/// The one that the calling thread has from before calls were dispatched.
-void pin_alternate_stack() noexcept {
-    stack_t present{};
-    const bool has_one = raw_syscall(SYS_sigaltstack, 0, syscall_argument(&present)) == 0;
-    if (has_one && (present.ss_flags & SS_DISABLE) == 0) {
-        keep_pinned(reinterpret_cast<std::uint64_t>(present.ss_sp), present.ss_size);
-    }
 }
 
 void unblock_kept() noexcept { raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSetBytes); }
@@ -302,8 +276,8 @@ void unblock_kept() noexcept { raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, sysc
 void Dispatch::start(int signal) {
     fault_signal = signal;
     const auto restorer = reinterpret_cast<std::uint64_t>(&faultline_preload_restore);
-    const KernelAction mine{reinterpret_cast<std::uint64_t>(&on_call), SA_SIGINFO | SA_RESTART | kRestorer, restorer,
-                            kHandlerMask};
+    const KernelAction mine{reinterpret_cast<std::uint64_t>(&faultline_preload_enter),
+                            SA_SIGINFO | SA_RESTART | SA_ONSTACK | kRestorer, restorer, kHandlerMask};
     if (const long result = kernel_action(SIGSYS, &mine, &for_sigsys)) {
         sys::throw_error(sys::error_of(result), "cannot handle SIGSYS");
     }
@@ -315,19 +289,21 @@ void Dispatch::start(int signal) {
     if (const long result = kernel_action(signal, &faults, nullptr)) {
         sys::throw_error(sys::error_of(result), "cannot handle faults");
     }
-    pin_alternate_stack();
     unblock_kept();
     if (const int error = dispatch_this_thread()) {
         sys::throw_error(error == EINVAL ? ENOSYS : error,
                          "this kernel has no Syscall User Dispatch (Linux 5.11), without which system calls on absent "
                          "pages fail; be root, or set FAULTLINE_DELIVERY to uffd_threads where that is allowed");
     }
+    measure_signal_frames();
+    this_thread.stacks = CallStacks::take();
     active_ = true;
 }
 
 void Dispatch::begin_thread() noexcept {
     if (!active_) return;
     unblock_kept();
+    if (this_thread.stacks == nullptr) this_thread.stacks = CallStacks::take();
     // It was to be had for the first thread, and takes no memory.
     if (dispatch_this_thread() == 0 && this_thread.inside == 0) this_thread.selector = kBlockCalls;
 }

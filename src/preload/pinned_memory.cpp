@@ -40,14 +40,25 @@ constexpr std::uint64_t kSmallPages = 16;  // so few are pinned even if they are
 
 }  // namespace
 
-PinnedMemory::~PinnedMemory() { release(); }
+PinnedMemory::~PinnedMemory() { give_up(); }
 
-void PinnedMemory::release() noexcept {
+/// A fork may come at any time, and the child gives back what this object says is pinned: it says so last when a page
+/// is pinned, and first takes it back when it is unpinned.
+void PinnedMemory::give_up() noexcept {
     if (count_ == 0) return;
     const InLibrary inside;
     detail::Heap& heap = *ManagedHeap::get();
-    for (std::size_t i = 0; i < count_; ++i) heap.pager().unpin(heap.region(), pinned_[i]);
-    count_ = 0;
+    while (count_ > 0) {
+        const core::PageRange pages = pinned_[--count_];
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        heap.pager().unpin(heap.region(), pages);
+    }
+}
+
+void PinnedMemory::note(core::PageRange pages) noexcept {
+    pinned_[count_] = pages;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    ++count_;
 }
 
 bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
@@ -61,7 +72,7 @@ bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
     const auto amount = pages.count <= kSmallPages ? detail::PinAmount::all : detail::PinAmount::fair_share;
     const detail::PinnedFront front = region.pager().pin_front(region, pages, purpose_, amount);
     if (front.error == 0) {
-        pinned_[count_++] = pages;
+        note(pages);
         return true;
     }
     if (front.pages > 0) region.pager().unpin(region, {pages.first, front.pages});
@@ -77,7 +88,7 @@ UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) 
     if (count_ == kMost) return {part->begin - address, ENOMEM};
     const InLibrary inside;
     const detail::PinnedFront front = region.pager().pin_front(region, pages, purpose_, detail::PinAmount::fair_share);
-    if (front.pages > 0) pinned_[count_++] = {pages.first, front.pages};
+    if (front.pages > 0) note({pages.first, front.pages});
     if (front.error == 0) return {bytes, 0};
     const std::uint64_t end = core::address_of(region.address_of(pages.first + front.pages));
     return {std::max<std::uint64_t>(end, part->begin) - address, errno_of_call(front.error)};
@@ -103,15 +114,6 @@ void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
     for (std::uint64_t at = part->begin; at < part->end; at = (at / core::kUnitBytes + 1) * core::kUnitBytes) {
         std::atomic_ref{*reinterpret_cast<unsigned char*>(at)}.fetch_or(0, std::memory_order_relaxed);
     }
-}
-
-void keep_pinned(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::optional<Bytes> part = managed_part(address, bytes);
-    if (!part) return;
-    const InLibrary inside;
-    detail::Region& region = ManagedHeap::get()->region();
-    static_cast<void>(
-        region.pager().pin_front(region, pages_of(region, *part), PinFor::writing, detail::PinAmount::all));
 }
 
 bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/page_range.hpp"
+#include "preload/call_resource.hpp"
 
 #include <faultline/types.hpp>
 
@@ -17,13 +18,12 @@ struct UsableFront {
     int error;
 };
 
-class PinnedMemory {
+class PinnedMemory final : public CallResource {
 public:
     /// `purpose`: what the kernel does with the memory.
     explicit PinnedMemory(PinFor purpose = PinFor::writing) noexcept : purpose_{purpose} {}
     ~PinnedMemory();
-    PinnedMemory(const PinnedMemory&) = delete;
-    PinnedMemory& operator=(const PinnedMemory&) = delete;
+    void give_up() noexcept override;
 
     /// Pins what is managed of a range: all of it, or nothing. Returns false where the limit, or this object, has no
     /// room for it, or where a page cannot be had.
@@ -33,7 +33,7 @@ public:
     [[nodiscard]] UsableFront add_front(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 private:
-    void release() noexcept;
+    void note(core::PageRange pages) noexcept;
     [[nodiscard]] bool has(core::PageRange pages) const noexcept;
 
     static constexpr std::size_t kMost = 64;
@@ -45,9 +45,6 @@ private:
 
 /// Brings in what is managed of a range, writable, by touching it: it may leave again at once. Changes nothing in it.
 void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
-
-/// Pins what is managed of a range for as long as the program lives.
-void keep_pinned(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 /// Whether a byte of the range is managed.
 [[nodiscard]] bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept;

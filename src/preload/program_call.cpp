@@ -1,5 +1,6 @@
 #include "preload/program_call.hpp"
 
+#include "preload/call_entry.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
 
@@ -14,26 +15,6 @@ namespace {
 using sys::raw_syscall;
 
 constexpr std::size_t kSetBytes = sizeof(std::uint64_t);
-
-void set_mask(std::uint64_t mask) noexcept {
-    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, sys::syscall_argument(&mask), 0, kSetBytes);
-}
-
-/// All that signals interrupt. A thread that is cancelled is unwound from between any two instructions of it, so
-/// nothing is to be cleaned up in this frame: the C++ runtime would not know where it is, and end the program.
-long call_with_mask(const Call& call, std::uint64_t mask) {
-    set_mask(mask);
-    const long result = bare_call(call);
-    set_mask(kHandlerMask);
-    return result;
-}
-
-/// ppoll(2) sets the mask and waits as one step: a signal that has come before ends the wait, too.
-long poll_with_mask(const Call& call, std::uint64_t) { return bare_call(call); }
-
-/// Called by way of these: a compiler that sees that the function throws nothing leaves its callers' clean-ups out.
-long (*const volatile unforeseen_call)(const Call&, std::uint64_t) = &call_with_mask;
-long (*const volatile unforeseen_poll)(const Call&, std::uint64_t) = &poll_with_mask;
 
 /// Outside of the library, as long as it lives.
 class AsTheProgram {
@@ -60,8 +41,11 @@ long bare_call(const Call& call) noexcept {
 }
 
 long interruptible_call(const Call& call, std::uint64_t mask) {
+    const auto& [a, b, c, d, e, f] = call.arguments;
+    const std::uint64_t words[] = {static_cast<std::uint64_t>(call.number), a, b, c, d, e, f};
+    const std::uint64_t masks[] = {mask, kHandlerMask};
     const AsTheProgram now;
-    return unforeseen_call(call, mask);
+    return faultline_preload_call_on(&words[0], this_thread.call_stack, &masks[0]);
 }
 
 long wait_interruptibly(int descriptor, short events, const timespec* time, std::uint64_t mask) {
@@ -70,8 +54,7 @@ long wait_interruptibly(int descriptor, short events, const timespec* time, std:
     const Call call{SYS_ppoll,
                     {sys::syscall_argument(&asked), 1, time != nullptr ? sys::syscall_argument(&left) : 0,
                      sys::syscall_argument(&mask), kSetBytes}};
-    const AsTheProgram now;
-    return unforeseen_poll(call, mask);
+    return interruptible_call(call, kHandlerMask);  // the kernel sets the mask and waits as one step
 }
 
 bool handler_is_due(std::uint64_t mask) noexcept {

@@ -10,7 +10,7 @@ namespace faultline::preload {
 
 using sys::raw_syscall;
 
-Scratch::Scratch(std::size_t bytes) noexcept {
+void Scratch::map(std::size_t bytes) noexcept {
     if (bytes == 0) return;
     const long result =
         raw_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -21,17 +21,10 @@ Scratch::Scratch(std::size_t bytes) noexcept {
     bytes_ = bytes;
 }
 
-Scratch::~Scratch() {
-    if (data_ != nullptr) static_cast<void>(raw_syscall(SYS_munmap, sys::syscall_argument(data_), bytes_));
-}
-
-Scratch::Scratch(Scratch&& other) noexcept
-    : data_{std::exchange(other.data_, nullptr)}, bytes_{std::exchange(other.bytes_, 0)} {}
-
-Scratch& Scratch::operator=(Scratch&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
+void Scratch::give_up() noexcept {
+    if (data_ == nullptr) return;
+    static_cast<void>(raw_syscall(SYS_munmap, sys::syscall_argument(std::exchange(data_, nullptr)), bytes_));
+    bytes_ = 0;
 }
 
 }  // namespace faultline::preload

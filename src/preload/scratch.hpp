@@ -1,23 +1,24 @@
 // Scratch: an anonymous mapping that one system call uses in place of the program's memory, where the limit leaves no
-// to pin the program's.
+// room to pin that.
 #pragma once
 
+#include "preload/call_resource.hpp"
+
 #include <cstddef>
-#include <span>
 
 namespace faultline::preload {
 
-class Scratch {
+class Scratch final : public CallResource {
 public:
+    /// Empty.
     Scratch() noexcept = default;
-    /// Maps `bytes` zeros, page-aligned; memory is spent on what is touched. Empty when the kernel has no room.
-    /// Signal-safe.
-    explicit Scratch(std::size_t bytes) noexcept;
-    ~Scratch();
-    Scratch(Scratch&& other) noexcept;
-    Scratch& operator=(Scratch&& other) noexcept;
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
+    explicit Scratch(std::size_t bytes) noexcept { map(bytes); }
+    ~Scratch() { give_up(); }
+
+    /// Maps `bytes` zeros, page-aligned, where the object is empty; memory is spent on what is touched. Stays empty
+    /// when the kernel has no room, and for 0 bytes. Signal-safe.
+    void map(std::size_t bytes) noexcept;
+    void give_up() noexcept override;
 
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t size() const noexcept { return bytes_; }

@@ -2,6 +2,7 @@
 // serves. What goes wrong here ends the program, with a message and the exit code by which `faultline run` fails: a
 // program that was given a limit must not run without.
 
+#include "preload/call_stacks.hpp"
 #include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
@@ -64,6 +65,7 @@ void dispatch_in_child() {
 
 void after_fork_in_child() {
     remember_process();
+    CallStacks::forget_other_threads();
     dispatch_in_child();
     HeapMemory::after_fork();
     HeapMemory::start_in_child();

@@ -2,15 +2,23 @@
 // (initial-exec: nothing is allocated or bound when it is first used).
 #pragma once
 
+#include <cstdint>
+
 namespace faultline::preload {
 
 /// What the kernel reads before each system call of a thread that is dispatched (SYSCALL_DISPATCH_FILTER_*).
 inline constexpr char kAllowCalls = 0;
 inline constexpr char kBlockCalls = 1;
 
+class CallResource;
+class CallStacks;
+
 struct ThreadState {
     unsigned inside = 0;  ///< Nested InLibrary scopes. A thread of the library's own is in one for life.
     volatile char selector = kAllowCalls;
+    CallStacks* stacks = nullptr;        ///< Null where the thread is not dispatched.
+    std::uint64_t call_stack = 0;        ///< The stack that the call in progress waits on; 0: the one it is on.
+    CallResource** resources = nullptr;  ///< The list of the call in progress.
 };
 
 [[gnu::tls_model("initial-exec")]] inline constinit thread_local ThreadState this_thread;

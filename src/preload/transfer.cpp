@@ -1,5 +1,6 @@
 #include "preload/transfer.hpp"
 
+#include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
 #include "sys/syscall.hpp"
 
@@ -146,6 +147,8 @@ void Transfer::read_addressed() noexcept {
     via_ = Via::message;
     flags_ = static_cast<unsigned>(a[3]);
     read_buffer(a[1], a[2]);
+    // An address that is not managed may be wrong, which is the kernel's to report.
+    if (!is_managed(a[1], a[2]) && !is_managed(a[4], 1) && !is_managed(a[5], sizeof(socklen_t))) return;
     name_ = a[4];
     if (name_ == 0) return;
     if (call_.number == SYS_sendto) {

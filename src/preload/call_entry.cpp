@@ -1,0 +1,195 @@
+#include "preload/call_entry.hpp"
+
+#include "core/units.hpp"
+#include "sys/syscall.hpp"
+
+#include <cstring>
+
+asm(R"(
+        .pushsection .text.faultline_preload, "ax", @progbits
+
+        .globl  faultline_preload_enter
+        .hidden faultline_preload_enter
+        .type   faultline_preload_enter, @function
+faultline_preload_enter:
+        .cfi_startproc
+        mov     %rsp, %rdi
+        sub     $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    faultline_preload_move_frame
+        .cfi_adjust_cfa_offset -8
+        mov     %rax, %rsp
+        mov     $31, %edi               # SIGSYS
+        lea     312(%rsp), %rsi         # its siginfo
+        lea     8(%rsp), %rdx           # its context
+        jmp     faultline_preload_handle
+        .cfi_endproc
+        .size   faultline_preload_enter, .-faultline_preload_enter
+
+        .globl  faultline_preload_call_on
+        .hidden faultline_preload_call_on
+        .type   faultline_preload_call_on, @function
+faultline_preload_call_on:
+        .cfi_startproc
+        push    %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbp, -16
+        mov     %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        push    %rbx
+        .cfi_offset %rbx, -24
+        push    %r12
+        .cfi_offset %r12, -32
+        push    %r13
+        .cfi_offset %r13, -40
+        sub     $8, %rsp
+        mov     %rdi, %rbx
+        mov     %rdx, %r12
+        test    %rsi, %rsi
+        cmovz   %rsp, %rsi
+        mov     %rsi, %rsp
+        mov     $14, %eax               # rt_sigprocmask
+        mov     $2, %edi                # SIG_SETMASK
+        mov     %r12, %rsi
+        xor     %edx, %edx
+        mov     $8, %r10d
+        syscall
+        mov     (%rbx), %rax
+        mov     8(%rbx), %rdi
+        mov     16(%rbx), %rsi
+        mov     24(%rbx), %rdx
+        mov     32(%rbx), %r10
+        mov     40(%rbx), %r8
+        mov     48(%rbx), %r9
+        syscall
+        mov     %rax, %r13
+        mov     $14, %eax
+        mov     $2, %edi
+        lea     8(%r12), %rsi
+        xor     %edx, %edx
+        mov     $8, %r10d
+        syscall
+        mov     %r13, %rax
+        lea     -24(%rbp), %rsp
+        pop     %r13
+        pop     %r12
+        pop     %rbx
+        pop     %rbp
+        .cfi_def_cfa %rsp, 8
+        ret
+        .cfi_endproc
+        .size   faultline_preload_call_on, .-faultline_preload_call_on
+
+        .popsection
+)");
+
+namespace faultline::preload {
+namespace {
+
+/// What the kernel puts on a stack for a signal: where the handler returns to, the context, the siginfo, and above them
+/// the state of the vector registers, which the context points to.
+struct SignalFrame {
+    std::uint64_t restorer;
+    std::byte context[304];
+    siginfo_t info;
+};
+static_assert(sizeof(SignalFrame) == 440 && offsetof(SignalFrame, info) == 312);
+
+constexpr std::uint64_t kVectorAlignment = 64;
+constexpr std::size_t kPlainVectorBytes = 512;  // of FXSAVE
+
+std::size_t vector_bytes(const void* state) noexcept {
+    constexpr std::size_t kMarkAt = 464;  // struct _fpx_sw_bytes, in space of FXSAVE that the CPU leaves alone
+    constexpr std::uint32_t kMark = 0x4650'5853;
+    std::uint32_t words[2];
+    std::memcpy(&words, static_cast<const std::byte*>(state) + kMarkAt, sizeof words);
+    return words[0] == kMark ? words[1] : kPlainVectorBytes;
+}
+
+bool is_on(const stack_t& stack, std::uint64_t stack_pointer) noexcept {
+    return (stack.ss_flags & SS_DISABLE) == 0 && stack_pointer - core::address_of(stack.ss_sp) - 1 < stack.ss_size;
+}
+
+/// Whether the call is done with at once, and without anything of the program's running meanwhile.
+bool stays(const siginfo_t& info, const Call& call) noexcept {
+    if (info.si_code != kSystemCallDispatched) return true;
+    switch (call.number) {
+        case SYS_rt_sigreturn:
+        case SYS_rt_sigprocmask:
+        case SYS_rt_sigaction:
+        case SYS_clone:
+        case SYS_clone3:
+        case SYS_vfork:
+        case SYS_exit:
+        case SYS_exit_group:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/// Copies a frame to a slot, from its top down. Returns where it is.
+SignalFrame* copy_to(CallStacks::Slot& slot, const SignalFrame& frame) noexcept {
+    ucontext_t context;
+    std::memcpy(&context, frame.context, sizeof frame.context);
+    std::uint64_t at = slot.top();
+    void* vectors = context.uc_mcontext.fpregs;
+    if (vectors != nullptr) {
+        const std::size_t bytes = vector_bytes(vectors);
+        at = core::align_down(at - bytes, kVectorAlignment);
+        std::memcpy(reinterpret_cast<void*>(at), vectors, bytes);
+        vectors = reinterpret_cast<void*>(at);
+    }
+    at = core::align_down<std::uint64_t>(at - sizeof(SignalFrame), 16) - 8;  // as after a call
+    auto* const moved = reinterpret_cast<SignalFrame*>(at);
+    std::memcpy(moved, &frame, sizeof frame);
+    std::memcpy(moved->context + offsetof(ucontext_t, uc_mcontext.fpregs), &vectors, sizeof vectors);
+    return moved;
+}
+
+}  // namespace
+
+Call call_in(const ucontext_t& context) noexcept {
+    const auto& registers = context.uc_mcontext.gregs;
+    const auto at = [&](int name) { return static_cast<std::uint64_t>(registers[name]); };
+    return {static_cast<long>(registers[REG_RAX]),
+            {at(REG_RDI), at(REG_RSI), at(REG_RDX), at(REG_R10), at(REG_R8), at(REG_R9)}};
+}
+
+CallScope::CallScope(const void* context) noexcept
+    : slot_{this_thread.stacks != nullptr ? this_thread.stacks->slot_of(context) : nullptr},
+      outer_stack_{this_thread.call_stack},
+      outer_resources_{this_thread.resources} {
+    this_thread.call_stack = slot_ != nullptr ? slot_->mark() : 0;
+    this_thread.resources = slot_ != nullptr ? &slot_->resources() : &resources_;
+}
+
+CallScope::~CallScope() {
+    this_thread.call_stack = outer_stack_;
+    this_thread.resources = outer_resources_;
+    if (slot_ != nullptr) slot_->release();
+}
+
+}  // namespace faultline::preload
+
+using namespace faultline::preload;
+
+extern "C" {
+
+/// Returns the frame that the handler is to use. The program's own alternate stack is not left: a fault on the way
+/// would begin at its top, where handlers of the program may be.
+[[gnu::visibility("hidden"), gnu::used]] SignalFrame* faultline_preload_move_frame(SignalFrame* frame) noexcept {
+    ucontext_t context;
+    std::memcpy(&context, frame->context, sizeof frame->context);
+    const auto stack_pointer = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RSP]);
+    CallStacks* const stacks = this_thread.stacks;
+    if (stacks == nullptr || stays(frame->info, call_in(context)) || is_on(context.uc_stack, stack_pointer))
+        return frame;
+    CallStacks::Slot* const slot = stacks->claim(stack_pointer);
+    return slot != nullptr ? copy_to(*slot, *frame) : frame;
+}
+
+[[gnu::visibility("hidden"), gnu::used]] void faultline_preload_handle(int signal, siginfo_t* info, void* context) {
+    on_call(signal, info, context);
+}
+}

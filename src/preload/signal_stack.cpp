@@ -1,0 +1,123 @@
+#include "preload/signal_stack.hpp"
+
+#include "core/units.hpp"
+#include "preload/call_stacks.hpp"
+#include "preload/pinned_memory.hpp"
+#include "preload/thread_state.hpp"
+#include "sys/syscall.hpp"
+
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+
+namespace faultline::preload {
+namespace {
+
+using sys::raw_syscall;
+using sys::syscall_argument;
+
+constexpr std::size_t kForHandlers = std::size_t{12} << 10;  // the program's, and that of a call that it makes
+constexpr std::size_t kLeast = 2048;                         // what the kernel refuses less than: MINSIGSTKSZ
+constexpr unsigned kAutoDisarm = 1U << 31;                   // SS_AUTODISARM, which glibc does not name
+
+/// What a stack needs to be used as it is: two signal frames, which may hold the vector registers of AVX-512.
+constinit std::size_t roomy = std::size_t{32} << 10;
+
+long kernel_stack(const stack_t* wanted, stack_t* before) noexcept {
+    return raw_syscall(SYS_sigaltstack, wanted != nullptr ? syscall_argument(wanted) : 0,
+                       before != nullptr ? syscall_argument(before) : 0);
+}
+
+bool is_on(const stack_t& stack, const ucontext_t& context) noexcept {
+    const auto at = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RSP]);
+    return (stack.ss_flags & SS_DISABLE) == 0 && at - core::address_of(stack.ss_sp) - 1 < stack.ss_size;
+}
+
+bool is_managed(const stack_t& stack) noexcept {
+    return preload::is_managed(core::address_of(stack.ss_sp), stack.ss_size);
+}
+
+/// What the program is told that it has. On a stack of ours that it knows nothing of, the truth: the C library asks
+/// before a longjmp that leaves it.
+stack_t told(const CallStacks::Substituted& substituted, const stack_t& of_kernel, bool on) noexcept {
+    stack_t stack = substituted.is ? substituted.told : of_kernel;
+    if (on && (stack.ss_flags & SS_DISABLE) != 0) stack = of_kernel;
+    if (on) stack.ss_flags = SS_ONSTACK;
+    return stack;
+}
+
+/// A stack of the kernel's memory of at least as many bytes as the program has given.
+long stand_in(CallStacks& stacks, const stack_t& wanted, stack_t& found) noexcept {
+    found = stacks.alternate_stack();
+    found.ss_flags = static_cast<int>(static_cast<unsigned>(wanted.ss_flags) & kAutoDisarm);
+    if (wanted.ss_size <= found.ss_size) return 0;
+    stack_t& large = stacks.substituted().large;
+    if (large.ss_size < wanted.ss_size) {
+        const long mapped = raw_syscall(SYS_mmap, 0, wanted.ss_size, PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (sys::error_of(mapped) != 0) return -ENOMEM;
+        if (large.ss_sp != nullptr) {
+            static_cast<void>(raw_syscall(SYS_munmap, syscall_argument(large.ss_sp), large.ss_size));
+        }
+        large.ss_sp = reinterpret_cast<void*>(mapped);
+        large.ss_size = wanted.ss_size;
+    }
+    found.ss_sp = large.ss_sp;
+    found.ss_size = large.ss_size;
+    return 0;
+}
+
+bool has_valid_flags(const stack_t& stack) noexcept {
+    const unsigned mode = static_cast<unsigned>(stack.ss_flags) & ~kAutoDisarm;
+    return mode == 0 || mode == SS_ONSTACK || mode == SS_DISABLE;
+}
+
+long substitute(CallStacks& stacks, const stack_t& wanted) noexcept {
+    const bool disables = (wanted.ss_flags & SS_DISABLE) != 0;
+    if (!has_valid_flags(wanted)) return -EINVAL;
+    if (!disables && wanted.ss_size < kLeast) return -ENOMEM;
+    stack_t ours = stacks.alternate_stack();
+    const long error = disables ? 0 : stand_in(stacks, wanted, ours);
+    const long result = error != 0 ? error : kernel_stack(&ours, nullptr);
+    if (result != 0) return result;
+    CallStacks::Substituted& substituted = stacks.substituted();
+    substituted.is = true;
+    substituted.told = {};
+    substituted.told.ss_flags = SS_DISABLE;
+    if (!disables) substituted.told = wanted;
+    return 0;
+}
+
+long install(CallStacks* stacks, const stack_t& wanted) noexcept {
+    const bool disables = (wanted.ss_flags & SS_DISABLE) != 0;
+    if (stacks != nullptr && (disables || wanted.ss_size < roomy || is_managed(wanted))) {
+        return substitute(*stacks, wanted);
+    }
+    if (!disables && is_managed(wanted)) return -ENOMEM;
+    const long result = kernel_stack(&wanted, nullptr);
+    if (result == 0 && stacks != nullptr) stacks->substituted().is = false;
+    return result;
+}
+
+}  // namespace
+
+void measure_signal_frames() noexcept {
+    if (const std::size_t frame = ::getauxval(AT_MINSIGSTKSZ)) roomy = 2 * frame + kForHandlers;
+}
+
+long change_alternate_stack(ucontext_t& context, const stack_t* given, stack_t* previous) noexcept {
+    CallStacks* const stacks = this_thread.stacks;
+    const stack_t wanted = given != nullptr ? *given : stack_t{};
+    const bool on = is_on(context.uc_stack, context);
+    const stack_t before = stacks != nullptr ? told(stacks->substituted(), context.uc_stack, on) : context.uc_stack;
+    if (given != nullptr) {
+        if (on) return -EPERM;
+        if (const long error = install(stacks, wanted)) return error;
+        static_cast<void>(kernel_stack(nullptr, &context.uc_stack));  // which returning from the handler sets again
+    }
+    if (previous != nullptr) *previous = before;
+    return 0;
+}
+
+}  // namespace faultline::preload
