@@ -1,6 +1,7 @@
 #include "pager/event_log.hpp"
 
 #include "pager/standard_error_log.hpp"
+#include "sys/transient.hpp"
 
 #include <array>
 #include <charconv>
@@ -42,8 +43,24 @@ void EventLog::record(const Event& event) FAULTLINE_SIGNAL_SAFE {
     if (!events_.put(event)) dropped_.fetch_add(1, std::memory_order_relaxed);
 }
 
+/// What the kernel has refused for a moment, in the whole process, and how often.
+void EventLog::tell_transient_errors() {
+    constexpr std::chrono::seconds kBetween{1};
+    const auto now = std::chrono::steady_clock::now();
+    if (transient_told_ && now - *transient_told_ < kBetween) return;
+    for (;;) {
+        const sys::TransientError waited_out = sys::take_transient();
+        if (waited_out.times == 0) return;
+        transient_told_ = now;
+        sink_(LogLevel::warning, std::string("the kernel refused a call for a moment, and it was repeated: ") +
+                                     waited_out.call + ": " + std::strerror(waited_out.error) + " (" +
+                                     std::to_string(waited_out.times) + " times)");
+    }
+}
+
 void EventLog::drain() {
     const std::lock_guard lock{draining_};
+    tell_transient_errors();
     while (const std::optional<Event> event = events_.take()) {
         sink_(event->kind == Event::Kind::write_failed ? LogLevel::warning : LogLevel::error, message_of(*event));
     }

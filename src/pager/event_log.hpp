@@ -9,6 +9,7 @@
 #include <faultline/types.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -48,10 +49,13 @@ public:
 private:
     static constexpr std::size_t kEvents = 64;
 
+    void tell_transient_errors();
+
     Sink sink_;
     core::EventRing<Event> events_{kEvents};
     std::atomic<std::uint64_t> dropped_{0};
     std::mutex draining_;
+    std::optional<std::chrono::steady_clock::time_point> transient_told_;  // guarded by `draining_`
 };
 
 }  // namespace faultline::detail

@@ -2,10 +2,12 @@
 
 #include "core/check.hpp"
 #include "pager/region_tree.hpp"
+#include "sys/transient.hpp"
 #include "sys/unseen_order.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -577,7 +579,9 @@ int Evictor::forbid_writes(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL
         std::size_t end = i + 1;
         while (end < batch.pages && page_at(end) == page_at(end - 1) + 1 && region.load(page_at(end)).pins() == 0)
             ++end;
-        const int error = mapper_.forbid_writes(region.address_of(page_at(i)), (end - i) * region.page_bytes());
+        const int error = sys::wait_out("write-protecting pages", [&] {
+            return mapper_.forbid_writes(region.address_of(page_at(i)), (end - i) * region.page_bytes());
+        });
         if (error != 0) return error;
         i = end;
     }
@@ -592,7 +596,9 @@ void Evictor::finish_cleaning(StagingBatch& batch, std::size_t entry, int error,
     if (all_zero && seen.has_slot()) region.store().discard(region.offset_of(page.page), region.page_bytes());
     const bool may_be_writable = mapper_.checks_access() || seen.protection() == Access::read_write;
     if (error != 0 && seen.pins() == 0 && may_be_writable) {
-        const int refused = mapper_.allow_writes(region.address_of(page.page), region.page_bytes());
+        const int refused = sys::wait_out("making a page writable", [&] {
+            return mapper_.allow_writes(region.address_of(page.page), region.page_bytes());
+        });
         FAULTLINE_REQUIRE(refused == 0, "a page that stays dirty cannot be made writable again");
     }
     const bool has_slot = all_zero ? false : error == 0 || seen.has_slot();

@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "sys/error.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <sys/mman.h>
 
@@ -25,9 +26,12 @@ void Staging::close_area() {
 }
 
 void Staging::open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNAL_SAFE {
-    const long result = sys::raw_syscall(SYS_mprotect, sys::syscall_argument(area_.data() + first * kLargestPageBytes),
-                                         count * kLargestPageBytes, PROT_READ | PROT_WRITE);
-    FAULTLINE_REQUIRE(result == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
+    const int error = sys::wait_out("mprotect of the staging area", [&] {
+        return sys::error_of(sys::raw_syscall(SYS_mprotect,
+                                              sys::syscall_argument(area_.data() + first * kLargestPageBytes),
+                                              count * kLargestPageBytes, PROT_READ | PROT_WRITE));
+    });
+    FAULTLINE_REQUIRE(error == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
 }
 
 void Staging::start_in_child() {

@@ -5,6 +5,7 @@
 #include "sys/error.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -18,6 +19,8 @@
 namespace faultline::sys {
 namespace {
 
+constexpr int kDeviceErrorRetries = 3;
+
 FileDescriptor memory_file(const char* name) {
     constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; required where `sysctl vm.memfd_noexec` is 2
     int fd = ::memfd_create(name, MFD_CLOEXEC | kNoExec);
@@ -26,14 +29,22 @@ FileDescriptor memory_file(const char* name) {
     return FileDescriptor{fd};
 }
 
-/// pread or pwrite of all of it. Returns 0 or an errno.
+/// pread or pwrite of all of it. Waits out what passes by itself, except ENOMEM and EBUSY of writes, for which the
+/// caller can make room; EIO is tried a few times. Returns 0 or an errno.
 int transfer_all(long call, int fd, std::uint64_t memory, std::size_t bytes,
                  std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    TransientWait wait{call == SYS_pread64 ? "pread of the memory file" : "pwrite of the memory file"};
+    int device_errors = 0;
     for (std::size_t done = 0; done < bytes;) {
         const long result = raw_syscall(call, fd, memory + done, bytes - done, offset + done);
-        if (result == -EINTR || result == -EAGAIN) continue;
-        if (result <= 0) return result == 0 ? EIO : error_of(result);
-        done += static_cast<std::size_t>(result);
+        if (result > 0) {
+            done += static_cast<std::size_t>(result);
+            continue;
+        }
+        const int error = result == 0 ? EIO : error_of(result);
+        if (error == EIO && device_errors++ < kDeviceErrorRetries) continue;
+        const bool callers = call == SYS_pwrite64 && (error == ENOMEM || error == EBUSY);
+        if (callers || !wait.again(error)) return error;
     }
     return 0;
 }
@@ -76,11 +87,13 @@ int MemoryFile::read(void* into, std::size_t bytes, std::uint64_t offset) const 
 }
 
 void MemoryFile::free(std::uint64_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
-    long result = 0;
+    TransientWait wait{"fallocate of the memory file"};
+    int error = 0;
     do {
-        result = raw_syscall(SYS_fallocate, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
-    } while (result == -EINTR);
-    FAULTLINE_REQUIRE(result == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
+        error =
+            error_of(raw_syscall(SYS_fallocate, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes));
+    } while (wait.again(error));
+    FAULTLINE_REQUIRE(error == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
 }
 
 int MemoryFile::map(void* address, std::size_t bytes, std::uint64_t offset,
