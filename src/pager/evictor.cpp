@@ -278,21 +278,24 @@ bool all_zero(const std::byte* bytes, std::size_t count) FAULTLINE_SIGNAL_SAFE {
 
 }  // namespace
 
-/// Turns the pages being written into writes, neighbours together. Pages of zeros, and those whose bytes nobody needs,
-/// are finished here: they need none.
-template <typename BytesOf, typename FinishZeros>
-std::size_t Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of,
-                                 FinishZeros finish_zeros) FAULTLINE_SIGNAL_SAFE {
+/// Turns the pages being written into writes, neighbours together. `finish(entry, error, all_zero)` is called for pages
+/// that need no write: those of zeros, those whose bytes are not needed, and those whose bytes cannot be read (EIO).
+template <typename BytesOf, typename Finish>
+Evictor::Runs Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of, Finish finish) FAULTLINE_SIGNAL_SAFE {
     StagingBatch::Scratch& scratch = batch.scratch;
     std::size_t runs = 0;
+    int error = 0;
     std::size_t previous = batch.pages;  // the entry that ends the current run
     for (std::size_t i = 0; i < batch.pages; ++i) {
         if (!scratch.writing[i]) continue;
         const PageRef page = scratch.written[i];
         const Region& region = *regions_.find(page.region);
-        const std::byte* const bytes = bytes_of(region, i);
-        if (region.is_dead(page.page) || all_zero(bytes, region.page_bytes())) {
-            finish_zeros(i);
+        const bool dead = region.is_dead(page.page);
+        const std::byte* const bytes = dead ? nullptr : bytes_of(region, i);
+        const int read_error = dead || bytes != nullptr ? 0 : EIO;
+        if (read_error != 0) error = read_error;
+        if (bytes == nullptr || all_zero(bytes, region.page_bytes())) {
+            finish(i, read_error, read_error == 0);
             continue;
         }
         const bool continues = runs > 0 && scratch.writes[runs - 1].bytes.size() < kMostBytesPerWrite &&
@@ -308,7 +311,7 @@ std::size_t Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of,
         }
         previous = i;
     }
-    return runs;
+    return {runs, error};
 }
 
 /// Writes the batch's dirty pages. Returns 0 or the last error; pages that were not written stay staged and dirty.
@@ -316,13 +319,13 @@ int Evictor::write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE
     bool any = false;
     for (std::size_t i = 0; i < batch.pages; ++i) any |= batch.scratch.writing[i] = begin_write(batch, i);
     if (!any) return 0;
-    const std::size_t runs = gather_runs(
+    const Runs runs = gather_runs(
         batch, [&](const Region& region, std::size_t i) { return staged_bytes(region, batch, i); },
-        [&](std::size_t i) { finish_write(batch, i, 0, true); });
-    const int error = write_runs(batch, runs, queue,
+        [&](std::size_t i, int error, bool all_zero) { finish_write(batch, i, error, all_zero); });
+    const int error = write_runs(batch, runs.count, queue,
                                  [&](std::size_t i, int write_error) { finish_write(batch, i, write_error, false); });
     mapper_.release_staged_bytes(staging_.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
-    return error;
+    return error != 0 ? error : runs.error;
 }
 
 const std::byte* Evictor::staged_bytes(const Region& region, const StagingBatch& batch,
@@ -530,17 +533,19 @@ int Evictor::clean(Region& region, core::PageRange range, store::WriteQueue& que
         error = forbid_writes(region, *batch);
         const sys::UnseenOrder protected_by_now;
         // Owned and mapped, a page can be read where it is; but not so that its frame must be found by a fault.
-        const std::size_t runs = gather_runs(
+        const Runs runs = gather_runs(
             *batch,
             [&](const Region&, std::size_t i) {
                 return frames_stay ? staged_bytes(region, *batch, i)
                                    : region.address_of(batch->scratch.written[i].page);
             },
-            [&](std::size_t i) { finish_cleaning(*batch, i, error, true); });
-        const int written = write_runs(*batch, runs, queue, [&](std::size_t i, int write_error) {
+            [&](std::size_t i, int read_error, bool all_zero) {
+                finish_cleaning(*batch, i, error != 0 ? error : read_error, all_zero);
+            });
+        const int written = write_runs(*batch, runs.count, queue, [&](std::size_t i, int write_error) {
             finish_cleaning(*batch, i, error != 0 ? error : write_error, false);
         });
-        if (error == 0) error = written;
+        if (error == 0) error = written != 0 ? written : runs.error;
         if (frames_stay) {
             mapper_.release_staged_bytes(staging_.address_of(batch->first_unit()),
                                          batch->used_units * core::kUnitBytes);

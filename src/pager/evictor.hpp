@@ -113,8 +113,13 @@ private:
     [[nodiscard]] const std::byte* staged_bytes(const Region& region, const StagingBatch& batch,
                                                 std::size_t entry) FAULTLINE_SIGNAL_SAFE;
     bool begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
-    template <typename BytesOf, typename FinishZeros>
-    std::size_t gather_runs(StagingBatch& batch, BytesOf bytes_of, FinishZeros finish_zeros) FAULTLINE_SIGNAL_SAFE;
+    /// Writes gathered from a batch, and the error of pages whose bytes could not be read.
+    struct Runs {
+        std::size_t count = 0;
+        int error = 0;
+    };
+    template <typename BytesOf, typename Finish>
+    Runs gather_runs(StagingBatch& batch, BytesOf bytes_of, Finish finish) FAULTLINE_SIGNAL_SAFE;
     template <typename Finish>
     int write_runs(StagingBatch& batch, std::size_t runs, store::WriteQueue& queue,
                    Finish finish) FAULTLINE_SIGNAL_SAFE;
