@@ -67,6 +67,22 @@ Reclaimed Evictor::evict(std::span<iovec> runs, store::WriteQueue& queue) FAULTL
     return total;
 }
 
+Reclaimed Evictor::make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    StagingBatch* const batch = staging_.take_empty();
+    if (batch == nullptr) return {};
+    std::int64_t room = StagingBatch::kUnits;
+    const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
+    const std::size_t count =
+        frames_.choose(chosen, [&](PageRef page, policy::FrameId) { return claim(page, Spare::gripped, room); });
+    if (count == 0) {
+        staging_.give_back_empty(*batch);
+        return {};
+    }
+    Reclaimed total = take_off_view(*batch, count, false);
+    total += settle(*batch, queue);
+    return total;
+}
+
 /// Claims what may leave of the runs, from the first on, and as much as the batch holds. What is left is in `runs`.
 std::size_t Evictor::claim_from(std::span<iovec>& runs, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
     std::size_t count = 0;

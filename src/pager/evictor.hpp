@@ -67,6 +67,10 @@ public:
     /// Evicts what is resident and not pinned in `range`, now.
     Reclaimed evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
+    /// Evicts up to `pages` pages and gives their frames back to the kernel, which is out of memory. Touches no batch
+    /// but its own: a fault that is taking a page back may call it.
+    Reclaimed make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
     /// Evicts a few pages whose being mapped costs the most mappings; see Mapper::fragmenting_runs.
     Reclaimed evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 

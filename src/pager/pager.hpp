@@ -258,6 +258,7 @@ private:
     void finish_fill(Fill& fill, std::span<const std::byte> bytes) noexcept;
     void come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome mapped_or_given_up(Work& work, Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::FaultOutcome not_now(Work& work, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome give_up(Work& work, core::PageState back_to, Event::Kind reason,
                                              int error) FAULTLINE_SIGNAL_SAFE;
 

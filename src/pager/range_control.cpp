@@ -6,6 +6,7 @@
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
 #include "sys/error.hpp"
+#include "sys/transient.hpp"
 
 #include <algorithm>
 #include <array>
@@ -348,7 +349,7 @@ void Pager::show_resident(Region& region, PageRange range, Access access, bool e
             });
             if (!was) return;
             const bool writable = access == Access::read_write && was->dirty();
-            const int error = filler_.with_mappings([&] {
+            const int error = filler_.with_room([&] {
                 return writable ? mapper_.allow_writes(region.address_of(page), region.page_bytes())
                                 : mapper_.forbid_writes(region.address_of(page), region.page_bytes());
             });
