@@ -409,7 +409,10 @@ void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bo
             seen = region.load(page.page);
             continue;
         }
-        if (region.try_change(page.page, seen, next)) break;
+        if (!seen.busy()) next = next.without_waiters();  // of a busy page its owner wakes them
+        if (!region.try_change(page.page, seen, next)) continue;
+        if (seen.waiters() && !next.waiters()) region.wake_waiters(page.page);
+        break;
     }
     if (error != 0) {
         region.counters().add(Count::write_errors);
@@ -438,6 +441,7 @@ Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLI
         if (batch.scratch.leaving[i] != Leaving::not_yet) batch.entries[i].page.store(0, std::memory_order_release);
     }
     if (any_kept) {
+        if (result.units == 0 && result.write_error == 0) wait_for_write(batch);
         staging_.push(batch);
         budget_.changed();  // who found no batch meanwhile must learn of the error, too
     } else {
@@ -461,6 +465,18 @@ void Evictor::settle_forgotten() FAULTLINE_SIGNAL_SAFE {
         } else {
             staging_.push(*batch);
         }
+    }
+}
+
+/// Another thread writes an older version of a page of the batch. Waits until it has: a thread that tried again at once
+/// would keep that thread, if its priority is lower, from this CPU. The other thread needs nothing of this batch.
+void Evictor::wait_for_write(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        const PageRef page = batch.page_of(i);
+        const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
+        if (region == nullptr) continue;
+        const PageWord seen = region->load(page.page);
+        if (seen.staged_at(batch.unit_of(i)) && seen.writing()) return region->wait(page.page, seen);
     }
 }
 

@@ -135,6 +135,7 @@ private:
     Reclaimed settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Leaving claim_to_leave(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    void wait_for_write(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     void let_staged_page_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
 
     mmu::Mapper& mapper_;
