@@ -130,7 +130,8 @@ public:
     [[nodiscard]] virtual int unstage(void* slot, void* page, std::size_t bytes,
                                       Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Where the bytes of a page that was staged in `slot` can be read, until they are released.
+    /// Where the bytes of a page that was staged in `slot` can be read, until they are released. Null: the kernel does
+    /// not return them.
     [[nodiscard]] virtual const std::byte* staged_bytes(const void* page, void* slot,
                                                         std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 

@@ -7,6 +7,7 @@
 #include "sys/mapping_budget.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -82,8 +83,13 @@ int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
 }
 
 int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_SIGNAL_SAFE {
-    const long result = sys::raw_syscall(SYS_mprotect, sys::syscall_argument(address), bytes, protection);
-    return explained(sys::error_of(result), address, bytes);
+    // ENOMEM is the caller's: it may mean too many mappings, and the caller can hide pages that take many.
+    sys::TransientWait wait{"mprotect"};
+    for (;;) {
+        const int error =
+            sys::error_of(sys::raw_syscall(SYS_mprotect, sys::syscall_argument(address), bytes, protection));
+        if (error == ENOMEM || !wait.again(error)) return explained(error, address, bytes);
+    }
 }
 
 std::size_t bytes_of(UnitRun run) noexcept { return run.count * core::kUnitBytes; }
@@ -377,8 +383,9 @@ int ProtectMapper::unstage(void*, void* page, std::size_t bytes, Protection prot
 
 const std::byte* ProtectMapper::staged_bytes(const void* page, void* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const int error = frames_.read(slot, bytes, core::address_of(page));
-    FAULTLINE_REQUIRE(error == 0, "a page's memory cannot be read: has the program closed faultline's descriptors?");
-    return static_cast<const std::byte*>(slot);
+    FAULTLINE_REQUIRE(error != EBADF,
+                      "a page's memory cannot be read: has the program closed faultline's descriptors?");
+    return error == 0 ? static_cast<const std::byte*>(slot) : nullptr;
 }
 
 void ProtectMapper::release_staged_bytes(void* slots, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -388,8 +395,11 @@ void ProtectMapper::release_staged_bytes(void* slots, std::size_t bytes) FAULTLI
 
 void ProtectMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
     for (const iovec& range : ranges) {
-        const int error =
-            for_each_place(range.iov_base, range.iov_len, [&](Place place, Access) { return hide(place); });
+        sys::TransientWait wait{"hiding a page"};
+        int error = 0;
+        do {
+            error = for_each_place(range.iov_base, range.iov_len, [&](Place place, Access) { return hide(place); });
+        } while (wait.again(error));
         FAULTLINE_REQUIRE(error == 0, "a page cannot be hidden: raise `sysctl vm.max_map_count`");
         frames_.free(core::address_of(range.iov_base), range.iov_len);
     }

@@ -6,6 +6,7 @@
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -99,7 +100,7 @@ int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protect
     FAULTLINE_REQUIRE(error != EEXIST, "a page is mapped that should be absent: has the program mapped over it?");
     if (error != 0 && bytes > core::kUnitBytes) drop_one({page, bytes});
     if (error != 0 || !in_steps) return error;
-    const int refused = allow_writes(page, bytes);
+    const int refused = sys::wait_out("UFFDIO_WRITEPROTECT", [&] { return allow_writes(page, bytes); });
     FAULTLINE_REQUIRE(refused == 0, "a page cannot be made writable: has the program unmapped managed memory?");
     return 0;
 }
@@ -153,11 +154,8 @@ void UffdMapper::rejoin(void* address, std::size_t bytes) noexcept {
 
 /// Linux before 6.13 has no markers (EINVAL), and no kernel puts them into locked memory.
 int UffdMapper::set_guard(void* address, std::size_t bytes) noexcept {
-    long result = 0;
-    do {
-        result = sys::raw_syscall(SYS_madvise, sys::syscall_argument(address), bytes, sys::abi::kAdviseGuardInstall);
-    } while (result == -EINTR || result == -EAGAIN);
-    return result == -EINVAL ? set_access(address, bytes, Access::none) : sys::error_of(result);
+    const int error = sys::advise(address, bytes, sys::abi::kAdviseGuardInstall);
+    return error == EINVAL ? set_access(address, bytes, Access::none) : error;
 }
 
 Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::size_t pages,
@@ -199,10 +197,21 @@ int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t byte
     // may be writing to it, and a copy would lose what it writes.
     if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already, Protection::writable);
     if (error != 0 && already > 0) {
-        const int undone = uffd_.move(page, slot, already, &moved);
+        const int undone = put_back(page, slot, already);
         FAULTLINE_REQUIRE(undone == 0, "half a page is stuck in the staging area");
     }
     return error;
+}
+
+/// Moves all of a range back to where it came from, in as many steps as the kernel takes for it. Returns 0 or an errno.
+int UffdMapper::put_back(std::byte* page, std::byte* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    std::size_t total = 0;
+    return sys::wait_out("UFFDIO_MOVE", [&] {
+        std::size_t moved = 0;
+        const int error = uffd_.move(page + total, slot + total, bytes - total, &moved);
+        total += moved;
+        return error;
+    });
 }
 
 int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes,
@@ -218,7 +227,8 @@ int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t byte
     }
     drop_one({slot, bytes});
     if (protection == Protection::writable) {
-        const int undone = uffd_.write_protect(page, bytes, false);
+        const int undone =
+            sys::wait_out("UFFDIO_WRITEPROTECT", [&] { return uffd_.write_protect(page, bytes, false); });
         FAULTLINE_REQUIRE(undone == 0, "a page cannot be made writable again");
     }
     return error;

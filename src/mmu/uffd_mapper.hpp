@@ -76,6 +76,7 @@ private:
     [[nodiscard]] int fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                                     std::size_t already) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int put_back(std::byte* page, std::byte* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes,
                                     Protection protection) FAULTLINE_SIGNAL_SAFE;
 

@@ -7,6 +7,7 @@
 #include "sys/futex.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <pthread.h>
 #include <sched.h>
@@ -145,15 +146,22 @@ void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
     std::uint64_t turn = 0;
     for (;;) {
         uffd_msg message{};
-        const int error = uffd_.read(&message);
-        if (error == EINTR || error == EAGAIN) continue;
+        sys::TransientWait wait{"read of the userfaultfd"};
+        int error = 0;
+        do {
+            error = uffd_.read(&message);
+        } while (wait.again(error));
         FAULTLINE_REQUIRE(error == 0, "the userfaultfd can no longer be read: has the program closed it?");
         FAULTLINE_REQUIRE(message.event == UFFD_EVENT_PAGEFAULT,
                           "the userfaultfd says what it was not asked for: has the program put another file there?");
         if (is_farewell(message.arg.pagefault.address)) {
             auto* const page = reinterpret_cast<void*>(
                 core::align_down<std::uintptr_t>(message.arg.pagefault.address, core::kUnitBytes));
-            const int ended = uffd_.copy(page, kZeros, core::kUnitBytes, false);
+            sys::TransientWait for_room{"UFFDIO_COPY"};
+            int ended = 0;
+            do {
+                ended = uffd_.copy(page, kZeros, core::kUnitBytes, false);
+            } while (for_room.again(ended));
             if (ended == EEXIST) continue;  // said twice, and another handler has ended with it
             FAULTLINE_REQUIRE(ended == 0, "a handler thread cannot end: has the program closed the userfaultfd?");
             return;

@@ -4,6 +4,7 @@
 #include "core/units.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
+#include "sys/transient.hpp"
 
 #include <sys/mman.h>
 
@@ -116,7 +117,7 @@ int UffdViews::install(const SharedViews& views, void* page, const void* from, s
         return first_error;
     }
     if (!in_steps) return 0;
-    const int refused = protect(views, page, bytes, false);
+    const int refused = sys::wait_out("UFFDIO_WRITEPROTECT", [&] { return protect(views, page, bytes, false); });
     FAULTLINE_REQUIRE(refused == 0, "a page cannot be made writable: has the program unmapped managed memory?");
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "sys/clock.hpp"
 #include "sys/futex.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <sys/eventfd.h>
 
@@ -100,12 +101,10 @@ void AsyncReader::wait_until_begun() noexcept {
 void AsyncReader::wake() FAULTLINE_SIGNAL_SAFE {
     if (woken_.exchange(true)) return;
     const std::uint64_t one = 1;
-    long result = 0;
-    do {
-        result = sys::raw_syscall(SYS_write, bell_.get(), sys::syscall_argument(&one), sizeof one);
-    } while (result == -EINTR);
-    FAULTLINE_REQUIRE(result == sizeof one,
-                      "the reader thread cannot be woken: has the program closed its descriptor?");
+    const int error = sys::wait_out("write to an eventfd", [&] {
+        return sys::error_of(sys::raw_syscall(SYS_write, bell_.get(), sys::syscall_argument(&one), sizeof one));
+    });
+    FAULTLINE_REQUIRE(error == 0, "the reader thread cannot be woken: has the program closed its descriptor?");
 }
 
 void AsyncReader::await_wake_up() noexcept {

@@ -2,6 +2,7 @@
 
 #include "pager/standard_error_log.hpp"
 #include "sys/futex.hpp"
+#include "sys/transient.hpp"
 
 #include <array>
 #include <charconv>
@@ -92,11 +93,27 @@ void EventLog::wait_until_told(Ticket ticket, std::chrono::nanoseconds limit) co
     }
 }
 
+/// What the kernel has refused for a moment, in the whole process, and how often.
+void EventLog::tell_transient_errors() {
+    constexpr std::chrono::seconds kBetween{1};
+    const auto now = std::chrono::steady_clock::now();
+    if (transient_told_ && now - *transient_told_ < kBetween) return;
+    for (;;) {
+        const sys::TransientError waited_out = sys::take_transient();
+        if (waited_out.times == 0) return;
+        transient_told_ = now;
+        sink_(LogLevel::warning, std::string("the kernel refused a call for a moment, and it was repeated: ") +
+                                     waited_out.call + ": " + std::strerror(waited_out.error) + " (" +
+                                     std::to_string(waited_out.times) + " times)");
+    }
+}
+
 void EventLog::drain() { drain_by(&MessageLimiter::take_left_out); }
 void EventLog::flush() { drain_by(&MessageLimiter::take_all); }
 
 void EventLog::drain_by(std::uint64_t (MessageLimiter::*take)(MessageLimiter::Time) noexcept) {
     const std::lock_guard lock{draining_};
+    tell_transient_errors();
     const Ticket recorded = recorded_.load(std::memory_order_acquire);
     for (Stream& stream : streams_) {
         take_events(stream);

@@ -79,6 +79,7 @@ private:
     void drain_by(std::uint64_t (MessageLimiter::*take)(MessageLimiter::Time) noexcept);
     void say_left_out(Stream& stream, std::uint64_t count);
     void say(const Event& event, std::uint64_t left_out) const;
+    void tell_transient_errors();
 
     Sink sink_;
     Clock clock_;
@@ -86,6 +87,7 @@ private:
     std::atomic<Ticket> recorded_{0};
     std::atomic<Ticket> told_{0};  // futex: up to which ticket messages are out; written under `draining_`
     std::mutex draining_;
+    std::optional<std::chrono::steady_clock::time_point> transient_told_;  // guarded by `draining_`
 };
 
 }  // namespace faultline::detail

@@ -3,10 +3,12 @@
 #include "core/check.hpp"
 #include "pager/region_tree.hpp"
 #include "pager/unseen_writes.hpp"
+#include "sys/transient.hpp"
 #include "sys/unseen_order.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 
@@ -63,6 +65,22 @@ Reclaimed Evictor::evict(std::span<iovec> runs, store::WriteQueue& queue) FAULTL
         total += take_off_view(*batch, count, false);
         total += settle(*batch, queue);
     }
+    return total;
+}
+
+Reclaimed Evictor::make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    StagingBatch* const batch = staging_.take_empty();
+    if (batch == nullptr) return {};
+    std::int64_t room = StagingBatch::kUnits;
+    const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
+    const std::size_t count =
+        frames_.choose(chosen, [&](PageRef page, policy::FrameId) { return claim(page, Spare::gripped, room); });
+    if (count == 0) {
+        staging_.give_back_empty(*batch);
+        return {};
+    }
+    Reclaimed total = take_off_view(*batch, count, false);
+    total += settle(*batch, queue);
     return total;
 }
 
@@ -293,21 +311,24 @@ bool all_zero(const std::byte* bytes, std::size_t count) FAULTLINE_SIGNAL_SAFE {
 
 }  // namespace
 
-/// Turns the pages being written into writes, neighbours together. Pages of zeros, and those whose bytes nobody needs,
-/// are finished here: they need none.
-template <typename BytesOf, typename FinishZeros>
-std::size_t Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of,
-                                 FinishZeros finish_zeros) FAULTLINE_SIGNAL_SAFE {
+/// Turns the pages being written into writes, neighbours together. `finish(entry, error, all_zero)` is called for pages
+/// that need no write: those of zeros, those whose bytes are not needed, and those whose bytes cannot be read (EIO).
+template <typename BytesOf, typename Finish>
+Evictor::Runs Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of, Finish finish) FAULTLINE_SIGNAL_SAFE {
     StagingBatch::Scratch& scratch = batch.scratch;
     std::size_t runs = 0;
+    int error = 0;
     std::size_t previous = batch.pages;  // the entry that ends the current run
     for (std::size_t i = 0; i < batch.pages; ++i) {
         if (!scratch.writing[i]) continue;
         const PageRef page = scratch.written[i];
         const Region& region = *regions_.find(page.region);
-        const std::byte* const bytes = bytes_of(region, i);
-        if (region.is_dead(page.page) || all_zero(bytes, region.page_bytes())) {
-            finish_zeros(i);
+        const bool dead = region.is_dead(page.page);
+        const std::byte* const bytes = dead ? nullptr : bytes_of(region, i);
+        const int read_error = dead || bytes != nullptr ? 0 : EIO;
+        if (read_error != 0) error = read_error;
+        if (bytes == nullptr || all_zero(bytes, region.page_bytes())) {
+            finish(i, read_error, read_error == 0);
             continue;
         }
         const bool continues = runs > 0 && scratch.writes[runs - 1].bytes.size() < kMostBytesPerWrite &&
@@ -323,7 +344,7 @@ std::size_t Evictor::gather_runs(StagingBatch& batch, BytesOf bytes_of,
         }
         previous = i;
     }
-    return runs;
+    return {runs, error};
 }
 
 /// Writes the batch's dirty pages. Returns 0 or the last error; pages that were not written stay staged and dirty.
@@ -331,13 +352,13 @@ int Evictor::write_back(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE
     bool any = false;
     for (std::size_t i = 0; i < batch.pages; ++i) any |= batch.scratch.writing[i] = begin_write(batch, i);
     if (!any) return 0;
-    const std::size_t runs = gather_runs(
+    const Runs runs = gather_runs(
         batch, [&](const Region& region, std::size_t i) { return staged_bytes(region, batch, i); },
-        [&](std::size_t i) { finish_write(batch, i, 0, true); });
-    const int error = write_runs(batch, runs, queue,
+        [&](std::size_t i, int error, bool all_zero) { finish_write(batch, i, error, all_zero); });
+    const int error = write_runs(batch, runs.count, queue,
                                  [&](std::size_t i, int write_error) { finish_write(batch, i, write_error, false); });
     mapper_.release_staged_bytes(staging_.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
-    return error;
+    return error != 0 ? error : runs.error;
 }
 
 const std::byte* Evictor::staged_bytes(const Region& region, const StagingBatch& batch,
@@ -405,7 +426,10 @@ void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bo
             seen = region.load(page.page);
             continue;
         }
-        if (region.try_change(page.page, seen, next)) break;
+        if (!seen.busy()) next = next.without_waiters();  // of a busy page its owner wakes them
+        if (!region.try_change(page.page, seen, next)) continue;
+        if (seen.waiters() && !next.waiters()) region.wake_waiters(page.page);
+        break;
     }
     if (error != 0) {
         region.counters().add(Count::write_errors);
@@ -434,6 +458,7 @@ Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLI
         if (batch.scratch.leaving[i] != Leaving::not_yet) batch.entries[i].page.store(0, std::memory_order_release);
     }
     if (any_kept) {
+        if (result.units == 0 && result.write_error == 0) wait_for_write(batch);
         staging_.push(batch);
         budget_.changed();  // who found no batch meanwhile must learn of the error, too
     } else {
@@ -457,6 +482,18 @@ void Evictor::settle_forgotten() FAULTLINE_SIGNAL_SAFE {
         } else {
             staging_.push(*batch);
         }
+    }
+}
+
+/// Another thread writes an older version of a page of the batch. Waits until it has: a thread that tried again at once
+/// would keep that thread, if its priority is lower, from this CPU. The other thread needs nothing of this batch.
+void Evictor::wait_for_write(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        const PageRef page = batch.page_of(i);
+        const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
+        if (region == nullptr) continue;
+        const PageWord seen = region->load(page.page);
+        if (seen.staged_at(batch.unit_of(i)) && seen.writing()) return region->wait(page.page, seen);
     }
 }
 
@@ -545,17 +582,19 @@ int Evictor::clean(Region& region, core::PageRange range, store::WriteQueue& que
         error = forbid_writes(region, *batch);
         const sys::UnseenOrder protected_by_now;
         // Owned and mapped, a page can be read where it is; but not so that its frame must be found by a fault.
-        const std::size_t runs = gather_runs(
+        const Runs runs = gather_runs(
             *batch,
             [&](const Region&, std::size_t i) {
                 return frames_stay ? staged_bytes(region, *batch, i)
                                    : region.address_of(batch->scratch.written[i].page);
             },
-            [&](std::size_t i) { finish_cleaning(*batch, i, error, true); });
-        const int written = write_runs(*batch, runs, queue, [&](std::size_t i, int write_error) {
+            [&](std::size_t i, int read_error, bool all_zero) {
+                finish_cleaning(*batch, i, error != 0 ? error : read_error, all_zero);
+            });
+        const int written = write_runs(*batch, runs.count, queue, [&](std::size_t i, int write_error) {
             finish_cleaning(*batch, i, error != 0 ? error : write_error, false);
         });
-        if (error == 0) error = written;
+        if (error == 0) error = written != 0 ? written : runs.error;
         if (frames_stay) {
             mapper_.release_staged_bytes(staging_.address_of(batch->first_unit()),
                                          batch->used_units * core::kUnitBytes);
@@ -594,7 +633,9 @@ int Evictor::forbid_writes(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL
         std::size_t end = i + 1;
         while (end < batch.pages && page_at(end) == page_at(end - 1) + 1 && region.load(page_at(end)).pins() == 0)
             ++end;
-        const int error = mapper_.forbid_writes(region.address_of(page_at(i)), (end - i) * region.page_bytes());
+        const int error = sys::wait_out("write-protecting pages", [&] {
+            return mapper_.forbid_writes(region.address_of(page_at(i)), (end - i) * region.page_bytes());
+        });
         if (error != 0) return error;
         i = end;
     }
@@ -609,7 +650,9 @@ void Evictor::finish_cleaning(StagingBatch& batch, std::size_t entry, int error,
     if (all_zero && seen.has_slot()) region.store().discard(region.offset_of(page.page), region.page_bytes());
     const bool may_be_writable = mapper_.checks_access() || seen.protection() == Access::read_write;
     if (error != 0 && seen.pins() == 0 && may_be_writable) {
-        const int refused = mapper_.allow_writes(region.address_of(page.page), region.page_bytes());
+        const int refused = sys::wait_out("making a page writable", [&] {
+            return mapper_.allow_writes(region.address_of(page.page), region.page_bytes());
+        });
         FAULTLINE_REQUIRE(refused == 0, "a page that stays dirty cannot be made writable again");
     }
     const bool has_slot = all_zero ? false : error == 0 || seen.has_slot();

@@ -67,6 +67,10 @@ public:
     /// Evicts what is resident and not pinned in `range`, now.
     Reclaimed evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
+    /// Evicts up to `pages` pages and gives their frames back to the kernel, which is out of memory. Touches no batch
+    /// but its own: a fault that is taking a page back may call it.
+    Reclaimed make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
     /// Evicts a few pages whose being mapped costs the most mappings; see Mapper::fragmenting_runs.
     Reclaimed evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
@@ -114,8 +118,13 @@ private:
     [[nodiscard]] const std::byte* staged_bytes(const Region& region, const StagingBatch& batch,
                                                 std::size_t entry) FAULTLINE_SIGNAL_SAFE;
     bool begin_write(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
-    template <typename BytesOf, typename FinishZeros>
-    std::size_t gather_runs(StagingBatch& batch, BytesOf bytes_of, FinishZeros finish_zeros) FAULTLINE_SIGNAL_SAFE;
+    /// Writes gathered from a batch, and the error of pages whose bytes could not be read.
+    struct Runs {
+        std::size_t count = 0;
+        int error = 0;
+    };
+    template <typename BytesOf, typename Finish>
+    Runs gather_runs(StagingBatch& batch, BytesOf bytes_of, Finish finish) FAULTLINE_SIGNAL_SAFE;
     template <typename Finish>
     int write_runs(StagingBatch& batch, std::size_t runs, store::WriteQueue& queue,
                    Finish finish) FAULTLINE_SIGNAL_SAFE;
@@ -127,6 +136,7 @@ private:
     Reclaimed settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Leaving claim_to_leave(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    void wait_for_write(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     void let_staged_page_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
 
     mmu::Mapper& mapper_;

@@ -61,7 +61,7 @@ PageWindow Filler::open(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE
     });
     writable.for_each_run([&](std::uint64_t first, std::uint64_t count) {
         const int error =
-            with_mappings([&] { return mapper_.allow_writes(region.address_of(first), count * region.page_bytes()); });
+            with_room([&] { return mapper_.allow_writes(region.address_of(first), count * region.page_bytes()); });
         FAULTLINE_REQUIRE(error == 0,
                           "pages cannot be made usable: has the program unmapped or remapped managed memory?");
     });
@@ -95,7 +95,7 @@ int Filler::map_runs(Region& region, PageWindow window, std::uint64_t mask, std:
     PageWindow{window.first, mask}.for_each_run([&](std::uint64_t first, std::uint64_t count) {
         if (error != 0) return;
         const std::size_t offset = (first - window.first) * region.page_bytes();
-        error = with_mappings([&] {
+        error = with_room([&] {
             return mapper_.install(region.address_of(first), bytes.data() + offset, count * region.page_bytes(),
                                    protection);
         });
@@ -111,7 +111,9 @@ int Filler::read_and_map_in_pieces(Region& region, std::uint64_t page, bool writ
     const Protection protection = mmu::shown_for(region.load(page).protection(), false);
     for (std::size_t offset = 0; offset < region.page_bytes(); offset += buffer.size()) {
         int error = region.store().read(region.offset_of(page) + offset, buffer);
-        if (error == 0) error = mapper_.install(base + offset, buffer.data(), buffer.size(), protection);
+        if (error == 0) {
+            error = with_room([&] { return mapper_.install(base + offset, buffer.data(), buffer.size(), protection); });
+        }
         if (error != 0) {
             unmap(region, page);
             return error;
@@ -136,6 +138,12 @@ void Filler::publish(Region& region, std::uint64_t page, bool dirty, const polic
     if (!dirty) shared_frames_.note(region, page);
     region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
     budget_.changed();  // one more page that can leave
+}
+
+void Filler::make_room() FAULTLINE_SIGNAL_SAFE {
+    constexpr std::size_t kPages = 16;
+    store::SequentialWriteQueue queue;
+    static_cast<void>(evictor_.make_room(kPages, queue));
 }
 
 bool Filler::give_mappings_back() FAULTLINE_SIGNAL_SAFE {

@@ -13,6 +13,7 @@
 #include "pager/page_window.hpp"
 #include "pager/region.hpp"
 #include "pager/shared_frames.hpp"
+#include "sys/transient.hpp"
 
 #include <cerrno>
 #include <cstdint>
@@ -60,12 +61,19 @@ public:
     void publish_read_ahead(Region& region, PageWindow window, bool for_writing,
                             FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
-    /// Repeats a call that the kernel refuses for lack of mappings, after hiding pages that take many.
+    /// Repeats a call that the kernel refuses: for lack of mappings, after hiding pages that take many; for lack of
+    /// memory, after evicting a few pages; for another reason that passes, after a pause. Returns 0, or the error that
+    /// stays. A call that fails leaves all as it was.
     template <typename Call>
-    [[nodiscard]] int with_mappings(Call call) FAULTLINE_SIGNAL_SAFE {
+    [[nodiscard]] int with_room(Call call) FAULTLINE_SIGNAL_SAFE {
+        sys::TransientWait wait{"mapping a page"};
         for (int tries = 0;; ++tries) {
             const int error = call();
-            if (error != ENOMEM || tries == 8 || !mapper_.short_of_mappings() || !give_mappings_back()) return error;
+            if (error == 0) return 0;
+            const bool gives = error == ENOMEM && tries < kMostTries;
+            if (gives && mapper_.short_of_mappings() && give_mappings_back()) continue;
+            if (gives) make_room();
+            if ((error != ENOMEM && error != EBUSY) || !wait.again(error)) return error;
         }
     }
     /// Hides pages that take many mappings, if the process is short of them.
@@ -76,7 +84,10 @@ public:
     [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
 
 private:
+    static constexpr int kMostTries = 8;
+
     bool give_mappings_back() FAULTLINE_SIGNAL_SAFE;
+    void make_room() FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] PageWindow open(Region& region, PageWindow window) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int map_runs(Region& region, PageWindow window, std::uint64_t mask, std::span<const std::byte> bytes,
                                mmu::Protection protection) FAULTLINE_SIGNAL_SAFE;

@@ -7,6 +7,7 @@
 #include "sys/clock.hpp"
 #include "sys/cpu.hpp"
 #include "sys/page_merging.hpp"
+#include "sys/transient.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -143,14 +144,17 @@ Pager::Step Pager::allow_access(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE
     // Where the MMU checks access, what was not as it should be is gone: the page is zeros, and newer than its home.
     // Not so in a view: it has not shown the page yet, which others have.
     const bool dirty = work.write() || seen.dirty() || (mapper_.checks_access() && work.view == nullptr);
-    const int error = filler_.with_mappings([&] {
+    const int error = filler_.with_room([&] {
         if (first_write) return mapper_.allow_writes(page, region.page_bytes());
         const bool writable = dirty && (mapper_.checks_access() || seen.protection() == Access::read_write);
         return mapper_.restore(page, region.page_bytes(), mmu::shown_for(seen.protection(), writable));
     });
-    FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
-    region.publish(work.page, [dirty](PageWord word) { return word.filled(word.payload(), dirty); });
+    FAULTLINE_REQUIRE(error == 0 || sys::is_transient(error),
+                      "a page cannot be made usable: has the program unmapped or remapped managed memory?");
+    const bool now_dirty = error == 0 ? dirty : seen.dirty();
+    region.publish(work.page, [now_dirty](PageWord word) { return word.filled(word.payload(), now_dirty); });
     budget_.changed();
+    if (error != 0) return not_now(work, error);
     if (!first_write) return FaultOutcome::already_resolved;
     region.counters().add(Count::write_faults);
     work.kind = FaultKind::write;
@@ -192,7 +196,7 @@ FaultOutcome Pager::fill_with_zeros(Work& work, FrameReservation frames) FAULTLI
     const PageWindow claimed = claim_beside(work, wanted, PageState::empty, access, frames);
     const PageWindow run = claimed.run_around(work.page);
     filler_.abandon(region, {claimed.first, claimed.mask & ~run.mask}, PageState::empty);
-    const int error = filler_.with_mappings([&] {
+    const int error = filler_.with_room([&] {
         return mapper_.install(region.address_of(run.lowest()), zeros_.data(), run.count() * region.page_bytes(),
                                protection);
     });
@@ -295,7 +299,10 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     FrameReservation frames;
     if (!frame_goes_along) {
         frames = reserve_frames(work);
-        if (!frames && seen.writing()) return std::nullopt;
+        if (!frames && seen.writing()) {
+            region.wait(work.page, seen);  // until its bytes may go along
+            return std::nullopt;
+        }
         // No frame to be had: then it goes along, and a clean page counts as dirty.
         if (!frames) frame_goes_along = dirty = true;
     }
@@ -303,16 +310,21 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     std::byte* const slot = staging_.address_of(unit);
     std::byte* const page = region.address_of(work.page);
     const Protection protection = mmu::shown_for(seen.protection(), dirty && seen.protection() == Access::read_write);
-    int error = 0;
-    if (frame_goes_along) {
-        error = filler_.with_mappings([&] { return mapper_.unstage(slot, page, region.page_bytes(), protection); });
-        staging_.frame_left(unit);
-        frames = FrameReservation{budget_, region.page_units()};  // the batch's until now
-    } else {
-        error = mapper_.install(page, slot, region.page_bytes(),
-                                dirty ? Protection::writable : Protection::write_protected);
+    const int error = filler_.with_room([&] {
+        if (frame_goes_along) return mapper_.unstage(slot, page, region.page_bytes(), protection);
+        return mapper_.install(page, slot, region.page_bytes(),
+                               dirty ? Protection::writable : Protection::write_protected);
+    });
+    // A page of 4 KiB that cannot be mapped is still in its slot; of a larger one, a part may be mapped already.
+    if (sys::is_transient(error) && region.page_units() == 1) {
+        region.publish(work.page, [](PageWord word) { return word.fill_abandoned(PageState::staged); });
+        return not_now(work, error);
     }
     FAULTLINE_REQUIRE(error == 0, "a staged page cannot be mapped again: the kernel is out of memory");
+    if (frame_goes_along) {
+        staging_.frame_left(unit);
+        frames = FrameReservation{budget_, region.page_units()};  // the batch's until now
+    }
     filler_.publish(region, work.page, dirty, {policy::Arrival::Kind::soft_fault}, frames);
     region.counters().add(Count::soft_faults);
     work.kind = FaultKind::soft;
@@ -330,7 +342,11 @@ FaultOutcome Pager::give_up(Work& work, PageState back_to, Event::Kind reason, i
                              (work.fault.origin != FaultOrigin::control_call || back_to == PageState::poisoned);
     if (by_the_page) back_to = PageState::poisoned;
     if (by_the_page && mapper_.can_poison()) {
-        const int poisoned = mapper_.poison(region.address_of(work.page), region.page_bytes());
+        sys::TransientWait wait{"poisoning a page"};
+        int poisoned = 0;
+        do {
+            poisoned = mapper_.poison(region.address_of(work.page), region.page_bytes());
+        } while (wait.again(poisoned));
         FAULTLINE_REQUIRE(poisoned == 0, "a page that cannot come cannot be poisoned either");
     }
     region.publish(work.page, [back_to](PageWord word) {
@@ -347,6 +363,14 @@ void Pager::tell_of_failure(const Work& work, const Event& event) FAULTLINE_SIGN
     if (!housekeeper_) return;
     housekeeper_->wake();
     if (work.fault.origin != FaultOrigin::control_call) log_.wait_until_told(ticket, kPatience);
+}
+
+/// The kernel has refused for longer than it is waited for, and the page is as it was: where the fault came as a
+/// signal, the access gets SIGBUS; else it is repeated, and waits again.
+FaultOutcome Pager::not_now(Work& work, int error) FAULTLINE_SIGNAL_SAFE {
+    work.region.counters().add(Count::failed_faults);
+    tell_of_failure(work, {Event::Kind::map_failed, error, work.fault.address});
+    return FaultOutcome::failed;
 }
 
 // ---- frames

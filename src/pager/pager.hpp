@@ -273,6 +273,7 @@ private:
     void come_ahead(Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome mapped_or_given_up(Work& work, Fill& fill, int error) FAULTLINE_SIGNAL_SAFE;
     void tell_of_failure(const Work& work, const Event& event) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::FaultOutcome not_now(Work& work, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome give_up(Work& work, core::PageState back_to, Event::Kind reason,
                                              int error) FAULTLINE_SIGNAL_SAFE;
 

@@ -194,7 +194,7 @@ void Pager::show_again(Region& shared, PageRange range) {
         });
         if (!was) return;
         const auto protection = mmu::shown_for(Access::read_write, was->dirty());
-        const int error = filler_.with_mappings(
+        const int error = filler_.with_room(
             [&] { return mapper_.restore(shared.address_of(page), shared.page_bytes(), protection); });
         FAULTLINE_REQUIRE(error == 0, "a page's protection cannot be changed: raise `sysctl vm.max_map_count`");
         shared.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });

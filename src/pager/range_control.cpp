@@ -7,6 +7,7 @@
 #include "pager/region_tree.hpp"
 #include "sys/error.hpp"
 #include "sys/page_merging.hpp"
+#include "sys/transient.hpp"
 
 #include <algorithm>
 #include <array>
@@ -332,8 +333,10 @@ void Pager::evict_all(Region& region, PageRange range) {
     store::SequentialWriteQueue queue;
     while (any_resident(region, range)) {
         const FaultPathSection section;
+        wait_until_settled(region, range);
         const Reclaimed evicted = evictor_.evict(region, range, queue);
         if (evicted.write_error != 0 && !evicted.progress) return;  // staged is off the view, too
+        if (evicted.refused && !evicted.progress) sys::nap(std::chrono::milliseconds{1});
     }
 }
 
@@ -349,7 +352,7 @@ void Pager::show_resident(Region& region, PageRange range, Access access, bool e
             });
             if (!was) return;
             const bool writable = access == Access::read_write && was->dirty();
-            const int error = filler_.with_mappings([&] {
+            const int error = filler_.with_room([&] {
                 return writable ? mapper_.allow_writes(region.address_of(page), region.page_bytes())
                                 : mapper_.forbid_writes(region.address_of(page), region.page_bytes());
             });

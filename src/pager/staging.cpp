@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <sys/mman.h>
 
@@ -31,8 +32,11 @@ void Staging::open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNA
     const std::size_t bytes = count * kLargestPageBytes;
     sys::end_lock(begin, bytes);
     sys::end_lock(area_.fence().data(), area_.fence().size());
-    const long result = sys::raw_syscall(SYS_mprotect, sys::syscall_argument(begin), bytes, PROT_READ | PROT_WRITE);
-    FAULTLINE_REQUIRE(result == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
+    const int error = sys::wait_out("mprotect of the staging area", [&] {
+        return sys::error_of(
+            sys::raw_syscall(SYS_mprotect, sys::syscall_argument(begin), bytes, PROT_READ | PROT_WRITE));
+    });
+    FAULTLINE_REQUIRE(error == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
 }
 
 void Staging::start_in_child() {

@@ -1,5 +1,7 @@
 #include "store/file_store.hpp"
 
+#include "sys/transient.hpp"
+
 #include <cerrno>
 
 namespace faultline::store {
@@ -7,12 +9,13 @@ namespace {
 
 constexpr int kDeviceErrorRetries = 3;
 
-/// Repeats `transfer(done, left)` until `total` bytes went over. Interruptions are repeated without end, device errors
-/// a few times. Nothing transferred is an error: a swap file that ends early has lost the page.
+/// Repeats `transfer(done, left)` until `total` bytes went over. Errors that pass by themselves are waited out, device
+/// errors repeated a few times. Nothing transferred is an error: a swap file that ends early has lost the page.
 template <typename Transfer>
-int transfer_all(std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
+int transfer_all(const char* call, std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
     std::size_t done = 0;
     int device_errors = 0;
+    sys::TransientWait wait{call};
     while (done < total) {
         const long result = transfer(done, total - done);
         if (result > 0) {
@@ -21,7 +24,7 @@ int transfer_all(std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
             return EIO;
         } else if (result == -EIO && device_errors < kDeviceErrorRetries) {
             ++device_errors;
-        } else if (result != -EINTR && result != -EAGAIN) {
+        } else if (!wait.again(static_cast<int>(-result))) {
             return static_cast<int>(-result);
         }
     }
@@ -31,14 +34,14 @@ int transfer_all(std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
 }  // namespace
 
 int FileStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-    return transfer_all(into.size(), [&](std::size_t done, std::size_t left) {
+    return transfer_all("pread of a swap file", into.size(), [&](std::size_t done, std::size_t left) {
         return file_.read_at(into.data() + done, left, base_ + offset + done);
     });
 }
 
 int FileStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
     about_to_land(offset, from.size());
-    return transfer_all(from.size(), [&](std::size_t done, std::size_t left) {
+    return transfer_all("pwrite of a swap file", from.size(), [&](std::size_t done, std::size_t left) {
         return file_.write_at(from.data() + done, left, base_ + offset + done);
     });
 }

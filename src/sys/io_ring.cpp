@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "sys/own_descriptors.hpp"
 #include "sys/service_thread.hpp"
+#include "sys/transient.hpp"
 
 #include <liburing.h>
 
@@ -10,6 +11,9 @@
 
 namespace faultline::sys {
 namespace {
+
+// A transfer in flight cannot be given up: the device uses its memory. So the kernel gets more time than elsewhere.
+constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{60};
 
 IoRing::Completion take(io_uring* ring, io_uring_cqe* completion) noexcept {
     const IoRing::Completion done{io_uring_cqe_get_data(completion), completion->res};
@@ -76,11 +80,12 @@ void IoRing::submit() noexcept {
 }
 
 bool IoRing::submit_all() noexcept {
+    // EBUSY: completions must be taken first, which the thread that collects them does while this one sleeps.
+    TransientWait wait{"io_uring_enter", kPatience};
     while (io_uring_sq_ready(ring_.get()) > 0) {
         const int result = io_uring_submit(ring_.get());
         if (result == -ENOSYS || result == -EPERM || result == -EACCES) return false;
-        FAULTLINE_REQUIRE(result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY,
-                          "io_uring takes no more requests");
+        FAULTLINE_REQUIRE(result >= 0 || wait.again(-result), "io_uring takes no more requests");
     }
     return true;
 }
@@ -94,7 +99,11 @@ std::optional<IoRing::Completion> IoRing::wait_for(std::chrono::nanoseconds limi
     io_uring_cqe* completion = nullptr;
     const int error = io_uring_wait_cqe_timeout(ring_.get(), &completion, &time);
     if (error != 0) {
-        FAULTLINE_REQUIRE(error == -ETIME || error == -EINTR || error == -EAGAIN, "io_uring lost a read in flight");
+        FAULTLINE_REQUIRE(error == -ETIME || is_transient(-error), "io_uring lost a read in flight");
+        if (error != -ETIME && error != -EINTR) {  // the caller calls again
+            note_transient("io_uring_enter", -error);
+            nap(std::chrono::milliseconds{1});
+        }
         return std::nullopt;
     }
     return take(ring_.get(), completion);
@@ -107,13 +116,14 @@ std::optional<IoRing::Completion> IoRing::poll() noexcept {
 }
 
 IoRing::Completion IoRing::wait() noexcept {
+    TransientWait wait{"io_uring_enter", kPatience};
     for (;;) {
         io_uring_cqe* completion = nullptr;
         static_cast<void>(io_uring_submit(ring_.get()));
         const int error = io_uring_wait_cqe(ring_.get(), &completion);
         if (error == 0) return take(ring_.get(), completion);
         // Going on without an answer would free memory that the device still reads.
-        FAULTLINE_REQUIRE(error == -EINTR || error == -EAGAIN, "io_uring lost a write in flight");
+        FAULTLINE_REQUIRE(wait.again(-error), "io_uring lost a write in flight");
     }
 }
 

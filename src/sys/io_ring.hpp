@@ -47,7 +47,7 @@ public:
     /// Whether wait_for may be called by one thread while another queues and submits.
     [[nodiscard]] bool waits_beside_submitters() const noexcept;
 
-    /// Waits for one completion, or until `limit` is over.
+    /// Waits for one completion, or until `limit` is over or the kernel refuses for a moment.
     std::optional<Completion> wait_for(std::chrono::nanoseconds limit) noexcept;
 
     /// What has ended already, if anything. By whoever calls wait_for. No system call.

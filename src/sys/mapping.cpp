@@ -6,6 +6,7 @@
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -39,6 +40,20 @@ void advise_all(std::span<std::byte> range, bool shared_with_children, const cha
     advise(address, bytes, MADV_UNMERGEABLE, purpose);
     advise(address, bytes, MADV_DONTDUMP, purpose);
     if (!shared_with_children) advise(address, bytes, MADV_DONTFORK, purpose);
+}
+
+/// Whether mincore(2) says of each 4 KiB of a range what is `wanted`. False where it fails.
+bool all_units(const void* address, std::size_t bytes, bool wanted) FAULTLINE_SIGNAL_SAFE {
+    std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
+    FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);
+    TransientWait wait{"mincore"};
+    int error = 0;
+    do {
+        error = error_of(raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data())));
+    } while (error != ENOMEM && wait.again(error));
+    return error == 0 &&
+           std::all_of(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes),
+                       [wanted](unsigned char unit) { return ((unit & 1U) != 0) == wanted; });
 }
 
 int protection_bits(Access access) FAULTLINE_SIGNAL_SAFE {
@@ -143,7 +158,13 @@ void Mapping::wipe_in_children() const {
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
-    return error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
+    TransientWait wait{"mprotect", std::chrono::milliseconds{100}};
+    int error = 0;
+    do {
+        error =
+            error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
+    } while (wait.again(error));
+    return error;
 }
 
 bool Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
@@ -183,9 +204,11 @@ int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept {
 }
 
 int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
+    // ENOMEM is returned at once: it may mean a hole in the range, or too many mappings, which the caller tells apart.
+    TransientWait wait{"madvise"};
     for (;;) {
-        const long result = raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice);
-        if (result != -EINTR && result != -EAGAIN) return error_of(result);
+        const int error = error_of(raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice));
+        if (error == ENOMEM || !wait.again(error)) return error;
     }
 }
 
@@ -197,19 +220,23 @@ void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
 
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
-    long result = raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED);
-    // The program may have locked the range (mlockall): then only the newer call drops it.
-    if (result == -EINVAL) result = raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked);
-    FAULTLINE_REQUIRE(result == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
+    // A hole in the range is ENOMEM, too, and stays: not waited for as long as for the kernel.
+    TransientWait wait{"madvise(MADV_DONTNEED)", std::chrono::milliseconds{100}};
+    int error = 0;
+    do {
+        error = error_of(raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED));
+        // The program may have locked the range (mlockall): then only the newer call drops it.
+        if (error == EINVAL) error = error_of(raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked));
+    } while (wait.again(error));
+    FAULTLINE_REQUIRE(error == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
 }
 
 bool all_present(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
-    FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);
-    const long error = raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data()));
-    return error == 0 &&
-           std::all_of(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes),
-                       [](unsigned char page) { return (page & 1U) != 0; });
+    return all_units(address, bytes, true);
+}
+
+bool all_absent(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    return all_units(address, bytes, false);
 }
 
 std::size_t physical_memory() noexcept {

@@ -112,7 +112,7 @@ private:
 /// mappings of its own. Returns 0 or an errno: ENOMEM when there are too many mappings (then a part may have changed).
 [[nodiscard]] int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept;
 
-/// madvise(2) until it is neither interrupted nor asked to try again. Returns 0 or an errno. Signal-safe.
+/// madvise(2); waits out what passes by itself, except ENOMEM. Returns 0 or an errno. Signal-safe.
 [[nodiscard]] int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE;
 
 /// Ends the lock that the program's mlockall has put on a range of empty memory without access: with it, the kernel
@@ -123,9 +123,10 @@ void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 /// is not mapped any more. Signal-safe.
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-/// Whether the kernel has a page everywhere in a range of at most 2 MiB, of private anonymous memory (mincore(2)).
-/// Signal-safe.
+/// Whether the kernel has a page everywhere in a range of at most 2 MiB, of private anonymous memory (mincore(2)); and
+/// whether it has none anywhere. Both are false where the kernel does not say. Signal-safe.
 [[nodiscard]] bool all_present(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+[[nodiscard]] bool all_absent(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 /// Bytes of physical memory in the machine.
 [[nodiscard]] std::size_t physical_memory() noexcept;

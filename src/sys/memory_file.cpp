@@ -6,6 +6,7 @@
 #include "sys/file_write.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -14,12 +15,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
 namespace faultline::sys {
 namespace {
+
+constexpr int kDeviceErrorRetries = 3;
 
 /// Some seccomp filters forbid memfd_create(2) and allow files: one in memory is as good. It has a name, which no other
 /// file has, for a moment.
@@ -43,14 +47,26 @@ FileDescriptor memory_file(const char* name) {
     return file;
 }
 
-/// Repeats `transfer(done, left)` until `total` bytes went over. Returns 0 or an errno.
+/// Who waits where the kernel has no memory for a transfer.
+enum class OutOfMemory : std::uint8_t { is_waited_out, is_the_callers };
+
+/// Repeats `transfer(done, left)`, `call` by name, until `total` bytes went over. Waits out what passes by itself; for
+/// ENOMEM and EBUSY the caller may be able to make room. EIO is tried a few times. Returns 0 or an errno.
 template <typename Transfer>
-int transfer_all(std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
+int transfer_all(const char* call, OutOfMemory out_of_memory, std::size_t total,
+                 Transfer transfer) FAULTLINE_SIGNAL_SAFE {
+    TransientWait wait{call};
+    int device_errors = 0;
     for (std::size_t done = 0; done < total;) {
         const long result = transfer(done, total - done);
-        if (result == -EINTR || result == -EAGAIN) continue;
-        if (result <= 0) return result == 0 ? EIO : error_of(result);
-        done += static_cast<std::size_t>(result);
+        if (result > 0) {
+            done += static_cast<std::size_t>(result);
+            continue;
+        }
+        const int error = result == 0 ? EIO : error_of(result);
+        if (error == EIO && device_errors++ < kDeviceErrorRetries) continue;
+        const bool callers = out_of_memory == OutOfMemory::is_the_callers && (error == ENOMEM || error == EBUSY);
+        if (callers || !wait.again(error)) return error;
     }
     return 0;
 }
@@ -95,25 +111,29 @@ MemoryFile MemoryFile::of_addresses(const char* name) {
 
 int MemoryFile::write(const void* from, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     const auto* const first = static_cast<const std::byte*>(from);
-    const int error = transfer_all(bytes, [&](std::size_t done, std::size_t left) {
-        return write_file_at(fd_.get(), first + done, left, offset + done);
-    });
+    const int error = transfer_all("pwrite of the memory file", OutOfMemory::is_the_callers, bytes,
+                                   [&](std::size_t done, std::size_t left) {
+                                       return write_file_at(fd_.get(), first + done, left, offset + done);
+                                   });
     return error == EFBIG ? write_by_mapping(fd_.get(), from, bytes, offset) : error;
 }
 
 int MemoryFile::read(void* into, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     auto* const first = static_cast<std::byte*>(into);
-    return transfer_all(bytes, [&](std::size_t done, std::size_t left) {
-        return raw_syscall(SYS_pread64, fd_.get(), syscall_argument(first + done), left, offset + done);
-    });
+    return transfer_all(
+        "pread of the memory file", OutOfMemory::is_waited_out, bytes, [&](std::size_t done, std::size_t left) {
+            return raw_syscall(SYS_pread64, fd_.get(), syscall_argument(first + done), left, offset + done);
+        });
 }
 
 void MemoryFile::free(std::uint64_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
-    long result = 0;
+    TransientWait wait{"fallocate of the memory file"};
+    int error = 0;
     do {
-        result = raw_syscall(SYS_fallocate, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
-    } while (result == -EINTR);
-    FAULTLINE_REQUIRE(result == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
+        error =
+            error_of(raw_syscall(SYS_fallocate, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes));
+    } while (wait.again(error));
+    FAULTLINE_REQUIRE(error == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
 }
 
 int MemoryFile::map(void* address, std::size_t bytes, std::uint64_t offset,

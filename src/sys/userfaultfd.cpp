@@ -6,6 +6,7 @@
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -77,17 +78,22 @@ void require_reachable(int error) FAULTLINE_SIGNAL_SAFE {
 }
 
 /// Runs a range ioctl whose partial result stands in `done`, until all is done or it fails for good.
-/// A negative value in `done` is the error; EAGAIN means that the kernel changed the mapping meanwhile: go on.
+/// A negative value in `done` is the error. EAGAIN with a part done is not an error; without, the kernel is changing
+/// the mapping, perhaps on a thread that needs this CPU. ENOMEM and EBUSY are the caller's, who can make room.
 template <typename Step>
-int until_done(std::size_t bytes, Step step) noexcept {
+int until_done(const char* call, std::size_t bytes, Step step) noexcept {
     std::size_t total = 0;
+    TransientWait wait{call};
     while (total < bytes) {
         std::int64_t done = 0;
         const int error = step(total, bytes - total, &done);
-        if (done > 0) total += static_cast<std::size_t>(done);
-        if (error == 0 || error == EAGAIN || error == EINTR) continue;
+        if (done > 0) {
+            total += static_cast<std::size_t>(done);
+            wait = TransientWait{call};
+        }
+        if (error == 0 || (error == EAGAIN && done > 0)) continue;
         require_reachable(error);
-        return error;
+        if ((error != EAGAIN && error != EINTR) || !wait.again(error)) return error;
     }
     return 0;
 }
@@ -156,7 +162,7 @@ int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
                       std::size_t* shown) const FAULTLINE_SIGNAL_SAFE {
     *shown = 0;
     std::size_t at_once = bytes;
-    return until_done(bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
+    return until_done("UFFDIO_CONTINUE", bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
         const std::size_t length = std::min(left, at_once);
         uffdio_continue request{};
         request.range = {syscall_argument(static_cast<std::byte*>(address) + offset), length};
@@ -173,7 +179,7 @@ int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, 
     const std::uint64_t mode = (write_protected ? UFFDIO_COPY_MODE_WP : std::uint64_t{0}) |
                                (wake == Wake::later ? UFFDIO_COPY_MODE_DONTWAKE : std::uint64_t{0});
     std::size_t at_once = bytes;
-    return until_done(bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
+    return until_done("UFFDIO_COPY", bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
         const std::size_t length = std::min(left, at_once);
         uffdio_copy request{};
         request.dst = syscall_argument(static_cast<std::byte*>(destination) + offset);
@@ -194,7 +200,7 @@ int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, 
 int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
                       std::size_t* moved) const FAULTLINE_SIGNAL_SAFE {
     *moved = 0;
-    return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
+    return until_done("UFFDIO_MOVE", bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
         auto* const from = static_cast<std::byte*>(source) + offset;
         abi::UffdioMove request{};
         request.destination = syscall_argument(static_cast<std::byte*>(destination) + offset);
@@ -202,7 +208,7 @@ int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
         request.length = length;
         int error = control(abi::kUffdioMove, &request);
         *done = request.moved;
-        if (error == EEXIST && !all_present(from, core::kUnitBytes)) {
+        if (error == EEXIST && all_absent(from, core::kUnitBytes)) {
             *done = core::kUnitBytes;
             error = EAGAIN;
         }
@@ -212,20 +218,20 @@ int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
 }
 
 int Userfaultfd::write_protect(void* address, std::size_t bytes, bool on) const FAULTLINE_SIGNAL_SAFE {
+    TransientWait wait{"UFFDIO_WRITEPROTECT"};
     for (;;) {
         uffdio_writeprotect request{};
         request.range = {syscall_argument(address), bytes};
         request.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
         const int error = control(UFFDIO_WRITEPROTECT, &request);
-        if (error == EAGAIN || error == EINTR) continue;
         require_reachable(error);
-        return error;
+        if ((error != EAGAIN && error != EINTR) || !wait.again(error)) return error;
     }
 }
 
 int Userfaultfd::poison(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     if (!has(abi::kFeaturePoison)) return EINVAL;
-    return until_done(bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
+    return until_done("UFFDIO_POISON", bytes, [&](std::size_t offset, std::size_t length, std::int64_t* done) {
         abi::UffdioPoison request{};
         request.range = {syscall_argument(static_cast<std::byte*>(address) + offset), length};
         const int error = control(abi::kUffdioPoison, &request);

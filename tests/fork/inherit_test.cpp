@@ -1,6 +1,8 @@
 // ForkPolicy::inherit: the child has what the parent had, and from then on neither sees what the other does. Children
 // say by their exit code what they found; 0 is all well.
 
+#include "core/departure.hpp"
+#include "pager/pager.hpp"
 #include "traps/trap_support.hpp"
 
 #include <fcntl.h>

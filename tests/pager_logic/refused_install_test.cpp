@@ -62,7 +62,7 @@ TEST(RefusedInstall, of_pages_read_ahead_loses_nothing_that_was_written_to_the_p
              [&](std::byte*, Protection) {
                  if (++installs != 2) return 0;
                  ++refused;
-                 return ENOMEM;
+                 return EIO;  // for good
              },
          .after = [&](std::byte* page, Protection protection) {  // another thread writes, once, as soon as it can
              if (written || page + sizeof(std::uint64_t) != second_word) return;

@@ -89,8 +89,14 @@ TEST_F(FileStoreTest, FinishesByteByByte) {
 
 TEST_F(FileStoreTest, RepeatsInterruptionsWithoutEnd) {
     expect_finished(std::deque<long>(1000, -EINTR));
-    expect_finished(std::deque<long>(1000, -EAGAIN));
     expect_finished({-EINTR, 100, -EAGAIN, -EINTR, 1000, -EINTR});
+}
+
+TEST_F(FileStoreTest, WaitsOutWhatPassesByItself) {
+    for (const long error : {EAGAIN, ENOMEM, EBUSY, ENOBUFS}) {
+        expect_finished(std::deque<long>(20, -error));
+        expect_finished({-error, 100, -error, -EINTR, 1000, -error});
+    }
 }
 
 TEST_F(FileStoreTest, RepeatsADeviceErrorThatPasses) {

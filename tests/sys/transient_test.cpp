@@ -1,0 +1,64 @@
+// TransientWait: repeats what passes by itself, sleeps in between, gives up at last, and counts what it has waited out.
+#include "sys/transient.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <chrono>
+#include <map>
+#include <string>
+
+namespace faultline::test {
+namespace {
+
+using namespace std::chrono_literals;
+using sys::TransientWait;
+
+/// How often each of `call`'s errors was waited out since the last look, of what this process has counted.
+std::map<int, std::uint64_t> waited_out(const std::string& call) {
+    std::map<int, std::uint64_t> times;
+    for (;;) {
+        const sys::TransientError one = sys::take_transient();
+        if (one.times == 0) return times;
+        if (one.call == call) times[one.error] += one.times;
+    }
+}
+
+TEST(TransientWait, RepeatsOnlyWhatPassesByItself) {
+    for (const int error : {EINTR, EAGAIN, ENOMEM, EBUSY, ENOBUFS}) EXPECT_TRUE(TransientWait{"a call"}.again(error));
+    for (const int error : {0, EIO, ENOSPC, EINVAL, EFAULT, EBADF, EEXIST, ENOENT, EPERM}) {
+        EXPECT_FALSE(TransientWait{"a call"}.again(error));
+    }
+}
+
+TEST(TransientWait, GivesUpWhenItsPatienceIsOver) {
+    TransientWait wait{"a stubborn call", 5ms};
+    unsigned tries = 0;
+    while (wait.again(ENOMEM)) ++tries;
+    EXPECT_GT(tries, 2U);
+    EXPECT_LT(tries, 5000U) << "it does not sleep between two tries";
+    EXPECT_FALSE(wait.again(ENOMEM));
+}
+
+TEST(TransientWait, GivesUpWithoutASleepWhenItsPatienceIsOverInAnInnerWait) {
+    TransientWait outer{"an outer call", 20ms};
+    unsigned inner_waits = 0;
+    do {
+        TransientWait inner{"an inner call", 10ms};
+        while (inner.again(EBUSY)) {
+        }
+        ++inner_waits;
+    } while (outer.again(EBUSY));
+    EXPECT_LE(inner_waits, 4U);
+}
+
+TEST(TransientWait, CountsWhatItHasWaitedOutByCallAndError) {
+    static_cast<void>(waited_out(""));
+    EXPECT_EQ(sys::wait_out("a counted call", [left = 3]() mutable { return left-- > 0 ? ENOMEM : 0; }), 0);
+    EXPECT_EQ(sys::wait_out("a counted call", [left = 2]() mutable { return left-- > 0 ? EBUSY : EIO; }), EIO);
+    EXPECT_EQ(waited_out("a counted call"), (std::map<int, std::uint64_t>{{ENOMEM, 3}, {EBUSY, 2}}));
+    EXPECT_TRUE(waited_out("a counted call").empty()) << "said once";
+}
+
+}  // namespace
+}  // namespace faultline::test
