@@ -152,7 +152,7 @@ std::size_t wrong_transfers(sys::IoRing& ring, int file) {
         wrong += ring.wait().result == whole ? 0U : 1U;
         std::fill(bytes.begin(), bytes.end(), std::byte{0});
         wrong += ring.queue_read(file, bytes, 0, &ring) ? 0U : 1U;
-        ring.submit_all();
+        wrong += ring.submit_all() ? 0U : 1U;
         std::optional<sys::IoRing::Completion> read;
         while (!read) read = ring.wait_for(std::chrono::seconds{1});
         wrong += read->result == whole && bytes.front() == static_cast<std::byte>(round) ? 0U : 1U;
