@@ -54,7 +54,7 @@ void Pager::prepare_fork() noexcept {
     fork_prepared_ = false;
     if (async_reader_) async_reader_->drain();
     if (!fork_writer_) return;  // and the log says why
-    sys::PageMerging::look_now_and_then();
+    sys::PageMerging::look();
     try {
         fork_writer_->run([this](store::WriteQueue& queue) {
             write_everything(queue);

@@ -9,20 +9,39 @@
 #include <algorithm>
 #include <mutex>
 #include <new>
+#include <system_error>
 
 namespace faultline::detail {
 
 namespace {
 
 constexpr std::size_t kFramesPerBatch = 16;  // as many pages as a batch of a faulting thread's own holds, and more
+constexpr const char* kPurpose = "the staging area";
+
+bool can_reserve(std::size_t batches) {
+    try {
+        static_cast<void>(sys::Mapping::reserve_closed(batches * kLargestPageBytes, kLargestPageBytes, kPurpose));
+        return true;
+    } catch (const std::system_error&) {
+        return false;
+    }
+}
+
+/// As many as the limit needs, or half of what the process may still reserve (RLIMIT_AS): others need addresses, too.
+std::size_t batches_for(std::size_t frames) {
+    const std::size_t wanted = std::clamp(frames / kFramesPerBatch, Staging::kLeastBatches, Staging::kMostBatches);
+    std::size_t batches = wanted;
+    while (batches > Staging::kLeastBatches && !can_reserve(batches)) batches /= 2;
+    return batches == wanted ? wanted : std::max(batches / 2, Staging::kLeastBatches);
+}
 
 }  // namespace
 
 /// Opened batch by batch, as they are needed: an mlockall of the program's fills what can be accessed, and a machine
 /// that promises no more memory than it has counts it.
 Staging::Staging(std::size_t frames)
-    : batches_{std::clamp(frames / kFramesPerBatch, kLeastBatches, kMostBatches)},
-      area_{sys::Mapping::reserve_closed(batches_ * kLargestPageBytes, kLargestPageBytes, "the staging area")},
+    : batches_{batches_for(frames)},
+      area_{sys::Mapping::reserve_closed(batches_ * kLargestPageBytes, kLargestPageBytes, kPurpose)},
       storage_{batches_ * sizeof(StagingBatch), "staging batches"} {}
 
 /// Where the program's mlockall has locked the area, the kernel would fill what is opened: the lock ends first, of the

@@ -73,27 +73,31 @@ namespace {
                            explain_address_limits());
 }
 
+// What is smaller may be filled by an mlockall: that costs less than a fence for each.
+constexpr std::size_t kWorthAFence = std::size_t{1} << 20;
+
 constexpr int kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 }  // namespace
 
 Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char* purpose) {
-    const std::size_t padded = bytes + std::max(alignment, core::kUnitBytes);
+    const std::size_t fence_bytes = bytes >= kWorthAFence ? core::kUnitBytes : 0;
+    const std::size_t padded = bytes + (alignment > core::kUnitBytes ? alignment : fence_bytes);
     if (bytes == 0 || padded < bytes || padded > core::kUserAddressEnd) refuse_to_reserve(ENOMEM, bytes, purpose);
     void* raw = ::mmap(nullptr, padded, PROT_NONE, kReserved, -1, 0);
     if (raw == MAP_FAILED) refuse_to_reserve(errno, bytes, purpose);
 
-    // Trim to the alignment, so that what is left is exactly the mapping asked for, and a page in front of it.
+    // Trim to the alignment, so that what is left is exactly the mapping asked for, and its fence.
     auto* const first = static_cast<std::byte*>(raw);
-    auto* const fence = first + (core::align_up(core::address_of(first) + core::kUnitBytes, alignment) -
-                                 core::kUnitBytes - core::address_of(first));
-    Mapping mapping{fence + core::kUnitBytes, bytes};
-    mapping.fence_bytes_ = core::kUnitBytes;
-    const std::size_t before = static_cast<std::size_t>(fence - first);
-    const std::size_t after = padded - before - core::kUnitBytes - bytes;
+    const std::uintptr_t wanted = core::align_up(core::address_of(first) + fence_bytes, alignment);
+    Mapping mapping{first + (wanted - core::address_of(first)), bytes};
+    mapping.fence_bytes_ = fence_bytes;
+    const std::span<std::byte> kept = mapping.with_fence();
+    const auto before = static_cast<std::size_t>(kept.data() - first);
+    const std::size_t after = padded - before - kept.size();
     if (before > 0) ::munmap(first, before);
-    if (after > 0) ::munmap(mapping.data() + bytes, after);
-    end_lock(fence, core::kUnitBytes + bytes);
+    if (after > 0) ::munmap(kept.data() + kept.size(), after);
+    end_lock(kept.data(), kept.size());
     mapping.put_fence();
     return mapping;
 }

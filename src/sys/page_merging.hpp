@@ -14,15 +14,15 @@ namespace faultline::sys {
 /// One for the process, as KSM's own switches are. Thread-safe.
 class PageMerging {
 public:
-    /// Whether pages of ours may be merged, or may have been. One system call at most.
+    /// Whether pages of ours may be merged, or may have been. No system call on a machine that merges none.
     [[nodiscard]] static bool may_happen() FAULTLINE_SIGNAL_SAFE;
 
-    /// Looks whether the machine merges pages, and has merged some of this process; `may_happen` says so from then on.
-    /// Control path: opens files of /sys and /proc.
-    static void look() noexcept;
+    /// Looks whether the machine merges pages, and has begun with those of this process; `may_happen` says so from then
+    /// on. Opens files of /sys and /proc. Signal-safe.
+    static void look() FAULTLINE_SIGNAL_SAFE;
 
-    /// The same, but does nothing when one of the two was called a moment ago.
-    static void look_now_and_then() noexcept;
+    /// The same, but does nothing on a machine that has merged nothing a moment ago.
+    static void look_now_and_then() FAULTLINE_SIGNAL_SAFE;
 
     /// Ends it for a range: merged pages are copied, none is merged until the program asks for it again. Returns 0 or
     /// an errno. Signal-safe.

@@ -24,7 +24,7 @@ bool have_guards() {
 
 /// Fills a region larger than the limit, and looks at all of it.
 bool works(Pager& pager) {
-    Region region = pager.reserve(4 * kMiB);
+    Region region = pager.reserve(2 * kMiB);
     fill_with_units(region);
     return wrong_words(region) == 0;
 }
@@ -56,13 +56,14 @@ TEST_P(LockedMemory, IsNotFilledByWhatIsLockedAfterwards) {
         Pager pager{config()};
         Heap heap{pager, HeapConfig{.reservation = std::size_t{4} << 30}};
         Region region = pager.reserve(64 * kMiB);
-        fill_with_units(region);
+        write_word(region.data(), 1);
         const std::size_t before = resident_bytes();
         for (int turn = 0; turn < 2; ++turn) {
             if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) return kSkipped;
             if (resident_bytes() > before + 128 * kMiB) return 1;
-            if (wrong_words(region) != 0 || !works(pager)) return 2;
-            if (heap.try_allocate(kMiB) == nullptr) return 3;
+            if (region.stats().first_touches > 16) return 2;  // neighbours may have come along
+            if (read_word(region.data()) != 1 || !works(pager)) return 3;
+            if (heap.try_allocate(kMiB) == nullptr) return 4;
         }
         return 0;
     }));
