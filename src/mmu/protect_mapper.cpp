@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -126,18 +127,21 @@ void ProtectMapper::watch_region(void* address, std::size_t bytes) {
         sys::throw_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes) +
                                     "; raise `sysctl vm.max_map_count` if the process has many mappings");
     }
-    // Only the control path changes the list, one call at a time; faults read it.
-    Regions next;
-    next.reserve(regions_.size() + 1);
+    // Only the control path changes the list, one call at a time; faults read it. Room is made before the lock is
+    // taken.
+    Regions larger;
+    if (regions_.size() == regions_.capacity()) larger.reserve(2 * regions_.size() + 8);
     const sys::SignalBlock signals;
     {
         const std::scoped_lock lock{lock_};
-        for (auto& region : regions_) {
-            if (fresh && fresh->begin < region->begin) next.push_back(std::move(fresh));
-            next.push_back(std::move(region));
+        if (larger.capacity() > 0) {
+            std::move(regions_.begin(), regions_.end(), std::back_inserter(larger));
+            regions_.swap(larger);
         }
-        if (fresh) next.push_back(std::move(fresh));
-        regions_.swap(next);
+        const auto behind =
+            std::upper_bound(regions_.begin(), regions_.end(), begin,
+                             [](const std::byte* wanted, const auto& region) { return wanted < region->begin; });
+        regions_.insert(behind, std::move(fresh));
     }
     sys::MappingBudget::account(1);
 }

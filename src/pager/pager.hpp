@@ -22,6 +22,7 @@
 #include "pager/frame_table.hpp"
 #include "pager/housekeeper.hpp"
 #include "pager/latency_recorder.hpp"
+#include "pager/page_sizes.hpp"
 #include "pager/progress_guard.hpp"
 #include "pager/region.hpp"
 #include "pager/region_directory.hpp"
@@ -276,7 +277,6 @@ private:
     // Control path.
     void require_owner_process() const;
     void apply_limit(std::size_t bytes, std::size_t largest_page);
-    [[nodiscard]] std::size_t largest_page() const;
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
     [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
     [[nodiscard]] bool discard_piece(Region& region, core::PageRange range, DiskSpace space);
@@ -366,6 +366,7 @@ private:
     std::optional<mmu::SignalFaultSource> signal_source_;
     std::atomic<bool> later_handler_reported_{false};
     std::unique_ptr<AsyncReader> async_reader_;  // null without io_uring; ends after the handler threads
+    PageSizes page_sizes_;               // of the regions; guarded by control_
     std::unique_ptr<mmu::UffdThreadSource> thread_source_;
     std::unique_ptr<sys::DescriptorKeeper> keeper_;  // of the userfaultfd, where no handler threads keep it
     std::unique_ptr<Housekeeper> housekeeper_;

@@ -188,7 +188,7 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
     }
     report_later_handler();
     const std::lock_guard lock{control_};
-    const std::size_t largest = std::max(largest_page(), page_bytes);
+    const std::size_t largest = std::max(page_sizes_.largest(), page_bytes);
     if (limit_bytes_.load() < kMinimumPages * largest) {
         sys::throw_error(EINVAL, "the resident limit of " + sys::readable_bytes(limit_bytes_.load()) +
                                      " is too small for pages of " + sys::readable_bytes(largest) + ": it must hold " +
@@ -215,6 +215,7 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
             throw;
         }
         regions_.set(id, region.get());
+        page_sizes_.add(page_bytes);
         return *region.release();
     } catch (...) {
         regions_.give_back_id(id);
@@ -230,12 +231,6 @@ void Pager::close_view(const Region& region, PageRange range) {
         sys::throw_error(error, "cannot take away access to " + sys::readable_bytes(bytes) +
                                     (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
     }
-}
-
-std::size_t Pager::largest_page() const {
-    std::size_t largest = core::kUnitBytes;
-    regions_.for_each([&](const Region& region) { largest = std::max(largest, region.page_bytes()); });
-    return largest;
 }
 
 void Pager::destroy(Region& region) {
@@ -263,12 +258,13 @@ void Pager::destroy(Region& region) {
 
     gone_ += region_stats(region.counters(), region.page_bytes());
     regions_.set(id, nullptr);
+    page_sizes_.remove(region.page_bytes());
     RegionTree::readers().synchronize();
     if (region.shared()) forget_shared(region);
     mapper_.unwatch_region(region.view().data());
     delete &region;
     regions_.give_back_id(id);
-    apply_limit(limit_bytes_.load(), largest_page());
+    apply_limit(limit_bytes_.load(), page_sizes_.largest());
 }
 
 /// Takes every page of a region that nobody can reach any more away from the evictor, then its frames from the kernel.
@@ -294,7 +290,7 @@ void Pager::set_resident_limit(std::size_t bytes) {
     require_owner_process();
     const std::lock_guard lock{control_};
     const std::size_t before = limit_bytes_.load();
-    const std::size_t largest = largest_page();
+    const std::size_t largest = page_sizes_.largest();
     if (bytes < kMinimumPages * largest) {
         sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(bytes) + " is too small: it must hold " +
                                      std::to_string(kMinimumPages) + " pages of " + sys::readable_bytes(largest));

@@ -1,30 +1,23 @@
 #include "pager/region_tree.hpp"
 
 #include "pager/region.hpp"
+#include "pager/region_snapshot.hpp"
 
 #include <boost/intrusive/set.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <vector>
+#include <utility>
 
 namespace faultline::detail {
 namespace {
-
-struct Range {
-    std::uintptr_t begin;
-    std::uintptr_t end;
-    Region* region;
-};
-using Snapshot = std::vector<Range>;  // sorted by address, disjoint
 
 // Never destroyed: faults may come while static objects go.
 struct Directory {
     std::mutex mutex;  // guards `tree`, and who replaces `snapshot`
     boost::intrusive::set<Region> tree;
-    std::atomic<const Snapshot*> snapshot{nullptr};
+    std::atomic<const RegionSnapshot*> snapshot{nullptr};
     Quiescence readers;
 };
 
@@ -40,12 +33,21 @@ Directory& directory() FAULTLINE_SIGNAL_SAFE {
     return *current.load(std::memory_order_acquire);
 }
 
-void publish(Directory& all) {
-    auto next = std::make_unique<Snapshot>();
-    next->reserve(all.tree.size());
-    for (Region& region : all.tree) next->push_back({region.begin(), region.end(), &region});
-    const std::unique_ptr<const Snapshot> previous{all.snapshot.exchange(next.release())};
+/// What readers have not seen yet stands for them from here on; returns when the one before is not read any more.
+void publish(Directory& all, std::unique_ptr<const RegionSnapshot> next) {
+    const std::unique_ptr<const RegionSnapshot> previous{all.snapshot.exchange(next.release())};
     all.readers.synchronize();
+}
+
+const RegionSnapshot& snapshot_of(const Directory& all) {
+    static const RegionSnapshot none;
+    const RegionSnapshot* const now = all.snapshot.load();
+    return now != nullptr ? *now : none;
+}
+
+const RegionSnapshot::Range* find_range_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
+    const RegionSnapshot* const all = directory().snapshot.load();
+    return all == nullptr ? nullptr : all->find_from(address);
 }
 
 }  // namespace
@@ -53,33 +55,27 @@ void publish(Directory& all) {
 void RegionTree::insert(Region& region) {
     Directory& all = directory();
     const std::lock_guard lock{all.mutex};
+    auto next = snapshot_of(all).with({region.begin(), region.end(), &region});
     all.tree.insert(region);
-    publish(all);
+    publish(all, std::move(next));
 }
 
 void RegionTree::remove(Region& region) {
     Directory& all = directory();
     const std::lock_guard lock{all.mutex};
+    auto next = snapshot_of(all).without(region.begin());
     all.tree.erase(region);
-    publish(all);
+    publish(all, std::move(next));
 }
 
 Region* RegionTree::find(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
-    const Snapshot* const all = directory().snapshot.load();
-    if (all == nullptr) return nullptr;
-    const auto after = std::upper_bound(all->begin(), all->end(), address,
-                                        [](std::uintptr_t wanted, const Range& range) { return wanted < range.begin; });
-    if (after == all->begin()) return nullptr;
-    const Range& range = *std::prev(after);
-    return address < range.end ? range.region : nullptr;
+    const RegionSnapshot::Range* const range = find_range_from(address);
+    return range != nullptr && range->begin <= address ? range->region : nullptr;
 }
 
 Region* RegionTree::find_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
-    const Snapshot* const all = directory().snapshot.load();
-    if (all == nullptr) return nullptr;
-    const auto found = std::upper_bound(all->begin(), all->end(), address,
-                                        [](std::uintptr_t wanted, const Range& range) { return wanted < range.end; });
-    return found != all->end() ? found->region : nullptr;
+    const RegionSnapshot::Range* const range = find_range_from(address);
+    return range != nullptr ? range->region : nullptr;
 }
 
 void RegionTree::lock() { directory().mutex.lock(); }
@@ -88,17 +84,23 @@ void RegionTree::unlock() noexcept { directory().mutex.unlock(); }
 
 void RegionTree::close_in_child() noexcept {
     // Not the tree, which other threads may have been changing.
-    const Snapshot* const all = directory().snapshot.load();
+    const RegionSnapshot* const all = directory().snapshot.load();
     if (all == nullptr) return;
-    for (const Range& range : *all) range.region->view().close_in_child();
+    all->for_each([](const RegionSnapshot::Range& range) { range.region->view().close_in_child(); });
 }
 
 void RegionTree::forget_unless(bool (*stays)(const Region&)) {
     Directory& all = directory();
+    auto next = std::make_unique<const RegionSnapshot>();
     for (auto region = all.tree.begin(); region != all.tree.end();) {
-        region = stays(*region) ? std::next(region) : all.tree.erase(region);
+        if (stays(*region)) {
+            next = next->with({region->begin(), region->end(), &*region});
+            ++region;
+        } else {
+            region = all.tree.erase(region);
+        }
     }
-    publish(all);
+    publish(all, std::move(next));
 }
 
 void RegionTree::start_afresh() { current.store(new Directory); }
