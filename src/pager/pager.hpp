@@ -276,6 +276,8 @@ private:
 
     // Control path.
     void require_owner_process() const;
+    void watch_staging();
+    void watch_fence(const sys::Mapping& mapping, bool write_protect);
     void apply_limit(std::size_t bytes, std::size_t largest_page);
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
     [[nodiscard]] std::uint64_t reserve_pins(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;

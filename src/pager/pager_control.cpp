@@ -108,6 +108,7 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       budget_{0},
       frames_{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
               config.staging_percent},
+      staging_{config.resident_limit / core::kUnitBytes},
       evictor_{mapper_, budget_, frames_, staging_, regions_, guard_, log_},
       shared_frames_{mapper_, budget_, frames_, regions_, evictor_},
       filler_{mapper_, budget_, frames_, evictor_, shared_frames_},
@@ -129,6 +130,17 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
                                  ": " + chosen.reason);
     Forking::watch();
     if (config_.fork == ForkPolicy::inherit) Forking::add(*this);
+}
+
+void Pager::watch_staging() {
+    mapper_.watch_staging(staging_.area().data(), staging_.area().size());
+    watch_fence(staging_.area(), false);
+}
+
+/// What is watched is a mapping of its own kind: unless its fence is, too, it has none.
+void Pager::watch_fence(const sys::Mapping& mapping, bool write_protect) {
+    const std::span<std::byte> fence = mapping.fence();
+    if (uffd_ && !fence.empty()) uffd_->watch(fence.data(), fence.size(), write_protect);
 }
 
 void Pager::start_threads() {
@@ -202,6 +214,11 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
                                                config_.delivery == Delivery::uffd_threads, plan);
         plan.shared ? mapper_.watch_shared(region->view().data(), size)
                     : mapper_.watch_region(region->view().data(), size);
+        if (uffd_ && !plan.shared) {
+            watch_fence(region->view(), true);
+        } else {
+            region->view().drop_fence();  // what is mapped over the region is of another kind
+        }
         try {
             if (plan.shared) {
                 change_views([&](auto& regions, auto&) { regions.push_back({region->begin(), region->end()}); });

@@ -114,13 +114,14 @@ void Pager::start_in_child() {
     if (uffd_) uffd_.emplace(uffd_->notify());
     mapper_.start_in_child();
     staging_.start_in_child();
-    mapper_.watch_staging(staging_.area().data(), staging_.area().size());
+    watch_staging();
     std::vector<core::PageRef> pinned;
     regions_.for_each([&](Region& region) {
         region.view().restore_in_child();
         std::byte* const view = region.view().data();
         region.shared() ? mapper_.watch_shared_again(view, region.view().size())
                         : mapper_.watch_again(view, region.view().size());
+        if (!region.shared()) watch_fence(region.view(), true);
         set_access_again(region);
         leave_pages_behind(region, pinned);
     });

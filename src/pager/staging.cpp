@@ -1,38 +1,61 @@
 #include "pager/staging.hpp"
 
 #include "core/check.hpp"
-#include "sys/error.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <mutex>
 #include <new>
+#include <system_error>
 
 namespace faultline::detail {
 
-Staging::Staging()
-    : area_{sys::Mapping::reserve(kBatches * kLargestPageBytes, kLargestPageBytes, false, "the staging area")},
-      storage_{kBatches * sizeof(StagingBatch), "staging batches"} {
-    close_area();
-}
+namespace {
 
-/// Opened batch by batch, as they are needed: an mlockall of the program's fills what can be accessed.
-void Staging::close_area() {
-    if (const int error = sys::set_access(area_.data(), area_.size(), Access::none)) {
-        sys::throw_error(error, "cannot protect the staging area; raise `sysctl vm.max_map_count`");
+constexpr std::size_t kFramesPerBatch = 16;  // as many pages as a batch of a faulting thread's own holds, and more
+constexpr const char* kPurpose = "the staging area";
+
+bool can_reserve(std::size_t batches) {
+    try {
+        static_cast<void>(sys::Mapping::reserve_closed(batches * kLargestPageBytes, kLargestPageBytes, kPurpose));
+        return true;
+    } catch (const std::system_error&) {
+        return false;
     }
 }
 
+/// As many as the limit needs, or half of what the process may still reserve (RLIMIT_AS): others need addresses, too.
+std::size_t batches_for(std::size_t frames) {
+    const std::size_t wanted = std::clamp(frames / kFramesPerBatch, Staging::kLeastBatches, Staging::kMostBatches);
+    std::size_t batches = wanted;
+    while (batches > Staging::kLeastBatches && !can_reserve(batches)) batches /= 2;
+    return batches == wanted ? wanted : std::max(batches / 2, Staging::kLeastBatches);
+}
+
+}  // namespace
+
+/// Opened batch by batch, as they are needed: an mlockall of the program's fills what can be accessed, and a machine
+/// that promises no more memory than it has counts it.
+Staging::Staging(std::size_t frames)
+    : batches_{batches_for(frames)},
+      area_{sys::Mapping::reserve_closed(batches_ * kLargestPageBytes, kLargestPageBytes, kPurpose)},
+      storage_{batches_ * sizeof(StagingBatch), "staging batches"} {}
+
+/// Where the program's mlockall has locked the area, the kernel would fill what is opened: the lock ends first, of the
+/// fence, too, which is to be of one mapping with the open batches.
 void Staging::open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNAL_SAFE {
-    const long result = sys::raw_syscall(SYS_mprotect, sys::syscall_argument(area_.data() + first * kLargestPageBytes),
-                                         count * kLargestPageBytes, PROT_READ | PROT_WRITE);
+    std::byte* const begin = area_.data() + first * kLargestPageBytes;
+    const std::size_t bytes = count * kLargestPageBytes;
+    sys::end_lock(begin, bytes);
+    sys::end_lock(area_.fence().data(), area_.fence().size());
+    const long result = sys::raw_syscall(SYS_mprotect, sys::syscall_argument(begin), bytes, PROT_READ | PROT_WRITE);
     FAULTLINE_REQUIRE(result == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
 }
 
 void Staging::start_in_child() {
-    area_.restore_in_child();
-    close_area();
+    area_.restore_in_child(Access::none);
     if (const std::size_t count = constructed_.load()) open_batches(0, count);
 }
 
@@ -50,7 +73,7 @@ StagingBatch* Staging::take_empty() FAULTLINE_SIGNAL_SAFE {
             return batch;
         }
         const std::size_t index = constructed_.load(std::memory_order_relaxed);
-        if (index == kBatches) return nullptr;
+        if (index == batches_) return nullptr;
         batch = new (&storage_[index * sizeof(StagingBatch)]) StagingBatch;
         batch->index = static_cast<std::uint32_t>(index);
         constructed_.store(index + 1, std::memory_order_release);

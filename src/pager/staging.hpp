@@ -82,10 +82,13 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
 /// Signal-safe, except construction; callers that are not in a fault keep signals blocked.
 class Staging {
 public:
-    /// Batches there are: enough that every thread of a busy program can hold one while the zone is full.
-    static constexpr std::size_t kBatches = 4096;
+    /// At most so many batches there are: enough that every thread of a busy program can hold one while the zone is
+    /// full. A small limit needs fewer, and each takes 2 MiB of addresses.
+    static constexpr std::size_t kMostBatches = 4096;
+    static constexpr std::size_t kLeastBatches = 256;
 
-    Staging();
+    /// For a limit of `frames` units at first; with a larger one later, fewer pages get a second chance.
+    explicit Staging(std::size_t frames);
 
     /// The mapping that batches live in, for the mapper.
     [[nodiscard]] sys::Mapping& area() noexcept { return area_; }
@@ -123,11 +126,11 @@ public:
     void forget_region(std::uint32_t region) noexcept;
 
 private:
-    void close_area();
     void open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNAL_SAFE;
 
     using Zone = boost::intrusive::list<StagingBatch, boost::intrusive::constant_time_size<false>>;
 
+    const std::size_t batches_;
     sys::Mapping area_;
     sys::LazyArray<std::byte> storage_;  // of StagingBatch, constructed as they are first needed
     [[nodiscard]] StagingBatch& batch_at(std::size_t index) const noexcept;

@@ -23,15 +23,19 @@ namespace {
 constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; older kernels take the address as a wish
 
 void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
-    // A kernel built without huge pages answers EINVAL to MADV_NOHUGEPAGE, and then there is nothing to forbid.
-    if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && advice == MADV_NOHUGEPAGE)) {
+    // A kernel built without huge pages, or without merging, answers EINVAL: then there is nothing to forbid.
+    const bool may_be_unknown = advice == MADV_NOHUGEPAGE || advice == MADV_UNMERGEABLE;
+    if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && may_be_unknown)) {
         throw_error(errno, std::string("cannot prepare ") + readable_bytes(bytes) + " for " + purpose +
                                " (madvise); raise `sysctl vm.max_map_count` if the process has many mappings");
     }
 }
 
-void advise_all(void* address, std::size_t bytes, bool shared_with_children, const char* purpose) {
+void advise_all(std::span<std::byte> range, bool shared_with_children, const char* purpose) {
+    void* const address = range.data();
+    const std::size_t bytes = range.size();
     advise(address, bytes, MADV_NOHUGEPAGE, purpose);
+    advise(address, bytes, MADV_UNMERGEABLE, purpose);
     advise(address, bytes, MADV_DONTDUMP, purpose);
     if (!shared_with_children) advise(address, bytes, MADV_DONTFORK, purpose);
 }
@@ -46,26 +50,75 @@ int protection_bits(Access access) FAULTLINE_SIGNAL_SAFE {
 
 }  // namespace
 
-Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
-    const std::size_t padded = bytes + (alignment > core::kUnitBytes ? alignment : 0);
-    const auto refuse = [&](int error) {
-        throw_error(error, std::string("cannot reserve ") + readable_bytes(bytes) + " of addresses for " + purpose +
-                               "; check `ulimit -v`, and `sysctl vm.overcommit_memory` (2 refuses large reservations)");
-    };
-    if (bytes == 0 || padded < bytes || padded > core::kUserAddressEnd) refuse(ENOMEM);
-    void* raw = ::mmap(nullptr, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (raw == MAP_FAILED) refuse(errno);
+namespace {
 
-    // Trim to the alignment, so that what is left is exactly the mapping asked for.
+[[noreturn]] void refuse_to_reserve(int error, std::size_t bytes, const char* purpose) {
+    throw_error(
+        error,
+        std::string("cannot reserve ") + readable_bytes(bytes) + " of addresses for " + purpose +
+            "; check `ulimit -v` and `ulimit -d`, `sysctl vm.overcommit_memory` (2 refuses large reservations), and " +
+            "`ulimit -l` where the program has called mlockall(MCL_FUTURE)");
+}
+
+// What is smaller may be filled by an mlockall: that costs less than a fence for each.
+constexpr std::size_t kWorthAFence = std::size_t{1} << 20;
+
+constexpr int kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+}  // namespace
+
+Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char* purpose) {
+    const std::size_t fence_bytes = bytes >= kWorthAFence ? core::kUnitBytes : 0;
+    const std::size_t padded = bytes + (alignment > core::kUnitBytes ? alignment : fence_bytes);
+    if (bytes == 0 || padded < bytes || padded > core::kUserAddressEnd) refuse_to_reserve(ENOMEM, bytes, purpose);
+    void* raw = ::mmap(nullptr, padded, PROT_NONE, kReserved, -1, 0);
+    if (raw == MAP_FAILED) refuse_to_reserve(errno, bytes, purpose);
+
+    // Trim to the alignment, so that what is left is exactly the mapping asked for, and its fence.
     auto* const first = static_cast<std::byte*>(raw);
-    auto* const aligned = first + (core::align_up(core::address_of(first), alignment) - core::address_of(first));
-    Mapping mapping{aligned, bytes};
-    const std::size_t before = static_cast<std::size_t>(aligned - first);
-    const std::size_t after = padded - before - bytes;
+    const std::uintptr_t wanted = core::align_up(core::address_of(first) + fence_bytes, alignment);
+    Mapping mapping{first + (wanted - core::address_of(first)), bytes};
+    mapping.fence_bytes_ = fence_bytes;
+    const std::span<std::byte> kept = mapping.with_fence();
+    const auto before = static_cast<std::size_t>(kept.data() - first);
+    const std::size_t after = padded - before - kept.size();
     if (before > 0) ::munmap(first, before);
-    if (after > 0) ::munmap(aligned + bytes, after);
+    if (after > 0) ::munmap(kept.data() + kept.size(), after);
+    end_lock(kept.data(), kept.size());
+    mapping.put_fence();
+    return mapping;
+}
 
-    advise_all(aligned, bytes, shared_with_children, purpose);
+/// Accessible, but for the guard, as the range behind it will be: else it is a mapping of its own, and no fence. Where
+/// the kernel has no guards, there is no fence.
+void Mapping::put_fence() noexcept {
+    const std::span<std::byte> page = fence();
+    if (page.empty()) return;
+    if (sys::advise(page.data(), page.size(), abi::kAdviseGuardInstall) == 0 &&
+        set_access(page.data(), page.size(), Access::read_write) == 0) {
+        return;
+    }
+    drop_fence();
+}
+
+void Mapping::drop_fence() noexcept {
+    if (fence_bytes_ != 0 && ::munmap(fence().data(), fence().size()) == 0) fence_bytes_ = 0;
+}
+
+void Mapping::open(const char* purpose) const {
+    if (const int error = set_access(address_, bytes_, Access::read_write)) refuse_to_reserve(error, bytes_, purpose);
+}
+
+Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
+    Mapping mapping = map_closed(bytes, alignment, purpose);
+    mapping.open(purpose);
+    advise_all(mapping.with_fence(), shared_with_children, purpose);
+    return mapping;
+}
+
+Mapping Mapping::reserve_closed(std::size_t bytes, std::size_t alignment, const char* purpose) {
+    Mapping mapping = map_closed(bytes, alignment, purpose);
+    advise_all(mapping.with_fence(), false, purpose);
     return mapping;
 }
 
@@ -73,10 +126,12 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
     void* const wanted = reinterpret_cast<void*>(address);  // NOLINT: an address is a number here
     // A wish, which the kernel grants where nothing is. ThreadSanitizer would take MAP_FIXED_NOREPLACE for no wish at
     // all, and let a place be mapped that it cannot follow.
-    void* const raw = ::mmap(wanted, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const raw = ::mmap(wanted, bytes, PROT_NONE, kReserved, -1, 0);
     if (raw == wanted) {
         Mapping mapping{static_cast<std::byte*>(raw), bytes};
-        advise_all(raw, bytes, false, purpose);
+        end_lock(raw, bytes);
+        mapping.open(purpose);
+        advise_all(mapping.bytes(), false, purpose);
         return mapping;
     }
     const int error = raw == MAP_FAILED ? errno : EEXIST;
@@ -87,7 +142,10 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
                            (error == EEXIST ? ": something is mapped there" : ""));
 }
 
-void Mapping::wipe_in_children() const { advise(address_, bytes_, MADV_WIPEONFORK, "memory that children get empty"); }
+void Mapping::wipe_in_children() const {
+    const std::span<std::byte> range = with_fence();
+    advise(range.data(), range.size(), MADV_WIPEONFORK, "memory that children get empty");
+}
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
@@ -103,20 +161,22 @@ bool Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTL
 }
 
 void Mapping::close_in_child() noexcept {
-    void* const raw =
-        ::mmap(address_, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | kFixedNoReplace, -1, 0);
-    closed_in_child_ = raw == address_;
-    if (raw != MAP_FAILED && !closed_in_child_) ::munmap(raw, bytes_);
+    const std::span<std::byte> range = with_fence();
+    void* const raw = ::mmap(range.data(), range.size(), PROT_NONE, kReserved | kFixedNoReplace, -1, 0);
+    closed_in_child_ = raw == range.data();
+    if (raw != MAP_FAILED && !closed_in_child_) ::munmap(raw, range.size());
 }
 
-void Mapping::restore_in_child() {
+void Mapping::restore_in_child(Access access) {
     if (!closed_in_child_) close_in_child();
-    const int error = closed_in_child_ ? set_access(address_, bytes_, Access::read_write) : EEXIST;
+    if (closed_in_child_) end_lock(with_fence().data(), with_fence().size());
+    const int error = closed_in_child_ ? set_access(address_, bytes_, access) : EEXIST;
     if (error != 0) {
         throw_error(error, "cannot map " + readable_bytes(bytes_) + " in a child of fork where its parent has them");
     }
     closed_in_child_ = false;
-    advise_all(address_, bytes_, false, "a child of fork");
+    put_fence();
+    advise_all(with_fence(), false, "a child of fork");
 }
 
 int set_access(void* address, std::size_t bytes, Access access) noexcept {
@@ -133,6 +193,12 @@ int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
         const long result = raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice);
         if (result != -EINTR && result != -EAGAIN) return error_of(result);
     }
+}
+
+void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t begin = syscall_argument(address);
+    // Only locked memory refuses this; a seccomp filter of the program's may forbid munlock.
+    if (raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED) == -EINVAL) raw_syscall(SYS_munlock, begin, bytes);
 }
 
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -159,7 +225,7 @@ std::size_t physical_memory() noexcept {
 
 void Mapping::reset() noexcept {
     if (address_ == nullptr) return;
-    if (::munmap(address_, bytes_) != 0) {
+    if (::munmap(with_fence().data(), with_fence().size()) != 0) {
         // The kernel may have made one mapping of this and its neighbours, and a process that has as many as it may
         // have cannot split it. The memory goes back all the same; the addresses stay taken.
         if (errno != ENOMEM) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);

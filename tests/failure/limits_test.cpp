@@ -5,8 +5,11 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdio>
+#include <fstream>
 #include <iostream>
 
 namespace faultline::test {
@@ -64,6 +67,37 @@ TEST_P(Limits, TooFewAddressesAreNamedWithTheWayOutOrWorkedAround) {
         const double more = std::pow(1.25, step) * 256 * 1024;
         return static_cast<rlim_t>(used + static_cast<std::size_t>(more) / kBasePageBytes * kBasePageBytes);
     });
+}
+
+constexpr std::size_t kFewAddresses = std::size_t{1} << 30;
+
+std::size_t machine_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * kBasePageBytes; }
+
+/// What grows with the machine's memory is the table of frames, since the limit can be raised to all of it.
+TEST_P(Limits, PagersLiveInAGigabyteOfAddresses) {
+    if (kSanitized) GTEST_SKIP() << "sanitizers take all addresses there are";
+    const ChildEnd end = in_child([] {
+        const ScopedLimit scarce{RLIMIT_AS, status_bytes("VmSize") + kFewAddresses + machine_bytes() / 128};
+        Config larger = config();
+        larger.resident_limit = std::size_t{256} << 20;
+        return wrong_pages_of_a_life(config()) + wrong_pages_of_a_life(larger) == 0 ? 0 : 1;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+}
+
+/// Where the kernel promises no more memory than it has (vm.overcommit_memory=2), what is reserved and not used must
+/// not count. It would, if it could be written to from the start.
+TEST_P(Limits, StagingAreaIsReservedWithoutAPromise) {
+    FAULTLINE_PAGER_OR_SKIP(pager, config());
+    static_cast<void>(pager);
+    std::ifstream maps{"/proc/self/maps"};
+    for (std::string line; std::getline(maps, line);) {
+        unsigned long begin = 0;
+        unsigned long end = 0;
+        char access[5] = {};
+        if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, access) != 3 || access[1] != 'w') continue;
+        EXPECT_LT(end - begin, kFewAddresses + machine_bytes() / 64) << line;
+    }
 }
 
 TEST_P(Limits, NoLockedMemoryIsNeeded) {

@@ -35,7 +35,7 @@ protected:
         return batch;
     }
 
-    Staging staging_;
+    Staging staging_{Staging::kMostBatches * 16};
 };
 
 TEST_F(StagingTest, AddsPagesOneBehindTheOther) {
@@ -128,11 +128,11 @@ TEST_F(StagingTest, HasNoMoreBatchesThanItSays) {
     while (StagingBatch* const batch = staging_.take_empty()) {
         taken.push_back(batch);
         indices.insert(batch->index);
-        ASSERT_LE(taken.size(), Staging::kBatches);
+        ASSERT_LE(taken.size(), Staging::kMostBatches);
     }
-    EXPECT_EQ(taken.size(), Staging::kBatches);
-    EXPECT_EQ(indices.size(), Staging::kBatches);
-    EXPECT_EQ(*indices.rbegin(), Staging::kBatches - 1);
+    EXPECT_EQ(taken.size(), Staging::kMostBatches);
+    EXPECT_EQ(indices.size(), Staging::kMostBatches);
+    EXPECT_EQ(*indices.rbegin(), Staging::kMostBatches - 1);
     staging_.give_back_empty(*taken.back());
     EXPECT_EQ(staging_.take_empty(), taken.back());
 }
@@ -183,7 +183,7 @@ void work_with_batches(Staging& staging, std::vector<std::atomic<int>>& holders,
 }
 
 TEST_F(StagingTest, GivesNoBatchToTwoThreads) {
-    std::vector<std::atomic<int>> holders(Staging::kBatches);
+    std::vector<std::atomic<int>> holders(Staging::kMostBatches);
     std::atomic<int> wrong{0};
     run_threads(6, [&](unsigned) { work_with_batches(staging_, holders, wrong); });
     EXPECT_EQ(wrong, 0);
