@@ -6,6 +6,7 @@
 #include "mmu/uffd_views.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/futex_lock.hpp"
+#include "sys/page_merging.hpp"
 #include "sys/userfaultfd.hpp"
 
 #include <faultline/types.hpp>
@@ -33,6 +34,9 @@ public:
     [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] bool is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool protection_in_doubt() const FAULTLINE_SIGNAL_SAFE override {
+        return sys::PageMerging::may_happen();
+    }
     [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept override;
     [[nodiscard]] int part(void* address, std::size_t bytes) noexcept override;

@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "pager/region_tree.hpp"
+#include "pager/unseen_writes.hpp"
 #include "sys/unseen_order.hpp"
 
 #include <algorithm>
@@ -135,9 +136,10 @@ Reclaimed Evictor::drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE {
     if (batch == nullptr) return {};
     std::int64_t room = StagingBatch::kUnits;
     const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
-    const std::size_t count = frames_.choose(
+    std::size_t count = frames_.choose(
         chosen, [&](PageRef page, policy::FrameId) { return claim(page, Spare::gripped_and_dirty, room); });
     Reclaimed result;
+    if (count > 0 && mapper_.protection_in_doubt()) count = put_back_dirty(chosen.first(count));
     if (count > 0) {
         result.units = drop_clean(*batch, count);
         result.progress = true;
@@ -146,12 +148,27 @@ Reclaimed Evictor::drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE {
     return result;
 }
 
+/// Puts back what turns out to be dirty, and moves the others to the front. Returns how many they are.
+std::size_t Evictor::put_back_dirty(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE {
+    UnseenWrites{regions_}.find_among(chosen);
+    std::size_t clean = 0;
+    for (const ChosenPage& each : chosen) {
+        if (regions_.find(each.page.region)->load(each.page.page).dirty()) {
+            refuse(each);
+        } else {
+            chosen[clean++] = each;
+        }
+    }
+    return clean;
+}
+
 /// Takes the first `count` chosen pages of the batch's scratch off the view: dirty ones to staging, clean ones too if
 /// they are `wanted_back`, else away.
 Reclaimed Evictor::take_off_view(StagingBatch& batch, std::size_t count, bool wanted_back) FAULTLINE_SIGNAL_SAFE {
     ChosenPage* const chosen = batch.scratch.chosen;
     // In address order, so that neighbours leave with one call and are written with one write.
     std::sort(chosen, chosen + count, [](const auto& left, const auto& right) { return left.page < right.page; });
+    if (mapper_.protection_in_doubt()) UnseenWrites{regions_}.find_among({chosen, count});
 
     const auto is_dirty = [&](const ChosenPage& one) {
         return regions_.find(one.page.region)->load(one.page.page).dirty();

@@ -108,6 +108,7 @@ private:
 
     Reclaimed stage_victims(std::size_t pages, bool wanted_back, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     Reclaimed drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::size_t put_back_dirty(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE;
     Reclaimed take_off_view(StagingBatch& batch, std::size_t count, bool wanted_back) FAULTLINE_SIGNAL_SAFE;
     Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE;

@@ -5,6 +5,7 @@
 #include "core/check.hpp"
 #include "pager/region_tree.hpp"
 #include "sys/cpu.hpp"
+#include "sys/page_merging.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -404,6 +405,7 @@ void Pager::keep_house(store::WriteQueue& queue) {
         const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
     }
+    sys::PageMerging::look_now_and_then();
     evict_ahead(queue);
     log_.drain();
     report_later_handler();

@@ -134,6 +134,10 @@ public:
                                         PinAmount amount) noexcept;
     void unpin(Region& region, core::PageRange range) noexcept;
 
+    /// After the program has asked the kernel to merge its pages (prctl(PR_SET_MEMORY_MERGE)): takes the regions out of
+    /// it, and finds what has been written unseen meanwhile.
+    void forbid_merging();
+
     void set_resident_limit(std::size_t bytes);
     [[nodiscard]] std::size_t resident_limit() const noexcept { return limit_bytes_.load(); }
 
@@ -362,13 +366,13 @@ private:
 
     mutable std::mutex changing_views_;  // one change of mapper_.views() at a time; no other lock is taken with it
     std::mutex control_;                 // guards regions coming and going, the limit, and `gone_`
+    PageSizes page_sizes_;               // of the regions; guarded by control_
     RegionStats gone_;
     std::atomic<std::int64_t> pinned_units_{0};
 
     std::optional<mmu::SignalFaultSource> signal_source_;
     std::atomic<bool> later_handler_reported_{false};
     std::unique_ptr<AsyncReader> async_reader_;  // null without io_uring; ends after the handler threads
-    PageSizes page_sizes_;               // of the regions; guarded by control_
     std::unique_ptr<mmu::UffdThreadSource> thread_source_;
     std::unique_ptr<sys::DescriptorKeeper> keeper_;  // of the userfaultfd, where no handler threads keep it
     std::unique_ptr<Housekeeper> housekeeper_;

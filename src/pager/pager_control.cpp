@@ -10,11 +10,13 @@
 #include "pager/forking.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "pager/unseen_writes.hpp"
 #include "store/compressed_space.hpp"
 #include "store/swap_space.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
+#include "sys/page_merging.hpp"
 #include "sys/signal_block.hpp"
 
 #include <faultline/pager.hpp>
@@ -113,7 +115,8 @@ Pager::Pager(const Config& config, const mmu::ChosenDelivery& chosen, std::uniqu
       shared_frames_{mapper_, budget_, frames_, regions_, evictor_},
       filler_{mapper_, budget_, frames_, evictor_, shared_frames_},
       zeros_{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {
-    mapper_.watch_staging(staging_.area().data(), staging_.area().size());
+    watch_staging();
+    sys::PageMerging::look();
     apply_limit(config.resident_limit, core::kUnitBytes);
     if (!config.trace_file.empty()) {
         trace_ = std::make_unique<FaultTrace>(
@@ -299,6 +302,17 @@ void Pager::forget_pages(Region& region) {
     });
     mapper_.empty_region(region.view().data(), region.view().size());
     budget_.release(units);
+}
+
+void Pager::forbid_merging() {
+    require_owner_process();
+    const std::lock_guard lock{control_};
+    static_cast<void>(sys::PageMerging::forbid(staging_.area().data(), staging_.area().size()));
+    if (!mapper_.protection_in_doubt()) return;
+    regions_.for_each([&](const Region& region) {
+        const FaultPathSection section;
+        UnseenWrites{regions_}.find_in(region, {0, region.pages()});
+    });
 }
 
 // ---- the limit

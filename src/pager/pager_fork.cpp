@@ -4,9 +4,11 @@
 #include "pager/fault_path_section.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
+#include "pager/unseen_writes.hpp"
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
+#include "sys/page_merging.hpp"
 #include "sys/service_thread.hpp"
 
 #include <cerrno>
@@ -45,6 +47,7 @@ void Pager::unlock_after_fork() noexcept {
 void Pager::prepare_fork() noexcept {
     fork_prepared_ = false;
     if (async_reader_) async_reader_->drain();
+    sys::PageMerging::look();
     try {
         // Not on this thread of the program's: whoever submits to a ring has calls interrupted when it is closed.
         std::exception_ptr failure;
@@ -79,6 +82,7 @@ void Pager::write_everything() {
 
 /// Writes what is dirty of a region. Returns 0 or an error.
 int Pager::clean_all(Region& region, store::WriteQueue& queue) {
+    if (mapper_.protection_in_doubt()) UnseenWrites{regions_}.find_in(region, {0, region.pages()});
     int error = 0;
     core::PageRange run{};
     const auto clean_run = [&] {

@@ -6,6 +6,7 @@
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
 #include "sys/error.hpp"
+#include "sys/page_merging.hpp"
 
 #include <algorithm>
 #include <array>
@@ -448,6 +449,7 @@ void Pager::evict(Region& region, PageRange range) {
 
 Reclaimed Pager::evict_now(Region& region, PageRange range) {
     require_owner_process();
+    sys::PageMerging::look_now_and_then();
     store::SequentialWriteQueue queue;
     Reclaimed total;
     for_each_piece(range, [&](PageRange piece) {

@@ -39,7 +39,7 @@ bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writi
     const bool back_and_forth = found && lately_.got_lately(thread, region.ref(page)) &&
                                 lately_.got_lately(thread, found->region.ref(found->page));
     lately_.faulted(thread, region.ref(page));
-    if (!found) return false;
+    if (!found || mapper_.protection_in_doubt()) return false;
     const bool other_stays = for_writing || back_and_forth;
     const Region& other = found->region;
     std::byte* const there = other.address_of(found->page);
