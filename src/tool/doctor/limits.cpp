@@ -4,6 +4,8 @@
 #include "sys/mapping_budget.hpp"
 #include "tool/doctor/doctor.hpp"
 
+#include <faultline/heap.hpp>
+
 #include <sys/resource.h>
 
 #include <cstdint>
@@ -33,8 +35,10 @@ void look_at_addresses(Findings& findings, std::size_t heap_reservation) {
             sys::Mapping::reserve(heap_reservation + heap_reservation / 4, 4096, false, "a trial heap");
         findings.push_back({"addresses", Verdict::good, wanted + " can be reserved; " + settings, {}});
     } catch (const std::exception& error) {
+        // The default is made smaller where there are not so many addresses.
+        const bool by_default = heap_reservation == HeapConfig{}.reservation;
         findings.push_back(
-            {"addresses", Verdict::bad, wanted + " cannot be reserved; " + settings,
+            {"addresses", by_default ? Verdict::less : Verdict::bad, wanted + " cannot be reserved; " + settings,
              "ulimit -v unlimited; as root: sysctl vm.overcommit_memory=0; or a smaller heap: run --heap"});
     }
 }
