@@ -1,6 +1,7 @@
 #include "preload/calls.hpp"
 
 #include "core/units.hpp"
+#include "preload/memory_calls.hpp"
 #include "preload/pinned_memory.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
@@ -19,6 +20,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <type_traits>
 
 namespace faultline::preload {
@@ -327,6 +329,9 @@ long make_other_call(const Call& call, std::uint64_t mask) {
 }  // namespace
 
 long make_call(Call call, std::uint64_t mask) {
+    if (concerns_heap(call)) {
+        if (const std::optional<long> answer = answer_memory_call(call)) return *answer;
+    }
     const auto& a = call.arguments;
     const int fd = static_cast<int>(a[0]);
     const auto offset = static_cast<std::int64_t>(a[3]);

@@ -3,6 +3,7 @@
 
 #include "preload/malloc.hpp"
 
+#include "preload/heap_memory.hpp"
 #include "preload/libc_malloc.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/next.hpp"
@@ -114,6 +115,8 @@ void release(void* block) noexcept {
     const int error = errno;
     {
         const InLibrary inside;
+        if (HeapMemory::in_use()) [[unlikely]]
+            HeapMemory::forget(block, ManagedHeap::get()->usable_size(block));
         ManagedHeap::get()->deallocate(block);
     }
     errno = error;

@@ -4,6 +4,7 @@
 
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
+#include "preload/heap_memory.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
@@ -32,12 +33,14 @@ constinit std::optional<HighNumbers> high_numbers;
 
 void before_fork() {
     InLibrary::enter();
+    HeapMemory::before_fork();
     high_numbers.emplace();
 }
 
 void after_fork_in_parent() {
     high_numbers.reset();
     find_own_descriptors();
+    HeapMemory::after_fork();
     InLibrary::leave();
 }
 
@@ -45,6 +48,8 @@ void after_fork_in_child() {
     high_numbers.reset();
     find_own_descriptors();
     Dispatch::begin_thread();
+    HeapMemory::after_fork();
+    HeapMemory::start_in_child();
     start_status_in_child();
     InLibrary::leave();
 }
@@ -61,6 +66,7 @@ void make_heap(const char* const* environment) {
         const HighNumbers high;
         heap = &ManagedHeap::make(settings);
     }
+    HeapMemory::start(heap->region().pages());
     find_own_descriptors();
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     const Delivery delivery = heap->pager().delivery();

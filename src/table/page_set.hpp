@@ -33,6 +33,14 @@ public:
         });
     }
 
+    [[nodiscard]] bool contains_any(core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
+        bool found = false;
+        for_each_word(range, [&](const std::atomic<std::uint64_t>& word, std::uint64_t mask) {
+            found |= (word.load(std::memory_order_acquire) & mask) != 0;
+        });
+        return found;
+    }
+
     /// Calls `visit(range)` for each run of pages in the set, in order.
     template <typename Visit>
     void for_each_run(Visit visit) const {

@@ -1,0 +1,279 @@
+#include "preload/heap_memory.hpp"
+
+#include "core/units.hpp"
+#include "preload/managed_heap.hpp"
+#include "preload/pinned_memory.hpp"
+#include "sys/futex_lock.hpp"
+#include "sys/kernel_abi.hpp"
+#include "sys/mapping.hpp"
+#include "sys/syscall.hpp"
+#include "table/page_set.hpp"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <system_error>
+
+namespace faultline::preload {
+namespace {
+
+using core::PageRange;
+
+constexpr int kAdvisePopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
+
+/// What the program has asked for that pages' words do not say.
+struct Notes {
+    explicit Notes(std::uint64_t pages)
+        : locked{pages}, being_locked{pages}, wiped_on_fork{pages}, writable_code{pages} {}
+    table::PageSet locked;         // each of these pages holds one pin
+    table::PageSet being_locked;   // and each of these, by the lock call that is under way
+    table::PageSet wiped_on_fork;  // MADV_WIPEONFORK
+    table::PageSet writable_code;  // PROT_WRITE | PROT_EXEC, which page words cannot say
+};
+
+std::optional<Notes> notes;
+constinit sys::FutexLock locking;  // serialises lock and unlock: a page is pinned once
+
+detail::Region& region() noexcept { return ManagedHeap::get()->region(); }
+detail::Pager& pager() noexcept { return ManagedHeap::get()->pager(); }
+
+std::uint64_t address_of(PageRange pages) noexcept { return sys::syscall_argument(region().address_of(pages.first)); }
+std::size_t bytes_of(PageRange pages) noexcept { return region().offset_of(pages.count); }
+
+/// Makes a control call of the pager's. Returns 0 or a negated errno.
+template <typename Act>
+long errno_of(Act act) noexcept {
+    try {
+        act();
+        return 0;
+    } catch (const std::system_error& error) {
+        return -error.code().value();
+    } catch (const std::bad_alloc&) {
+        return -ENOMEM;
+    }
+}
+
+template <typename Visit>
+long for_each_page(PageRange pages, Visit visit) noexcept {
+    for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+        if (const long error = visit(page)) return error;
+    }
+    return 0;
+}
+
+/// A page that is pinned, for a system call that is under way, cannot leave: its bytes are overwritten.
+long clear_page(std::uint64_t page) noexcept {
+    const long error = errno_of([&] { pager().discard(region(), {page, 1}); });
+    if (error != -EBUSY) return error;
+    if (region().load(page).protection() != Access::read_write) return error;
+    std::memset(region().address_of(page), 0, region().page_bytes());
+    return 0;
+}
+
+/// Makes pages read as zeros.
+long clear(PageRange pages) noexcept {
+    const long error = errno_of([&] { pager().discard(region(), pages); });
+    return error == -EBUSY ? for_each_page(pages, clear_page) : error;
+}
+
+/// Brings one page in, as an access would.
+long populate_page(std::uint64_t page, PinFor purpose) noexcept {
+    const detail::PinnedFront pinned = pager().pin_front(region(), {page, 1}, purpose, detail::PinAmount::all);
+    switch (pinned.error) {
+        case 0:
+            pager().unpin(region(), {page, 1});
+            return 0;
+        case EACCES:
+            return -EINVAL;  // which madvise(2) says of a protection that forbids it
+        case ENOMEM:
+        case EOVERFLOW:  // other pins leave no room: it comes in for a moment all the same
+            touch_managed(core::address_of(region().address_of(page)), 1);
+            return 0;
+        default:
+            return -EFAULT;  // the store could not read it back, or has no room for what would have to leave
+    }
+}
+
+long populate(PageRange pages, PinFor purpose) noexcept {
+    return for_each_page(pages, [purpose](std::uint64_t page) { return populate_page(page, purpose); });
+}
+
+long hint(PageRange pages, Advice advice) noexcept {
+    return errno_of([&] { pager().advise(region(), pages, advice); });
+}
+
+}  // namespace
+
+void HeapMemory::start(std::uint64_t pages) { notes.emplace(pages); }
+
+long HeapMemory::advise(PageRange pages, int advice) noexcept {
+    if (advice == MADV_WIPEONFORK) in_use_.store(true, std::memory_order_relaxed);
+    switch (advice) {
+        case MADV_NORMAL:
+            return hint(pages, Advice::normal);
+        case MADV_RANDOM:
+            return hint(pages, Advice::random);
+        case MADV_SEQUENTIAL:
+            return hint(pages, Advice::sequential);
+        case MADV_WILLNEED:
+            return hint(pages, Advice::willneed);
+        case MADV_COLD:
+            return hint(pages, Advice::cold);
+        case MADV_PAGEOUT:
+            return hint(pages, Advice::dontneed);  // as faultline::Advice has it: leave now, keep the bytes
+        case MADV_DONTNEED:
+        case MADV_FREE:  // the kernel may free the pages at any time, also at once
+            return notes->locked.contains_any(pages) ? -EINVAL : clear(pages);
+        case sys::abi::kAdviseDontneedLocked:
+            return clear(pages);
+        case kAdvisePopulateRead:
+            return populate(pages, PinFor::reading);
+        case sys::abi::kAdvisePopulateWrite:
+            return populate(pages, PinFor::writing);
+        case MADV_WIPEONFORK:
+            notes->wiped_on_fork.insert(pages);
+            return 0;
+        case MADV_KEEPONFORK:
+            notes->wiped_on_fork.erase(pages);
+            return 0;
+        case MADV_DOFORK:  // what these ask for is so
+        case MADV_UNMERGEABLE:
+        case MADV_NOHUGEPAGE:
+        case MADV_DONTDUMP:
+            return 0;
+        default:
+            // DONTFORK, MERGEABLE, HUGEPAGE, COLLAPSE, DODUMP, guards, hardware poison: as a kernel without them.
+            // REMOVE is for shared memory only.
+            return -EINVAL;
+    }
+}
+
+long HeapMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
+    in_use_.store(true, std::memory_order_relaxed);
+    constexpr std::uint64_t kSemaphores = 8;  // PROT_SEM, which means nothing here
+    protection &= ~kSemaphores;
+    if ((protection & ~std::uint64_t{PROT_READ | PROT_WRITE | PROT_EXEC}) != 0) return -EINVAL;
+    const bool write = (protection & PROT_WRITE) != 0;
+    const bool execute = (protection & PROT_EXEC) != 0;
+    if (write && execute && pager().delivery() == Delivery::sigsegv) return -EACCES;
+    const Access access = write             ? Access::read_write
+                          : execute         ? Access::read_execute
+                          : protection != 0 ? Access::read
+                                            : Access::none;
+    if (const long error = errno_of([&] { pager().protect(region(), pages, access); })) return error;
+    if (!write || !execute) {
+        notes->writable_code.erase(pages);
+        return 0;
+    }
+    const long error = sys::raw_syscall(SYS_mprotect, address_of(pages), bytes_of(pages), protection);
+    if (error == 0) notes->writable_code.insert(pages);
+    return error;
+}
+
+long HeapMemory::replace(PageRange pages, std::uint64_t protection) noexcept {
+    if (notes->locked.contains_any(pages)) return -EINVAL;
+    if (const long error = protect(pages, PROT_READ | PROT_WRITE)) return error;
+    if (const long error = clear(pages)) return error;
+    notes->wiped_on_fork.erase(pages);
+    return protection == (PROT_READ | PROT_WRITE) ? 0 : protect(pages, protection);
+}
+
+// ---- locks
+
+namespace {
+
+/// Pins one page for good, with what its protection allows. -ENOMEM, as mlock(2) says it: it cannot be had.
+long pin_page(std::uint64_t page) noexcept {
+    detail::PinnedFront pinned = pager().pin_front(region(), {page, 1}, PinFor::writing, detail::PinAmount::all);
+    if (pinned.error == EACCES) {
+        pinned = pager().pin_front(region(), {page, 1}, PinFor::reading, detail::PinAmount::all);
+    }
+    return pinned.error == 0 ? 0 : -ENOMEM;
+}
+
+/// Pins what of a range is not locked, and notes it in `being_locked`.
+long pin_unlocked(PageRange pages) noexcept {
+    return for_each_page(pages, [](std::uint64_t page) -> long {
+        if (notes->locked.contains(page)) return 0;
+        const long error = pin_page(page);
+        if (error == 0) notes->being_locked.insert({page, 1});
+        return error;
+    });
+}
+
+/// Unpins what of a range is in `set`, and takes it out.
+void unpin_all(const table::PageSet& set, PageRange pages) noexcept {
+    static_cast<void>(for_each_page(pages, [&](std::uint64_t page) -> long {
+        if (!set.contains(page)) return 0;
+        set.erase({page, 1});
+        pager().unpin(region(), {page, 1});
+        sys::raw_syscall(SYS_munlock, address_of({page, 1}), bytes_of({page, 1}));
+        return 0;
+    }));
+}
+
+}  // namespace
+
+/// The kernel locks, too, what is pinned: then the machine does not swap it out either, and the program's own limit of
+/// locked memory holds. On failure nothing has changed.
+long HeapMemory::lock(PageRange pages) noexcept {
+    in_use_.store(true, std::memory_order_relaxed);
+    const std::lock_guard lock{locking};
+    long error = pin_unlocked(pages);
+    if (error == 0) error = sys::raw_syscall(SYS_mlock, address_of(pages), bytes_of(pages));
+    if (error != 0) {
+        unpin_all(notes->being_locked, pages);
+        return error;
+    }
+    notes->locked.insert(pages);
+    notes->being_locked.erase(pages);
+    return 0;
+}
+
+long HeapMemory::unlock(PageRange pages) noexcept {
+    const std::lock_guard lock{locking};
+    unpin_all(notes->locked, pages);
+    return 0;
+}
+
+void HeapMemory::unlock_all() noexcept {
+    const std::lock_guard lock{locking};
+    notes->locked.for_each_run([](PageRange run) { unpin_all(notes->locked, run); });
+}
+
+// ---- free
+
+void HeapMemory::forget(const void* block, std::size_t bytes) noexcept {
+    const std::uint64_t begin = core::align_up(core::address_of(block), core::kUnitBytes);
+    const std::uint64_t end = core::align_down(core::address_of(block) + bytes, core::kUnitBytes);
+    if (begin >= end) return;
+    const PageRange pages{region().page_of(begin), (end - begin) / core::kUnitBytes};
+    notes->wiped_on_fork.erase(pages);
+    if (notes->locked.contains_any(pages)) static_cast<void>(unlock(pages));
+    const bool open = for_each_page(pages, [](std::uint64_t page) -> long {
+                          return region().load(page).protection() == Access::read_write ? 0 : 1;
+                      }) == 0;
+    // What stays closed because there are too many mappings, stays so for the next block, too.
+    if (!open || notes->writable_code.contains_any(pages)) static_cast<void>(protect(pages, PROT_READ | PROT_WRITE));
+}
+
+// ---- fork
+
+void HeapMemory::before_fork() noexcept { locking.lock(); }
+
+void HeapMemory::after_fork() noexcept { locking.unlock(); }
+
+/// Memory locks are not inherited, but pins are: they stay locked as far as the pager goes.
+void HeapMemory::start_in_child() noexcept {
+    if (!notes) return;
+    notes->wiped_on_fork.for_each_run([](PageRange run) { static_cast<void>(clear(run)); });
+    notes->writable_code.for_each_run([](PageRange run) {
+        sys::raw_syscall(SYS_mprotect, address_of(run), bytes_of(run), PROT_READ | PROT_WRITE | PROT_EXEC);
+    });
+}
+
+}  // namespace faultline::preload

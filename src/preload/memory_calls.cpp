@@ -1,0 +1,231 @@
+#include "preload/memory_calls.hpp"
+
+#include "core/units.hpp"
+#include "preload/heap_memory.hpp"
+#include "preload/managed_heap.hpp"
+#include "sys/syscall.hpp"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <string_view>
+
+namespace faultline::preload {
+namespace {
+
+using sys::raw_syscall;
+
+// Newer than the distribution's headers.
+constexpr long kMseal = 462;
+constexpr int kFixedNoReplace = 0x100000;
+constexpr int kSetMemoryMerge = 67;  // PR_SET_MEMORY_MERGE, Linux 6.4
+
+struct Bytes {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    [[nodiscard]] std::uint64_t size() const noexcept { return end - begin; }
+    [[nodiscard]] bool empty() const noexcept { return begin >= end; }
+};
+
+Bytes heap_bytes() noexcept {
+    const detail::Heap* const heap = ManagedHeap::get();
+    return heap == nullptr ? Bytes{} : Bytes{heap->region().begin(), heap->region().end()};
+}
+
+/// The range in whole units, as the kernel takes it. Empty where the kernel refuses it, or has nothing to do.
+Bytes whole_units(std::uint64_t address, std::uint64_t bytes) noexcept {
+    const std::uint64_t rounded = core::align_up(bytes, core::kUnitBytes);
+    if (address % core::kUnitBytes != 0 || rounded < bytes || address + rounded < address) return {};
+    return {address, address + rounded};
+}
+
+Bytes common(Bytes left, Bytes right) noexcept {
+    return {std::max(left.begin, right.begin), std::min(left.end, right.end)};
+}
+
+bool in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return !common(whole_units(core::align_down(address, core::kUnitBytes), bytes + address % core::kUnitBytes),
+                   heap_bytes())
+                .empty();
+}
+
+core::PageRange pages_of(Bytes bytes) noexcept {
+    const detail::Region& region = ManagedHeap::get()->region();
+    return {region.page_of(bytes.begin), bytes.size() / core::kUnitBytes};
+}
+
+/// The same call on a part of its range that is not managed.
+long on_part(const Call& call, Bytes part) noexcept {
+    if (part.empty()) return 0;
+    const auto& a = call.arguments;
+    return raw_syscall(call.number, part.begin, part.size(), a[2], a[3], a[4], a[5]);
+}
+
+/// A call on a range, of which each part can be treated for itself: `act` for the managed one.
+template <typename Act>
+std::optional<long> in_parts(const Call& call, Bytes range, Act act) noexcept {
+    const Bytes managed = common(range, heap_bytes());
+    if (managed.empty()) return std::nullopt;
+    if (const long error = on_part(call, {range.begin, managed.begin})) return error;
+    if (const long error = act(pages_of(managed))) return error;
+    return on_part(call, {managed.end, range.end});
+}
+
+/// Maps zeros over whole managed pages; anything else cannot lie in the heap.
+std::optional<long> map(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    const std::uint64_t flags = a[3];
+    if ((flags & MAP_FIXED) == 0 || (flags & kFixedNoReplace) != 0) return std::nullopt;
+    const Bytes range = whole_units(a[0], a[1]);
+    const Bytes managed = common(range, heap_bytes());
+    if (managed.empty()) return std::nullopt;
+    constexpr std::uint64_t kKnown =
+        MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_POPULATE | MAP_NONBLOCK;
+    constexpr std::uint64_t kZeros = MAP_PRIVATE | MAP_ANONYMOUS;
+    if ((flags & kZeros) != kZeros || (flags & ~kKnown) != 0 || managed.size() != range.size()) return -EINVAL;
+    const long error = HeapMemory::replace(pages_of(managed), a[2]);
+    return error != 0 ? error : static_cast<long>(a[0]);
+}
+
+/// Managed memory stays where it is, and nothing else moves there.
+std::optional<long> remap(const Call& call) noexcept {
+    const auto& [old_address, old_bytes, new_bytes, flags, new_address, unused] = call.arguments;
+    const bool fixed = (flags & MREMAP_FIXED) != 0;
+    const bool from_heap = in_heap(old_address, std::max<std::uint64_t>(old_bytes, 1));
+    const bool to_heap = fixed && in_heap(new_address, new_bytes);
+    if (!from_heap && !to_heap) return std::nullopt;
+    const Bytes before = whole_units(old_address, old_bytes);
+    if (to_heap || flags != (flags & MREMAP_MAYMOVE) || before.empty()) return -EINVAL;
+    const bool as_it_is = before.size() == core::align_up(new_bytes, core::kUnitBytes);
+    return as_it_is ? static_cast<long>(old_address) : -EINVAL;
+}
+
+std::optional<long> refuse_in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return in_heap(address, bytes) ? std::optional<long>{-EINVAL} : std::nullopt;
+}
+
+std::optional<long> refuse_any_in_heap(std::uint64_t buffers, std::uint64_t count) noexcept {
+    for (std::uint64_t i = 0; buffers != 0 && i < std::min<std::uint64_t>(count, IOV_MAX); ++i) {
+        const iovec& buffer = reinterpret_cast<const iovec*>(buffers)[i];
+        if (in_heap(core::address_of(buffer.iov_base), buffer.iov_len)) return -EINVAL;
+    }
+    return std::nullopt;
+}
+
+void say_once(std::atomic<bool>& said, std::string_view line) noexcept {
+    if (said.exchange(true)) return;
+    raw_syscall(SYS_write, 2, sys::syscall_argument(line.data()), line.size());
+}
+
+constinit std::atomic<bool> said_of_mlockall{false};
+
+/// All memory cannot be locked where a limit holds that is smaller.
+std::optional<long> lock_everything(std::uint64_t flags) noexcept {
+    constexpr std::uint64_t kKnown = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+    if (heap_bytes().empty() || flags == 0 || (flags & ~kKnown) != 0 || flags == MCL_ONFAULT) return std::nullopt;
+    say_once(said_of_mlockall,
+             "faultline: mlockall is refused (ENOMEM): the program runs within a limit of resident memory, and what is "
+             "beyond it is swapped out; mlock of what must stay in memory works, as far as the limit goes\n");
+    return -ENOMEM;
+}
+
+std::optional<long> unlock_everything() noexcept {
+    if (!heap_bytes().empty()) HeapMemory::unlock_all();
+    return std::nullopt;
+}
+
+/// The kernel would merge the pager's pages with others', too, and forget on the way that writes to them must be seen.
+std::optional<long> control_process(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    if (static_cast<int>(a[0]) != kSetMemoryMerge || a[1] == 0 || heap_bytes().empty()) return std::nullopt;
+    const long result = raw_syscall(call.number, a[0], a[1], a[2], a[3], a[4]);
+    if (result == 0) ManagedHeap::get()->pager().forbid_merging();
+    return result;
+}
+
+}  // namespace
+
+bool concerns_heap(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    switch (call.number) {
+        case SYS_madvise:
+        case SYS_mprotect:
+        case SYS_pkey_mprotect:
+        case SYS_mlock:
+        case SYS_mlock2:
+        case SYS_munlock:
+        case SYS_mmap:
+        case SYS_munmap:
+        case SYS_remap_file_pages:
+        case kMseal:
+            return in_heap(a[0], a[1]);
+        case SYS_mremap:
+            return in_heap(a[0], std::max<std::uint64_t>(a[1], 1)) || in_heap(a[4], a[2]);
+        case SYS_shmat:
+            return in_heap(a[1], 1);
+        case SYS_prctl:
+            return static_cast<int>(a[0]) == kSetMemoryMerge;
+        case SYS_mlockall:
+        case SYS_munlockall:
+        case SYS_process_madvise:
+            return true;
+        default:
+            return false;
+    }
+}
+
+std::optional<long> answer_memory_call(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    switch (call.number) {
+        case SYS_madvise:
+            return in_parts(call, whole_units(a[0], a[1]),
+                            [&](core::PageRange pages) { return HeapMemory::advise(pages, static_cast<int>(a[2])); });
+        case SYS_mprotect:
+            return in_parts(call, whole_units(a[0], a[1]),
+                            [&](core::PageRange pages) { return HeapMemory::protect(pages, a[2]); });
+        case SYS_pkey_mprotect:
+            return in_parts(call, whole_units(a[0], a[1]), [&](core::PageRange pages) {
+                return static_cast<int>(a[3]) == -1 ? HeapMemory::protect(pages, a[2]) : -EINVAL;
+            });
+        case SYS_mlock:
+        case SYS_mlock2: {
+            // The kernel rounds to whole pages in both directions.
+            const std::uint64_t begin = core::align_down(a[0], core::kUnitBytes);
+            if (call.number == SYS_mlock2 && (a[2] & ~std::uint64_t{MLOCK_ONFAULT}) != 0) return std::nullopt;
+            return in_parts(call, whole_units(begin, a[1] + (a[0] - begin)), &HeapMemory::lock);
+        }
+        case SYS_munlock: {
+            const std::uint64_t begin = core::align_down(a[0], core::kUnitBytes);
+            return in_parts(call, whole_units(begin, a[1] + (a[0] - begin)), &HeapMemory::unlock);
+        }
+        case SYS_mlockall:
+            return lock_everything(a[0]);
+        case SYS_munlockall:
+            return unlock_everything();
+        case SYS_mmap:
+            return map(call);
+        case SYS_mremap:
+            return remap(call);
+        case SYS_munmap:
+        case SYS_remap_file_pages:
+        case kMseal:
+            return refuse_in_heap(a[0], a[1]);
+        case SYS_shmat:
+            return (a[2] & SHM_REMAP) != 0 ? refuse_in_heap(a[1], 1) : std::nullopt;
+        case SYS_process_madvise:
+            return refuse_any_in_heap(a[1], a[2]);
+        case SYS_prctl:
+            return control_process(call);
+        default:
+            return std::nullopt;
+    }
+}
+
+}  // namespace faultline::preload

@@ -1,0 +1,159 @@
+// The C library's functions that change mappings, for calls that no dispatch sees: what concerns the managed heap is
+// answered here (memory_calls.hpp), the rest goes to the kernel as it is.
+
+#include "preload/dispatch.hpp"
+#include "preload/memory_calls.hpp"
+#include "preload/next.hpp"
+#include "preload/thread_state.hpp"
+#include "sys/syscall.hpp"
+
+#include <sys/types.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdarg>
+#include <cstdint>
+
+namespace faultline::preload {
+namespace {
+
+/// Blocks the signals that the dispatch blocks, while it lives.
+class HandlerMask {
+public:
+    HandlerMask() noexcept {
+        sys::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, sys::syscall_argument(&kHandlerMask),
+                         sys::syscall_argument(&before_), sizeof before_);
+    }
+    ~HandlerMask() {
+        sys::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, sys::syscall_argument(&before_), 0, sizeof before_);
+    }
+    HandlerMask(const HandlerMask&) = delete;
+    HandlerMask& operator=(const HandlerMask&) = delete;
+
+private:
+    std::uint64_t before_ = 0;
+};
+
+std::optional<long> answer_of_heap(const Call& call) noexcept {
+    if (this_thread.inside > 0 || !concerns_heap(call)) return std::nullopt;
+    const InLibrary inside;
+    const HandlerMask mask;
+    return answer_memory_call(call);
+}
+
+long result_of(long raw) noexcept {
+    if (const int error = sys::error_of(raw)) {
+        errno = error;
+        return -1;
+    }
+    return raw;
+}
+
+template <typename... Arguments>
+long make(long number, Arguments... arguments) noexcept {
+    const Call call{number, {static_cast<std::uint64_t>(arguments)...}};
+    const std::optional<long> answer = answer_of_heap(call);
+    return result_of(answer ? *answer : sys::raw_syscall(number, arguments...));
+}
+
+template <typename T>
+std::uint64_t argument(T* pointer) noexcept {
+    return sys::syscall_argument(pointer);
+}
+
+void* as_pointer(long result) noexcept { return reinterpret_cast<void*>(result); }
+
+using Variadic = long(long, long, long, long, long, long, long);
+Next<Variadic> next_syscall{"syscall"};
+Next<int(int, long, long, long, long)> next_prctl{"prctl"};
+
+}  // namespace
+}  // namespace faultline::preload
+
+using namespace faultline::preload;
+
+// NOLINTBEGIN: the C library's names and signatures
+extern "C" {
+
+int madvise(void* address, std::size_t bytes, int advice) noexcept {
+    return static_cast<int>(make(SYS_madvise, argument(address), bytes, advice));
+}
+
+/// As glibc has it: POSIX_MADV_DONTNEED is only advice, and takes no contents away.
+int posix_madvise(void* address, std::size_t bytes, int advice) noexcept {
+    constexpr int kDontNeed = 4;
+    if (advice == kDontNeed) return 0;
+    const int before = errno;
+    const int error = madvise(address, bytes, advice) == 0 ? 0 : errno;
+    errno = before;
+    return error;
+}
+
+ssize_t process_madvise(int process, const struct iovec* ranges, std::size_t count, int advice,
+                        unsigned flags) noexcept {
+    return make(SYS_process_madvise, process, argument(ranges), count, advice, flags);
+}
+
+int mprotect(void* address, std::size_t bytes, int protection) noexcept {
+    return static_cast<int>(make(SYS_mprotect, argument(address), bytes, protection));
+}
+int pkey_mprotect(void* address, std::size_t bytes, int protection, int key) noexcept {
+    if (key == -1) return mprotect(address, bytes, protection);
+    return static_cast<int>(make(SYS_pkey_mprotect, argument(address), bytes, protection, key));
+}
+
+int mlock(const void* address, std::size_t bytes) noexcept {
+    return static_cast<int>(make(SYS_mlock, argument(address), bytes));
+}
+int mlock2(const void* address, std::size_t bytes, unsigned flags) noexcept {
+    return static_cast<int>(make(SYS_mlock2, argument(address), bytes, flags));
+}
+int munlock(const void* address, std::size_t bytes) noexcept {
+    return static_cast<int>(make(SYS_munlock, argument(address), bytes));
+}
+int mlockall(int flags) noexcept { return static_cast<int>(make(SYS_mlockall, flags)); }
+int munlockall() noexcept { return static_cast<int>(make(SYS_munlockall)); }
+
+void* mmap(void* address, std::size_t bytes, int protection, int flags, int fd, off_t offset) noexcept {
+    return as_pointer(make(SYS_mmap, argument(address), bytes, protection, flags, fd, offset));
+}
+void* mmap64(void* address, std::size_t bytes, int protection, int flags, int fd, off_t offset) noexcept {
+    return mmap(address, bytes, protection, flags, fd, offset);
+}
+int munmap(void* address, std::size_t bytes) noexcept {
+    return static_cast<int>(make(SYS_munmap, argument(address), bytes));
+}
+void* mremap(void* address, std::size_t bytes, std::size_t wanted, int flags, ...) noexcept {
+    std::va_list list;
+    va_start(list, flags);
+    void* const to = va_arg(list, void*);
+    va_end(list);
+    return as_pointer(make(SYS_mremap, argument(address), bytes, wanted, flags, argument(to)));
+}
+void* shmat(int segment, const void* address, int flags) noexcept {
+    return as_pointer(make(SYS_shmat, segment, argument(address), flags));
+}
+
+int prctl(int option, ...) noexcept {
+    std::va_list list;
+    va_start(list, option);
+    long a[4];
+    for (long& each : a) each = va_arg(list, long);
+    va_end(list);
+    // What the dispatch itself has an eye on, it sees only where the C library makes the call.
+    if (Dispatch::active() && this_thread.inside == 0) return next_prctl(option, a[0], a[1], a[2], a[3]);
+    return static_cast<int>(make(SYS_prctl, option, a[0], a[1], a[2], a[3]));
+}
+
+long syscall(long number, ...) noexcept {
+    std::va_list list;
+    va_start(list, number);
+    long a[6];
+    for (long& each : a) each = va_arg(list, long);
+    va_end(list);
+    if (Dispatch::active() && this_thread.inside == 0) return next_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return make(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+}  // extern "C"
+// NOLINTEND
