@@ -31,7 +31,7 @@ Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, st
             oldest = staging_.pop_oldest(0);  // nothing mapped can leave: second chances are over
             if (oldest == nullptr) return total;
         }
-        const Reclaimed settled = settle(*oldest, queue);
+        const Reclaimed settled = settle(*oldest, queue, WriteInFlight::wait);
         total += settled;
         if (settled.write_error != 0) {
             // The batch is back in the zone; what is clean can leave all the same.
@@ -443,7 +443,8 @@ void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bo
 // ---- 5 settle
 
 /// Evicts for good what is still in the batch and frees its frames. Pages that cannot be written go back to the zone.
-Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue,
+                          WriteInFlight write_in_flight) FAULTLINE_SIGNAL_SAFE {
     Reclaimed result;
     result.write_error = write_back(batch, queue);
     bool any_kept = false;
@@ -458,7 +459,8 @@ Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLI
         if (batch.scratch.leaving[i] != Leaving::not_yet) batch.entries[i].page.store(0, std::memory_order_release);
     }
     if (any_kept) {
-        if (result.units == 0 && result.write_error == 0) wait_for_write(batch);
+        const bool nothing_done = result.units == 0 && result.write_error == 0;
+        if (nothing_done && write_in_flight == WriteInFlight::wait) wait_for_write(batch);
         staging_.push(batch);
         budget_.changed();  // who found no batch meanwhile must learn of the error, too
     } else {
