@@ -43,12 +43,17 @@ SwapDirectory::SwapDirectory(std::filesystem::path path)
 
 sys::FileDescriptor SwapDirectory::open_unnamed() const {
     constexpr int kFlags = O_TMPFILE | O_RDWR | O_CLOEXEC;
-    sys::FileDescriptor file{::openat(fd_.get(), ".", kFlags, kOwnerOnly)};
-    // Removed and made again since: what has its name now is as good.
-    if (!file && errno == ENOENT) file = sys::FileDescriptor{::open(path_.c_str(), kFlags, kOwnerOnly)};
+    // A directory that was removed may have been made again: what has its name now is as good.
+    sys::FileDescriptor file{is_removed() ? ::open(path_.c_str(), kFlags, kOwnerOnly)
+                                          : ::openat(fd_.get(), ".", kFlags, kOwnerOnly)};
     if (!file && (errno == EOPNOTSUPP || errno == EISDIR)) file = open_and_unlink();
     if (!file) refuse(errno, path_);
     return file;
+}
+
+bool SwapDirectory::is_removed() const {
+    struct stat found {};
+    return ::fstat(fd_.get(), &found) == 0 && found.st_nlink == 0;
 }
 
 /// Where the file system has no unnamed files: a name that nobody else can have, taken away at once.

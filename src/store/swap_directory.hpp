@@ -21,6 +21,7 @@ public:
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
 private:
+    [[nodiscard]] bool is_removed() const;
     [[nodiscard]] sys::FileDescriptor open_and_unlink() const;
 
     std::filesystem::path path_;  // absolute
