@@ -45,20 +45,23 @@ std::filesystem::path default_swap_directory() {
 }
 
 SwapDirectory::SwapDirectory(std::filesystem::path path)
-    : path_{std::filesystem::absolute(std::move(path))}, fd_{::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)} {
-    if (!fd_) refuse(errno, path_);
-}
+    : path_{std::filesystem::absolute(std::move(path))}, fd_{::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)} {}
 
 sys::FileDescriptor SwapDirectory::open_unnamed() const {
     constexpr int kFlags = O_TMPFILE | O_RDWR | O_CLOEXEC;
-    sys::FileDescriptor file{::openat(fd_.get(), ".", kFlags, kOwnerOnly)};
-    // Removed and made again since: what has its name now is as good.
-    if (!file && errno == ENOENT) file = sys::FileDescriptor{::open(path_.c_str(), kFlags, kOwnerOnly)};
+    // A directory that was removed may have been made again: what has its name now is as good.
+    sys::FileDescriptor file{is_there() ? ::openat(fd_.get(), ".", kFlags, kOwnerOnly)
+                                        : ::open(path_.c_str(), kFlags, kOwnerOnly)};
     // Some seccomp filters (ENOSYS, EPERM) forbid only unnamed files.
     const bool may_be_named = errno == EOPNOTSUPP || errno == EISDIR || errno == ENOSYS || errno == EPERM;
     if (!file && may_be_named) file = open_and_unlink();
     if (!file) refuse(errno, path_);
     return file;
+}
+
+bool SwapDirectory::is_there() const {
+    struct stat found {};
+    return fd_ && ::fstat(fd_.get(), &found) == 0 && found.st_nlink > 0;
 }
 
 /// Where the file system has no unnamed files: a name that nobody else can have, taken away at once.

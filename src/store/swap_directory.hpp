@@ -11,7 +11,7 @@ namespace faultline::store {
 
 class SwapDirectory {
 public:
-    /// `path`: as seen from the present working directory. Throws std::system_error naming it and what to do.
+    /// `path`: as seen from the present working directory. What is wrong with it `open_unnamed` says.
     explicit SwapDirectory(std::filesystem::path path);
 
     /// A new file without a name, for its owner alone (mode 0600). Throws std::system_error naming the directory and
@@ -21,6 +21,7 @@ public:
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
 private:
+    [[nodiscard]] bool is_there() const;
     [[nodiscard]] sys::FileDescriptor open_and_unlink() const;
 
     std::filesystem::path path_;  // absolute
