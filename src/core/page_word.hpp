@@ -152,6 +152,12 @@ public:
     }
 
     [[nodiscard]] constexpr PageWord with_waiters() const noexcept { return PageWord{bits_ | kWaiters}; }
+    /// Of a page without an owner: threads that wait for its write to end are woken by the thread that takes the mark
+    /// away.
+    [[nodiscard]] constexpr PageWord without_waiters() const noexcept {
+        FAULTLINE_INVARIANT(!busy());
+        return PageWord{bits_ & ~kWaiters};
+    }
     [[nodiscard]] constexpr PageWord with_dirty(bool on) const noexcept { return with_flag(kDirty, on); }
     [[nodiscard]] constexpr PageWord with_slot(bool on) const noexcept { return with_flag(kHasSlot, on); }
     [[nodiscard]] constexpr PageWord with_writing(bool on) const noexcept { return with_flag(kWriting, on); }

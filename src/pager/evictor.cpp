@@ -30,7 +30,7 @@ Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, st
             oldest = staging_.pop_oldest(0);  // nothing mapped can leave: second chances are over
             if (oldest == nullptr) return total;
         }
-        const Reclaimed settled = settle(*oldest, queue);
+        const Reclaimed settled = settle(*oldest, queue, WriteInFlight::wait);
         total += settled;
         if (settled.write_error != 0) {
             // The batch is back in the zone; what is clean can leave all the same.
@@ -409,7 +409,10 @@ void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bo
             seen = region.load(page.page);
             continue;
         }
-        if (region.try_change(page.page, seen, next)) break;
+        if (!seen.busy()) next = next.without_waiters();  // of a busy page its owner wakes them
+        if (!region.try_change(page.page, seen, next)) continue;
+        if (seen.waiters() && !next.waiters()) region.wake_waiters(page.page);
+        break;
     }
     if (error != 0) {
         region.counters().add(Count::write_errors);
@@ -423,7 +426,8 @@ void Evictor::finish_write(StagingBatch& batch, std::size_t entry, int error, bo
 // ---- 5 settle
 
 /// Evicts for good what is still in the batch and frees its frames. Pages that cannot be written go back to the zone.
-Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue,
+                          WriteInFlight write_in_flight) FAULTLINE_SIGNAL_SAFE {
     Reclaimed result;
     result.write_error = write_back(batch, queue);
     bool any_kept = false;
@@ -438,6 +442,8 @@ Reclaimed Evictor::settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLI
         if (batch.scratch.leaving[i] != Leaving::not_yet) batch.entries[i].page.store(0, std::memory_order_release);
     }
     if (any_kept) {
+        const bool nothing_done = result.units == 0 && result.write_error == 0;
+        if (nothing_done && write_in_flight == WriteInFlight::wait) wait_for_write(batch);
         staging_.push(batch);
         budget_.changed();  // who found no batch meanwhile must learn of the error, too
     } else {
@@ -461,6 +467,18 @@ void Evictor::settle_forgotten() FAULTLINE_SIGNAL_SAFE {
         } else {
             staging_.push(*batch);
         }
+    }
+}
+
+/// Another thread writes an older version of a page of the batch. Waits until it has: a thread that tried again at once
+/// would keep that thread, if its priority is lower, from this CPU. The other thread needs nothing of this batch.
+void Evictor::wait_for_write(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        const PageRef page = batch.page_of(i);
+        const Region* const region = page.region == 0 ? nullptr : regions_.find(page.region);
+        if (region == nullptr) continue;
+        const PageWord seen = region->load(page.page);
+        if (seen.staged_at(batch.unit_of(i)) && seen.writing()) return region->wait(page.page, seen);
     }
 }
 

@@ -132,9 +132,13 @@ private:
     void finish_cleaning(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
     void finish_write(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
 
-    Reclaimed settle(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    /// What to do where another thread still writes an older version of all that is left of a batch.
+    enum class WriteInFlight : std::uint8_t { leave, wait };
+    Reclaimed settle(StagingBatch& batch, store::WriteQueue& queue,
+                     WriteInFlight write_in_flight = WriteInFlight::leave) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Leaving claim_to_leave(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
+    void wait_for_write(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     void let_staged_page_go(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
 
     mmu::Mapper& mapper_;

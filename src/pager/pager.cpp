@@ -297,7 +297,10 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     FrameReservation frames;
     if (!frame_goes_along) {
         frames = reserve_frames(work);
-        if (!frames && seen.writing()) return std::nullopt;
+        if (!frames && seen.writing()) {
+            region.wait(work.page, seen);  // until its bytes may go along
+            return std::nullopt;
+        }
         // No frame to be had: then it goes along, and a clean page counts as dirty.
         if (!frames) frame_goes_along = dirty = true;
     }

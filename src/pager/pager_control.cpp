@@ -16,6 +16,7 @@
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/signal_block.hpp"
+#include "sys/transient.hpp"
 
 #include <faultline/pager.hpp>
 
@@ -316,7 +317,7 @@ void Pager::set_resident_limit(std::size_t bytes) {
                 write_error = reclaimed.write_error;
                 ++failures;
             }
-            if (!reclaimed.progress) std::this_thread::yield();  // what is left is in faults' hands
+            if (!reclaimed.progress) sys::nap(std::chrono::microseconds{100});  // what is left is in faults' hands
         }
         if (budget_.available() < 0) {
             sys::throw_error(write_error, "cannot shrink the resident limit to " + sys::readable_bytes(bytes) +

@@ -1,5 +1,9 @@
 #include "pager/quiescence.hpp"
 
+#include "sys/transient.hpp"
+
+#include <algorithm>
+#include <chrono>
 #include <thread>
 
 namespace faultline::detail {
@@ -11,7 +15,11 @@ void Quiescence::synchronize() {
 }
 
 void Quiescence::drain(unsigned set) {
-    for (;;) {
+    // Most readers are faults of some microseconds. Others read from the store, or need the CPU that a thread of higher
+    // priority would keep by yielding: so it sleeps, longer each time.
+    constexpr int kYields = 32;
+    std::chrono::nanoseconds pause = std::chrono::microseconds{10};
+    for (int looks = 0;; ++looks) {
         // Left before entered: a reader counted in `left` is then counted in `entered`, so equal sums mean nobody
         // inside.
         std::uint64_t left = 0;
@@ -19,7 +27,12 @@ void Quiescence::drain(unsigned set) {
         for (const Shard& shard : shards_) left += shard.left[set].load();
         for (const Shard& shard : shards_) entered += shard.entered[set].load();
         if (left == entered) return;
-        std::this_thread::yield();  // readers are faults: microseconds, or one read of the store
+        if (looks < kYields) {
+            std::this_thread::yield();
+        } else {
+            sys::nap(pause);
+            pause = std::min<std::chrono::nanoseconds>(2 * pause, std::chrono::milliseconds{1});
+        }
     }
 }
 

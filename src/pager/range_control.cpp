@@ -332,8 +332,10 @@ void Pager::evict_all(Region& region, PageRange range) {
     store::SequentialWriteQueue queue;
     while (any_resident(region, range)) {
         const FaultPathSection section;
+        wait_until_settled(region, range);
         const Reclaimed evicted = evictor_.evict(region, range, queue);
         if (evicted.write_error != 0 && !evicted.progress) return;  // staged is off the view, too
+        if (evicted.refused && !evicted.progress) sys::nap(std::chrono::milliseconds{1});
     }
 }
 

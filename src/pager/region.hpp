@@ -189,6 +189,12 @@ public:
     /// Sleeps until the word of `page` may have changed from `seen`.
     void wait(std::uint64_t page, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE { table_.wait(page, seen); }
 
+    /// After the waiters' mark has been taken off the word of a page that has no owner.
+    void wake_waiters(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
+        table_.wake(page);
+        if (kernel_sleepers_) mapper_.wake(address_of(page), page_bytes());
+    }
+
     [[nodiscard]] bool announce_waiter(std::uint64_t page, core::PageWord& seen) const FAULTLINE_SIGNAL_SAFE {
         return table_.announce_waiter(page, seen);
     }

@@ -1,6 +1,7 @@
 #include "sys/signal_action.hpp"
 
 #include "sys/error.hpp"
+#include "sys/futex.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 
@@ -48,6 +49,7 @@ void SharedAction::set(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {
     std::atomic_thread_fence(std::memory_order_release);
     for (std::size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_relaxed);
     changes_.fetch_add(1, std::memory_order_release);
+    futex_wake(changes_);
 }
 
 struct sigaction SharedAction::get() const FAULTLINE_SIGNAL_SAFE {
@@ -57,6 +59,7 @@ struct sigaction SharedAction::get() const FAULTLINE_SIGNAL_SAFE {
         for (std::size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);
         if (before % 2 == 0 && changes_.load(std::memory_order_relaxed) == before) break;
+        if (before % 2 != 0) futex_wait(changes_, before);  // the thread that changes it may need this CPU
     }
     struct sigaction action;
     std::memcpy(&action, words.data(), sizeof action);

@@ -50,6 +50,9 @@ public:
         return seen;
     }
 
+    /// Wakes threads that sleep on the word of `page`.
+    void wake(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE { sys::futex_wake(futex(page)); }
+
     /// Sets the waiters mark on a word that still is `seen`. False: it changed; look again.
     [[nodiscard]] bool announce_waiter(std::uint64_t page, core::PageWord& seen) const FAULTLINE_SIGNAL_SAFE {
         if (seen.waiters()) return true;

@@ -29,6 +29,17 @@ public:
         }
     }
 
+    /// The same, but false if after so many looks one has never been asleep.
+    [[nodiscard]] bool asleep_within(int looks) const {
+        for (const auto& id : ids_) {
+            while (id.load() == 0 || !asleep(id.load())) {
+                if (--looks == 0) return false;
+                std::this_thread::yield();
+            }
+        }
+        return true;
+    }
+
 private:
     static bool asleep(int thread) {
         std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/stat"};
