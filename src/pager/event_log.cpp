@@ -1,6 +1,7 @@
 #include "pager/event_log.hpp"
 
 #include "pager/standard_error_log.hpp"
+#include "sys/clock.hpp"
 #include "sys/futex.hpp"
 #include "sys/transient.hpp"
 
@@ -83,11 +84,11 @@ EventLog::Ticket EventLog::record(const Event& event) FAULTLINE_SIGNAL_SAFE {
 }
 
 void EventLog::wait_until_told(Ticket ticket, std::chrono::nanoseconds limit) const FAULTLINE_SIGNAL_SAFE {
-    const auto until = std::chrono::steady_clock::now() + limit;
+    const std::chrono::nanoseconds until = sys::monotonic_time() + limit;
     for (;;) {
         const Ticket told = told_.load(std::memory_order_acquire);
         if (static_cast<std::int32_t>(told - ticket) >= 0) return;
-        const std::chrono::nanoseconds left = until - std::chrono::steady_clock::now();
+        const std::chrono::nanoseconds left = until - sys::monotonic_time();
         if (left <= left.zero()) return;
         sys::futex_wait(told_, told, &left);
     }

@@ -67,13 +67,13 @@ void DescriptorKeeper::serve(int fd) noexcept {
 
 long DescriptorKeeper::ioctl(unsigned long request, void* argument, int refusal) FAULTLINE_SIGNAL_SAFE {
     if (!keeps()) return -refusal;
-    report(refusal);
     const SignalBlock signals;
     const std::lock_guard lock{calling_};
     request_ = request;
     argument_ = argument;
     const std::uint32_t call = asked_.fetch_add(1) + 1;
-    futex_wake(asked_);
+    if (!futex_wake(asked_)) return -refusal;  // the filter forbids this, too: the thread does not learn of the call
+    report(refusal);
     for (std::uint32_t answered = answered_.load(); answered != call; answered = answered_.load()) {
         futex_wait(answered_, answered);
     }

@@ -27,8 +27,9 @@ inline void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t exp
                 limit == nullptr ? 0 : syscall_argument(&relative), 0, 0);
 }
 
-inline void futex_wake(const std::atomic<std::uint32_t>& word, int threads = INT_MAX) FAULTLINE_SIGNAL_SAFE {
-    raw_syscall(SYS_futex, syscall_argument(&word), FUTEX_WAKE_PRIVATE, threads, 0, 0, 0);
+/// Wakes up to `threads` threads that sleep on `word`. False: a seccomp filter refuses the call.
+inline bool futex_wake(const std::atomic<std::uint32_t>& word, int threads = INT_MAX) FAULTLINE_SIGNAL_SAFE {
+    return raw_syscall(SYS_futex, syscall_argument(&word), FUTEX_WAKE_PRIVATE, threads, 0, 0, 0) >= 0;
 }
 
 }  // namespace faultline::sys

@@ -20,9 +20,9 @@ REVIEWED = {
     # calloc and free: of LZ4's functions that make streams, which are not called.
     "library": """
         abort close eventfd fcntl fdopen fopen fstat fstatvfs ftruncate getenv getpid getrandom getrlimit getsockopt
-        ioctl isatty lseek madvise memfd_create mkostemp mmap mprotect munmap open pipe2 pread pwrite read readv recv
+        ioctl isatty lseek madvise memfd_create mkostemp mmap mprotect munmap open openat pipe2 pread pwrite read readv recv
         sched_getaffinity sched_yield send sigaction sigaltstack snprintf strcmp strerror syscall sysconf unlink
-        vsnprintf write writev
+        unlinkat vsnprintf write writev
         calloc free
         pthread_key_create pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_self
         pthread_setaffinity_np pthread_setcancelstate pthread_setname_np pthread_setspecific

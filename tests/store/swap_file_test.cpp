@@ -204,7 +204,7 @@ TEST_P(SwapFileOn, SaysWhichDirectoryMayNotBeWrittenTo) {
         become_nobody();
         exit_with_error_of([&] { SwapFile::named(directory() / "swap"); });
     };
-    EXPECT_EXIT(unnamed(), testing::ExitedWithCode(EACCES), directory().string() + ".*set Config::swap_directory");
+    EXPECT_EXIT(unnamed(), testing::ExitedWithCode(EACCES), directory().string() + ".*by Config::swap_directory");
     EXPECT_EXIT(named(), testing::ExitedWithCode(EACCES), directory().string() + ".*set Config::swap_file");
 }
 

@@ -220,7 +220,7 @@ set_up)
         ! grep -qF Config:: err || fail "a user of the command knows no Config: $(cat err)"
     done
     ! grep -qF "no such directory" err || fail "/proc is there: $(cat err)"
-    expect 125 bash -c 'ulimit -d 1000000; exec "$1" run -- true' bash "$faultline"
+    expect 125 bash -c 'ulimit -d 4000; exec "$1" run -- true' bash "$faultline"
     says err "ulimit -d unlimited"
     ! grep -qF "ulimit -v" err || fail "that is not what refuses: $(cat err)"
     expect 125 "$faultline" run --resident 99999999 --compressed 1K -- true
@@ -279,7 +279,10 @@ doctor)
     python3 -c 'import json; assert json.load(open("out"))["works"] is True'
     expect 1 "$faultline" doctor --swap /no/such/folder
     says out /no/such/folder
-    expect 1 bash -c 'ulimit -v 8000000; exec "$1" doctor' bash "$faultline"
+    # The default heap takes fewer addresses then; one that is asked for cannot be had.
+    expect 0 bash -c 'ulimit -v 8000000; exec "$1" doctor' bash "$faultline"
+    says out "RLIMIT_AS"
+    expect 1 bash -c 'ulimit -v 8000000; FAULTLINE_HEAP=32G exec "$1" doctor' bash "$faultline"
     says out "RLIMIT_AS"
     expect 0 "$faultline" doctor --swap /dev/shm
     says out "this is memory"
