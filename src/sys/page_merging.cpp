@@ -1,6 +1,7 @@
 #include "sys/page_merging.hpp"
 
 #include "core/units.hpp"
+#include "sys/clock.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
@@ -18,10 +19,9 @@ namespace {
 
 constexpr int kGetMemoryMerge = 68;  // PR_GET_MEMORY_MERGE, Linux 6.4
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kOftenEnough{10};
 constexpr std::chrono::milliseconds kOftenEnoughForFaults{1};
-constinit std::atomic<Clock::rep> last_look{0};
+constinit std::atomic<std::chrono::nanoseconds::rep> last_look{0};
 
 /// Opens a file of /proc. Returns a descriptor or a negated errno.
 long open_file(const char* path) FAULTLINE_SIGNAL_SAFE {
@@ -55,7 +55,7 @@ bool looked_at_by_kernel() FAULTLINE_SIGNAL_SAFE {
 }
 
 std::chrono::nanoseconds since_last_look() FAULTLINE_SIGNAL_SAFE {
-    return Clock::now().time_since_epoch() - Clock::duration{last_look.load(std::memory_order_relaxed)};
+    return monotonic_time() - std::chrono::nanoseconds{last_look.load(std::memory_order_relaxed)};
 }
 
 }  // namespace
@@ -73,7 +73,7 @@ bool PageMerging::may_happen() FAULTLINE_SIGNAL_SAFE {
 }
 
 void PageMerging::look() FAULTLINE_SIGNAL_SAFE {
-    last_look.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+    last_look.store(monotonic_time().count(), std::memory_order_relaxed);
     if (number_in("/sys/kernel/mm/ksm/run") > 0) machine_merges.store(true, std::memory_order_relaxed);
     if (machine_merges.load(std::memory_order_relaxed) && looked_at_by_kernel()) {
         seen_.store(true, std::memory_order_relaxed);
