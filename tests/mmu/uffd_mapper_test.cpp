@@ -2,8 +2,8 @@
 #include "mmu/uffd_mapper.hpp"
 
 #include "core/units.hpp"
-#include "sys/kernel_abi.hpp"
 #include "support/accessed_bits.hpp"
+#include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
 
 #include <gtest/gtest.h>

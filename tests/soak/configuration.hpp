@@ -38,7 +38,7 @@ struct Configuration {
     bool forks = true;
     /// Children of fork have a copy of managed memory, and check it; else touching it must end them with SIGSEGV.
     bool children_inherit = false;
-    bool heap = false;                   ///< The threads also keep hash tables in a heap, each its own.
+    bool heap = false;                  ///< The threads also keep hash tables in a heap, each its own.
     bool clears_accessed_bits = false;  ///< A thread does to the pages what memory reclaim does.
     std::uint64_t seed = 0;
 

@@ -108,7 +108,8 @@ std::uint64_t run_round(const Configuration& configuration, std::chrono::millise
         const Disturbances disturbances = disturb(configuration, territories, heap ? &*heap : nullptr);
         std::vector<std::unique_ptr<Worker>> workers;
         for (unsigned i = 0; i < configuration.threads; ++i) {
-            workers.push_back(std::make_unique<Worker>(Stage{configuration, pager, territories, heap ? &*heap : nullptr, findings}, i));
+            workers.push_back(std::make_unique<Worker>(
+                Stage{configuration, pager, territories, heap ? &*heap : nullptr, findings}, i));
         }
         const Clock::time_point end = Clock::now() + length;
         std::vector<std::thread> threads;

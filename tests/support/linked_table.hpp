@@ -173,8 +173,8 @@ private:
         lost_ = true;
         std::string message = what + " was lost";
         if (heap_.owns(at)) {
-            const auto* const page = reinterpret_cast<const std::uint64_t*>(reinterpret_cast<std::uintptr_t>(at) &
-                                                                            ~(kBasePageBytes - 1));
+            const auto* const page =
+                reinterpret_cast<const std::uint64_t*>(reinterpret_cast<std::uintptr_t>(at) & ~(kBasePageBytes - 1));
             constexpr std::size_t kWords = kBasePageBytes / sizeof(std::uint64_t);
             std::size_t zeros = 0;
             for (std::size_t i = 0; i < kWords; ++i) zeros += page[i] == 0 ? 1 : 0;
