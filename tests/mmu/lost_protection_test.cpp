@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -41,10 +42,12 @@ bool write_to(const std::string& path, const std::string& text) {
     return file.good();
 }
 
-/// Has the kernel merge pages as fast as it can, while it lives. Its settings are the machine's.
+/// Has the kernel merge pages as fast as it can, while it lives. Its settings are the machine's: one test at a time has
+/// them, or a test would put back what another one has set.
 class FastMerging {
 public:
-    FastMerging() {
+    FastMerging() : turn_{::open((folder() + "run").c_str(), O_RDONLY | O_CLOEXEC)} {
+        static_cast<void>(::flock(turn_, LOCK_EX));
         for (Setting& setting : settings_) {
             setting.before = std::to_string(number_in(setting.path()));
             works_ = write_to(setting.path(), setting.wanted) && works_;
@@ -52,6 +55,7 @@ public:
     }
     ~FastMerging() {
         for (const Setting& setting : settings_) write_to(setting.path(), setting.before);
+        ::close(turn_);  // and with it goes the lock
     }
     FastMerging(const FastMerging&) = delete;
     FastMerging& operator=(const FastMerging&) = delete;
@@ -85,6 +89,7 @@ private:
     };
     Setting settings_[3] = {{"sleep_millisecs", "1"}, {"pages_to_scan", "20000"}, {"run", "1"}};
     bool works_ = true;
+    int turn_;
 };
 
 /// A region whose pages are all alike, clean and resident.
