@@ -64,7 +64,7 @@ sys::Mapping trial_pages(std::size_t count) {
     return sys::Mapping::reserve(count * kPage, kPage, false, "trial pages");
 }
 
-/// Whoever traces this process, as /proc says; 0: no process does, or /proc does not say.
+/// Returns the id of the process that traces this one, as /proc names it; 0 if there is none or /proc does not tell.
 long tracer() {
     std::ifstream status{"/proc/self/status"};
     for (std::string word; status >> word;) {

@@ -68,17 +68,22 @@ Reclaimed Evictor::evict(std::span<iovec> runs, store::WriteQueue& queue) FAULTL
     return total;
 }
 
-Reclaimed Evictor::make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+/// Takes an empty batch and claims up to `pages` victims into its scratch. Null without a batch or a victim.
+Evictor::Victims Evictor::choose_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE {
     StagingBatch* const batch = staging_.take_empty();
     if (batch == nullptr) return {};
     std::int64_t room = StagingBatch::kUnits;
     const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
     const std::size_t count =
         frames_.choose(chosen, [&](PageRef page, policy::FrameId) { return claim(page, Spare::gripped, room); });
-    if (count == 0) {
-        staging_.give_back_empty(*batch);
-        return {};
-    }
+    if (count > 0) return {batch, count};
+    staging_.give_back_empty(*batch);
+    return {};
+}
+
+Reclaimed Evictor::make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    const auto [batch, count] = choose_victims(pages);
+    if (batch == nullptr) return {};
     Reclaimed total = take_off_view(*batch, count, false);
     total += settle(*batch, queue);
     return total;
@@ -127,16 +132,8 @@ bool Evictor::claim(PageRef page, Spare spare, std::int64_t& units_left) FAULTLI
 }
 
 Reclaimed Evictor::stage_victims(std::size_t pages, bool wanted_back, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    StagingBatch* const batch = staging_.take_empty();
+    const auto [batch, count] = choose_victims(pages);
     if (batch == nullptr) return {};
-    std::int64_t room = StagingBatch::kUnits;
-    const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
-    const std::size_t count =
-        frames_.choose(chosen, [&](PageRef page, policy::FrameId) { return claim(page, Spare::gripped, room); });
-    if (count == 0) {
-        staging_.give_back_empty(*batch);
-        return {};
-    }
     Reclaimed result = take_off_view(*batch, count, wanted_back);
     result.write_error = write_back(*batch, queue);
     if (batch->pages > 0) {

@@ -104,6 +104,11 @@ private:
     enum class Spare : std::uint8_t { nothing, gripped, gripped_and_dirty };
     [[nodiscard]] bool claim(core::PageRef page, Spare spare, std::int64_t& units_left) FAULTLINE_SIGNAL_SAFE;
 
+    struct Victims {
+        StagingBatch* batch = nullptr;  ///< Now the caller's; null: none.
+        std::size_t count = 0;          ///< Of the claimed pages in its scratch.
+    };
+    [[nodiscard]] Victims choose_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE;
     Reclaimed stage_victims(std::size_t pages, bool wanted_back, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     Reclaimed drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t put_back_dirty(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE;

@@ -33,7 +33,7 @@ Directory& directory() FAULTLINE_SIGNAL_SAFE {
     return *current.load(std::memory_order_acquire);
 }
 
-/// What readers have not seen yet stands for them from here on; returns when the one before is not read any more.
+/// Publishes `next`, and frees the snapshot before it once no thread reads that any more.
 void publish(Directory& all, std::unique_ptr<const RegionSnapshot> next) {
     const std::unique_ptr<const RegionSnapshot> previous{all.snapshot.exchange(next.release())};
     all.readers.synchronize();
