@@ -5,7 +5,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "pager/trace_writer.hpp"
+#include "trace/trace_writer.hpp"
 #include "policy_replay/options.hpp"
 #include "policy_replay/report.hpp"
 #include "policy_replay/results.hpp"

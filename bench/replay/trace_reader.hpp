@@ -2,7 +2,7 @@
 // with its name and, where there is one, the byte at which it shows.
 #pragma once
 
-#include "pager/trace_format.hpp"
+#include "trace/trace_format.hpp"
 #include "replay/reference.hpp"
 
 #include <cstdint>

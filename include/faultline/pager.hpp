@@ -17,6 +17,9 @@ namespace faultline {
 
 class AddressSpace;
 class Heap;
+namespace space {
+class StackArea;
+}
 
 /// Safe to use from any thread, not from a signal handler. Regions keep what they need of their pager alive, so the
 /// handles may be destroyed in any order.
@@ -60,6 +63,7 @@ public:
 private:
     friend class AddressSpace;
     friend class Heap;
+    friend class space::StackArea;
 
     std::shared_ptr<detail::Pager> pager_;
 };

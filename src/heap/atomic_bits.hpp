@@ -19,7 +19,7 @@ public:
     AtomicBits(std::uint64_t bits, const char* purpose) : words_{(bits + 63) / 64, purpose}, bits_{bits} {}
 
     [[nodiscard]] bool test(std::uint64_t bit) const FAULTLINE_SIGNAL_SAFE {
-        return (words_[bit / 64].load(std::memory_order_acquire) >> (bit % 64) & 1) != 0;
+        return (words_[bit / 64].load() >> (bit % 64) & 1) != 0;
     }
 
     /// Sets or clears [first, first + count). Returns how many were not so before.
@@ -48,8 +48,6 @@ public:
         return next(from, end, ~std::uint64_t{0});
     }
 
-    /// For who looks from below, at whatever moment (Region::set_dead_pages).
-    [[nodiscard]] const std::atomic<std::uint64_t>* words() const noexcept { return words_.span().data(); }
     [[nodiscard]] std::uint64_t size() const noexcept { return bits_; }
 
 private:

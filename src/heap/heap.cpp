@@ -61,7 +61,7 @@ Heap::Heap(std::shared_ptr<Pager> pager, const HeapConfig& config)
       caches_{kMostThreads, "what threads keep of a heap"},
       resource_{*this} {
     id_ = heap::LiveHeaps::add(*this);
-    region().set_dead_pages(pages_.life().dead().words());
+    region().set_owner(&pages_.life());
 }
 
 Heap::~Heap() {

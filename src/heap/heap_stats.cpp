@@ -1,7 +1,7 @@
 // A heap's figures. Reads the bookkeeping, and no block.
 
 #include "heap/heap.hpp"
-#include "pager/residency.hpp"
+#include "pager/region/residency.hpp"
 
 #include <algorithm>
 

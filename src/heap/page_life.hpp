@@ -8,6 +8,7 @@
 #include "core/page_range.hpp"
 #include "core/units.hpp"
 #include "heap/atomic_bits.hpp"
+#include "pager/region/region_owner.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -15,7 +16,7 @@
 namespace faultline::heap {
 
 /// Whoever holds what a page belongs to (its size class's lock, or the page itself, off all lists) changes its state.
-class PageLife {
+class PageLife final : public detail::RegionOwner {
 public:
     explicit PageLife(std::uint64_t pages)
         : touched_{pages, "which pages of a heap were used"}, dead_{pages, "which pages of a heap are dead"} {}
@@ -33,7 +34,7 @@ public:
         touched_.clear(pages.first, pages.count);
     }
 
-    [[nodiscard]] bool is_dead(std::uint64_t page) const noexcept { return dead_.test(page); }
+    [[nodiscard]] bool is_dead(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE override { return dead_.test(page); }
     [[nodiscard]] bool is_fresh(std::uint64_t page) const noexcept { return !touched_.test(page); }
 
     /// The first run of dead pages in [from, end), at most `most` long; of no pages where there is none.
@@ -60,7 +61,6 @@ public:
     [[nodiscard]] std::uint64_t dead_bytes() const noexcept {
         return dead_pages_.load(std::memory_order_relaxed) << core::kUnitShift;
     }
-    [[nodiscard]] const AtomicBits& dead() const noexcept { return dead_; }
 
 private:
     void count_dead(std::uint64_t more, std::uint64_t fewer) noexcept {

@@ -3,7 +3,7 @@
 // What takes blocks out of a thread's own cache and puts them there needs none of this; see ThreadCache.
 #pragma once
 
-#include "pager/quiescence.hpp"
+#include "sys/quiescence.hpp"
 #include "sys/futex.hpp"
 
 #include <atomic>
@@ -49,11 +49,11 @@ private:
             }
     }
 
-    static constinit inline detail::Quiescence threads_{};
+    static constinit inline sys::Quiescence threads_{};
     static constinit inline std::atomic<std::uint32_t> closed_{0};
     [[gnu::tls_model("initial-exec")]] static thread_local constinit inline int depth_ = 0;
 
-    std::optional<detail::Quiescence::Reader> inside_;
+    std::optional<sys::Quiescence::Reader> inside_;
 };
 
 }  // namespace faultline::heap

@@ -164,7 +164,7 @@ bool Heap::discard(PageRange pages) noexcept {
 
 bool Heap::discard_contents(PageRange pages) noexcept {
     try {
-        pager_->discard(*region_, pages, pages.count < kWorthAHole ? DiskSpace::keep : DiskSpace::give_back);
+        pager_->discarder().discard(*region_, pages, pages.count < kWorthAHole ? DiskSpace::keep : DiskSpace::give_back);
         return true;
     } catch (const std::system_error&) {
         return false;  // pinned, by whoever has freed it; or another process's

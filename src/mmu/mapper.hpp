@@ -6,12 +6,12 @@
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "mmu/shared_views.hpp"
+#include "mmu/view_registry.hpp"
 
 #include <faultline/types.hpp>
 
 #include <sys/uio.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -47,7 +47,8 @@ struct Staged {
 /// Fault path calls return 0 or an errno and are signal-safe; sizes are in bytes, addresses page-aligned.
 class Mapper {
 public:
-    Mapper() = default;
+    /// `views`: the pager's; null where there are no shared regions.
+    explicit Mapper(const ViewRegistry* views = nullptr) noexcept : views_{views} {}
     virtual ~Mapper() = default;
     Mapper(const Mapper&) = delete;
     Mapper& operator=(const Mapper&) = delete;
@@ -179,16 +180,11 @@ public:
     [[nodiscard]] virtual int map_view(void*, std::size_t, const void*) noexcept { return EOPNOTSUPP; }
     [[nodiscard]] virtual int unmap_view(void*, std::size_t) noexcept { return EOPNOTSUPP; }
 
-    /// The views that there are; null: none, and no shared region. Whoever reads them is a reader of
-    /// RegionTree::readers(), or the one that exchanges them, who keeps the old list until no reader has it any more.
-    [[nodiscard]] const SharedViews* views() const FAULTLINE_SIGNAL_SAFE {
-        return views_.load(std::memory_order_acquire);
-    }
-    [[nodiscard]] const SharedViews* exchange_views(const SharedViews* next) noexcept {
-        return views_.exchange(next, std::memory_order_acq_rel);
-    }
-
 protected:
+    /// The views of all shared regions; null: none. The caller is a reader, as for ViewRegistry::views.
+    [[nodiscard]] const SharedViews* views() const FAULTLINE_SIGNAL_SAFE {
+        return views_ == nullptr ? nullptr : views_->views();
+    }
     /// The views if `page` is one of a shared region, else null.
     [[nodiscard]] const SharedViews* views_of(const void* page) const FAULTLINE_SIGNAL_SAFE {
         const SharedViews* const all = views();
@@ -196,7 +192,7 @@ protected:
     }
 
 private:
-    std::atomic<const SharedViews*> views_{nullptr};
+    const ViewRegistry* views_;
 };
 
 }  // namespace faultline::mmu

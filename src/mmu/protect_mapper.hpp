@@ -28,7 +28,7 @@ class ProtectMapper final : public Mapper {
 public:
     /// Tries on a page of its own whether guards work on memory files. Throws std::system_error: EOPNOTSUPP when
     /// `wanted` is `guard` and they do not, EINVAL when it is for userfaultfd, EFBIG under a file size limit, EMFILE.
-    explicit ProtectMapper(Eviction wanted);
+    explicit ProtectMapper(Eviction wanted, const ViewRegistry* views = nullptr);
     ~ProtectMapper() override;
 
     void watch_region(void* address, std::size_t bytes) override;

@@ -26,7 +26,8 @@ void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE { sys::drop_pages(range.
 
 }  // namespace
 
-UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted) : uffd_{uffd}, shared_{uffd} {
+UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted, const ViewRegistry* views)
+    : Mapper{views}, uffd_{uffd}, shared_{uffd} {
     if (wanted == Eviction::protect || wanted == Eviction::guard) {
         sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) + " belongs to Delivery::sigsegv");
     }

@@ -19,7 +19,7 @@ class UffdMapper final : public Mapper {
 public:
     /// `uffd` must outlive the mapper. Tries on a page of its own whether the kernel moves frames. Throws
     /// std::system_error: EOPNOTSUPP when `wanted` is `move` and it does not.
-    UffdMapper(sys::Userfaultfd& uffd, Eviction wanted);
+    UffdMapper(sys::Userfaultfd& uffd, Eviction wanted, const ViewRegistry* views = nullptr);
 
     void watch_region(void* address, std::size_t bytes) override;
     void start_in_child() override;

@@ -76,7 +76,7 @@ int without_threads(Change change) noexcept {
         const InLibrary inside;
         stop_status();
         try {
-            heap->pager().without_threads([&] {
+            heap->pager().threads().run_without([&] {
                 result = change();
                 error = errno;
             });

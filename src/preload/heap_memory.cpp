@@ -67,7 +67,7 @@ long for_each_page(PageRange pages, Visit visit) noexcept {
 
 /// A page that is pinned, for a system call that is under way, cannot leave: its bytes are overwritten.
 long clear_page(std::uint64_t page) noexcept {
-    const long error = errno_of([&] { pager().discard(region(), {page, 1}); });
+    const long error = errno_of([&] { pager().discarder().discard(region(), {page, 1}); });
     if (error != -EBUSY) return error;
     if (region().load(page).protection() != Access::read_write) return error;
     std::memset(region().address_of(page), 0, region().page_bytes());
@@ -76,7 +76,7 @@ long clear_page(std::uint64_t page) noexcept {
 
 /// Makes pages read as zeros.
 long clear(PageRange pages) noexcept {
-    const long error = errno_of([&] { pager().discard(region(), pages); });
+    const long error = errno_of([&] { pager().discarder().discard(region(), pages); });
     return error == -EBUSY ? for_each_page(pages, clear_page) : error;
 }
 
@@ -103,7 +103,7 @@ long populate(PageRange pages, PinFor purpose) noexcept {
 }
 
 long hint(PageRange pages, Advice advice) noexcept {
-    return errno_of([&] { pager().advise(region(), pages, advice); });
+    return errno_of([&] { pager().advice().advise(region(), pages, advice); });
 }
 
 }  // namespace
@@ -164,7 +164,7 @@ long HeapMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
                           : execute         ? Access::read_execute
                           : protection != 0 ? Access::read
                                             : Access::none;
-    if (const long error = errno_of([&] { pager().protect(region(), pages, access); })) return error;
+    if (const long error = errno_of([&] { pager().protector().protect(region(), pages, access); })) return error;
     if (!write || !execute) {
         notes->writable_code.erase(pages);
         return 0;

@@ -1,7 +1,7 @@
 // Where the pager's messages go in a program that knows nothing of it: standard error, past the program's own buffers.
 // This takes the place of the library's own log, and of spdlog, which a program would have to load with it.
 
-#include "pager/standard_error_log.hpp"
+#include "pager/log/standard_error_log.hpp"
 #include "sys/syscall.hpp"
 
 #include <string>

@@ -1,6 +1,6 @@
 #include "preload/managed_heap.hpp"
 
-#include "pager/standard_error_log.hpp"
+#include "pager/log/standard_error_log.hpp"
 #include "preload/libc_malloc.hpp"
 #include "sys/error.hpp"
 

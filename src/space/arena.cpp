@@ -7,12 +7,12 @@
 
 namespace faultline::space {
 
-Arena::Arena(detail::Pager& pager, const detail::RegionOwner& owner, const Published<SegmentIndex>& index,
+Arena::Arena(detail::Pager& pager, const detail::RegionOwner& owner, const sys::Published<SegmentIndex>& index,
              std::uintptr_t address, std::size_t bytes)
     : pager_{pager},
       region_{pager.reserve(
           bytes, core::kUnitBytes,
-          {.address = address, .owner = &owner, .decorate = [&](std::unique_ptr<store::BackingStore> behind) {
+          {.address = address, .owner = &owner, .gaps = true, .decorate = [&](std::unique_ptr<store::BackingStore> behind) {
                auto store = std::make_unique<SegmentStore>(std::move(behind), index, bytes);
                store_ = store.get();
                return store;
@@ -31,8 +31,8 @@ core::PageRange Arena::pages_of(AddressRange range) const noexcept {
 
 void Arena::open(AddressRange range, Access access, bool in_file) {
     const core::PageRange pages = pages_of(range);
-    if (in_file) pager_.expect_in_store(region_, pages);
-    pager_.open_pages(region_, pages, access);
+    if (in_file) pager_.discarder().expect_in_store(region_, pages);
+    pager_.gaps().open(region_, pages, access);
 }
 
 }  // namespace faultline::space

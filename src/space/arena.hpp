@@ -17,7 +17,7 @@ class Arena {
 public:
     /// Reserves `bytes` at `address` (0: anywhere) for `owner`, whose segments `index` shows. All must outlive the
     /// arena.
-    Arena(detail::Pager& pager, const detail::RegionOwner& owner, const Published<SegmentIndex>& index,
+    Arena(detail::Pager& pager, const detail::RegionOwner& owner, const sys::Published<SegmentIndex>& index,
           std::uintptr_t address, std::size_t bytes);
     ~Arena();
     Arena(const Arena&) = delete;
@@ -35,8 +35,8 @@ public:
     /// Lets the program use a closed range. `in_file`: the index says of which file its pages are. When it throws, what
     /// has been done is to be closed, when the index does not name the file any more.
     void open(AddressRange range, Access access, bool in_file);
-    void close(AddressRange range) { pager_.close_pages(region_, pages_of(range)); }
-    void protect(AddressRange range, Access access) { pager_.protect(region_, pages_of(range), access); }
+    void close(AddressRange range) { pager_.gaps().close(region_, pages_of(range)); }
+    void protect(AddressRange range, Access access) { pager_.protector().protect(region_, pages_of(range), access); }
 
 private:
     detail::Pager& pager_;

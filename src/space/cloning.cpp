@@ -1,6 +1,8 @@
 // Clones of a Space: the same segments at other addresses, and pages that are shared until either writes.
 
 #include "core/units.hpp"
+#include "pager/fault/fault_entry.hpp"
+#include "pager/region/region_map.hpp"
 #include "space/space.hpp"
 #include "sys/error.hpp"
 
@@ -31,9 +33,9 @@ std::unique_ptr<Space> Space::clone(const ClonePlace& place) {
 Space::Space(Space& source, const ClonePlace& place)
     : pager_{source.pager_},
       lineage_{source.lineage_},
-      index_{std::make_unique<const SegmentIndex>()},
-      handler_{std::make_unique<const Handler>(source.handler_.read())},
-      violations_{SIGSEGV, &Pager::resolve, &Pager::report} {
+      index_{detail::RegionMap::readers(), std::make_unique<const SegmentIndex>()},
+      handler_{detail::RegionMap::readers(), std::make_unique<const Handler>(source.handler_.read())},
+      violations_{SIGSEGV, &resolve_fault, &report_violation} {
     reserve_arenas(source.low_->range().bytes(), source.high_->range().bytes(), place);
     heap_begin_ = low_->counterpart(*source.low_, source.heap_begin_);
     break_ = low_->counterpart(*source.low_, source.break_);
@@ -54,26 +56,26 @@ void Space::copy_segments(const Space& source) {
     });
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         Region& region = arenas()[i]->region();
-        region.expected().copy(region.view().size(), source.arenas()[i]->region().expected());
+        region.access_hints().copy(region.view().size(), source.arenas()[i]->region().access_hints());
     }
 }
 
 void Space::copy_pages(Space& source) {
-    const auto lock = pager_->keep_regions();  // until what is not needed any more is closed
+    const auto lock = pager_->clones().keep_regions();  // until what is not needed any more is closed
     std::array<SegmentStore::Freezing, 2> freezing;
     std::vector<Region*> regions = source.shared_regions();  // whose files have what the clone has, too
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         const Arena& arena = *source.arenas()[i];
         regions.push_back(&arena.region());
-        freezing[i] = arena.store().prepare_freeze(pager_->open_store(arena.region()));
+        freezing[i] = arena.store().prepare_freeze(pager_->clones().open_store(arena.region()));
     }
-    pager_->stand_still(regions, [&] {
+    pager_->clones().freeze(regions, [&] {
         for (std::size_t i = 0; i < arenas().size(); ++i) {
             const Arena& from = *source.arenas()[i];
             const Arena& to = *arenas()[i];
             from.store().freeze(freezing[i]);
             to.store().share_layers_of(from.store());
-            pager_->copy_words(from.region(), to.region());
+            pager_->clones().copy_words(from.region(), to.region());
         }
     });
 }
@@ -83,7 +85,7 @@ std::vector<Region*> Space::shared_regions() const {
     std::vector<Region*> regions;
     segments_.for_each([&](const Segment& segment) {
         if (!segment.origin.pages) return;
-        for (const Pager::Run& run : runs_of(segment.range)) regions.push_back(run.region);
+        for (const PageRun& run : runs_of(segment.range)) regions.push_back(run.region);
     });
     std::sort(regions.begin(), regions.end());
     regions.erase(std::unique(regions.begin(), regions.end()), regions.end());

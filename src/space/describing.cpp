@@ -153,7 +153,7 @@ SegmentUsage Space::usage(AddressRange range) const {
 SegmentUsage Space::usage_locked(AddressRange range) const {
     SegmentUsage usage;
     if (arena_of(range) == nullptr) return usage;
-    for (const Pager::Run& run : runs_of(range)) {
+    for (const PageRun& run : runs_of(range)) {
         run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) { count(*run.region, page, usage); });
     }
     return usage;
@@ -174,7 +174,7 @@ Explanation Space::explain(std::uintptr_t address) const {
     if (segment == nullptr || segment->origin.guard) return all;
     all.segment = describe(*segment);
     const std::uintptr_t begin = core::align_down<std::uintptr_t>(address, core::kUnitBytes);
-    const Pager::Run run = runs_of({begin, begin + core::kUnitBytes}).front();
+    const PageRun run = runs_of({begin, begin + core::kUnitBytes}).front();
     const PageWord word = run.region->load(run.pages.first);
     const Whereabouts where = run.region->store().whereabouts(run.region->offset_of(run.pages.first));
     all.page_state = state_of(word, where.place);
@@ -202,7 +202,7 @@ TableCost Space::table_cost() const {
             if (page / kEntriesPerTable != words_page) cost.page_words += kTableBytes;
             words_page = page / kEntriesPerTable;
         });
-        for (const Pager::Run& run : runs_of(arena->range())) {
+        for (const PageRun& run : runs_of(arena->range())) {
             run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) {
                 if (!run.region->load(page).is(PageState::resident)) return;
                 const std::uintptr_t address = run.seen_at + run.region->offset_of(page - run.pages.first);

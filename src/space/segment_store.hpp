@@ -8,7 +8,7 @@
 #pragma once
 
 #include "space/layer_map.hpp"
-#include "space/published.hpp"
+#include "sys/published.hpp"
 #include "space/segment_index.hpp"
 #include "space/shared_layer.hpp"
 #include "store/backing_store.hpp"
@@ -23,11 +23,11 @@
 
 namespace faultline::space {
 
-/// As BackingStore says. Calls come from readers of RegionTree::readers(), except those of the control path.
+/// As BackingStore says. Calls come from readers of RegionMap::readers(), except those of the control path.
 class SegmentStore final : public store::BackingStore {
 public:
     /// For `bytes` of pages of 4 KiB. `index` must outlive the store.
-    SegmentStore(std::unique_ptr<store::BackingStore> behind, const Published<SegmentIndex>& index, std::uint64_t bytes)
+    SegmentStore(std::unique_ptr<store::BackingStore> behind, const sys::Published<SegmentIndex>& index, std::uint64_t bytes)
         : bytes_{bytes}, top_{std::move(behind)}, index_{index}, layer_of_{bytes >> core::kUnitShift} {}
     ~SegmentStore() override;
 
@@ -100,7 +100,7 @@ private:
 
     std::uint64_t bytes_;
     std::unique_ptr<store::BackingStore> top_;
-    const Published<SegmentIndex>& index_;
+    const sys::Published<SegmentIndex>& index_;
     std::uintptr_t begin_ = 0;
     LayerMap layer_of_;
     // Changed by the two above only.

@@ -62,7 +62,7 @@ Register& all_shared() {
 }  // namespace
 
 std::shared_ptr<SharedFile> SharedFile::of(detail::Pager& pager, std::shared_ptr<const SourceFile> file) {
-    if (!pager.can_share()) return nullptr;
+    if (!pager.views().can_share()) return nullptr;
     std::shared_ptr<SharedFile> shared;
     {
         Register& all = all_shared();
@@ -81,7 +81,7 @@ SharedFile::~SharedFile() {
     if (!pager_.in_owner_process())
         return;  // a child of fork that has not inherited the pager has nothing to give back
     for (const auto& [begin, extent] : extents_) {
-        static_cast<void>(pager_.write_out(*extent.region, {0, extent.region->pages()}));
+        static_cast<void>(pager_.views().write_out(*extent.region, {0, extent.region->pages()}));
         pager_.destroy(*extent.region);
     }
 }
@@ -106,20 +106,20 @@ void SharedFile::map(detail::Region& region, core::PageRange pages, std::uint64_
         for (auto at = std::prev(extents_.upper_bound(offset)); offset < end; ++at) {
             const auto& [begin, extent] = *at;
             const std::uint64_t count = (std::min(end, extent.end) - offset) >> core::kUnitShift;
-            pager_.map_view(region, {pages.first + done, count}, *extent.region, (offset - begin) >> core::kUnitShift,
+            pager_.views().map(region, {pages.first + done, count}, *extent.region, (offset - begin) >> core::kUnitShift,
                             access);
             done += count;
             offset += count << core::kUnitShift;
         }
     } catch (...) {
-        if (done > 0) pager_.unmap_views(region, {pages.first, done}, access);
+        if (done > 0) pager_.views().unmap(region, {pages.first, done}, access);
         throw;
     }
 }
 
 void SharedFile::unmap(detail::Region& region, core::PageRange pages, Access access) {
     const std::lock_guard lock{mutex_};
-    pager_.unmap_views(region, pages, access);
+    pager_.views().unmap(region, pages, access);
 }
 
 /// There are regions for all of [begin, end) of the file, whole pages.

@@ -2,6 +2,8 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "pager/fault/fault_entry.hpp"
+#include "pager/region/region_map.hpp"
 #include "space/placement.hpp"
 #include "space/shared_file.hpp"
 #include "sys/error.hpp"
@@ -98,9 +100,9 @@ std::atomic<std::uint64_t> lineages{0};
 Space::Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout)
     : pager_{std::move(pager)},
       lineage_{++lineages},
-      index_{std::make_unique<const SegmentIndex>()},
-      handler_{std::make_unique<const Handler>()},
-      violations_{SIGSEGV, &Pager::resolve, &Pager::report} {
+      index_{detail::RegionMap::readers(), std::make_unique<const SegmentIndex>()},
+      handler_{detail::RegionMap::readers(), std::make_unique<const Handler>()},
+      violations_{SIGSEGV, &resolve_fault, &report_violation} {
     require_possible(layout);
     const std::size_t image_size = image_bytes(image);
     reserve_for(image_size, layout);
@@ -243,9 +245,9 @@ void Space::close(const Segment& segment) {
 }
 
 /// Where the pages of a range are, which is in an arena.
-std::vector<Pager::Run> Space::runs_of(AddressRange range) const {
+std::vector<PageRun> Space::runs_of(AddressRange range) const {
     const Arena& arena = *arena_of(range);
-    return pager_->runs_of(arena.region(), arena.pages_of(range));
+    return pager_->views().runs_of(arena.region(), arena.pages_of(range));
 }
 
 /// What the range has of segments, of which none is a guard.
@@ -281,7 +283,7 @@ void Space::remove_shared(const Segment& segment) {
     const AddressRange part = segment.range;
     Arena& arena = *arena_of(part);
     arena.protect(part, Access::none);
-    static_cast<void>(pager_->write_out(arena.region(), arena.pages_of(part)));
+    static_cast<void>(pager_->views().write_out(arena.region(), arena.pages_of(part)));
     if (usage_locked(part).dirty > 0) {
         arena.protect(part, segment.origin.access);
         sys::throw_error(EIO, "cannot unmap what is shared of " + segment.origin.file->path() +
@@ -385,7 +387,7 @@ void Space::advise(std::uintptr_t address, std::size_t bytes, Advice advice) {
     const AddressRange range = around(address, bytes);
     static_cast<void>(checked_arena(range, "advise"));
     require_mapped(range, "advise");
-    for (const Pager::Run& run : runs_of(range)) pager_->advise(*run.region, run.pages, advice);
+    for (const PageRun& run : runs_of(range)) pager_->advice().advise(*run.region, run.pages, advice);
 }
 
 void Space::discard(std::uintptr_t address, std::size_t bytes) {
@@ -398,13 +400,13 @@ void Space::discard(std::uintptr_t address, std::size_t bytes) {
         const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
         const core::PageRange pages = arena.pages_of(part);
         if (segment.origin.shared) {  // to discard would write zeros to the file
-            for (const Pager::Run& run : runs_of(part)) pager_->evict(*run.region, run.pages);
+            for (const PageRun& run : runs_of(part)) pager_->advice().evict(*run.region, run.pages);
             return;
         }
         if (segment.origin.file) {
-            pager_->discard_to_store(arena.region(), pages);
+            pager_->discarder().discard_to_store(arena.region(), pages);
         } else {
-            pager_->discard(arena.region(), pages);
+            pager_->discarder().discard(arena.region(), pages);
         }
     });
 }
@@ -419,8 +421,8 @@ void Space::sync(std::uintptr_t address, std::size_t bytes) {
     segments_.for_each_in(range, [&](const Segment& segment) {
         if (!segment.origin.shared) return;
         const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
-        for (const Pager::Run& run : runs_of(part)) {
-            const int error = pager_->write_out(*run.region, run.pages);
+        for (const PageRun& run : runs_of(part)) {
+            const int error = pager_->views().write_out(*run.region, run.pages);
             if (error == 0) continue;
             sys::throw_error(error, "cannot synchronise all of " + segment.origin.file->path() +
                                         (error == EBUSY ? ": pages are pinned, or held by the kernel" : ""));
@@ -437,7 +439,7 @@ void Space::retry(std::uintptr_t address, std::size_t bytes) {
     const std::lock_guard lock{mutex_};
     const AddressRange range = checked_range(address, bytes, "retry");
     static_cast<void>(checked_arena(range, "retry"));
-    for (const Pager::Run& run : runs_of(range)) pager_->retry(*run.region, run.pages);
+    for (const PageRun& run : runs_of(range)) pager_->advice().retry(*run.region, run.pages);
 }
 
 std::pair<Region*, core::PageRange> Space::pin(std::uintptr_t address, std::size_t bytes, PinFor purpose) {
@@ -449,7 +451,7 @@ std::pair<Region*, core::PageRange> Space::pin(std::uintptr_t address, std::size
     const Arena& arena = checked_arena(range, "pin");
     require_mapped(range, "pin");
     const core::PageRange pages = arena.pages_of(range);
-    pager_->pin(arena.region(), pages, purpose);
+    pager_->pins().pin(arena.region(), pages, purpose);
     return {&arena.region(), pages};
 }
 

@@ -8,7 +8,7 @@
 #include "mmu/signal_fault_source.hpp"
 #include "pager/pager.hpp"
 #include "space/arena.hpp"
-#include "space/published.hpp"
+#include "sys/published.hpp"
 #include "space/segment.hpp"
 #include "space/segment_index.hpp"
 
@@ -98,7 +98,7 @@ private:
     void close(const space::Segment& segment);
     void remove_shared(const space::Segment& segment);
     static void require_writable(const space::SourceFile& file);
-    [[nodiscard]] std::vector<Pager::Run> runs_of(space::AddressRange range) const;
+    [[nodiscard]] std::vector<PageRun> runs_of(space::AddressRange range) const;
     [[nodiscard]] SegmentUsage usage_locked(space::AddressRange range) const;
     void unmap_locked(space::AddressRange range);
     void require_mapped(space::AddressRange range, const char* purpose) const;
@@ -111,8 +111,8 @@ private:
     std::uint64_t lineage_;     // the same of a space and its clones
     mutable std::mutex mutex_;  // guards all below that changes; never taken by a fault
     space::SegmentSet segments_;
-    space::Published<space::SegmentIndex> index_;
-    space::Published<Handler> handler_;
+    sys::Published<space::SegmentIndex> index_;
+    sys::Published<Handler> handler_;
     mmu::SignalFaultSource violations_;  // so that SIGSEGV comes to us, whatever brings the pager its faults
     std::unique_ptr<space::Arena> low_;
     std::unique_ptr<space::Arena> high_;

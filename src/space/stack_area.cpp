@@ -2,9 +2,9 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
-#include "pager/fault_path_section.hpp"
+#include "pager/region/fault_path_section.hpp"
 #include "pager/pager.hpp"
-#include "pager/region_tree.hpp"
+#include "pager/region/region_map.hpp"
 #include "space/exception_state.hpp"
 #include "space/sanitizer_switch.hpp"
 #include "space/service_stack.hpp"
@@ -23,6 +23,8 @@
 
 namespace faultline::space {
 namespace {
+
+constexpr char kStackArea{};  // its address tells stack areas from other owners of regions
 
 std::size_t whole_pages(std::size_t bytes, const char* what) {
     if (bytes > core::kUserAddressEnd) {
@@ -54,7 +56,7 @@ std::size_t area_bytes(std::size_t slot_bytes, std::size_t stacks) {
 
 detail::Region& pages_behind(const Region& region) {
     const detail::FaultPathSection section;
-    return *detail::RegionTree::find(core::address_of(region.data()));
+    return *detail::RegionMap::find(core::address_of(region.data()));
 }
 
 std::uint64_t signal_mask() noexcept {
@@ -69,19 +71,27 @@ StackArea::StackArea(Pager& pager, const StackPoolOptions& options)
     : guard_bytes_{std::max(whole_pages(checked(options).guard_bytes, "a guard"), core::kUnitBytes)},
       slot_bytes_{guard_bytes_ + whole_pages(options.stack_bytes, "a stack")},
       pinned_bytes_{core::align_up(options.pinned_bytes, core::kUnitBytes)},
+      pager_{pager.pager_},
       region_{pager.reserve(area_bytes(slot_bytes_, options.stacks))},
       pages_{pages_behind(region_)},
       slots_{options.stacks, "a table of stacks"},
       interception_{SIGSEGV, &leave_overflowed_stack} {
     region_.advise(region_.data(), region_.size(), Advice::random);  // a stack next to one that is used need not be
-    pages_.set_stacks(this);
+    pages_.set_owner(this);
 }
 
 /// On a service stack. A signal handler that has found the area before is waited for.
 StackArea::~StackArea() {
-    pages_.set_stacks(nullptr);
-    if (pages_.pager().in_owner_process()) region_.destroy();
+    pages_.set_owner(nullptr);
+    if (pager_->in_owner_process()) region_.destroy();
 }
+
+StackArea* StackArea::from(const detail::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE {
+    const bool is_area = owner != nullptr && owner->kind() == &kStackArea;
+    return is_area ? const_cast<StackArea*>(static_cast<const StackArea*>(owner)) : nullptr;
+}
+
+const void* StackArea::kind() const FAULTLINE_SIGNAL_SAFE { return &kStackArea; }
 
 // ---- handing out
 
@@ -118,7 +128,7 @@ std::uint32_t StackArea::take_free_slot() {
 
 void StackArea::place_guard(std::uint32_t slot) {
     const std::uintptr_t guard = core::address_of(stack(slot).bottom) - guard_bytes_;
-    pages_.pager().guard(pages_, {pages_.page_of(guard), guard_bytes_ / core::kUnitBytes});
+    pager_->protector().guard(pages_, {pages_.page_of(guard), guard_bytes_ / core::kUnitBytes});
     slots_[slot].has_guard = true;
 }
 
@@ -130,7 +140,7 @@ void StackArea::put_back(std::uint32_t slot) noexcept {
 }
 
 void StackArea::give_back(std::uint32_t slot) {
-    if (!pages_.pager().in_owner_process()) return;
+    if (!pager_->in_owner_process()) return;
     FAULTLINE_REQUIRE(slots_[slot].runner.load() == 0, "a stack is given back while something runs on it");
     call_on_service_stack([&](std::uintptr_t) {
         forget_frames(stack(slot).bottom, stack(slot).bytes);
@@ -211,7 +221,7 @@ StackOverflow StackArea::overflow_at(std::uintptr_t address) const FAULTLINE_SIG
 
 /// The disk keeps its blocks: the next who uses the stack this deep will want them.
 void StackArea::empty(std::uintptr_t address, std::size_t bytes) {
-    pages_.pager().discard(pages_, {pages_.page_of(address), bytes / core::kUnitBytes}, detail::DiskSpace::keep);
+    pager_->discarder().discard(pages_, {pages_.page_of(address), bytes / core::kUnitBytes}, detail::DiskSpace::keep);
 }
 
 void StackArea::trim(std::uint32_t slot) {

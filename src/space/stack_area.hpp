@@ -10,6 +10,7 @@
 
 #include "core/signal_safe.hpp"
 #include "mmu/signal_fault_source.hpp"
+#include "pager/region/region_owner.hpp"
 #include "space/stack_switch.hpp"
 #include "sys/lazy_array.hpp"
 
@@ -19,16 +20,17 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 
 namespace faultline::space {
 
-class StackArea {
+class StackArea final : public detail::RegionOwner {
 public:
     /// Throws std::system_error; see StackPool.
     StackArea(Pager& pager, const StackPoolOptions& options);
-    ~StackArea();
+    ~StackArea() override;
     StackArea(const StackArea&) = delete;
     StackArea& operator=(const StackArea&) = delete;
 
@@ -67,6 +69,10 @@ public:
 
     // For the signal handler.
 
+    /// The area that `owner` is, or null.
+    [[nodiscard]] static StackArea* from(const detail::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] const void* kind() const FAULTLINE_SIGNAL_SAFE override;
+
     /// Whether the calling thread is in a `run` on that stack.
     [[nodiscard]] bool runs_here(std::uint32_t slot) const FAULTLINE_SIGNAL_SAFE;
     /// Ends that `run`, of the interrupted thread, with the overflow at `address`.
@@ -96,6 +102,7 @@ private:
     std::size_t guard_bytes_;
     std::size_t slot_bytes_;
     std::size_t pinned_bytes_;
+    std::shared_ptr<detail::Pager> pager_;
     Region region_;
     detail::Region& pages_;  // behind region_
     sys::LazyArray<Slot> slots_;

@@ -1,9 +1,10 @@
 #include "space/stack_overflow.hpp"
 
 #include "core/units.hpp"
-#include "pager/fault_path_section.hpp"
-#include "pager/region.hpp"
-#include "pager/region_tree.hpp"
+#include "pager/region/fault_path_section.hpp"
+#include "pager/region/region.hpp"
+#include "pager/region/region_map.hpp"
+#include "pager/region/region_reader.hpp"
 #include "space/stack_area.hpp"
 #include "sys/syscall.hpp"
 
@@ -17,13 +18,13 @@ namespace faultline {
 namespace {
 
 using detail::Region;
-using detail::RegionTree;
+using detail::RegionMap;
 using space::StackArea;
 
 /// The stacks around `address`, or null. The caller is a reader of the tree.
 StackArea* area_at(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
-    const Region* const region = RegionTree::find(address);
-    return region != nullptr ? region->stacks() : nullptr;
+    const Region* const region = RegionMap::find(address);
+    return region != nullptr ? StackArea::from(region->owner()) : nullptr;
 }
 
 /// A line of text, without the C library.

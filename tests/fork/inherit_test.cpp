@@ -83,7 +83,7 @@ TEST_P(Inherit, PagesThatTheParentHadInMemoryHaveJustLeftForTheChildsPolicy) {
     detail::Region& region = pager->reserve(2 * GetParam().page_size, GetParam().page_size);
     const auto evict_first = [&] {
         write_word(region.address_of(0), 1);
-        pager->evict(region, {0, 1});
+        pager->advice().evict(region, {0, 1});
     };
     for (std::uint64_t eviction = 0; eviction < kEvictions; ++eviction) evict_first();
     write_word(region.address_of(1), 2);
@@ -317,7 +317,7 @@ TEST_P(Inherit, ChildUsesThePagerAsItsOwn) {
                 if (!has_version(region, old, 1 + old)) wrong.fetch_add(1);
             }
         });
-        pager.set_resident_limit(64 * GetParam().page_size);
+        pager.limit().set(64 * GetParam().page_size);
         if (pager.stats().frames_used > 64 * GetParam().page_size) return 1;
         another.destroy();
         region.discard(region.data(), region.size() / 2);

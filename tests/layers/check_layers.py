@@ -5,7 +5,9 @@
     check_layers.py --self-test  checks that each kind of violation is refused
 
 A folder of src/ is a layer. It includes itself, lower layers, and public headers as <faultline/...>. Layers of one rank
-do not include each other. Public headers include public headers and the C++ standard library, nothing else.
+do not include each other. A folder of src/pager/ is a stage and follows the same rule with other stages. Nor does a layer
+or stage declare a class of a higher one. Public headers include public headers and the C++ standard library, nothing
+else.
 """
 
 import pathlib
@@ -17,13 +19,17 @@ import tempfile
 RANKS = [
     {"core"},
     {"sys"},
-    {"table", "policy", "store", "mmu"},
+    {"table", "policy", "store", "mmu", "trace"},
     {"pager"},
-    {"space", "heap"},
+    {"space", "heap", "io"},
     {"run", "display"},
     {"api", "preload", "tool"},
 ]
 RANK_OF = {layer: rank for rank, layers in enumerate(RANKS) for layer in layers}
+
+# The stages of src/pager, lower ones first: its folders, and core.hpp. The other files of src/pager are above them all.
+STAGES = ["log", "region", "frame", "core", "evict", "fault", "delivery", "control", "snapshot"]
+STAGE_OF = {stage: rank for rank, stage in enumerate(STAGES)}
 
 # C++20. Left out are <csignal>, which brings <signal.h>, and <setjmp.h>'s and <uchar.h>'s wrappers.
 STANDARD_HEADERS = frozenset(
@@ -42,6 +48,9 @@ STANDARD_HEADERS = frozenset(
 C_HEADERS = frozenset(["stdbool.h", "stddef.h", "stdint.h"])
 
 SUFFIXES = {".h", ".hpp", ".hh", ".ipp", ".inc", ".c", ".cc", ".cpp", ".S"}
+# Classes at namespace scope: declared, and defined.
+DECLARED = re.compile(r"^(?:class|struct|enum class)\s+(\w+)\s*;")
+DEFINED = re.compile(r"^(?:class|struct|enum class)\s+(?:FAULTLINE_API\s+|alignas\(\w+\)\s+)?(\w+)\b(?!\s*;)")
 INCLUDE = re.compile(r"^\s*#\s*(?:include|include_next|import)\b\s*(.*)$")
 # A string is matched so that what looks like a comment inside one is not taken for it.
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
@@ -85,6 +94,20 @@ def objection_in_layer(layer, quote, name):
     return f'{layer} must not include "{name}": it points {direction}'
 
 
+def stage_of(name):
+    """The rank of a file of src/pager, given as "pager/..."."""
+    parts = pathlib.PurePosixPath(name).parts[1:]
+    stage = parts[0] if len(parts) > 1 else pathlib.PurePosixPath(parts[0]).stem
+    return STAGE_OF.get(stage, len(STAGES))
+
+
+def objection_in_stage(path, name):
+    """Why a file of src/pager must not have an include of src/pager, or None."""
+    if stage_of(name) <= stage_of(path):
+        return None
+    return f'{path} must not include "{name}": it points up'
+
+
 def objection_in_public(suffix, quote, name):
     """Why a public header must not have this include, or None."""
     if quote == "<" and name.startswith("faultline/") and ".." not in name.split("/"):
@@ -94,26 +117,54 @@ def objection_in_public(suffix, quote, name):
     return f"a public header must not include {name}: only <faultline/...> and the C++ standard library"
 
 
+def place_of(where):
+    """The rank of a file's layer, and of its stage if it is one of src/pager."""
+    return RANK_OF[where.parts[1]], stage_of("/".join(where.parts[1:])) if where.parts[1] == "pager" else 0
+
+
+def definitions(texts):
+    """The places that define a class of each name, by name."""
+    places = {}
+    for where, text in texts.items():
+        for line in text.splitlines():
+            if defined := DEFINED.match(line):
+                places.setdefault(defined.group(1), set()).add(place_of(where))
+    return places
+
+
+def objections_to_declarations(where, text, places):
+    """Yields (line number, why) of each declared class that only higher layers or stages define."""
+    for number, line in enumerate(text.splitlines(), 1):
+        declared = DECLARED.match(line)
+        defined = places.get(declared.group(1)) if declared else None
+        if defined and min(defined) > place_of(where):
+            yield number, f"{where} must not declare {declared.group(1)}: its definition is above"
+
+
 def violations(root):
     """All violations under `root`, as 'file:line: why', and the number of files looked at."""
     found = []
     sources = sorted(p for p in (root / "src").rglob("*") if p.suffix in SUFFIXES)
     headers = sorted(p for p in (root / "include").rglob("*") if p.suffix in SUFFIXES)
-    for path in sources + headers:
-        where = path.relative_to(root)
-        public = where.parts[0] == "include"
-        layer = where.parts[1]
-        if not public and layer not in RANK_OF:
-            found.append(f"{where}:1: src/{layer} is not a layer")
+    texts = {path.relative_to(root): path.read_text(encoding="utf-8") for path in sources + headers}
+    in_layers = {where: text for where, text in texts.items() if where.parts[0] == "src" and where.parts[1] in RANK_OF}
+    places = definitions(in_layers)
+    for where, text in texts.items():
+        if where not in in_layers and where.parts[0] == "src":
+            found.append(f"{where}:1: src/{where.parts[1]} is not a layer")
             continue
-        for number, quote, name in includes(path.read_text(encoding="utf-8")):
-            if public:
-                objection = objection_in_public(path.suffix, quote, name)
+        for number, quote, name in includes(text):
+            if where.parts[0] == "include":
+                objection = objection_in_public(where.suffix, quote, name)
             else:
-                objection = objection_in_layer(layer, quote, name)
+                objection = objection_in_layer(where.parts[1], quote, name)
+                if objection is None and quote == '"' and where.parts[1] == "pager" and name.startswith("pager/"):
+                    objection = objection_in_stage("/".join(where.parts[1:]), name)
             if objection:
                 found.append(f"{where}:{number}: {objection}")
-    return found, len(sources) + len(headers)
+        if where in in_layers:
+            found += [f"{where}:{n}: {why}" for n, why in objections_to_declarations(where, text, places)]
+    return found, len(texts)
 
 
 # (file, its text, line of the expected violation or None)
@@ -123,6 +174,9 @@ SELF_TEST = [
     ("src/sys/a.cpp", '#include "sys/b.hpp"\n#include "core/a.hpp"\n#include <sys/mman.h>\n', None),
     ("src/store/a.cpp", '#include "store/b.hpp"\n#include "sys/b.hpp"\n', None),
     ("src/pager/a.cpp", '#include "mmu/a.hpp"\n#include "policy/a.hpp"\n#include "core/a.hpp"\n', None),
+    ("src/pager/evict/a.cpp", '#include "pager/core.hpp"\n#include "pager/region/a.hpp"\n', None),
+    ("src/pager/pager.hpp", '#include "pager/snapshot/a.hpp"\n', None),
+    ("src/pager/snapshot/declares.hpp", "class Discarder;\n", None),
     ("src/tool/a.cpp", '#include "heap/a.hpp"\n#include "run/a.hpp"\n#include <CLI/CLI.hpp>\n', None),
     ("src/core/b.hpp", '// #include "sys/a.hpp"\n/*\n#include "sys/a.hpp"\n*/\n', None),
     ("include/faultline/a.hpp", "#include <faultline/b.hpp>\n#include <vector>\n", None),
@@ -137,6 +191,13 @@ SELF_TEST = [
     ("src/run/up.cpp", '#include "preload/a.hpp"\n', 1),
     ("src/core/deep/up.cpp", '#include "pager/a.hpp"\n', 1),
     ("src/core/after_comment.cpp", 'const char* s = "/*";\n#include "sys/a.hpp"\nconst char* t = "*/";\n', 2),
+    ("src/pager/region/up.cpp", '#include "pager/evict/a.hpp"\n', 1),
+    ("src/pager/frame/up.cpp", '#include "pager/core.hpp"\n', 1),
+    ("src/pager/evict/up.cpp", '#include "pager/pager.hpp"\n', 1),
+    ("src/pager/control/defines.hpp", "class Discarder {\n};\n", None),
+    ("src/pager/frame/declares.hpp", "struct Here;\nclass Discarder;\n", 2),
+    ("src/space/defines.hpp", "class StackArea final {\n};\n", None),
+    ("src/pager/region/declares.hpp", "class StackArea;\n", 1),
     # Sideways.
     ("src/table/sideways.cpp", '#include "policy/a.hpp"\n', 1),
     ("src/policy/sideways.cpp", '#include "table/a.hpp"\n', 1),

@@ -103,7 +103,7 @@ TEST_P(Cold, pages_leave_before_all_others_and_keep_what_is_in_them) {
     FakePager fake{GetParam(), config(), 2 * kHalf + kMore, 2 * kHalf + 1};
     for (std::uint64_t page = 0; page < 2 * kHalf; ++page) store_word(fake.page(page), stamp(page));
     FakePager::settle();
-    fake.pager().cool(fake.region(), {kHalf, kHalf});
+    fake.pager().advice().mark_cold(fake.region(), {kHalf, kHalf});
     for (std::uint64_t page = 2 * kHalf; page < 2 * kHalf + kMore; ++page) store_word(fake.page(page), stamp(page));
     FakePager::settle();
     EXPECT_EQ(resident(fake.region(), 0, kHalf), kHalf) << "what was not called cold stays";
@@ -115,7 +115,7 @@ TEST_P(Cold, saying_so_of_what_is_not_resident_does_nothing) {
     FakePager fake{GetParam(), config(), kHalf, kHalf + Pager::kMinimumPages};
     for (std::uint64_t page = 0; page < kHalf; page += 2) store_word(fake.page(page), stamp(page));
     fake.evict_all();
-    fake.pager().cool(fake.region(), {0, kHalf});
+    fake.pager().advice().mark_cold(fake.region(), {0, kHalf});
     for (std::uint64_t page = 0; page < kHalf; ++page) {
         EXPECT_EQ(load_word(fake.page(page)), page % 2 == 0 ? stamp(page) : 0U);
     }

@@ -2,7 +2,7 @@
 // from a pipe, and so end when the test says so.
 
 #include "pager/pager.hpp"
-#include "pager/region_tree.hpp"
+#include "pager/region/region_map.hpp"
 #include "pager_fixture.hpp"
 #include "sys/io_ring.hpp"
 
@@ -102,7 +102,7 @@ protected:
         pager_ = std::make_unique<detail::Pager>(config, std::make_unique<PipeStores>(control_));
         region_ = &pager_->reserve(2 * kPages * kPage, kPage);
         for (std::uint64_t page = 0; page < kPages; ++page) write_stamps(at(page), kPage, stamp(page));
-        pager_->evict(*region_, {0, kPages});
+        pager_->advice().evict(*region_, {0, kPages});
     }
     void TearDown() override {
         if (region_ != nullptr) pager_->destroy(*region_);
@@ -158,7 +158,7 @@ TEST_P(AsyncReads, take_writes_as_writes) {
     EXPECT_EQ(load_word(at(5) + 64), 9U);
     EXPECT_TRUE(has_stamps(at(5), kPage, stamp(5)));
     control_.by_pipe.store(false);
-    pager_->evict(*region_, {5, 1});
+    pager_->advice().evict(*region_, {5, 1});
     EXPECT_EQ(load_word(at(5) + 64), 9U) << "a page that was written to is written back";
 }
 
@@ -180,7 +180,7 @@ protected:
 
 TEST_P(TwoHandlers, let_one_of_them_read_for_itself) {
     EXPECT_EQ(load_word(at(0)), stamp(0));
-    detail::RegionTree::readers().synchronize();  // the handler is done, and not only the page is there
+    detail::RegionMap::readers().synchronize();  // the handler is done, and not only the page is there
     EXPECT_EQ(load_word(at(1)), stamp(1));
     EXPECT_EQ(control_.read_directly.load(), 2U);
     EXPECT_EQ(control_.begun.load(), 0U) << "handing it over would only have taken longer";
@@ -210,27 +210,27 @@ TEST_P(TwoHandlers, do_not_both_wait_for_reads) {
 class Advised : public AsyncReads {};
 
 TEST_P(Advised, pages_come_while_the_program_goes_on_and_fault_no_more) {
-    for (const std::uint64_t page : {0U, 2U, 4U, 6U}) pager_->want(*region_, {page, 1});
+    for (const std::uint64_t page : {0U, 2U, 4U, 6U}) pager_->read_ahead().prefetch_async(*region_, {page, 1});
     control_.wait_for_reads(4);  // all at once, and this thread waits for none of them
     EXPECT_EQ(load_word(at(kPages)), 0U);
     for (unsigned i = 0; i < 4; ++i) control_.end_read(page_with(100 + i));
-    pager_->wait_for_wanted(*region_, {0, kPages});
+    pager_->read_ahead().wait_for_prefetch(*region_, {0, kPages});
     const std::uint64_t faults = pager_->stats().hard_faults;
     std::array<std::uint64_t, 4> found{};
     for (unsigned i = 0; i < 4; ++i) found[i] = load_word(at(std::uint64_t{2} * i));
     std::sort(found.begin(), found.end());
     for (unsigned i = 0; i < 4; ++i) EXPECT_EQ(found[i], 100 + i);
     EXPECT_EQ(pager_->stats().hard_faults, faults);
-    detail::RegionTree::readers().synchronize();  // the reader thread may still be counting
+    detail::RegionMap::readers().synchronize();  // the reader thread may still be counting
     EXPECT_EQ(pager_->stats().pages_read_ahead, 4U);
 }
 
 TEST_P(Advised, pages_that_come_short_are_read_again_the_other_way) {
-    pager_->want(*region_, {3, 1});
+    pager_->read_ahead().prefetch_async(*region_, {3, 1});
     control_.wait_for_reads(1);
     const auto page = page_with(1);
     control_.end_read(std::span{page}.first(512));
-    pager_->wait_for_wanted(*region_, {3, 1});
+    pager_->read_ahead().wait_for_prefetch(*region_, {3, 1});
     EXPECT_TRUE(has_stamps(at(3), kPage, stamp(3)));
     EXPECT_EQ(control_.begun.load(), 1U) << "no fault had to read it";
 }
@@ -238,12 +238,12 @@ TEST_P(Advised, pages_that_come_short_are_read_again_the_other_way) {
 TEST_P(Advised, pages_all_come_however_many_they_are) {
     control_.by_pipe.store(false);
     for (int round = 0; round < 20; ++round) {
-        for (std::uint64_t page = 0; page < kPages; ++page) pager_->want(*region_, {page, 1});
-        pager_->wait_for_wanted(*region_, {0, kPages});
+        for (std::uint64_t page = 0; page < kPages; ++page) pager_->read_ahead().prefetch_async(*region_, {page, 1});
+        pager_->read_ahead().wait_for_prefetch(*region_, {0, kPages});
         const std::uint64_t faults = pager_->stats().hard_faults;
         for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_TRUE(has_stamps(at(page), kPage, stamp(page)));
         EXPECT_EQ(pager_->stats().hard_faults, faults);
-        pager_->evict(*region_, {0, kPages});
+        pager_->advice().evict(*region_, {0, kPages});
     }
 }
 
@@ -252,11 +252,11 @@ TEST_P(Advised, pages_of_a_region_that_goes_are_forgotten) {
     for (int round = 0; round < 50; ++round) {
         detail::Region& other = pager_->reserve(kPages * kPage, kPage);
         for (std::uint64_t page = 0; page < kPages; ++page) store_word(other.address_of(page), page + 1);
-        pager_->evict(other, {0, kPages});
-        for (std::uint64_t page = 0; page < kPages; ++page) pager_->want(other, {page, 1});
+        pager_->advice().evict(other, {0, kPages});
+        for (std::uint64_t page = 0; page < kPages; ++page) pager_->read_ahead().prefetch_async(other, {page, 1});
         pager_->destroy(other);
     }
-    pager_->wait_for_wanted(*region_, {0, kPages});
+    pager_->read_ahead().wait_for_prefetch(*region_, {0, kPages});
     for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_TRUE(has_stamps(at(page), kPage, stamp(page)));
 }
 

@@ -12,10 +12,23 @@ constexpr std::size_t kPages = 64;
 
 class DeadPages : public VariantTest {};
 
+/// Says that the pages are dead whose bits are set.
+class DeadBits final : public detail::RegionOwner {
+public:
+    explicit DeadBits(const std::atomic<std::uint64_t>& bits) noexcept : bits_{bits} {}
+    [[nodiscard]] bool is_dead(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE override {
+        return (bits_.load() >> page & 1) != 0;
+    }
+
+private:
+    const std::atomic<std::uint64_t>& bits_;
+};
+
 TEST_P(DeadPages, leave_unwritten_and_come_back_as_zeros_and_others_are_kept) {
     std::atomic<std::uint64_t> dead{0};
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
-    fake.region().set_dead_pages(&dead);
+    const DeadBits owner{dead};
+    fake.region().set_owner(&owner);
     for (std::uint64_t page = 0; page < kPages; ++page) store_word(fake.page(page), stamp(page));
     dead.store(0x5555'5555'5555'5555U);
     fake.evict_all();
@@ -29,7 +42,8 @@ TEST_P(DeadPages, leave_unwritten_and_come_back_as_zeros_and_others_are_kept) {
 TEST_P(DeadPages, a_dead_page_that_was_stored_gives_its_space_back) {
     std::atomic<std::uint64_t> dead{0};
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
-    fake.region().set_dead_pages(&dead);
+    const DeadBits owner{dead};
+    fake.region().set_owner(&owner);
     store_word(fake.page(3), stamp(3));
     fake.evict_all();
     store_word(fake.page(3), stamp(3, 1));

@@ -39,7 +39,7 @@ TEST_P(Discard, discarded_pages_give_their_frames_back) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
     for (std::uint64_t page = 0; page < kPages; ++page) store_word(fake.page(page), stamp(page));
     ASSERT_EQ(fake.settled_stats().resident_bytes, kPages * fake.page_bytes());
-    fake.pager().discard(fake.region(), {0, kPages});
+    fake.pager().discarder().discard(fake.region(), {0, kPages});
     const RegionStats stats = fake.settled_stats();
     EXPECT_EQ(stats.resident_bytes, 0U);
     EXPECT_EQ(stats.dirty_bytes, 0U);
@@ -53,7 +53,7 @@ TEST_P(Discard, discarded_pages_give_their_slots_back) {
     fake.evict_all();
     for (std::uint64_t page = 0; page < kPages / 2; ++page) touch(fake.page(page));  // resident, with a slot
     ASSERT_EQ(fake.store().bytes_discarded.load(), 0U);
-    fake.pager().discard(fake.region(), {0, kPages});
+    fake.pager().discarder().discard(fake.region(), {0, kPages});
     EXPECT_EQ(fake.store().bytes_discarded.load(), kPages * fake.page_bytes());
     EXPECT_EQ(fake.settled_stats().swapped_bytes, 0U);
     for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(fake.page(page)), 0U);

@@ -3,7 +3,7 @@
 
 #include "core/page_range.hpp"
 #include "pager/pager.hpp"
-#include "pager/region_tree.hpp"
+#include "pager/region/region_map.hpp"
 #include "store/backing_store.hpp"
 #include "support/variants.hpp"
 
@@ -168,7 +168,7 @@ public:
 
     /// Returns when no fault is being resolved: a handler thread may still be at the bookkeeping of one that the
     /// program has long got its page for. Not while a gate is closed on somebody.
-    static void settle() { detail::RegionTree::readers().synchronize(); }
+    static void settle() { detail::RegionMap::readers().synchronize(); }
     [[nodiscard]] RegionStats settled_stats() const {
         settle();
         return stats();
@@ -176,10 +176,10 @@ public:
 
     void evict(core::PageRange range) {
         settle();
-        pager_.evict(*region_, range);
+        pager_.advice().evict(*region_, range);
     }
     void evict_all() { evict({0, pages()}); }
-    void retry_all() { pager_.retry(*region_, {0, pages()}); }
+    void retry_all() { pager_.advice().retry(*region_, {0, pages()}); }
     void destroy_region() { pager_.destroy(*std::exchange(region_, nullptr)); }
 
 private:

@@ -1,6 +1,6 @@
 // Recording faults: what the trace says is what has faulted.
 
-#include "pager/fault_trace.hpp"
+#include "trace/fault_trace.hpp"
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
 #include "support/child.hpp"

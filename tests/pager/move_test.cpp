@@ -23,7 +23,7 @@ TEST_P(Moving, pages_arrive_from_every_state_and_leave_nothing_behind) {
         if (page % 3 == 1) store_word(fake.page(page) + 8, page);
     }
     for (std::uint64_t page = kTo; page < kTo + kPages; page += 5) store_word(fake.page(page), 1);
-    const std::uint64_t moved = fake.pager().move_pages(fake.region(), {0, kPages}, kTo);
+    const std::uint64_t moved = fake.pager().mover().move(fake.region(), {0, kPages}, kTo);
     if (GetParam().delivery == Delivery::sigsegv) {
         EXPECT_EQ(moved, 0U) << "a page's bytes are at its place in a file there";
         EXPECT_EQ(load_word(fake.page(0)), stamp(0));
@@ -50,8 +50,8 @@ TEST_P(Moving, a_pinned_page_stays_and_so_do_those_behind_it) {
     if (GetParam().delivery == Delivery::sigsegv) GTEST_SKIP() << "nothing moves";
     FakePager fake{GetParam(), plain_config(GetParam()), 64, 64};
     for (std::uint64_t page = 0; page < 8; ++page) store_word(fake.page(page), stamp(page));
-    fake.pager().pin(fake.region(), {5, 1}, PinFor::writing);
-    EXPECT_EQ(fake.pager().move_pages(fake.region(), {0, 8}, 32), 5U);
+    fake.pager().pins().pin(fake.region(), {5, 1}, PinFor::writing);
+    EXPECT_EQ(fake.pager().mover().move(fake.region(), {0, 8}, 32), 5U);
     fake.pager().unpin(fake.region(), {5, 1});
     for (std::uint64_t page = 0; page < 8; ++page) {
         EXPECT_EQ(load_word(fake.page(page < 5 ? page + 32 : page)), stamp(page));

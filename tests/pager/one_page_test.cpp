@@ -101,7 +101,7 @@ TEST_P(OnePage, being_written_back_is_taken_back_without_a_read) {
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
     FakePager::settle();
     fake.store().write_gate.close();
-    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    std::thread evictor{[&] { fake.pager().advice().evict(fake.region(), {2, 1}); }};
     fake.store().write_gate.wait_for_arrivals(1);
 
     std::thread other{[&] { EXPECT_TRUE(has_stamps(fake.page(2), fake.page_bytes(), stamp(2))); }};
@@ -121,7 +121,7 @@ TEST_P(OnePage, changed_while_it_is_being_written_back_keeps_the_newer_contents)
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
     FakePager::settle();
     fake.store().write_gate.close();
-    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    std::thread evictor{[&] { fake.pager().advice().evict(fake.region(), {2, 1}); }};
     fake.store().write_gate.wait_for_arrivals(1);
 
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1));
@@ -142,10 +142,10 @@ TEST_P(OnePage, discarded_while_it_is_being_written_back_stays_empty) {
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
     FakePager::settle();
     fake.store().write_gate.close();
-    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    std::thread evictor{[&] { fake.pager().advice().evict(fake.region(), {2, 1}); }};
     fake.store().write_gate.wait_for_arrivals(1);
 
-    fake.pager().discard(fake.region(), {2, 1});
+    fake.pager().discarder().discard(fake.region(), {2, 1});
     EXPECT_TRUE(all_zeros(fake.page(2), fake.page_bytes()));
     fake.store().write_gate.open();
     evictor.join();
@@ -162,11 +162,11 @@ TEST_P(OnePage, has_one_write_in_flight_at_most_however_often_it_is_taken_back_a
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
     FakePager::settle();
     fake.store().write_gate.close();
-    std::thread evictor{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    std::thread evictor{[&] { fake.pager().advice().evict(fake.region(), {2, 1}); }};
     fake.store().write_gate.wait_for_arrivals(1);
 
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2, 1));  // taken back and changed
-    std::thread second{[&] { fake.pager().evict(fake.region(), {2, 1}); }};
+    std::thread second{[&] { fake.pager().advice().evict(fake.region(), {2, 1}); }};
     second.join();  // staged again, but not written: FakeStore counts overlapping writes
     EXPECT_EQ(fake.store().writes.load(), 1U);
     fake.store().write_gate.open();

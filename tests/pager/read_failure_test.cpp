@@ -91,7 +91,7 @@ TEST_P(ReadFailure, comes_back_when_retried_before_the_store_is_mended) {
 TEST_P(ReadFailure, is_forgotten_by_discard) {
     fail_page(5);
     EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
-    fake_->pager().discard(fake_->region(), {5, 1});
+    fake_->pager().discarder().discard(fake_->region(), {5, 1});
     EXPECT_EQ(FaultCatcher::read(at(5)).signal, 0);
     EXPECT_TRUE(all_zeros(at(5), page_bytes()));
 }
@@ -106,11 +106,11 @@ TEST_P(ReadFailure, takes_no_frame) {
 
 TEST_P(ReadFailure, makes_a_pin_fail_with_eio_and_leaves_nothing_pinned) {
     fail_page(5);
-    expect_refused([&] { fake_->pager().pin(fake_->region(), {3, 4}, PinFor::reading); }, EIO, "pin");
+    expect_refused([&] { fake_->pager().pins().pin(fake_->region(), {3, 4}, PinFor::reading); }, EIO, "pin");
     EXPECT_EQ(fake_->settled_stats().pinned_bytes, 0U);
     mend();
     fake_->retry_all();
-    fake_->pager().pin(fake_->region(), {3, 4}, PinFor::reading);
+    fake_->pager().pins().pin(fake_->region(), {3, 4}, PinFor::reading);
     EXPECT_EQ(fake_->stats().pinned_bytes, 4 * page_bytes());
     fake_->pager().unpin(fake_->region(), {3, 4});
 }

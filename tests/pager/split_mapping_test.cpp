@@ -23,7 +23,7 @@ protected:
         fake_ = std::make_unique<FakePager>(GetParam(), config, kPages, 2 * kPages);
         for (std::uint64_t page = 0; page < kPages; ++page) store_word(fake_->page(page), stamp(page));
         fake_->evict_all();
-        fake_->pager().protect(fake_->region(), {kReadOnly, 1}, Access::read);
+        fake_->pager().protector().protect(fake_->region(), {kReadOnly, 1}, Access::read);
     }
 
     /// Nothing was read twice, as it is where several pages were to come in and could not.
@@ -49,14 +49,14 @@ TEST_P(SplitMapping, is_crossed_by_reading_ahead_of_writes) {
 }
 
 TEST_P(SplitMapping, is_crossed_by_advice) {
-    fake_->pager().bring_ahead(fake_->region(), {0, kPages});
+    fake_->pager().read_ahead().prefetch(fake_->region(), {0, kPages});
     EXPECT_EQ(fake_->settled_stats().pages_read_ahead, kPages);
     for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(fake_->page(page)), stamp(page));
     expect_each_page_read_once();
 }
 
 TEST_P(SplitMapping, is_crossed_by_eviction) {
-    fake_->pager().bring_ahead(fake_->region(), {0, kPages});
+    fake_->pager().read_ahead().prefetch(fake_->region(), {0, kPages});
     for (std::uint64_t page = 0; page < kPages; ++page) {
         if (page != kReadOnly) store_word(fake_->page(page), stamp(page, 2));
     }

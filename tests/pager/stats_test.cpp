@@ -136,7 +136,7 @@ TEST_P(Stats, read_ahead_is_counted_beside_the_faults) {
 TEST_P(Stats, advice_brings_pages_in_and_takes_them_out) {
     write_all();
     fake_->evict_all();
-    fake_->pager().bring_ahead(fake_->region(), {2, 10});
+    fake_->pager().read_ahead().prefetch(fake_->region(), {2, 10});
     RegionStats stats = fake_->settled_stats();
     EXPECT_EQ(stats.resident_bytes, bytes(10));
     EXPECT_EQ(stats.pages_read_ahead, 10U);

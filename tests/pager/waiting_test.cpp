@@ -36,13 +36,13 @@ TEST_P(Waiting, AThreadThatNeedsAFrameSleepsWhileAnotherWritesAnOlderVersionOfTh
     Sleepers sleepers{3};
     std::thread writer{[&] {
         sleepers.about_to_sleep(0);
-        pager->pager().evict(pager->region(), {0, 1});
+        pager->pager().advice().evict(pager->region(), {0, 1});
     }};
     pager->store().write_gate.wait_for_arrivals(1);
     write_word(pager->page(0), 1000);  // taken back while its older version is being written
     std::thread evictor{[&] {
         sleepers.about_to_sleep(1);
-        pager->pager().evict(pager->region(), {0, 1});
+        pager->pager().advice().evict(pager->region(), {0, 1});
     }};
     std::thread faulting{[&] {
         while (!pager->region().load(0).is(core::PageState::staged)) std::this_thread::yield();

@@ -79,7 +79,7 @@ private:
             if (answer == MmuAnswer::done) return;
             core::FaultOutcome outcome = core::FaultOutcome::failed;
             if (answer == MmuAnswer::fault) {
-                outcome = detail::Pager::resolve({core::address_of(address), kind, kind_.origin, sys::thread_token()});
+                outcome = detail::resolve_fault({core::address_of(address), kind, kind_.origin, sys::thread_token()});
             }
             switch (outcome) {
                 case core::FaultOutcome::resolved:
@@ -93,7 +93,7 @@ private:
                         ADD_FAILURE() << "a fault failed, and nothing else has";
                         return;
                     }
-                    pager_.retry(region, {region.page_of(core::address_of(address)), 1});
+                    pager_.advice().retry(region, {region.page_of(core::address_of(address)), 1});
                     break;
                 case core::FaultOutcome::not_ours:
                 case core::FaultOutcome::access_violation:

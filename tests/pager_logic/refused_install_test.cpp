@@ -21,7 +21,7 @@ class WalkedRegion {
 public:
     WalkedRegion() : machine_{kind()}, region_{machine_.pager().reserve(kPages * kBasePageBytes, kBasePageBytes)} {
         for (std::size_t page = 0; page < kPages; ++page) machine_.store(region_, page * kBasePageBytes, page + 1);
-        machine_.pager().evict(region_, {0, kPages});
+        machine_.pager().advice().evict(region_, {0, kPages});
         for (std::size_t page = 0; page < 2; ++page) EXPECT_EQ(machine_.load(region_, page * kBasePageBytes), page + 1);
         while (region_.load(next_page).is(core::PageState::resident)) ++next_page;
     }

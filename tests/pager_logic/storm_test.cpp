@@ -105,7 +105,7 @@ private:
         if (!field.pages_owned) return;
         const std::uint64_t page = own_page(field);
         try {
-            machine_.pager().discard(field.region, {page, 1});
+            machine_.pager().discarder().discard(field.region, {page, 1});
         } catch (const std::system_error& error) {
             EXPECT_EQ(error.code().value(), EBUSY) << error.what();
             return;
@@ -119,7 +119,7 @@ private:
         Field& field = any_field();
         const core::PageRange range{own_page(field), 1};
         try {
-            machine_.pager().pin(field.region, range, below(2) == 0 ? PinFor::reading : PinFor::writing);
+            machine_.pager().pins().pin(field.region, range, below(2) == 0 ? PinFor::reading : PinFor::writing);
         } catch (const std::system_error& error) {
             const bool disk = machine_.kind().failures.reads + machine_.kind().failures.writes > 0;
             EXPECT_TRUE(error.code().value() == ENOMEM || disk) << error.what();
@@ -140,30 +140,30 @@ private:
         if (!field.pages_owned) return;
         const std::uint64_t page = own_page(field);
         const bool pinned = pinned_ == &field && pinned_range_.first == page;
-        machine_.pager().protect(field.region, {page, 1}, Access::read);
+        machine_.pager().protector().protect(field.region, {page, 1}, Access::read);
         check(field, page * Field::kWordsPerPage + 1);
-        if (!pinned && below(2) == 0) machine_.pager().protect(field.region, {page, 1}, Access::none);
-        machine_.pager().protect(field.region, {page, 1}, Access::read_write);
+        if (!pinned && below(2) == 0) machine_.pager().protector().protect(field.region, {page, 1}, Access::none);
+        machine_.pager().protector().protect(field.region, {page, 1}, Access::read_write);
         check(field, page * Field::kWordsPerPage + 2);
     }
 
     void evict() {
         Field& field = any_field();
         const std::uint64_t first = below(field.region.pages());
-        machine_.pager().evict(field.region, {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
+        machine_.pager().advice().evict(field.region, {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
     }
 
     void bring_ahead() {
         Field& field = any_field();
         const std::uint64_t first = below(field.region.pages());
-        machine_.pager().bring_ahead(field.region, {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
+        machine_.pager().read_ahead().prefetch(field.region, {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
     }
 
     void move_limit() {
         const std::size_t most = machine_.kind().limit_pages;
         const std::size_t pages = faultline::Pager::kMinimumPages + below(most - faultline::Pager::kMinimumPages + 1);
         try {
-            machine_.pager().set_resident_limit(pages * machine_.kind().page_size);
+            machine_.pager().limit().set(pages * machine_.kind().page_size);
         } catch (const std::system_error& error) {
             EXPECT_TRUE(error.code().value() == EBUSY || machine_.kind().failures.writes > 0) << error.what();
         }

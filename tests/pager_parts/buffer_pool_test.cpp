@@ -1,5 +1,5 @@
 // BufferPool: a buffer belongs to one holder, and whoever waits for one gets it.
-#include "pager/buffer_pool.hpp"
+#include "pager/fault/buffer_pool.hpp"
 
 #include "pager_parts/threads.hpp"
 

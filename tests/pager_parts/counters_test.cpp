@@ -1,6 +1,6 @@
 // Counters and LatencyRecorder: sharded, yet nothing is counted twice or lost.
-#include "pager/counters.hpp"
-#include "pager/latency_recorder.hpp"
+#include "pager/region/counters.hpp"
+#include "pager/region/latency_recorder.hpp"
 
 #include "pager_parts/threads.hpp"
 

@@ -1,5 +1,5 @@
 // EventLog: every event becomes a message or is counted, while any threads record and drain.
-#include "pager/event_log.hpp"
+#include "pager/log/event_log.hpp"
 
 #include "pager_parts/threads.hpp"
 

@@ -1,5 +1,5 @@
 // FrameBudget: used <= limit always, and no change is slept through. A lost wake-up shows as a test that never ends.
-#include "pager/frame_budget.hpp"
+#include "pager/frame/frame_budget.hpp"
 
 #include "pager_parts/threads.hpp"
 

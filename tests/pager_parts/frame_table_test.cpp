@@ -1,5 +1,5 @@
 // FrameTable: a frame for each mapped page, and victims found among any number that may not leave.
-#include "pager/frame_table.hpp"
+#include "pager/frame/frame_table.hpp"
 
 #include "pager_parts/threads.hpp"
 

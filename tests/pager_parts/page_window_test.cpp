@@ -1,5 +1,5 @@
 // PageWindow: which of 64 neighbouring pages are meant, whatever the edges.
-#include "pager/page_window.hpp"
+#include "pager/region/page_window.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // ProgressGuard: the grip serves one thread at a time, spares four pages at most, and goes round.
-#include "pager/progress_guard.hpp"
+#include "pager/frame/progress_guard.hpp"
 
 #include "pager_parts/threads.hpp"
 

@@ -1,5 +1,5 @@
 // Staging: batches of pages off the view, each held by one thread or waiting in the zone.
-#include "pager/staging.hpp"
+#include "pager/frame/staging.hpp"
 
 #include "core/units.hpp"
 #include "pager_parts/threads.hpp"

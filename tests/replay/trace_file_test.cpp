@@ -1,5 +1,5 @@
 // What is written is read again; what is no trace, or not all of one, is refused with the reason.
-#include "pager/trace_writer.hpp"
+#include "trace/trace_writer.hpp"
 #include "replay/temporary_file.hpp"
 #include "replay/trace_reader.hpp"
 

@@ -178,7 +178,7 @@ TEST_P(Clone, SharesFramesWithTheSpaceAsLongAsBothOnlyRead) {
     const std::byte* const mapped = space.map_file(file.fd(), 0, 4 * kPage);
     EXPECT_TRUE(has_pattern(mapped, 4 * kPage, 0));
     AddressSpace clone = space.clone();
-    detail::RegionTree::readers().synchronize();
+    detail::RegionMap::readers().synchronize();
     const PagerStats before = pager().stats();
     ASSERT_EQ(before.frames_used, (kFew + 4) * kPage);
     for (int round = 0; round < 3; ++round) {
@@ -187,7 +187,7 @@ TEST_P(Clone, SharesFramesWithTheSpaceAsLongAsBothOnlyRead) {
         EXPECT_TRUE(all_stamped(at, kFew));
         EXPECT_TRUE(has_pattern(mapped, 4 * kPage, 0));
     }
-    detail::RegionTree::readers().synchronize();
+    detail::RegionMap::readers().synchronize();
     const PagerStats after = pager().stats();
     EXPECT_EQ(after.frames_used, (kFew + 4) * kPage);
     EXPECT_EQ(after.resident_bytes, (kFew + 4) * kPage);

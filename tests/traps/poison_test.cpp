@@ -88,7 +88,7 @@ protected:
 
     void evict_everything() {
         do {
-            pager_->evict(*region_, {0, kPages});
+            pager_->advice().evict(*region_, {0, kPages});
         } while (region_->counters().sum(detail::Count::resident) > 0);
     }
     [[nodiscard]] std::byte* at(std::uint64_t page) const { return region_->address_of(page); }
@@ -143,7 +143,7 @@ TEST_P(Trap21, SystemCallsAndPinsReportAnUnreadablePage) {
         EXPECT_EQ(::write(ends[1], bad_address(), 8), -1);
         EXPECT_EQ(errno, EFAULT);
         try {
-            pager().pin(region(), {kBadPage, 1}, PinFor::reading);
+            pager().pins().pin(region(), {kBadPage, 1}, PinFor::reading);
             ADD_FAILURE() << "pinned an unreadable page";
             pager().unpin(region(), {kBadPage, 1});
         } catch (const std::system_error& error) {
@@ -158,14 +158,14 @@ TEST_P(Trap21, RepairedPageComesBackAfterRetry) {
     ASSERT_TRUE(read_is_caught(bad_address()));
     damage().offset = Damage::kNowhere;
     EXPECT_TRUE(read_is_caught(bad_address())) << "only a retry asks the store again";
-    pager().retry(region(), {kBadPage, 1});
+    pager().advice().retry(region(), {kBadPage, 1});
     ASSERT_FALSE(read_is_caught(bad_address()));
     EXPECT_EQ(read_word(at(kBadPage)), word_of_unit(kBadPage));
 }
 
 TEST_P(Trap21, DiscardedPageIsUsableAgain) {
     ASSERT_TRUE(read_is_caught(bad_address()));
-    pager().discard(region(), {kBadPage, 1});
+    pager().discarder().discard(region(), {kBadPage, 1});
     ASSERT_FALSE(read_is_caught(bad_address()));
     EXPECT_EQ(read_word(at(kBadPage)), 0U);
 }

@@ -1,0 +1,124 @@
+// The public handles: GuardedStack, StackPool. They check what the program passes, and forward.
+
+#include <faultline/guarded_stack.hpp>
+
+#include "core/units.hpp"
+#include "pager/region/fault_path_section.hpp"
+#include "pager/region/region.hpp"
+#include "pager/region/region_map.hpp"
+#include "space/service_stack.hpp"
+#include "space/stack_area.hpp"
+#include "sys/error.hpp"
+
+#include <cerrno>
+#include <utility>
+
+namespace faultline {
+namespace {
+
+using space::StackArea;
+
+// Below the stack pointer of a function that calls nothing (System V ABI).
+constexpr std::uintptr_t kRedZoneBytes = 128;
+
+/// The last handle goes perhaps on a managed stack, even one of a pool.
+void destroy(StackArea* area) {
+    space::call_on_service_stack([area](std::uintptr_t) { delete area; });
+}
+
+std::shared_ptr<StackArea> make_area(Pager& pager, const StackPoolOptions& options) {
+    StackArea* area = nullptr;
+    space::call_on_service_stack([&](std::uintptr_t) { area = new StackArea{pager, options}; });
+    return {area, &destroy};
+}
+
+}  // namespace
+
+bool trim_current_stack() {
+    bool trimmed = false;
+    space::call_on_service_stack([&](std::uintptr_t unused_below) {
+        StackArea* area = nullptr;
+        {
+            const detail::FaultPathSection section;
+            const detail::Region* const region = detail::RegionMap::find(unused_below);
+            if (region != nullptr) area = StackArea::from(region->owner());
+        }
+        if (area == nullptr) return;
+        area->trim_below(unused_below);  // the caller's stack: it stays while the caller does
+        trimmed = true;
+    });
+    return trimmed;
+}
+
+// ---- GuardedStack
+
+GuardedStack::GuardedStack() noexcept = default;
+GuardedStack::GuardedStack(std::shared_ptr<StackArea> area, std::uint32_t slot) noexcept
+    : area_{std::move(area)}, slot_{slot} {}
+GuardedStack::GuardedStack(GuardedStack&& other) noexcept : area_{std::move(other.area_)}, slot_{other.slot_} {}
+
+GuardedStack& GuardedStack::operator=(GuardedStack&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    area_ = std::move(other.area_);
+    slot_ = other.slot_;
+    return *this;
+}
+
+GuardedStack::GuardedStack(Pager& pager, std::size_t bytes) {
+    StackPoolOptions options;
+    options.stack_bytes = bytes;
+    options.stacks = 1;
+    area_ = make_area(pager, options);
+    slot_ = area_->take();
+}
+
+GuardedStack::~GuardedStack() { release(); }
+
+void GuardedStack::release() noexcept {
+    if (!area_) return;
+    area_->give_back(slot_);
+    area_.reset();
+}
+
+std::optional<StackOverflow> GuardedStack::run_erased(void (*call)(void*), void* argument) {
+    if (!area_) sys::throw_error(EINVAL, "this stack is empty: moved from, or never made");
+    return area_->run(slot_, call, argument);
+}
+
+void GuardedStack::trim() {
+    if (!area_) sys::throw_error(EINVAL, "this stack is empty: moved from, or never made");
+    area_->trim(slot_);
+}
+
+std::span<std::byte> GuardedStack::memory() const noexcept {
+    if (!area_) return {};
+    const space::StackBounds stack = area_->stack(slot_);
+    return {stack.bottom, stack.bytes};
+}
+
+// ---- StackPool
+
+StackPool::StackPool(Pager& pager, StackPoolOptions options) : area_{make_area(pager, options)} {}
+
+GuardedStack StackPool::take() { return GuardedStack{area_, area_->take()}; }
+
+std::span<std::byte> StackPool::take_memory() {
+    const space::StackBounds stack = area_->stack(area_->take());
+    return {stack.bottom, stack.bytes};
+}
+
+void StackPool::give_back(std::span<std::byte> memory) noexcept {
+    area_->give_back(area_->slot_of(core::address_of(memory.data())));
+}
+
+void StackPool::trim(const void* stack_pointer) {
+    space::call_on_service_stack(
+        [&](std::uintptr_t) { area_->trim_below(core::address_of(stack_pointer) - kRedZoneBytes); });
+}
+
+std::size_t StackPool::taken() const noexcept { return area_->taken(); }
+std::size_t StackPool::capacity() const noexcept { return area_->capacity(); }
+RegionStats StackPool::stats() const { return area_->stats(); }
+
+}  // namespace faultline

@@ -1,0 +1,307 @@
+// faultline::io. Finds the managed parts of the buffers, pins as much of their front as may be, hands that front to the
+// C library's function and unpins. Nothing here throws or allocates; nothing is noexcept across a call either, since
+// the calls are cancellation points, and glibc unwinds the stack of a thread that is cancelled.
+
+#include "core/units.hpp"
+#include "pager/pager.hpp"
+#include "pager/region/region.hpp"
+#include "pager/region/region_map.hpp"
+#include "pager/region/region_reader.hpp"
+#include "sys/descriptor_kind.hpp"
+#include "sys/signal_block.hpp"
+
+#include <faultline/io.hpp>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+namespace faultline::io {
+namespace {
+
+using core::PageRange;
+using detail::PinAmount;
+using detail::PinnedFront;
+using detail::Region;
+using detail::RegionReader;
+using detail::RegionMap;
+
+static_assert(std::is_same_v<ssize_t, std::ptrdiff_t> && std::is_same_v<off_t, std::int64_t>,
+              "the public header spells POSIX's types out");
+
+constexpr std::size_t kMostBuffers = IOV_MAX;
+constexpr std::size_t kMostRegionsOfABuffer = 64;
+
+/// Managed bytes of one transfer that may be short. More would keep frames from others and gain nothing.
+constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+
+/// Pages of one region that a call has pinned.
+struct Held {
+    Region* region;
+    std::uint32_t first;
+    std::uint32_t count;
+};
+
+/// How much of the buffers' front the kernel may have: all of it when there is no error, else why not more.
+struct Front {
+    std::size_t bytes;
+    int error;
+};
+
+/// What a call has pinned, unpinned when it ends.
+class HeldPages {
+public:
+    /// Keeps its list in `room`.
+    HeldPages(std::span<Held> room, PinFor purpose) noexcept : room_{room}, purpose_{purpose} {}
+    ~HeldPages() { release(); }
+    HeldPages(const HeldPages&) = delete;
+    HeldPages& operator=(const HeldPages&) = delete;
+
+    /// Pins the managed pages of the buffers' front.
+    [[nodiscard]] Front hold(std::span<const iovec> buffers, PinAmount amount) noexcept {
+        amount_ = amount;
+        window_ = amount == PinAmount::all ? SIZE_MAX : kWindowBytes;
+        error_ = 0;
+        // A region that was found does not go before its pages are pinned; then it cannot (EBUSY).
+        std::optional<RegionReader> reader;
+        {
+            const sys::SignalBlock signals;
+            reader.emplace();
+        }
+        std::size_t bytes = 0;
+        for (const iovec& buffer : buffers) {
+            bytes += hold_buffer(core::address_of(buffer.iov_base), buffer.iov_len);
+            if (error_ != 0) break;
+        }
+        return {bytes, error_};
+    }
+
+    /// Leaves errno alone: it is the system call's.
+    void release() noexcept {
+        const int call_error = errno;
+        for (const Held& held : room_.first(count_)) held.region->pager().unpin(*held.region, {held.first, held.count});
+        count_ = 0;
+        errno = call_error;
+    }
+
+private:
+    /// Returns how many bytes of the buffer's front are pinned or not managed; `error_` says why not all.
+    [[nodiscard]] std::size_t hold_buffer(std::uintptr_t begin, std::size_t bytes) noexcept {
+        const std::uintptr_t end = begin + bytes;
+        for (std::uintptr_t at = begin; at < end;) {
+            Region* const region = RegionMap::find_from(at);
+            if (region == nullptr || region->begin() >= end) break;
+            at = std::max(at, region->begin());
+            const std::uintptr_t stop = std::min(end, region->end());
+            at = hold_in(*region, at, stop);
+            if (at < stop) return at - begin;
+        }
+        return bytes;
+    }
+
+    /// Returns up to where [begin, end), which lies in `region` and is not empty, is pinned.
+    [[nodiscard]] std::uintptr_t hold_in(Region& region, std::uintptr_t begin, std::uintptr_t end) noexcept {
+        if (window_ == 0) {
+            error_ = ENOMEM;
+            return begin;
+        }
+        const std::uintptr_t stop = std::min(window_, end - begin) + begin;
+        window_ -= stop - begin;
+        const std::uint64_t first = region.page_of(begin);
+        const PageRange touched{first, region.page_of(stop - 1) - first + 1};
+        const std::uint64_t have = already_held(region, touched);
+        const PageRange wanted{first + have, touched.count - have};
+        const PinnedFront got = pin(region, wanted);
+        if (got.pages == wanted.count) {
+            if (stop < end) error_ = ENOMEM;
+            return stop;
+        }
+        error_ = meaning_of(got.error);
+        return std::max(begin, core::address_of(region.address_of(wanted.first + got.pages)));
+    }
+
+    [[nodiscard]] PinnedFront pin(Region& region, PageRange wanted) noexcept {
+        if (wanted.count == 0) return {0, 0};
+        if (count_ == room_.size()) return {0, ENOMEM};
+        const PinnedFront got = region.pager().pin_front(region, wanted, purpose_, amount_);
+        if (got.pages > 0) {
+            room_[count_++] = {&region, static_cast<std::uint32_t>(wanted.first),
+                               static_cast<std::uint32_t>(got.pages)};
+        }
+        return got;
+    }
+
+    /// How many of the range's first pages the previous buffer has pinned: small neighbours share a page, whose pins
+    /// are limited in number, and each of which counts against the resident limit.
+    [[nodiscard]] std::uint64_t already_held(const Region& region, PageRange range) const noexcept {
+        if (count_ == 0) return 0;
+        const Held& last = room_[count_ - 1];
+        const std::uint64_t end = std::uint64_t{last.first} + last.count;
+        if (last.region != &region || range.first < last.first || range.first >= end) return 0;
+        return std::min(range.count, end - range.first);
+    }
+
+    /// What the caller of read or write takes the errno of a pin for. ENOSPC would be the disk it writes to.
+    static int meaning_of(int pin_error) noexcept {
+        return pin_error == EACCES ? EFAULT : pin_error == EIO ? EIO : ENOMEM;
+    }
+
+    std::span<Held> room_;
+    std::size_t count_ = 0;
+    PinFor purpose_;
+    PinAmount amount_ = PinAmount::all;
+    std::size_t window_ = 0;  // managed bytes that may still be pinned
+    int error_ = 0;
+};
+
+/// Which descriptor, what for (seen from the memory), and the flags of send and recv.
+struct Request {
+    int descriptor;
+    PinFor purpose;
+    int flags = 0;
+};
+
+/// A read of at most PIPE_BUF bytes may take a packet, which is lost where it is cut: the reading end cannot tell. A
+/// write of at most PIPE_BUF bytes is atomic, and on a packet pipe every write is.
+std::size_t shortest_on_pipe(int descriptor, std::size_t bytes, PinFor purpose) {
+    if (purpose == PinFor::writing) return std::min<std::size_t>(bytes, PIPE_BUF);
+    return bytes <= PIPE_BUF || (sys::open_flags(descriptor) & O_DIRECT) != 0 ? bytes : 1;
+}
+
+/// To how few of its bytes a transfer may be cut without losing some, or tearing what readers expect to find together.
+std::size_t shortest_transfer(const Request& request, std::size_t bytes) {
+    if ((request.flags & MSG_WAITALL) != 0) return bytes;
+    switch (sys::descriptor_kind(request.descriptor)) {
+        case sys::DescriptorKind::closed:  // the call itself reports the error
+        case sys::DescriptorKind::file:
+        case sys::DescriptorKind::memory_device:
+        case sys::DescriptorKind::terminal:
+        case sys::DescriptorKind::stream_socket:
+            return 1;
+        case sys::DescriptorKind::pipe:
+            return shortest_on_pipe(request.descriptor, bytes, request.purpose);
+        case sys::DescriptorKind::message_socket:
+        case sys::DescriptorKind::other:
+            return bytes;
+    }
+    return bytes;
+}
+
+/// Bytes in all buffers, or more than SSIZE_MAX where that is so or they do not fit into a number.
+std::size_t total_bytes(std::span<const iovec> buffers) {
+    std::size_t total = 0;
+    for (const iovec& buffer : buffers) {
+        if (buffer.iov_len > SSIZE_MAX - std::min<std::size_t>(total, SSIZE_MAX)) return SIZE_MAX;
+        total += buffer.iov_len;
+    }
+    return total;
+}
+
+/// The first `bytes` bytes of the buffers.
+std::span<iovec> cut(std::span<iovec> buffers, std::size_t bytes) {
+    std::size_t count = 0;
+    while (bytes > 0) {
+        iovec& buffer = buffers[count++];
+        buffer.iov_len = std::min(buffer.iov_len, bytes);
+        bytes -= buffer.iov_len;
+    }
+    return buffers.first(count);
+}
+
+/// Runs `call` on as much of `buffers`, which it changes, as can be pinned. `room` is for the list of pins.
+template <typename Call>
+ssize_t transfer(const Request& request, std::span<iovec> buffers, std::span<Held> room, Call call) {
+    const std::size_t bytes = total_bytes(buffers);
+    if (bytes > SSIZE_MAX) {  // the result could not say so
+        errno = EINVAL;
+        return -1;
+    }
+    HeldPages pages{room, request.purpose};
+    Front front = pages.hold(buffers, PinAmount::fair_share);
+    if (front.error == 0) return call(buffers);
+    const std::size_t shortest = shortest_transfer(request, bytes);
+    if (front.bytes < shortest && shortest > 1) {
+        pages.release();
+        buffers = cut(buffers, shortest);
+        front = pages.hold(buffers, PinAmount::all);
+        if (front.error == 0) return call(buffers);
+    }
+    if (front.bytes < shortest) {
+        errno = front.error;
+        return -1;
+    }
+    return call(cut(buffers, front.bytes));
+}
+
+/// `call` gets the bytes that it may transfer.
+template <typename Call>
+ssize_t transfer_one(const Request& request, const void* buffer, std::size_t bytes, Call call) {
+    std::array<Held, kMostRegionsOfABuffer> room;
+    iovec whole{const_cast<void*>(buffer), bytes};
+    return transfer(request, {&whole, 1}, room, [&](std::span<const iovec> front) { return call(front[0].iov_len); });
+}
+
+template <typename Call>
+ssize_t transfer_many(const Request& request, const iovec* buffers, int count, Call call) {
+    if (count <= 0 || count > static_cast<int>(kMostBuffers)) return call(buffers, count);
+    std::array<Held, kMostBuffers + kMostRegionsOfABuffer> room;
+    std::array<iovec, kMostBuffers> copy;
+    std::copy_n(buffers, count, copy.begin());
+    return transfer(request, std::span{copy}.first(static_cast<std::size_t>(count)), room,
+                    [&](std::span<const iovec> front) { return call(front.data(), static_cast<int>(front.size())); });
+}
+
+}  // namespace
+
+std::ptrdiff_t read(int descriptor, void* buffer, std::size_t bytes) {
+    return transfer_one({descriptor, PinFor::writing}, buffer, bytes,
+                        [&](std::size_t front) { return ::read(descriptor, buffer, front); });
+}
+
+std::ptrdiff_t write(int descriptor, const void* buffer, std::size_t bytes) {
+    return transfer_one({descriptor, PinFor::reading}, buffer, bytes,
+                        [&](std::size_t front) { return ::write(descriptor, buffer, front); });
+}
+
+std::ptrdiff_t pread(int descriptor, void* buffer, std::size_t bytes, std::int64_t offset) {
+    return transfer_one({descriptor, PinFor::writing}, buffer, bytes,
+                        [&](std::size_t front) { return ::pread(descriptor, buffer, front, offset); });
+}
+
+std::ptrdiff_t pwrite(int descriptor, const void* buffer, std::size_t bytes, std::int64_t offset) {
+    return transfer_one({descriptor, PinFor::reading}, buffer, bytes,
+                        [&](std::size_t front) { return ::pwrite(descriptor, buffer, front, offset); });
+}
+
+std::ptrdiff_t readv(int descriptor, const iovec* buffers, int count) {
+    return transfer_many({descriptor, PinFor::writing}, buffers, count,
+                         [&](const iovec* front, int parts) { return ::readv(descriptor, front, parts); });
+}
+
+std::ptrdiff_t writev(int descriptor, const iovec* buffers, int count) {
+    return transfer_many({descriptor, PinFor::reading}, buffers, count,
+                         [&](const iovec* front, int parts) { return ::writev(descriptor, front, parts); });
+}
+
+std::ptrdiff_t recv(int socket, void* buffer, std::size_t bytes, int flags) {
+    return transfer_one({socket, PinFor::writing, flags}, buffer, bytes,
+                        [&](std::size_t front) { return ::recv(socket, buffer, front, flags); });
+}
+
+std::ptrdiff_t send(int socket, const void* buffer, std::size_t bytes, int flags) {
+    // MSG_WAITALL means something to recv only.
+    return transfer_one({socket, PinFor::reading, flags & ~MSG_WAITALL}, buffer, bytes,
+                        [&](std::size_t front) { return ::send(socket, buffer, front, flags); });
+}
+
+}  // namespace faultline::io

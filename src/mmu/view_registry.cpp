@@ -1,0 +1,62 @@
+#include "mmu/view_registry.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace faultline::mmu {
+
+/// Publishes a new list: the old one, changed by `edit(regions, views)`.
+template <typename Edit>
+void ViewRegistry::change(Edit edit) {
+    const std::lock_guard lock{changing_};
+    std::vector<AddressSpan> regions;
+    std::vector<SharedView> views;
+    if (const SharedViews* const before = list_.get()) {
+        regions = before->regions();
+        views = before->views();
+    }
+    edit(regions, views);
+    std::unique_ptr<const SharedViews> next;
+    if (!regions.empty()) next = std::make_unique<const SharedViews>(std::move(regions), std::move(views));
+    list_.replace(std::move(next));
+}
+
+void ViewRegistry::add_region(AddressSpan region) {
+    change([&](auto& regions, auto&) { regions.push_back(region); });
+}
+
+void ViewRegistry::remove_region(std::uintptr_t begin) {
+    change([&](auto& regions, auto&) {
+        std::erase_if(regions, [&](const AddressSpan& region) { return region.begin == begin; });
+    });
+}
+
+void ViewRegistry::add(const std::vector<SharedView>& added) {
+    change([&](auto&, auto& views) { views.insert(views.end(), added.begin(), added.end()); });
+}
+
+std::vector<SharedView> ViewRegistry::remove(AddressSpan span) {
+    std::vector<SharedView> removed;
+    if (views() == nullptr) return removed;
+    change([&](auto&, auto& views) { removed = cut_out(views, span.begin, span.end); });
+    return removed;
+}
+
+std::vector<SharedView> ViewRegistry::set_access(AddressSpan span, Access access) {
+    std::vector<SharedView> changed;
+    if (views() == nullptr) return changed;
+    change([&](auto&, auto& views) {
+        changed = cut_out(views, span.begin, span.end);
+        for (SharedView& view : changed) view.access = access;
+        views.insert(views.end(), changed.begin(), changed.end());
+    });
+    return changed;
+}
+
+std::vector<SharedView> ViewRegistry::all() const {
+    const std::lock_guard lock{changing_};
+    const SharedViews* const list = list_.get();
+    return list == nullptr ? std::vector<SharedView>{} : list->views();
+}
+
+}  // namespace faultline::mmu

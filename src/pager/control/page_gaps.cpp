@@ -1,0 +1,82 @@
+#include "pager/control/page_gaps.hpp"
+
+#include "pager/control/protector.hpp"
+#include "pager/control/range_errors.hpp"
+#include "pager/region/range_pieces.hpp"
+#include "pager/region/region_map.hpp"
+#include "sys/error.hpp"
+
+#include <cerrno>
+#include <mutex>
+
+namespace faultline::detail {
+
+using core::PageRange;
+using core::PageWord;
+
+namespace {
+
+/// While it lives, the mapping of a range can be closed without more mappings than there are. Throws ENOMEM.
+class PartedMapping {
+public:
+    PartedMapping(mmu::Mapper& mapper, const Region& region, PageRange range)
+        : mapper_{mapper}, address_{region.address_of(range.first)}, bytes_{region.offset_of(range.count)} {
+        if (const int error = mapper_.part(address_, bytes_)) refuse_range(error, "take away access to", bytes_);
+    }
+    ~PartedMapping() { mapper_.rejoin(address_, bytes_); }
+    PartedMapping(const PartedMapping&) = delete;
+    PartedMapping& operator=(const PartedMapping&) = delete;
+
+private:
+    mmu::Mapper& mapper_;
+    void* address_;
+    std::size_t bytes_;
+};
+
+}  // namespace
+
+void close_mapping(PagerCore& core, const Region& region, PageRange range) {
+    if (!core.mapper.checks_access()) return;  // each access is a fault, which the set of open pages answers
+    const std::size_t bytes = region.offset_of(range.count);
+    if (const int error = core.mapper.set_access(region.address_of(range.first), bytes, Access::none)) {
+        refuse_range(error, "take away access to", bytes);
+    }
+}
+
+void PageGaps::open(Region& region, PageRange range, Access access) {
+    core_.require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    set_protection(region, range, access);
+    // A thread that finds the mapping open and the page closed here tries again.
+    if (core_.mapper.checks_access()) {
+        const std::size_t bytes = region.offset_of(range.count);
+        if (const int error = core_.mapper.set_access(region.address_of(range.first), bytes, access)) {
+            set_protection(region, range, Access::read_write);
+            refuse_range(error, "open", bytes);
+        }
+    }
+    region.open_pages().insert(range);
+}
+
+void PageGaps::close(Region& region, PageRange range) {
+    core_.require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    region.open_pages().erase(range);
+    // A fault that has seen a page open may still bring it in. After this no fault can.
+    RegionMap::readers().synchronize();
+    try {
+        if (any_pinned(region, range)) sys::throw_error(EBUSY, "pages of the range are pinned");
+        const PartedMapping parted{core_.mapper, region, range};  // first: nothing is lost if the kernel refuses
+        discarder_.discard(region, range);
+        discarder_.wait_for_writes(region, range);
+        close_mapping(core_, region, range);
+    } catch (...) {
+        region.open_pages().insert(range);
+        throw;
+    }
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        change_words(region, {page, 1}, [](PageWord word) { return word.with_protection(Access::read_write); });
+    });
+}
+
+}  // namespace faultline::detail

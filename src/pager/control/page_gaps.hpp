@@ -1,0 +1,32 @@
+// PageGaps: opens and closes pages of regions with gaps, which begin without any page that the program may use. The
+// caller serialises these calls, for each region, with one another and with Protector::protect.
+#pragma once
+
+#include "core/page_range.hpp"
+#include "pager/control/discarder.hpp"
+#include "pager/core.hpp"
+
+namespace faultline::detail {
+
+/// Control path, in the process that owns the pager.
+class PageGaps {
+public:
+    PageGaps(PagerCore& core, Discarder& discarder) noexcept : core_{core}, discarder_{discarder} {}
+
+    /// Lets the program use pages that are closed, and so empty: `access` is not `none`. Throws std::system_error
+    /// (ENOMEM) at vm.max_map_count, and then they are closed as before.
+    void open(Region& region, core::PageRange range, Access access);
+
+    /// Closes pages and discards their contents. Throws EBUSY when one is pinned, ENOMEM at vm.max_map_count: then all
+    /// stay as they were.
+    void close(Region& region, core::PageRange range);
+
+private:
+    PagerCore& core_;
+    Discarder& discarder_;
+};
+
+/// Takes away all access to a range in which nothing is mapped. Throws std::system_error.
+void close_mapping(PagerCore& core, const Region& region, core::PageRange range);
+
+}  // namespace faultline::detail

@@ -1,0 +1,111 @@
+#include "pager/control/page_mover.hpp"
+
+#include "core/units.hpp"
+#include "pager/fault/fault_entry.hpp"
+#include "pager/region/fault_path_section.hpp"
+#include "pager/region/range_pieces.hpp"
+#include "sys/cpu.hpp"
+#include "sys/signal_block.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace faultline::detail {
+
+using core::PageRange;
+using core::PageState;
+using core::PageWord;
+
+namespace {
+
+/// Makes the pages of the range that are not empty resident and dirty. False when a page cannot be read.
+bool bring_in_for_writing(const Region& region, PageRange range) {
+    for (std::uint64_t page = range.first; page < range.end(); ++page) {
+        const PageWord seen = region.load(page);
+        if (seen.is(PageState::empty) || (seen.is(PageState::resident) && seen.dirty())) continue;
+        const sys::SignalBlock signals;
+        const core::PageFault wanted{core::address_of(region.address_of(page)), core::FaultAccess::write,
+                                     core::FaultOrigin::control_call, sys::thread_token()};
+        const core::FaultOutcome outcome = resolve_fault(wanted);
+        if (outcome != core::FaultOutcome::resolved && outcome != core::FaultOutcome::already_resolved) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::uint64_t PageMover::move(Region& region, PageRange from, std::uint64_t to) {
+    core_.require_owner_process();
+    // Where frames stay in place, a page's bytes are at its offset in a memory file, and mapped from there.
+    const mmu::StagedFrames kind = core_.mapper.staged_frames();
+    if (kind == mmu::StagedFrames::stay) return 0;
+    constexpr int kMostFailures = 100;  // an evictor may take pages away that have just been brought in
+    const std::uint64_t at_once = kind == mmu::StagedFrames::move ? kMostAtOnce : 1;  // copies are made one by one
+    std::uint64_t done = 0;
+    for (int failures = 0; done < from.count && failures < kMostFailures;) {
+        const PageRange rest{from.first + done, std::min(at_once, from.count - done)};
+        discarder_.discard(region, {to + done, rest.count});
+        if (!bring_in_for_writing(region, rest)) return done;
+        const std::uint64_t moved = move_some(region, rest, to + done);
+        done += moved;
+        failures = moved > 0 ? 0 : failures + 1;
+    }
+    return done;
+}
+
+/// Moves resident pages from the front of a range to pages that are empty. An empty page counts as moved. Returns how
+/// many pages moved.
+std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t to) {
+    const FaultPathSection section;
+    wait_until_unowned(region, from);  // a program may use a page before its fault has ended
+    std::array<PageWord, kMostAtOnce> was{};
+    std::uint64_t empty = 0;
+    while (empty < from.count && region.load(from.first + empty).is(PageState::empty)) ++empty;
+    if (empty > 0) return empty;
+    std::uint64_t count = 0;
+    while (count < from.count && claim(region, from.first + count, to + count, was[count])) ++count;
+    if (count == 0) return 0;
+
+    const mmu::Staged moved = core_.mapper.stage(region.address_of(from.first), region.address_of(to), region.page_bytes(),
+                                            count, mmu::Protection::writable);
+    FrameReservation frames{core_.budget, static_cast<std::int64_t>(moved.pages) * region.page_units()};  // the sources'
+    for (std::uint64_t i = 0; i < count; ++i) {
+        if (i < moved.pages) {
+            publish_empty(region, from.first + i, was[i]);
+            publish_page(context_, region, to + i, true, {policy::Arrival::Kind::soft_fault}, frames);
+        } else {
+            region.publish(from.first + i, [](PageWord word) { return word.eviction_refused(); });
+            region.publish(to + i, [](PageWord word) { return word.fill_abandoned(PageState::empty); });
+        }
+    }
+    return moved.pages;
+}
+
+/// resident -> evicting, and empty -> filling; both or none. Never waits.
+bool PageMover::claim(Region& region, std::uint64_t from, std::uint64_t to, PageWord& was) FAULTLINE_SIGNAL_SAFE {
+    PageWord source = region.load(from);
+    do {
+        if (!source.evictable() || !source.dirty()) return false;
+    } while (!region.try_change(from, source, source.claimed_for_eviction()));
+    PageWord target = region.load(to);
+    while (target.is(PageState::empty)) {
+        if (!region.try_change(to, target, target.claimed_for_fill())) continue;
+        was = source;
+        return true;
+    }
+    region.publish(from, [](PageWord word) { return word.eviction_refused(); });
+    return false;
+}
+
+/// evicting -> empty, of a page whose frame has moved.
+void PageMover::publish_empty(Region& region, std::uint64_t page, PageWord was) FAULTLINE_SIGNAL_SAFE {
+    core_.frames.remove(was.payload());
+    // A write in flight that ends now gives a clean page no slot.
+    PageWord seen = region.load(page);
+    while (!region.try_change(page, seen, seen.with_dirty(false))) {
+    }
+    if (seen.has_slot()) region.store().discard(region.offset_of(page), region.page_bytes());
+    region.publish(page, [](PageWord word) { return word.discarded(); });
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,40 @@
+// PinLedger: pins pages, so that they stay resident and the kernel can use their addresses, and counts them against the
+// resident limit.
+#pragma once
+
+#include "core/page_range.hpp"
+#include "pager/core.hpp"
+#include "pager/region/page_place.hpp"
+#include "pager/region/region_pager.hpp"
+
+#include <atomic>
+#include <cstdint>
+
+namespace faultline::detail {
+
+class PinLedger {
+public:
+    explicit PinLedger(PagerCore& core) noexcept : core_{core} {}
+
+    /// Pins all pages of the range. Throws std::system_error: as pin_front's errors, and then none is pinned.
+    void pin(Region& region, core::PageRange range, PinFor purpose);
+
+    /// See RegionPager::pin_front.
+    [[nodiscard]] PinnedFront pin_front(Region& region, core::PageRange range, PinFor purpose,
+                                        PinAmount amount) noexcept;
+
+    /// See RegionPager::unpin.
+    void unpin(Region& region, core::PageRange range) noexcept;
+
+    [[nodiscard]] std::int64_t pinned_units() const noexcept { return pinned_units_.load(); }
+
+private:
+    [[nodiscard]] std::uint64_t reserve(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
+    [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
+    [[nodiscard]] int pin_at(const PagePlace& place, PinFor purpose, std::uintptr_t address) noexcept;
+
+    PagerCore& core_;
+    std::atomic<std::int64_t> pinned_units_{0};
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,18 @@
+// Throws for calls on ranges that the kernel refuses.
+#pragma once
+
+#include "sys/error.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <string>
+
+namespace faultline::detail {
+
+/// Throws std::system_error with `error`: "cannot WHAT SIZE". ENOMEM names the sysctl that bounds mappings.
+[[noreturn]] inline void refuse_range(int error, const std::string& what, std::size_t bytes) {
+    sys::throw_error(error, "cannot " + what + " " + sys::readable_bytes(bytes) +
+                                (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,53 @@
+#include "pager/core.hpp"
+
+#include "pager/region/region_map.hpp"
+#include "sys/cpu.hpp"
+#include "sys/error.hpp"
+#include "sys/fork_watch.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace faultline::detail {
+namespace {
+
+/// At most one page a frame, with room for frames that change hands.
+std::size_t frame_capacity(const Config& config) noexcept {
+    constexpr std::size_t kInTransit = 65536;
+    const std::size_t bytes = std::max(config.resident_limit, sys::physical_memory());
+    return std::min<std::size_t>(bytes / core::kUnitBytes + kInTransit, 0xffff'fff0U);
+}
+
+}  // namespace
+
+PagerCore::PagerCore(const Config& wanted, std::unique_ptr<store::StoreFactory> factory, mmu::Mapper& mmu_mapper,
+                     mmu::ViewRegistry& view_registry)
+    : config{wanted},
+      generation{sys::process_generation()},
+      log{config.log},
+      stores{std::move(factory)},
+      mapper{mmu_mapper},
+      views{view_registry},
+      budget{0},
+      frames{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
+             config.staging_percent},
+      staging{config.resident_limit / core::kUnitBytes},
+      zeros{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {}
+
+bool PagerCore::in_owner_process() const noexcept { return generation == sys::process_generation(); }
+
+void PagerCore::require_owner_process() const {
+    if (in_owner_process()) return;
+    sys::throw_error(EPERM, "this pager belongs to the parent process: a child of fork cannot use it; make a new one");
+}
+
+PagePlace PagerCore::place_of(Region& region, std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
+    const mmu::SharedViews* const list = views.views();
+    const mmu::SharedView* const view = list == nullptr ? nullptr : list->at(address);
+    if (view == nullptr) return {region, region.page_of(address)};
+    Region& shared = *RegionMap::find(view->source);
+    return {shared, shared.page_of(view->source_of(address)), &region, region.page_of(address)};
+}
+
+}  // namespace faultline::detail

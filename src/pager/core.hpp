@@ -1,0 +1,84 @@
+// PagerCore: what the stages of one pager share. It holds state and no algorithms. Pager constructs it first; every
+// stage keeps one reference to it.
+//
+// Lock order: PagerCore::control, then a region's `protecting()`, then ViewRegistry's lock, then a page's ownership
+// (filling, evicting), then the lock of FrameTable or of Staging.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "mmu/mapper.hpp"
+#include "mmu/view_registry.hpp"
+#include "pager/frame/departure_clock.hpp"
+#include "pager/frame/frame_budget.hpp"
+#include "pager/frame/frame_table.hpp"
+#include "pager/frame/housekeeper.hpp"
+#include "pager/frame/limit_figures.hpp"
+#include "pager/frame/progress_guard.hpp"
+#include "pager/frame/staging.hpp"
+#include "pager/log/event_log.hpp"
+#include "pager/region/counters.hpp"
+#include "pager/region/latency_recorder.hpp"
+#include "pager/region/page_place.hpp"
+#include "pager/region/page_sizes.hpp"
+#include "pager/region/region_directory.hpp"
+#include "store/backing_store.hpp"
+#include "sys/mapping.hpp"
+#include "trace/fault_trace.hpp"
+
+#include <faultline/config.hpp>
+#include <faultline/stats.hpp>
+
+#include <memory>
+#include <mutex>
+
+namespace faultline::detail {
+
+struct PagerCore {
+    /// `config`: checked, with the delivery that was chosen. `mapper` and `views` must outlive this. Throws
+    /// std::system_error.
+    PagerCore(const Config& config, std::unique_ptr<store::StoreFactory> stores, mmu::Mapper& mapper,
+              mmu::ViewRegistry& views);
+    PagerCore(const PagerCore&) = delete;
+    PagerCore& operator=(const PagerCore&) = delete;
+
+    /// False in a child of fork that has not inherited the pager.
+    [[nodiscard]] bool in_owner_process() const noexcept;
+    /// Throws std::system_error (EPERM) in such a child.
+    void require_owner_process() const;
+
+    /// The page at an address of `region`: there, or in the shared region that a view shows. The caller is a reader.
+    [[nodiscard]] PagePlace place_of(Region& region, std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Wakes the housekeeper, if there is one.
+    void wake_housekeeper() const FAULTLINE_SIGNAL_SAFE {
+        if (housekeeper) housekeeper->wake();
+    }
+
+    Config config;
+    unsigned generation;  // of the process that made or inherited the pager
+    EventLog log;
+    std::unique_ptr<store::StoreFactory> stores;
+    mmu::Mapper& mapper;
+    mmu::ViewRegistry& views;
+
+    FrameBudget budget;
+    FrameTable frames;
+    Staging staging;
+    RegionDirectory regions;
+    ProgressGuard guard;
+    DepartureClock departures;
+    LimitFigures limit;
+    sys::Mapping zeros;  // never written: all its pages are the kernel's zero page
+
+    LatencyRecorder latencies;
+    Counters counters;                  // what belongs to no region
+    std::unique_ptr<FaultTrace> trace;  // null unless faults are recorded
+
+    std::mutex control;     // guards regions coming and going, the limit, and the next two
+    PageSizes page_sizes;   // of the regions
+    RegionStats destroyed;  // the sum of the statistics of regions that are destroyed
+
+    std::unique_ptr<Housekeeper> housekeeper;  // null without a background evictor; changes at a standstill only
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,91 @@
+#include "pager/delivery/pager_threads.hpp"
+
+#include "core/check.hpp"
+#include "pager/region/standstill.hpp"
+#include "sys/cpu.hpp"
+
+#include <exception>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace faultline::detail {
+
+unsigned PagerThreads::handlers() const {
+    return core_.config.handler_threads == 0 ? sys::allowed_cpus() : core_.config.handler_threads;
+}
+
+/// A fault may wait for room on a full disk for as long as the configuration says.
+std::chrono::nanoseconds PagerThreads::patience() const {
+    return mmu::UffdThreadSource::kHandlerPatience + core_.config.full_disk_patience;
+}
+
+std::unique_ptr<AsyncReader> PagerThreads::new_reader() {
+    return delivery_.takes_faults() ? AsyncReader::start(read_ahead_, handlers(), patience()) : nullptr;
+}
+
+std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper() {
+    return core_.config.background_evictor ? std::make_unique<Housekeeper>(*this, core_.log) : nullptr;
+}
+
+void PagerThreads::keep_house(store::WriteQueue& queue) {
+    reclaimer_.keep_house(queue);
+    delivery_.report_later_handler(core_.log);
+}
+
+void PagerThreads::start() {
+    read_ahead_.set_reader(new_reader());
+    delivery_.start_threads(core_, handlers(), patience());
+    core_.housekeeper = new_housekeeper();
+}
+
+void PagerThreads::end() noexcept {
+    core_.housekeeper.reset();
+    delivery_.stop_threads();
+    delivery_.stop_signals();
+    read_ahead_.take_reader().reset();  // after the handler threads, which begin reads
+}
+
+void PagerThreads::run_without(const std::function<void()>& change) {
+    core_.require_owner_process();
+    const std::lock_guard lock{core_.control};
+    stop();
+    change();
+    try {
+        start_again();
+    } catch (const std::exception& error) {
+        if (core_.config.delivery == Delivery::uffd_threads && !delivery_.has_threads()) {
+            core::fatal(error.what(), __FILE__, __LINE__);  // every fault would wait for ever
+        }
+        core_.log.say(LogLevel::warning, std::string("the pager goes on without its own threads: ") + error.what());
+    }
+}
+
+/// The pointers to the threads are cleared at a standstill, so that no fault leaves work to one. The threads end after
+/// it.
+void PagerThreads::stop() {
+    delivery_.stop_threads();
+    std::unique_ptr<AsyncReader> reader;
+    std::unique_ptr<Housekeeper> housekeeper;
+    const Standstill still;
+    read_ahead_.drain();
+    reader = read_ahead_.take_reader();
+    housekeeper = std::move(core_.housekeeper);
+}
+
+void PagerThreads::start_again() {
+    delivery_.start_threads(core_, handlers(), patience());
+    std::unique_ptr<AsyncReader> reader = new_reader();
+    std::unique_ptr<Housekeeper> housekeeper = new_housekeeper();
+    const Standstill still;
+    read_ahead_.set_reader(std::move(reader));
+    core_.housekeeper = std::move(housekeeper);
+}
+
+void PagerThreads::forget_parents_threads() noexcept {
+    delivery_.forget_parents_threads();
+    static_cast<void>(read_ahead_.take_reader().release());
+    static_cast<void>(core_.housekeeper.release());
+}
+
+}  // namespace faultline::detail

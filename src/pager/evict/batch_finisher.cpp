@@ -1,0 +1,127 @@
+#include "pager/evict/batch_finisher.hpp"
+
+#include "core/units.hpp"
+
+namespace faultline::detail {
+
+using core::PageRef;
+using core::PageWord;
+
+Reclaimed BatchFinisher::finish(StagingBatch& batch, store::WriteQueue& queue, OlderWrite older) FAULTLINE_SIGNAL_SAFE {
+    Reclaimed result;
+    result.write_error = writeback_.write(batch, queue);
+    bool any_kept = false;
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        batch.scratch.leaving[i] = claim(batch, i);
+        any_kept |= batch.scratch.leaving[i] == Leaving::not_yet;
+    }
+    // The frames go before the words say so: where frames stay in place, a fault may fill an absent page at once.
+    result.units = drop_frames(batch);
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        if (batch.scratch.leaving[i] == Leaving::for_good) publish_evicted(batch, i);
+        if (batch.scratch.leaving[i] != Leaving::not_yet) batch.entries[i].page.store(0, std::memory_order_release);
+    }
+    if (any_kept) {
+        const bool nothing_done = result.units == 0 && result.write_error == 0;
+        if (nothing_done && older == OlderWrite::wait) writeback_.wait_for_older_write(batch);
+        core_.staging.push(batch);
+        core_.budget.changed();  // threads that found no batch meanwhile must learn of the error, too
+    } else {
+        core_.staging.give_back_empty(batch);
+    }
+    result.progress = result.units > 0;
+    core_.budget.release(result.units);
+    return result;
+}
+
+int BatchFinisher::finish_all(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    int error = 0;
+    for (std::size_t batches = core_.staging.zone_batches(); batches > 0; --batches) {
+        StagingBatch* const batch = core_.staging.pop_oldest(0);
+        if (batch == nullptr) return error;
+        const Reclaimed finished = finish(*batch, queue);
+        if (finished.write_error != 0) error = finished.write_error;
+    }
+    return error;
+}
+
+void BatchFinisher::finish_forgotten() FAULTLINE_SIGNAL_SAFE {
+    store::SequentialWriteQueue queue;
+    // Once round the zone: a batch that still has pages goes back in the order in which it came.
+    for (std::size_t batches = core_.staging.zone_batches(); batches > 0; --batches) {
+        StagingBatch* const batch = core_.staging.pop_oldest(0);
+        if (batch == nullptr) return;
+        bool forgotten = true;
+        for (std::size_t i = 0; i < batch->pages; ++i) forgotten &= batch->page_of(i).region == 0;
+        if (forgotten) {
+            finish(*batch, queue);
+        } else {
+            core_.staging.push(*batch);
+        }
+    }
+}
+
+/// staged, clean -> filling: owned by the caller, who evicts the page for good.
+Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.page_of(entry);
+    const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
+    if (region == nullptr) return Leaving::has_left;
+    const StagingUnit unit = batch.unit_of(entry);
+    PageWord seen = region->load(page.page);
+    for (;;) {
+        if (seen.leaving_slot(unit)) {  // a fault takes the page back; it needs nothing of the caller's, so this ends
+            region->wait(page.page, seen);
+            seen = region->load(page.page);
+            continue;
+        }
+        if (!seen.staged_at(unit)) return Leaving::has_left;  // taken back or discarded
+        if (seen.dirty()) return Leaving::not_yet;
+        if (region->try_change(page.page, seen, seen.claimed_for_fill())) return Leaving::for_good;
+    }
+}
+
+/// Frees the frames that the batch still holds, neighbours with one call. Returns the units.
+std::int64_t BatchFinisher::drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    iovec* const dropped = batch.scratch.dropped;
+    std::size_t drops = 0;
+    std::int64_t units = 0;
+    std::uint32_t previous_area = 0;  // what one call can drop from: a region by its id, or the staging area (0)
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        StagingBatch::Entry& entry = batch.entries[i];
+        if (batch.scratch.leaving[i] == Leaving::not_yet || !entry.holds_frame.exchange(false)) continue;
+        units += entry.units;
+        std::byte* address = core_.staging.address_of(batch.unit_of(i));
+        const PageRef page = batch.page_of(i);
+        const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
+        const mmu::StagedFrames kind = region == nullptr ? core_.mapper.staged_frames() : region->staged_frames();
+        std::uint32_t area = 0;
+        if (kind == mmu::StagedFrames::stay) {
+            if (batch.scratch.leaving[i] == Leaving::has_left) continue;  // the frame went with its region
+            address = region->address_of(page.page);
+            area = page.region;
+        }
+        const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
+        const bool same_area = drops > 0 && area == previous_area;
+        previous_area = area;
+        if (same_area &&
+            static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
+            dropped[drops - 1].iov_len += bytes;
+        } else {
+            dropped[drops++] = {address, bytes};
+        }
+    }
+    if (drops > 0) core_.mapper.drop({dropped, drops});
+    return units;
+}
+
+/// filling -> stored or empty.
+void BatchFinisher::publish_evicted(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
+    const PageRef page = batch.page_of(entry);
+    const Region& region = *core_.regions.find(page.region);
+    const core::Departure departure = core_.departures.next(batch.entries[entry].policy_tag);
+    region.publish(page.page, [departure](PageWord word) { return word.evicted(departure); });
+    region.counters().add(Count::evictions);
+    if (!batch.entries[entry].written) region.counters().add(Count::clean_evictions);
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,109 @@
+#include "pager/evict/frame_reclaimer.hpp"
+
+#include "pager/region/region_reader.hpp"
+#include "sys/clock.hpp"
+#include "sys/page_merging.hpp"
+
+#include <algorithm>
+
+namespace faultline::detail {
+
+FrameReservation FrameReclaimer::reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    if (!core_.budget.try_reserve(units) && !reserve_by_evicting(units)) return {};
+    wake_when_low();
+    return {core_.budget, units};
+}
+
+void FrameReclaimer::wake_when_low() FAULTLINE_SIGNAL_SAFE {
+    if (!core_.housekeeper) return;
+    const std::int64_t low = (core_.limit.keep_free.load(std::memory_order_relaxed) + 1) / 2;
+    if (core_.budget.available() < low || core_.mapper.low_on_mappings()) core_.housekeeper->wake();
+}
+
+/// Evicts on this thread until the frames are reserved: the housekeeper has fallen behind, or there is none.
+bool FrameReclaimer::reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    core_.counters.add(Count::direct_reclaims);
+    if (core_.limit.most_kept_free.load(std::memory_order_relaxed) > 0) core_.wake_housekeeper();
+    std::chrono::nanoseconds give_up_at{};
+    for (;;) {
+        const FrameBudget::Watch watch{core_.budget};
+        if (core_.budget.try_reserve(units)) return true;
+        const Reclaimed reclaimed = reclaim(units);
+        if (core_.budget.try_reserve(units)) return true;
+        const bool store_refuses = reclaimed.write_error != 0 && reclaimed.units == 0;
+        const bool kernel_refuses = reclaimed.refused && !reclaimed.progress;
+        if (store_refuses || kernel_refuses) {
+            // Neither wakes us when it changes its mind: look again soon, but not for ever.
+            const std::chrono::nanoseconds now = sys::monotonic_time();
+            if (give_up_at.count() == 0) give_up_at = now + core_.config.full_disk_patience;
+            if (now >= give_up_at) return false;
+            if (reserve_within(units, std::chrono::milliseconds{kernel_refuses ? 1 : 10})) return true;
+        } else if (!reclaimed.progress) {
+            watch.wait(nullptr);  // other threads hold all frames, and will release or publish them
+        }
+    }
+}
+
+/// Waits for frames that other threads free, without asking store or kernel again. False when `pause` is over.
+bool FrameReclaimer::reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE {
+    const std::chrono::nanoseconds until = sys::monotonic_time() + pause;
+    for (;;) {
+        const FrameBudget::Watch watch{core_.budget};
+        if (core_.budget.try_reserve(units)) return true;
+        const std::chrono::nanoseconds left = until - sys::monotonic_time();
+        if (left.count() <= 0) return false;
+        watch.wait(&left);
+    }
+}
+
+Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    store::SequentialWriteQueue queue;
+    const std::size_t keep_staged =
+        core_.housekeeper ? 0 : core_.limit.staging_target.load(std::memory_order_relaxed);
+    return evictor_.free_frames(units, core_.limit.direct_batch.load(std::memory_order_relaxed), keep_staged, queue);
+}
+
+// ---- on the housekeeper's thread
+
+void FrameReclaimer::keep_house(store::WriteQueue& queue) {
+    while (core_.mapper.low_on_mappings()) {
+        const RegionReader reader;
+        queue.set_pace(store::Pace::hurried);
+        const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);
+        if (!reclaimed.progress || reclaimed.write_error != 0) break;
+    }
+    sys::PageMerging::look_now_and_then();
+    evict_ahead(queue);
+}
+
+/// How many units to keep free for faults to come: a 50th of the limit, but no more than there are pages in the store
+/// that would have no frame even if all were taken. A program that fits its limit keeps all its pages.
+std::int64_t FrameReclaimer::frames_to_keep_free() FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t most = core_.limit.most_kept_free.load(std::memory_order_relaxed);
+    std::int64_t without = -core_.budget.available();
+    const RegionReader reader;
+    core_.regions.for_each_until([&](const Region& region) {
+        without += region.counters().sum(Count::swapped) * region.page_units();
+        return without >= most;
+    });
+    return std::clamp<std::int64_t>(without, 0, most);
+}
+
+void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    for (;;) {
+        const std::int64_t keep = frames_to_keep_free();
+        core_.limit.keep_free.store(keep, std::memory_order_relaxed);
+        const std::int64_t available = core_.budget.available();
+        if (available >= keep) return;
+        const RegionReader reader;
+        queue.set_pace(available < keep / 4 ? store::Pace::hurried : store::Pace::calm);
+        // No more pages at once than are wanted: of a small limit, a full batch would be a quarter.
+        const std::int64_t wanted = std::min<std::int64_t>(keep - available, StagingBatch::kMostPages);
+        const Reclaimed reclaimed = evictor_.free_frames(wanted, static_cast<std::size_t>(wanted),
+                                                         core_.limit.staging_target.load(), queue);
+        if (!reclaimed.progress || reclaimed.write_error != 0) return;
+        if (core_.stores->wants_upkeep()) static_cast<void>(core_.stores->keep_up(queue));  // a failure is tried again
+    }
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,42 @@
+// FrameReclaimer: gets frames for faults. It takes free frames from the budget; when there are none, the faulting thread
+// evicts pages itself. To avoid that, the housekeeper keeps a few frames free; this wakes it, and does its work.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "pager/core.hpp"
+#include "pager/evict/evictor.hpp"
+
+#include <chrono>
+#include <cstdint>
+
+namespace faultline::detail {
+
+/// The caller of what is marked signal-safe is a reader of RegionMap::readers() and has signals blocked.
+class FrameReclaimer {
+public:
+    FrameReclaimer(PagerCore& core, Evictor& evictor) noexcept : core_{core}, evictor_{evictor} {}
+
+    /// Frames for `units`, evicting pages until there are some. False in a boolean context: the store has refused pages,
+    /// or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
+    [[nodiscard]] FrameReservation reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+
+    /// Evicts pages until about `units` are free, on the calling thread. Signal-safe.
+    Reclaimed reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+
+    /// Wakes the housekeeper if frames or mappings run low. Signal-safe.
+    void wake_when_low() FAULTLINE_SIGNAL_SAFE;
+
+    /// On the housekeeper's thread: evicts until enough frames are free, and while mappings run low.
+    void keep_house(store::WriteQueue& queue);
+
+private:
+    [[nodiscard]] bool reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
+    void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+    PagerCore& core_;
+    Evictor& evictor_;
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,152 @@
+#include "pager/evict/stager.hpp"
+
+#include "pager/evict/unseen_writes.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace faultline::detail {
+
+using core::PageWord;
+
+Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean) FAULTLINE_SIGNAL_SAFE {
+    ChosenPage* const chosen = batch.scratch.chosen;
+    // In address order, so that neighbours leave with one call and are written with one write.
+    std::sort(chosen, chosen + count, [](const auto& left, const auto& right) { return left.page < right.page; });
+    if (core_.mapper.protection_in_doubt()) UnseenWrites{core_.regions}.find_among({chosen, count});
+
+    std::size_t to_drop = 0;
+    Reclaimed result;
+    for (std::size_t i = 0; i < count;) {
+        const bool dirty = is_dirty(chosen[i]);
+        if (!dirty && clean == CleanPages::drop) {
+            std::swap(chosen[to_drop++], chosen[i++]);
+            continue;
+        }
+        std::size_t end = i + 1;
+        while (end < count && chosen[end].page.region == chosen[i].page.region &&
+               chosen[end].page.page == chosen[end - 1].page.page + 1 && is_dirty(chosen[end]) == dirty) {
+            ++end;
+        }
+        result += stage_run(batch, i, end, dirty);
+        i = end;
+    }
+    if (to_drop > 0) {
+        result.units += drop(batch, to_drop);
+        result.progress = true;
+    }
+    return result;
+}
+
+Reclaimed Stager::drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE {
+    if (core_.mapper.protection_in_doubt()) UnseenWrites{core_.regions}.find_among({batch.scratch.chosen, count});
+    count = keep_dirty_resident({batch.scratch.chosen, count});
+    Reclaimed result;
+    if (count == 0) return result;
+    result.units = drop(batch, count);
+    result.progress = true;
+    return result;
+}
+
+bool Stager::is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
+    return core_.regions.find(chosen.page.region)->load(chosen.page.page).dirty();
+}
+
+/// Publishes the dirty pages as resident again and moves the clean ones to the front. Returns the number of clean pages.
+std::size_t Stager::keep_dirty_resident(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE {
+    std::size_t clean = 0;
+    for (const ChosenPage& each : chosen) {
+        if (is_dirty(each)) {
+            keep_resident(each);
+        } else {
+            chosen[clean++] = each;
+        }
+    }
+    return clean;
+}
+
+/// Stages the chosen pages [first, end), which are neighbours and either all dirty or all clean.
+Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE {
+    const ChosenPage* const chosen = batch.scratch.chosen;
+    const Region& region = *core_.regions.find(chosen[first].page.region);
+    const auto page_units = static_cast<std::size_t>(region.page_units());
+    const auto protection = dirty ? mmu::Protection::writable : mmu::Protection::write_protected;
+    Reclaimed result;
+    for (std::size_t next = first; next < end;) {
+        const std::size_t first_entry = batch.pages;
+        for (std::size_t i = next; i < end; ++i) {
+            core_.staging.add(batch, chosen[i].page, page_units, chosen[i].victim.tag);
+        }
+        const StagingUnit unit = batch.unit_of(first_entry);
+        const mmu::Staged staged =
+            core_.mapper.stage(region.address_of(chosen[next].page.page), core_.staging.address_of(unit),
+                               region.page_bytes(), end - next, protection);
+        while (batch.pages > first_entry + staged.pages) core_.staging.remove_last(batch);
+        for (std::size_t i = 0; i < staged.pages; ++i) {
+            const ChosenPage& gone = chosen[next + i];
+            core_.frames.remove(gone.victim.frame);
+            const StagingUnit at = batch.unit_of(first_entry + i);
+            region.publish(gone.page.page, [at](PageWord word) { return word.staged(at); });
+        }
+        if (staged.pages > 0) result.progress = true;
+        next += staged.pages;
+        if (staged.error == 0 || next == end) continue;
+        if (dirty) {
+            keep_resident(chosen[next]);
+            result.refused = true;
+        } else {
+            result.units += drop_refused(chosen[next], unit + static_cast<StagingUnit>(staged.pages * page_units));
+            result.progress = true;
+        }
+        ++next;
+    }
+    return result;
+}
+
+/// Drops a clean page that the kernel refused to stage: the store has its bytes. Part of it may have reached its slot.
+std::int64_t Stager::drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *core_.regions.find(chosen.page.region);
+    const iovec ranges[] = {{region.address_of(chosen.page.page), region.page_bytes()},
+                            {core_.staging.address_of(unit), region.page_bytes()}};
+    const bool slot_is_empty = region.staged_frames() == mmu::StagedFrames::stay;
+    core_.mapper.drop(std::span{ranges}.first(slot_is_empty ? 1 : 2));
+    core_.frames.remove(chosen.victim.frame);
+    publish_evicted(chosen);
+    core_.budget.release(region.page_units());
+    return region.page_units();
+}
+
+/// Drops the first `count` chosen pages, which are clean: the store has their bytes. Returns the units freed.
+std::int64_t Stager::drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE {
+    const std::span<const ChosenPage> clean{batch.scratch.chosen, count};
+    iovec* const ranges = batch.scratch.dropped;
+    std::int64_t units = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Region& region = *core_.regions.find(clean[i].page.region);
+        ranges[i] = {region.address_of(clean[i].page.page), region.page_bytes()};
+        units += region.page_units();
+    }
+    core_.mapper.drop({ranges, count});
+    core_.frames.remove(clean);
+    for (const ChosenPage& gone : clean) publish_evicted(gone);
+    core_.budget.release(units);
+    return units;
+}
+
+/// evicting -> stored or empty, of a clean page.
+void Stager::publish_evicted(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *core_.regions.find(gone.page.region);
+    const core::Departure departure = core_.departures.next(gone.victim.tag);
+    region.publish(gone.page.page, [departure](PageWord word) { return word.evicted(departure); });
+    region.counters().add(Count::evictions);
+    region.counters().add(Count::clean_evictions);
+}
+
+/// evicting -> resident: the page keeps its frame.
+void Stager::keep_resident(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE {
+    core_.frames.put_back(chosen.victim.frame);
+    const Region& region = *core_.regions.find(chosen.page.region);
+    region.publish(chosen.page.page, [](PageWord word) { return word.eviction_refused(); });
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,47 @@
+// Stager: takes pages off the program's view that the caller has claimed (evicting): dirty pages go to slots of the
+// staging area, clean pages too if they may be wanted back soon; other clean pages are dropped at once.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "pager/core.hpp"
+#include "pager/evict/reclaimed.hpp"
+#include "pager/frame/frame_table.hpp"
+#include "pager/frame/staging.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace faultline::detail {
+
+/// What to do with clean pages.
+enum class CleanPages : std::uint8_t {
+    drop,
+    stage,  ///< As a second chance: a fault takes them back without a read.
+};
+
+/// Signal-safe. The caller holds the batch, is a reader of RegionMap::readers(), and has signals blocked.
+class Stager {
+public:
+    explicit Stager(PagerCore& core) noexcept : core_{core} {}
+
+    /// Takes the first `count` pages of `batch.scratch.chosen` off the view. Pages that the kernel holds stay resident.
+    Reclaimed unmap(StagingBatch& batch, std::size_t count, CleanPages clean) FAULTLINE_SIGNAL_SAFE;
+
+    /// Drops the clean ones of the first `count` chosen pages; the others stay resident. Used when the store refuses
+    /// writes.
+    Reclaimed drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
+
+private:
+    Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
+    void publish_evicted(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE;
+    void keep_resident(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::size_t keep_dirty_resident(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE;
+
+    PagerCore& core_;
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,214 @@
+#include "pager/fault/async_reader.hpp"
+
+#include "core/check.hpp"
+#include "pager/fault/buffer_pool.hpp"
+#include "pager/region/region_map.hpp"
+#include "sys/clock.hpp"
+#include "sys/futex.hpp"
+#include "sys/syscall.hpp"
+#include "sys/transient.hpp"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+namespace faultline::detail {
+namespace {
+
+static_assert(AsyncReader::kDepth <= sys::SlotPool::kMost);
+
+constexpr std::uint64_t kMostPagesAtOnce = 64;  // of one request
+
+constexpr std::chrono::nanoseconds kTick = std::chrono::seconds{1};
+
+std::uint64_t now() FAULTLINE_SIGNAL_SAFE { return static_cast<std::uint64_t>(sys::monotonic_time().count()); }
+
+}  // namespace
+
+std::unique_ptr<AsyncReader> AsyncReader::start(PrefetchStarter& starter, unsigned handlers, std::chrono::nanoseconds patience) {
+    sys::IoRing ring = sys::IoRing::open(2 * kDepth);
+    if (!ring || !ring.waits_beside_submitters()) return nullptr;
+    sys::FileDescriptor bell{::eventfd(0, EFD_CLOEXEC)};
+    if (!bell) return nullptr;
+    return std::make_unique<AsyncReader>(starter, handlers, std::move(ring), std::move(bell), patience);
+}
+
+AsyncReader::AsyncReader(PrefetchStarter& starter, unsigned handlers, sys::IoRing ring, sys::FileDescriptor bell,
+                         std::chrono::nanoseconds patience)
+    : starter_{starter},
+      handlers_{handlers},
+      patience_{patience},
+      memory_{sys::Mapping::reserve(kDepth * BufferPool::kBufferBytes, core::kUnitBytes, false, "read buffers")},
+      ring_{std::move(ring)},
+      bell_{std::move(bell)},
+      thread_{"fl-reader", "see `ulimit -u`", [this] { run(); }} {}
+
+AsyncReader::~AsyncReader() {
+    stopping_.store(true);
+    wake();
+}
+
+bool AsyncReader::begin(PageFill& fill) FAULTLINE_SIGNAL_SAFE {
+    if (!queue(fill)) return false;
+    submit();
+    return true;
+}
+
+void AsyncReader::submit() FAULTLINE_SIGNAL_SAFE {
+    {
+        const std::scoped_lock lock{submitting_};
+        if (ring_.submit_all()) return;
+    }
+    wake();  // the reader thread submits what it finds queued
+}
+
+bool AsyncReader::queue(PageFill& fill) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = fill.region();
+    const PageWindow window = fill.window();
+    const std::size_t bytes = window.span() * region.page_bytes();
+    if (bytes > BufferPool::kBufferBytes) return false;
+    const store::FileExtent from = region.store().location(region.offset_of(window.first), bytes);
+    if (from.fd < 0) return false;
+    const unsigned index = in_flight_.try_take();
+    if (index == sys::SlotPool::kNone) return false;
+    slots_[index].fill.emplace(std::move(fill));
+    slots_[index].began.store(now(), std::memory_order_release);  // publishes the fill to `finish`
+    const std::scoped_lock lock{submitting_};
+    const bool queued = ring_.queue_read(from.fd, buffer(index, bytes), from.offset, &slots_[index]);
+    FAULTLINE_REQUIRE(queued, "more reads are in flight than there are slots for");
+    return true;
+}
+
+bool AsyncReader::prefetch(const PrefetchRequest& request) FAULTLINE_SIGNAL_SAFE {
+    {
+        const std::scoped_lock lock{requesting_};
+        if (request_count_ == kMostRequests) return false;
+        requests_[(first_request_ + request_count_++) % kMostRequests] = request;
+        requests_left_.fetch_add(1);
+    }
+    wake();
+    return true;
+}
+
+void AsyncReader::wait_until_begun() noexcept {
+    // This waits for requests that come meanwhile, too, which costs a little and is simple.
+    for (std::uint32_t left = requests_left_.load(); left != 0; left = requests_left_.load()) {
+        sys::futex_wait(requests_left_, left);
+    }
+}
+
+void AsyncReader::wake() FAULTLINE_SIGNAL_SAFE {
+    if (woken_.exchange(true)) return;
+    const std::uint64_t one = 1;
+    const int error = sys::wait_out("write to an eventfd", [&] {
+        return sys::error_of(sys::raw_syscall(SYS_write, bell_.get(), sys::syscall_argument(&one), sizeof one));
+    });
+    FAULTLINE_REQUIRE(error == 0, "the reader thread cannot be woken: has the program closed its descriptor?");
+}
+
+void AsyncReader::await_wake_up() noexcept {
+    const std::scoped_lock lock{submitting_};
+    const bool queued = ring_.queue_read(bell_.get(), std::as_writable_bytes(std::span{&rings_, 1}), 0, &bell_);
+    FAULTLINE_REQUIRE(queued, "a ring is full that has room for more than there are slots");
+    const bool submitted = ring_.submit_all();
+    FAULTLINE_REQUIRE(submitted, "a seccomp filter forbids io_uring to the reader thread, for which it was allowed");
+}
+
+void AsyncReader::drain() noexcept {
+    {
+        const std::scoped_lock lock{requesting_};
+        requests_left_.fetch_sub(static_cast<std::uint32_t>(request_count_));
+        request_count_ = 0;
+    }
+    wait_until_begun();
+    in_flight_.wait_until_unused();
+}
+
+std::span<std::byte> AsyncReader::buffer(unsigned index, std::size_t bytes) const noexcept {
+    return {memory_.data() + index * BufferPool::kBufferBytes, bytes};
+}
+
+// ---- the reader thread
+
+void AsyncReader::run() noexcept {
+    await_wake_up();
+    for (;;) {
+        std::optional<sys::IoRing::Completion> completion = ring_.wait_for(kTick);
+        if (!completion) check_patience();
+        for (; completion; completion = ring_.poll()) {
+            if (!take(*completion)) return;
+        }
+        if (in_flight_.held() <= kEnoughInFlight) begin_prefetches();
+    }
+}
+
+bool AsyncReader::take(const sys::IoRing::Completion& completion) noexcept {
+    if (completion.tag != &bell_) {
+        finish(static_cast<unsigned>(static_cast<Slot*>(completion.tag) - slots_.data()), completion.result);
+        return true;
+    }
+    woken_.store(false);
+    if (stopping_.load()) return false;
+    await_wake_up();
+    return true;
+}
+
+/// Begins prefetches, as long as there are slots left for faults.
+void AsyncReader::begin_prefetches() noexcept {
+    if (requests_left_.load(std::memory_order_relaxed) == 0) return;
+    while (in_flight_.held() < kDepth - kForFaults) {
+        const sys::Quiescence::Reader reader{RegionMap::readers()};
+        PrefetchRequest next{};
+        if (!take_request(next)) break;
+        starter_.begin_prefetch(next);
+        if (requests_left_.fetch_sub(1) == 1) sys::futex_wake(requests_left_);
+    }
+    submit();
+}
+
+/// Takes up to kMostPagesAtOnce pages off the front of the list. The rest of an entry stays there and counts beside them.
+bool AsyncReader::take_request(PrefetchRequest& next) noexcept {
+    const std::scoped_lock lock{requesting_};
+    if (request_count_ == 0) return false;
+    PrefetchRequest& front = requests_[first_request_];
+    next = front;
+    next.pages.count = std::min(front.pages.count, kMostPagesAtOnce);
+    front.pages = {front.pages.first + next.pages.count, front.pages.count - next.pages.count};
+    if (front.pages.count > 0) {
+        requests_left_.fetch_add(1);
+        return true;
+    }
+    first_request_ = (first_request_ + 1) % kMostRequests;
+    --request_count_;
+    return true;
+}
+
+void AsyncReader::finish(unsigned index, long result) noexcept {
+    // Not a RegionReader: a fork keeps those out, and waits for the reads in flight.
+    const sys::Quiescence::Reader reader{RegionMap::readers()};
+    // The kernel orders this after queue(), which the language does not know.
+    static_cast<void>(slots_[index].began.load(std::memory_order_acquire));
+    {
+        PageFill& fill = *slots_[index].fill;
+        const std::size_t bytes = fill.window().span() * fill.region().page_bytes();
+        const bool whole = result == static_cast<long>(bytes);
+        fill.finish(whole ? buffer(index, bytes) : std::span<std::byte>{});
+    }
+    slots_[index].fill.reset();
+    slots_[index].began.store(0, std::memory_order_relaxed);
+    in_flight_.give_back(index);
+}
+
+void AsyncReader::check_patience() const noexcept {
+    const std::uint64_t latest = now();
+    in_flight_.for_each_held([&](unsigned index) {
+        const std::uint64_t began = slots_[index].began.load(std::memory_order_relaxed);
+        const bool too_old = began != 0 && std::chrono::nanoseconds{latest - began} > patience_ && latest > began;
+        FAULTLINE_REQUIRE(!too_old, "a read has not ended and is given up: is a disk stuck?");
+    });
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,156 @@
+// AsyncReader: reads during which no thread of the program sleeps: those of fault handler threads, which serve other
+// faults meanwhile, and those of prefetches. One thread of the pager collects the reads that have ended.
+//
+// clang-format off
+//   handler thread:  begin(fill) -> io_uring          reader thread:  completion -> PageFill::finish -> page mapped
+//   any thread:      prefetch(request) -> list        reader thread:  list -> PrefetchStarter -> queue(fill)
+// clang-format on
+//
+// It decides nothing: ReadAhead chooses pages, PageFill deals with reads that fail. The pages of a fill are owned
+// (filling) from before `begin` until PageFill::finish has published them: until then their region cannot go.
+#pragma once
+
+#include "core/page_fault.hpp"
+#include "core/page_range.hpp"
+#include "core/signal_safe.hpp"
+#include "pager/fault/page_fill.hpp"
+#include "sys/file_descriptor.hpp"
+#include "sys/futex_lock.hpp"
+#include "sys/io_ring.hpp"
+#include "sys/mapping.hpp"
+#include "sys/service_thread.hpp"
+#include "sys/slot_pool.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace faultline::detail {
+
+/// Stored pages of a region that are to be read in the background.
+struct PrefetchRequest {
+    std::uint32_t region = 0;  ///< Its id in RegionDirectory; the region may be gone, and another may have its id.
+    core::PageRange pages{};
+    bool for_writing = false;  ///< See PageFill.
+};
+
+/// Begins prefetches, on the reader thread.
+class PrefetchStarter {
+public:
+    /// Claims pages of the request and queues their reads (AsyncReader::queue), or reads them at once. The caller is a
+    /// reader of RegionMap::readers().
+    virtual void begin_prefetch(const PrefetchRequest& request) noexcept = 0;
+
+protected:
+    ~PrefetchStarter() = default;
+};
+
+class AsyncReader {
+public:
+    /// Reads in flight at most; each has a buffer of BufferPool::kBufferBytes, touched when first used.
+    static constexpr unsigned kDepth = 64;
+
+    /// True while it lives if no other read is in flight: then a synchronous read is cheaper for a handler thread. Handing
+    /// a read over and waking the reader thread takes longer than anything else but the read, and other handlers serve
+    /// other faults meanwhile. Always false where there is but one handler. Signal-safe.
+    class Alone {
+    public:
+        explicit Alone(AsyncReader& reader) FAULTLINE_SIGNAL_SAFE
+            : reader_{reader},
+              holds_{reader.handlers_ > 1 && reader.in_flight_.held() == 0 && !reader.sync_read_.exchange(true)} {}
+        ~Alone() {
+            if (holds_) reader_.sync_read_.store(false);
+        }
+        Alone(const Alone&) = delete;
+        Alone& operator=(const Alone&) = delete;
+        explicit operator bool() const noexcept { return holds_; }
+
+    private:
+        AsyncReader& reader_;
+        bool holds_;
+    };
+
+    /// `handlers`: how many threads begin reads for faults. Returns null where the kernel refuses io_uring. A read that
+    /// takes longer than `patience` ends the process: the faulting threads would wait for ever. Throws std::system_error
+    /// when the thread cannot be started.
+    [[nodiscard]] static std::unique_ptr<AsyncReader> start(PrefetchStarter& starter, unsigned handlers,
+                                                            std::chrono::nanoseconds patience);
+
+    AsyncReader(PrefetchStarter& starter, unsigned handlers, sys::IoRing ring, sys::FileDescriptor bell,
+                std::chrono::nanoseconds patience);
+    /// Joins the thread. No read is in flight.
+    ~AsyncReader();
+    AsyncReader(const AsyncReader&) = delete;
+    AsyncReader& operator=(const AsyncReader&) = delete;
+
+    /// Begins to read the window of `fill` and takes the fill over. False, with `fill` untouched, if the window does not
+    /// fit a buffer, its store has no descriptor, or kDepth reads are in flight: then the caller reads. Signal-safe.
+    [[nodiscard]] bool begin(PageFill& fill) FAULTLINE_SIGNAL_SAFE;
+
+    /// Like `begin`, but the device starts at `submit` only: many reads at once cost it and the CPU less. Signal-safe.
+    [[nodiscard]] bool queue(PageFill& fill) FAULTLINE_SIGNAL_SAFE;
+    void submit() FAULTLINE_SIGNAL_SAFE;
+
+    /// Puts a request on the list of prefetches; the reader thread begins it as soon as few reads are in flight. False
+    /// when the list is full. Signal-safe; the caller has signals blocked.
+    [[nodiscard]] bool prefetch(const PrefetchRequest& request) FAULTLINE_SIGNAL_SAFE;
+
+    /// Blocks until the reads of all requests that were made before the call have begun, or were given up.
+    void wait_until_begun() noexcept;
+
+    /// Drops all requests and blocks until no read is in flight. The caller makes sure that no new one begins.
+    void drain() noexcept;
+
+private:
+    struct Slot {
+        std::optional<PageFill> fill;
+        std::atomic<std::uint64_t> began{0};  // nanoseconds of the steady clock; 0: not yet, or no more
+    };
+
+    /// Slots that prefetches leave to faults.
+    static constexpr unsigned kForFaults = 4;
+    /// With more reads in flight, prefetches wait until several can begin together.
+    static constexpr unsigned kEnoughInFlight = kDepth / 2;
+    static constexpr std::size_t kMostRequests = 4096;
+
+    void wake() FAULTLINE_SIGNAL_SAFE;
+    void await_wake_up() noexcept;
+    void begin_prefetches() noexcept;
+    [[nodiscard]] bool take_request(PrefetchRequest& next) noexcept;
+    [[nodiscard]] std::span<std::byte> buffer(unsigned index, std::size_t bytes) const noexcept;
+    void run() noexcept;
+    /// Returns false when the thread is to end.
+    [[nodiscard]] bool take(const sys::IoRing::Completion& completion) noexcept;
+    void finish(unsigned index, long result) noexcept;
+    void check_patience() const noexcept;
+
+    PrefetchStarter& starter_;
+    unsigned handlers_;
+    std::chrono::nanoseconds patience_;
+    sys::Mapping memory_;
+    std::array<Slot, kDepth> slots_;
+    sys::SlotPool in_flight_{kDepth};
+    std::atomic<bool> sync_read_{false};  // an Alone holds
+    sys::FutexLock submitting_;  // one thread at a time queues and submits
+    sys::IoRing ring_;
+
+    sys::FutexLock requesting_;  // guards the list: a ring of `request_count_` entries from `first_request_` on
+    std::unique_ptr<PrefetchRequest[]> requests_ = std::make_unique<PrefetchRequest[]>(kMostRequests);
+    std::size_t first_request_ = 0;
+    std::size_t request_count_ = 0;
+    std::atomic<std::uint32_t> requests_left_{0};  // on the list, or just being begun; a futex
+
+    // An eventfd that the reader thread reads through the ring: writing to it wakes the thread. Were a thread of the
+    // program to submit to the ring itself, the kernel would interrupt that thread's system calls later.
+    sys::FileDescriptor bell_;
+    std::uint64_t rings_ = 0;         // read from it
+    std::atomic<bool> woken_{false};  // a wake-up is on its way
+    std::atomic<bool> stopping_{false};
+
+    sys::ServiceThread thread_;  // last: joined before the rest goes
+};
+
+}  // namespace faultline::detail

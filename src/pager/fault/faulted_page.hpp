@@ -1,0 +1,37 @@
+// FaultedPage: one fault on its way through the stages: the page, how the program reached it, and when the fault came.
+#pragma once
+
+#include "core/page_fault.hpp"
+#include "core/signal_safe.hpp"
+#include "pager/core.hpp"
+#include "pager/log/event_log.hpp"
+#include "pager/region/latency_recorder.hpp"
+#include "pager/region/page_place.hpp"
+#include "pager/region/page_window.hpp"
+
+#include <cstdint>
+
+namespace faultline::detail {
+
+struct FaultedPage : PagePlace {
+    FaultedPage(const PagePlace& place, const core::PageFault& page_fault, std::uint64_t ticks) noexcept
+        : PagePlace{place}, fault{page_fault}, started{ticks} {}
+
+    core::PageFault fault;
+    std::uint64_t started;  // ticks
+
+    [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
+    /// The mask of the pages of `window`, which contains the page, that the fault needs writable.
+    [[nodiscard]] std::uint64_t writable_in(PageWindow window) const noexcept {
+        return write() ? window.bit_of(page) : 0;
+    }
+};
+
+/// Counts a fault that is resolved: its latency, and a line of the trace where faults are recorded. Signal-safe.
+void account(const PagerCore& core, const FaultedPage& faulted, FaultKind kind) FAULTLINE_SIGNAL_SAFE;
+
+/// Records why a fault fails. Returns when the message is printed, or after 100 ms: SIGBUS ends most programs at once.
+/// Signal-safe.
+void report_failure(PagerCore& core, const FaultedPage& faulted, Event::Kind kind, int error) FAULTLINE_SIGNAL_SAFE;
+
+}  // namespace faultline::detail

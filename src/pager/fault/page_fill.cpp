@@ -1,0 +1,275 @@
+#include "pager/fault/page_fill.hpp"
+
+#include "core/check.hpp"
+#include "sys/transient.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace faultline::detail {
+
+using core::FaultOutcome;
+using core::PageState;
+using core::PageWord;
+using mmu::Protection;
+
+PageFill::PageFill(FillContext& context, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE : context_{&context},
+                                                                                             region_{&faulted.region},
+                                                                                             faulted_{faulted} {}
+
+PageFill::PageFill(FillContext& context, Region& region, bool for_writing) FAULTLINE_SIGNAL_SAFE
+    : context_{&context},
+      region_{&region},
+      frames_{context.core.budget, 0},
+      for_writing_{for_writing} {}
+
+std::uint64_t PageFill::most_pages(const Region& region) noexcept {
+    return std::clamp<std::uint64_t>(BufferPool::kBufferBytes / region.page_bytes(), 1, PageWindow::kMost);
+}
+
+// ---- claim and reserve
+
+PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t page = faulted_->page;
+    if (!region_->try_change(page, seen, seen.claimed_for_fill())) return Claim::lost;
+    window_ = {page, 1};
+    frames_ = context_->reclaimer.reserve(region_->page_units());
+    if (!frames_) {
+        give_up(seen.state(), Event::Kind::frames_exhausted, ENOSPC);
+        return Claim::no_frames;
+    }
+    context_->room.spare_mappings();
+    arrival_ = seen.has_slot() ? context_->core.departures.arrival(seen.payload())
+                               : policy::Arrival{policy::Arrival::Kind::first_touch};
+    return Claim::done;
+}
+
+void PageFill::claim_neighbours(PageState absent, PageWindow wanted, Access access) FAULTLINE_SIGNAL_SAFE {
+    FrameBudget& budget = context_->core.budget;
+    PageWindow claimed{wanted.first, 0};
+    wanted.for_each([&](std::uint64_t page) {
+        PageWord seen = region_->load(page);
+        const Access allowed = region_->access_to(page, seen);
+        const bool usable = allowed == access || (access == Access::read && allowed == Access::read_write);
+        if (!seen.is(absent) || !usable) return;
+        if (seen.has_slot() && context_->shared_frames.has(*region_, page)) return;  // a fault takes that frame over
+        if (!budget.try_reserve(region_->page_units())) return;
+        if (!region_->try_change(page, seen, seen.claimed_for_fill())) {
+            budget.release(region_->page_units());
+            return;
+        }
+        frames_.add(region_->page_units());
+        claimed.mask |= claimed.bit_of(page);
+    });
+    if (faulted_) claimed.mask |= claimed.bit_of(faulted_->page);
+    window_ = claimed.count() > 0 ? claimed.trimmed() : PageWindow{};
+    context_->reclaimer.wake_when_low();
+}
+
+// ---- read, map, publish
+
+FaultOutcome PageFill::fill_with_zeros() FAULTLINE_SIGNAL_SAFE {
+    const PageWindow run = window_.run_around(faulted_->page);
+    abandon({window_.first, window_.mask & ~run.mask}, PageState::empty);
+    window_ = run;
+    const Protection protection = mmu::shown_for(region_->load(faulted_->page).protection(), faulted_->write());
+    const int error = context_->room.retry([&] {
+        return context_->core.mapper.install(region_->address_of(run.lowest()), context_->core.zeros.data(),
+                                             run.count() * region_->page_bytes(), protection);
+    });
+    if (error != 0) {
+        abandon(run.without(faulted_->page), PageState::empty);
+        return give_up(PageState::empty, Event::Kind::map_failed, error);
+    }
+    // Neighbours count as touched in the same way: a page that is never written is zeros when it leaves, without I/O.
+    run.for_each([&](std::uint64_t page) { publish(page, faulted_->write(), arrival_); });
+    region_->counters().add(Count::first_touches, static_cast<std::int64_t>(run.count()));
+    account(context_->core, *faulted_, FaultKind::first_touch);
+    return FaultOutcome::resolved;
+}
+
+bool PageFill::fill_from_shared_frame() FAULTLINE_SIGNAL_SAFE {
+    const FaultedPage& faulted = *faulted_;
+    if (!context_->shared_frames.take(*region_, faulted.page, faulted.write(), faulted.fault.thread)) return false;
+    publish(faulted.page, faulted.write(), arrival_);
+    region_->counters().add(Count::soft_faults);
+    account(context_->core, faulted, FaultKind::soft);
+    return true;
+}
+
+FaultOutcome PageFill::fill_from_store() FAULTLINE_SIGNAL_SAFE { return complete(read_and_map()); }
+
+void PageFill::finish(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    if (bytes.empty()) {
+        static_cast<void>(fill_from_store());
+        return;
+    }
+    region_->counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
+    static_cast<void>(complete(map(bytes)));
+}
+
+/// Reads the window into a private buffer, with what lies between its pages, and maps it. Returns 0 or an errno: then
+/// nothing of it is mapped.
+int PageFill::read_and_map() FAULTLINE_SIGNAL_SAFE {
+    const BufferPool::Buffer buffer{context_->buffers};
+    if (region_->page_bytes() > BufferPool::kBufferBytes) return read_and_map_in_pieces(buffer.bytes());
+    const std::span<std::byte> bytes = buffer.bytes().first(window_.span() * region_->page_bytes());
+    if (const int error = region_->store().read(region_->offset_of(window_.first), bytes)) return error;
+    region_->counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
+    return map(bytes);
+}
+
+int PageFill::map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    // The program may write to a writable page at once, and then it could not be unmapped again without a loss: last.
+    const Protection protection = mmu::shown_for(region_->load(window_.lowest()).protection(), false);
+    const int error = map_runs(window_.mask & ~writable(), bytes, protection);
+    return error != 0 ? error : map_runs(window_.mask & writable(), bytes, Protection::writable);
+}
+
+/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped: nothing of
+/// it may be writable yet.
+int PageFill::map_runs(std::uint64_t mask, std::span<const std::byte> bytes,
+                       Protection protection) FAULTLINE_SIGNAL_SAFE {
+    int error = 0;
+    PageWindow{window_.first, mask}.for_each_run([&](std::uint64_t first, std::uint64_t count) {
+        if (error != 0) return;
+        const std::size_t offset = (first - window_.first) * region_->page_bytes();
+        error = context_->room.retry([&] {
+            return context_->core.mapper.install(region_->address_of(first), bytes.data() + offset,
+                                                 count * region_->page_bytes(), protection);
+        });
+    });
+    if (error != 0) window_.for_each([&](std::uint64_t page) { unmap_page(context_->core, *region_, page); });
+    return error;
+}
+
+/// A page larger than a buffer is installed in pieces, write-protected until all of them are there.
+int PageFill::read_and_map_in_pieces(std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t page = window_.first;
+    std::byte* const base = region_->address_of(page);
+    const Protection protection = mmu::shown_for(region_->load(page).protection(), false);
+    for (std::size_t offset = 0; offset < region_->page_bytes(); offset += buffer.size()) {
+        int error = region_->store().read(region_->offset_of(page) + offset, buffer);
+        if (error == 0) {
+            error = context_->room.retry([&] {
+                return context_->core.mapper.install(base + offset, buffer.data(), buffer.size(), protection);
+            });
+        }
+        if (error != 0) {
+            unmap_page(context_->core, *region_, page);
+            return error;
+        }
+    }
+    region_->counters().add(Count::bytes_read, static_cast<std::int64_t>(region_->page_bytes()));
+    if (writable() == 0) return 0;
+    const int error = context_->core.mapper.allow_writes(base, region_->page_bytes());
+    FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
+    return 0;
+}
+
+/// Publishes the window, which is mapped if `error` is 0. Else the pages go back: a prefetched page to the store, where
+/// an access will report the error; the page of a fault is tried once more alone.
+FaultOutcome PageFill::complete(int error) FAULTLINE_SIGNAL_SAFE {
+    if (!faulted_) {
+        if (error != 0) {
+            abandon(window_, PageState::stored);
+            return FaultOutcome::failed;
+        }
+        publish_ahead(window_);
+        return FaultOutcome::resolved;
+    }
+    const std::uint64_t page = faulted_->page;
+    if (error != 0 && window_.count() > 1) {
+        abandon(window_.without(page), PageState::stored);
+        window_ = {page, 1};
+        error = read_and_map();
+    }
+    if (error != 0) {
+        region_->counters().add(Count::read_errors);
+        return give_up(PageState::poisoned, Event::Kind::read_failed, error);
+    }
+    publish(page, faulted_->write(), arrival_);
+    publish_ahead(window_.without(page));
+    region_->counters().add(Count::hard_faults);
+    account(context_->core, *faulted_, FaultKind::hard);
+    return FaultOutcome::resolved;
+}
+
+/// Publishes mapped pages that no thread has asked for yet.
+void PageFill::publish_ahead(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
+    if (pages.count() == 0) return;
+    const PageWindow writable = for_writing_ ? make_writable(pages) : PageWindow{pages.first, 0};
+    pages.for_each([&](std::uint64_t page) {
+        const bool dirty = (writable.mask & writable.bit_of(page)) != 0;
+        publish(page, dirty, {policy::Arrival::Kind::read_ahead});
+    });
+    region_->counters().add(Count::read_ahead, static_cast<std::int64_t>(pages.count()));
+}
+
+/// Makes those of the mapped pages writable that the program may write to, neighbours with one call. Returns them.
+PageWindow PageFill::make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
+    PageWindow writable{pages.first, 0};
+    pages.for_each([&](std::uint64_t page) {
+        if (region_->access_to(page, region_->load(page)) == Access::read_write) writable.mask |= writable.bit_of(page);
+    });
+    writable.for_each_run([&](std::uint64_t first, std::uint64_t count) {
+        const int error = context_->room.retry([&] {
+            return context_->core.mapper.allow_writes(region_->address_of(first), count * region_->page_bytes());
+        });
+        FAULTLINE_REQUIRE(error == 0,
+                          "pages cannot be made usable: has the program unmapped or remapped managed memory?");
+    });
+    return writable;
+}
+
+void PageFill::publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
+    publish_page(*context_, *region_, page, dirty, arrival, frames_);
+}
+
+/// filling -> `absent` (stored or empty): the pages will not be filled.
+void PageFill::abandon(PageWindow pages, PageState absent) FAULTLINE_SIGNAL_SAFE {
+    pages.for_each([&](std::uint64_t page) {
+        region_->publish(page, [absent](PageWord word) { return word.fill_abandoned(absent); });
+    });
+}
+
+/// Fails the fault, and publishes its page as `back_to`. `poisoned`: it stays out of reach until Region::retry or a
+/// discard.
+FaultOutcome PageFill::give_up(PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE {
+    mmu::Mapper& mapper = context_->core.mapper;
+    const FaultedPage& faulted = *faulted_;
+    report_failure(context_->core, faulted, reason, error);
+    // A thread asleep in the kernel learns of the failure only through the page itself; so does a thread whose fault
+    // came as SIGSEGV, and which must end by SIGBUS. A control call gets the outcome; threads that sleep meanwhile try
+    // for themselves.
+    const bool by_the_page = (region_->kernel_sleepers() || !mapper.checks_access()) &&
+                             (faulted.fault.origin != core::FaultOrigin::control_call || back_to == PageState::poisoned);
+    if (by_the_page) back_to = PageState::poisoned;
+    if (by_the_page && mapper.can_poison()) {
+        const int error_of_poison = sys::wait_out("poisoning a page", [&] {
+            return mapper.poison(region_->address_of(faulted.page), region_->page_bytes());
+        });
+        FAULTLINE_REQUIRE(error_of_poison == 0, "a page that cannot be filled cannot be poisoned either");
+    }
+    region_->publish(faulted.page, [back_to](PageWord word) {
+        return back_to == PageState::poisoned ? word.fill_failed() : word.fill_abandoned(back_to);
+    });
+    region_->counters().add(Count::failed_faults);
+    return FaultOutcome::failed;
+}
+
+void publish_page(FillContext& context, Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
+                  FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    const policy::FrameId frame = context.core.frames.place(region.ref(page), arrival);
+    frames.keep(region.page_units());
+    if (!dirty) context.shared_frames.note(region, page);
+    region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
+    context.core.budget.changed();  // one more page that can leave
+}
+
+void unmap_page(PagerCore& core, Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
+    const iovec range{region.address_of(page), region.page_bytes()};
+    core.mapper.drop({&range, 1});
+}
+
+}  // namespace faultline::detail

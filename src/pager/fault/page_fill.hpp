@@ -1,0 +1,129 @@
+// PageFill: brings in one page and its neighbours, from claim to publish. One object is one fill:
+//
+//   claim     absent -> filling: the page of a fault, then neighbours that are to come along
+//   reserve   frames for the page; `claim_neighbours` takes a frame with each neighbour
+//   read      the store reads into a private buffer: at once, or later (AsyncReader), or there is nothing to read (zeros)
+//   map       the mapper installs the bytes, neighbours with one call
+//   publish   filling -> resident; or the pages go back to where they were
+//
+// It does not choose neighbours (ReadAhead), nor find frames where there are none (FrameReclaimer).
+//
+// Nothing that the program could write to is ever taken away again: of several pages the writable one is mapped last.
+#pragma once
+
+#include "core/page_fault.hpp"
+#include "core/page_word.hpp"
+#include "core/signal_safe.hpp"
+#include "mmu/mapper.hpp"
+#include "pager/core.hpp"
+#include "pager/evict/frame_reclaimer.hpp"
+#include "pager/evict/room_maker.hpp"
+#include "pager/evict/shared_frames.hpp"
+#include "pager/fault/buffer_pool.hpp"
+#include "pager/fault/faulted_page.hpp"
+#include "pager/frame/frame_budget.hpp"
+#include "pager/region/page_window.hpp"
+#include "policy/replacement_policy.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace faultline::detail {
+
+/// What all fills of a pager share.
+struct FillContext {
+    PagerCore& core;
+    FrameReclaimer& reclaimer;
+    RoomMaker& room;
+    SharedFrames& shared_frames;
+    BufferPool& buffers;
+};
+
+/// Signal-safe throughout. The caller is a reader of RegionMap::readers() and has signals blocked.
+class PageFill {
+public:
+    /// A fill for a fault. Nothing is claimed yet.
+    PageFill(FillContext& context, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
+
+    /// A fill of pages that no thread has asked for yet. `for_writing`: map them writable where the program may write,
+    /// which saves a walk that writes one fault for each page.
+    PageFill(FillContext& context, Region& region, bool for_writing) FAULTLINE_SIGNAL_SAFE;
+
+    /// The most pages of `region` that one read brings in: at least 1, at most 64.
+    [[nodiscard]] static std::uint64_t most_pages(const Region& region) noexcept;
+
+    // ---- claim and reserve
+
+    enum class Claim : std::uint8_t {
+        lost,       ///< The word is not `seen` any more: nothing is claimed, the caller looks again.
+        no_frames,  ///< The page is back where it was, and the fault has failed.
+        done,
+    };
+    /// Claims the page of the fault, whose word is `seen`, and reserves its frames.
+    [[nodiscard]] Claim claim_page(core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+
+    /// Claims those of the pages `wanted` that are in state `absent` (stored or empty) and that the program may use for
+    /// `access`, as far as frames are free. Never waits. With `read_execute` it claims executable pages only, else none
+    /// of them: all pages of a fill are mapped with one protection.
+    void claim_neighbours(core::PageState absent, PageWindow wanted, Access access) FAULTLINE_SIGNAL_SAFE;
+
+    /// The claimed pages.
+    [[nodiscard]] PageWindow window() const noexcept { return window_; }
+    [[nodiscard]] Region& region() const noexcept { return *region_; }
+
+    /// The page of the fault left the resident set, and how many evictions ago.
+    [[nodiscard]] const policy::Arrival& arrival() const noexcept { return arrival_; }
+    /// See the constructor for prefetches: for the neighbours of a fault.
+    void expect_writes(bool for_writing) noexcept { for_writing_ = for_writing; }
+
+    // ---- read, map, publish: each ends the fill
+
+    /// Maps the claimed pages, which are empty, as zeros, and publishes them.
+    [[nodiscard]] core::FaultOutcome fill_with_zeros() FAULTLINE_SIGNAL_SAFE;
+
+    /// Maps the page with the bytes of another page that has the same in a frame (SharedFrames), and publishes it.
+    /// False: there is none, and the fill goes on.
+    [[nodiscard]] bool fill_from_shared_frame() FAULTLINE_SIGNAL_SAFE;
+
+    /// Reads the claimed pages, maps and publishes them.
+    core::FaultOutcome fill_from_store() FAULTLINE_SIGNAL_SAFE;
+
+    /// The same, after another thread has read `bytes`: the window's, as they stand in the store. Empty: that read was
+    /// short or failed, and this reads again.
+    void finish(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+
+private:
+    [[nodiscard]] int read_and_map() FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int map_runs(std::uint64_t mask, std::span<const std::byte> bytes,
+                               mmu::Protection protection) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read_and_map_in_pieces(std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE;
+    core::FaultOutcome complete(int error) FAULTLINE_SIGNAL_SAFE;
+    void publish_ahead(PageWindow pages) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] PageWindow make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE;
+    void publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE;
+    void abandon(PageWindow pages, core::PageState absent) FAULTLINE_SIGNAL_SAFE;
+    core::FaultOutcome give_up(core::PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::uint64_t writable() const FAULTLINE_SIGNAL_SAFE {
+        return faulted_ ? faulted_->writable_in(window_) : 0;
+    }
+
+    FillContext* context_;
+    Region* region_;
+    std::optional<FaultedPage> faulted_;  // none: no thread has asked for the pages
+    PageWindow window_{};                 // that are claimed
+    policy::Arrival arrival_{};           // of the page of the fault
+    FrameReservation frames_;
+    bool for_writing_ = false;
+};
+
+/// filling -> resident: one of the frames in `frames` becomes the page's. For a caller that has mapped the page itself.
+void publish_page(FillContext& context, Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
+                  FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+
+/// Drops what is mapped of a page that the caller owns, the kernel's poison too.
+void unmap_page(PagerCore& core, Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+
+}  // namespace faultline::detail

@@ -1,0 +1,154 @@
+#include "pager/fault/read_ahead.hpp"
+
+#include "pager/region/range_pieces.hpp"
+#include "pager/region/fault_path_section.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+namespace faultline::detail {
+
+using core::PageRange;
+using core::PageState;
+using core::PageWord;
+using PrefetchKind = policy::PrefetchFault::Kind;
+
+namespace {
+
+/// The access that neighbours must allow to come in with a page whose word is `page`: all are mapped with one
+/// protection.
+Access access_of_neighbours(PageWord page, bool for_writing) FAULTLINE_SIGNAL_SAFE {
+    if (for_writing) return Access::read_write;
+    return page.protection() == Access::read_execute ? Access::read_execute : Access::read;
+}
+
+}  // namespace
+
+void ReadAhead::claim_untouched_neighbours(PageFill& fill, const FaultedPage& faulted,
+                                           PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    // Zeros are copied from a mapping that is as large as the largest page.
+    const std::uint64_t most =
+        std::min<std::uint64_t>(core_.zeros.size() / faulted.region.page_bytes(), PageWindow::kMost);
+    const policy::PrefetchWindow wanted =
+        choose(faulted, PrefetchKind::first_touch, static_cast<std::uint32_t>(most), true);
+    claim(fill, faulted, wanted, PageState::empty, access_of_neighbours(seen, faulted.write()));
+}
+
+void ReadAhead::claim_stored_neighbours(PageFill& fill, const FaultedPage& faulted,
+                                        PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    const auto most = static_cast<std::uint32_t>(PageFill::most_pages(faulted.region));
+    const bool left_lately = fill.arrival().evictions_ago < core_.budget.limit() / 4;
+    const policy::PrefetchWindow wanted = choose(faulted, PrefetchKind::hard, most, left_lately);
+    // After a tripwire, the window begins further on.
+    const std::uint32_t with_page = wanted.continues(faulted.region.ref(faulted.page).bits()) ? most - 1 : 0;
+    fill.expect_writes(wanted.for_writing);
+    claim(fill, faulted, wanted.front(with_page), PageState::stored, access_of_neighbours(seen, false));
+    if (wanted.count > with_page) request(faulted.region, wanted.without_front(with_page));
+}
+
+/// The pages that a walk will want beside the page of this fault. `at_once`: pages that one fill brings in.
+policy::PrefetchWindow ReadAhead::choose(const FaultedPage& faulted, PrefetchKind kind, std::uint32_t at_once,
+                                         bool left_lately) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = faulted.region;
+    // Half of the free frames: other threads fault, too.
+    const std::int64_t free_pages = core_.budget.available() / (2 * region.page_units());
+    if (!core_.config.read_ahead || at_once < 2 || free_pages <= 0) return {};
+    const bool goes_on_later = kind == PrefetchKind::hard && reader_;
+    const std::int64_t most = goes_on_later ? free_pages : std::min<std::int64_t>(free_pages, at_once - 1);
+    const std::uint64_t page = region.ref(faulted.page).bits();
+    const std::scoped_lock lock{streams_lock_};
+    if (goes_on_later && streams_.is_tripwire(page)) kind = PrefetchKind::tripwire;
+    return streams_.on_fault({page, faulted.fault.thread, kind, faulted.write(), left_lately},
+                             {region.pages(), region.page_bytes(), static_cast<std::uint32_t>(most), at_once - 1},
+                             region.access_hint(faulted.page));
+}
+
+/// Claims the absent pages of `wanted`, which lie beside the page of the fault.
+void ReadAhead::claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted,
+                      PageState absent, Access access) FAULTLINE_SIGNAL_SAFE {
+    if (wanted.count == 0) return;
+    const std::uint64_t lowest = std::min<std::uint64_t>(core::PageRef::from(wanted.lowest()).page, faulted.page);
+    fill.claim_neighbours(absent, {lowest, wanted.mask_from(faulted.region.ref(lowest).bits())}, access);
+}
+
+/// Requests pages in the background; but not the tripwire, whose fault tells that it is time for more. When the list is
+/// full, the program's own faults bring the pages in.
+void ReadAhead::request(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE {
+    const auto request_pages = [&](std::uint64_t first, std::uint64_t end) {
+        if (first >= end) return;
+        const PageRange pages{core::PageRef::from(first).page, end - first};
+        static_cast<void>(reader_->prefetch({region.id(), pages, wanted.for_writing}));
+    };
+    const std::uint64_t first = wanted.lowest();
+    const std::uint64_t end = first + wanted.span();
+    const bool forward = wanted.stride > 0;
+    if (wanted.tripwire < first || wanted.tripwire >= end) return request_pages(first, end);
+    if (forward) request_pages(first, wanted.tripwire);
+    request_pages(wanted.tripwire + 1, end);
+    if (!forward) request_pages(first, wanted.tripwire);
+}
+
+// ---- prefetch
+
+void ReadAhead::prefetch(Region& region, PageRange range) {
+    core_.require_owner_process();
+    const std::uint64_t at_once = PageFill::most_pages(region);
+    for (std::uint64_t page = range.first; page < range.end(); page += at_once) {
+        const FaultPathSection section;
+        if (core_.budget.available() < region.page_units()) return;
+        PageFill fill = claim_range(region, {page, std::min(at_once, range.end() - page)}, false);
+        if (fill.window().count() > 0) fill.fill_from_store();
+    }
+}
+
+void ReadAhead::prefetch_async(Region& region, PageRange range) {
+    core_.require_owner_process();
+    if (range.count == 0) return;
+    {
+        const FaultPathSection section;
+        if (reader_ && reader_->prefetch({region.id(), range})) return;
+    }
+    prefetch(region, range);
+}
+
+void ReadAhead::wait_for_prefetch(Region& region, PageRange range) {
+    core_.require_owner_process();
+    {
+        const FaultPathSection section;
+        if (reader_) reader_->wait_until_begun();
+    }
+    for_each_piece(range, [&](PageRange piece) {
+        const FaultPathSection section;
+        wait_until_unowned(region, piece);
+    });
+}
+
+/// On the reader thread: begins what free frames, and frames that can be freed at once, have room for.
+void ReadAhead::begin_prefetch(const PrefetchRequest& wanted) noexcept {
+    Region* const region = core_.regions.find(wanted.region);
+    const PageRange pages = wanted.pages;
+    if (region == nullptr || pages.end() > region->pages()) return;
+    const std::uint64_t at_once = PageFill::most_pages(*region);
+    for (std::uint64_t page = pages.first; page < pages.end(); page += at_once) {
+        const std::uint64_t count = std::min(at_once, pages.end() - page);
+        const std::int64_t missing =
+            static_cast<std::int64_t>(count) * region->page_units() - core_.budget.available();
+        if (missing > 0) context_.reclaimer.reclaim(missing);
+        PageFill fill = claim_range(*region, {page, count}, wanted.for_writing);
+        if (fill.window().count() == 0 || reader_->queue(fill)) continue;
+        fill.fill_from_store();
+    }
+}
+
+/// Claims stored pages of a range that fits one read.
+PageFill ReadAhead::claim_range(Region& region, PageRange range, bool for_writing) FAULTLINE_SIGNAL_SAFE {
+    PageFill fill{context_, region, for_writing};
+    const std::uint64_t all = range.count < 64 ? (std::uint64_t{1} << range.count) - 1 : ~std::uint64_t{0};
+    const Access first = region.load(range.first).protection();
+    fill.claim_neighbours(PageState::stored, {range.first, all},
+                          first == Access::read_execute ? first : Access::read);
+    return fill;
+}
+
+}  // namespace faultline::detail

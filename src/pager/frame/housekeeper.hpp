@@ -1,0 +1,50 @@
+// Housekeeper: the pager's background thread. It evicts ahead of need when frames run low (through Housekeeping), and
+// prints the messages that the fault path has recorded. It never touches managed memory.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "pager/log/event_log.hpp"
+#include "store/write_queue.hpp"
+#include "sys/service_thread.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace faultline::detail {
+
+/// What the thread does each time it is woken.
+class Housekeeping {
+public:
+    /// Called on the housekeeper's thread, which is no reader. `queue` is the thread's own.
+    virtual void keep_house(store::WriteQueue& queue) = 0;
+
+protected:
+    ~Housekeeping() = default;
+};
+
+class Housekeeper {
+public:
+    /// Starts the thread. Throws std::system_error.
+    Housekeeper(Housekeeping& duties, EventLog& log);
+    /// Joins the thread.
+    ~Housekeeper();
+    Housekeeper(const Housekeeper&) = delete;
+    Housekeeper& operator=(const Housekeeper&) = delete;
+
+    /// Wakes the thread. Signal-safe; costs one load when the thread is awake already.
+    void wake() FAULTLINE_SIGNAL_SAFE;
+
+private:
+    void run() noexcept;
+    void wait();
+
+    Housekeeping& duties_;
+    EventLog& log_;
+    std::atomic<std::uint32_t> wanted_{0};  // futex: 1 when woken
+    std::atomic<bool> stopping_{false};
+    std::unique_ptr<store::WriteQueue> queue_;
+    sys::ServiceThread thread_;  // last: joined before the rest goes
+};
+
+}  // namespace faultline::detail

@@ -1,0 +1,73 @@
+#include "pager/pager_setup.hpp"
+
+#include "core/units.hpp"
+#include "mmu/delivery_trial.hpp"
+#include "store/compressed_space.hpp"
+#include "store/swap_space.hpp"
+#include "sys/cpu.hpp"
+#include "sys/error.hpp"
+#include "sys/valgrind.hpp"
+
+#include <faultline/pager.hpp>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+namespace faultline::detail {
+namespace {
+
+constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
+constexpr std::size_t kLeastCompressed = std::size_t{256} << 10;
+
+std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
+    auto files = std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file);
+    if (config.compressed_limit == 0) return files;
+    return std::make_unique<store::CompressedSpace>(std::move(files), config.compressed_limit, config.compressed_limit);
+}
+
+/// The faults of valgrind's simulated CPU do not reach a pager as the kernel's do: memory would be lost.
+void refuse_valgrind() {
+    if (!sys::runs_under_valgrind()) return;
+    sys::throw_error(ENOTSUP,
+                     "valgrind cannot run a program whose page faults faultline answers: run it without "
+                     "valgrind, or build it with -fsanitize=address, which faultline supports");
+}
+
+void check(const Config& config) {
+    refuse_valgrind();
+    if (config.resident_limit < kMinimumPages * core::kUnitBytes) {
+        sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(config.resident_limit) +
+                                     " is too small: it must hold at least " + std::to_string(kMinimumPages) +
+                                     " pages of 4 KiB (Config::resident_limit)");
+    }
+    if (config.compressed_limit != 0 && config.compressed_limit < kLeastCompressed) {
+        sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
+                                     " is too small: it must be 0, or at least 256 KiB");
+    }
+    if (config.compressed_limit > sys::physical_memory()) {
+        sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
+                                     " is more than the machine has");
+    }
+    if (config.staging_percent > 50) sys::throw_error(EINVAL, "Config::staging_percent is above 50");
+    if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");
+    if (config.full_disk_patience.count() < 0 || config.full_disk_patience > std::chrono::hours{24 * 365}) {
+        sys::throw_error(EINVAL, "Config::full_disk_patience is negative, or longer than a year");
+    }
+}
+
+}  // namespace
+
+PagerSetup::PagerSetup(const Config& wanted, std::unique_ptr<store::StoreFactory> factory,
+                       std::unique_ptr<mmu::Mapper> own_mapper)
+    : config{wanted}, reason{"the mapper was given"}, stores{std::move(factory)}, mapper{std::move(own_mapper)} {
+    check(config);
+    if (!mapper) {
+        const mmu::ChosenDelivery chosen = mmu::choose_delivery(config.delivery, config.eviction);
+        config.delivery = chosen.delivery;
+        reason = chosen.reason;
+    }
+    if (!stores) stores = stores_for(config);
+}
+
+}  // namespace faultline::detail

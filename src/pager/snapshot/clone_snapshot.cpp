@@ -1,0 +1,47 @@
+#include "pager/snapshot/clone_snapshot.hpp"
+
+#include "pager/region/region_map.hpp"
+#include "pager/region/standstill.hpp"
+#include "pager/snapshot/standstill_writer.hpp"
+#include "sys/error.hpp"
+
+namespace faultline::detail {
+
+using core::PageState;
+using core::PageWord;
+
+std::unique_ptr<store::BackingStore> CloneSnapshot::open_store(const Region& region) {
+    return core_.stores->open_for_pages(region.view().size(), region.page_bytes());
+}
+
+void CloneSnapshot::freeze(std::span<Region* const> regions, const std::function<void()>& change) {
+    core_.require_owner_process();
+    StandstillWriter writer{"fl-clone"};
+    const Standstill still;
+    read_ahead_.drain();
+    writer.run([&](store::WriteQueue& queue) { write_dirty(regions, queue); });
+    change();
+}
+
+/// Staged pages may be of any region; they are few.
+void CloneSnapshot::write_dirty(std::span<Region* const> regions, store::WriteQueue& queue) {
+    const sys::Quiescence::Reader reader{RegionMap::readers()};
+    int error = finisher_.finish_all(queue);
+    for (Region* const region : regions) {
+        if (error == 0) error = cleaner_.clean(*region, queue);
+    }
+    if (error != 0) sys::throw_error(error, "what is dirty cannot be written to the swap file");
+}
+
+void CloneSnapshot::copy_words(const Region& from, const Region& to) {
+    const core::Departure long_ago = core_.departures.long_ago();
+    from.table().for_each_touched({0, from.pages()}, [&](std::uint64_t page) {
+        const PageWord original = from.load(page);
+        PageWord seen = to.load(page);
+        while (!to.try_change(page, seen, seen.cloned_from(original, long_ago))) {
+        }
+        if (original.is(PageState::resident) && !original.dirty()) shared_frames_.note(from, page);
+    });
+}
+
+}  // namespace faultline::detail

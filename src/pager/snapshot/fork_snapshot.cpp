@@ -1,0 +1,206 @@
+#include "pager/snapshot/fork_snapshot.hpp"
+
+#include "core/check.hpp"
+#include "core/units.hpp"
+#include "pager/control/page_gaps.hpp"
+#include "pager/control/region_lifecycle.hpp"
+#include "pager/fault/fault_entry.hpp"
+#include "pager/region/region_map.hpp"
+#include "store/write_queue.hpp"
+#include "sys/cpu.hpp"
+#include "sys/error.hpp"
+#include "sys/fork_watch.hpp"
+#include "sys/page_merging.hpp"
+
+#include <cerrno>
+#include <exception>
+#include <string>
+
+namespace faultline::detail {
+
+using core::PageRange;
+using core::PageState;
+using core::PageWord;
+
+namespace {
+
+void require_set(int error) {
+    if (error != 0) sys::throw_error(error, "cannot protect memory in a child of fork as it was in its parent");
+}
+
+}  // namespace
+
+// ---- before fork
+
+void ForkSnapshot::lock() {
+    try {
+        writer_ = std::make_unique<StandstillWriter>("fl-fork");
+    } catch (const std::exception& error) {
+        core_.log.say(LogLevel::error, std::string("no thread for a fork: ") + error.what());
+    }
+    core_.control.lock();
+    core_.regions.for_each([](Region& region) { region.protecting().lock(); });
+    core_.views.lock();
+    core_.log.lock();
+}
+
+void ForkSnapshot::unlock() noexcept {
+    core_.log.unlock();
+    core_.views.unlock();
+    core_.regions.for_each([](Region& region) { region.protecting().unlock(); });
+    core_.control.unlock();
+    writer_.reset();
+}
+
+void ForkSnapshot::prepare() noexcept {
+    prepared_ = false;
+    read_ahead_.drain();
+    if (!writer_) return;  // the log has the reason
+    sys::PageMerging::look();
+    try {
+        writer_->run([this](store::WriteQueue& queue) {
+            write_dirty(queue);
+            core_.stores->prepare_fork();
+        });
+        prepared_ = true;
+    } catch (const std::exception& error) {
+        core_.log.say(LogLevel::error,
+                      std::string("a child of fork does not inherit its managed memory: ") + error.what());
+    }
+}
+
+/// Afterwards each page is in its store, or zeros.
+void ForkSnapshot::write_dirty(store::WriteQueue& queue) {
+    // Not a RegionReader, which would wait for the fork.
+    const sys::Quiescence::Reader reader{RegionMap::readers()};
+    int error = finisher_.finish_all(queue);
+    core_.regions.for_each([&](Region& region) {
+        if (error == 0) error = cleaner_.clean(region, queue);
+    });
+    if (error != 0) sys::throw_error(error, "what is dirty cannot be written to the swap file");
+}
+
+// ---- after fork
+
+void ForkSnapshot::go_on_in_parent() noexcept {
+    if (prepared_) core_.stores->continue_as(store::ForkSide::parent);
+}
+
+void ForkSnapshot::close_in_child() noexcept { core_.staging.area().close_in_child(); }
+
+void ForkSnapshot::start_in_child() {
+    threads_.forget_parents_threads();
+    static_cast<void>(core_.trace.release());
+    static_cast<void>(writer_.release());
+    if (!prepared_) return;  // this process does not own the pager
+
+    core_.stores->continue_as(store::ForkSide::child);
+    delivery_.open_in_child(core_);
+    core_.mapper.start_in_child();
+    core_.staging.start_in_child();
+    core_.mapper.watch_staging(core_.staging.area().data(), core_.staging.area().size());
+    watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
+    std::vector<core::PageRef> pinned;
+    core_.regions.for_each([&](Region& region) {
+        map_again(region);
+        set_access_again(region);
+        make_absent(region, pinned);
+    });
+    map_views_again();
+    core_.generation = sys::process_generation();
+    threads_.start();
+    for (const core::PageRef page : pinned) bring_back(page);
+}
+
+void ForkSnapshot::map_again(Region& region) {
+    region.view().restore_in_child();
+    std::byte* const address = region.view().data();
+    if (region.shared()) {
+        core_.mapper.watch_shared_again(address, region.view().size());
+    } else {
+        core_.mapper.watch_again(address, region.view().size());
+        watch_fence(delivery_.userfaultfd(), region.view(), true);
+    }
+}
+
+/// The new mapping of a region is accessible all over; this closes what its page words and gaps close.
+void ForkSnapshot::set_access_again(Region& region) {
+    if (!core_.mapper.checks_access()) return;
+    if (!region.has_gaps()) return set_access_again(region, {0, region.pages()});
+    close_mapping(core_, region, {0, region.pages()});
+    region.open_pages().for_each_run([&](PageRange run) {
+        require_set(
+            core_.mapper.set_access(region.address_of(run.first), region.offset_of(run.count), Access::read_write));
+        set_access_again(region, run);
+    });
+}
+
+/// The same for a range that is accessible, by its page words.
+void ForkSnapshot::set_access_again(Region& region, PageRange range) {
+    PageRange run{range.first, 0};
+    PageWord kind;
+    const auto set_run = [&] {
+        if (run.count == 0 || kind.protection() == Access::read_write) return;
+        std::byte* const address = region.address_of(run.first);
+        const std::size_t bytes = region.offset_of(run.count);
+        require_set(kind.guarded() ? core_.mapper.set_guard(address, bytes)
+                                   : core_.mapper.set_access(address, bytes, kind.protection()));
+    };
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        const PageWord seen = region.load(page);
+        const bool same = seen.protection() == kind.protection() && seen.guarded() == kind.guarded();
+        if (page != run.end() || !same) {
+            set_run();
+            run = {page, 0};
+            kind = seen;
+        }
+        ++run.count;
+    });
+    set_run();
+}
+
+void ForkSnapshot::map_views_again() {
+    const mmu::SharedViews* const views = core_.views.views();
+    if (views == nullptr) return;
+    for (const mmu::SharedView& view : views->views()) {
+        Region& region = *RegionMap::find(view.range.begin);
+        const PageRange pages{region.page_of(view.range.begin), view.range.bytes() >> core::kUnitShift};
+        std::byte* const address = region.address_of(pages.first);
+        Region& shared = *RegionMap::find(view.source);
+        require_set(
+            core_.mapper.map_view(address, view.range.bytes(), shared.address_of(shared.page_of(view.source))));
+        if (!core_.mapper.checks_access()) continue;
+        require_set(core_.mapper.set_access(address, view.range.bytes(), Access::read_write));
+        set_access_again(region, pages);
+    }
+}
+
+/// Makes every page absent: its bytes are in the store, and it holds no frame. Adds pinned pages to `pinned`.
+void ForkSnapshot::make_absent(Region& region, std::vector<core::PageRef>& pinned) {
+    region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
+        PageWord seen = region.load(page);
+        if (seen.is(PageState::empty) || seen.is(PageState::stored)) return;
+        FAULTLINE_REQUIRE(!seen.busy() && !seen.is(PageState::staged), "a page had an owner, or was staged, during fork");
+        if (seen.is(PageState::resident)) {
+            core_.frames.remove(seen.payload());
+            core_.budget.release(region.page_units());
+        }
+        if (seen.pins() > 0) pinned.push_back(region.ref(page));
+        const core::Departure now = core::Departure::after(core_.departures.now());
+        while (!region.try_change(page, seen, seen.left_behind(now))) {
+        }
+    });
+}
+
+void ForkSnapshot::bring_back(core::PageRef pinned) {
+    const Region& region = *core_.regions.find(pinned.region);
+    const bool writable = region.load(pinned.page).protection() == Access::read_write;
+    const core::PageFault wanted{core::address_of(region.address_of(pinned.page)),
+                                 writable ? core::FaultAccess::write : core::FaultAccess::read,
+                                 core::FaultOrigin::control_call, sys::thread_token()};
+    if (resolve_fault(wanted) == core::FaultOutcome::failed) {
+        sys::throw_error(EIO, "a pinned page cannot be read in a child of fork");
+    }
+}
+
+}  // namespace faultline::detail

@@ -1,0 +1,61 @@
+// Quiescence: lets readers follow pointers without a lock, and lets writers wait until no reader can hold an old
+// pointer. Sleepable read-copy-update after Paul McKenney's SRCU: two sets of counters; the writer switches sets and
+// waits until the old set has drained, twice. Readers are signal-safe and may sleep inside; writers are control calls.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "sys/cpu.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+namespace faultline::sys {
+
+class Quiescence {
+public:
+    /// While a Reader lives, its thread may use everything that `synchronize` protects.
+    class Reader {
+    public:
+        explicit Reader(Quiescence& quiescence) FAULTLINE_SIGNAL_SAFE : quiescence_{quiescence},
+                                                                        set_{quiescence.current_.load() & 1U},
+                                                                        shard_{sys::current_cpu() % kShards} {
+            quiescence_.shards_[shard_].entered[set_].fetch_add(1);
+        }
+        ~Reader() { quiescence_.shards_[shard_].left[set_].fetch_add(1); }
+        Reader(const Reader&) = delete;
+        Reader& operator=(const Reader&) = delete;
+
+    private:
+        Quiescence& quiescence_;
+        unsigned set_;
+        std::size_t shard_;
+    };
+
+    /// Returns when every reader that was inside at the call has left. The caller must not be a reader.
+    void synchronize();
+
+    /// Forgets the parent's readers, which never leave in a child of fork. No thread of the child is a reader.
+    void start_in_child() noexcept {
+        for (Shard& shard : shards_) {
+            for (unsigned set = 0; set < 2; ++set) shard.left[set].store(shard.entered[set].load());
+        }
+    }
+
+private:
+    static constexpr std::size_t kShards = 16;
+    struct alignas(64) Shard {
+        std::array<std::atomic<std::uint64_t>, 2> entered{};
+        std::array<std::atomic<std::uint64_t>, 2> left{};
+    };
+
+    void drain(unsigned set);
+
+    std::array<Shard, kShards> shards_{};
+    std::atomic<unsigned> current_{0};
+    std::mutex writers_;
+};
+
+}  // namespace faultline::sys
