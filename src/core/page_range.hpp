@@ -1,4 +1,4 @@
-// A run of pages of one region, by index.
+// PageRange: a run of pages of one region, [first, first + count), by index. It does not name the region.
 #pragma once
 
 #include <cstdint>
