@@ -1,5 +1,5 @@
-// First in, first out: the page that was mapped longest ago leaves, used or not. The yardstick, and the right choice
-// where every page is used once.
+// Fifo: evicts the page that was mapped first, used or not. It is the baseline that other policies are compared with,
+// and the right choice where every page is used once.
 #pragma once
 
 #include "policy/frame_queue.hpp"
