@@ -1,4 +1,4 @@
-// Resource: a heap as containers of std::pmr want it.
+// Resource: a heap as a std::pmr::memory_resource. Part of detail::Heap; its functions are in handles.cpp.
 #pragma once
 
 #include <cstddef>

@@ -40,7 +40,9 @@ public:
     [[nodiscard]] static std::uint64_t offset_of(FreeBlock block) {
         return reinterpret_cast<std::uint64_t>(block.block);
     }
-    bool put_back(Span& span, std::uint64_t offset) { return spans.put_back(span, span.place_of(offset).index, life); }
+    bool put_back(Span& span, std::uint64_t offset) {
+        return spans.put_back(span, span.position_of(offset).index, life);
+    }
 
     SizeClass size_class;
     PageLife life{4096};
@@ -103,8 +105,8 @@ TEST(ClassSpans, APageThatIsHeldGivesNoBlock) {
         const std::uint64_t offset = Spans::offset_of(its.take_one(span));
         EXPECT_TRUE(offset + span.block_bytes <= 4096 || offset >= 3 * 4096) << offset;
     }
-    its.spans.let_page_go(span, 1);
-    its.spans.let_page_go(span, 2);
+    its.spans.release_page(span, 1);
+    its.spans.release_page(span, 2);
     EXPECT_EQ(span.free_blocks, 7U) << "those that touch bytes 4096 to 12287: from 3840 on by 1280";
 }
 
@@ -142,7 +144,7 @@ TEST(ClassSpans, TheLowestSpanWithoutABlockInUseIsKeptAndOthersLeave) {
     for (int i = 0; i < 3; ++i) offsets[i] = Spans::offset_of(its.take_one(*spans[i]));
     const auto empty = [&](int i) {
         EXPECT_TRUE(its.put_back(*spans[i], offsets[i]));
-        return its.spans.leaving(*spans[i]);
+        return its.spans.remove_surplus(*spans[i]);
     };
     EXPECT_EQ(empty(1), nullptr);
     EXPECT_EQ(empty(2), spans[2]);
