@@ -1,5 +1,5 @@
-// Published: one immutable value that the fault path reads without a lock and control calls replace. The old value goes
-// when no reader of RegionTree::readers() can hold it any more.
+// Published: a pointer to an immutable value that the fault path reads without a lock and control calls replace (RCU).
+// An old value is deleted after every reader of RegionTree::readers() that may hold it has finished.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -19,10 +19,11 @@ public:
     Published(const Published&) = delete;
     Published& operator=(const Published&) = delete;
 
-    /// The caller is a reader, or the one that replaces. Never null.
+    /// Returns the present value. The caller is inside a RegionTree reader section, or is the thread that replaces.
     [[nodiscard]] const T& read() const FAULTLINE_SIGNAL_SAFE { return *value_.load(std::memory_order_acquire); }
 
-    /// Returns when nobody reads the old value any more. The caller is no reader; callers are serialised.
+    /// Replaces the value, waits until no reader holds the old one, and deletes it. Callers are serialised. Not from
+    /// inside a reader section: it would wait for itself.
     void replace(std::unique_ptr<const T> next) noexcept {
         const std::unique_ptr<const T> old{value_.exchange(next.release(), std::memory_order_acq_rel)};
         detail::RegionTree::readers().synchronize();

@@ -115,7 +115,7 @@ TEST_P(MappingShared, WhatCannotBeWrittenIsRefused) {
     std::byte* const at = space.map_file(read_only, 0, kPage, {.access = Access::read, .shared = true});
     expect_refused([&] { space.protect(at, kPage, Access::read_write); }, EACCES, "reading and writing");
     EXPECT_TRUE(has_pattern(at, kPage, 0));
-    expect_refused([&] { space.map_anonymous(kPage, shared()); }, EINVAL, "of no file");
+    expect_refused([&] { space.map_anonymous(kPage, shared()); }, EINVAL, "files only");
     ::close(read_only);
     ::close(appending);
     std::byte* const pinned = space.map_file(file_.fd(), 0, 2 * kPage, shared());
