@@ -1,4 +1,4 @@
-// Freeing what is no live block ends the program, and the message names the block.
+// Freeing a pointer that is not a live block aborts, with a message that names the block.
 #include "heap/heap_support.hpp"
 #include "support/child.hpp"
 
@@ -18,7 +18,7 @@ void expect_abort(Body body, const std::string& part) {
     EXPECT_NE(end.said.find(part), std::string::npos) << end;
 }
 
-TEST(BadBlock, FreedTwiceAtOnceOrAfterMuchElse) {
+TEST(BadBlock, DoubleFreeAbortsAtOnceAndAfterOtherFrees) {
     expect_abort(
         [](Heap& heap) {
             void* const block = heap.allocate(100);
@@ -43,7 +43,7 @@ TEST(BadBlock, FreedTwiceAtOnceOrAfterMuchElse) {
         "nothing is allocated there (double free, or never allocated)");
 }
 
-TEST(BadBlock, InsideOfABlockOrOfAnotherHeap) {
+TEST(BadBlock, PointersInsideABlockOrOfAnotherHeapAbort) {
     expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(100)) + 16); },
                  "it is inside the block at 0x");
     expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(kMiB)) + 8192); }, "bytes");
@@ -64,14 +64,14 @@ TEST(BadBlock, InsideOfABlockOrOfAnotherHeap) {
     expect_abort([](Heap& heap) { static_cast<void>(heap.usable_size(nullptr)); }, "null is not a block");
 }
 
-TEST(BadBlock, OfASmashedSize) {
+TEST(BadBlock, AWrongSizeAborts) {
     expect_abort([](Heap& heap) { heap.deallocate(heap.allocate(100), 1000); },
                  "is freed with a size of 1000 bytes, but has 112");
     expect_abort([](Heap& heap) { heap.deallocate(heap.allocate(kMiB), kMiB + 1); },
                  "is freed with a size of 1048577 bytes, but has 1048576");
 }
 
-TEST(BadBlock, ReallocatedAfterItWasFreed) {
+TEST(BadBlock, ReallocatingAFreedBlockAborts) {
     expect_abort(
         [](Heap& heap) {
             void* const block = heap.allocate(3000);
