@@ -1,5 +1,6 @@
-// A page fault and its outcome, as values. A fault source makes a PageFault from what the hardware or kernel reports;
-// the pager returns a FaultOutcome. Neither holds a pointer to the machine state of the faulting thread.
+// A page fault and its outcome, as values. A fault source makes a PageFault from what the hardware or kernel reports
+// and passes it to the pager, which returns a FaultOutcome. Neither holds register state of the faulting thread:
+// resuming or signalling that thread is the fault source's work.
 #pragma once
 
 #include <faultline/access_violation.hpp>

@@ -1,4 +1,5 @@
-// Arithmetic on addresses and sizes. No state, no system call.
+// Arithmetic on addresses and sizes, used by every layer: the unit of 4 KiB, the end of the user addresses, rounding,
+// and conversions between pointers and integers. It has no state and makes no system call.
 #pragma once
 
 #include <faultline/types.hpp>

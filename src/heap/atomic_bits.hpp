@@ -1,5 +1,6 @@
 // AtomicBits: a flat array of bits, one for each page of a heap, in lazily touched memory. Each change is atomic per
-// word of 64 bits. The declaration of an AtomicBits says what a bit means and which thread may change it.
+// word of 64 bits. The declaration of an AtomicBits says what a bit means and which thread may change it. Used by
+// PageLife; the pager reads the words when it evicts.
 #pragma once
 
 #include "core/signal_safe.hpp"

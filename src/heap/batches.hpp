@@ -1,6 +1,6 @@
-// Batches: free blocks on their way from threads that free to threads that allocate, in whole batches, so that neither
-// thread has to lock a span (Bonwick's depot; tcmalloc's transfer cache). It holds little: a block that no thread asks
-// for belongs in its span, where its pages can become dead. Used by Heap only.
+// Batches: free blocks on their way from threads that free to threads that allocate. They move in whole batches, so
+// that neither thread has to lock a span (Bonwick's depot; tcmalloc's transfer cache). It holds little: a block that no
+// thread asks for belongs in its span, where its pages can become dead. Used by Heap only.
 #pragma once
 
 #include "heap/size_classes.hpp"

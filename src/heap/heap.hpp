@@ -11,8 +11,8 @@
 // The heap does not touch blocks, so its locks are never held across a fault. The exceptions, without a lock held, are
 // the zeros of try_allocate_zeroed and the bytes that try_reallocate copies.
 //
-// A thread that holds a lock, or blocks that are in no cache, batch or span, is inside a SlowPath, so that fork never
-// copies such a state.
+// A thread that holds a lock is inside a SlowPath, and so is one that holds blocks which are in no cache, batch or
+// span. Fork waits for such threads, so it never copies such a state.
 #pragma once
 
 #include "heap/batches.hpp"

@@ -1,5 +1,6 @@
 // RecordPool: fixed-size records in lazily touched memory, identified by small numbers, so that the heap's metadata
-// needs no other allocator. Number 0 is never used. The pool destroys no records: it unmaps them.
+// needs no other allocator. Number 0 is never used. The pool destroys no records: it unmaps them. Used by HeapPages
+// (spans) and PageRuns (free runs).
 #pragma once
 
 #include "core/check.hpp"

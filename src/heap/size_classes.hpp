@@ -1,5 +1,5 @@
 // Size classes: the block sizes that a heap hands out, and the length of the spans they are cut from. Multiples of 16
-// bytes up to 128, then four sizes in each doubling (as in jemalloc), so that a block is at most a quarter longer than
+// bytes up to 128, then four sizes in each doubling (as in jemalloc). A block is at most a quarter longer than
 // requested. Arithmetic on constants: no memory, no state.
 #pragma once
 
@@ -59,8 +59,8 @@ struct ClassShape {
 namespace size_classes {
 
 constexpr ClassShape shape_of(SizeClass size_class) noexcept {
-    // Long enough that the rest at the end wastes less than a sixteenth where blocks are small, and that there are a
-    // few blocks where they are large. Short enough that a few surviving blocks do not hold much memory.
+    // Long enough that the rest at the end wastes less than a sixteenth where blocks are small. Where they are large,
+    // long enough for a few blocks. Short enough that a few surviving blocks do not hold much memory.
     constexpr std::size_t kLeastSpan = std::size_t{64} << 10;
     constexpr std::size_t kLeastBlocks = 8;
     constexpr std::size_t kCachedBytes = std::size_t{32} << 10;

@@ -1,5 +1,6 @@
 // SpanNotes: the memory for the per-block metadata of spans: free bits, marks and used counts, one piece for each span.
-// A freed piece is reused by spans of the same size class, whose pieces have the same size. Used by Heap.
+// A freed piece is reused by spans of the same size class, whose pieces have the same size. It is lazily touched memory
+// outside the heap, and never shrinks. Used by Heap.
 #pragma once
 
 #include "heap/span.hpp"

@@ -1,5 +1,6 @@
 // FrameQueue: a doubly linked queue of frames, threaded through FrameLinks, so that any frame can be removed in
-// constant time. Used by the replacement policies. Not thread-safe; signal-safe.
+// constant time. It owns no memory: several queues share one array of links, and a frame is on one of them at most.
+// Used by the replacement policies. Not thread-safe; signal-safe.
 #pragma once
 
 #include "core/check.hpp"

@@ -1,6 +1,6 @@
 // PrefetchStreams: detects walks through pages (forward, backward, or by a constant stride) and proposes pages to bring
 // in together with a faulting page: stored pages for a hard fault, zeros for a first touch. It follows sixteen walks at
-// once. Pure logic over page numbers: it does not know which pages are resident, so the caller takes only the absent
+// once. Pure logic over page numbers: it does not know which pages are resident. The caller takes only the absent
 // pages of a window, and only as many as it has frames for. The caller (the pager, a simulator) serialises calls; each
 // call scans the sixteen streams once or twice. Signal-safe.
 //

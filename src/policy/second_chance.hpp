@@ -7,10 +7,10 @@
 //   staging     the pager's: unmapped pages whose frame is still held, because they are being written or are kept a
 //               little longer. A soft fault there proves use
 //
-// A hard fault is an early refault if the page was evicted from main at most F evictions ago, or from probation at most
-// F/2 (F: the number of frames). A little more room in that queue would have made it a hit. The page then goes to main,
-// and probation shrinks by three frames (main) or grows by two (probation). Main weighs more because its pages have
-// proved useful before; with equal weights, the many pages that are used only twice would crowd them out.
+// Let F be the number of frames. A hard fault is an early refault if the page was evicted from main at most F evictions
+// ago, or from probation at most F/2. A little more room in that queue would have made it a hit. The page then goes to
+// main, and probation shrinks by three frames (main) or grows by two (probation). Main weighs more because its pages
+// have proved useful before; with equal weights, the many pages that are used only twice would crowd them out.
 //
 // Ideas: Yang et al., "FIFO queues are all you need for cache eviction" (SOSP 2023); refault distance: Linux
 // mm/workingset.c; the staging zone: VMS's modified page list; the oldest of a few random pages: approximated LRU as in

@@ -1,5 +1,6 @@
-// LayerMap: for each page of a region, the number of the store layer that holds its bytes. Two bytes per page; memory
-// is taken only where a number is stored. SegmentStore, its only user, gives the numbers their meaning.
+// LayerMap: for each page of a region, the number of the store layer that holds its bytes. It takes two bytes per page,
+// and memory only where a number is stored. It owns no layers: SegmentStore, its only user, gives the numbers their
+// meaning. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"

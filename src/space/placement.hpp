@@ -1,4 +1,5 @@
-// Address arithmetic for placing a space: random addresses, and the limits of user addresses.
+// Address arithmetic for placing a space: random addresses, and the limits of user addresses on x86-64. It reserves
+// nothing: Space tries the addresses, and explains others. Used by the control path only.
 #pragma once
 
 #include "core/units.hpp"

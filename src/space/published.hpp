@@ -1,5 +1,6 @@
 // Published: a pointer to an immutable value that the fault path reads without a lock and control calls replace (RCU).
-// An old value is deleted after every reader of RegionTree::readers() that may hold it has finished.
+// An old value is deleted after every reader of RegionTree::readers() that may hold it has finished. Space publishes
+// its segment index and its violation handler this way. Memory order: `replace` releases, `read` acquires.
 #pragma once
 
 #include "core/signal_safe.hpp"

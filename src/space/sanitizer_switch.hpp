@@ -1,5 +1,6 @@
 // SanitizerSwitch: tells the sanitizers of a call on another stack: AddressSanitizer the bounds of the stack,
-// ThreadSanitizer the chain of calls. Without a sanitizer it does nothing. Used by stack_switch.cpp and StackArea.
+// ThreadSanitizer the chain of calls. Without a sanitizer it does nothing. It does not switch stacks: stack_switch.cpp
+// does, and uses it. forget_frames is for StackArea.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// Segments as text, in the format of /proc/PID/maps and smaps.
+// Segments as text, in the format of /proc/PID/maps and smaps. It formats what AddressSpace::segments and usage return,
+// and looks at no page itself. Used by AddressSpace::maps and smaps, and by Explanation::text.
 #pragma once
 
 #include <faultline/segment_info.hpp>

@@ -1,5 +1,6 @@
 // SourceFile: a file that pages come from, held open while a segment maps it. It reads like mmap(2): the last page is
-// zeros after the end of the file, and pages beyond it are errors. Immutable and thread-safe.
+// zeros after the end of the file, and pages beyond it are errors. Immutable and thread-safe; its reads and writes are
+// signal-safe. Used by SegmentStore and SharedFile.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -1,5 +1,5 @@
 // Decides in the SIGSEGV handler whether a fault is a stack overflow. If it is one inside a `run`, makes that `run`
-// return. StackArea registers it; see there for the stacks.
+// return. It does not know how stacks are laid out: StackArea does, and registers this interceptor.
 #pragma once
 
 #include <ucontext.h>

@@ -205,8 +205,9 @@ TEST_P(SpaceLooking, ExplainDetectsNonUserAddresses) {
 TEST_P(SpaceLooking, TableCostCountsTheTablesNeeded) {
     const TableCost before = space().table_cost();
     EXPECT_EQ(before.single_level, std::uint64_t{512} << 30);
-    // Image and heap: one table of each level. Mappings and stack lie together, 64 GiB and 64 GiB above: one table of
-    // entries and one of 1 GiB for each 2 MiB and 1 GiB that is touched, the root and the next are the same.
+    // Image and heap need one table of each level. The mappings begin 64 GiB above the image, the stack lies 64 GiB
+    // above them. They need a last-level table for each 2 MiB touched, and one of the next level for each GiB; the
+    // upper two are shared.
     const auto stack_end = reinterpret_cast<std::uintptr_t>(space().stack_end());
     const auto mapping = reinterpret_cast<std::uintptr_t>(mapping_) - 2 * kPage;
     const std::uint64_t high_tables =
