@@ -1,12 +1,12 @@
-// Checks that stop the process. `FAULTLINE_REQUIRE` stays in every build: it guards what would lose data if it went on.
-// `FAULTLINE_INVARIANT` is for builds with FAULTLINE_CHECKED: what the code believes of itself.
-// Neither is for bad input (that throws std::system_error) or for failing devices (those are values).
+// Checks that abort the process. `FAULTLINE_REQUIRE` is in every build: use it where going on would lose data.
+// `FAULTLINE_INVARIANT` is in builds with FAULTLINE_CHECKED only: use it for what the code assumes about its own state.
+// Use neither for bad input (throw std::system_error) nor for failing devices (return an error value).
 #pragma once
 
 namespace faultline::core {
 
-/// Writes `message` with its place to standard error and aborts. Signal-safe. (Defined in src/sys/fatal.cpp, since it
-/// is a system call that speaks.)
+/// Writes `message` with its source file and line to standard error and aborts. Signal-safe. Defined in
+/// src/sys/fatal.cpp, because core makes no system call.
 [[noreturn]] void fatal(const char* message, const char* file, int line) noexcept;
 
 }  // namespace faultline::core

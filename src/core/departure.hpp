@@ -1,6 +1,7 @@
-// Departure: what the word of an absent page remembers of its eviction, in the 32 bits of the word's payload: when the
-// page left, counted in evictions of its pager, and the tag that the replacement policy gave it. A type of its own, so
-// that no bare count of evictions is stored in a page word: read back, it would be half of itself.
+// Departure: when a page was evicted, in the 32 payload bits of an absent page's word. It holds the pager's eviction
+// count at that time (31 bits) and the replacement policy's tag (1 bit). The pager compares it with the present count
+// to find the refault distance. It is a type of its own because the count is stored shifted by one bit: code that read
+// the payload as a plain count would get a wrong number.
 #pragma once
 
 #include <cstdint>
@@ -9,25 +10,26 @@ namespace faultline::core {
 
 class Departure {
 public:
-    /// No page has left: the payload of a page that was never evicted.
+    /// Constructs the payload of a page that was never evicted.
     constexpr Departure() noexcept = default;
 
-    /// A page leaves when the pager has evicted `evictions` pages. `tag`: 0 or 1, kept for the replacement policy.
+    /// Returns the departure of a page that is evicted now. `evictions`: how many pages the pager has evicted so far.
+    /// `tag`: 0 or 1, kept for the replacement policy.
     [[nodiscard]] static constexpr Departure after(std::uint32_t evictions, std::uint8_t tag = 0) noexcept {
         return Departure{evictions << 1 | (tag & 1U)};
     }
-    /// A page comes in for the first time, or left so long before `evictions` that the policy does not take its coming
-    /// in for a coming back.
+    /// Returns a departure so long before `evictions` that the policy does not count the next fault as a refault. For
+    /// pages that come in for the first time, or whose eviction is not known.
     [[nodiscard]] static constexpr Departure long_before(std::uint32_t evictions) noexcept {
         return after(evictions + (std::uint32_t{1} << 30));
     }
-    /// What `payload()` returned.
+    /// Restores a departure from a `payload()`.
     [[nodiscard]] static constexpr Departure from(std::uint32_t payload) noexcept { return Departure{payload}; }
 
     [[nodiscard]] constexpr std::uint32_t payload() const noexcept { return bits_; }
     [[nodiscard]] constexpr std::uint8_t tag() const noexcept { return static_cast<std::uint8_t>(bits_ & 1U); }
-    /// How many pages the pager has evicted since, when it has evicted `evictions` by now. Correct for 2^31 evictions;
-    /// after that it starts again from 0.
+    /// Returns how many pages the pager has evicted since this departure; `evictions` is the present count. Correct up
+    /// to 2^31 evictions; then the result starts again at 0.
     [[nodiscard]] constexpr std::uint32_t evictions_until(std::uint32_t evictions) const noexcept {
         return (evictions - (bits_ >> 1)) & 0x7fff'ffffU;
     }

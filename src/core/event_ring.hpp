@@ -1,6 +1,7 @@
-// EventRing: a bounded queue of small values, put in by any thread or signal handler and taken out by one thread at a
-// time. Whoever finds it full is told so and does not wait. After Dmitry Vyukov's bounded queue: a ticket names a cell
-// and a round, and the cell's turn says whether it is free.
+// EventRing: a bounded queue of small values. Any thread or signal handler puts values in; one thread at a time takes
+// them out. It never blocks: `put` returns false when the ring is full. The pager uses it for its log and fault trace.
+// After Dmitry Vyukov's bounded queue: a ticket selects a cell and a round, and the cell's turn says whether the cell
+// is free in that round.
 #pragma once
 
 #include "core/check.hpp"
@@ -18,12 +19,12 @@ namespace faultline::core {
 template <typename Value>
 class EventRing {
 public:
-    /// Has room for `capacity` values, a power of two.
+    /// Allocates room for `capacity` values, a power of two.
     explicit EventRing(std::size_t capacity) : mask_{capacity - 1}, cells_{std::make_unique<Cell[]>(capacity)} {
         FAULTLINE_INVARIANT(std::has_single_bit(capacity));
     }
 
-    /// False when it is full. Signal-safe.
+    /// Appends `value`. Returns false when the ring is full. Any thread; signal-safe.
     [[nodiscard]] bool put(const Value& value) FAULTLINE_SIGNAL_SAFE {
         std::uint64_t ticket = written_.load(std::memory_order_relaxed);
         for (;;) {
@@ -40,7 +41,8 @@ public:
         }
     }
 
-    /// The oldest value; none when it is empty, or when the oldest is just being put in.
+    /// Removes and returns the oldest value. Returns nothing when the ring is empty, or while another thread is still
+    /// writing the oldest value. The caller serialises calls of `take`.
     [[nodiscard]] std::optional<Value> take() {
         Cell& cell = cells_[read_ & mask_];
         const std::uint64_t full_turn = round_of(read_) * 2 + 1;
@@ -53,7 +55,8 @@ public:
 
 private:
     struct Cell {
-        std::atomic<std::uint64_t> turn{0};  // 2n: free for the n-th round; 2n+1: holds its value
+        // 2n: free for the n-th round; 2n+1: holds its value. Release/acquire: publishes `value`
+        std::atomic<std::uint64_t> turn{0};
         Value value;
     };
 

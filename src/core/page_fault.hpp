@@ -1,4 +1,6 @@
-// A page fault as a value, and its answer as a value. Fault sources make the one, the pager returns the other.
+// A page fault and its outcome, as values. A fault source makes a PageFault from what the hardware or kernel reports
+// and passes it to the pager, which returns a FaultOutcome. Neither holds register state of the faulting thread:
+// resuming or signalling that thread is the fault source's work.
 #pragma once
 
 #include <faultline/access_violation.hpp>
@@ -9,35 +11,36 @@ namespace faultline::core {
 
 enum class FaultAccess : std::uint8_t { read, write, execute };
 
-/// Who carries the fault to the pager, and so who may wait.
+/// Which thread brings the fault to the pager. It decides whether that thread may sleep.
 enum class FaultOrigin : std::uint8_t {
-    faulting_thread,  ///< The thread that needs the page: may sleep until somebody else has brought it in.
-    handler_thread,   ///< Serves all threads: never sleeps for a page that somebody else is bringing in.
-    control_call,     ///< The program asked for the page (Pin): like the faulting thread.
+    faulting_thread,  ///< The thread that needs the page. It may sleep while another thread fills the page.
+    handler_thread,   ///< A thread that serves all others. It never sleeps for a page that another thread fills.
+    control_call,     ///< A call of the program that needs the page (Pin). It may sleep, like the faulting thread.
 };
 
 struct PageFault {
-    std::uintptr_t address = 0;  ///< Exact, not rounded.
+    std::uintptr_t address = 0;  ///< The exact address, not rounded down to a page.
     FaultAccess access = FaultAccess::read;
     FaultOrigin origin = FaultOrigin::faulting_thread;
-    std::uint64_t thread = 0;  ///< Tells threads apart; any value that is unique among those that live.
-    bool refused = false;      ///< By the mapping's protection (SIGSEGV); else something is missing or write-protected.
+    std::uint64_t thread = 0;  ///< Any value that is unique among the living threads.
+    /// True: the mapping's protection refused the access (SIGSEGV). False: the page is missing or write-protected.
+    bool refused = false;
 };
 
 enum class FaultOutcome : std::uint8_t {
-    resolved,          ///< Mapped: the access will succeed when repeated (the mapper has woken kernel waiters).
-    already_resolved,  ///< Nothing was left to do; whoever sleeps in the kernel must be woken by the source.
-    deferred,          ///< Another thread is at it and will wake the one that faulted (handler threads only).
-    not_ours,          ///< No region there.
-    failed,            ///< The page cannot come: SIGBUS at the address.
-    access_violation,  ///< The program may not do that there: SIGSEGV at the address (where the MMU does not say so).
+    resolved,  ///< The page is mapped: the access succeeds when repeated. The mapper has woken waiters in the kernel.
+    already_resolved,  ///< Another thread resolved the fault before. The fault source must wake waiters in the kernel.
+    deferred,  ///< Another thread is resolving the fault and will wake the faulting thread. Handler threads only.
+    not_ours,  ///< No region contains the address.
+    failed,    ///< The page's bytes cannot be read: SIGBUS at the address.
+    access_violation,  ///< The region forbids this access: SIGSEGV at the address, if the MMU does not raise it itself.
 };
 
-/// What there is to say of an access that is not allowed, and the program's handler for it, if any.
+/// Describes a forbidden access, and names the program's handler for it (null: none).
 struct ViolationReport {
     AccessViolation violation;
     ViolationHandler handler = nullptr;
-    void* context = nullptr;  ///< The handler's.
+    void* context = nullptr;  ///< Passed to `handler`.
 };
 
 }  // namespace faultline::core

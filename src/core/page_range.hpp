@@ -1,4 +1,5 @@
-// A run of pages of one region, by index.
+// PageRange: a run of pages of one region, [first, first + count), by index. It does not name the region, and does not
+// check that the region has these pages. The unit in which control calls, the heap and address spaces name pages.
 #pragma once
 
 #include <cstdint>

@@ -1,20 +1,22 @@
-// The page word: everything the pager knows of one page, in 64 bits, changed only by compare-exchange.
+// PageWord: the state of one page, in 64 bits. It is a value: a table::PageTable holds the words, and the pager changes
+// them by compare-exchange only. Each legal transition is one function below; it asserts its start state.
 //
-//   bits 0-2   state           bit 6      waiters: somebody sleeps on the low half (a futex) or in the kernel
+//   bits 0-2   state           bit 6      waiters: threads sleep on the low half (a futex) or in the kernel
 //   bit  3     dirty           bits 8-9   protection (faultline::Access)
-//   bit  4     has_slot        bits 10-21 pins; bit 22 guard: closed for as long as the region lives
+//   bit  4     has_slot        bits 10-21 pins; bit 22 guard: no access while the region lives
 //   bit  5     writing         bits 32-63 payload: frame id (resident, evicting), staging unit (staged, and filling
-//   bit  7     from_staging               from there), core::Departure (stored)
+//   bit  7     from_staging               from staging), core::Departure (stored)
 //
 // Invariants:
-//   dirty      the bytes are newer than the page's home (its slot, or zeros without one)
-//   resident   the program may write without a fault  <=>  dirty (and the protection allows it)
-//   writing    a write of the page's slot is in flight: nobody starts a second one, nobody moves its staged bytes
-//   from_staging  the page is being taken from the slot in the payload: that slot must stay as it is
-//   filling    also while a resident page is made writable, or a staged one leaves for good
-//   filling and evicting belong to the one thread that set them; everybody else waits.
+//   dirty         the frame's bytes are newer than the page's home (its slot, or zeros if it has none)
+//   resident      the program can write without a fault  <=>  dirty (and the protection allows writes)
+//   writing       a write of the page to its slot is in flight: no thread may start a second write or move its staged
+//                 bytes
+//   from_staging  a thread is filling the page from the staging unit in the payload: that unit must not change
+//   filling       also used while a resident page is made writable, or while a staged page is dropped
+//   filling, evicting  the thread that set the state owns the page; all other threads wait
 //
-// The word of a page that was never touched is 0, so an untouched table is an untouched mapping.
+// The word of a page that was never touched is 0. So the table of an untouched region needs no memory.
 #pragma once
 
 #include "core/check.hpp"
@@ -28,13 +30,13 @@
 namespace faultline::core {
 
 enum class PageState : std::uint8_t {
-    empty,     ///< No bytes anywhere: reads as zeros.
-    stored,    ///< The bytes are in the store only.
-    filling,   ///< One thread is bringing the page in; its frame is reserved.
-    resident,  ///< Mapped in the program's view.
-    evicting,  ///< One thread is taking the page off the view.
-    staged,    ///< Off the view, bytes stable in the staging area, frame still held.
-    poisoned,  ///< The store could not return the bytes: access gives SIGBUS.
+    empty,     ///< The page has no bytes: it reads as zeros.
+    stored,    ///< Only the store has the bytes.
+    filling,   ///< One thread is bringing the page in. Its frame is reserved.
+    resident,  ///< Mapped where the program sees it.
+    evicting,  ///< One thread is unmapping the page.
+    staged,    ///< Unmapped. The bytes are in the staging area and do not change. The frame is still held.
+    poisoned,  ///< The store could not return the bytes: an access raises SIGBUS.
 };
 
 class PageWord {
@@ -51,22 +53,23 @@ public:
     [[nodiscard]] constexpr bool has_slot() const noexcept { return (bits_ & kHasSlot) != 0; }
     [[nodiscard]] constexpr bool writing() const noexcept { return (bits_ & kWriting) != 0; }
     [[nodiscard]] constexpr bool waiters() const noexcept { return (bits_ & kWaiters) != 0; }
-    /// What the program may do; nothing with a guard.
+    /// Returns the accesses that the program may make: none on a guard page.
     [[nodiscard]] constexpr Access protection() const noexcept {
         return guarded() ? Access::none : static_cast<Access>((bits_ >> kProtectionShift) & 3U);
     }
-    /// Closed for as long as the region lives, however the mapper does that.
+    /// True for a guard page: no access while the region lives. The mapper decides how it is enforced.
     [[nodiscard]] constexpr bool guarded() const noexcept { return (bits_ & kGuard) != 0; }
     [[nodiscard]] constexpr std::uint64_t pins() const noexcept { return (bits_ >> kPinShift) & kMaxPins; }
     [[nodiscard]] constexpr std::uint32_t payload() const noexcept { return static_cast<std::uint32_t>(bits_ >> 32); }
 
-    /// Somebody owns the page and will publish a new state.
+    /// True while one thread owns the page. That thread will publish a new state.
     [[nodiscard]] constexpr bool busy() const noexcept { return is(PageState::filling) || is(PageState::evicting); }
-    /// Where an evicted clean page goes: its slot, or zeros.
+    /// Returns the state of the page once it is evicted clean: stored if it has a slot, else empty.
     [[nodiscard]] constexpr PageState home() const noexcept {
         return has_slot() ? PageState::stored : PageState::empty;
     }
     [[nodiscard]] constexpr bool evictable() const noexcept { return is(PageState::resident) && pins() == 0; }
+    /// True while a thread fills the page from staging unit `unit`.
     [[nodiscard]] constexpr bool leaving_slot(std::uint32_t unit) const noexcept {
         return (bits_ & kFromStaging) != 0 && payload() == unit;
     }
@@ -74,9 +77,9 @@ public:
         return is(PageState::staged) && payload() == unit;
     }
 
-    // The legal edges of the state machine; each refuses the others.
+    // The legal transitions. Each asserts the state that it starts from (FAULTLINE_INVARIANT).
 
-    /// empty, stored, staged, poisoned -> filling. The payload stays: it says where from, or when it left.
+    /// empty, stored, staged, poisoned -> filling. Keeps the payload: the staging unit to fill from, or the departure.
     [[nodiscard]] constexpr PageWord claimed_for_fill() const noexcept {
         FAULTLINE_INVARIANT(!busy() && !is(PageState::resident));
         return with_state(PageState::filling).with_flag(kFromStaging, is(PageState::staged));
@@ -86,7 +89,7 @@ public:
         FAULTLINE_INVARIANT(is(PageState::filling));
         return with_state(PageState::resident).with_dirty(now_dirty).with_payload(frame).settled();
     }
-    /// filling -> where it was before: no frame, or the store said no for now.
+    /// filling -> `back_to`, the state before the claim. No frame was available, or the store had a transient error.
     [[nodiscard]] constexpr PageWord fill_abandoned(PageState back_to) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::filling));
         return with_state(back_to).settled();
@@ -96,12 +99,12 @@ public:
         FAULTLINE_INVARIANT(is(PageState::filling));
         return with_state(PageState::poisoned).with_payload(0).settled();
     }
-    /// poisoned -> home.
+    /// poisoned -> stored or empty. The next access reads the store again.
     [[nodiscard]] constexpr PageWord forgiven() const noexcept {
         FAULTLINE_INVARIANT(is(PageState::poisoned));
         return with_state(home()).settled();
     }
-    /// resident -> filling: to change whether it is writable. Whoever holds the page publishes it as `filled` again.
+    /// resident -> filling, to change whether the page is writable. The caller then publishes `filled`.
     [[nodiscard]] constexpr PageWord claimed_for_change() const noexcept {
         FAULTLINE_INVARIANT(is(PageState::resident));
         return with_state(PageState::filling);
@@ -111,7 +114,7 @@ public:
         FAULTLINE_INVARIANT(evictable());
         return with_state(PageState::evicting);
     }
-    /// evicting -> resident: the kernel holds the page.
+    /// evicting -> resident: the kernel holds the page, so it could not be unmapped.
     [[nodiscard]] constexpr PageWord eviction_refused() const noexcept {
         FAULTLINE_INVARIANT(is(PageState::evicting));
         return with_state(PageState::resident).settled();
@@ -121,39 +124,40 @@ public:
         FAULTLINE_INVARIANT(is(PageState::evicting));
         return with_state(PageState::staged).with_payload(unit).settled();
     }
-    /// evicting, or filling (from staging), clean -> stored or empty.
+    /// evicting, or filling from staging -> stored or empty. The page must be clean.
     [[nodiscard]] constexpr PageWord evicted(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(busy() && !dirty());
         return with_state(home()).with_payload(has_slot() ? departure.payload() : 0).settled();
     }
-    /// filling or evicting -> empty, by the owner. A write in flight keeps its mark.
+    /// filling or evicting -> empty, by the owner. Keeps `writing`, because a write in flight still ends; keeps
+    /// the protection.
     [[nodiscard]] constexpr PageWord discarded() const noexcept {
         FAULTLINE_INVARIANT(busy());
         return PageWord{bits_ & (kWriting | kAccess)};
     }
 
-    /// empty -> stored: the store has bytes of its own accord. As if the page had left at `departure`.
+    /// empty -> stored: the store has had bytes for this page from the start (a file's pages). The payload is
+    /// `departure`.
     [[nodiscard]] constexpr PageWord found_in_store(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::empty));
         return with_slot(true).with_state(PageState::stored).with_payload(departure.payload());
     }
 
-    /// Not busy -> stored or empty, in a child of fork, which has the page's home and nothing else. Pins stay.
+    /// Not busy -> stored or empty, in a child of fork: the child has only what the store holds. Keeps pins.
     [[nodiscard]] constexpr PageWord left_behind(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(!busy() && !is(PageState::staged));
         return with_state(home()).with_payload(has_slot() ? departure.payload() : 0).with_dirty(false).settled();
     }
 
-    /// Empty -> stored or empty: where `other`, which nobody owns, has its home. As if the page had left at
-    /// `departure`.
+    /// empty -> stored or empty, like the home of `other`, which no thread owns. The payload is `departure`.
     [[nodiscard]] constexpr PageWord cloned_from(PageWord other, Departure departure) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::empty) && !other.busy() && !other.is(PageState::staged));
         return other.has_slot() ? found_in_store(departure) : *this;
     }
 
     [[nodiscard]] constexpr PageWord with_waiters() const noexcept { return PageWord{bits_ | kWaiters}; }
-    /// Of a page without an owner: threads that wait for its write to end are woken by the thread that takes the mark
-    /// away.
+    /// Clears the waiters mark of a page without an owner. For the thread that clears `writing`: it then wakes the
+    /// threads that sleep until the write ends.
     [[nodiscard]] constexpr PageWord without_waiters() const noexcept {
         FAULTLINE_INVARIANT(!busy());
         return PageWord{bits_ & ~kWaiters};
@@ -177,7 +181,7 @@ public:
     friend constexpr bool operator==(PageWord, PageWord) noexcept = default;
 
 private:
-    /// Nobody owns the page any more, and nobody waits for that.
+    /// Ends ownership: clears the waiters mark and from_staging. The caller wakes the waiters (PageTable::publish).
     [[nodiscard]] constexpr PageWord settled() const noexcept { return PageWord{bits_ & ~(kWaiters | kFromStaging)}; }
 
     static constexpr std::uint64_t kStateMask = 7;
@@ -189,8 +193,7 @@ private:
     static constexpr unsigned kProtectionShift = 8;
     static constexpr unsigned kPinShift = 10;
     static constexpr std::uint64_t kGuard = std::uint64_t{1} << 22;
-    static constexpr std::uint64_t kAccess = kGuard | std::uint64_t{3}
-                                                          << kProtectionShift;  // all that says what may be
+    static constexpr std::uint64_t kAccess = kGuard | std::uint64_t{3} << kProtectionShift;  // protection and guard
 
     [[nodiscard]] constexpr PageWord with_state(PageState state) const noexcept {
         return PageWord{(bits_ & ~kStateMask) | static_cast<std::uint64_t>(state)};
@@ -205,9 +208,9 @@ private:
     std::uint64_t bits_ = 0;
 };
 
-/// Names one page of one region of a pager, in 64 bits.
+/// Identifies one page of one region of a pager, in 64 bits.
 struct PageRef {
-    std::uint32_t region = 0;  ///< Id in the pager, never 0 for a live region.
+    std::uint32_t region = 0;  ///< Id of the region in its pager; never 0 for a living region.
     std::uint32_t page = 0;    ///< Index in the region.
 
     [[nodiscard]] constexpr std::uint64_t bits() const noexcept { return std::uint64_t{region} << 32 | page; }

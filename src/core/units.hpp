@@ -1,4 +1,5 @@
-// Arithmetic on addresses and sizes. No state, no system call.
+// Arithmetic on addresses and sizes, used by every layer: the unit of 4 KiB, the end of the user addresses, rounding,
+// and conversions between pointers and integers. It has no state and makes no system call.
 #pragma once
 
 #include <faultline/types.hpp>
@@ -9,12 +10,12 @@
 
 namespace faultline::core {
 
-/// A unit is 4 KiB: what the MMU maps and the frame budget counts. A page of a region is one or more units.
+/// Size of a unit in bytes: what the MMU maps and the frame budget counts. A page of a region is one or more units.
 inline constexpr std::size_t kUnitBytes = kBasePageBytes;
 inline constexpr std::size_t kUnitShift = 12;
 static_assert(std::size_t{1} << kUnitShift == kUnitBytes);
 
-/// Where user addresses end on x86-64 with four-level tables, in bytes.
+/// End of the user addresses on x86-64 with four-level page tables, in bytes.
 inline constexpr std::uint64_t kUserAddressEnd = std::uint64_t{1} << 47;
 
 template <typename T>
@@ -29,7 +30,7 @@ constexpr T align_up(T value, T alignment) noexcept {
 
 inline std::uintptr_t address_of(const void* pointer) noexcept { return reinterpret_cast<std::uintptr_t>(pointer); }
 inline std::byte* pointer_to(std::uintptr_t address) noexcept {
-    return reinterpret_cast<std::byte*>(address);  // NOLINT: where memory was put, a number says
+    return reinterpret_cast<std::byte*>(address);  // NOLINT: the address of a mapping is a number
 }
 
 }  // namespace faultline::core

@@ -1,5 +1,6 @@
-// AtomicBits: a flat bit for each page of a heap, in lazily touched memory. Changes are atomic per word; what a bit
-// means, and who may change it, is said where one is declared.
+// AtomicBits: a flat array of bits, one for each page of a heap, in lazily touched memory. Each change is atomic per
+// word of 64 bits. The declaration of an AtomicBits says what a bit means and which thread may change it. Used by
+// PageLife; the pager reads the words when it evicts.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,7 +14,7 @@
 
 namespace faultline::heap {
 
-/// Safe to use from any thread. Neighbours change one by one: a range is no transaction.
+/// Safe to use from any thread. A range is changed word by word, not as a transaction. Reads acquire, changes release.
 class AtomicBits {
 public:
     AtomicBits(std::uint64_t bits, const char* purpose) : words_{(bits + 63) / 64, purpose}, bits_{bits} {}
@@ -22,7 +23,7 @@ public:
         return (words_[bit / 64].load() >> (bit % 64) & 1) != 0;
     }
 
-    /// Sets or clears [first, first + count). Returns how many were not so before.
+    /// `set` and `clear` change [first, first + count). They return how many bits changed.
     std::uint64_t set(std::uint64_t first, std::uint64_t count) const noexcept {
         std::uint64_t changed = 0;
         for_each_word(first, count, [&](std::atomic<std::uint64_t>& word, std::uint64_t mask) {
@@ -40,7 +41,7 @@ public:
         return changed;
     }
 
-    /// The first set bit in [from, end), or `end`.
+    /// Return the first set (clear) bit in [from, end), or `end`.
     [[nodiscard]] std::uint64_t next_set(std::uint64_t from, std::uint64_t end) const noexcept {
         return next(from, end, 0);
     }
@@ -62,7 +63,7 @@ private:
         }
     }
 
-    /// The first bit that differs from `flip`'s.
+    /// Returns the first bit in [from, end) that differs from `flip`'s bits, or `end`.
     [[nodiscard]] std::uint64_t next(std::uint64_t from, std::uint64_t end, std::uint64_t flip) const noexcept {
         while (from < end) {
             const std::uint64_t rest = (words_[from / 64].load(std::memory_order_acquire) ^ flip) >> (from % 64);

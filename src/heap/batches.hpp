@@ -1,6 +1,6 @@
-// Batches: free blocks on their way from threads that free to threads that allocate, in whole batches, so that neither
-// has to look at a span (Bonwick's depot; tcmalloc's transfer cache). Little is kept here: what nobody asks for belongs
-// in its span, where its pages can die.
+// Batches: free blocks on their way from threads that free to threads that allocate. They move in whole batches, so
+// that neither thread has to lock a span (Bonwick's depot; tcmalloc's transfer cache). It holds little: a block that no
+// thread asks for belongs in its span, where its pages can become dead. Used by Heap only.
 #pragma once
 
 #include "heap/size_classes.hpp"
@@ -18,17 +18,17 @@
 
 namespace faultline::heap {
 
-/// How many blocks go between a thread and the rest of the heap at once.
+/// Returns how many blocks move at once between a thread's cache and the rest of the heap.
 constexpr std::size_t batch_of(SizeClass size_class) noexcept { return shape(size_class).cached / 2; }
 
-/// Safe to use from any thread, in a SlowPath.
+/// Safe to use from any thread that is inside a SlowPath.
 class Batches {
 public:
-    /// Keeps at most `most_bytes`.
+    /// `most_bytes`: the most bytes to hold, over all classes.
     explicit Batches(std::uint64_t most_bytes)
         : classes_{kCachedClasses, "free blocks between threads of a heap"}, most_bytes_{most_bytes} {}
 
-    /// Takes over a batch. False: there is enough already.
+    /// Stores a batch. Returns false, and stores nothing, if the class or the whole holds enough already.
     [[nodiscard]] bool put(SizeClass size_class, std::span<const FreeBlock> batch) noexcept {
         OfClass& all = classes_[size_class];
         const std::uint64_t bytes = batch.size() * shape(size_class).block_bytes;
@@ -42,7 +42,7 @@ public:
         return true;
     }
 
-    /// The batch that came last; returns how many blocks that is, or 0.
+    /// Takes up to `batch.size()` blocks, the last stored first. Returns how many it took.
     [[nodiscard]] std::size_t take(SizeClass size_class, std::span<FreeBlock> batch) noexcept {
         OfClass& all = classes_[size_class];
         if (size(size_class) == 0) return 0;
@@ -56,13 +56,13 @@ public:
         return taken;
     }
 
-    /// Blocks of a class that are here.
+    /// Returns how many blocks of the class are stored.
     [[nodiscard]] std::uint32_t size(SizeClass size_class) const noexcept {
         return classes_[size_class].count.load(std::memory_order_relaxed);
     }
 
 private:
-    static constexpr std::size_t kMost = 8;  // batches of a class
+    static constexpr std::size_t kMost = 8;  // batches per class
     struct alignas(64) OfClass {
         sys::FutexLock mutex;
         std::atomic<std::uint32_t> count{0};

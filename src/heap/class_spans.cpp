@@ -12,11 +12,11 @@ using core::PageRange;
 
 void ClassSpans::add(Span& span) noexcept {
     span.age = SpanAge::young;
-    span.shelf = kNowhere;
+    span.shelf = kNoShelf;
     Span*& turn = young_[births_++ % kYoung];
     if (Span* const aged = std::exchange(turn, &span); aged != nullptr) {
         aged->age = SpanAge::old;
-        if (aged->shelf != kNowhere) shelve(*aged);
+        if (aged->shelf != kNoShelf) shelve(*aged);
     }
     ++spans;
     free_blocks += span.free_blocks;
@@ -39,7 +39,7 @@ Span* ClassSpans::best(bool last_resort) noexcept {
     return last_resort && !shelves_[kOld].empty() ? &shelves_[kOld].front() : nullptr;
 }
 
-Span* ClassSpans::leaving(Span& span) noexcept {
+Span* ClassSpans::remove_surplus(Span& span) noexcept {
     if (span.free_blocks != span.blocks || &span == kept_) return nullptr;
     unshelve(span);
     if (kept_ == nullptr) {
@@ -47,31 +47,32 @@ Span* ClassSpans::leaving(Span& span) noexcept {
         return nullptr;
     }
     Span* out = &span;
-    // The lower one stays, so that the break can fall; unless somebody gives pages of the other back just now.
+    // Keep the span at the lower address, so that the break can fall; unless a sweep holds pages of the other span,
+    // which is then not empty.
     if (span.begin < kept_->begin && kept_->free_blocks == kept_->blocks) out = std::exchange(kept_, &span);
-    forget(*out);
+    detach(*out);
     return out;
 }
 
 Span* ClassSpans::take_unused() noexcept {
     if (kept_ != nullptr && kept_->free_blocks == kept_->blocks) {
         Span* const span = std::exchange(kept_, nullptr);
-        forget(*span);
+        detach(*span);
         return span;
     }
-    // New ones, whose blocks were not needed after all.
+    // New spans whose blocks were not needed are on the shelves of empty spans.
     for (const int shelf : {kFullnesses - 1, 2 * kFullnesses - 1}) {
         for (Span& span : shelves_[static_cast<std::size_t>(shelf)]) {
             if (span.free_blocks != span.blocks) continue;
             unshelve(span);
-            forget(span);
+            detach(span);
             return &span;
         }
     }
     return nullptr;
 }
 
-void ClassSpans::forget(Span& span) noexcept {
+void ClassSpans::detach(Span& span) noexcept {
     std::replace(young_.begin(), young_.end(), &span, static_cast<Span*>(nullptr));
     --spans;
     free_blocks -= span.free_blocks;
@@ -89,7 +90,7 @@ std::size_t ClassSpans::take(Span& span, std::byte* base, PageLife& life, std::s
             for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
                 const std::uint64_t at = span.pages.first + page;
                 if (stale != nullptr && !life.is_fresh(at)) stale->set(page - pages.first);
-                if (span.used[page]++ == 0) life.live({at, 1});
+                if (span.used[page]++ == 0) life.mark_live({at, 1});
             }
             blocks[taken++] = {base + span.begin + inside, &span.marks[index]};
         }
@@ -110,7 +111,7 @@ bool ClassSpans::put_back(Span& span, std::uint64_t index, PageLife& life) noexc
     const PageRange pages = span.pages_of(index * span.block_bytes);
     for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
         FAULTLINE_INVARIANT(span.used[page] > 0);
-        if (--span.used[page] == 0) life.died({span.pages.first + page, 1});
+        if (--span.used[page] == 0) life.mark_dead({span.pages.first + page, 1});
     }
     shelve(span);
     return true;
@@ -128,7 +129,7 @@ void ClassSpans::hold_page(Span& span, std::uint64_t page) noexcept {
     for_blocks_on(span, page, [&](std::uint64_t index) {
         std::uint64_t& word = span.free_bits[index / 64];
         const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-        if ((word & bit) == 0) return;  // of the page before, which is held, too
+        if ((word & bit) == 0) return;  // the block begins on the page before, which is held too
         word &= ~bit;
         --span.free_blocks;
         --free_blocks;
@@ -136,7 +137,7 @@ void ClassSpans::hold_page(Span& span, std::uint64_t page) noexcept {
     shelve(span);
 }
 
-void ClassSpans::let_page_go(Span& span, std::uint64_t page) noexcept {
+void ClassSpans::release_page(Span& span, std::uint64_t page) noexcept {
     for_blocks_on(span, page, [&](std::uint64_t index) {
         std::uint64_t& word = span.free_bits[index / 64];
         const std::uint64_t bit = std::uint64_t{1} << (index % 64);
@@ -149,28 +150,29 @@ void ClassSpans::let_page_go(Span& span, std::uint64_t page) noexcept {
 }
 
 std::uint8_t ClassSpans::shelf_for(const Span& span) noexcept {
-    if (span.free_blocks == 0) return kNowhere;
-    const std::uint32_t quarter = span.blocks / kFullnesses;  // no division at run time: this is asked for each block
+    if (span.free_blocks == 0) return kNoShelf;
+    // avoids a division by a variable: this runs for each block
+    const std::uint32_t quarter = span.blocks / kFullnesses;
     const auto fullness = static_cast<std::uint8_t>((span.free_blocks > quarter) + (span.free_blocks > 2 * quarter) +
                                                     (span.free_blocks > 3 * quarter));
     return static_cast<std::uint8_t>(static_cast<std::uint8_t>(span.age) * kFullnesses + fullness);
 }
 
-/// Puts it where it belongs now.
+/// Moves the span to the shelf that fits its age and free blocks.
 void ClassSpans::shelve(Span& span) noexcept {
     if (&span == kept_) return;
     const std::uint8_t shelf = shelf_for(span);
     if (shelf == span.shelf) return;
     unshelve(span);
     span.shelf = shelf;
-    if (shelf != kNowhere) shelves_[shelf].push_front(span);
+    if (shelf != kNoShelf) shelves_[shelf].push_front(span);
 }
 
 void ClassSpans::unshelve(Span& span) noexcept {
-    if (span.shelf == kNowhere) return;
+    if (span.shelf == kNoShelf) return;
     List& list = shelves_[span.shelf];
     list.erase(list.iterator_to(span));
-    span.shelf = kNowhere;
+    span.shelf = kNoShelf;
 }
 
 }  // namespace faultline::heap

@@ -1,7 +1,7 @@
-// ClassSpans: the spans of one size class that have free blocks, and the rule which of them the next blocks come from.
-// Blocks of one age share pages: what is allocated now comes from the youngest spans, the fullest first, so that few
-// pages are in use; from old ones only where they have room enough for a visit to pay (their pages may have to be read
-// from the store). Takes blocks out of spans and puts them back; owns no pages.
+// ClassSpans: the spans of one size class that have free blocks, and the rule that selects the span for the next
+// blocks. New blocks come from the youngest spans, the fullest first, so that blocks of one age share pages and few
+// pages are in use. Old spans give blocks only where they have many free ones, because their pages may have to be read
+// from the store. It takes blocks out of spans and puts them back; it owns no pages. Used by Heap.
 #pragma once
 
 #include "heap/page_life.hpp"
@@ -18,67 +18,68 @@
 
 namespace faultline::heap {
 
-/// Which pages of a block, counted from its first, may hold old bytes.
+/// The pages of a block, counted from its first, that may hold old bytes.
 using StalePages = std::bitset<kMostClassBytes / core::kUnitBytes + 1>;
 
 class ClassSpans {
 public:
-    /// Guards all else here and the spans of the class. The heap's lock of pages may be taken while it is held.
+    /// Guards all other members, and the spans of the class. HeapPages' lock may be taken while this one is held.
     sys::FutexLock mutex;
 
-    // ---- what spans there are
+    // ---- spans
 
-    /// A span that has never been here, all of it free.
+    /// Adds a new span, all of whose blocks are free.
     void add(Span& span) noexcept;
 
-    /// The span that the next blocks should come from; null: a new one would be better. `last_resort`: there is no new
-    /// one, so any that has a free block.
+    /// Returns the span to take the next blocks from. Null: a new span is the better choice. `last_resort`: there is no
+    /// room for a new span, so return any span with a free block.
     [[nodiscard]] Span* best(bool last_resort) noexcept;
 
-    /// After blocks of `span` have been put back: a span of which all blocks are free and which is not kept for the
-    /// next ones, `span` or another, or null. It leaves here.
-    [[nodiscard]] Span* leaving(Span& span) noexcept;
+    /// Call after blocks of `span` were put back. If the class then has an empty span more than the one it keeps,
+    /// removes it and returns it: `span` or another. Else returns null.
+    [[nodiscard]] Span* remove_surplus(Span& span) noexcept;
 
-    /// A span without any block in use, or null. It leaves here.
+    /// Removes and returns a span without a block in use; null if there is none.
     [[nodiscard]] Span* take_unused() noexcept;
 
-    // ---- blocks in and out
+    // ---- blocks
 
-    /// Takes up to `blocks.size()` free blocks, lowest first, out of a span that has some. Returns how many. `stale`,
-    /// for one block: says what of it is not zeros.
+    /// Takes up to `blocks.size()` free blocks out of a span that has some, the lowest first. Returns how many.
+    /// `stale`: set for the pages of the block that may hold old bytes; only when taking one block.
     std::size_t take(Span& span, std::byte* base, PageLife& life, std::span<FreeBlock> blocks,
                      StalePages* stale = nullptr) noexcept;
 
-    /// Puts a block back. False, and nothing has changed: it is there already.
+    /// Puts a block back. Returns false, and changes nothing, if the block is in the span already.
     [[nodiscard]] bool put_back(Span& span, std::uint64_t index, PageLife& life) noexcept;
 
-    /// Takes all blocks off a page of the span that has none in use, so that it stays so; and back again.
+    /// `hold_page` takes all blocks out of a page that has no block in use, so that none is handed out while the page
+    /// is discarded. `release_page` puts them back.
     void hold_page(Span& span, std::uint64_t page) noexcept;
-    void let_page_go(Span& span, std::uint64_t page) noexcept;
+    void release_page(Span& span, std::uint64_t page) noexcept;
 
     // ---- figures
 
     std::uint64_t spans = 0;
-    std::uint64_t free_blocks = 0;  ///< In spans.
+    std::uint64_t free_blocks = 0;  ///< in spans; not those in caches and batches
 
 private:
     using List = boost::intrusive::list<
         Span, boost::intrusive::member_hook<Span, boost::intrusive::list_member_hook<Unchecked>, &Span::on_shelf>>;
-    static constexpr std::uint8_t kFullnesses = 4;  // quarters of a span that are free
-    static constexpr std::uint8_t kNowhere = 2 * kFullnesses;
+    static constexpr std::uint8_t kFullnesses = 4;  // by quarters of the span that are free
+    static constexpr std::uint8_t kNoShelf = 2 * kFullnesses;
     static constexpr std::size_t kYoung = 8;  // spans
 
     [[nodiscard]] static std::uint8_t shelf_for(const Span& span) noexcept;
     void shelve(Span& span) noexcept;
     void unshelve(Span& span) noexcept;
-    void forget(Span& span) noexcept;
+    void detach(Span& span) noexcept;
     template <typename Visit>
     static void for_blocks_on(const Span& span, std::uint64_t page, Visit visit) noexcept;
 
     std::array<List, 2 * kFullnesses> shelves_;
-    std::array<Span*, kYoung> young_{};  // the last ones, in turn
+    std::array<Span*, kYoung> young_{};  // the last spans added, as a ring
     std::size_t births_ = 0;
-    Span* kept_ = nullptr;  // without a block in use, on no shelf
+    Span* kept_ = nullptr;  // an empty span kept for the next blocks; on no shelf
 };
 
 }  // namespace faultline::heap

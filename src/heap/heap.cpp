@@ -1,5 +1,5 @@
-// Making and dropping a heap, and blocks that share pages, where a thread's own do not suffice: in batches, between
-// threads and spans.
+// Construction and destruction of a heap, and the slow paths of small blocks: refilling and flushing the threads'
+// caches, in batches, from and to spans. Large blocks are in large_blocks.cpp, dead pages in sweeping.cpp.
 
 #include "heap/heap.hpp"
 
@@ -28,16 +28,16 @@ namespace {
 constexpr std::size_t kLeastReservation = std::size_t{1} << 20;
 constexpr std::size_t kMostReservation = std::size_t{8} << 40;
 constexpr std::size_t kLeastThreshold = core::kUnitBytes;
-constexpr std::size_t kMostThreads = 4096;  // that keep blocks; others do without
+constexpr std::size_t kMostThreads = 4096;  // threads with a cache; further threads use spans directly
 
 const HeapConfig& checked(const HeapConfig& config) {
     if (config.reservation < kLeastReservation || config.reservation > kMostReservation) {
-        sys::throw_error(EINVAL, "HeapConfig::reservation of " + sys::readable_bytes(config.reservation) +
-                                     " is not from 1 MiB to 8 TiB");
+        sys::throw_error(EINVAL, "invalid heap: HeapConfig::reservation of " + sys::readable_bytes(config.reservation) +
+                                     " is out of range: 1 MiB to 8 TiB");
     }
     if (config.large_threshold < kLeastThreshold || config.large_threshold > heap::kMostClassBytes) {
-        sys::throw_error(EINVAL, "HeapConfig::large_threshold of " + sys::readable_bytes(config.large_threshold) +
-                                     " is not from 4 KiB to 1 MiB");
+        sys::throw_error(EINVAL, "invalid heap: HeapConfig::large_threshold of " +
+                                     sys::readable_bytes(config.large_threshold) + " is out of range: 4 KiB to 1 MiB");
     }
     return config;
 }
@@ -53,7 +53,7 @@ Heap::Heap(std::shared_ptr<Pager> pager, const HeapConfig& config)
     : pager_{std::move(pager)},
       region_{*pager_, checked(config).reservation},
       pages_{*pager_, *region_},
-      notes_{pages_.bytes() / 8},  // a span of the smallest blocks has a fourteenth of its length
+      notes_{pages_.bytes() / 8},  // a span of the smallest blocks needs a fourteenth of its length
       most_small_{config.large_threshold},
       most_cached_{std::min(config.large_threshold, heap::kMostCachedBytes)},
       most_dead_{most_dead(config, pager_->resident_limit())},
@@ -67,7 +67,7 @@ Heap::Heap(std::shared_ptr<Pager> pager, const HeapConfig& config)
 Heap::~Heap() {
     heap::LiveHeaps::remove(*this);
     heap::RecentCaches::forget(id_);
-    // Who evicts looks at the bookkeeping until the region has gone.
+    // An evicting thread reads the dead bits until the region is destroyed.
     if (!region_.destroyed() && in_owner_process()) region_.destroy();
 }
 
@@ -85,7 +85,7 @@ void* Heap::allocate_refilling(SizeClass size_class) noexcept {
         std::size_t taken = batches_.take(size_class, wanted);
         if (taken == 0) taken = take_blocks(size_class, wanted);
         if (taken == 0) return nullptr;
-        // The lowest on top: blocks that are allocated in a row lie in a row.
+        // The lowest address on top: blocks that are allocated in sequence are adjacent.
         cache->fill(size_class, wanted.first(taken));
     }
     return cache->pop(size_class);
@@ -106,14 +106,14 @@ void* Heap::allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept 
 }
 
 void* Heap::try_allocate_zeroed(std::size_t bytes) noexcept {
-    // Whose neighbours are on its pages touches them anyway.
+    // A smaller block shares its pages with others, so zeroing it touches no page in vain.
     if (bytes >= core::kUnitBytes) return allocate_uncached(bytes, 1, Zeroed::yes);
     void* const block = try_allocate(bytes);
     if (block != nullptr) std::memset(block, 0, bytes);
     return block;
 }
 
-/// Not from what the thread keeps, so that it is known what is zeros.
+/// Allocates one block from a span, not from the thread's cache: only there is it known which pages are still zeros.
 void* Heap::allocate_one(SizeClass size_class, Zeroed zeroed) noexcept {
     const SlowPath slow;
     FreeBlock block;
@@ -134,11 +134,11 @@ void* Heap::allocate_one(SizeClass size_class, Zeroed zeroed) noexcept {
     return hand_out(block);
 }
 
-/// Returns how many there were.
+/// Takes blocks from spans of the class, and adds a span if they have none. Returns how many blocks it took.
 std::size_t Heap::take_blocks(SizeClass size_class, std::span<FreeBlock> blocks, StalePages* stale) noexcept {
     if (const std::size_t taken = take_from_spans(size_class, blocks, stale, false); taken > 0) return taken;
     for (bool again = true;; again = false) {
-        // Without the class's lock: the store may have to be asked for room.
+        // Without the class's lock: this may ask the store for room, with a system call.
         Span* const span = pages_.new_span(size_class);
         if (span != nullptr) add_span(*span);
         const std::size_t taken = take_from_spans(size_class, blocks, stale, true);
@@ -154,7 +154,7 @@ std::size_t Heap::take_from_spans(SizeClass size_class, std::span<FreeBlock> blo
     std::size_t taken = 0;
     while (taken < blocks.size()) {
         Span* const span = spans.best(last_resort && taken == 0);
-        if (span == nullptr) break;  // what there is will do
+        if (span == nullptr) break;  // a smaller batch is enough
         taken += spans.take(*span, pages_.base(), pages_.life(), blocks.subspan(taken), stale);
     }
     return taken;
@@ -169,10 +169,11 @@ void Heap::add_span(Span& span) noexcept {
     }
 }
 
-/// The reservation is used up, it seems. Pages may be held by who gives them back, or kept for blocks of another size.
+/// Makes all free blocks and pages available, when the reservation seems used up: flushes caches and batches, frees
+/// spans kept for other sizes, and waits for a running sweep, which holds pages.
 void Heap::make_all_free_blocks_available() noexcept {
     if (ThreadCache* const mine = heap::RecentCaches::find(id_)) flush(*mine);
-    flush_what_nobody_owns();
+    flush_unowned_caches();
     flush_batches();
     release_kept_spans();
     const std::lock_guard done{sweeping_};
@@ -198,7 +199,7 @@ void Heap::deallocate_flushing(SizeClass size_class, FreeBlock block) noexcept {
 
 void Heap::deallocate_uncached(Span& span, std::uint64_t index, void* block) noexcept {
     const SlowPath slow;
-    // Of two threads that free it at the same time, one is told.
+    // If two threads free the block at once, the exchange lets one of them see the double free.
     if (span.marks[index].exchange(heap::kNotLive) != heap::kLive) refuse(block);
     if (span.kind == SpanKind::large) return deallocate_large(span);
     const FreeBlock freed{static_cast<std::byte*>(block), &span.marks[index]};
@@ -216,20 +217,20 @@ void Heap::put_back(SizeClass size_class, std::span<const FreeBlock> blocks) noe
                 !spans.put_back(span, static_cast<std::uint64_t>(block.mark - span.marks), pages_.life())) {
                 refuse_twice(block.block);
             }
-            release(spans.leaving(span));
+            release(spans.remove_surplus(span));
         }
     }
     sweep_if_due();
 }
 
-/// Gives the pages of a span back that has left its class, whose lock is held; null does nothing.
+/// Frees the pages of a span that was removed from its class; null does nothing. The caller holds the class's lock.
 void Heap::release(Span* span) noexcept {
     if (span == nullptr) return;
     notes_.give(*span);
     pages_.free_span(*span);
 }
 
-// ---- what threads keep
+// ---- caches of threads
 
 ThreadCache* Heap::cache_of_this_thread() noexcept {
     if (ThreadCache* const recent = heap::RecentCaches::find(id_)) return recent;
@@ -249,11 +250,11 @@ ThreadCache* Heap::cache_of_this_thread() noexcept {
             if (free == nullptr && caches_used_ < caches_.size()) free = &caches_[caches_used_++];
             if (free == nullptr) return nullptr;
             free->owner.store(self, std::memory_order_relaxed);
-            free->settle();
+            free->repair_after_fork();
             mine = free;
         }
     }
-    if (is_new) heap::LiveHeaps::tell_when_this_thread_ends();
+    if (is_new) heap::LiveHeaps::notify_when_this_thread_ends();
     heap::RecentCaches::remember(id_, mine);
     return mine;
 }
@@ -266,12 +267,12 @@ void Heap::flush(ThreadCache& cache) noexcept {
     }
 }
 
-/// What threads of the parent of this process have left.
-void Heap::flush_what_nobody_owns() noexcept {
+/// Empties the caches without an owner: in a child of fork, the caches of the parent's other threads.
+void Heap::flush_unowned_caches() noexcept {
     const std::lock_guard lock{caches_mutex_};
     for (ThreadCache& cache : caches_.span().first(caches_used_)) {
         if (cache.owner.load(std::memory_order_relaxed) != nullptr) continue;
-        cache.settle();
+        cache.repair_after_fork();
         flush(cache);
     }
 }
@@ -299,7 +300,8 @@ void Heap::thread_ends(const void* thread) noexcept {
     mine->owner.store(nullptr, std::memory_order_relaxed);
 }
 
-/// What other threads kept is for the next ones, or given back when it is needed: most children run another program.
+/// Disowns the caches of the parent's other threads. The next threads take them over, or they are flushed when memory
+/// is needed. They are not flushed now, because most children run another program.
 void Heap::start_in_child(const void* thread) noexcept {
     for (ThreadCache& cache : caches_.span().first(caches_used_)) {
         if (cache.owner.load(std::memory_order_relaxed) != thread)

@@ -1,13 +1,18 @@
-// Heap: what faultline::Heap is a handle on. The fast paths are here, to be inlined into their few callers: a size
-// class by table, a block from the calling thread's array; freeing finds the span by arithmetic and checks the block's
-// mark. Everything else takes a lock: blocks go in batches between threads, and between them and spans (heap.cpp),
-// large blocks are runs of pages (large_blocks.cpp), dead pages are given back (sweeping.cpp).
+// Heap: the implementation behind faultline::Heap. The fast paths are in this header, to be inlined into their few
+// callers. Allocation finds the size class in a table and takes a block from the calling thread's cache. Freeing finds
+// the span by arithmetic and checks the block's mark. Everything else takes a lock: blocks move in batches between
+// threads and spans (heap.cpp), large blocks are runs of pages (large_blocks.cpp), dead pages are discarded
+// (sweeping.cpp).
 //
-// Lock order: LiveHeaps', sweeping_, caches_mutex_, a size class's (of its
-// batches, or of its spans), HeapPages'. No lock is held while a page is
-// discarded but sweeping_, which no allocation waits for that could go on. Nothing here touches a block, but for the
-// zeros of try_allocate_zeroed and the bytes that try_reallocate keeps, and those with no lock held. Whoever takes a
-// lock, or has blocks that are nowhere written down, is in a SlowPath, so that a fork finds neither.
+// Lock order: LiveHeaps', sweeping_, caches_mutex_, a size class's (of its batches, or of its spans), HeapPages'.
+//
+// While a page is discarded only sweeping_ is held. An allocation waits for it only when it has found no free block.
+//
+// The heap does not touch blocks, so its locks are never held across a fault. The exceptions, without a lock held, are
+// the zeros of try_allocate_zeroed and the bytes that try_reallocate copies.
+//
+// A thread that holds a lock is inside a SlowPath, and so is one that holds blocks which are in no cache, batch or
+// span. Fork waits for such threads, so it never copies such a state.
 #pragma once
 
 #include "heap/batches.hpp"
@@ -33,13 +38,13 @@ namespace faultline::heap {
 
 enum class Zeroed : bool { no, yes };
 
-/// A region of the heap's own.
+/// Owns the heap's region, and destroys it.
 class OwnedRegion {
 public:
     OwnedRegion(detail::Pager& pager, std::size_t bytes)
         : pager_{pager}, region_{&pager.reserve(bytes, core::kUnitBytes)} {}
     ~OwnedRegion() {
-        // A forked child that has not inherited it has nothing to give back.
+        // A child of fork that has not inherited the region does not own it.
         if (region_ != nullptr && pager_.in_owner_process()) pager_.destroy(*region_);
     }
     OwnedRegion(const OwnedRegion&) = delete;
@@ -62,17 +67,17 @@ private:
 
 namespace faultline::detail {
 
-class Heap final : public heap::HeapOfThreads {
+class Heap final : public heap::RegisteredHeap {
 public:
     Heap(std::shared_ptr<Pager> pager, const HeapConfig& config);
     ~Heap();
     Heap(const Heap&) = delete;
     Heap& operator=(const Heap&) = delete;
 
-    // As the handle's functions of these names. `alignment` is a power of two.
+    // Like the functions of faultline::Heap with the same names. `alignment` is a power of two.
 
     [[nodiscard, gnu::always_inline]] void* try_allocate(std::size_t bytes) noexcept {
-        // What the table of small sizes has, threads keep, whatever the threshold.
+        // Every size in the table of small sizes is cached, whatever the threshold.
         static_assert(heap::size_classes::kTableBytes <= core::kUnitBytes);
         if (bytes > heap::size_classes::kTableBytes && bytes > most_cached_) [[unlikely]] {
             return allocate_uncached(bytes, 1, heap::Zeroed::no);
@@ -94,18 +99,18 @@ public:
     [[gnu::always_inline]] void deallocate(void* block, std::size_t bytes) noexcept {
         const std::uint64_t offset = offset_of(block);
         if (offset >= pages_.bytes()) [[unlikely]]
-            return not_in_reservation(block);
+            return refuse_unless_null(block);
         heap::Span& span = pages_.span_at(offset);
-        const heap::Span::Place place = span.place_of(offset);
-        if (!place.begins_there) [[unlikely]]
+        const heap::Span::Position position = span.position_of(offset);
+        if (!position.is_begin) [[unlikely]]
             refuse(block);
-        heap::Mark& mark = span.marks[place.index];
+        heap::Mark& mark = span.marks[position.index];
         if (mark.load(std::memory_order_relaxed) != heap::kLive) [[unlikely]]
             refuse(block);
         if (bytes > span.block_bytes && bytes > usable_size_of(span)) [[unlikely]]
             refuse_size(block, bytes);
         if (span.cached == 0) [[unlikely]]
-            return deallocate_uncached(span, place.index, block);
+            return deallocate_uncached(span, position.index, block);
         const heap::FreeBlock freed{static_cast<std::byte*>(block), &mark};
         if (heap::ThreadCache* const cache = heap::RecentCaches::find(id_)) [[likely]] {
             if (cache->push(span.size_class, freed, span.cached)) [[likely]]
@@ -123,9 +128,9 @@ public:
 
     [[nodiscard]] Pager& pager() noexcept { return *pager_; }
     [[nodiscard]] Region& region() const noexcept { return *region_; }
-    /// Whether the process is the one that made it, or has inherited it.
+    /// True in the process that made the heap, and in a child that has inherited it.
     [[nodiscard]] bool in_owner_process() const noexcept { return pager_->in_owner_process(); }
-    /// Drops all pages. Throws EBUSY while one is pinned; afterwards only the destructor may follow.
+    /// Destroys the region. Throws EBUSY while a page is pinned. Afterwards only the destructor may be called.
     void drop_pages();
 
     void thread_ends(const void* thread) noexcept override;
@@ -158,7 +163,7 @@ private:
     void put_back(heap::SizeClass size_class, std::span<const heap::FreeBlock> blocks) noexcept;
     void release(heap::Span* span) noexcept;
     void flush(heap::ThreadCache& cache) noexcept;
-    void flush_what_nobody_owns() noexcept;
+    void flush_unowned_caches() noexcept;
     void flush_batches() noexcept;
     [[nodiscard]] heap::ThreadCache* cache_of_this_thread() noexcept;
     void make_all_free_blocks_available() noexcept;
@@ -178,19 +183,19 @@ private:
             sweep_some();
     }
     void sweep_some() noexcept;
-    void sweep(std::uint64_t leave_bytes) noexcept;
-    void sweep_range(core::PageRange range, std::uint64_t leave_bytes) noexcept;
+    void sweep(std::uint64_t keep_bytes) noexcept;
+    void sweep_range(core::PageRange range, std::uint64_t keep_bytes) noexcept;
     std::uint64_t sweep_run(core::PageRange dead) noexcept;
     void sweep_free_run(core::PageRange dead) noexcept;
     void sweep_span(heap::SizeClass size_class, core::PageRange dead) noexcept;
-    void retreat(heap::Area area, std::uint64_t leave_bytes) noexcept;
+    void retreat(heap::Area area, std::uint64_t keep_bytes) noexcept;
     void release_kept_spans() noexcept;
-    void empty_beyond(heap::Area area) noexcept;
+    void discard_beyond(heap::Area area) noexcept;
     bool discard(core::PageRange pages) noexcept;
     bool discard_contents(core::PageRange pages) noexcept;
 
     // Bad input (bad_block.cpp).
-    void not_in_reservation(const void* block) const noexcept;
+    void refuse_unless_null(const void* block) const noexcept;
     [[noreturn]] void refuse(const void* block) const noexcept;
     [[noreturn]] void refuse_size(const void* block, std::size_t bytes) const noexcept;
     [[noreturn]] void refuse_twice(const void* block) const noexcept;
@@ -201,15 +206,15 @@ private:
     heap::OwnedRegion region_;
     mutable heap::HeapPages pages_;
     heap::SpanNotes notes_;
-    std::size_t most_small_;   // bytes of a block that shares pages
-    std::size_t most_cached_;  // and that threads keep
-    std::uint64_t most_dead_;  // bytes
+    std::size_t most_small_;   // largest block that shares pages, in bytes
+    std::size_t most_cached_;  // largest block that threads cache, in bytes
+    std::uint64_t most_dead_;  // dead bytes above which a sweep is due
     std::array<heap::ClassSpans, heap::kSizeClasses> classes_;
     heap::Batches batches_;
     sys::LazyArray<heap::ThreadCache> caches_;
-    std::mutex caches_mutex_;  // guards who owns which cache
+    std::mutex caches_mutex_;  // guards caches_used_ and the caches' owners
     std::size_t caches_used_ = 0;
-    std::mutex sweeping_;  // guards the cursor; held by who gives pages back
+    std::mutex sweeping_;  // guards cursor_; held by a thread that discards pages
     std::uint64_t cursor_ = 0;
     std::atomic<std::uint64_t> discarded_bytes_{0};
     heap::Resource resource_;

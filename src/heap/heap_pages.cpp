@@ -27,7 +27,7 @@ HeapPages::HeapPages(detail::Pager& pager, detail::Region& region)
       span_of_page_{pages_of(region), "which span a page of a heap belongs to"},
       spans_{static_cast<std::uint32_t>(pages_of(region)), "the spans of a heap"},
       runs_{pages_of(region), region.begin() >> core::kUnitShift} {
-    // Number 0 is the span that has no block: its one mark is never live.
+    // Span number 0 stands for pages without a block: its one mark is never live.
     std::construct_at(&spans_[0])->marks = &spans_[0].own_mark;
 }
 
@@ -43,7 +43,7 @@ Span* HeapPages::new_span(SizeClass size_class) noexcept {
     const std::lock_guard lock{mutex_};
     const auto pages = take(Area::brk, its.span_pages, 1);
     if (!pages) return nullptr;
-    Span& span = *spans_.take();  // never too many: each has a page
+    Span& span = *spans_.take();  // never null: there are as many records as pages
     span.begin = pages->first << core::kUnitShift;
     span.kind = SpanKind::blocks;
     span.size_class = size_class;
@@ -52,14 +52,14 @@ Span* HeapPages::new_span(SizeClass size_class) noexcept {
     span.reciprocal = its.reciprocal;
     span.blocks = span.free_blocks = its.blocks;
     span.pages = *pages;
-    name_pages(*pages, spans_.number_of(span));
+    set_span_of_pages(*pages, spans_.number_of(span));
     committed_pages_ += pages->count;
     return &span;
 }
 
 void HeapPages::free_span(Span& span) noexcept {
     const std::lock_guard lock{mutex_};
-    name_pages(span.pages, 0);
+    set_span_of_pages(span.pages, 0);
     committed_pages_ -= span.pages.count;
     runs_.give(span.pages);
     span.kind = SpanKind::none;
@@ -83,7 +83,7 @@ Span* HeapPages::new_large(std::uint64_t pages, std::uint64_t alignment, std::ui
     span.marks = &span.own_mark;
     span.pages = {run->first, pages};
     span.reserved = reserved;
-    name_pages({run->first, 1}, spans_.number_of(span));
+    set_span_of_pages({run->first, 1}, spans_.number_of(span));
     large_.insert(span);
     committed_pages_ += pages;
     large_pages_ += pages;
@@ -93,7 +93,7 @@ Span* HeapPages::new_large(std::uint64_t pages, std::uint64_t alignment, std::ui
 
 void HeapPages::free_large(Span& span) noexcept {
     const std::lock_guard lock{mutex_};
-    name_pages({span.pages.first, 1}, 0);
+    set_span_of_pages({span.pages.first, 1}, 0);
     large_.erase(large_.iterator_to(span));
     committed_pages_ -= span.pages.count;
     large_pages_ -= span.pages.count;
@@ -152,7 +152,7 @@ PageRange HeapPages::hold_beyond_frontier(Area area, std::uint64_t most) noexcep
     return runs_.take_beyond_frontier(area, most);
 }
 
-void HeapPages::let_run_go(PageRange run, bool fresh) noexcept {
+void HeapPages::release_run(PageRange run, bool fresh) noexcept {
     const std::lock_guard lock{mutex_};
     if (fresh) {
         runs_.give_fresh(run);
@@ -181,12 +181,12 @@ std::pair<std::uint64_t, std::uint64_t> HeapPages::frontiers() noexcept {
 std::optional<PageRange> HeapPages::take(Area area, std::uint64_t pages, std::uint64_t alignment) {
     if (const auto run = runs_.take(area, pages, alignment)) return run;
     if (reserved_pages_ == 0) return std::nullopt;
-    give_up_reserves();
+    release_reserves();
     return runs_.take(area, pages, alignment);
 }
 
-/// No large block keeps room to grow any more.
-void HeapPages::give_up_reserves() noexcept {
+/// Takes back the pages that large blocks keep to grow into.
+void HeapPages::release_reserves() noexcept {
     for (Span& span : large_) {
         runs_.give({span.pages.first + span.pages.count, span.reserved - span.pages.count});
         span.reserved = span.pages.count;
@@ -194,8 +194,8 @@ void HeapPages::give_up_reserves() noexcept {
     reserved_pages_ = 0;
 }
 
-/// Whether memory and store would hold that many pages more, if the program touched all that it has asked for. The
-/// store is asked again when a part of what it had has been handed out. Without the lock: it is a system call.
+/// Returns whether memory and store could hold `pages` more pages if the program touched all it has allocated. Asks the
+/// store again after part of its last answer was handed out. Call without the lock: asking is a system call.
 bool HeapPages::room_for(std::uint64_t pages) noexcept {
     const std::uint64_t committed = committed_pages_.load(std::memory_order_relaxed);
     if (committed + pages <= look_again_at_.load(std::memory_order_relaxed)) return true;
@@ -206,7 +206,7 @@ bool HeapPages::room_for(std::uint64_t pages) noexcept {
     return true;
 }
 
-void HeapPages::name_pages(PageRange pages, std::uint32_t span) noexcept {
+void HeapPages::set_span_of_pages(PageRange pages, std::uint32_t span) noexcept {
     for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
         span_of_page_[page].store(span, std::memory_order_relaxed);
     }

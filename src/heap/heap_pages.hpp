@@ -1,6 +1,6 @@
-// HeapPages: the pages of one heap's reservation, and which span each belongs to. Hands out runs of pages with a record
-// of the span that they become; knows addresses, locks its own lists, and asks the store for room. What is in a span is
-// others' business.
+// HeapPages: the pages of one heap's reservation, and the span that each page belongs to. It hands out runs of pages,
+// each with a Span record, and asks the store for room first. It locks its own lists. It knows addresses, but no
+// blocks: what is inside a span is up to Heap and ClassSpans.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -36,8 +36,8 @@ public:
     [[nodiscard]] PageLife& life() noexcept { return life_; }
     [[nodiscard]] const PageLife& life() const noexcept { return life_; }
 
-    /// The span that has a block at `offset`, below bytes(); one of kind `none` where there is no such. Of a large
-    /// block, only its first page leads here.
+    /// Returns the span of the page at `offset` (below bytes()); a span of kind `none` if the page is in no span. For a
+    /// large block only its first page is recorded. No lock: safe for pages of a live block.
     [[nodiscard]] const Span& span_at(std::uint64_t offset) const noexcept {
         return spans_[span_of_page_[offset >> core::kUnitShift].load(std::memory_order_relaxed)];
     }
@@ -45,7 +45,7 @@ public:
         return spans_[span_of_page_[offset >> core::kUnitShift].load(std::memory_order_relaxed)];
     }
 
-    /// What `page` belongs to, at this moment: of a large block, only its first page is known.
+    /// The span of a page at the time of the call. For a large block only its first page is recorded.
     struct Owner {
         Span* span;
         SpanKind kind;
@@ -56,45 +56,48 @@ public:
 
     // ---- spans of blocks
 
-    /// Pages for a span of a class, from the brk area; null when there are none, or the store has no room for them.
+    /// Allocates the pages of a span from the brk area. Returns null if there are no pages, or the store has no room
+    /// for them.
     [[nodiscard]] Span* new_span(SizeClass size_class) noexcept;
-    /// The pages can be used for anything else. The lock of the span's class is held.
+    /// Frees the pages of a span. The caller holds the lock of the span's class.
     void free_span(Span& span) noexcept;
 
     // ---- large blocks
 
-    /// Pages for a large block, from the mapping area, at a multiple of `alignment` pages, with room to grow to
-    /// `reserved` pages if there is. They are not live yet. Null as above.
+    /// Allocates the pages of a large block from the mapping area, at a multiple of `alignment` pages. Reserves room to
+    /// grow to `reserved` pages if there is any. The caller marks the pages live. Returns null like new_span.
     [[nodiscard]] Span* new_large(std::uint64_t pages, std::uint64_t alignment, std::uint64_t reserved) noexcept;
     void free_large(Span& span) noexcept;
-    /// Makes a large block longer where it is. False: there is no room. The new pages are not live yet.
+    /// Grows a large block in place. Returns false if there is no room. The caller marks the new pages live.
     [[nodiscard]] bool grow_large(Span& span, std::uint64_t pages) noexcept;
     void shrink_large(Span& span, std::uint64_t pages) noexcept;
 
-    /// The large block that `offset` lies in, or null.
+    /// Returns the large block that contains `offset`, or null.
     [[nodiscard]] const Span* large_around(std::uint64_t offset) noexcept;
 
     // ---- free pages
 
-    /// Takes the free run around `page` off the lists, while somebody discards it.
+    /// Remove a free run from the lists while the caller discards its pages: the run around `page`, the run at an
+    /// area's frontier, or up to `most` pages beyond the frontier.
     [[nodiscard]] std::optional<core::PageRange> hold_run_around(std::uint64_t page) noexcept;
     [[nodiscard]] std::optional<core::PageRange> hold_run_at_frontier(Area area) noexcept;
     [[nodiscard]] core::PageRange hold_beyond_frontier(Area area, std::uint64_t most) noexcept;
-    /// Gives it back. `fresh`: all of it has been discarded; the break or the mapping area's floor may retreat.
-    void let_run_go(core::PageRange run, bool fresh) noexcept;
+    /// Puts such a run back. `fresh`: all its pages were discarded; the break or the floor of the mapping area may
+    /// retreat.
+    void release_run(core::PageRange run, bool fresh) noexcept;
 
     struct Figures {
         std::uint64_t break_bytes;    ///< From the begin of the reservation to the break.
         std::uint64_t mapping_bytes;  ///< From the mapping area's floor to the end of the reservation.
-        std::uint64_t free_below;     ///< Of the first, in no span.
-        std::uint64_t free_above;     ///< Of the second.
+        std::uint64_t free_below;     ///< Of break_bytes: in no span.
+        std::uint64_t free_above;     ///< Of mapping_bytes: in no block.
         std::uint64_t large_blocks;
         std::uint64_t large_bytes;
         std::uint64_t reserved_bytes;  ///< Kept for large blocks to grow into.
     };
     [[nodiscard]] Figures figures() noexcept;
 
-    /// Every number of a page that may be in use is below the first or not below the second.
+    /// Returns the break and the floor, as pages: pages in use are below the first, or not below the second.
     [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> frontiers() noexcept;
 
 private:
@@ -110,22 +113,22 @@ private:
 
     // Called with mutex_ held.
     [[nodiscard]] std::optional<core::PageRange> take(Area area, std::uint64_t pages, std::uint64_t alignment);
-    void give_up_reserves() noexcept;
-    void name_pages(core::PageRange pages, std::uint32_t span) noexcept;
+    void release_reserves() noexcept;
+    void set_span_of_pages(core::PageRange pages, std::uint32_t span) noexcept;
 
     detail::Pager& pager_;
     detail::Region& region_;
     std::byte* base_;
     std::uint64_t bytes_;
     PageLife life_;
-    sys::LazyArray<std::atomic<std::uint32_t>> span_of_page_;  // 0: none
+    sys::LazyArray<std::atomic<std::uint32_t>> span_of_page_;  // number of the span; 0: none
     RecordPool<Span> spans_;
-    sys::FutexLock mutex_;  // guards what follows, and spans_' list
+    sys::FutexLock mutex_;  // guards what follows, and the free list of spans_
     PageRuns runs_;
     LargeBlocks large_;
     std::uint64_t large_pages_ = 0;
-    std::uint64_t reserved_pages_ = 0;  // beyond those
-    // Changed with the lock held, read without.
+    std::uint64_t reserved_pages_ = 0;  // kept for large blocks to grow into
+    // Changed with mutex_ held; read without it, relaxed.
     std::atomic<std::uint64_t> committed_pages_{0};  // in spans and large blocks
     std::atomic<std::uint64_t> look_again_at_{0};    // committed pages at which to ask the store again
 };

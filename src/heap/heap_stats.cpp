@@ -1,4 +1,5 @@
-// A heap's figures. Reads the bookkeeping, and no block.
+// The figures of a heap: stats and residency. Reads the metadata and no block. The counts are read one after the other
+// while threads allocate, so they may differ from each other by the blocks in flight.
 
 #include "heap/heap.hpp"
 #include "pager/region/residency.hpp"
@@ -62,7 +63,7 @@ void Heap::residency(std::span<ResidencyCell> cells) noexcept {
     }
     const double share = static_cast<double>(low.count) / static_cast<double>(low.count + high.count);
     auto low_cells = static_cast<std::size_t>(share * static_cast<double>(cells.size()) + 0.5);
-    // A part that is there has a cell, however small it is.
+    // A part that is not empty gets at least one cell.
     if (low.count > 0) low_cells = std::max<std::size_t>(low_cells, 1);
     if (high.count > 0 && low_cells == cells.size() && low_cells > 1) --low_cells;
     low_cells = std::min(low_cells, cells.size());

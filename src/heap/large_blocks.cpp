@@ -1,4 +1,5 @@
-// Blocks with pages of their own: allocated and freed as runs of pages, made longer where they are, or moved by pages.
+// Large blocks: each has whole pages of its own. They are allocated and freed as runs of pages, grown in place, or
+// moved by remapping pages instead of copying.
 
 #include "core/check.hpp"
 #include "heap/heap.hpp"
@@ -16,7 +17,7 @@ using heap::Zeroed;
 
 namespace {
 
-/// 0 for what no address space holds.
+/// Returns the pages that hold `bytes`; 0 if the size overflows.
 std::uint64_t pages_for(std::size_t bytes) noexcept {
     return core::align_up(std::max<std::size_t>(bytes, 1), core::kUnitBytes) >> core::kUnitShift;
 }
@@ -41,25 +42,25 @@ void* Heap::allocate_large(std::size_t bytes, std::size_t alignment, Zeroed zero
             make_zeros(stale);
         }
     }
-    pages_.life().live(span->pages);
+    pages_.life().mark_live(span->pages);
     span->own_mark.store(heap::kLive, std::memory_order_relaxed);
     return pages_.address_of(span->pages.first);
 }
 
-/// Pages that belong to nobody else and may hold old bytes.
+/// Makes the pages zeros. They belong to the caller and may hold old bytes.
 void Heap::make_zeros(PageRange stale) noexcept {
-    constexpr std::uint64_t kFew = 16;  // so many are overwritten sooner than given back and faulted in
-    pages_.life().live(stale);          // or what is written here would be dropped
+    constexpr std::uint64_t kFew = 16;  // up to here, overwriting costs less than discarding and faulting in
+    pages_.life().mark_live(stale);     // or an eviction would drop the zeros written here
     if (stale.count > kFew && discard(stale)) return;
     std::memset(pages_.address_of(stale.first), 0, stale.count << core::kUnitShift);
 }
 
 void Heap::deallocate_large(Span& span) noexcept {
-    // A block that has moved has left fresh pages behind.
+    // After a move the pages of the old place are fresh, not live.
     const std::uint64_t end = span.pages.end();
     for (PageRange used = pages_.life().next_touched(span.pages.first, end); used.count > 0;
          used = pages_.life().next_touched(used.end(), end)) {
-        pages_.life().died(used);
+        pages_.life().mark_dead(used);
     }
     pages_.free_large(span);
     sweep_if_due();
@@ -88,24 +89,24 @@ void* Heap::reallocate_large(Span& span, std::size_t bytes) noexcept {
     const std::uint64_t had = span.pages.count;
     if (pages == had) return block;
     if (pages < had) {
-        pages_.life().died({span.pages.first + pages, had - pages});
+        pages_.life().mark_dead({span.pages.first + pages, had - pages});
         pages_.shrink_large(span, pages);
         sweep_if_due();
         return block;
     }
     if (!pages_.grow_large(span, pages)) return move_large(span, pages);
-    pages_.life().live({span.pages.first + had, pages - had});
+    pages_.life().mark_live({span.pages.first + had, pages - had});
     return block;
 }
 
-/// To where there is room, and as much again: who has grown once grows again.
+/// Moves a block to a larger run, with as much room again to grow: a block that has grown once often grows again.
 void* Heap::move_large(Span& from, std::uint64_t pages) noexcept {
     Span* const to = pages_.new_large(pages, 1, 2 * pages);
     if (to == nullptr) return nullptr;
     const std::uint64_t had = from.pages.count;
-    // Not to where most pages are in memory already: they would only be given back for it.
+    // Remapping pays only onto fresh pages: resident pages at the destination would have to be discarded first.
     const bool pays = pages_.life().fresh_in({to->pages.first, had}) >= had / 2;
-    pages_.life().live(to->pages);
+    pages_.life().mark_live(to->pages);
     const std::uint64_t moved = pays ? move_pages(from.pages.first, to->pages.first, had) : 0;
     copy_pages(from.pages.first + moved, to->pages.first + moved, had - moved);
     to->own_mark.store(heap::kLive, std::memory_order_relaxed);
@@ -114,24 +115,24 @@ void* Heap::move_large(Span& from, std::uint64_t pages) noexcept {
     return pages_.address_of(to->pages.first);
 }
 
-/// Returns how many could be moved, from the first on. They are fresh afterwards.
+/// Moves pages by remapping. Returns how many were moved, from the first on; those are fresh afterwards.
 std::uint64_t Heap::move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept {
     std::uint64_t moved = 0;
     try {
         moved = pager_->mover().move(*region_, {from, count}, to);
-    } catch (const std::system_error&) {  // what is pinned, say, is copied
+    } catch (const std::system_error&) {  // copied instead: a page is pinned, for example
     }
-    pages_.life().discarded({from, moved});
+    pages_.life().mark_discarded({from, moved});
     return moved;
 }
 
-/// What has been copied is dead at once, so that it is not written to the store besides.
+/// Copies pages. Marks the source dead as it goes, so that evictions do not write it to the store.
 void Heap::copy_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept {
     constexpr std::uint64_t kAtOnce = 64;
     for (std::uint64_t done = 0; done < count; done += kAtOnce) {
         const std::uint64_t now = std::min(kAtOnce, count - done);
         std::memcpy(pages_.address_of(to + done), pages_.address_of(from + done), now << core::kUnitShift);
-        pages_.life().died({from + done, now});
+        pages_.life().mark_dead({from + done, now});
     }
 }
 

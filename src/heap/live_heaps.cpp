@@ -14,20 +14,22 @@ constinit thread_local std::array<RecentCaches::Entry, RecentCaches::kEntries> R
 
 namespace {
 
-/// Never destroyed: threads may end while static objects go.
+/// All heaps, and what they need of pthreads. Never destroyed: threads may end while static objects are destroyed.
 struct All {
-    std::mutex mutex;  // before every lock of a heap's; held over fork
-    boost::intrusive::list<HeapOfThreads, boost::intrusive::constant_time_size<false>> heaps;
+    std::mutex mutex;  // taken before every lock of a heap; held over fork
+    boost::intrusive::list<RegisteredHeap, boost::intrusive::constant_time_size<false>> heaps;
     HeapId last = 0;
-    pthread_key_t key = 0;  // called after the destructors of thread_local objects, which may still use a heap
+    pthread_key_t key = 0;  // its destructor runs after those of thread_local objects, which may still use a heap
 
     All() {
         const int error = ::pthread_key_create(&key, [](void* thread) {
             All& all = the();
             const std::lock_guard lock{all.mutex};
-            for (HeapOfThreads& heap : all.heaps) heap.thread_ends(thread);
+            for (RegisteredHeap& heap : all.heaps) heap.thread_ends(thread);
         });
-        if (error != 0) sys::throw_error(error, "too many thread-specific keys (pthread_key_create) for a heap");
+        if (error != 0)
+            sys::throw_error(error,
+                             "cannot make a heap: the process has no thread-specific key left (pthread_key_create)");
         sys::set_fork_handlers(sys::ForkParty::upper, &kHandlers);
     }
     static All& the() {
@@ -46,7 +48,7 @@ struct All {
                                                  [] {
                                                      All& all = the();
                                                      const void* const self = RecentCaches::this_thread();
-                                                     for (HeapOfThreads& heap : all.heaps) heap.start_in_child(self);
+                                                     for (RegisteredHeap& heap : all.heaps) heap.start_in_child(self);
                                                      SlowPath::reopen_in_child();
                                                      all.mutex.unlock();
                                                  }};
@@ -54,21 +56,22 @@ struct All {
 
 }  // namespace
 
-HeapId LiveHeaps::add(HeapOfThreads& heap) {
+HeapId LiveHeaps::add(RegisteredHeap& heap) {
     All& all = All::the();
     const std::lock_guard lock{all.mutex};
     all.heaps.push_back(heap);
     return ++all.last;
 }
 
-void LiveHeaps::remove(HeapOfThreads& heap) noexcept {
+void LiveHeaps::remove(RegisteredHeap& heap) noexcept {
     All& all = All::the();
     const std::lock_guard lock{all.mutex};
     all.heaps.erase(all.heaps.iterator_to(heap));
 }
 
-void LiveHeaps::tell_when_this_thread_ends() noexcept {
-    // Where there is no memory for it, what the thread kept is lost to the heap until the heap goes.
+void LiveHeaps::notify_when_this_thread_ends() noexcept {
+    // If this fails for lack of memory, the heap gets the thread's cached blocks back only when the heap itself is
+    // destroyed.
     static_cast<void>(::pthread_setspecific(All::the().key, RecentCaches::this_thread()));
 }
 

@@ -1,6 +1,6 @@
-// LiveHeaps: all heaps of the process, so that a thread that ends can give each what it kept of it, and that a child of
-// fork has what all threads of its parent kept. Where a heap goes first, there is nothing to give. Fork waits until no
-// thread is in the middle of any heap.
+// LiveHeaps: the list of all heaps of the process. When a thread ends it tells each heap to take back the thread's
+// cache. In a child of fork it tells each heap that the parent's other threads are gone. It makes fork wait until no
+// thread is inside a heap's slow path. A heap that is destroyed before the thread ends is not told.
 #pragma once
 
 #include "heap/thread_cache.hpp"
@@ -9,26 +9,28 @@
 
 namespace faultline::heap {
 
-class HeapOfThreads : public boost::intrusive::list_base_hook<> {
+class RegisteredHeap : public boost::intrusive::list_base_hook<> {
 public:
-    /// The thread named `thread`, which is the calling one, ends.
+    /// Called by the thread named `thread` when it ends.
     virtual void thread_ends(const void* thread) noexcept = 0;
-    /// The process is a child of fork, and `thread` the only one. Nothing is half done but in other threads' caches.
+    /// Called in a child of fork, whose only thread is `thread`. No heap is in the middle of a change, except in the
+    /// caches of the parent's other threads.
     virtual void start_in_child(const void* thread) noexcept = 0;
 
 protected:
-    ~HeapOfThreads() = default;
+    ~RegisteredHeap() = default;
 };
 
 class LiveHeaps {
 public:
-    /// From now on `heap` is told of threads that end, if they have asked for it. Returns its number.
-    static HeapId add(HeapOfThreads& heap);
-    /// Returns when no thread is telling it.
-    static void remove(HeapOfThreads& heap) noexcept;
+    /// Registers `heap`: it is told of the end of each thread that has asked for it. Returns its number. Throws
+    /// std::system_error.
+    static HeapId add(RegisteredHeap& heap);
+    /// Unregisters `heap`. Waits until no ending thread is calling it.
+    static void remove(RegisteredHeap& heap) noexcept;
 
-    /// The calling thread has something to give back when it ends.
-    static void tell_when_this_thread_ends() noexcept;
+    /// Asks for `thread_ends` when the calling thread ends.
+    static void notify_when_this_thread_ends() noexcept;
 };
 
 }  // namespace faultline::heap

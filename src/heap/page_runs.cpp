@@ -14,7 +14,7 @@ PageRuns::PageRuns(std::uint64_t pages, std::uint64_t origin)
     : pages_{pages},
       origin_{origin},
       floor_{pages},
-      // Between two free runs there is a page that is not free.
+      // Between two free runs there is at least one page that is not free.
       records_{static_cast<std::uint32_t>(pages / 2 + 1), "the free pages of a heap"} {}
 
 std::optional<PageRange> PageRuns::take(Area area, std::uint64_t count, std::uint64_t alignment) {
@@ -25,7 +25,8 @@ std::optional<PageRange> PageRuns::take(Area area, std::uint64_t count, std::uin
     return take_free(area == Area::brk ? Area::mappings : Area::brk, count, alignment);
 }
 
-/// The first page of `run` that lies at a multiple of `alignment`.
+/// Returns the first page from `run.first` on at a multiple of `alignment` in the address space. It may lie beyond the
+/// run.
 std::uint64_t PageRuns::aligned_in(PageRange run, std::uint64_t alignment) const noexcept {
     return core::align_up(origin_ + run.first, alignment) - origin_;
 }
@@ -38,7 +39,7 @@ std::optional<PageRange> PageRuns::take_free(Area area, std::uint64_t count, std
         return taken;
     };
     LengthSet& runs = by_length_[index(area)];
-    // Some that fit by luck, then those that are long enough for any alignment.
+    // Try a few runs that may fit by luck, then one that is long enough for any alignment.
     int attempts = alignment == 1 ? 1 : 16;
     for (auto run = runs.lower_bound({count, 0}); run != runs.end() && attempts > 0; --attempts) {
         if (const auto taken = try_run(*run++)) return taken;
@@ -49,7 +50,7 @@ std::optional<PageRange> PageRuns::take_free(Area area, std::uint64_t count, std
 }
 
 std::optional<PageRange> PageRuns::take_at_break(std::uint64_t count, std::uint64_t alignment) {
-    // What is free below the break comes along.
+    // Use the free pages just below the break, too.
     Run* const last = break_ == 0 ? nullptr : around(break_ - 1);
     const std::uint64_t begin = last != nullptr ? last->range.first : break_;
     const PageRange taken{aligned_in({begin, 0}, alignment), count};
@@ -73,7 +74,7 @@ std::optional<PageRange> PageRuns::take_at_floor(std::uint64_t count, std::uint6
     return taken;
 }
 
-/// Gives back what is left of `from` around `taken`.
+/// Gives back the parts of `from` before and after `taken`.
 void PageRuns::cut(PageRange from, PageRange taken) {
     if (taken.first > from.first) insert({from.first, taken.first - from.first});
     if (from.end() > taken.end()) insert({taken.end(), from.end() - taken.end()});
@@ -87,7 +88,7 @@ bool PageRuns::take_at(std::uint64_t first, std::uint64_t count) {
         return true;
     }
     const std::uint64_t known_end = run != nullptr ? run->range.end() : first;
-    // Only the break grows in this direction.
+    // Only the break grows upward.
     if (known_end != break_ || wanted.end() > floor_) return false;
     if (run != nullptr) cut(remove(*run), {first, break_ - first});
     break_ = wanted.end();
@@ -136,7 +137,7 @@ PageRuns::Run* PageRuns::around(std::uint64_t page) noexcept {
     return page < run.range.end() ? &run : nullptr;
 }
 
-/// Joins it with its neighbours, as far as they are of the same area.
+/// Adds a free run, joined with free neighbours of the same area.
 void PageRuns::insert(PageRange range) {
     const Area area = area_of(range.first);
     auto after = by_address_.lower_bound(range.first);

@@ -1,7 +1,7 @@
-// PageRuns: which pages of a heap's reservation are free. Spans come from below, where the break grows up as brk(2) has
-// it; large blocks from above, where the mapping area grows down. Between the two frontiers nothing was ever used, or
-// it was given back. Free runs on either side are kept by address, to join neighbours, and by length, for the best fit.
-// Numbers only: whether a page has bytes is PageLife's.
+// PageRuns: the free pages of a heap's reservation. Spans come from the bottom, where the break grows upward as in
+// brk(2). Large blocks come from the top, where the mapping area grows downward. Pages between the two frontiers were
+// never used, or were discarded. Free runs of either area are kept by address, to join neighbours, and by length, for
+// best fit. It knows page numbers only; PageLife knows which pages hold bytes. Used by HeapPages.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -17,34 +17,34 @@ namespace faultline::heap {
 
 enum class Area : std::uint8_t { brk, mappings };
 
-/// The caller serialises.
+/// Not thread-safe: HeapPages calls it with its lock held.
 class PageRuns {
 public:
-    /// `origin`: the number of the first page in the address space, which alignments refer to.
+    /// `origin`: page number of the reservation's begin in the address space, for alignments.
     PageRuns(std::uint64_t pages, std::uint64_t origin);
     PageRuns(const PageRuns&) = delete;
     PageRuns& operator=(const PageRuns&) = delete;
 
-    /// Takes `count` pages whose address is a multiple of `alignment` pages (a power of two). Nothing when there is no
-    /// room, in the other area either.
+    /// Takes `count` pages whose address is a multiple of `alignment` pages (a power of two). Tries the other area if
+    /// this one is full. Returns nothing if neither has room.
     [[nodiscard]] std::optional<core::PageRange> take(Area area, std::uint64_t count, std::uint64_t alignment);
 
-    /// Takes the `count` pages from `first` on, if they are free.
+    /// Takes [first, first + count). Returns false unless all of it is free.
     [[nodiscard]] bool take_at(std::uint64_t first, std::uint64_t count);
 
-    /// The pages are free.
+    /// Makes the pages free.
     void give(core::PageRange pages);
 
-    /// Takes the free run around `page` off the lists, for the caller to do something with it and give it back.
+    /// Takes the free run around `page`, for example to discard it. The caller gives it back.
     [[nodiscard]] std::optional<core::PageRange> take_run_around(std::uint64_t page);
 
-    /// Takes the free run at an area's frontier off the lists.
+    /// Takes the free run that ends at the break, or begins at the floor, for the same purpose.
     [[nodiscard]] std::optional<core::PageRange> take_run_at_frontier(Area area);
 
-    /// Takes up to `most` pages beyond an area's frontier. For the same purpose.
+    /// Moves the frontier of the area and takes up to `most` pages beyond it, for the same purpose.
     [[nodiscard]] core::PageRange take_beyond_frontier(Area area, std::uint64_t most);
 
-    /// Gives back a run like those above, which is fresh now; where it ends at a frontier, the frontier retreats.
+    /// Gives back a run whose pages are fresh now. If it ends at a frontier, the frontier retreats.
     void give_fresh(core::PageRange pages);
 
     [[nodiscard]] std::uint64_t break_page() const noexcept { return break_; }  ///< End of the brk area.
@@ -53,7 +53,7 @@ public:
     [[nodiscard]] std::uint64_t free_in(Area area) const noexcept { return free_[index(area)]; }
 
 private:
-    // Without unlinking: the records of a heap that is dropped go with their memory, without a look at each.
+    // No unlinking on destruction: the records of a destroyed heap are unmapped as a whole.
     using Unchecked = boost::intrusive::link_mode<boost::intrusive::normal_link>;
     using AddressHook = boost::intrusive::set_base_hook<boost::intrusive::tag<struct ByAddress>, Unchecked>;
     using LengthHook = boost::intrusive::set_base_hook<boost::intrusive::tag<struct ByLength>, Unchecked>;

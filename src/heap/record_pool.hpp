@@ -1,5 +1,6 @@
-// RecordPool: records of one kind in lazily touched memory, named by small numbers, so that the heap's bookkeeping
-// needs no other allocator. Number 0 is never given out. Records are destroyed with the pool, by unmapping.
+// RecordPool: fixed-size records in lazily touched memory, identified by small numbers, so that the heap's metadata
+// needs no other allocator. Number 0 is never used. The pool destroys no records: it unmaps them. Used by HeapPages
+// (spans) and PageRuns (free runs).
 #pragma once
 
 #include "core/check.hpp"
@@ -12,7 +13,7 @@
 
 namespace faultline::heap {
 
-/// The caller serialises `take` and `give`; `operator[]` needs nothing.
+/// The caller serialises `take` and `give`. `operator[]` needs no lock.
 template <typename T>
 class RecordPool {
     union Cell {
@@ -24,7 +25,7 @@ public:
     /// At most `most` records at a time.
     RecordPool(std::uint32_t most, const char* purpose) : cells_{std::size_t{most} + 1, purpose} {}
 
-    /// A new record, or null when there are too many.
+    /// Constructs a record. Returns null if `most` records are in use.
     [[nodiscard]] T* take() noexcept {
         std::uint32_t number = free_;
         if (number != 0) {

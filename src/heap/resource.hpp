@@ -1,4 +1,5 @@
-// Resource: a heap as containers of std::pmr want it.
+// Resource: a heap as a std::pmr::memory_resource, for containers of std::pmr. It is a member of detail::Heap, and
+// equal only to itself. It throws std::bad_alloc where the heap returns null. Its functions are in handles.cpp.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// SizeClasses: which block sizes the heap hands out, and how long the spans are that they are cut from. Arithmetic on
-// constants: multiples of 16 bytes up to 128, then four sizes in each doubling (as jemalloc has them), so that a block
-// is at most a quarter longer than what was asked for. Knows no memory.
+// Size classes: the block sizes that a heap hands out, and the length of the spans they are cut from. Multiples of 16
+// bytes up to 128, then four sizes in each doubling (as in jemalloc). A block is at most a quarter longer than
+// requested. Arithmetic on constants: no memory, no state.
 #pragma once
 
 #include "core/units.hpp"
@@ -15,18 +15,19 @@ namespace faultline::heap {
 
 using SizeClass = std::uint8_t;
 
-inline constexpr std::size_t kGranule = 16;  ///< Every block is a multiple of it long, and so aligned. In bytes.
-inline constexpr std::size_t kMostClassBytes = std::size_t{1} << 20;  ///< Blocks of the largest class.
-/// The largest blocks that threads keep, in bytes: beyond, what a page costs hides what a lock costs.
+/// In bytes. The length of each block is a multiple of it, and its address is aligned to it.
+inline constexpr std::size_t kGranule = 16;
+inline constexpr std::size_t kMostClassBytes = std::size_t{1} << 20;  ///< Bytes of the largest class.
+/// The largest blocks that threads cache, in bytes. For larger ones the cost of touching pages hides that of a lock.
 inline constexpr std::size_t kMostCachedBytes = std::size_t{32} << 10;
-inline constexpr std::size_t kMostBlocksCached = 128;  ///< That a thread keeps, of one size class.
+inline constexpr std::size_t kMostBlocksCached = 128;  ///< In a thread's cache, per size class.
 
 namespace size_classes {
 
 inline constexpr std::size_t kLinear = 8;  // 16, 32, ... 128
 inline constexpr unsigned kLinearShift = 7;
 
-/// By arithmetic alone; `bytes` from 1 to kMostClassBytes.
+/// Computes the size class without the table; `bytes` from 1 to kMostClassBytes.
 constexpr SizeClass computed(std::size_t bytes) noexcept {
     if (bytes <= kLinear * kGranule) return static_cast<SizeClass>((bytes - 1) / kGranule);
     const unsigned doubling = static_cast<unsigned>(std::bit_width(bytes - 1)) - 1;  // 2^doubling < bytes
@@ -45,12 +46,12 @@ constexpr std::size_t bytes_computed(SizeClass size_class) noexcept {
 inline constexpr std::size_t kSizeClasses = size_classes::computed(kMostClassBytes) + std::size_t{1};
 inline constexpr std::size_t kCachedClasses = size_classes::computed(kMostCachedBytes) + std::size_t{1};
 
-/// Of one size class.
+/// The constants of one size class.
 struct ClassShape {
     std::uint32_t block_bytes = 0;
-    std::uint32_t span_pages = 0;  ///< Of kUnitBytes.
-    std::uint32_t blocks = 0;      ///< In a span.
-    std::uint32_t cached = 0;      ///< Free blocks that a thread keeps at most.
+    std::uint32_t span_pages = 0;  ///< In units of kUnitBytes.
+    std::uint32_t blocks = 0;      ///< Per span.
+    std::uint32_t cached = 0;      ///< Free blocks in a thread's cache, at most.
     /// ceil(2^40 / granules of a block): see `block_index`.
     std::uint64_t reciprocal = 0;
 };
@@ -58,8 +59,8 @@ struct ClassShape {
 namespace size_classes {
 
 constexpr ClassShape shape_of(SizeClass size_class) noexcept {
-    // Long enough that what is left at the end is less than a sixteenth where blocks are small, and a few blocks where
-    // they are large; short enough that a few survivors do not hold much.
+    // Long enough that the rest at the end wastes less than a sixteenth where blocks are small. Where they are large,
+    // long enough for a few blocks. Short enough that a few surviving blocks do not hold much memory.
     constexpr std::size_t kLeastSpan = std::size_t{64} << 10;
     constexpr std::size_t kLeastBlocks = 8;
     constexpr std::size_t kCachedBytes = std::size_t{32} << 10;
@@ -92,11 +93,11 @@ constexpr auto make_table() noexcept {
 }
 
 inline constexpr auto kShapes = make_shapes();
-inline constexpr auto kSmallTable = make_table();  // [0]: no bytes are as good as one
+inline constexpr auto kSmallTable = make_table();  // [0]: 0 bytes get a block of the smallest class
 
 }  // namespace size_classes
 
-/// The smallest class whose blocks hold `bytes`, at most kMostClassBytes.
+/// Returns the smallest class whose blocks hold `bytes` (at most kMostClassBytes).
 constexpr SizeClass class_of(std::size_t bytes) noexcept {
     if (bytes <= size_classes::kTableBytes) [[likely]] {
         return size_classes::kSmallTable[(bytes + kGranule - 1) / kGranule];
@@ -106,14 +107,14 @@ constexpr SizeClass class_of(std::size_t bytes) noexcept {
 
 constexpr const ClassShape& shape(SizeClass size_class) noexcept { return size_classes::kShapes[size_class]; }
 
-/// Which block of a span holds the byte at `offset` in it: offset / block_bytes without a division. Exact, since the
-/// rounding of the reciprocal, less than 2^16, times less than 2^19 granules of a span stays below 2^40.
+/// Returns the block of a span that holds the byte at `offset` in it: offset / block_bytes, without a division. Exact:
+/// the reciprocal's rounding error is less than 2^16, times fewer than 2^19 granules of a span it stays below 2^40.
 constexpr std::uint64_t block_index(std::uint64_t offset, std::uint64_t reciprocal) noexcept {
     return (offset / kGranule * reciprocal) >> 40;
 }
 static_assert(shape(static_cast<SizeClass>(kSizeClasses - 1)).span_pages * core::kUnitBytes / kGranule <= 1U << 19);
 
-/// The class for a block at a multiple of `alignment`, a power of two of at most a page; kSizeClasses where none is
+/// Returns the class for a block at a multiple of `alignment` (a power of two, at most a page); kSizeClasses if none is
 /// large enough.
 constexpr std::size_t class_of_aligned(std::size_t bytes, std::size_t alignment) noexcept {
     const std::size_t wanted = core::align_up(std::max(bytes, std::size_t{1}), alignment);

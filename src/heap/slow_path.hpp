@@ -1,6 +1,6 @@
-// SlowPath: says that a thread is somewhere in a heap where a copy of the process would find things half done: holding
-// a lock, or with blocks that are neither in a span nor in a cache. Fork waits for all who are, and keeps others out.
-// What takes blocks out of a thread's own cache and puts them there needs none of this; see ThreadCache.
+// SlowPath: marks a section of a thread in which fork must not copy the process: the thread holds a heap's lock, or
+// blocks that are in neither a span nor a cache. Fork waits until no thread is inside a section, and keeps new ones
+// out. It is no lock: any number of threads may be inside. A thread's own cache needs none of this; see ThreadCache.
 #pragma once
 
 #include "sys/quiescence.hpp"
@@ -12,7 +12,8 @@
 
 namespace faultline::heap {
 
-/// While one lives, no thread forks. They nest. It may fault: who forks lets faults be answered until it is gone.
+/// While an object lives, no thread forks. Objects nest. The section may fault on managed memory: a forking thread
+/// keeps faults answered until all sections have ended.
 class SlowPath {
 public:
     SlowPath() noexcept {
@@ -24,7 +25,7 @@ public:
     SlowPath(const SlowPath&) = delete;
     SlowPath& operator=(const SlowPath&) = delete;
 
-    /// Returns when there is none left. Nobody gets into one until `reopen`.
+    /// Waits until no thread is inside a section. New sections sleep until `reopen`.
     static void close() {
         closed_.store(1);
         threads_.synchronize();
@@ -33,7 +34,7 @@ public:
         closed_.store(0);
         sys::futex_wake(closed_);
     }
-    /// The same in a child of fork, which has none of the other threads.
+    /// `reopen` in a child of fork, which has none of the parent's other threads.
     static void reopen_in_child() noexcept {
         threads_.start_in_child();
         reopen();

@@ -6,7 +6,8 @@
 namespace faultline::heap {
 namespace {
 
-/// | bits, 8 bytes for 64 blocks | counts, 2 bytes a page | marks, a byte a block and one more |
+/// Layout of a piece: | free bits, 8 bytes for 64 blocks | used counts, 2 bytes per page | marks, 1 byte per block, and
+/// 1 |
 struct Parts {
     std::size_t counts;
     std::size_t marks;

@@ -1,5 +1,6 @@
-// SpanNotes: memory for what a span of blocks writes down of each (bits, marks, counts of used pages), in one piece per
-// span. Pieces of a size class are alike, and are used again within it.
+// SpanNotes: the memory for the per-block metadata of spans: free bits, marks and used counts, one piece for each span.
+// A freed piece is reused by spans of the same size class, whose pieces have the same size. It is lazily touched memory
+// outside the heap, and never shrinks. Used by Heap.
 #pragma once
 
 #include "heap/span.hpp"
@@ -14,10 +15,10 @@ namespace faultline::heap {
 
 class SpanNotes {
 public:
-    explicit SpanNotes(std::uint64_t bytes) : bytes_{bytes, "what a heap notes of its blocks"} {}
+    explicit SpanNotes(std::uint64_t bytes) : bytes_{bytes, "the metadata of a heap's blocks"} {}
 
-    /// Gives `span`, whose class is set, its notes: all blocks free, none live, no page used. False: no room. The lock
-    /// of the class is held, for `give`, too.
+    /// Allocates the piece of `span`, whose class is set: all blocks free, none live, no page used. Returns false if
+    /// there is no room. The caller of `take` and `give` holds the lock of the class.
     [[nodiscard]] bool take(Span& span) noexcept;
     void give(Span& span) noexcept;
 

@@ -1,8 +1,8 @@
-// Giving dead pages back to the pager. Not at once: a page that dies is often live again soon, and giving back in
-// batches costs less. Until then the pager, when it evicts, drops dead pages unwritten.
+// Sweeping: gives dead pages back to the pager, some time after they die. A page that dies is often live again soon,
+// and discarding in batches costs less. Until then the pager drops a dead page that it evicts, without writing it.
 //
-// Whoever gives a page back holds it meanwhile, so that no block on it can be handed out: a free run is off the lists;
-// of a span, all blocks on the page are taken out, as if they were allocated.
+// The sweeping thread holds the pages that it discards, so that no block on them is handed out. It takes a free run off
+// the lists. In a span it takes all blocks of the page out, as if they were allocated.
 
 #include "core/check.hpp"
 #include "heap/heap.hpp"
@@ -24,32 +24,33 @@ using heap::SpanKind;
 namespace {
 
 constexpr std::uint64_t kMostAtOnce = 512;  // pages
-constexpr std::uint64_t kWorthAHole = 64;   // pages; fewer keep their place on the disk: a hole costs a hundred frees
+// pages; fewer keep their space on disk, because punching a hole costs as much as a hundred frees
+constexpr std::uint64_t kWorthAHole = 64;
 
 }  // namespace
 
-/// Leaves half of what may be kept, so that the next time is not soon.
+/// Sweeps down to half the dead bytes that may be kept, so that the next sweep is not due soon.
 void Heap::sweep_some() noexcept {
     const std::unique_lock lock{sweeping_, std::try_to_lock};
-    if (!lock.owns_lock()) return;  // somebody is at it
+    if (!lock.owns_lock()) return;  // another thread is sweeping
     sweep(most_dead_ / 2);
 }
 
 std::size_t Heap::trim() noexcept {
     const heap::SlowPath slow;
     if (heap::ThreadCache* const mine = heap::RecentCaches::find(id_)) flush(*mine);
-    flush_what_nobody_owns();
+    flush_unowned_caches();
     flush_batches();
     release_kept_spans();
     const std::lock_guard lock{sweeping_};
     const std::uint64_t before = discarded_bytes_.load();
     sweep(0);
-    empty_beyond(Area::brk);
-    empty_beyond(Area::mappings);
+    discard_beyond(Area::brk);
+    discard_beyond(Area::mappings);
     return discarded_bytes_.load() - before;
 }
 
-/// Spans that are kept for the next blocks.
+/// Frees the empty spans that classes keep for their next blocks.
 void Heap::release_kept_spans() noexcept {
     for (ClassSpans& spans : classes_) {
         const std::lock_guard lock{spans.mutex};
@@ -57,9 +58,10 @@ void Heap::release_kept_spans() noexcept {
     }
 }
 
-/// What is at the frontiers first, then from where the last sweep ended, once round at most. With sweeping_ held.
-void Heap::sweep(std::uint64_t leave_bytes) noexcept {
-    for (const Area area : {Area::brk, Area::mappings}) retreat(area, leave_bytes);
+/// Discards dead pages until at most `keep_bytes` are left: at the frontiers first, then from the end of the last sweep
+/// on, once around at most. The caller holds sweeping_.
+void Heap::sweep(std::uint64_t keep_bytes) noexcept {
+    for (const Area area : {Area::brk, Area::mappings}) retreat(area, keep_bytes);
     const auto [low_end, high_begin] = pages_.frontiers();
     const std::uint64_t end = pages_.bytes() >> core::kUnitShift;
     const std::uint64_t begin = cursor_ >= end ? 0 : cursor_;
@@ -67,19 +69,19 @@ void Heap::sweep(std::uint64_t leave_bytes) noexcept {
                                {std::max(begin, high_begin), end - std::max(begin, high_begin)},
                                {0, std::min(begin, low_end)},
                                {high_begin, std::max(begin, high_begin) - high_begin}};
-    for (const PageRange& part : parts) sweep_range(part, leave_bytes);
-    for (const Area area : {Area::brk, Area::mappings}) retreat(area, leave_bytes);
+    for (const PageRange& part : parts) sweep_range(part, keep_bytes);
+    for (const Area area : {Area::brk, Area::mappings}) retreat(area, keep_bytes);
 }
 
-void Heap::sweep_range(PageRange range, std::uint64_t leave_bytes) noexcept {
-    for (std::uint64_t page = range.first; page < range.end() && pages_.life().dead_bytes() > leave_bytes;) {
+void Heap::sweep_range(PageRange range, std::uint64_t keep_bytes) noexcept {
+    for (std::uint64_t page = range.first; page < range.end() && pages_.life().dead_bytes() > keep_bytes;) {
         const PageRange dead = pages_.life().next_dead(page, range.end(), kMostAtOnce);
         page = dead.count == 0 ? range.end() : dead.first + sweep_run(dead);
         cursor_ = page;
     }
 }
 
-/// Returns how many pages of the run have been looked at.
+/// Discards the part of the run that is in one span or one free run. Returns how many pages it has dealt with.
 std::uint64_t Heap::sweep_run(PageRange dead) noexcept {
     const heap::HeapPages::Owner owner = pages_.owner_of(dead.first);
     if (owner.kind == SpanKind::blocks) {
@@ -93,10 +95,10 @@ std::uint64_t Heap::sweep_run(PageRange dead) noexcept {
 
 void Heap::sweep_free_run(PageRange dead) noexcept {
     const auto run = pages_.hold_run_around(dead.first);
-    if (!run) return;  // not free any more, or not yet
+    if (!run) return;  // the page is in use again, or on no list at the moment
     dead.count = std::min(dead.end(), run->end()) - dead.first;
     discard(dead);
-    pages_.let_run_go(*run, false);
+    pages_.release_run(*run, false);
 }
 
 void Heap::sweep_span(SizeClass size_class, PageRange dead) noexcept {
@@ -108,7 +110,7 @@ void Heap::sweep_span(SizeClass size_class, PageRange dead) noexcept {
     {
         const std::lock_guard lock{spans.mutex};
         const heap::HeapPages::Owner owner = pages_.owner_of(dead.first);
-        // As long as the lock is held no span of the class goes.
+        // While the lock is held, no span of the class is freed.
         if (owner.kind != SpanKind::blocks || owner.size_class != size_class) return;
         span = owner.span;
         for (std::uint64_t page = dead.first; page < std::min(dead.end(), span->pages.end()); ++page) {
@@ -125,39 +127,39 @@ void Heap::sweep_span(SizeClass size_class, PageRange dead) noexcept {
     const std::lock_guard lock{spans.mutex};
     for (std::size_t i = 0; i < runs; ++i) {
         for (std::uint64_t page = held[i].first; page < held[i].end(); ++page) {
-            spans.let_page_go(*span, page - span->pages.first);
+            spans.release_page(*span, page - span->pages.first);
         }
     }
-    if (runs > 0) release(spans.leaving(*span));
+    if (runs > 0) release(spans.remove_surplus(*span));
 }
 
-/// Moves a frontier back over what is free before it, if that is fresh or too much is dead.
-void Heap::retreat(Area area, std::uint64_t leave_bytes) noexcept {
+/// Retreats a frontier over the free run before it. First discards the run's dead pages if there are too many.
+void Heap::retreat(Area area, std::uint64_t keep_bytes) noexcept {
     PageLife& life = pages_.life();
     while (const auto run = pages_.hold_run_at_frontier(area)) {
-        for (PageRange dead{run->first, 0}; life.dead_bytes() > leave_bytes;) {
+        for (PageRange dead{run->first, 0}; life.dead_bytes() > keep_bytes;) {
             dead = life.next_dead(dead.end(), run->end(), kMostAtOnce);
             if (dead.count == 0) break;
             discard(dead);
         }
         const bool fresh = life.next_touched(run->first, run->end()).count == 0;
-        const bool empty = fresh && discard_contents(*run);  // fresh pages may have come in with their neighbours
-        pages_.let_run_go(*run, empty);
+        const bool empty = fresh && discard_contents(*run);  // prefetching may have brought fresh pages in
+        pages_.release_run(*run, empty);
         if (!empty) return;
     }
 }
 
-/// Gives back what came in beyond a frontier with its neighbours.
-void Heap::empty_beyond(Area area) noexcept {
+/// Discards pages beyond a frontier: prefetching may have brought some in.
+void Heap::discard_beyond(Area area) noexcept {
     const PageRange beyond = pages_.hold_beyond_frontier(area, kMostAtOnce);
     discard_contents(beyond);
-    pages_.let_run_go(beyond, true);
+    pages_.release_run(beyond, true);
 }
 
-/// Whoever calls holds the pages. False: they are as they were.
+/// Discards pages that the caller holds. Returns false if they did not change.
 bool Heap::discard(PageRange pages) noexcept {
     if (!discard_contents(pages)) return false;
-    pages_.life().discarded(pages);
+    pages_.life().mark_discarded(pages);
     discarded_bytes_.fetch_add(pages.count << core::kUnitShift, std::memory_order_relaxed);
     return true;
 }
@@ -167,7 +169,7 @@ bool Heap::discard_contents(PageRange pages) noexcept {
         pager_->discarder().discard(*region_, pages, pages.count < kWorthAHole ? DiskSpace::keep : DiskSpace::give_back);
         return true;
     } catch (const std::system_error&) {
-        return false;  // pinned, by whoever has freed it; or another process's
+        return false;  // pinned by a program that freed the block, or this is a child that has not inherited the region
     }
 }
 

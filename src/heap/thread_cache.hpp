@@ -1,6 +1,6 @@
-// ThreadCache: the free blocks that one thread keeps of one heap, so that most allocations and frees take no lock. A
-// block's address and mark are kept here, outside managed memory: no list goes through the blocks, and a block that
-// nobody uses is not touched.
+// ThreadCache: the free blocks of one heap that one thread keeps, so that most allocations and frees take no lock. It
+// stores each block's address and the address of its mark outside managed memory: no list runs through the blocks, so
+// an unused block is not touched. Heap owns the caches; RecentCaches finds the calling thread's.
 #pragma once
 
 #include "heap/size_classes.hpp"
@@ -15,9 +15,12 @@
 
 namespace faultline::heap {
 
-/// Only the owner changes what is in it; others may look at the counts. A copy of the process may be made between any
-/// two instructions of `pop` and `push`: then the last block is in the cache whether or not its mark says so, and only
-/// what `pop` has returned, or `push` has not taken yet, is not. All else is done in a SlowPath.
+/// Only the owning thread changes the contents; other threads may read the counts.
+///
+/// Fork by another thread may copy the process between any two instructions of `pop` and `push`. The copy's cache then
+/// contains the blocks that its count covers, even if the mark of the last one says live; see repair_after_fork. It
+/// does not contain a block that `pop` has returned or `push` has not counted yet. All other functions run inside a
+/// SlowPath, which fork waits for.
 class alignas(64) ThreadCache {
 public:
     static constexpr std::size_t kMost = kMostBlocksCached;  ///< Of one size class.
@@ -25,7 +28,7 @@ public:
     [[nodiscard]] std::uint32_t size(SizeClass size_class) const noexcept {
         return counts_[size_class].load(std::memory_order_relaxed);
     }
-    /// The block that came last, which is live now; null: there is none.
+    /// Takes the block pushed last and marks it live. Returns null if the cache has none.
     [[nodiscard]] std::byte* pop(SizeClass size_class) noexcept {
         const std::uint32_t had = size(size_class);
         if (had == 0) return nullptr;
@@ -34,7 +37,8 @@ public:
         resize(size_class, had - 1);
         return block.block;
     }
-    /// The block is not live any more. False, and it still is: there are `most` already.
+    /// Stores a block and marks it not live. Returns false, and changes nothing, if the cache holds `most` blocks
+    /// already.
     [[nodiscard]] bool push(SizeClass size_class, FreeBlock block, std::uint32_t most) noexcept {
         const std::uint32_t had = size(size_class);
         if (had >= most) return false;
@@ -43,7 +47,7 @@ public:
         block.mark->store(kNotLive, std::memory_order_release);
         return true;
     }
-    /// Blocks that are not live; there is room. The first ends on top.
+    /// Stores blocks that are not live, the first on top. The caller has checked that there is room.
     void fill(SizeClass size_class, std::span<const FreeBlock> blocks) noexcept {
         const std::uint32_t had = size(size_class);
         std::reverse_copy(blocks.begin(), blocks.end(), blocks_[size_class].begin() + had);
@@ -53,7 +57,7 @@ public:
     [[nodiscard]] std::span<const FreeBlock> blocks(SizeClass size_class) const noexcept {
         return std::span{blocks_[size_class]}.first(size(size_class));
     }
-    /// The first `count` blocks, which came first, are not here any more.
+    /// Removes the `count` oldest blocks.
     void drop_oldest(SizeClass size_class, std::uint32_t count) noexcept {
         const std::uint32_t left = size(size_class) - count;
         const auto begin = blocks_[size_class].begin();
@@ -61,18 +65,19 @@ public:
         resize(size_class, left);
     }
 
-    /// Of a thread that was copied without being asked: what it had is as if it had stopped between calls.
-    void settle() noexcept {
+    /// Repairs the copied cache of a thread that fork interrupted: clears the mark of the last block of each class,
+    /// which an unfinished `pop` or `push` may have left live.
+    void repair_after_fork() noexcept {
         for (SizeClass i = 0; i < kCachedClasses; ++i) {
             if (size(i) > 0) blocks_[i][size(i) - 1].mark->store(kNotLive, std::memory_order_relaxed);
         }
     }
 
-    /// See RecentCaches::this_thread(). Null: nobody's, and empty, but in a child of fork.
+    /// The owner's RecentCaches::this_thread(). Null: no owner. Such a cache is empty, except in a child of fork.
     std::atomic<const void*> owner{nullptr};
 
 private:
-    /// Not before what precedes it in the program: that is all a copy of the process needs.
+    /// Publishes a new count after all stores before it (release). A copy of the process by fork needs no more.
     void resize(SizeClass size_class, std::uint32_t size) noexcept {
         counts_[size_class].store(size, std::memory_order_release);
     }
@@ -81,16 +86,16 @@ private:
     std::array<std::array<FreeBlock, kMost>, kCachedClasses> blocks_{};
 };
 
-/// A heap's number, never used again: a thread's memory of a heap that has gone leads nowhere.
+/// A heap's number. Numbers are never reused, so an entry of a destroyed heap matches no other.
 using HeapId = std::uint64_t;
 
-/// The caches that this thread used last, by heap.
+/// The caches that the calling thread used last, by heap number. No lock: all data is thread-local.
 class RecentCaches {
 public:
     [[nodiscard]] static ThreadCache* find(HeapId heap) noexcept {
         const Entry& entry = entries_[heap % kEntries];
         if (entry.heap != heap) return nullptr;
-        if (entry.cache == nullptr) __builtin_unreachable();  // saves the caller a look
+        if (entry.cache == nullptr) __builtin_unreachable();  // saves the caller a null check
         return entry.cache;
     }
     static void remember(HeapId heap, ThreadCache* cache) noexcept { entries_[heap % kEntries] = {heap, cache}; }
@@ -98,7 +103,7 @@ public:
         if (entries_[heap % kEntries].heap == heap) entries_[heap % kEntries] = {};
     }
 
-    /// Names the calling thread among those that live.
+    /// Identifies the calling thread among the living threads.
     [[nodiscard]] static const void* this_thread() noexcept { return &entries_; }
 
 private:

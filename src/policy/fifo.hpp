@@ -1,5 +1,6 @@
-// First in, first out: the page that was mapped longest ago leaves, used or not. The yardstick, and the right choice
-// where every page is used once.
+// Fifo: the ReplacementPolicy that evicts the page that was mapped first, used or not. It is the baseline that other
+// policies are compared with, and the right choice where every page is used once. It stages nothing. Not thread-safe;
+// signal-safe.
 #pragma once
 
 #include "policy/frame_queue.hpp"

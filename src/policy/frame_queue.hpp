@@ -1,5 +1,6 @@
-// A doubly linked queue of frames threaded through FrameLinks, so that a frame leaves from anywhere in constant time.
-// Not thread-safe; signal-safe.
+// FrameQueue: a doubly linked queue of frames, threaded through FrameLinks, so that any frame can be removed in
+// constant time. It owns no memory: several queues share one array of links, and a frame is on one of them at most.
+// Used by the replacement policies. Not thread-safe; signal-safe.
 #pragma once
 
 #include "core/check.hpp"
@@ -9,7 +10,8 @@ namespace faultline::policy {
 
 class FrameQueue {
 public:
-    /// `tag` marks the frames of this queue in `FrameLinks::queue`: unique among queues over the same links, not 0.
+    /// `tag` marks the frames of this queue in `FrameLinks::queue`. It is not 0, and unique among queues over the same
+    /// links.
     FrameQueue(std::span<FrameLinks> links, std::uint32_t tag) noexcept : links_{links}, tag_{tag} {}
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -33,6 +35,7 @@ public:
         ++size_;
     }
 
+    /// Removes and returns the oldest frame; kNoFrame if the queue is empty.
     [[nodiscard]] FrameId pop_oldest() FAULTLINE_SIGNAL_SAFE {
         const FrameId frame = oldest_;
         if (frame != kNoFrame) remove(frame);

@@ -1,6 +1,7 @@
-// ReplacementPolicy: which page leaves when frames run short. Pure logic over frame ids: no system call, no lock, no
-// knowledge of pages or time, so that the same object runs under a pager and under a trace simulator. The caller
-// serialises all calls. Signal-safe: storage for the links is handed in, nothing is allocated after construction.
+// ReplacementPolicy: chooses the page to evict when frames run short. Pure logic over frame ids: no system call, no
+// lock, no knowledge of pages or time, so that the same object runs under the pager and under a trace simulator. The
+// caller serialises all calls. Signal-safe: the caller provides the storage for the links, and nothing is allocated
+// after construction.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -11,61 +12,62 @@
 
 namespace faultline::policy {
 
-/// Names a frame that holds a mapped page. 0 is no frame.
+/// Identifies a frame that holds a mapped page. 0: no frame.
 using FrameId = std::uint32_t;
 inline constexpr FrameId kNoFrame = 0;
 
-/// What a policy keeps per frame, as it sees fit but for this: `queue` is 0 when, and only when, the frame is on none
-/// of its queues, as it is at first. Of such a frame the other two are the caller's.
+/// What a policy keeps per frame. `queue` is 0 exactly while the frame is on none of the policy's queues; it starts as
+/// 0. While `queue` is 0 the caller may use `previous` and `next`.
 struct FrameLinks {
     FrameId previous;
     FrameId next;
     std::uint32_t queue;
 };
 
-/// How a page came to be mapped: all that a pager, who sees faults only, can tell.
+/// How a page came to be mapped. A pager sees faults only, so this is all it can tell a policy.
 struct Arrival {
     enum class Kind : std::uint8_t {
-        first_touch,  ///< Never seen before.
-        read_ahead,   ///< Came beside another page; nobody asked for it yet.
-        hard_fault,   ///< Read back from the store.
-        soft_fault,   ///< Taken back from staging: used again soon after it was taken off the view.
+        first_touch,  ///< The page had no contents before.
+        read_ahead,   ///< Prefetched together with another page. No access has needed it yet.
+        hard_fault,   ///< Read from the store.
+        soft_fault,   ///< Taken back from staging: used again soon after it was unmapped.
     };
     Kind kind = Kind::first_touch;
-    /// For hard faults: how many evictions ago the page left (refault distance).
+    /// For hard faults: evictions since the page was evicted (refault distance).
     std::uint32_t evictions_ago = 0;
-    /// For hard faults: the tag that `victim` had given the page when it left.
+    /// For hard faults: the tag that `victim` returned when the page was evicted.
     std::uint8_t tag = 0;
 };
 
 struct Victim {
     FrameId frame = kNoFrame;
-    std::uint8_t tag = 0;  ///< 0 or 1: kept in the absent page's word and handed back in `Arrival`.
+    std::uint8_t tag = 0;  ///< 0 or 1. Kept in the absent page's word and passed back in `Arrival`.
 };
 
 class ReplacementPolicy {
 public:
     virtual ~ReplacementPolicy() = default;
 
-    /// A page was mapped into `frame`.
+    /// Adds `frame`, in which a page was mapped.
     virtual void mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Takes the frame that should leave next off its queue; `kNoFrame` when there is none.
+    /// Removes the frame to evict next from its queue and returns it; `kNoFrame` when there is none.
     [[nodiscard]] virtual Victim victim() FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// The victim cannot leave now (pinned): it counts as just used.
+    /// Takes back a victim that cannot be evicted now (pinned). It counts as just used.
     virtual void put_back(FrameId frame) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// The page in `frame` is gone (discarded, or evicted by name). The frame may be a victim already taken off.
+    /// Removes `frame`: its page was discarded, or evicted by name. The frame may already be a victim.
     virtual void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// The page in `frame` is said to be of no more use: it leaves before others. The frame may be a victim already.
+    /// Lets `frame` be evicted before frames that are not demoted: the program has advised that it does not need the
+    /// page. The frame may already be a victim; then nothing happens.
     virtual void demote(FrameId frame) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// How many of `frames` should be kept staged as a second chance.
+    /// Returns how many of `frames` frames the pager should keep staged as a second chance.
     [[nodiscard]] virtual std::size_t staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// The limit is now `frames`.
+    /// Sets the limit of resident pages, in frames.
     virtual void resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE = 0;
 };
 

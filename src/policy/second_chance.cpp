@@ -9,23 +9,23 @@ constexpr std::uint32_t kProbationTag = 1;
 constexpr std::uint32_t kMainTag = 2;
 constexpr std::uint32_t kColdTag = 3;
 
-// What `Victim::tag` says of where the page was.
+// `Victim::tag`: the queue that the page was evicted from.
 constexpr std::uint8_t kLeftMain = 0;
 constexpr std::uint8_t kLeftProbation = 1;
 
-// Of the frames, in percent: what probation has at first, and at least and at most.
+// The target of probation in percent of the frames: at the start, and its bounds.
 constexpr std::size_t kFirstProbation = 5;
 constexpr std::size_t kLeastProbation = 2;
 constexpr std::size_t kMostProbation = 80;
 
-// Pages that probation gains or loses by an early return.
+// Frames by which one early refault raises or lowers the target.
 constexpr std::size_t kGain = 2;
 constexpr std::size_t kLoss = 3;
 
 constexpr int kCandidates = 4;
 
-// A pager stages a few pages at a time: a zone that has no room for two such batches gives nobody a second chance. But
-// no more than a twentieth of a small memory.
+// A pager stages a few pages at a time. A staging zone that is smaller than two such batches gives no page a second
+// chance. The zone takes at most a twentieth of a small memory.
 constexpr std::size_t kLeastStaged = 16;
 constexpr std::size_t kMostOfASmallMemory = 5;
 
@@ -62,7 +62,7 @@ void SecondChance::mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNA
             probation_.push_newest(frame);
             return;
         case Arrival::Kind::first_touch:
-            // While memory first fills nothing is known of any page, and all are equal.
+            // While memory fills for the first time no page has been evicted, so all are equal.
             if (pressed_) {
                 probation_.push_newest(frame);
             } else {
@@ -116,13 +116,14 @@ void SecondChance::removed(FrameId frame) FAULTLINE_SIGNAL_SAFE {
     if (links_[frame].queue == kMainTag) remove_main(frame);
 }
 
-// The main set is an array in no order; a frame's links say at which place it stands and when it came.
+// The main set is an unordered array. A frame's links hold its index in the array (`previous`) and its arrival
+// (`next`).
 
 FrameId SecondChance::oldest_of_a_few() FAULTLINE_SIGNAL_SAFE {
     FrameId oldest = main_slots_[random() % main_size_];
     for (int others = kCandidates - 1; others > 0; --others) {
         const FrameId other = main_slots_[random() % main_size_];
-        // By age and not by time of arrival, which starts again at 0 one day.
+        // Compare ages, not arrivals: the 32-bit arrival counter wraps.
         if (now_ - links_[other].next > now_ - links_[oldest].next) oldest = other;
     }
     return oldest;
@@ -136,10 +137,10 @@ void SecondChance::push_main(FrameId frame) FAULTLINE_SIGNAL_SAFE {
 }
 
 void SecondChance::remove_main(FrameId frame) FAULTLINE_SIGNAL_SAFE {
-    const FrameId place = links_[frame].previous;
+    const FrameId index = links_[frame].previous;
     const FrameId last = main_slots_[main_size_ - 1];
-    main_slots_[place] = last;
-    links_[last].previous = place;
+    main_slots_[index] = last;
+    links_[last].previous = index;
     links_[frame] = {};
     --main_size_;
 }

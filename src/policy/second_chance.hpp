@@ -1,17 +1,16 @@
-// SecondChance: S3-FIFO's split fitted to a pager that sees faults only.
+// SecondChance: S3-FIFO's split, fitted to a pager, which sees faults only and no hits.
 //
-//   probation   FIFO of pages on trial: what came for the first time, or came back too late to matter
-//   main        pages that proved themselves: a victim is the one of four random ones that came first. No hit on a
-//               mapped page is visible, so the order of arrival is all there is: followed strictly, a loop a little
-//               larger than memory would evict all of it; not followed at all, what a program has moved away from stays
-//               for long
-//   staging     the pager's: pages off the view whose frame is still held, because they are being written or are wanted
-//               there a little longer; a soft fault there is a proof of use
+//   probation   FIFO of pages on trial: pages that came for the first time, or refaulted too late to count
+//   main        pages that proved useful. The victim is the oldest arrival of four random pages. Hits on mapped pages
+//               are invisible, so arrival order is all there is. Followed strictly, it would evict all of a loop that
+//               is a little larger than memory; ignored, it would keep for long what the program no longer uses
+//   staging     the pager's: unmapped pages whose frame is still held, because they are being written or are kept a
+//               little longer. A soft fault there proves use
 //
-// A hard fault on a page that left main at most as many evictions ago as there are frames, or probation at most half as
-// many, would have been a hit with a little more room in its queue: the page goes to main, and probation shrinks by
-// three pages or grows by two. Pages of main weigh more because they have proved themselves before; with equal weights
-// the many pages that are merely seen twice crowd them out.
+// Let F be the number of frames. A hard fault is an early refault if the page was evicted from main at most F evictions
+// ago, or from probation at most F/2. A little more room in that queue would have made it a hit. The page then goes to
+// main, and probation shrinks by three frames (main) or grows by two (probation). Main weighs more because its pages
+// have proved useful before; with equal weights, the many pages that are used only twice would crowd them out.
 //
 // Ideas: Yang et al., "FIFO queues are all you need for cache eviction" (SOSP 2023); refault distance: Linux
 // mm/workingset.c; the staging zone: VMS's modified page list; the oldest of a few random pages: approximated LRU as in
@@ -25,9 +24,9 @@ namespace faultline::policy {
 
 class SecondChance final : public ReplacementPolicy {
 public:
-    /// `frames`: how many the limit allows. `main_slots`: storage for the main set, as many as there are links.
-    /// `staging_percent`: of the frames, how many are staged; of a small memory, a few pages more. 0: none, which costs
-    /// next to no hits (bench/policy_replay: pager/second beside pager/zone).
+    /// `frames`: the limit. `main_slots`: storage for the main set, as many as there are links. `staging_percent`: the
+    /// share of the frames to keep staged; small memories get a few more. 0: none, which costs almost no hits
+    /// (bench/policy_replay: pager/second beside pager/zone).
     SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_slots, std::size_t frames,
                  unsigned staging_percent) noexcept;
 
@@ -44,6 +43,7 @@ public:
     [[nodiscard]] std::size_t main_size() const noexcept { return main_size_; }
 
 private:
+    /// True if a little more room would have made the hard fault a hit; see the head of this file.
     [[nodiscard]] bool returned_early(const Arrival& arrival) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] FrameId oldest_of_a_few() FAULTLINE_SIGNAL_SAFE;
     void push_main(FrameId frame) FAULTLINE_SIGNAL_SAFE;
@@ -53,14 +53,14 @@ private:
 
     std::span<FrameLinks> links_;
     std::span<FrameId> main_slots_;
-    FrameQueue cold_;  // what the program says it will not need
+    FrameQueue cold_;  // pages that the program has advised it does not need
     FrameQueue probation_;
     std::size_t main_size_ = 0;
     std::size_t frames_ = 0;
     std::size_t probation_target_ = 0;
     unsigned staging_percent_;
-    std::uint32_t now_ = 0;  // arrivals in main
-    bool pressed_ = false;   // a victim was ever asked for: memory has been full
+    std::uint32_t now_ = 0;  // arrivals in main; wraps
+    bool pressed_ = false;   // `victim` was called at least once: memory has been full
     std::uint64_t random_state_ = 0x9e37'79b9'7f4a'7c15;
 };
 

@@ -17,10 +17,10 @@ Arena::Arena(detail::Pager& pager, const detail::RegionOwner& owner, const sys::
                store_ = store.get();
                return store;
            }})} {
-    store_->begins_at(region_.begin());
+    store_->set_begin(region_.begin());
 }
 
-// A child of fork that has not inherited the pager has nothing to give back.
+// A child of fork that has not inherited the pager does not own the region.
 Arena::~Arena() {
     if (pager_.in_owner_process()) pager_.destroy(region_);
 }

@@ -1,5 +1,6 @@
-// Arena: one range of addresses of a space, reserved as a region with gaps. Addresses in, pages out: it opens and
-// closes what Space says, and knows nothing of segments.
+// Arena: one range of a space's addresses, reserved as a region with gaps. A space has two: image and heap in the low
+// one, mappings and stack in the high one. It converts addresses to pages, and opens, closes and protects ranges for
+// Space. It does not know segments.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -12,11 +13,11 @@
 
 namespace faultline::space {
 
-/// Throws as Pager does. The caller serialises.
+/// Not thread-safe: Space serialises the calls. Throws what Pager throws.
 class Arena {
 public:
-    /// Reserves `bytes` at `address` (0: anywhere) for `owner`, whose segments `index` shows. All must outlive the
-    /// arena.
+    /// Reserves `bytes` at `address` (0: anywhere) for `owner`. `index` is the owner's segment index. Pager, owner and
+    /// index must outlive the arena.
     Arena(detail::Pager& pager, const detail::RegionOwner& owner, const sys::Published<SegmentIndex>& index,
           std::uintptr_t address, std::size_t bytes);
     ~Arena();
@@ -26,21 +27,21 @@ public:
     [[nodiscard]] AddressRange range() const noexcept { return {region_.begin(), region_.end()}; }
     [[nodiscard]] detail::Region& region() const noexcept { return region_; }
     [[nodiscard]] SegmentStore& store() const noexcept { return *store_; }
-    /// Where in this arena what `other`, which is as large, has at `address`.
+    /// Returns the address here that corresponds to `address` in `other`, an arena of the same size.
     [[nodiscard]] std::uintptr_t counterpart(const Arena& other, std::uintptr_t address) const noexcept {
         return range().begin + (address - other.range().begin);
     }
     [[nodiscard]] core::PageRange pages_of(AddressRange range) const noexcept;
 
-    /// Lets the program use a closed range. `in_file`: the index says of which file its pages are. When it throws, what
-    /// has been done is to be closed, when the index does not name the file any more.
+    /// Makes a closed range accessible. `in_file`: the range's pages come from a file, which the index names already.
+    /// If it throws, the caller removes the file from the index, then closes the range.
     void open(AddressRange range, Access access, bool in_file);
     void close(AddressRange range) { pager_.gaps().close(region_, pages_of(range)); }
     void protect(AddressRange range, Access access) { pager_.protector().protect(region_, pages_of(range), access); }
 
 private:
     detail::Pager& pager_;
-    SegmentStore* store_ = nullptr;  // the region's
+    SegmentStore* store_ = nullptr;  // owned by the region
     detail::Region& region_;
 };
 

@@ -1,4 +1,5 @@
-// Clones of a Space: the same segments at other addresses, and pages that are shared until either writes.
+// Clones of a Space: the same segments at other addresses. Space and clone share each page's bytes until one of them
+// writes to it. See SegmentStore for the sharing.
 
 #include "core/units.hpp"
 #include "pager/fault/fault_entry.hpp"
@@ -25,7 +26,7 @@ std::unique_ptr<Space> Space::clone(const ClonePlace& place) {
     require_owner_process();
     const std::lock_guard lock{mutex_};
     if (place.image_address % core::kUnitBytes != 0 || place.mapping_address % core::kUnitBytes != 0) {
-        sys::throw_error(EINVAL, "a clone's addresses are multiples of 4 KiB");
+        sys::throw_error(EINVAL, "cannot clone: ClonePlace's addresses must be multiples of 4 KiB");
     }
     return std::unique_ptr<Space>{new Space{*this, place}};
 }
@@ -46,7 +47,7 @@ Space::Space(Space& source, const ClonePlace& place)
     copy_pages(source);
 }
 
-/// Opens them, empty as yet: nobody knows their addresses.
+/// Opens the clone's segments, empty. No program code knows their addresses yet.
 void Space::copy_segments(const Space& source) {
     source.segments_.for_each(
         [&](const Segment& segment) { segments_.insert(counterpart(source, segment.range), segment.origin); });
@@ -61,9 +62,10 @@ void Space::copy_segments(const Space& source) {
 }
 
 void Space::copy_pages(Space& source) {
-    const auto lock = pager_->clones().keep_regions();  // until what is not needed any more is closed
+    // held until the destructors below have closed what is not needed any more
+    const auto lock = pager_->clones().keep_regions();
     std::array<SegmentStore::Freezing, 2> freezing;
-    std::vector<Region*> regions = source.shared_regions();  // whose files have what the clone has, too
+    std::vector<Region*> regions = source.shared_regions();  // their files have pages of the clone, too
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         const Arena& arena = *source.arenas()[i];
         regions.push_back(&arena.region());
@@ -80,7 +82,7 @@ void Space::copy_pages(Space& source) {
     });
 }
 
-/// Those that the space has views of, each once.
+/// Returns the shared regions that the space maps, each once.
 std::vector<Region*> Space::shared_regions() const {
     std::vector<Region*> regions;
     segments_.for_each([&](const Segment& segment) {
@@ -99,18 +101,18 @@ AddressRange Space::counterpart(const Space& other, AddressRange range) const {
 
 std::uintptr_t Space::counterpart(const Space& other, std::uintptr_t address) const {
     if (other.lineage_ != lineage_) {
-        sys::throw_error(EINVAL, "what is at an address of one address space is nowhere in another that is no clone");
+        sys::throw_error(EINVAL, "cannot find the counterpart: the two address spaces are no clones of each other");
     }
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         const Arena& theirs = *other.arenas()[i];
         if (theirs.range().contains(address)) return arenas()[i]->counterpart(theirs, address);
     }
-    // What ends there; but if something begins there, that was meant.
+    // No arena contains the address: take the one that ends there. An arena that begins there comes first (above).
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         const Arena& theirs = *other.arenas()[i];
         if (theirs.range().end == address) return arenas()[i]->counterpart(theirs, address);
     }
-    sys::throw_error(EINVAL, "the address is not in the address space that it is said to be of");
+    sys::throw_error(EINVAL, "cannot find the counterpart: the address is not in the address space given");
 }
 
 }  // namespace faultline::detail

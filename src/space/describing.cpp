@@ -1,5 +1,5 @@
-// What a Space says of itself: its segments, what they take, where an address leads, what page tables cost. It looks
-// and changes nothing; what it says of pages may be over when it is read.
+// Descriptions of a Space: segments, usage, the explanation of an address, the cost of page tables. Reads and changes
+// nothing. Pages may change state before the caller reads the result.
 
 #include "core/units.hpp"
 #include "space/placement.hpp"
@@ -28,7 +28,7 @@ constexpr std::uint64_t kEntriesPerTable = kTableBytes / kEntryBytes;
 constexpr unsigned kTableBits = 9;
 constexpr unsigned kLevels = 4;
 
-/// Counts the tables that the CPU needs to reach pages, which are named in ascending order.
+/// Counts the page tables that the CPU needs for pages that are added in ascending order.
 class TableCounter {
 public:
     void add(AddressRange range) noexcept {
@@ -44,10 +44,10 @@ public:
 
 private:
     std::uint64_t tables_ = 0;
-    std::array<std::uint64_t, kLevels> level_{};  // one more than the last table named, so that 0 is none
+    std::array<std::uint64_t, kLevels> level_{};  // per level: 1 + the last table counted; 0: none
 };
 
-std::string state_of(PageWord word, Whereabouts::Place place) {
+std::string state_text(PageWord word, Whereabouts::Place place) {
     std::string state;
     switch (word.state()) {
         case PageState::empty:
@@ -56,9 +56,9 @@ std::string state_of(PageWord word, Whereabouts::Place place) {
             if (place == Whereabouts::Place::origin) return "not in memory, as the file has it";
             return place == Whereabouts::Place::compressed ? "compressed" : "swapped out";
         case PageState::filling:
-            return "coming in";
+            return "being read";
         case PageState::evicting:
-            return "leaving";
+            return "being evicted";
         case PageState::poisoned:
             return "cannot be read";
         case PageState::resident:
@@ -73,9 +73,9 @@ std::string state_of(PageWord word, Whereabouts::Place place) {
     return state;
 }
 
-std::string place_of(PageWord word, const Whereabouts& where, const Segment& segment) {
+std::string bytes_text(PageWord word, const Whereabouts& where, const Segment& segment) {
     if (word.is(PageState::resident) || word.is(PageState::evicting)) return "in its frame";
-    if (word.is(PageState::staged)) return "in its frame, off the view";
+    if (word.is(PageState::staged)) return "in its frame, which is unmapped (staged)";
     if (word.is(PageState::empty)) return "nowhere: it reads as zeros";
     const char* const shared = where.shared ? ", shared with a clone" : "";
     switch (where.place) {
@@ -88,7 +88,7 @@ std::string place_of(PageWord word, const Whereabouts& where, const Segment& seg
         case Whereabouts::Place::nowhere:
             break;
     }
-    return "on the way";
+    return "being moved";
 }
 
 void count(const Region& region, std::uint64_t page, SegmentUsage& usage) {
@@ -125,7 +125,7 @@ SegmentInfo Space::describe(const Segment& segment) const {
     return info;
 }
 
-/// How far a stack has grown: at least a page.
+/// Returns the lowest address that a stack has grown to: it has at least one page.
 std::uintptr_t Space::lowest_touched(AddressRange range) const {
     const Arena& arena = *arena_of(range);
     std::uintptr_t lowest = range.end - core::kUnitBytes;
@@ -177,8 +177,8 @@ Explanation Space::explain(std::uintptr_t address) const {
     const PageRun run = runs_of({begin, begin + core::kUnitBytes}).front();
     const PageWord word = run.region->load(run.pages.first);
     const Whereabouts where = run.region->store().whereabouts(run.region->offset_of(run.pages.first));
-    all.page_state = state_of(word, where.place);
-    all.bytes_are = place_of(word, where, *segment);
+    all.page_state = state_text(word, where.place);
+    all.bytes_are = bytes_text(word, where, *segment);
     return all;
 }
 

@@ -1,25 +1,26 @@
-// What the C++ runtime keeps of a thread's exceptions: those being handled, and how many are on their way. Code that is
-// abandoned inside a handler or a destructor leaves entries behind, which would be taken for its caller's.
+// ExceptionState: the C++ runtime's exception state of a thread: the exceptions being handled, and the number in
+// flight. StackArea saves it before a `run` and restores it after an overflow: code that was abandoned inside a handler
+// or destructor has left entries in it, and the runtime would take them for the caller's.
 #pragma once
 
 #include <cxxabi.h>
 
 namespace faultline::space {
 
-/// As it was when this was made.
+/// Saves the calling thread's state on construction. Use it on that thread only.
 class ExceptionState {
 public:
     ExceptionState() noexcept : saved_{globals()} {}
 
-    /// Ends the handlers that were entered since and abandoned, as leaving them would: their exceptions are freed. An
-    /// exception that was on its way is forgotten.
+    /// Restores the saved state. Ends the handlers that were entered since, which frees their exceptions. Drops
+    /// exceptions in flight.
     void restore() const noexcept {
         while (globals().caught != saved_.caught && globals().caught != nullptr) abi::__cxa_end_catch();
         globals() = saved_;
     }
 
 private:
-    /// Itanium C++ ABI: Exception Handling, 2.2.2. An opaque type in the header.
+    /// __cxa_eh_globals of the Itanium C++ ABI (Exception Handling, 2.2.2), which the header declares opaque.
     struct Globals {
         void* caught;
         unsigned uncaught;

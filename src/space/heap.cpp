@@ -1,4 +1,4 @@
-// The heap of a Space: brk(2) and sbrk(3) as Linux has them (mm/mmap.c and glibc's sbrk.c).
+// The heap of a Space: brk(2) and sbrk(3) with Linux's semantics (mm/mmap.c and glibc's sbrk.c).
 
 #include "core/units.hpp"
 #include "space/space.hpp"
@@ -36,7 +36,7 @@ std::optional<std::uintptr_t> Space::sbrk(std::ptrdiff_t delta) {
     return before;
 }
 
-/// False: it stays where it is.
+/// Moves the break. Returns false, and leaves it, if `address` is out of bounds, occupied, or no mapping is left.
 bool Space::move_break(std::uintptr_t address) {
     if (address < heap_begin_ || address - heap_begin_ > heap_limit_) return false;
     const AddressRange change{page_end(break_), page_end(address)};
@@ -45,21 +45,21 @@ bool Space::move_break(std::uintptr_t address) {
         try {
             add(change, {.kind = SegmentKind::heap, .name = "heap"});
         } catch (const std::system_error&) {
-            return false;  // the process has no mapping left: to brk's caller, there is no room
+            return false;  // the process has no mapping left; for brk's caller that is lack of room
         }
     } else if (change.end < change.begin) {
         try {
-            cut_out({change.end, change.begin});
+            split_and_remove({change.end, change.begin});
         } catch (const std::system_error& error) {
             if (error.code().value() != ENOMEM) throw;
-            return false;  // to shrink takes one mapping more, too
+            return false;  // shrinking may need one more mapping, too
         }
     }
     break_ = address;
     return true;
 }
 
-/// A page stays free between the heap and what comes above.
+/// Returns whether the heap can grow to `end`. One page above it must stay free.
 bool Space::room_for_heap(std::uintptr_t from, std::uintptr_t end) const noexcept {
     const AddressRange wanted{from, end + core::kUnitBytes};
     return low_->range().contains(wanted) && segments_.is_free(wanted);

@@ -1,5 +1,6 @@
-// LayerMap: a small number for each page of a region: which of a store's layers has its bytes. Two bytes a page, in
-// memory that is taken where numbers are put in; the rest is addresses only. What the numbers mean, SegmentStore knows.
+// LayerMap: for each page of a region, the number of the store layer that holds its bytes. It takes two bytes per page,
+// and memory only where a number is stored. It owns no layers: SegmentStore, its only user, gives the numbers their
+// meaning. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -11,12 +12,13 @@
 
 namespace faultline::space {
 
-/// Any thread may call anything at any time; one page's number is changed by one thread at a time.
+/// Any thread may call any function at any time; for one page, one thread at a time calls `exchange`. Loads acquire,
+/// stores release.
 class LayerMap {
 public:
     using Number = std::uint16_t;
 
-    /// All 0, of pages below `pages`. Throws std::system_error (ENOMEM).
+    /// Constructs a map of pages below `pages`, all numbers 0. Throws std::system_error (ENOMEM).
     explicit LayerMap(std::uint64_t pages)
         : numbers_{pages, "a map of layers"}, touched_{pages / kPagesPerBlock + 1, "a map of layers' summary"} {}
 
@@ -24,10 +26,10 @@ public:
         return numbers_[page].load(std::memory_order_acquire);
     }
 
-    /// Returns the number that was there before.
-    Number put(std::uint64_t page, Number number) const FAULTLINE_SIGNAL_SAFE {
+    /// Sets the number of a page and returns the old one.
+    Number exchange(std::uint64_t page, Number number) const FAULTLINE_SIGNAL_SAFE {
         const Number before = at(page);
-        if (before == number) return before;  // spares memory that is zeros yet
+        if (before == number) return before;  // does not touch memory that is still zeros
         std::atomic<std::uint8_t>& touched = touched_[page / kPagesPerBlock];
         if (touched.load(std::memory_order_relaxed) == 0) touched.store(1, std::memory_order_release);
         numbers_[page].store(number, std::memory_order_release);
@@ -46,7 +48,8 @@ public:
     }
 
 private:
-    static constexpr std::uint64_t kPagesPerBlock = core::kUnitBytes / sizeof(Number);  // one page of memory
+    // as many as share one page of this array
+    static constexpr std::uint64_t kPagesPerBlock = core::kUnitBytes / sizeof(Number);
 
     sys::LazyArray<std::atomic<Number>> numbers_;
     sys::LazyArray<std::atomic<std::uint8_t>> touched_;

@@ -1,5 +1,6 @@
-// What the sanitizers must be told of a call on another stack; nothing where there are none. AddressSanitizer keeps the
-// bounds of the stack, ThreadSanitizer the chain of calls.
+// SanitizerSwitch: tells the sanitizers of a call on another stack: AddressSanitizer the bounds of the stack,
+// ThreadSanitizer the chain of calls. Without a sanitizer it does nothing. It does not switch stacks: stack_switch.cpp
+// does, and uses it. forget_frames is for StackArea.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +29,7 @@
 
 namespace faultline::space {
 
-/// Whatever frames were in the memory are gone, and what they have marked of it may be used again.
+/// Makes the memory of a stack usable again: abandoned frames have poisoned parts of it.
 inline void forget_frames([[maybe_unused]] std::byte* bottom, [[maybe_unused]] std::size_t bytes) noexcept {
 #if defined(FAULTLINE_ADDRESS_SANITIZER)
     __asan_unpoison_memory_region(bottom, bytes);
@@ -37,14 +38,14 @@ inline void forget_frames([[maybe_unused]] std::byte* bottom, [[maybe_unused]] s
 
 #if defined(FAULTLINE_ADDRESS_SANITIZER)
 
-/// Lives on the old stack around the call.
+/// Lives on the old stack for the duration of the call.
 class SanitizerSwitch {
 public:
     SanitizerSwitch(std::byte* bottom, std::size_t bytes) noexcept : bottom_{bottom}, bytes_{bytes} {
         __sanitizer_start_switch_fiber(&fake_stack_, bottom_, bytes_);
     }
     ~SanitizerSwitch() {
-        // Not left as it should be, but by an exception, or abandoned: its frames have marked the memory.
+        // The call ended by an exception or was abandoned: its frames have poisoned the memory.
         if (!left_) {
             leaving();
             forget_frames(bottom_, bytes_);
@@ -54,7 +55,7 @@ public:
     SanitizerSwitch(const SanitizerSwitch&) = delete;
     SanitizerSwitch& operator=(const SanitizerSwitch&) = delete;
 
-    /// First on the other stack, and last.
+    /// Call `arrived` first on the other stack, and `leaving` last.
     void arrived() noexcept { __sanitizer_finish_switch_fiber(nullptr, &old_bottom_, &old_bytes_); }
     void leaving() noexcept {
         left_ = true;
@@ -72,7 +73,7 @@ private:
 
 #elif defined(FAULTLINE_THREAD_SANITIZER)
 
-/// Inlined: a function must end on the chain of calls that it began on.
+/// Inlined, because a function must end on the fiber on which it began.
 class SanitizerSwitch {
 public:
     [[gnu::always_inline]] SanitizerSwitch(std::byte*, std::size_t) noexcept

@@ -9,8 +9,8 @@
 namespace faultline::space {
 namespace {
 
-/// Whether `next`, which begins where `segment` ends, goes on with it.
-bool continues(const Segment& segment, const Segment& next) noexcept {
+/// Returns whether `next` continues `segment`: it is adjacent, and equal in everything but its addresses.
+bool can_merge(const Segment& segment, const Segment& next) noexcept {
     const Origin& first = segment.origin;
     const Origin& second = next.origin;
     return segment.range.end == next.range.begin && first.kind == second.kind && first.guard == second.guard &&
@@ -71,12 +71,12 @@ void SegmentSet::insert(AddressRange range, Origin origin) {
     segments_.insert(*new Segment{range, std::move(origin)});
 }
 
-void SegmentSet::cut_at(AddressRange range) {
-    cut_at(range.begin);
-    cut_at(range.end);
+void SegmentSet::split_at(AddressRange range) {
+    split_at(range.begin);
+    split_at(range.end);
 }
 
-void SegmentSet::cut_at(std::uintptr_t address) {
+void SegmentSet::split_at(std::uintptr_t address) {
     Segment* const segment = find(address);
     if (segment == nullptr || segment->range.begin == address) return;
     auto rest = std::make_unique<Segment>(AddressRange{address, segment->range.end},
@@ -101,7 +101,7 @@ void SegmentSet::merge(AddressRange range) noexcept {
     while (segment != segments_.end() && segment->range.begin <= range.end) {
         const auto next = std::next(segment);
         if (next == segments_.end() || next->range.begin > range.end) return;
-        if (!continues(*segment, *next)) {
+        if (!can_merge(*segment, *next)) {
             segment = next;
             continue;
         }

@@ -1,5 +1,6 @@
-// Segment: a run of an address space's pages with one origin and one protection. SegmentSet: all of a space's, which do
-// not overlap. Bookkeeping only: what the pager does about it, Space decides.
+// Segment: a run of a space's pages with one origin and one protection. SegmentSet: the segments of a space, which do
+// not overlap. Bookkeeping only, for the control path: Space applies changes to the pager, and SegmentIndex is the copy
+// for the fault path.
 #pragma once
 
 #include "space/source_file.hpp"
@@ -19,7 +20,7 @@
 
 namespace faultline::space {
 
-/// The addresses [begin, end), whole pages.
+/// The addresses [begin, end): whole pages.
 struct AddressRange {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
@@ -30,21 +31,21 @@ struct AddressRange {
 
 class SharedFile;
 
-/// What a segment's pages are, besides where.
+/// Everything about a segment but its addresses.
 struct Origin {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
     SegmentKind kind = SegmentKind::anonymous;
-    bool shared = false;  ///< What is written goes to the file.
-    bool guard = false;   ///< Below the stack: nothing is there, and nothing may come.
+    bool shared = false;  ///< Writes go to the file.
+    bool guard = false;   ///< The guard below the stack: no page is accessible, and nothing can be mapped there.
     Access access = Access::read_write;
     std::string name{};
     std::shared_ptr<const SourceFile> file{};
-    std::shared_ptr<SharedFile> pages{};  ///< If it is shared: its pages. Null: they are this segment's own.
-    std::uint64_t file_offset = 0;        ///< Of the first page.
-    std::uint64_t file_limit = kNoLimit;  ///< Offset in the file from which on there are zeros instead.
+    std::shared_ptr<SharedFile> pages{};  ///< The file's pages, if shared. Null: the segment has pages of its own.
+    std::uint64_t file_offset = 0;        ///< Of the first page, in bytes.
+    std::uint64_t file_limit = kNoLimit;  ///< File offset from which on the pages are zeros, in bytes.
 
-    /// The origin of what begins `bytes` later.
+    /// Returns the origin of the part that begins `bytes` later.
     [[nodiscard]] Origin after(std::size_t bytes) const {
         Origin rest = *this;
         if (file) rest.file_offset += bytes;
@@ -71,41 +72,41 @@ public:
     SegmentSet(const SegmentSet&) = delete;
     SegmentSet& operator=(const SegmentSet&) = delete;
 
-    /// The segment at `address`, or null.
+    /// Returns the segment that contains `address`, or null.
     [[nodiscard]] const Segment* find(std::uintptr_t address) const noexcept;
 
-    /// The segment at `address`, or else the next one above, or null.
+    /// Returns the segment that contains `address`, else the next one above, else null.
     [[nodiscard]] const Segment* find_from(std::uintptr_t address) const noexcept;
 
-    /// Whether segments cover all of the range.
+    /// Returns whether segments cover all of the range.
     [[nodiscard]] bool covers(AddressRange range) const noexcept;
 
-    /// Whether none touches it.
+    /// Returns whether no segment overlaps the range.
     [[nodiscard]] bool is_free(AddressRange range) const noexcept;
 
-    /// The end of the highest run of `bytes` free addresses in `within`; nothing where there is none.
+    /// Returns the end of the highest gap of at least `bytes` in `within`; nothing if there is none.
     [[nodiscard]] std::optional<std::uintptr_t> highest_gap(std::size_t bytes, AddressRange within) const noexcept;
 
-    /// The range must be free.
+    /// Adds a segment. The range must be free.
     void insert(AddressRange range, Origin origin);
 
-    /// Makes segments begin and end at the range's ends, where it cuts through some.
-    void cut_at(AddressRange range);
+    /// Splits the segments that contain the range's begin or end, so that both are segment boundaries.
+    void split_at(AddressRange range);
 
-    /// Removes the segments in a range that is cut out.
+    /// Removes the segments in the range, whose ends are segment boundaries (split_at).
     void erase(AddressRange range) noexcept;
 
-    /// Sets what may be done in a range that is cut out.
+    /// Sets the access of the segments in the range, whose ends are segment boundaries (split_at).
     void set_access(AddressRange range, Access access) noexcept;
 
-    /// Makes one segment of neighbours in and around the range that differ in nothing.
+    /// Merges adjacent segments in and around the range that differ only in their addresses.
     void merge(AddressRange range) noexcept;
 
     template <typename Visit>
     void for_each(Visit visit) const {
         for (const Segment& segment : segments_) visit(segment);
     }
-    /// Those that the range touches.
+    /// Visits the segments that overlap the range, in order.
     template <typename Visit>
     void for_each_in(AddressRange range, Visit visit) const {
         for (const Segment* segment = find_from(range.begin); segment != nullptr && segment->range.begin < range.end;
@@ -119,7 +120,7 @@ private:
     using Segments = boost::intrusive::set<Segment, boost::intrusive::key_of_value<BeginOf>>;
 
     [[nodiscard]] Segment* find(std::uintptr_t address) noexcept;
-    void cut_at(std::uintptr_t address);
+    void split_at(std::uintptr_t address);
 
     Segments segments_;
 };

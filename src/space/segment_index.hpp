@@ -1,5 +1,6 @@
-// SegmentIndex: the segments of a space as the fault path looks them up: a sorted copy that never changes. It keeps the
-// files open that pages come from.
+// SegmentIndex: an immutable sorted copy of a space's segments, for the fault path: SegmentStore and the reports of
+// violations. Space publishes a new one after each change of its SegmentSet. It holds the files open that pages come
+// from. Lookups are signal-safe; construction allocates.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -21,9 +22,9 @@ public:
         AddressRange range;
         Access access = Access::none;
         bool guard = false;
-        bool shared = false;  ///< What is written goes to the file, by way of the space's store.
+        bool shared = false;  ///< Writes go to the file through the space's own store (not through a SharedFile).
         std::array<char, AccessViolation::kMostNameBytes> name{};
-        const SourceFile* file = nullptr;  ///< Null: the pages come from no file.
+        const SourceFile* file = nullptr;  ///< Null: no file.
         std::uint64_t file_offset = 0;
         std::uint64_t file_limit = 0;
 
@@ -35,10 +36,10 @@ public:
     SegmentIndex() = default;
     explicit SegmentIndex(const SegmentSet& segments);
 
-    /// The segment at `address`, or null. Signal-safe.
+    /// Returns the segment that contains `address`, or null. Signal-safe.
     [[nodiscard]] const Entry* find(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Whether pages of any segment are written to its file.
+    /// Returns whether any segment has `shared` set.
     [[nodiscard]] bool any_shared() const FAULTLINE_SIGNAL_SAFE { return any_shared_; }
 
 private:

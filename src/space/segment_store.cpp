@@ -10,24 +10,24 @@
 
 namespace faultline::space {
 
-/// The layers' pages are others' only, or nobody's.
+/// Drops this store's use of its layers' pages.
 SegmentStore::~SegmentStore() {
     core::PageRange run{};
     Number run_number = kOrigin;
-    const auto let_go = [&] {
-        // One that goes with us gives back all it has.
-        if (run.count > 0 && layers_[run_number].use_count() > 1) layers_[run_number]->let_go(run);
+    const auto drop_users = [&] {
+        // A layer with no other owner is destroyed with this store, so its pages need no dropping.
+        if (run.count > 0 && layers_[run_number].use_count() > 1) layers_[run_number]->drop_users(run);
     };
     layer_of_.for_each([&](std::uint64_t page, Number number) {
         if (layer(number) == nullptr) return;
         if (page != run.end() || number != run_number) {
-            let_go();
+            drop_users();
             run = {page, 0};
             run_number = number;
         }
         ++run.count;
     });
-    let_go();
+    drop_users();
 }
 
 SegmentStore::Source SegmentStore::source_of(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
@@ -38,26 +38,27 @@ SegmentStore::Source SegmentStore::source_of(std::uint64_t offset) const FAULTLI
     return {nullptr, segment != nullptr && segment->file != nullptr ? segment : nullptr};
 }
 
-/// Says where the pages of a range are from now on: in the top, or where their segment says.
-void SegmentStore::put(std::uint64_t offset, std::uint64_t bytes, Number number) FAULTLINE_SIGNAL_SAFE {
+/// Records that the top (top_number_) or the segment's file (kOrigin) holds the pages' bytes from now on. Drops their
+/// use of layers.
+void SegmentStore::set_layer(std::uint64_t offset, std::uint64_t bytes, Number number) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t end = (offset + bytes) >> core::kUnitShift;
     for (std::uint64_t page = offset >> core::kUnitShift; page < end;) {
         const std::uint64_t first = page;
-        const Number before = layer_of_.put(page++, number);
-        while (page < end && layer_of_.at(page) == before) layer_of_.put(page++, number);
-        if (const SharedLayer* const shared = layer(before)) shared->let_go({first, page - first});
+        const Number before = layer_of_.exchange(page++, number);
+        while (page < end && layer_of_.at(page) == before) layer_of_.exchange(page++, number);
+        if (const SharedLayer* const shared = layer(before)) shared->drop_users({first, page - first});
     }
 }
 
-/// The pages from `offset` on that one read can bring. Those that are nowhere are nobody's who reads: they join in
-/// between.
+/// Returns the run of pages from `offset` on that one read can bring. Pages without bytes may be in the run: no caller
+/// needs their contents.
 SegmentStore::Run SegmentStore::run_at(std::uint64_t offset, std::uint64_t most) const FAULTLINE_SIGNAL_SAFE {
     Source source = source_of(offset);
     std::uint64_t bytes = core::kUnitBytes;
     for (std::uint64_t at = bytes; at < most; at += core::kUnitBytes) {
         const Source next = source_of(offset + at);
-        if (next.nowhere()) continue;
-        if (source.nowhere()) source = next;
+        if (next.is_zeros()) continue;
+        if (source.is_zeros()) source = next;
         if (next != source) break;
         bytes = at + core::kUnitBytes;
     }
@@ -72,7 +73,7 @@ int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLIN
         if (run.source.swap != nullptr) {
             error = run.source.swap->read(offset, part);
         } else if (const SegmentIndex::Entry* const from = run.source.segment) {
-            // A run may begin before its segment, with pages that are nowhere.
+            // A run may begin before its segment, with pages that have no bytes.
             const std::uintptr_t first = std::max(begin_ + offset, from->range.begin);
             error = from->file->read(from->offset_of(first), from->file_limit, part.subspan(first - (begin_ + offset)));
         }
@@ -93,7 +94,7 @@ store::FileExtent SegmentStore::location(std::uint64_t offset, std::uint64_t byt
     return from->file_limit < at + bytes ? store::FileExtent{} : store::FileExtent{from->file->fd(), at};
 }
 
-/// The segment whose file a page is written to, or null.
+/// Returns the shared segment whose file the page is written to, or null.
 const SegmentIndex::Entry* SegmentStore::shared_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     const SegmentIndex& index = index_.read();
     const SegmentIndex::Entry* const segment = index.any_shared() ? index.find(begin_ + offset) : nullptr;
@@ -106,7 +107,7 @@ int SegmentStore::write(std::uint64_t offset, std::span<const std::byte> from) F
         std::size_t run = core::kUnitBytes;
         while (run < from.size() && shared_at(offset + run) == shared) run += core::kUnitBytes;
         const int error = shared != nullptr ? shared->file->write(shared->offset_of(begin_ + offset), from.first(run))
-                                            : write_behind(offset, from.first(run));
+                                            : write_to_top(offset, from.first(run));
         if (error != 0) return error;
         offset += run;
         from = from.subspan(run);
@@ -114,13 +115,13 @@ int SegmentStore::write(std::uint64_t offset, std::span<const std::byte> from) F
     return 0;
 }
 
-int SegmentStore::write_behind(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
+int SegmentStore::write_to_top(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
     const int error = top_->write(offset, from);
     if (error == 0) {
-        put(offset, from.size(), top_number_);
+        set_layer(offset, from.size(), top_number_);
         return 0;
     }
-    // What a page that was not there before has left there counts for nothing, and nobody would discard it.
+    // Discard what the failed write left in the top for pages that were not there before: no later call would.
     for (std::uint64_t at = offset; at < offset + from.size(); at += core::kUnitBytes) {
         if (layer_of_.at(at >> core::kUnitShift) != top_number_) top_->discard(at, core::kUnitBytes);
     }
@@ -129,21 +130,22 @@ int SegmentStore::write_behind(std::uint64_t offset, std::span<const std::byte> 
 
 void SegmentStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     top_->landed(offset, bytes);
-    put(offset, bytes, top_number_);
+    set_layer(offset, bytes, top_number_);
 }
 
-/// Of pages that never went behind there is nothing to forget there. Of a shared segment only pages that have become
-/// zeros come here: one that goes is out of the index before.
+/// The pages are zeros from now on. Pages that are not in the top or a layer hold nothing there. A page of a shared
+/// segment comes here only when it has become zeros: a segment is out of the index before its pages are closed.
 void SegmentStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     while (bytes > 0) {
         const Run run = run_at(offset, bytes);
         if (run.source.swap != nullptr) {
-            put(offset, run.bytes, kOrigin);
+            set_layer(offset, run.bytes, kOrigin);
             if (run.source.swap == top_.get()) top_->discard(offset, run.bytes);
         } else if (run.source.segment != nullptr && run.source.segment->shared) {
             const SegmentIndex::Entry& segment = *run.source.segment;
             const std::uintptr_t first = std::max(begin_ + offset, segment.range.begin);
-            // Zeros that the disk does not take are lost, as the kernel's would be; the next synchronisation says so.
+            // Zeros that cannot be written are lost, as the kernel's would be. The next synchronisation reports the
+            // error.
             static_cast<void>(segment.file->write_zeros(segment.offset_of(first), begin_ + offset + run.bytes - first));
         }
         offset += run.bytes;
@@ -160,11 +162,11 @@ store::Whereabouts SegmentStore::whereabouts(std::uint64_t offset) const FAULTLI
         where.shared = shared != nullptr && shared->is_shared(page);
         return where;
     }
-    if (source.nowhere()) return {};
+    if (source.is_zeros()) return {};
     return {store::Whereabouts::Place::origin, source.segment->offset_of(begin_ + offset)};
 }
 
-/// Pages of shared segments have no bytes of their own to go by: they are the file's.
+/// Pages of shared segments have none: their bytes are the file's own.
 store::SharedBytes SegmentStore::shared_bytes(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     if (file_notes_ == nullptr) return {};
     const std::uint64_t page = offset >> core::kUnitShift;
@@ -187,10 +189,11 @@ SegmentStore::Freezing SegmentStore::prepare_freeze(std::unique_ptr<store::Backi
     freezing.top = std::move(top);
     freezing.layer = std::make_shared<SharedLayer>(pages);
     freezing.layers = layers_;
-    if (std::count(layers_.begin() + 1, layers_.end(), nullptr) < 2) freezing.layers.emplace_back();  // for the top
+    // a number for the new top
+    if (std::count(layers_.begin() + 1, layers_.end(), nullptr) < 2) freezing.layers.emplace_back();
     if (freezing.layers.size() > kMostNumbers) {
-        sys::throw_error(ENOMEM, "an address space cannot be cloned again: pages of " + std::to_string(kMostNumbers) +
-                                     " earlier clones are still in use");
+        sys::throw_error(ENOMEM, "cannot clone the address space: pages of " + std::to_string(kMostNumbers) +
+                                     " earlier clones are in use, the most possible; destroy some clones");
     }
     freezing.pages_in.resize(freezing.layers.size());
     freezing.unused.reserve(freezing.layers.size());
@@ -205,12 +208,12 @@ void SegmentStore::freeze(Freezing& freezing) noexcept {
     for (Number number = kOrigin + 1; number < layers_.size(); ++number) {
         if (layers_[number] && freezing.pages_in[number] == 0) freezing.unused.push_back(std::move(layers_[number]));
     }
-    if (freezing.pages_in[top_number_] == 0) return;  // as it was the last time
+    if (freezing.pages_in[top_number_] == 0) return;  // no page was written since the last clone
     layer_of_.for_each([&](std::uint64_t page, Number number) {
-        if (number == top_number_) freezing.layer->share(page);
+        if (number == top_number_) freezing.layer->add_user(page);
     });
     std::swap(top_, freezing.top);
-    freezing.layer->take(std::move(freezing.top));
+    freezing.layer->set_store(std::move(freezing.top));
     layers_[top_number_] = std::move(freezing.layer);
     top_number_ = static_cast<Number>(std::find(layers_.begin() + 1, layers_.end(), nullptr) - layers_.begin());
 }
@@ -220,8 +223,8 @@ void SegmentStore::share_layers_of(const SegmentStore& other) {
     file_notes_ = other.file_notes_;
     top_number_ = other.top_number_;
     other.layer_of_.for_each([&](std::uint64_t page, Number number) {
-        layer(number)->share(page);
-        layer_of_.put(page, number);
+        layer(number)->add_user(page);
+        layer_of_.exchange(page, number);
     });
 }
 

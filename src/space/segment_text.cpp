@@ -79,12 +79,13 @@ namespace faultline {
 
 std::string Explanation::text() const {
     std::string text = space::hexadecimal(address) + "\n";
-    if (!canonical) return text + "  not canonical: bits 47 to 63 differ, and the CPU takes it for no address\n";
+    if (!canonical)
+        return text + "  not canonical: bits 47 to 63 differ, so the CPU does not accept it as an address\n";
     char line[160];
     std::snprintf(line, sizeof line, "  table entries %u, %u, %u, %u (9 bits each), byte %u of the page (12 bits)\n",
                   table_indices[0], table_indices[1], table_indices[2], table_indices[3], offset);
     text += line;
-    if (!user) return text + "  the kernel's: no program can use it\n";
+    if (!user) return text + "  a kernel address: no program can use it\n";
     if (!segment) return text + "  in no segment\n";
     text += "  segment " + segment->name + ", " + space::permissions_of(*segment) + ", " +
             space::hexadecimal(segment->begin) + " to " + space::hexadecimal(segment->end) + "\n";

@@ -1,4 +1,5 @@
-// Segments as text: the lines of /proc/PID/maps and smaps.
+// Segments as text, in the format of /proc/PID/maps and smaps. It formats what AddressSpace::segments and usage return,
+// and looks at no page itself. Used by AddressSpace::maps and smaps, and by Explanation::text.
 #pragma once
 
 #include <faultline/segment_info.hpp>
@@ -7,16 +8,16 @@
 
 namespace faultline::space {
 
-/// "rw-p": what may be done, and whether it is shared.
+/// Returns the permissions, like "rw-p".
 [[nodiscard]] std::string permissions_of(const SegmentInfo& segment);
 
-/// What stands where the kernel has the path or "[heap]"; empty for a mapping without a name.
+/// Returns the text for the path column: a path, "[heap]", or empty for an unnamed mapping.
 [[nodiscard]] std::string label_of(const SegmentInfo& segment);
 
-/// One line of maps, with its end.
+/// Returns one line of maps, with its newline.
 [[nodiscard]] std::string maps_line(const SegmentInfo& segment);
 
-/// The lines that smaps has after that.
+/// Returns the lines that follow it in smaps.
 [[nodiscard]] std::string usage_lines(const SegmentInfo& segment, const SegmentUsage& usage);
 
 }  // namespace faultline::space

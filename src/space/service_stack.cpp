@@ -9,10 +9,10 @@
 namespace faultline::space {
 namespace {
 
-// Far more than a control call needs, also when it throws; what is not touched costs nothing.
+// More than any control call needs, even when it throws. Untouched pages cost nothing.
 constexpr std::size_t kBytes = std::size_t{256} << 10;
 
-// Without a destructor: stacks that the program keeps in static objects go after the thread's own objects.
+// A plain pointer: static objects of the program that own stacks are destroyed after the thread's own objects.
 constinit thread_local std::byte* mapping = nullptr;
 
 struct UnmapAtExit {
@@ -25,7 +25,7 @@ struct UnmapAtExit {
 std::byte* map_stack() {
     sys::Mapping fresh = sys::Mapping::reserve(core::kUnitBytes + kBytes, core::kUnitBytes, true, "a service stack");
     if (const int error = fresh.set_part_access(0, core::kUnitBytes, Access::none)) {
-        sys::throw_error(error, "cannot guard a service stack; raise `sysctl vm.max_map_count`");
+        sys::throw_error(error, "cannot protect the guard page of a service stack: raise `sysctl vm.max_map_count`");
     }
     std::byte* const address = fresh.data();
     fresh.abandon();
@@ -37,7 +37,8 @@ std::byte* map_stack() {
 StackBounds service_stack() {
     if (mapping == nullptr) {
         mapping = map_stack();
-        static thread_local const UnmapAtExit unmap_at_exit;  // once for each thread: one made after it stays
+        // once per thread; a stack mapped after its destruction is leaked
+        static thread_local const UnmapAtExit unmap_at_exit;
     }
     return {mapping + core::kUnitBytes, kBytes};
 }

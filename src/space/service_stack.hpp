@@ -1,5 +1,6 @@
-// A stack in ordinary memory for each thread that needs one: control calls of the pager block all signals, and may then
-// not touch a managed page, not even of their own stack. Nobody's code but ours runs there.
+// Service stacks: a stack in ordinary memory for each thread that needs one. The pager's control calls block all
+// signals, and then must not touch a managed page, not even of the thread's own stack. Only the library's code runs on
+// them.
 #pragma once
 
 #include "space/stack_switch.hpp"
@@ -8,11 +9,12 @@
 
 namespace faultline::space {
 
-/// The calling thread's own, made when first asked for; it goes with the thread. Throws std::system_error (ENOMEM).
+/// Returns the calling thread's service stack. Maps it on the first call; it is unmapped when the thread ends. Throws
+/// std::system_error (ENOMEM).
 [[nodiscard]] StackBounds service_stack();
 
-/// Calls `function(unused_below)` on the thread's service stack; the caller's stack is not used below that address. Not
-/// from a function that runs there. An exception passes through.
+/// Calls `function(unused_below)` on the thread's service stack. The caller's stack is not used below that address. Do
+/// not call it from a function that runs on a service stack. An exception passes through to the caller.
 template <typename Function>
 void call_on_service_stack(Function function) {
     struct Call {

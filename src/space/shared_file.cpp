@@ -11,13 +11,13 @@
 namespace faultline::space {
 namespace {
 
-// So that many small mappings of a file are few regions.
+// The size and alignment of a region, so that many small mappings of a file share few regions.
 constexpr std::uint64_t kExtentBytes = std::uint64_t{64} << 20;
 
-/// A part of the file as the store of a region.
-class Part final : public store::BackingStore {
+/// The store of a region: a part of the file.
+class FilePart final : public store::BackingStore {
 public:
-    Part(const SharedFile& file, std::uint64_t begin) : file_{file}, begin_{begin} {}
+    FilePart(const SharedFile& file, std::uint64_t begin) : file_{file}, begin_{begin} {}
 
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override {
         constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -27,14 +27,14 @@ public:
         const SourceFile* const file = file_.writer();
         return file == nullptr ? EBADF : file->write(begin_ + offset, from);
     }
-    /// What is discarded has become zeros. Those that the disk does not take are lost, as the kernel's would be; the
-    /// next synchronisation says so.
+    /// Writes zeros to the file. Zeros that cannot be written are lost, as the kernel's would be. The next
+    /// synchronisation reports the error.
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
         if (const SourceFile* const file = file_.writer()) {
             static_cast<void>(file->write_zeros(begin_ + offset, bytes));
         }
     }
-    /// What is forgotten stays in the file.
+    /// Does nothing: the file keeps its bytes.
     void forget(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
     [[nodiscard]] store::FileExtent location(std::uint64_t offset, std::uint64_t) const FAULTLINE_SIGNAL_SAFE override {
         return {file_.reader()->fd(), begin_ + offset};
@@ -48,7 +48,7 @@ private:
     std::uint64_t begin_;
 };
 
-/// All that there are in the process. Never destroyed, since files may be shared until its end.
+/// All SharedFile objects of the process. Never destroyed, since files may be shared until the process ends.
 struct Register {
     using Key = std::tuple<const detail::Pager*, std::uint64_t, std::uint64_t>;
     std::mutex mutex;
@@ -72,22 +72,23 @@ std::shared_ptr<SharedFile> SharedFile::of(detail::Pager& pager, std::shared_ptr
         shared = known.lock();
         if (!shared) known = shared = std::make_shared<SharedFile>(pager);
     }
-    shared->open_through(std::move(file));
+    shared->add_file(std::move(file));
     return shared;
 }
 
-/// Views have been taken away before, and with them all that was dirty; unless a space could not be made.
+/// Destroys the regions. All mappings were removed before, and wrote out what was dirty; what a space left that could
+/// not be constructed is written here.
 SharedFile::~SharedFile() {
     if (!pager_.in_owner_process())
-        return;  // a child of fork that has not inherited the pager has nothing to give back
+        return;  // a child of fork that has not inherited the pager does not own the regions
     for (const auto& [begin, extent] : extents_) {
         static_cast<void>(pager_.views().write_out(*extent.region, {0, extent.region->pages()}));
         pager_.destroy(*extent.region);
     }
 }
 
-/// One file to read from and one to write to is enough.
-void SharedFile::open_through(std::shared_ptr<const SourceFile> file) {
+/// Keeps `file` open if it is the first to read from, or the first to write to. One of each is enough.
+void SharedFile::add_file(std::shared_ptr<const SourceFile> file) {
     const std::lock_guard lock{mutex_};
     const bool to_read = reader_.load() == nullptr;
     const bool to_write = writer_.load() == nullptr && file->writable();
@@ -100,7 +101,7 @@ void SharedFile::open_through(std::shared_ptr<const SourceFile> file) {
 void SharedFile::map(detail::Region& region, core::PageRange pages, std::uint64_t offset, Access access) {
     const std::lock_guard lock{mutex_};
     const std::uint64_t end = offset + (pages.count << core::kUnitShift);
-    cover(offset, end);
+    ensure_extents(offset, end);
     std::uint64_t done = 0;
     try {
         for (auto at = std::prev(extents_.upper_bound(offset)); offset < end; ++at) {
@@ -122,8 +123,8 @@ void SharedFile::unmap(detail::Region& region, core::PageRange pages, Access acc
     pager_.views().unmap(region, pages, access);
 }
 
-/// There are regions for all of [begin, end) of the file, whole pages.
-void SharedFile::cover(std::uint64_t begin, std::uint64_t end) {
+/// Creates regions until they cover [begin, end) of the file, whole pages.
+void SharedFile::ensure_extents(std::uint64_t begin, std::uint64_t end) {
     for (std::uint64_t at = begin; at < end;) {
         const auto after = extents_.upper_bound(at);
         const std::uint64_t before = after == extents_.begin() ? 0 : std::prev(after)->second.end;
@@ -144,7 +145,7 @@ void SharedFile::add_extent(std::uint64_t begin, std::uint64_t end) {
     try {
         added->second.region = &pager_.reserve(
             end - begin, core::kUnitBytes,
-            {.decorate = [&](std::unique_ptr<store::BackingStore>) { return std::make_unique<Part>(*this, begin); },
+            {.decorate = [&](std::unique_ptr<store::BackingStore>) { return std::make_unique<FilePart>(*this, begin); },
              .shared = true});
     } catch (...) {
         extents_.erase(added);

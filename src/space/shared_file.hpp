@@ -1,6 +1,6 @@
-// SharedFile: the pages of a file that is mapped shared, one set for all spaces of a pager: whatever maps the file so
-// maps views of these. They are a shared region of the pager's, or several where the mappings are far apart; the file
-// is their store. It goes with the last mapping.
+// SharedFile: the pages of a file that is mapped shared, one set for all spaces of a pager. Each shared mapping of the
+// file maps these pages. They are one shared region of the pager, or several where the mappings are far apart; the file
+// is their store. It is destroyed with the last mapping. Used by Space.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -19,11 +19,11 @@
 
 namespace faultline::space {
 
-/// Any thread may call anything. Throws as Pager does.
+/// Any thread may call any function. Throws what Pager throws.
 class SharedFile {
 public:
-    /// The one of `pager` for the file that `file` is, whoever has opened it; null where this kernel does not have what
-    /// it takes. It reads and writes through `file` as well as through those before.
+    /// Returns the object for the file behind `file` in `pager`, however the file was opened. Creates it if needed. It
+    /// then also reads and writes through `file`. Returns null if this kernel lacks what sharing needs.
     [[nodiscard]] static std::shared_ptr<SharedFile> of(detail::Pager& pager, std::shared_ptr<const SourceFile> file);
 
     explicit SharedFile(detail::Pager& pager) noexcept : pager_{pager} {}
@@ -31,31 +31,31 @@ public:
     SharedFile(const SharedFile&) = delete;
     SharedFile& operator=(const SharedFile&) = delete;
 
-    /// Shows the file from `offset` on in a closed range of `region`; when it throws, in none of it.
+    /// Maps the file from `offset` (bytes) on into a closed range of `region`. If it throws, nothing is mapped.
     void map(detail::Region& region, core::PageRange pages, std::uint64_t offset, Access access);
-    /// Takes a range that shows it with `access` away again: see Pager::unmap_views.
+    /// Unmaps a range that was mapped with `access`: see Pager::unmap_views.
     void unmap(detail::Region& region, core::PageRange pages, Access access);
 
-    /// Signal-safe; null: none that may be written to.
+    /// The files to read from and to write to. Null: no file that is open for writing. Signal-safe.
     [[nodiscard]] const SourceFile* reader() const FAULTLINE_SIGNAL_SAFE { return reader_.load(); }
     [[nodiscard]] const SourceFile* writer() const FAULTLINE_SIGNAL_SAFE { return writer_.load(); }
 
 private:
-    /// Where in the file a region ends that begins at the key.
+    /// A region, and the file offset at which it ends.
     struct Extent {
         std::uint64_t end = 0;
         detail::Region* region = nullptr;
     };
-    void open_through(std::shared_ptr<const SourceFile> file);
-    void cover(std::uint64_t begin, std::uint64_t end);
+    void add_file(std::shared_ptr<const SourceFile> file);
+    void ensure_extents(std::uint64_t begin, std::uint64_t end);
     void add_extent(std::uint64_t begin, std::uint64_t end);
 
     detail::Pager& pager_;
-    std::mutex mutex_;  // guards what follows, and is held while views come and go
+    std::mutex mutex_;  // guards what follows; held while ranges are mapped and unmapped
     std::vector<std::shared_ptr<const SourceFile>> files_;
     std::atomic<const SourceFile*> reader_{nullptr};
     std::atomic<const SourceFile*> writer_{nullptr};
-    std::map<std::uint64_t, Extent> extents_;  // by where in the file they begin
+    std::map<std::uint64_t, Extent> extents_;  // by the file offset at which they begin
 };
 
 }  // namespace faultline::space

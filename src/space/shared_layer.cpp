@@ -5,8 +5,8 @@
 
 namespace faultline::space {
 
-void SharedLayer::let_go(core::PageRange pages) const FAULTLINE_SIGNAL_SAFE {
-    // Those that nobody uses any more, neighbours with one call.
+void SharedLayer::drop_users(core::PageRange pages) const FAULTLINE_SIGNAL_SAFE {
+    // Discard the pages without users, adjacent ones with one call.
     core::PageRange unused{pages.first, 0};
     const auto give_back = [&] {
         if (unused.count > 0) store_->discard(unused.first << core::kUnitShift, unused.count << core::kUnitShift);

@@ -18,7 +18,7 @@ namespace {
 constexpr int kDeviceErrorRetries = 3;
 constinit const std::byte kZeros[core::kUnitBytes] = {};
 
-/// Reads until all is there, the file ends or an error stays. Returns the bytes read, or a negated errno.
+/// Reads until `into` is full, the file ends, or an error persists. Returns the bytes read, or a negated errno.
 long read_up_to(int fd, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
     std::size_t done = 0;
     int device_errors = 0;
@@ -34,8 +34,8 @@ long read_up_to(int fd, std::uint64_t offset, std::span<std::byte> into) FAULTLI
     return static_cast<long>(done);
 }
 
-/// Leaves of `bytes` at `offset` what the file has room for.
-int cut_at_end(int fd, std::uint64_t offset, std::uint64_t& bytes) FAULTLINE_SIGNAL_SAFE {
+/// Limits `bytes` at `offset` to the file's present size. Returns 0 or an errno.
+int limit_to_file_size(int fd, std::uint64_t offset, std::uint64_t& bytes) FAULTLINE_SIGNAL_SAFE {
     struct stat found {};
     const long result = sys::raw_syscall(SYS_fstat, fd, sys::syscall_argument(&found));
     if (result != 0) return sys::error_of(result);
@@ -44,7 +44,7 @@ int cut_at_end(int fd, std::uint64_t offset, std::uint64_t& bytes) FAULTLINE_SIG
     return 0;
 }
 
-/// The path behind a descriptor, as the kernel knows it.
+/// Returns the kernel's path for a descriptor; empty if it has none.
 std::string path_of(int fd) {
     std::error_code error;
     const auto path = std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error);
@@ -62,7 +62,8 @@ std::shared_ptr<const SourceFile> SourceFile::open(const std::filesystem::path& 
 
 std::shared_ptr<const SourceFile> SourceFile::of(int descriptor) {
     const int flags = ::fcntl(descriptor, F_GETFL);
-    if (flags < 0) sys::throw_error(errno, "cannot map a file: this is no open descriptor");
+    if (flags < 0)
+        sys::throw_error(errno, "cannot map a file: descriptor " + std::to_string(descriptor) + " is not open");
     if ((flags & O_ACCMODE) == O_WRONLY || (flags & O_PATH) != 0) {
         sys::throw_error(EACCES, "cannot map " + path_of(descriptor) + ": it is not open for reading");
     }
@@ -75,9 +76,9 @@ std::shared_ptr<const SourceFile> SourceFile::of(int descriptor) {
 SourceFile::SourceFile(sys::FileDescriptor fd, std::string path) : fd_{std::move(fd)}, path_{std::move(path)} {
     struct stat found {};
     if (::fstat(fd_.get(), &found) != 0) sys::throw_error(errno, "cannot map " + path_);
-    if (!S_ISREG(found.st_mode)) sys::throw_error(ENODEV, "cannot map " + path_ + ": it is no regular file");
+    if (!S_ISREG(found.st_mode)) sys::throw_error(ENODEV, "cannot map " + path_ + ": it is not a regular file");
     const int flags = ::fcntl(fd_.get(), F_GETFL);
-    // A write to a place in a file that is open for appending goes to its end.
+    // With O_APPEND a write at an offset goes to the end of the file instead.
     writable_ = flags >= 0 && (flags & O_ACCMODE) == O_RDWR && (flags & O_APPEND) == 0;
     device_ = found.st_dev;
     inode_ = found.st_ino;
@@ -88,7 +89,7 @@ int SourceFile::read(std::uint64_t offset, std::uint64_t limit, std::span<std::b
     const long result = read_up_to(fd_.get(), offset, into.first(wanted));
     if (result < 0) return static_cast<int>(-result);
     const auto got = static_cast<std::size_t>(result);
-    // The page that the file ends in is there; one that it has nothing of is not.
+    // The page in which the file ends is readable; a page wholly beyond the end is not.
     if (got < wanted && core::align_up(got, core::kUnitBytes) < wanted) return EIO;
     std::memset(into.data() + got, 0, into.size() - got);
     return 0;
@@ -96,7 +97,7 @@ int SourceFile::read(std::uint64_t offset, std::uint64_t limit, std::span<std::b
 
 int SourceFile::write(std::uint64_t offset, std::span<const std::byte> from) const FAULTLINE_SIGNAL_SAFE {
     std::uint64_t bytes = from.size();
-    if (const int error = cut_at_end(fd_.get(), offset, bytes)) return error;
+    if (const int error = limit_to_file_size(fd_.get(), offset, bytes)) return error;
     for (std::uint64_t done = 0; done < bytes;) {
         const long result = sys::write_file_at(fd_.get(), from.data() + done, bytes - done, offset + done);
         if (result == -EINTR || result == -EAGAIN) continue;

@@ -1,5 +1,6 @@
-// SourceFile: a file that pages come from, kept open for as long as something maps it. It reads as mmap(2) shows: zeros
-// after the end of the file in its last page, and no page beyond.
+// SourceFile: a file that pages come from, held open while a segment maps it. It reads like mmap(2): the last page is
+// zeros after the end of the file, and pages beyond it are errors. Immutable and thread-safe; its reads and writes are
+// signal-safe. Used by SegmentStore and SharedFile.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -16,31 +17,31 @@ namespace faultline::space {
 
 class SourceFile {
 public:
-    /// Opens `path` for reading. Throws std::system_error naming it.
+    /// Opens `path` for reading. Throws std::system_error that names the path.
     [[nodiscard]] static std::shared_ptr<const SourceFile> open(const std::filesystem::path& path);
 
-    /// Another descriptor of an open file. Throws std::system_error: EBADF, EACCES (not readable), ENODEV (no regular
+    /// Duplicates an open descriptor. Throws std::system_error: EBADF, EACCES (not readable), ENODEV (not a regular
     /// file).
     [[nodiscard]] static std::shared_ptr<const SourceFile> of(int descriptor);
 
     SourceFile(sys::FileDescriptor fd, std::string path);
 
-    /// Fills whole pages: with the file's bytes from `offset` on, a multiple of 4 KiB, but zeros from `limit` on.
-    /// Returns 0 or an errno: EIO for a page below `limit` that is wholly beyond the end of the file. Signal-safe.
+    /// Fills whole pages: with the file's bytes from `offset` on (a multiple of 4 KiB), with zeros from `limit` on.
+    /// Returns 0 or an errno; EIO if a page below `limit` lies wholly beyond the end of the file. Signal-safe.
     [[nodiscard]] int read(std::uint64_t offset, std::uint64_t limit,
                            std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Writes whole pages at `offset`, as far as the file reaches: what is beyond its end is nobody's. Returns 0 or an
-    /// errno. Signal-safe.
+    /// Writes whole pages at `offset`, up to the end of the file; drops what lies beyond it. Returns 0 or an errno.
+    /// Signal-safe.
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Makes a range zeros, as far as the file reaches. Returns 0 or an errno. Signal-safe.
+    /// Writes zeros to a range, up to the end of the file. Returns 0 or an errno. Signal-safe.
     [[nodiscard]] int write_zeros(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns when what was written is on the disk: 0 or an errno.
+    /// Waits until all writes are on the disk (fdatasync). Returns 0 or an errno.
     [[nodiscard]] int synchronize() const noexcept;
 
-    /// Whether what is mapped of it may be written back.
+    /// Returns whether shared pages can be written back to the file.
     [[nodiscard]] bool writable() const noexcept { return writable_; }
 
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }

@@ -29,45 +29,46 @@ namespace {
 constexpr std::size_t kPage = core::kUnitBytes;
 constexpr std::uintptr_t kLowestImage = std::uintptr_t{32} << 40;
 constexpr std::uintptr_t kLowestStackEnd = std::uintptr_t{64} << 40;
-constexpr std::size_t kMostArenaBytes = std::size_t{8} << 40;  // a region has 2^32 pages at most, and so have we room
-constexpr int kPlacesTried = 16;
+constexpr std::size_t kMostArenaBytes = std::size_t{8} << 40;  // a region has at most 2^32 pages; this leaves room
+constexpr int kAddressesTried = 16;
 
 std::size_t whole_pages(std::size_t bytes) noexcept { return core::align_up(bytes, kPage); }
 
-/// The pages that [address, address + bytes) touches.
+/// Returns the pages that [address, address + bytes) touches.
 AddressRange around(std::uintptr_t address, std::size_t bytes) noexcept {
     return {core::align_down(address, kPage), core::align_up(address + bytes, kPage)};
 }
 
-/// Whole pages from a page's begin on.
+/// Returns the whole pages of the range. Throws EINVAL for an empty range, or one that does not begin at a page.
 AddressRange checked_range(std::uintptr_t address, std::size_t bytes, const char* purpose) {
     space::require_user_range(address, bytes);
     if (address % kPage != 0 || bytes == 0) {
         sys::throw_error(EINVAL, std::string("cannot ") + purpose +
-                                     ": the range must have some bytes and begin at a multiple of 4 KiB");
+                                     ": the range must not be empty, and must begin at a multiple of 4 KiB");
     }
     return {address, address + whole_pages(bytes)};
 }
 
-/// How far the image reaches from its begin. Throws EINVAL for what no program is made of.
+/// Returns the size of the image in bytes. Throws EINVAL for an impossible segment.
 std::size_t image_bytes(std::span<const ImageSegment> image) {
     std::uint64_t end = 0;
     for (const ImageSegment& part : image) {
         const auto refuse = [&](const char* why) {
             sys::throw_error(EINVAL, "cannot load the image segment \"" + part.name + "\": " + why);
         };
-        if (part.memory_bytes == 0) refuse("it has no bytes");
-        if (part.file_bytes > part.memory_bytes) refuse("the file has more of it than memory is to have");
-        if (part.file.empty() && part.file_bytes > 0) refuse("it has bytes of a file, but no file");
+        if (part.memory_bytes == 0) refuse("memory_bytes is 0: it has no bytes");
+        if (part.file_bytes > part.memory_bytes)
+            refuse("file_bytes is larger than memory_bytes: the file has more of it than memory");
+        if (part.file.empty() && part.file_bytes > 0) refuse("file_bytes is not 0, but no file is given");
         if (part.file_bytes > 0 && part.address % kPage != part.file_offset % kPage) {
             refuse("its address and its offset in the file differ modulo 4 KiB");
         }
         if (part.memory_bytes > part.file_bytes && part.access != Access::read_write && part.file_bytes > 0) {
-            refuse("only what may be written to has zeros after the file's bytes");
+            refuse("only a writable segment (Access::read_write) can have zeros after the file's bytes");
         }
         if (part.address > kMostArenaBytes || part.memory_bytes > kMostArenaBytes ||
             part.file_offset > (std::uint64_t{1} << 62)) {
-            refuse("it is too large");
+            refuse("its address or size is above 8 TiB, or its file offset above 2^62");
         }
         end = std::max(end, part.address + part.memory_bytes);
     }
@@ -75,19 +76,19 @@ std::size_t image_bytes(std::span<const ImageSegment> image) {
 }
 
 void require_possible(const Layout& layout) {
-    const auto refuse = [](const char* why) { sys::throw_error(EINVAL, std::string("this is no layout: ") + why); };
+    const auto refuse = [](const char* why) { sys::throw_error(EINVAL, std::string("invalid Layout: ") + why); };
     if (layout.image_address % kPage != 0 || layout.mapping_address % kPage != 0) {
-        refuse("addresses are multiples of 4 KiB");
+        refuse("image_address and mapping_address must be multiples of 4 KiB");
     }
     if (layout.heap_limit > kMostArenaBytes || layout.mapping_bytes > kMostArenaBytes ||
         layout.stack_limit > kMostArenaBytes || layout.stack_guard > kMostArenaBytes) {
-        refuse("heap, mapping area, stack and guard have at most 8 TiB each");
+        refuse("heap_limit, mapping_bytes, stack_limit and stack_guard must be at most 8 TiB each");
     }
     if (layout.mapping_bytes == 0 || layout.stack_limit == 0 || layout.stack_guard == 0) {
-        refuse("mapping area, stack and guard have at least a page");
+        refuse("mapping_bytes, stack_limit and stack_guard must be at least a page");
     }
     if (!layout.random_gaps && (layout.image_address == 0 || layout.mapping_address == 0)) {
-        refuse("without random gaps both addresses must be given");
+        refuse("without random_gaps, both addresses must be given (image_address, mapping_address)");
     }
 }
 
@@ -95,7 +96,7 @@ std::atomic<std::uint64_t> lineages{0};
 
 }  // namespace
 
-// ---- making it
+// ---- construction
 
 Space::Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout)
     : pager_{std::move(pager)},
@@ -105,15 +106,15 @@ Space::Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, 
       violations_{SIGSEGV, &resolve_fault, &report_violation} {
     require_possible(layout);
     const std::size_t image_size = image_bytes(image);
-    reserve_for(image_size, layout);
+    reserve_for_layout(image_size, layout);
     for (const ImageSegment& part : image) load(part);
     const std::uint64_t gap = layout.random_gaps ? space::random_bits(Layout::kHeapEntropyBits) * kPage : 0;
     heap_begin_ = break_ = low_->range().begin + image_size + gap;
     heap_limit_ = whole_pages(layout.heap_limit);
-    lay_out_stack(layout);
+    add_stack(layout);
 }
 
-/// What is shared goes to its files, as far as it can.
+/// Writes shared segments to their files as far as possible.
 Space::~Space() {
     try {
         std::vector<AddressRange> shared;
@@ -122,12 +123,13 @@ Space::~Space() {
         });
         for (const AddressRange part : shared) remove(part);
     } catch (const std::exception&) {
-        // As with the kernel, whoever wants to know synchronises first.
+        // As with the kernel, a write error is lost here; a program that needs it calls sync first.
     }
 }
 
-/// The low one has room for the heap's gap, and a page that the heap leaves free; the high one for the mappings' gap.
-void Space::reserve_for(std::size_t image_size, const Layout& layout) {
+/// The low arena also has room for the heap's random gap and for the free page above the heap; the high arena for the
+/// mappings' random gap.
+void Space::reserve_for_layout(std::size_t image_size, const Layout& layout) {
     const std::size_t heap_gap = layout.random_gaps ? kPage << Layout::kHeapEntropyBits : 0;
     const std::size_t mapping_gap = layout.random_gaps ? kPage << Layout::kMappingEntropyBits : 0;
     const std::size_t low = image_size + heap_gap + whole_pages(layout.heap_limit) + kPage;
@@ -141,33 +143,33 @@ void Space::reserve_arenas(std::size_t low, std::size_t high, const ClonePlace& 
         return std::make_unique<Arena>(*pager_, *this, index_, address, bytes);
     };
     const auto reserve_somewhere = [&](std::uintptr_t lowest, unsigned bits, std::size_t bytes) {
-        for (int i = 0; i < kPlacesTried; ++i) {
+        for (int i = 0; i < kAddressesTried; ++i) {
             try {
-                return reserve(space::random_place(lowest, bits), bytes);
+                return reserve(space::random_address(lowest, bits), bytes);
             } catch (const std::system_error& error) {
                 if (error.code().value() != EEXIST) throw;
             }
         }
-        return reserve(0, bytes);  // a process that may not have such addresses: where the kernel says
+        return reserve(0, bytes);  // the process may not have such addresses: let the kernel choose
     };
     for (const auto& [address, bytes] : {std::pair{place.image_address, low}, {place.mapping_address, high}}) {
         if (address != 0) space::require_user_range(address, bytes);
     }
-    // The upper one first: the kernel gives addresses from the top down.
+    // The high arena first: the kernel hands out addresses from the top down.
     high_ = place.mapping_address != 0 ? reserve(place.mapping_address, high)
                                        : reserve_somewhere(kLowestStackEnd - high, Layout::kStackEntropyBits, high);
     low_ = place.image_address != 0 ? reserve(place.image_address, low)
                                     : reserve_somewhere(kLowestImage, Layout::kImageEntropyBits, low);
 }
 
-/// The file's pages, and the pages of zeros after them.
+/// Adds the segments of one part of the image: the file's pages, then the pages of zeros.
 void Space::load(const ImageSegment& part) {
     const std::uintptr_t begin = image_begin() + part.address;
     const AddressRange all = around(begin, part.memory_bytes);
     const AddressRange from_file =
         part.file_bytes > 0 ? around(begin, part.file_bytes) : AddressRange{all.begin, all.begin};
     if (!segments_.is_free(all)) {
-        sys::throw_error(EEXIST, "cannot load the image segment \"" + part.name + "\": another one is there");
+        sys::throw_error(EEXIST, "cannot load the image segment \"" + part.name + "\": its range overlaps another one");
     }
     if (from_file.bytes() > 0) {
         Origin origin{.kind = SegmentKind::image, .access = part.access, .name = part.name};
@@ -181,7 +183,7 @@ void Space::load(const ImageSegment& part) {
     }
 }
 
-void Space::lay_out_stack(const Layout& layout) {
+void Space::add_stack(const Layout& layout) {
     const AddressRange all = high_->range();
     stack_ = {all.end - whole_pages(layout.stack_limit), all.end};
     const AddressRange guard{stack_.begin - whole_pages(layout.stack_guard), stack_.begin};
@@ -192,7 +194,7 @@ void Space::lay_out_stack(const Layout& layout) {
     mappings_ = {all.begin, guard.begin - gap};
 }
 
-// ---- segments come and go
+// ---- adding and removing segments
 
 void Space::require_owner_process() const {
     if (pager_->in_owner_process()) return;
@@ -215,11 +217,11 @@ std::unique_ptr<const SegmentIndex> Space::make_index() const {
     return std::make_unique<const SegmentIndex>(segments_);
 }
 
-/// The range is free, and in an arena.
+/// Adds a segment and opens it. The range is free, and inside one arena.
 void Space::add(AddressRange range, const Origin& origin) {
     segments_.insert(range, origin);
     try {
-        index_.replace(make_index());  // first: the store must know of which file the pages are
+        index_.replace(make_index());  // first: the store must know which file the pages come from
         open(range, origin, origin.file != nullptr);
     } catch (...) {
         segments_.erase(range);
@@ -230,7 +232,7 @@ void Space::add(AddressRange range, const Origin& origin) {
     segments_.merge(range);
 }
 
-/// Lets the program use a range. `in_file`: pages that are its own come from its file.
+/// Makes a range accessible. `in_file`: pages of the segment's own come from its file.
 void Space::open(AddressRange range, const Origin& origin, bool in_file) {
     Arena& arena = *arena_of(range);
     if (!origin.pages) return arena.open(range, origin.access, in_file);
@@ -244,24 +246,24 @@ void Space::close(const Segment& segment) {
     origin.pages->unmap(arena.region(), arena.pages_of(segment.range), origin.access);
 }
 
-/// Where the pages of a range are, which is in an arena.
+/// Returns the regions and pages that a range maps. The range is inside one arena.
 std::vector<PageRun> Space::runs_of(AddressRange range) const {
     const Arena& arena = *arena_of(range);
     return pager_->views().runs_of(arena.region(), arena.pages_of(range));
 }
 
-/// What the range has of segments, of which none is a guard.
-void Space::cut_out(AddressRange range) {
-    segments_.cut_at(range);
+/// Removes all segments in the range. None of them may be a guard.
+void Space::split_and_remove(AddressRange range) {
+    segments_.split_at(range);
     try {
         remove(range);
     } catch (...) {
-        segments_.merge(range);  // of what has stayed
+        segments_.merge(range);  // merges what was not removed
         throw;
     }
 }
 
-/// All segments in the range, which is cut out; none is a guard.
+/// Removes all segments in the range, whose ends are segment boundaries. None of them may be a guard.
 void Space::remove(AddressRange range) {
     while (const Segment* const segment = segments_.find_from(range.begin)) {
         if (segment->range.begin >= range.end) return;
@@ -271,14 +273,15 @@ void Space::remove(AddressRange range) {
         } else {
             close(*segment);
             segments_.erase(part);
-            index_.replace(make_index());  // last: until now pages came from where the segments say
+            index_.replace(make_index());  // last: until now the pages came from the segment's file
         }
         range.begin = part.end;
     }
 }
 
-/// Of pages that are this segment's own. What is dirty goes to the file first, while nobody can write any more. Then
-/// the file is out of the store's sight, to which pages that go would be zeros in it.
+/// Removes a shared segment with pages of its own. Writes what is dirty to the file first, while no thread can write.
+/// Then takes the segment out of the index: closing pages that the store still sees as the file's would write zeros to
+/// it.
 void Space::remove_shared(const Segment& segment) {
     const AddressRange part = segment.range;
     Arena& arena = *arena_of(part);
@@ -286,8 +289,8 @@ void Space::remove_shared(const Segment& segment) {
     static_cast<void>(pager_->views().write_out(arena.region(), arena.pages_of(part)));
     if (usage_locked(part).dirty > 0) {
         arena.protect(part, segment.origin.access);
-        sys::throw_error(EIO, "cannot unmap what is shared of " + segment.origin.file->path() +
-                                  ": not all of it could be written there");
+        sys::throw_error(EIO, "cannot unmap the shared mapping of " + segment.origin.file->path() +
+                                  ": not all dirty pages could be written to the file");
     }
     segments_.erase(part);
     index_.replace(make_index());
@@ -296,18 +299,22 @@ void Space::remove_shared(const Segment& segment) {
 
 // ---- the mapping area
 
-AddressRange Space::place_for(std::size_t bytes, const MapOptions& options) {
+AddressRange Space::choose_range(std::size_t bytes, const MapOptions& options) {
     const std::size_t size = whole_pages(bytes);
-    if (bytes == 0 || size < bytes) sys::throw_error(EINVAL, "cannot map 0 bytes, or more than there are");
+    if (bytes == 0 || size < bytes)
+        sys::throw_error(EINVAL,
+                         "cannot map " + std::to_string(bytes) + " bytes: 0 bytes, or more than there are addresses");
     if (options.address == nullptr) {
         if (const auto end = segments_.highest_gap(size, mappings_)) return {*end - size, *end};
         sys::throw_error(ENOMEM, "cannot map " + sys::readable_bytes(size) +
-                                     ": the mapping area has no such gap (Layout::mapping_bytes)");
+                                     ": the mapping area has no such gap; raise Layout::mapping_bytes");
     }
-    const AddressRange range = checked_range(core::address_of(options.address), size, "map there");
-    static_cast<void>(checked_arena(range, "map there"));
+    const AddressRange range = checked_range(core::address_of(options.address), size, "map at this address");
+    static_cast<void>(checked_arena(range, "map at this address"));
     if (segments_.is_free(range)) return range;
-    if (!options.replace) sys::throw_error(EEXIST, "cannot map there: something is mapped (MapOptions::replace)");
+    if (!options.replace)
+        sys::throw_error(EEXIST,
+                         "cannot map at this address: something is mapped there; unmap it, or set MapOptions::replace");
     return range;
 }
 
@@ -316,10 +323,11 @@ std::uintptr_t Space::map(std::size_t bytes, Origin origin, const MapOptions& op
     const std::lock_guard lock{mutex_};
     origin.access = options.access;
     if (!options.name.empty()) origin.name = options.name;
-    const AddressRange range = place_for(bytes, options);
+    const AddressRange range = choose_range(bytes, options);
     if (origin.shared && options.access == Access::read_write) require_writable(*origin.file);
     if (origin.file && origin.file_offset > Origin::kNoLimit / 2 - range.bytes()) {
-        sys::throw_error(EINVAL, "cannot map a file so far from its begin");
+        sys::throw_error(EINVAL, "cannot map a file at offset " + std::to_string(origin.file_offset) +
+                                     ": offset and size together must be below 2^63");
     }
     if (origin.shared) origin.pages = space::SharedFile::of(*pager_, origin.file);
     if (!segments_.is_free(range)) unmap_locked(range);
@@ -329,8 +337,8 @@ std::uintptr_t Space::map(std::size_t bytes, Origin origin, const MapOptions& op
 
 void Space::require_writable(const space::SourceFile& file) {
     if (file.writable()) return;
-    sys::throw_error(EACCES, "cannot write to what is shared of " + file.path() +
-                                 ": it is not open for reading and writing, or it is for appending");
+    sys::throw_error(EACCES, "cannot write to the shared mapping of " + file.path() +
+                                 ": the file must be open for reading and writing, and not for appending (O_APPEND)");
 }
 
 void Space::unmap(std::uintptr_t address, std::size_t bytes) {
@@ -346,13 +354,13 @@ void Space::unmap_locked(AddressRange range) {
         const SegmentKind kind = segment.origin.kind;
         if (kind == SegmentKind::heap || kind == SegmentKind::stack) {
             sys::throw_error(EINVAL, std::string("cannot unmap the ") + name(kind) +
-                                         (kind == SegmentKind::heap ? ": brk gives it back" : ""));
+                                         (kind == SegmentKind::heap ? ": lower the break instead" : ""));
         }
     });
-    cut_out(range);
+    split_and_remove(range);
 }
 
-// ---- what may be done, and what is advised
+// ---- protection and advice
 
 void Space::protect(std::uintptr_t address, std::size_t bytes, Access access) {
     require_owner_process();
@@ -363,19 +371,20 @@ void Space::protect(std::uintptr_t address, std::size_t bytes, Access access) {
     segments_.for_each_in(range, [&](const Segment& segment) {
         if (segment.origin.shared && access == Access::read_write) require_writable(*segment.origin.file);
     });
-    segments_.cut_at(range);
+    segments_.split_at(range);
     arena.protect(range, access);
     segments_.set_access(range, access);
     segments_.merge(range);
     index_.replace(make_index());
 }
 
-/// Throws ENOMEM, as the kernel does.
+/// Throws ENOMEM, as the kernel does, unless segments other than guards cover the range.
 void Space::require_mapped(AddressRange range, const char* purpose) const {
     bool guard = false;
     segments_.for_each_in(range, [&](const Segment& segment) { guard |= segment.origin.guard; });
     if (guard || !segments_.covers(range)) {
-        sys::throw_error(ENOMEM, std::string("cannot ") + purpose + ": nothing is mapped in a part of the range");
+        sys::throw_error(ENOMEM, std::string("cannot ") + purpose +
+                                     ": nothing is mapped in a part of the range (segments() lists what is)");
     }
 }
 
@@ -399,7 +408,7 @@ void Space::discard(std::uintptr_t address, std::size_t bytes) {
     segments_.for_each_in(range, [&](const Segment& segment) {
         const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
         const core::PageRange pages = arena.pages_of(part);
-        if (segment.origin.shared) {  // to discard would write zeros to the file
+        if (segment.origin.shared) {  // discarding would write zeros to the file
             for (const PageRun& run : runs_of(part)) pager_->advice().evict(*run.region, run.pages);
             return;
         }
@@ -424,7 +433,7 @@ void Space::sync(std::uintptr_t address, std::size_t bytes) {
         for (const PageRun& run : runs_of(part)) {
             const int error = pager_->views().write_out(*run.region, run.pages);
             if (error == 0) continue;
-            sys::throw_error(error, "cannot synchronise all of " + segment.origin.file->path() +
+            sys::throw_error(error, "cannot synchronise the shared mapping of " + segment.origin.file->path() +
                                         (error == EBUSY ? ": pages are pinned, or held by the kernel" : ""));
         }
         if (files.empty() || files.back() != segment.origin.file) files.push_back(segment.origin.file);
@@ -466,7 +475,7 @@ void Space::on_violation(ViolationHandler handler, void* context) {
 core::ViolationReport Space::report(const core::PageFault& fault) const FAULTLINE_SIGNAL_SAFE {
     core::ViolationReport report;
     AccessViolation& violation = report.violation;
-    violation.address = reinterpret_cast<const void*>(fault.address);  // NOLINT: as the kernel has said it
+    violation.address = reinterpret_cast<const void*>(fault.address);  // NOLINT: the address that the kernel reported
     violation.attempt = fault.access == core::FaultAccess::execute ? Attempt::execute
                         : fault.access == core::FaultAccess::write ? Attempt::write
                                                                    : Attempt::read;

@@ -1,7 +1,8 @@
-// Space: what is behind AddressSpace: two arenas, the segments in them, and where the break is. Each change goes the
-// same way: the segments say what is to be, the index shows it to the fault path, the arena opens or closes the pages.
+// Space: the implementation behind AddressSpace: two arenas, the segments in them, and the break. An addition inserts
+// the segment, publishes the index to the fault path, and opens the pages. A removal closes the pages first (but see
+// remove_shared). It moves no bytes itself: that is the pager's work.
 //
-// Lock order: mutex_, then what the pager takes.
+// Lock order: mutex_, then the pager's locks.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -37,7 +38,7 @@ public:
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;
 
-    // As AddressSpace says.
+    // Like the functions of AddressSpace with the same names. Any thread; not from a signal handler.
 
     [[nodiscard]] std::uintptr_t brk(std::uintptr_t address);
     [[nodiscard]] std::optional<std::uintptr_t> sbrk(std::ptrdiff_t delta);
@@ -48,7 +49,7 @@ public:
     void discard(std::uintptr_t address, std::size_t bytes);
     void sync(std::uintptr_t address, std::size_t bytes);
     void retry(std::uintptr_t address, std::size_t bytes);
-    /// Returns the region and its pages that are pinned now.
+    /// Pins a range. Returns the region and its pages that are now pinned.
     [[nodiscard]] std::pair<Region*, core::PageRange> pin(std::uintptr_t address, std::size_t bytes, PinFor purpose);
     void on_violation(ViolationHandler handler, void* context);
     [[nodiscard]] std::uintptr_t counterpart(const Space& other, std::uintptr_t address) const;
@@ -72,10 +73,10 @@ private:
     };
 
     // Construction.
-    void reserve_for(std::size_t image_bytes, const Layout& layout);
+    void reserve_for_layout(std::size_t image_bytes, const Layout& layout);
     void reserve_arenas(std::size_t low_bytes, std::size_t high_bytes, const ClonePlace& place);
     void load(const ImageSegment& part);
-    void lay_out_stack(const Layout& layout);
+    void add_stack(const Layout& layout);
 
     // cloning.cpp
     Space(Space& source, const ClonePlace& place);
@@ -89,10 +90,10 @@ private:
     void require_owner_process() const;
     [[nodiscard]] space::Arena* arena_of(space::AddressRange range) const noexcept;
     [[nodiscard]] space::Arena& checked_arena(space::AddressRange range, const char* purpose) const;
-    [[nodiscard]] space::AddressRange place_for(std::size_t bytes, const MapOptions& options);
+    [[nodiscard]] space::AddressRange choose_range(std::size_t bytes, const MapOptions& options);
     [[nodiscard]] std::unique_ptr<const space::SegmentIndex> make_index() const;
     void add(space::AddressRange range, const space::Origin& origin);
-    void cut_out(space::AddressRange range);
+    void split_and_remove(space::AddressRange range);
     void remove(space::AddressRange range);
     void open(space::AddressRange range, const space::Origin& origin, bool in_file);
     void close(const space::Segment& segment);
@@ -108,19 +109,19 @@ private:
     [[nodiscard]] std::uintptr_t lowest_touched(space::AddressRange range) const;
 
     std::shared_ptr<Pager> pager_;
-    std::uint64_t lineage_;     // the same of a space and its clones
-    mutable std::mutex mutex_;  // guards all below that changes; never taken by a fault
+    std::uint64_t lineage_;     // equal in a space and all its clones
+    mutable std::mutex mutex_;  // guards all mutable members below; the fault path never takes it
     space::SegmentSet segments_;
     sys::Published<space::SegmentIndex> index_;
     sys::Published<Handler> handler_;
-    mmu::SignalFaultSource violations_;  // so that SIGSEGV comes to us, whatever brings the pager its faults
+    mmu::SignalFaultSource violations_;  // SIGSEGV comes to this source in every fault delivery
     std::unique_ptr<space::Arena> low_;
     std::unique_ptr<space::Arena> high_;
     std::uintptr_t heap_begin_ = 0;
     std::uintptr_t break_ = 0;
     std::size_t heap_limit_ = 0;
-    space::AddressRange stack_{};     // down to its limit
-    space::AddressRange mappings_{};  // where those without an address go
+    space::AddressRange stack_{};     // all of it, down to its limit
+    space::AddressRange mappings_{};  // where mappings without a given address go
 };
 
 }  // namespace faultline::detail

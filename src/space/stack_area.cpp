@@ -34,22 +34,22 @@ std::size_t whole_pages(std::size_t bytes, const char* what) {
 }
 
 const StackPoolOptions& checked(const StackPoolOptions& options) {
-    if (options.stack_bytes == 0) sys::throw_error(EINVAL, "a stack of 0 bytes (StackPoolOptions::stack_bytes)");
+    if (options.stack_bytes == 0) sys::throw_error(EINVAL, "invalid StackPoolOptions: stack_bytes is 0");
     if (options.stacks == 0 || options.stacks > 0x7fff'ffff) {
-        sys::throw_error(EINVAL, "a pool of " + std::to_string(options.stacks) +
-                                     " stacks: at least 1, less than 2147483648 (StackPoolOptions::stacks)");
+        sys::throw_error(EINVAL, "invalid StackPoolOptions: stacks is " + std::to_string(options.stacks) +
+                                     "; allowed are 1 to 2147483647");
     }
     if (options.pinned_bytes > options.stack_bytes) {
-        sys::throw_error(EINVAL, "more is to be pinned than a stack has (StackPoolOptions::pinned_bytes)");
+        sys::throw_error(EINVAL, "invalid StackPoolOptions: pinned_bytes is larger than stack_bytes");
     }
     return options;
 }
 
-/// The sum of what the stacks and their guards take.
+/// Returns the bytes of all slots: stacks and their guards.
 std::size_t area_bytes(std::size_t slot_bytes, std::size_t stacks) {
     if (stacks > core::kUserAddressEnd / slot_bytes) {
         sys::throw_error(ENOMEM, std::to_string(stacks) + " stacks of " + sys::readable_bytes(slot_bytes) +
-                                     " do not fit the 128 TiB of addresses");
+                                     " do not fit into the 128 TiB of user addresses");
     }
     return slot_bytes * stacks;
 }
@@ -75,12 +75,12 @@ StackArea::StackArea(Pager& pager, const StackPoolOptions& options)
       region_{pager.reserve(area_bytes(slot_bytes_, options.stacks))},
       pages_{pages_behind(region_)},
       slots_{options.stacks, "a table of stacks"},
-      interception_{SIGSEGV, &leave_overflowed_stack} {
-    region_.advise(region_.data(), region_.size(), Advice::random);  // a stack next to one that is used need not be
+      interception_{SIGSEGV, &abandon_overflowed_stack} {
+    region_.advise(region_.data(), region_.size(), Advice::random);  // the neighbour of a stack in use may be unused
     pages_.set_owner(this);
 }
 
-/// On a service stack. A signal handler that has found the area before is waited for.
+/// Runs on a service stack. Destroying the region waits for signal handlers that have found the area.
 StackArea::~StackArea() {
     pages_.set_owner(nullptr);
     if (pager_->in_owner_process()) region_.destroy();
@@ -103,7 +103,7 @@ std::uint32_t StackArea::take() {
         try {
             place_guard(slot);
         } catch (...) {
-            put_back(slot);
+            add_to_free_list(slot);
             throw;
         }
     });
@@ -118,7 +118,7 @@ std::uint32_t StackArea::take_free_slot() {
     } else {
         if (fresh_ == capacity()) {
             sys::throw_error(ENOMEM, "all " + std::to_string(capacity()) +
-                                         " stacks of the pool are taken (StackPoolOptions::stacks)");
+                                         " stacks of the pool are in use; raise StackPoolOptions::stacks");
         }
         slot = fresh_++;
     }
@@ -132,7 +132,7 @@ void StackArea::place_guard(std::uint32_t slot) {
     slots_[slot].has_guard = true;
 }
 
-void StackArea::put_back(std::uint32_t slot) noexcept {
+void StackArea::add_to_free_list(std::uint32_t slot) noexcept {
     const std::lock_guard lock{free_lock_};
     slots_[slot].next_free = first_free_;
     first_free_ = slot;
@@ -141,24 +141,25 @@ void StackArea::put_back(std::uint32_t slot) noexcept {
 
 void StackArea::give_back(std::uint32_t slot) {
     if (!pager_->in_owner_process()) return;
-    FAULTLINE_REQUIRE(slots_[slot].runner.load() == 0, "a stack is given back while something runs on it");
+    FAULTLINE_REQUIRE(slots_[slot].runner.load() == 0, "a stack was given back while a function runs on it");
     call_on_service_stack([&](std::uintptr_t) {
         forget_frames(stack(slot).bottom, stack(slot).bytes);
         empty(core::address_of(stack(slot).bottom), stack(slot).bytes);
-        put_back(slot);
+        add_to_free_list(slot);
     });
 }
 
 // ---- running
 
-/// While it lives, a stack belongs to a `run` of this thread, which is ready for whatever happens there.
+/// Owns a stack for a `run` of the calling thread: marks the thread as its runner, sets an alternate signal stack, pins
+/// the stack's top and saves the signal mask.
 class StackArea::Running {
 public:
     Running(StackArea& area, std::uint32_t slot) : mine_{area.slots_[slot]} {
         call_on_service_stack([&](std::uintptr_t) {
             std::uint64_t nobody = 0;
             if (!mine_.runner.compare_exchange_strong(nobody, sys::thread_token())) {
-                sys::throw_error(EBUSY, "something runs on this stack already");
+                sys::throw_error(EBUSY, "cannot run on this stack: a function runs on it already");
             }
             try {
                 alternate_.emplace();
@@ -208,7 +209,8 @@ bool StackArea::runs_here(std::uint32_t slot) const FAULTLINE_SIGNAL_SAFE {
 void StackArea::abandon(std::uint32_t slot, std::uintptr_t address, ucontext_t& context) const FAULTLINE_SIGNAL_SAFE {
     Slot& mine = slots_[slot];
     mine.overflow = address;
-    std::memcpy(&context.uc_sigmask, &mine.signal_mask, sizeof mine.signal_mask);  // begins with the kernel's 64 bits
+    // the kernel's 64 bits are the first of sigset_t
+    std::memcpy(&context.uc_sigmask, &mine.signal_mask, sizeof mine.signal_mask);
     abandon_call(context, mine.caller);
 }
 
@@ -219,7 +221,7 @@ StackOverflow StackArea::overflow_at(std::uintptr_t address) const FAULTLINE_SIG
 
 // ---- giving memory back
 
-/// The disk keeps its blocks: the next who uses the stack this deep will want them.
+/// Discards pages of a stack. Keeps their disk blocks: the next call that goes this deep needs them again.
 void StackArea::empty(std::uintptr_t address, std::size_t bytes) {
     pager_->discarder().discard(pages_, {pages_.page_of(address), bytes / core::kUnitBytes}, detail::DiskSpace::keep);
 }
@@ -230,7 +232,7 @@ void StackArea::trim(std::uint32_t slot) {
         Slot& mine = slots_[slot];
         std::uint64_t nobody = 0;
         if (!mine.runner.compare_exchange_strong(nobody, sys::thread_token())) {
-            sys::throw_error(EBUSY, "a stack on which something runs can be trimmed from there only");
+            sys::throw_error(EBUSY, "cannot trim this stack: a function runs on it, and only that function can");
         }
         const struct Release {
             Slot& slot;
@@ -242,7 +244,7 @@ void StackArea::trim(std::uint32_t slot) {
 
 void StackArea::trim_below(std::uintptr_t stack_pointer) {
     if (!contains(stack_pointer) || is_guard(stack_pointer)) {
-        sys::throw_error(EINVAL, "the stack pointer is not in a stack of this pool");
+        sys::throw_error(EINVAL, "cannot trim: the stack pointer is not in a stack of this pool");
     }
     const std::uint32_t slot = slot_of(stack_pointer);
     const StackBounds all = stack(slot);

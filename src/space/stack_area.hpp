@@ -1,11 +1,11 @@
-// StackArea: one region cut into stacks of one size, each with its guard below it:
+// StackArea: one region cut into stacks of one size, each with a guard below it:
 //
 //     | guard | stack 0 | guard | stack 1 | ...        a slot is a guard and the stack above it; stacks grow down
 //
-// It hands them out, calls functions on them, and gives their memory back. Guards are placed when a slot is first taken
-// and stay. What a signal handler needs to know of a stack stands in its slot, in ordinary memory: the handler may not
-// touch managed pages. Behind the public GuardedStack and StackPool; who recovers from an overflow is
-// stack_overflow.cpp.
+// It hands out stacks, calls functions on them, and gives their memory back. A guard is placed when its slot is first
+// taken, and stays. What the signal handler needs to know about a stack is in its Slot, in ordinary memory, because the
+// handler must not touch managed pages. It is behind the public GuardedStack and StackPool; stack_overflow.cpp decides
+// whether a fault is an overflow.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -28,28 +28,29 @@ namespace faultline::space {
 
 class StackArea final : public detail::RegionOwner {
 public:
-    /// Throws std::system_error; see StackPool.
+    /// Reserves the region. Throws std::system_error; see StackPool.
     StackArea(Pager& pager, const StackPoolOptions& options);
     ~StackArea() override;
     StackArea(const StackArea&) = delete;
     StackArea& operator=(const StackArea&) = delete;
 
-    // Control calls: throw std::system_error; any thread, also on managed stacks.
+    // Control calls, from any thread, also on managed stacks. They throw std::system_error.
 
     [[nodiscard]] std::uint32_t take();
     void give_back(std::uint32_t slot);
     [[nodiscard]] std::optional<StackOverflow> run(std::uint32_t slot, void (*call)(void*), void* argument);
 
-    /// Empties a stack that nobody runs on, or what is below the caller, who does.
+    /// Discards the pages of a stack on which nothing runs; of the caller's own stack, only those below the caller's
+    /// frame.
     void trim(std::uint32_t slot);
-    /// Empties what the stack has below `stack_pointer`, except what is pinned. Call it on a service stack.
+    /// Discards the stack's pages below `stack_pointer`, except pinned ones. Call it on a service stack.
     void trim_below(std::uintptr_t stack_pointer);
 
     [[nodiscard]] std::size_t taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::size_t capacity() const noexcept { return slots_.size(); }
     [[nodiscard]] RegionStats stats() const { return region_.stats(); }
 
-    // Where stacks are. Signal-safe.
+    // Arithmetic on addresses. Signal-safe.
 
     [[nodiscard]] StackBounds stack(std::uint32_t slot) const FAULTLINE_SIGNAL_SAFE {
         return {region_.data() + slot * slot_bytes_ + guard_bytes_, slot_bytes_ - guard_bytes_};
@@ -57,36 +58,37 @@ public:
     [[nodiscard]] bool contains(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
         return address - begin() < region_.size();
     }
-    /// Of an address that the area contains.
+    /// Returns the slot of an address inside the area.
     [[nodiscard]] std::uint32_t slot_of(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
         return static_cast<std::uint32_t>((address - begin()) / slot_bytes_);
     }
     [[nodiscard]] bool is_guard(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
         return contains(address) && (address - begin()) % slot_bytes_ < guard_bytes_;
     }
-    /// What an access to `address`, which is in a guard, comes to.
+    /// Returns the description of an overflow at `address`, which is in a guard.
     [[nodiscard]] StackOverflow overflow_at(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
     // For the signal handler.
 
-    /// The area that `owner` is, or null.
+    /// Returns the area that `owner` is, or null.
     [[nodiscard]] static StackArea* from(const detail::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] const void* kind() const FAULTLINE_SIGNAL_SAFE override;
 
-    /// Whether the calling thread is in a `run` on that stack.
+    /// Returns whether the calling thread is in a `run` on that stack.
     [[nodiscard]] bool runs_here(std::uint32_t slot) const FAULTLINE_SIGNAL_SAFE;
-    /// Ends that `run`, of the interrupted thread, with the overflow at `address`.
+    /// Ends the interrupted thread's `run` with an overflow at `address`: changes `context` so that the handler returns
+    /// there.
     void abandon(std::uint32_t slot, std::uintptr_t address, ucontext_t& context) const FAULTLINE_SIGNAL_SAFE;
 
 private:
     struct Slot {
         std::atomic<std::uint64_t> runner;  // token of the thread that is in `run`; 0: none
-        // Of that run; the thread itself writes and reads them, in `run` and in its signal handler.
+        // State of the present run. Only the running thread reads and writes it, in `run` and in its signal handler.
         SwitchPoint caller;
         std::uint64_t signal_mask;
         std::uintptr_t overflow;
-        std::uint32_t next_free;  // guarded by `free_lock_`
-        bool has_guard;           // of whoever has taken the slot
+        std::uint32_t next_free;  // guarded by free_lock_
+        bool has_guard;           // accessed by the thread that has taken the slot
     };
     class Running;
 
@@ -95,7 +97,7 @@ private:
     }
     [[nodiscard]] std::uint32_t take_free_slot();
     void place_guard(std::uint32_t slot);
-    void put_back(std::uint32_t slot) noexcept;
+    void add_to_free_list(std::uint32_t slot) noexcept;
     void empty(std::uintptr_t address, std::size_t bytes);
     [[nodiscard]] Pin pin_top(std::uint32_t slot);
 
@@ -104,13 +106,13 @@ private:
     std::size_t pinned_bytes_;
     std::shared_ptr<detail::Pager> pager_;
     Region region_;
-    detail::Region& pages_;  // behind region_
+    detail::Region& pages_;  // the region behind region_
     sys::LazyArray<Slot> slots_;
     mmu::FaultInterception interception_;
 
-    std::mutex free_lock_;  // guards the next two; no call of the pager under it
+    std::mutex free_lock_;  // guards the next two; never held over a call of the pager
     std::uint32_t first_free_ = kNone;
-    std::uint32_t fresh_ = 0;  // slots from here on have never been taken, and have no guard
+    std::uint32_t fresh_ = 0;  // slots from here on were never taken, and have no guard
     std::atomic<std::size_t> taken_{0};
 
     static constexpr std::uint32_t kNone = 0xffff'ffffU;

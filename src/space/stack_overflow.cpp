@@ -21,13 +21,13 @@ using detail::Region;
 using detail::RegionMap;
 using space::StackArea;
 
-/// The stacks around `address`, or null. The caller is a reader of the tree.
+/// Returns the stack area that contains `address`, or null. The caller is inside a RegionTree reader section.
 StackArea* area_at(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
     const Region* const region = RegionMap::find(address);
     return region != nullptr ? StackArea::from(region->owner()) : nullptr;
 }
 
-/// A line of text, without the C library.
+/// A line of text, built without the C library, so that a signal handler can write it.
 class Line {
 public:
     Line& operator<<(const char* text) noexcept {
@@ -37,7 +37,7 @@ public:
     Line& decimal(std::uint64_t value) noexcept { return number(value, 10); }
     Line& address(std::uintptr_t value) noexcept { return (*this << "0x").number(value, 16); }
     void write() const noexcept {
-        // Whoever reads standard error is told what can be told; a short write loses the end of the line.
+        // A short write loses the end of the line; there is no better place to report it.
         static_cast<void>(sys::raw_syscall(SYS_write, 2, sys::syscall_argument(text_.data()), length_));
     }
 
@@ -68,12 +68,13 @@ void report(const StackOverflow& overflow) FAULTLINE_SIGNAL_SAFE {
     line.write();
 }
 
-/// Whether a thread with this stack pointer has come to the guard of `slot` by using its stack, and not by a stray
-/// pointer from elsewhere.
+/// Returns whether a thread with this stack pointer reached the guard of `slot` by using its stack, and not through a
+/// stray pointer from elsewhere.
 bool uses_stack(const StackArea& area, std::uint32_t slot, std::uintptr_t stack_pointer) FAULTLINE_SIGNAL_SAFE {
     const std::uintptr_t top = core::address_of(area.stack(slot).top());
     if (area.contains(stack_pointer) && area.slot_of(stack_pointer) == slot) return true;
-    // One frame may reach past the guard; then the stack pointer is in the next stack down, or below the area.
+    // A single large frame may reach past the guard. Then the stack pointer is in the next stack down, or below the
+    // area.
     constexpr std::uintptr_t kLargestFrame = std::uintptr_t{1} << 20;
     if (stack_pointer >= top || top - stack_pointer > area.stack(slot).bytes + kLargestFrame) return false;
     const bool in_other_run = area.contains(stack_pointer) && area.runs_here(area.slot_of(stack_pointer));
@@ -82,7 +83,7 @@ bool uses_stack(const StackArea& area, std::uint32_t slot, std::uintptr_t stack_
 
 }  // namespace
 
-bool space::leave_overflowed_stack(const siginfo_t& info, ucontext_t& context) noexcept {
+bool space::abandon_overflowed_stack(const siginfo_t& info, ucontext_t& context) noexcept {
     const std::uintptr_t address = core::address_of(info.si_addr);
     const detail::RegionReader reader;
     const StackArea* const area = area_at(address);

@@ -3,21 +3,22 @@
 #include "space/sanitizer_switch.hpp"
 
 #if !defined(__x86_64__)
-#error "the switch of stacks is written for x86-64"
+#error "stack switching is implemented for x86-64 only"
 #endif
 
 // bool faultline_call_on_stack(void (*entry)(void*), void* argument, void* top, SwitchPoint* point)
 //
-// Returns true when entry does. It saves what an abandoned call needs: below rbp lie rbx, r12 to r15, and the floating
-// point control words. faultline_enter_stack then changes the stack.
+// Calls entry(argument) on the stack that ends at `top`, and returns true when entry returns. It saves what an
+// abandoned call needs: rbx, r12 to r15 and the floating point control words, below rbp. faultline_enter_stack then
+// changes the stack.
 //
-// faultline_leave_stack is where an abandoned call goes on, with rsp and rbp from the point: returns false. Whatever
-// the abandoned code had on the x87 stack is dropped. The direction flag is the handler's business.
+// An abandoned call continues at faultline_leave_stack, with rsp and rbp from the point; the function then returns
+// false. fninit drops what the abandoned code had on the x87 stack. abandon_call clears the direction flag.
 //
-// Both frames are found through rbp, so the unwinder walks from one stack to the other as through any function. That
-// the inner one is marked as a signal's keeps gdb from objecting that the stack goes the wrong way. It has a function
-// of its own, because the mark makes unwinders take the caller's address for exact, and a caller with landing pads
-// would not be found.
+// The unwinder finds both frames through rbp, so it walks from one stack to the other as through any function. The
+// inner frame is marked as a signal frame, which keeps gdb from objecting that the stack goes the wrong way. It is a
+// function of its own because unwinders take the caller's address in a signal frame as exact: they would not find the
+// landing pads of a caller.
 asm(R"(
     .text
     .p2align 4
@@ -118,7 +119,7 @@ void begin(void* call) {
 }  // namespace
 
 CallEnd call_on_stack(StackBounds stack, void (*entry)(void*), void* argument, SwitchPoint& point) {
-    SanitizerSwitch sanitizer{stack.bottom, stack.bytes};  // its destructor is back on this stack, whichever way
+    SanitizerSwitch sanitizer{stack.bottom, stack.bytes};  // its destructor runs on this stack, however the call ends
     Call call{entry, argument, sanitizer};
     return faultline_call_on_stack(&begin, &call, stack.top(), &point) ? CallEnd::returned : CallEnd::abandoned;
 }

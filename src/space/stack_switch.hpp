@@ -1,5 +1,6 @@
-// The switch to another stack and back, as a call: callee-saved registers, floating point control, unwind tables, and
-// what AddressSanitizer and ThreadSanitizer must be told. It knows no managed memory, and nobody is scheduled here.
+// Calls a function on another stack and comes back: handles callee-saved registers, floating point control, unwind
+// tables, and AddressSanitizer and ThreadSanitizer. It knows nothing of managed memory, and it schedules nothing. Used
+// by StackArea and the service stacks.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -11,19 +12,20 @@
 
 namespace faultline::space {
 
-/// Where a call on another stack came from, for who abandons it. In memory that a signal handler may read. The layout
-/// is known to the assembly.
+/// The caller's side of a call on another stack, for abandoning the call. It is in memory that a signal handler may
+/// read. The assembly knows the layout.
 struct SwitchPoint {
-    void* frame = nullptr;          // of the switching function: rbp
-    void* stack_pointer = nullptr;  // below what it has saved
+    void* frame = nullptr;          // rbp of the switching function
+    void* stack_pointer = nullptr;  // rsp below the registers that it saved
 
-    /// What is below this address of the stack that was left is not used: a return address and rbp follow.
+    /// Returns the address below which the caller's stack is not used. Between it and `stack_pointer` are a return
+    /// address and rbp.
     [[nodiscard]] std::uintptr_t unused_below() const noexcept {
         return reinterpret_cast<std::uintptr_t>(stack_pointer) - 16;
     }
 };
 
-/// Memory to be used as stack; `bottom + bytes` is aligned to 16.
+/// The memory of a stack. `bottom + bytes` is aligned to 16.
 struct StackBounds {
     std::byte* bottom;
     std::size_t bytes;
@@ -32,11 +34,11 @@ struct StackBounds {
 
 enum class CallEnd { returned, abandoned };
 
-/// Calls `entry(argument)` on the stack. An exception passes through to the caller. `point` is set before `entry` runs.
+/// Calls `entry(argument)` on the stack. An exception passes through to the caller. Sets `point` before `entry` runs.
 CallEnd call_on_stack(StackBounds stack, void (*entry)(void*), void* argument, SwitchPoint& point);
 
-/// Lets the interrupted thread, which is in a call that `point` tells of, go on where that was made: it comes back as
-/// `abandoned` once the signal handler returns. From a handler on another stack.
+/// Makes the interrupted thread return from the call described by `point`, as `abandoned`, once the signal handler
+/// returns. Call it in a handler that runs on another stack.
 void abandon_call(ucontext_t& context, const SwitchPoint& point) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::space

@@ -1,5 +1,6 @@
-// PageSet: some of a region's pages. One bit a page, in memory that is taken where pages are put in; the rest is
-// addresses only. What it means to be in it, whoever keeps it knows.
+// PageSet: a set of a region's pages, one bit per page. The bits are reserved address space; memory is taken only where
+// pages are inserted. The owner of a set decides what membership means. The pager keeps its per-page hints in such
+// sets.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -13,15 +14,16 @@
 
 namespace faultline::table {
 
-/// Any thread may call anything at any time; a range is changed page by page.
+/// Any thread may call any function at any time. Each word of 64 pages changes atomically; a range does not.
 class PageSet {
 public:
-    /// An empty set, of pages below `pages`. Throws std::system_error (ENOMEM).
+    /// Constructs an empty set of pages below `pages`. Throws std::system_error (ENOMEM).
     explicit PageSet(std::uint64_t pages) : pages_{pages}, bits_{pages / kPerWord + 1, "a set of pages"} {}
 
     [[nodiscard]] bool contains(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
         return (bits_[page / kPerWord].load(std::memory_order_acquire) >> (page % kPerWord) & 1U) != 0;
     }
+    /// Adds the range. Writes only the words that change, so that a repeated call takes no memory and no cache line.
     void insert(core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
         for_each_word(range, [](std::atomic<std::uint64_t>& word, std::uint64_t mask) {
             if ((word.load(std::memory_order_relaxed) & mask) != mask) word.fetch_or(mask);
@@ -65,7 +67,7 @@ private:
         }
     }
 
-    /// The first page from `page` on that is `in` the set, or is not.
+    /// Returns the first page >= `page` whose membership equals `in`, or the number of pages.
     [[nodiscard]] std::uint64_t next(std::uint64_t page, bool in) const noexcept {
         while (page < pages_) {
             const std::uint64_t word = bits_[page / kPerWord].load(std::memory_order_acquire);

@@ -1,5 +1,8 @@
-// PageTable: the words of one region's pages, flat, found by arithmetic. 8 bytes per page that was ever touched; the
-// rest is addresses only. It knows how to change a word and how to sleep on one, not what the states are for.
+// PageTable: the page words of one region, in a flat array. It costs 8 bytes per touched page; the rest is reserved
+// address space. It changes words, and puts threads to sleep on them and wakes them. What the states mean is decided by
+// core::PageWord and the pager; only the pager changes words.
+//
+// Memory order: loads acquire, changes release, so a thread that sees a new word sees what its writer did before.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -27,10 +30,11 @@ public:
         return core::PageWord{words_[page].load(std::memory_order_acquire)};
     }
 
-    /// Replaces `seen` by `next`; on failure `seen` becomes what is there instead.
+    /// Replaces the word by `next` if it still equals `seen`. On failure sets `seen` to the present word and returns
+    /// false.
     [[nodiscard]] bool try_change(std::uint64_t page, core::PageWord& seen,
                                   core::PageWord next) const FAULTLINE_SIGNAL_SAFE {
-        if (seen.bits() == 0) mark_touched(page);  // before the word, so that no scan can miss it
+        if (seen.bits() == 0) mark_touched(page);  // before the word changes, so that no scan misses the page
         std::uint64_t bits = seen.bits();
         const bool changed = words_[page].compare_exchange_strong(bits, next.bits(), std::memory_order_acq_rel,
                                                                   std::memory_order_acquire);
@@ -38,9 +42,9 @@ public:
         return changed;
     }
 
-    /// Replaces the word by `edge(word)`, however often pins and waiters interfere, and wakes sleepers on the word if
-    /// `edge` took the waiters away. Returns the word that was there before: its `waiters()` says whether threads may
-    /// sleep in the kernel, too.
+    /// Replaces the word by `edge(word)`, and repeats when pins or waiters change it meanwhile. Wakes the threads that
+    /// sleep on the word if `edge` cleared the waiters mark. Returns the previous word: if its `waiters()` is set,
+    /// threads may also sleep in the kernel, and the caller must wake those.
     template <typename Edge>
     core::PageWord publish(std::uint64_t page, Edge edge) const FAULTLINE_SIGNAL_SAFE {
         core::PageWord seen = load(page);
@@ -53,7 +57,8 @@ public:
     /// Wakes threads that sleep on the word of `page`.
     void wake(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE { sys::futex_wake(futex(page)); }
 
-    /// Sets the waiters mark on a word that still is `seen`. False: it changed; look again.
+    /// Sets the waiters mark if the word still equals `seen`. Returns false, with `seen` updated, if the word has
+    /// changed.
     [[nodiscard]] bool announce_waiter(std::uint64_t page, core::PageWord& seen) const FAULTLINE_SIGNAL_SAFE {
         if (seen.waiters()) return true;
         if (!try_change(page, seen, seen.with_waiters())) return false;
@@ -61,13 +66,13 @@ public:
         return true;
     }
 
-    /// Sleeps until the word is no longer `seen`, or for no reason at all: look again.
+    /// Sleeps until the word differs from `seen`. May wake up without cause: the caller loads the word again.
     void wait(std::uint64_t page, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE {
         if (announce_waiter(page, seen)) sys::futex_wait(futex(page), static_cast<std::uint32_t>(seen.bits()));
     }
 
-    /// The first page of `range` that may have been touched, or its end. Skips what was not in steps of 128 MiB of the
-    /// smallest pages.
+    /// Returns the first page of `range` that may have been touched, or the range's end. It skips 32768 untouched pages
+    /// at a time (128 MiB of 4 KiB pages).
     [[nodiscard]] std::uint64_t next_touched(core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
         for (std::uint64_t page = range.first; page < range.end();) {
             const std::uint64_t left =
@@ -91,7 +96,7 @@ public:
     }
 
 private:
-    // One bit for the 512 words that share a 4 KiB page of the table.
+    // `touched_` has one bit for the 512 words that share a 4 KiB page of the table.
     static constexpr std::uint64_t kPagesPerBit = core::kUnitBytes / sizeof(std::uint64_t);
     static constexpr std::uint64_t kPagesPerTouchedWord = kPagesPerBit * 64;
 
@@ -104,7 +109,7 @@ private:
         if ((bits.load(std::memory_order_relaxed) & bit_of(page)) == 0) bits.fetch_or(bit_of(page));
     }
 
-    /// The low half of the word, which the kernel compares (x86-64 is little-endian).
+    /// Returns the low half of the word, which the kernel compares. x86-64 is little-endian, so it comes first.
     [[nodiscard]] const std::atomic<std::uint32_t>& futex(std::uint64_t page) const noexcept {
         return reinterpret_cast<const std::atomic<std::uint32_t>&>(words_[page]);
     }

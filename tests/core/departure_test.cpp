@@ -1,4 +1,4 @@
-// Departure: what is stored of an eviction is what is read back.
+// Departure: a departure read back from a payload equals the one that was stored.
 #include "core/departure.hpp"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@ namespace {
 
 using core::Departure;
 
-TEST(Departure, CountsTheEvictionsSinceThePageLeft) {
+TEST(Departure, CountsTheEvictionsSinceThePageWasEvicted) {
     for (const std::uint32_t evictions : {0U, 1U, 2U, 1000U, 0x7fff'fff0U, 0xffff'fff0U}) {
         for (const std::uint8_t tag : {std::uint8_t{0}, std::uint8_t{1}}) {
             const Departure left = Departure::from(Departure::after(evictions, tag).payload());
@@ -19,7 +19,7 @@ TEST(Departure, CountsTheEvictionsSinceThePageLeft) {
     }
 }
 
-TEST(Departure, LongBeforeIsFurtherThanAnyMemoryHasFrames) {
+TEST(Departure, LongBeforeIsMoreEvictionsThanAnyMemoryHasFrames) {
     constexpr std::uint32_t kFarAway = std::uint32_t{1} << 29;
     for (const std::uint32_t evictions : {0U, 1U, 1000U, 0x7fff'fff0U, 0xffff'fff0U}) {
         EXPECT_GT(Departure::long_before(evictions).evictions_until(evictions), kFarAway);

@@ -8,7 +8,7 @@
 namespace faultline::test {
 namespace {
 
-TEST(EventRing, GivesOutWhatWasPutInInOrder) {
+TEST(EventRing, TakesValuesInTheOrderInWhichTheyWerePut) {
     core::EventRing<int> ring{4};
     for (int round = 0; round < 10; ++round) {
         for (int i = 0; i < 3; ++i) ASSERT_TRUE(ring.put(round * 3 + i));
@@ -17,7 +17,7 @@ TEST(EventRing, GivesOutWhatWasPutInInOrder) {
     }
 }
 
-TEST(EventRing, RefusesWhatItHasNoRoomFor) {
+TEST(EventRing, PutFailsWhenTheRingIsFull) {
     core::EventRing<int> ring{2};
     EXPECT_TRUE(ring.put(1));
     EXPECT_TRUE(ring.put(2));
@@ -28,7 +28,7 @@ TEST(EventRing, RefusesWhatItHasNoRoomFor) {
     EXPECT_EQ(ring.take(), 4);
 }
 
-TEST(EventRing, LosesAndInventsNothingBetweenThreads) {
+TEST(EventRing, NoValueIsLostOrInventedBetweenThreads) {
     constexpr int kEach = 20'000;
     core::EventRing<int> ring{64};
     std::vector<std::thread> threads;

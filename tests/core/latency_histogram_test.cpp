@@ -1,4 +1,4 @@
-// LatencyHistogram against what a sorted array of the same durations says.
+// LatencyHistogram against a sorted array of the same durations.
 #include <faultline/latency_histogram.hpp>
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ constexpr std::uint64_t kSeed = 20240611;
 
 using Durations = std::vector<std::uint64_t>;
 
-/// Durations from 1 ns to about half a minute, every order of magnitude alike.
+/// Durations from 1 ns to about half a minute, evenly spread over the orders of magnitude.
 Durations random_durations(std::size_t count) {
     std::mt19937_64 random{kSeed};
     testing::Test::RecordProperty("seed", std::to_string(kSeed));
@@ -34,7 +34,7 @@ LatencyHistogram histogram_of(const Durations& durations) {
     return histogram;
 }
 
-/// The smallest duration that `fraction` of all do not exceed.
+/// Returns the smallest duration that `fraction` of all durations do not exceed.
 std::uint64_t quantile_of(const Durations& sorted, double fraction) {
     const double wanted = fraction * static_cast<double>(sorted.size());
     const double rank = std::max(std::ceil(wanted), 1.0);
@@ -58,7 +58,7 @@ TEST(LatencyHistogram, BucketsAreNoWiderThanASixteenthOfTheirValue) {
     for (std::size_t bucket = 0; bucket < 16; ++bucket) ASSERT_EQ(LatencyHistogram::lower_bound(bucket), bucket);
 }
 
-TEST(LatencyHistogram, WhatIsTooLongLandsInTheLastBucket) {
+TEST(LatencyHistogram, TooLongDurationsLandInTheLastBucket) {
     constexpr std::uint64_t kSecond = 1'000'000'000;
     constexpr std::size_t kLast = LatencyHistogram::kBuckets - 1;
     EXPECT_EQ(LatencyHistogram::bucket_of(69 * kSecond), kLast);
@@ -67,13 +67,13 @@ TEST(LatencyHistogram, WhatIsTooLongLandsInTheLastBucket) {
     EXPECT_LT(LatencyHistogram::bucket_of(60 * kSecond), kLast);
 }
 
-TEST(LatencyHistogram, OfNothingHasNoQuantiles) {
+TEST(LatencyHistogram, AnEmptyHistogramHasNoQuantiles) {
     const LatencyHistogram histogram;
     EXPECT_EQ(histogram.count(), 0U);
     for (double fraction : {0.0, 0.5, 1.0}) EXPECT_EQ(histogram.quantile(fraction), 0U);
 }
 
-TEST(LatencyHistogram, QuantilesAreThoseOfTheSortedArrayToWithinABucket) {
+TEST(LatencyHistogram, QuantilesEqualThoseOfTheSortedArrayToWithinABucket) {
     for (std::size_t count : {std::size_t{1}, std::size_t{2}, std::size_t{100}, std::size_t{100'000}}) {
         Durations durations = random_durations(count);
         const LatencyHistogram histogram = histogram_of(durations);
@@ -106,7 +106,7 @@ TEST(LatencyHistogram, RecordingManyAtOnceIsRecordingEach) {
     EXPECT_EQ(at_once.quantile(0.5), each.quantile(0.5));
 }
 
-TEST(LatencyHistogram, MergedIsWhatOneHistogramOfAllWouldBe) {
+TEST(LatencyHistogram, MergingEqualsRecordingAllInOneHistogram) {
     const Durations durations = random_durations(10'000);
     const Durations some(durations.begin(), durations.begin() + 3'000);
     const Durations others(durations.begin() + 3'000, durations.end());

@@ -1,4 +1,4 @@
-// The words that options, messages and JSON use: part of the interface, since programs parse them.
+// The names of enumerators in options, messages and JSON. Programs parse them, so they are part of the interface.
 #include <faultline/types.hpp>
 
 #include "core/units.hpp"

@@ -1,4 +1,4 @@
-// A build with FAULTLINE_CHECKED refuses every edge from a state that does not have it: the process stops.
+// A build with FAULTLINE_CHECKED aborts on a transition from a state that does not allow it.
 #include "core/page_word.hpp"
 #include "core/words.hpp"
 
@@ -17,12 +17,12 @@ constexpr bool kChecked = true;
 constexpr bool kChecked = false;
 #endif
 
-std::uint64_t sink = 0;  // keeps the compiler from dropping an edge whose result nobody wants
+std::uint64_t sink = 0;  // keeps the compiler from dropping a transition whose result is unused
 
 class PageWordRefusal : public testing::Test {
 protected:
     void SetUp() override {
-        if (!kChecked) GTEST_SKIP() << "edges are checked in builds with FAULTLINE_CHECKED only";
+        if (!kChecked) GTEST_SKIP() << "transitions are checked in builds with FAULTLINE_CHECKED only";
     }
 
     template <typename Edge>
@@ -30,7 +30,7 @@ protected:
         EXPECT_DEATH(sink += edge(word_of(fields)).bits(), "invariant broken") << "from " << fields;
     }
 
-    /// The edge exists from `legal` states, and from no other.
+    /// Checks that the transition is allowed from the states in `legal`, and from no other.
     template <typename Edge>
     static void expect_only_from(std::initializer_list<PageState> legal, Edge edge) {
         for (PageState state : kAllStates) {
@@ -45,26 +45,26 @@ protected:
     }
 };
 
-TEST_F(PageWordRefusal, ClaimForFillWantsAnAbsentPage) {
+TEST_F(PageWordRefusal, ClaimForFillRequiresAnAbsentPage) {
     expect_only_from({PageState::empty, PageState::stored, PageState::staged, PageState::poisoned},
                      [](PageWord word) { return word.claimed_for_fill(); });
 }
 
-TEST_F(PageWordRefusal, OnlyFillingEndsAFill) {
+TEST_F(PageWordRefusal, AFillEndsOnlyFromFilling) {
     expect_only_from({PageState::filling}, [](PageWord word) { return word.filled(1, false); });
     expect_only_from({PageState::filling}, [](PageWord word) { return word.fill_abandoned(PageState::stored); });
     expect_only_from({PageState::filling}, [](PageWord word) { return word.fill_failed(); });
 }
 
-TEST_F(PageWordRefusal, OnlyPoisonedIsForgiven) {
+TEST_F(PageWordRefusal, OnlyAPoisonedPageIsForgiven) {
     expect_only_from({PageState::poisoned}, [](PageWord word) { return word.forgiven(); });
 }
 
-TEST_F(PageWordRefusal, ClaimForChangeWantsAResidentPage) {
+TEST_F(PageWordRefusal, ClaimForChangeRequiresAResidentPage) {
     expect_only_from({PageState::resident}, [](PageWord word) { return word.claimed_for_change(); });
 }
 
-TEST_F(PageWordRefusal, ClaimForEvictionWantsAnUnpinnedResidentPage) {
+TEST_F(PageWordRefusal, ClaimForEvictionRequiresAnUnpinnedResidentPage) {
     const auto edge = [](PageWord word) { return word.claimed_for_eviction(); };
     expect_only_from({PageState::resident}, edge);
     Fields pinned;
@@ -73,14 +73,14 @@ TEST_F(PageWordRefusal, ClaimForEvictionWantsAnUnpinnedResidentPage) {
     expect_refused(pinned, edge);
 }
 
-TEST_F(PageWordRefusal, OnlyItsOwnerEndsAnEviction) {
+TEST_F(PageWordRefusal, OnlyTheOwnerEndsAnEviction) {
     expect_only_from({PageState::evicting}, [](PageWord word) { return word.eviction_refused(); });
     expect_only_from({PageState::evicting}, [](PageWord word) { return word.staged(1); });
     expect_only_from({PageState::evicting, PageState::filling},
                      [](PageWord word) { return word.evicted(Departure::after(1)); });
 }
 
-TEST_F(PageWordRefusal, ADirtyPageIsNotEvicted) {
+TEST_F(PageWordRefusal, ADirtyPageCannotBecomeEvicted) {
     for (PageState state : {PageState::evicting, PageState::filling}) {
         Fields dirty;
         dirty.state = state;
@@ -89,7 +89,7 @@ TEST_F(PageWordRefusal, ADirtyPageIsNotEvicted) {
     }
 }
 
-TEST_F(PageWordRefusal, OnlyAnOwnerDiscards) {
+TEST_F(PageWordRefusal, OnlyTheOwnerDiscards) {
     expect_only_from({PageState::filling, PageState::evicting}, [](PageWord word) { return word.discarded(); });
 }
 

@@ -1,4 +1,5 @@
-// The page word's legal edges: each changes exactly what it says, whatever else the word holds.
+// The page word's legal transitions: each changes exactly the fields that it names, whatever the word's other fields
+// are.
 #include "core/page_word.hpp"
 #include "core/words.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 
 using core::PageRef;
 
-/// `edge` turns the fields of each word into what `change` makes of them.
+/// Checks that `edge` changes the fields of each word as `change` does.
 template <typename Edge, typename Change>
 void expect_edge(const std::vector<PageWord>& words, Edge edge, Change change) {
     ASSERT_FALSE(words.empty());
@@ -37,7 +38,7 @@ std::vector<PageWord> clean(const std::vector<PageWord>& words) {
 
 void settle(Fields& fields) { fields.waiters = fields.from_staging = false; }
 
-TEST(PageWord, OfAPageNeverTouchedIsZeroAndEmpty) {
+TEST(PageWord, TheWordOfAnUntouchedPageIsZeroAndEmpty) {
     constexpr PageWord word;
     static_assert(word.bits() == 0);
     EXPECT_EQ(fields_of(word), Fields{});
@@ -50,7 +51,7 @@ TEST(PageWord, FieldsAreWhereTheLayoutSays) {
     for (PageWord word : all_words()) ASSERT_EQ(word_of(fields_of(word)), word) << fields_of(word);
 }
 
-TEST(PageWord, QuestionsDependOnNothingElse) {
+TEST(PageWord, EachQueryDependsOnItsOwnFieldsOnly) {
     for (PageWord word : all_words()) {
         const Fields is = fields_of(word);
         ASSERT_EQ(word.busy(), is.state == PageState::filling || is.state == PageState::evicting) << is;
@@ -61,7 +62,7 @@ TEST(PageWord, QuestionsDependOnNothingElse) {
     }
 }
 
-TEST(PageWord, GuardForbidsAllAndGoesWithTheNextProtection) {
+TEST(PageWord, AGuardForbidsAllAccessUntilTheNextProtection) {
     for (const Access before : {Access::read_write, Access::read, Access::none}) {
         const PageWord word = PageWord{}.with_protection(before);
         EXPECT_FALSE(word.guarded());
@@ -72,7 +73,7 @@ TEST(PageWord, GuardForbidsAllAndGoesWithTheNextProtection) {
     }
 }
 
-TEST(PageWord, ClaimForFillRemembersWhereFrom) {
+TEST(PageWord, ClaimForFillKeepsThePayloadAndMarksStagedPages) {
     expect_edge(
         words_in({PageState::empty, PageState::stored, PageState::staged, PageState::poisoned}),
         [](PageWord word) { return word.claimed_for_fill(); },
@@ -95,7 +96,7 @@ TEST(PageWord, FilledIsResidentInItsFrame) {
     }
 }
 
-TEST(PageWord, AbandonedFillGoesBackAndKeepsThePayload) {
+TEST(PageWord, AnAbandonedFillRestoresTheStateAndKeepsThePayload) {
     for (PageState back_to : {PageState::empty, PageState::stored, PageState::staged}) {
         expect_edge(
             words_in(PageState::filling), [back_to](PageWord word) { return word.fill_abandoned(back_to); },
@@ -116,7 +117,7 @@ TEST(PageWord, FailedFillIsPoisoned) {
         });
 }
 
-TEST(PageWord, ForgivenGoesHome) {
+TEST(PageWord, AForgivenPageIsStoredOrEmpty) {
     expect_edge(
         words_in(PageState::poisoned), [](PageWord word) { return word.forgiven(); },
         [](Fields& fields) {
@@ -147,7 +148,7 @@ TEST(PageWord, RefusedEvictionIsResidentAgain) {
         });
 }
 
-TEST(PageWord, StagedNamesItsUnit) {
+TEST(PageWord, AStagedPageHasItsUnitAsPayload) {
     expect_edge(
         words_in(PageState::evicting), [](PageWord word) { return word.staged(99); },
         [](Fields& fields) {
@@ -157,7 +158,7 @@ TEST(PageWord, StagedNamesItsUnit) {
         });
 }
 
-TEST(PageWord, EvictedGoesHomeAndRemembersWhenOnlyWithASlot) {
+TEST(PageWord, AnEvictedPageIsStoredWithItsDepartureOrEmptyWithoutASlot) {
     expect_edge(
         clean(words_in({PageState::evicting, PageState::filling})),
         [](PageWord word) { return word.evicted(Departure::from(1234)); },
@@ -215,7 +216,7 @@ TEST(PageWord, PinsCountAlone) {
         [](PageWord word) { return word.with_pin_removed(); }, [](Fields& fields) { --fields.pins; });
 }
 
-TEST(PageWord, HoldsAllPinsThatItAllows) {
+TEST(PageWord, HoldsTheLargestNumberOfPins) {
     PageWord word = PageWord{}.claimed_for_fill().filled(3, true);
     const PageWord unpinned = word;
     for (std::uint64_t i = 0; i < PageWord::kMaxPins; ++i) word = word.with_pin_added();
@@ -225,7 +226,7 @@ TEST(PageWord, HoldsAllPinsThatItAllows) {
     EXPECT_EQ(word, unpinned);
 }
 
-TEST(PageRef, SurvivesItsBits) {
+TEST(PageRef, RoundTripsThroughItsBits) {
     for (std::uint32_t region : {0U, 1U, 0xffff'ffffU}) {
         for (std::uint32_t page : {0U, 1U, 0xffff'ffffU}) {
             const PageRef ref{region, page};
@@ -234,7 +235,7 @@ TEST(PageRef, SurvivesItsBits) {
     }
 }
 
-TEST(PageRef, NeighboursHaveNeighbouringBitsAndTheirOrder) {
+TEST(PageRef, NeighbouringPagesHaveConsecutiveBitsAndKeepTheirOrder) {
     EXPECT_EQ((PageRef{3, 8}.bits()), (PageRef{3, 7}.bits() + 1));
     EXPECT_LT((PageRef{3, 7}), (PageRef{3, 8}));
     EXPECT_LT((PageRef{3, 0xffff'ffffU}), (PageRef{4, 0}));

@@ -1,5 +1,5 @@
-// Page words in every combination of what they hold, and what they hold as a value that can be compared and printed.
-// Words are put together from the layout that core/page_word.hpp documents, not through the edges under test.
+// Page words in every combination of fields, and their fields as a value that can be compared and printed. Words are
+// built from the layout that core/page_word.hpp documents, not through the transitions under test.
 #pragma once
 
 #include "core/page_word.hpp"
@@ -56,7 +56,7 @@ inline PageWord word_of(const Fields& fields) {
                     std::uint64_t{fields.payload} << 32};
 }
 
-/// Every combination of flags and protections, with few and many pins and small and large payloads, in `state`.
+/// Returns every combination of flags and protections in `state`, with few and many pins and small and large payloads.
 inline std::vector<PageWord> words_in(PageState state) {
     std::vector<PageWord> words;
     for (unsigned flags = 0; flags < 32; ++flags) {

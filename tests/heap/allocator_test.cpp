@@ -1,4 +1,4 @@
-// Standard containers in a heap: by std::pmr, and by allocator<T>.
+// Standard containers in a heap, through std::pmr and through allocator<T>.
 #include "heap/heap_support.hpp"
 
 #include <list>
@@ -17,7 +17,7 @@ namespace {
 static_assert(sizeof(faultline::allocator<int>) == sizeof(void*));
 static_assert(std::is_trivially_copyable_v<faultline::allocator<int>>);
 
-TEST(HeapAllocator, PolymorphicContainersLiveInTheHeapAndLeaveIt) {
+TEST(HeapAllocator, PolymorphicContainersUseTheHeapAndFreeAllBlocks) {
     SmallHeap its{2 * kMiB};
     {
         std::pmr::map<std::pmr::string, std::pmr::vector<int>> words{its.heap.resource()};
@@ -36,7 +36,7 @@ TEST(HeapAllocator, PolymorphicContainersLiveInTheHeapAndLeaveIt) {
     EXPECT_THROW(static_cast<void>(its.heap.resource()->allocate(std::size_t{1} << 40)), std::bad_alloc);
 }
 
-TEST(HeapAllocator, StandardContainersDoAsTheyDoElsewhere) {
+TEST(HeapAllocator, StandardContainersBehaveAsWithTheDefaultAllocator) {
     SmallHeap its{2 * kMiB};
     SmallHeap other;
     const unsigned seed = std::random_device{}();
@@ -62,7 +62,7 @@ TEST(HeapAllocator, StandardContainersDoAsTheyDoElsewhere) {
         EXPECT_TRUE(its.heap.owns(&*elsewhere.begin()) == false || elsewhere.size() == expected.size());
         EXPECT_EQ(elsewhere.size(), expected.size());
         numbers = std::move(elsewhere);
-        EXPECT_TRUE(its.heap.owns(&*numbers.begin())) << "moved with their heap";
+        EXPECT_TRUE(its.heap.owns(&*numbers.begin())) << "a moved container keeps its heap";
         const Numbers copy = numbers;
         EXPECT_EQ(copy.get_allocator(), numbers.get_allocator());
         EXPECT_NE(copy.get_allocator(), faultline::allocator<int>{other.heap});

@@ -1,4 +1,4 @@
-// Freeing what is no live block ends the program, and the message names the block.
+// Freeing a pointer that is not a live block aborts, with a message that names the block.
 #include "heap/heap_support.hpp"
 #include "support/child.hpp"
 
@@ -18,14 +18,14 @@ void expect_abort(Body body, const std::string& part) {
     EXPECT_NE(end.said.find(part), std::string::npos) << end;
 }
 
-TEST(BadBlock, FreedTwiceAtOnceOrAfterMuchElse) {
+TEST(BadBlock, DoubleFreeAbortsAtOnceAndAfterOtherFrees) {
     expect_abort(
         [](Heap& heap) {
             void* const block = heap.allocate(100);
             heap.deallocate(block);
             heap.deallocate(block);
         },
-        "of 112 bytes is not live: freed twice");
+        "double free or use after free");
     expect_abort(
         [](Heap& heap) {
             std::vector<void*> blocks;
@@ -33,19 +33,19 @@ TEST(BadBlock, FreedTwiceAtOnceOrAfterMuchElse) {
             for (int i = 0; i < 500; ++i) heap.deallocate(blocks[static_cast<std::size_t>(i)]);
             heap.deallocate(blocks[17]);
         },
-        "is not live: freed twice");
+        "of 112 bytes is free");
     expect_abort(
         [](Heap& heap) {
             void* const block = heap.allocate(kMiB);
             heap.deallocate(block);
             heap.deallocate(block);
         },
-        "nothing is allocated there (freed twice, or never allocated)");
+        "nothing is allocated there (double free, or never allocated)");
 }
 
-TEST(BadBlock, InsideOfABlockOrOfAnotherHeap) {
+TEST(BadBlock, PointersInsideABlockOrOfAnotherHeapAbort) {
     expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(100)) + 16); },
-                 "is no block: it is inside the block at 0x");
+                 "it is inside the block at 0x");
     expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(kMiB)) + 8192); }, "bytes");
     expect_abort([](Heap& heap) { heap.deallocate(static_cast<std::byte*>(heap.allocate(100)) + 10 * kMiB); },
                  "nothing is allocated there");
@@ -54,31 +54,31 @@ TEST(BadBlock, InsideOfABlockOrOfAnotherHeap) {
             int local = 0;
             heap.deallocate(&local);
         },
-        "is no block of this heap");
+        "is not in this heap");
     expect_abort(
         [](Heap& heap) {
             SmallHeap other;
             heap.deallocate(other.heap.allocate(64));
         },
-        "is no block of this heap");
-    expect_abort([](Heap& heap) { static_cast<void>(heap.usable_size(nullptr)); }, "null is no block");
+        "is not in this heap");
+    expect_abort([](Heap& heap) { static_cast<void>(heap.usable_size(nullptr)); }, "null is not a block");
 }
 
-TEST(BadBlock, OfASmashedSize) {
+TEST(BadBlock, AWrongSizeAborts) {
     expect_abort([](Heap& heap) { heap.deallocate(heap.allocate(100), 1000); },
-                 "is freed as one of 1000 bytes, but has 112");
+                 "is freed with a size of 1000 bytes, but has 112");
     expect_abort([](Heap& heap) { heap.deallocate(heap.allocate(kMiB), kMiB + 1); },
-                 "is freed as one of 1048577 bytes, but has 1048576");
+                 "is freed with a size of 1048577 bytes, but has 1048576");
 }
 
-TEST(BadBlock, ReallocatedAfterItWasFreed) {
+TEST(BadBlock, ReallocatingAFreedBlockAborts) {
     expect_abort(
         [](Heap& heap) {
             void* const block = heap.allocate(3000);
             heap.deallocate(block);
             static_cast<void>(heap.try_reallocate(block, 100));
         },
-        "is not live");
+        "double free or use after free");
 }
 
 }  // namespace

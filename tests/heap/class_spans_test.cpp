@@ -1,4 +1,5 @@
-// Spans of blocks against an oracle: which blocks are out, which pages are dead, and where the next blocks come from.
+// ClassSpans against an oracle: which blocks are handed out, which pages are dead, and which span the next blocks come
+// from.
 #include "heap/class_spans.hpp"
 
 #include "heap/span_notes.hpp"
@@ -13,7 +14,7 @@
 namespace faultline::heap {
 namespace {
 
-/// Spans of one class, side by side from page 0 on; nothing of them is memory.
+/// Spans of one class, adjacent from page 0 on. Their addresses are not backed by memory.
 class Spans {
 public:
     explicit Spans(std::size_t bytes) : size_class{class_of(bytes)} {}
@@ -40,7 +41,9 @@ public:
     [[nodiscard]] static std::uint64_t offset_of(FreeBlock block) {
         return reinterpret_cast<std::uint64_t>(block.block);
     }
-    bool put_back(Span& span, std::uint64_t offset) { return spans.put_back(span, span.place_of(offset).index, life); }
+    bool put_back(Span& span, std::uint64_t offset) {
+        return spans.put_back(span, span.position_of(offset).index, life);
+    }
 
     SizeClass size_class;
     PageLife life{4096};
@@ -51,7 +54,7 @@ public:
 
 class EveryShape : public testing::TestWithParam<std::size_t> {};
 
-TEST_P(EveryShape, BlocksAreOutOnceAndPagesDieWithTheirLastBlock) {
+TEST_P(EveryShape, ABlockIsHandedOutOnceAndAPageDiesWithItsLastBlock) {
     const unsigned seed = std::random_device{}();
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937 random{seed};
@@ -103,9 +106,9 @@ TEST(ClassSpans, APageThatIsHeldGivesNoBlock) {
         const std::uint64_t offset = Spans::offset_of(its.take_one(span));
         EXPECT_TRUE(offset + span.block_bytes <= 4096 || offset >= 3 * 4096) << offset;
     }
-    its.spans.let_page_go(span, 1);
-    its.spans.let_page_go(span, 2);
-    EXPECT_EQ(span.free_blocks, 7U) << "those that touch bytes 4096 to 12287: from 3840 on by 1280";
+    its.spans.release_page(span, 1);
+    its.spans.release_page(span, 2);
+    EXPECT_EQ(span.free_blocks, 7U) << "the blocks that touch bytes 4096 to 12287: from 3840 on, 1280 bytes each";
 }
 
 TEST(ClassSpans, TheFullestYoungSpanComesFirst) {
@@ -119,7 +122,7 @@ TEST(ClassSpans, TheFullestYoungSpanComesFirst) {
     EXPECT_EQ(its.spans.best(false), &first);
 }
 
-TEST(ClassSpans, HolesInOldSpansAreLeftWhereAFewAreAll) {
+TEST(ClassSpans, OldSpansWithFewFreeBlocksAreNotUsed) {
     Spans its{4096};
     Span& old = its.add();
     std::vector<std::uint64_t> offsets;
@@ -129,20 +132,20 @@ TEST(ClassSpans, HolesInOldSpansAreLeftWhereAFewAreAll) {
         while (younger.free_blocks > 0) static_cast<void>(its.take_one(younger));
     }
     ASSERT_TRUE(its.put_back(old, offsets[3]));
-    EXPECT_EQ(its.spans.best(false), nullptr) << "one hole in an old span";
+    EXPECT_EQ(its.spans.best(false), nullptr) << "an old span with one free block";
     EXPECT_EQ(its.spans.best(true), &old);
     for (int i = 4; i < 12; ++i) ASSERT_TRUE(its.put_back(old, offsets[static_cast<std::size_t>(i)]));
-    EXPECT_EQ(its.spans.best(false), &old) << "half of an old span";
+    EXPECT_EQ(its.spans.best(false), &old) << "an old span with half of its blocks free";
 }
 
-TEST(ClassSpans, TheLowestSpanWithoutABlockInUseIsKeptAndOthersLeave) {
+TEST(ClassSpans, TheLowestEmptySpanIsKeptAndOthersAreRemoved) {
     Spans its{8192};
     Span* const spans[] = {&its.add(), &its.add(), &its.add()};
     std::uint64_t offsets[3];
     for (int i = 0; i < 3; ++i) offsets[i] = Spans::offset_of(its.take_one(*spans[i]));
     const auto empty = [&](int i) {
         EXPECT_TRUE(its.put_back(*spans[i], offsets[i]));
-        return its.spans.leaving(*spans[i]);
+        return its.spans.remove_surplus(*spans[i]);
     };
     EXPECT_EQ(empty(1), nullptr);
     EXPECT_EQ(empty(2), spans[2]);

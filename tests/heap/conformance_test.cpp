@@ -1,4 +1,4 @@
-// What any allocator must do, on managed memory: sizes, alignments, zeros, reallocation, threads.
+// The contract of any allocator, on managed memory: sizes, alignments, zeros, reallocation, threads.
 #include "heap/heap_support.hpp"
 #include "pager/fake_store.hpp"
 
@@ -32,7 +32,7 @@ TEST(HeapConformance, BlocksOfEverySizeAreApartAlignedAndKeepTheirBytes) {
     EXPECT_EQ(its.heap.stats().live_blocks, 0U);
 }
 
-TEST(HeapConformance, BlocksOfNoBytesAreBlocksAndNullIsNone) {
+TEST(HeapConformance, ZeroBytesGiveABlockAndNullMayBeFreed) {
     SmallHeap its;
     std::set<void*> blocks;
     for (int i = 0; i < 100; ++i) EXPECT_TRUE(blocks.insert(its.heap.allocate(0)).second);
@@ -79,7 +79,7 @@ TEST(HeapConformance, SizesThatOverflowAreRefused) {
     EXPECT_EQ(its.heap.stats().live_blocks, 2U);
 }
 
-TEST(HeapConformance, ZeroedBlocksAreZerosAlsoWhereOthersWereBefore) {
+TEST(HeapConformance, ZeroedBlocksAreZerosEvenInReusedMemory) {
     SmallHeap its;
     for (const std::size_t bytes : {std::size_t{40}, std::size_t{3000}, std::size_t{5000}, std::size_t{28'000},
                                     std::size_t{70'000}, 300 * kKiB, 2 * kMiB}) {
@@ -109,7 +109,7 @@ TEST(HeapConformance, ZeroedBlocksDoNotTouchFreshPages) {
     EXPECT_EQ(its.heap.stats().paging.first_touches, before);
 }
 
-TEST(HeapConformance, ReallocationKeepsWhatFitsOnEveryWay) {
+TEST(HeapConformance, ReallocationKeepsTheBytesInEveryCase) {
     SmallHeap its;
     const unsigned seed = std::random_device{}();
     SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -159,7 +159,7 @@ TEST(HeapConformance, AGrowingLargeBlockMovesOnceAndThenStays) {
     its.heap.deallocate(below);
 }
 
-TEST(HeapConformance, BlocksMayBeFreedByAnyThreadAlsoAfterTheirOwnHasEnded) {
+TEST(HeapConformance, AnyThreadMayFreeABlockEvenAfterItsThreadHasEnded) {
     SmallHeap its;
     std::vector<void*> blocks(2000);
     std::thread{[&] {
@@ -168,7 +168,7 @@ TEST(HeapConformance, BlocksMayBeFreedByAnyThreadAlsoAfterTheirOwnHasEnded) {
             fill(blocks[i], 16 + i % 500, i);
         }
     }}.join();
-    EXPECT_EQ(its.heap.stats().cached_bytes, 0U) << "a thread that has ended keeps nothing";
+    EXPECT_EQ(its.heap.stats().cached_bytes, 0U) << "an ended thread caches no block";
     std::thread{[&] {
         for (std::size_t i = 0; i < blocks.size(); ++i) {
             ASSERT_TRUE(holds(blocks[i], 16 + i % 500, i));
@@ -176,12 +176,12 @@ TEST(HeapConformance, BlocksMayBeFreedByAnyThreadAlsoAfterTheirOwnHasEnded) {
         }
     }}.join();
     EXPECT_EQ(its.heap.stats().live_blocks, 0U);
-    EXPECT_LE(its.heap.stats().cached_bytes, kMiB) << "what is for other threads is a little of the limit at most";
+    EXPECT_LE(its.heap.stats().cached_bytes, kMiB) << "batches between threads take a small part of the limit at most";
     its.heap.trim();
     EXPECT_EQ(its.heap.stats().cached_bytes, 0U);
 }
 
-TEST(HeapConformance, BlocksOnTheirWayBetweenThreadsAreFoundWhenTheReservationIsUsedUp) {
+TEST(HeapConformance, BatchesBetweenThreadsAreUsedWhenTheReservationIsFull) {
     SmallHeap its{64 * kMiB, small_reservation(kMiB)};
     const auto take_all = [&] {
         std::vector<void*> blocks;
@@ -198,13 +198,13 @@ TEST(HeapConformance, BlocksOnTheirWayBetweenThreadsAreFoundWhenTheReservationIs
         for (void* const block : blocks) its.heap.deallocate(block);
     }}.join();
     EXPECT_EQ(its.heap.stats().live_blocks, 0U);
-    EXPECT_GT(its.heap.stats().cached_bytes, 0U) << "the test wants some on their way";
+    EXPECT_GT(its.heap.stats().cached_bytes, 0U) << "the test needs batches between threads";
     EXPECT_EQ(take_all(), most);
 }
 
-TEST(HeapConformance, MoreThreadsThanMayKeepBlocksAllocateAndFreeAllTheSame) {
-    if (kSanitized) GTEST_SKIP() << "so many threads take a sanitizer long";
-    constexpr std::size_t kThreads = 4100;  // 4096 may
+TEST(HeapConformance, ThreadsBeyondTheNumberOfCachesAllocateAndFree) {
+    if (kSanitized) GTEST_SKIP() << "so many threads are slow under a sanitizer";
+    constexpr std::size_t kThreads = 4100;  // 4096 have a cache
     SmallHeap its;
     std::vector<std::thread> threads;
     std::vector<void*> blocks(kThreads);
@@ -250,7 +250,7 @@ TEST(HeapConformance, TheThresholdDecidesWhichBlocksHavePagesOfTheirOwn) {
     EXPECT_EQ(its.heap.stats().large_blocks, 0U);
     void* const large = its.heap.allocate(8 * kKiB + 1);
     EXPECT_EQ(its.heap.stats().large_blocks, 1U);
-    EXPECT_GT(large, small) << "from the top of the reservation";
+    EXPECT_GT(large, small) << "a large block comes from the top of the reservation";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A heap in a child of fork: all of it where the pager is inherited, else nothing that could do harm.
+// A heap in a child of fork: it works if the pager is inherited; if not, the child can only drop its handle.
 #include "heap/heap_support.hpp"
 #include "support/child.hpp"
 
@@ -10,7 +10,7 @@
 namespace faultline::test {
 namespace {
 
-TEST(HeapFork, AChildThatInheritsGoesOnWithTheSameBlocks) {
+TEST(HeapFork, AnInheritingChildUsesTheSameBlocks) {
 #ifdef __SANITIZE_THREAD__
     GTEST_SKIP() << "ThreadSanitizer knows no threads started after a fork";
 #endif
@@ -43,7 +43,7 @@ TEST(HeapFork, AChildThatInheritsGoesOnWithTheSameBlocks) {
     EXPECT_EQ(wrong(), 0);
 }
 
-TEST(HeapFork, AChildThatDoesNotInheritMayDropItsHandle) {
+TEST(HeapFork, AChildThatDoesNotInheritCanDropItsHandle) {
     auto its = std::make_unique<SmallHeap>();
     void* const block = its->heap.allocate(100'000);
     fill(block, 100'000, 1);
@@ -57,12 +57,12 @@ TEST(HeapFork, AChildThatDoesNotInheritMayDropItsHandle) {
     EXPECT_TRUE(holds(block, 100'000, 1));
 }
 
-/// What one thread has of a heap, written down where a child of fork finds it.
+/// The blocks of one thread, recorded where a child of fork finds them.
 class Busy {
 public:
     Busy(Heap& heap, unsigned seed) : heap_{heap}, random_{seed} {}
 
-    /// One block is in nobody's hands but the heap's, at most.
+    /// Allocates and frees. At any moment at most one live block is in no slot.
     void work(const std::atomic<bool>& stop) {
         while (!stop.load(std::memory_order_relaxed)) {
             void*& slot = slots_[random_() % slots_.size()];
@@ -91,7 +91,7 @@ private:
 
 class HeapForkAmongThreads : public testing::TestWithParam<Delivery> {};
 
-TEST_P(HeapForkAmongThreads, AChildHasAWorkingHeapAndOneBlockOfAThreadIsLostAtMost) {
+TEST_P(HeapForkAmongThreads, AChildHasAWorkingHeapAndLosesAtMostOneBlockPerThread) {
 #ifdef __SANITIZE_THREAD__
     GTEST_SKIP() << "ThreadSanitizer knows no threads started after a fork";
 #endif
@@ -116,7 +116,7 @@ TEST_P(HeapForkAmongThreads, AChildHasAWorkingHeapAndOneBlockOfAThreadIsLostAtMo
     const auto in_the_child = [&] {
         if (wrong() != 0) return 1;
         for (const auto& one : busy) one->free_all();
-        // New threads, with what those of the parent kept.
+        // New threads take over the caches of the parent's threads.
         run_threads(kThreads + 1, [&](unsigned) {
             for (std::size_t bytes = 16; bytes < 300'000; bytes += bytes / 4 + 16) {
                 void* const block = heap.allocate(bytes);

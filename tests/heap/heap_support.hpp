@@ -1,5 +1,4 @@
-// What the tests of the heap share: a pager with little memory, a heap on it, and blocks whose bytes tell whose they
-// are.
+// Shared by the heap's tests: a pager with little memory, a heap on it, and blocks filled with a pattern of their own.
 #pragma once
 
 #include "heap/heap.hpp"
@@ -18,7 +17,7 @@ namespace faultline::test {
 inline constexpr std::size_t kKiB = 1024;
 inline constexpr std::size_t kMiB = 1024 * kKiB;
 
-/// Without what makes counts depend on the moment.
+/// A configuration without background work, so that counters are deterministic.
 inline Config heap_config(std::size_t limit, Delivery delivery = Delivery::uffd_signal) {
     Config config;
     config.resident_limit = limit;
@@ -47,7 +46,7 @@ inline bool is_aligned(const void* block, std::size_t alignment) {
     return reinterpret_cast<std::uintptr_t>(block) % alignment == 0;
 }
 
-/// Fills a block with words that depend on its place and a seed.
+/// Fills a block with words that depend on their index and a seed.
 inline void fill(void* block, std::size_t bytes, std::uint64_t seed) {
     auto* const at = static_cast<std::byte*>(block);
     for (std::size_t i = 0; i + 8 <= bytes; i += 8) store_word(at + i, stamp(i, seed));

@@ -1,5 +1,5 @@
-// Structures that are linked through the heap, several times as large as its memory, while pages leave and come back:
-// no link and no value may be lost. FAULTLINE_HEAP_STEPS=1000000 makes it long, FAULTLINE_TEST_SEED repeats one.
+// Linked structures in the heap, several times as large as its memory, while their pages are evicted and read back: no
+// link and no value may be lost. FAULTLINE_HEAP_STEPS=1000000 makes it long, FAULTLINE_TEST_SEED repeats a run.
 #include "heap/heap_support.hpp"
 #include "support/accessed_bits.hpp"
 #include "support/linked_table.hpp"
@@ -15,7 +15,7 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::uint32_t kKeys = 16384;  // 2.5 MiB of nodes and values when most are held
+constexpr std::uint32_t kKeys = 16384;  // 2.5 MiB of nodes and values at the peak
 
 struct Shape {
     Delivery delivery;
@@ -40,7 +40,7 @@ int steps_of_test() {
 
 class LinkedStructures : public testing::TestWithParam<Shape> {};
 
-TEST_P(LinkedStructures, KeepEveryLinkAndValueWhilePagesLeaveAndComeBack) {
+TEST_P(LinkedStructures, KeepEveryLinkAndValueWhilePagesAreEvictedAndReadBack) {
     const Watchdog watchdog;
     const auto [delivery, eviction, threads] = GetParam();
     Config pager_config = heap_config(kMiB, delivery);
@@ -66,7 +66,7 @@ TEST_P(LinkedStructures, KeepEveryLinkAndValueWhilePagesLeaveAndComeBack) {
     for (unsigned round = 0; round < 4; ++round) {
         run_threads(threads, [&](unsigned thread) {
             std::mt19937 random{seed + round * 16 + thread};
-            // Each round another thread has the table, and frees what the one before it has allocated.
+            // In each round another thread owns the table, and frees what the previous one has allocated.
             LinkedTable& table = *tables[(thread + round) % threads];
             try {
                 change_table(table, round % 2 == 0, steps_of_test() / static_cast<int>(threads), random);

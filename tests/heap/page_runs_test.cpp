@@ -1,4 +1,4 @@
-// PageRuns against an oracle with a flag for each page, and what its frontiers do.
+// PageRuns against an oracle with one flag per page, and the movement of its frontiers.
 #include "heap/page_runs.hpp"
 
 #include <gtest/gtest.h>
@@ -50,15 +50,15 @@ TEST(PageRuns, AFreshRunAtAFrontierMakesItRetreat) {
     EXPECT_EQ(runs.free_in(Area::brk) + runs.free_in(Area::mappings), 0U);
 }
 
-TEST(PageRuns, AlignmentsReferToTheAddressNotToTheNumber) {
+TEST(PageRuns, AlignmentsReferToAddressesNotPageNumbers) {
     PageRuns runs{kPages, 3};
     EXPECT_EQ((runs.take(Area::brk, 1, 64)->first + 3) % 64, 0U);
     EXPECT_EQ((runs.take(Area::mappings, 5, 64)->first + 3) % 64, 0U);
     EXPECT_EQ((runs.take(Area::mappings, 5, 64)->first + 3) % 64, 0U);
-    EXPECT_TRUE(runs.take(Area::brk, 61, 1)) << "what alignment skipped is free";
+    EXPECT_TRUE(runs.take(Area::brk, 61, 1)) << "pages that alignment skipped are free";
 }
 
-TEST(PageRuns, ARunBehindAnotherCanBeTakenWhereItIs) {
+TEST(PageRuns, TheRunBehindAnotherCanBeTakenInPlace) {
     PageRuns runs{kPages, 0};
     ASSERT_TRUE(runs.take(Area::brk, 64, 1));
     EXPECT_TRUE(runs.take_at(64, 8)) << "the break grows";
@@ -70,7 +70,7 @@ TEST(PageRuns, ARunBehindAnotherCanBeTakenWhereItIs) {
     EXPECT_EQ(runs.free_in(Area::brk), 5U);
 }
 
-TEST(PageRuns, NoPageIsTwicePutAndNoneIsLost) {
+TEST(PageRuns, NoPageIsTakenTwiceAndNoneIsLost) {
     const unsigned seed = std::random_device{}();
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     std::mt19937 random{seed};

@@ -1,5 +1,5 @@
-// What a heap in managed memory promises beyond any other: dead pages cost no write, bookkeeping costs no fault, what
-// is full says so and goes on.
+// What a heap in managed memory promises beyond other heaps: dead pages are not written, metadata causes no fault, and
+// a full reservation or store is reported without loss.
 #include "heap/heap_support.hpp"
 #include "pager/fake_store.hpp"
 
@@ -9,7 +9,7 @@
 namespace faultline::test {
 namespace {
 
-/// All that the heap has in memory leaves, as far as it may.
+/// Evicts the heap's resident pages, as far as the smallest limit allows.
 void evict(SmallHeap& its) {
     FakePager::settle();
     const std::size_t limit = its.pager.resident_limit();
@@ -25,7 +25,7 @@ std::uint64_t faults(const SmallHeap& its) {
 
 TEST(HeapPaging, DeadPagesAreNeverWritten) {
     HeapConfig config = small_reservation();
-    config.dead_bytes_kept = 64 * kMiB;  // not given back by themselves
+    config.dead_bytes_kept = 64 * kMiB;  // no sweep runs by itself
     SmallHeap its{64 * kMiB, config};
     std::vector<void*> blocks;
     for (std::size_t i = 0; i < 400; ++i) {
@@ -43,11 +43,11 @@ TEST(HeapPaging, DeadPagesAreNeverWritten) {
     evict(its);
     const HeapStats after = its.heap.stats();
     EXPECT_GT(after.paging.evictions, 0U);
-    // Only what the thread still keeps may be.
+    // Only pages of blocks that the thread still caches may be written.
     EXPECT_LE(after.paging.bytes_written, after.cached_bytes + 4096 * (after.cached_bytes / 4096 + 8));
 }
 
-TEST(HeapPaging, APageBetweenLivePagesOfASpanDiesAlone) {
+TEST(HeapPaging, ADeadPageBetweenLivePagesOfASpanIsNotWritten) {
     HeapConfig config = small_reservation();
     config.dead_bytes_kept = 64 * kMiB;
     SmallHeap its{64 * kMiB, config};
@@ -85,7 +85,7 @@ TEST(HeapPaging, BlocksOnPagesThatDiedAndLiveAgainAreNotLost) {
     EXPECT_GT(its.heap.stats().paging.evictions, 0U);
 }
 
-TEST(HeapPaging, FreeingAndMeasuringPageNothingIn) {
+TEST(HeapPaging, FreeingAndReadingFiguresReadNoPageBack) {
     SmallHeap its;
     std::vector<void*> blocks;
     for (std::size_t i = 0; i < 1000; ++i) {
@@ -106,7 +106,7 @@ TEST(HeapPaging, FreeingAndMeasuringPageNothingIn) {
     EXPECT_EQ(its.heap.stats().live_bytes, 0U);
 }
 
-TEST(HeapPaging, TrimGivesBackAllThatIsNotInUseAndTheBreakFalls) {
+TEST(HeapPaging, TrimDiscardsAllUnusedPagesAndLowersTheBreak) {
     SmallHeap its;
     void* const kept = its.heap.allocate(100);
     std::memset(kept, 3, 100);
@@ -131,7 +131,7 @@ TEST(HeapPaging, TrimGivesBackAllThatIsNotInUseAndTheBreakFalls) {
     EXPECT_EQ(static_cast<unsigned char*>(kept)[99], 3);
 }
 
-TEST(HeapPaging, DeadBytesDoNotGrowBeyondWhatMayBeKeptAndTheBreakFallsWithTheTop) {
+TEST(HeapPaging, DeadBytesStayBelowTheirLimitAndTheBreakFalls) {
     HeapConfig config = small_reservation();
     config.dead_bytes_kept = kMiB;
     SmallHeap its{64 * kMiB, config};
@@ -150,7 +150,7 @@ TEST(HeapPaging, DeadBytesDoNotGrowBeyondWhatMayBeKeptAndTheBreakFallsWithTheTop
     EXPECT_GT(its.heap.stats().discarded_bytes, 10 * kMiB);
 }
 
-TEST(HeapPaging, AFullReservationIsBadAllocAndWhatIsFreedCanBeHadAgain) {
+TEST(HeapPaging, AFullReservationThrowsBadAllocAndFreedBlocksCanBeReused) {
     SmallHeap its{8 * kMiB, small_reservation(4 * kMiB)};
     for (int round = 0; round < 3; ++round) {
         std::vector<std::pair<void*, std::size_t>> blocks;
@@ -162,7 +162,8 @@ TEST(HeapPaging, AFullReservationIsBadAllocAndWhatIsFreedCanBeHadAgain) {
         }
         EXPECT_THROW(static_cast<void>(its.heap.allocate(4 * kMiB)), std::bad_alloc);
         EXPECT_GT(its.heap.stats().live_bytes, kMiB);
-        for (const auto& [block, bytes] : blocks) ASSERT_TRUE(holds(block, bytes, bytes)) << "nothing is lost";
+        for (const auto& [block, bytes] : blocks)
+            ASSERT_TRUE(holds(block, bytes, bytes)) << "a failed allocation changed a block";
         for (const auto& [block, bytes] : blocks) its.heap.deallocate(block, bytes);
         its.heap.trim();
         void* const nearly_all = its.heap.try_allocate(3 * kMiB);
@@ -171,7 +172,7 @@ TEST(HeapPaging, AFullReservationIsBadAllocAndWhatIsFreedCanBeHadAgain) {
     }
 }
 
-/// Stores that together take so many bytes and no more, and say so.
+/// Stores that together hold a fixed number of bytes, and report the room left.
 class SmallStores final : public store::StoreFactory {
 public:
     explicit SmallStores(std::int64_t capacity) : left_{capacity} {}
@@ -216,7 +217,7 @@ private:
     std::atomic<std::int64_t> left_;
 };
 
-TEST(HeapPaging, AFullStoreIsNullBeforeAnythingIsLost) {
+TEST(HeapPaging, AFullStoreMakesAllocationFailBeforeDataIsLost) {
     const auto pager = std::make_shared<detail::Pager>(heap_config(2 * kMiB), std::make_unique<SmallStores>(4 * kMiB));
     detail::Heap heap{pager, small_reservation(64 * kMiB)};
     std::vector<void*> blocks;
@@ -233,7 +234,7 @@ TEST(HeapPaging, AFullStoreIsNullBeforeAnythingIsLost) {
     EXPECT_NE(heap.try_allocate(50'000), nullptr);
 }
 
-TEST(HeapPaging, DestroyingAHeapDropsItsPagesAndOtherHeapsStay) {
+TEST(HeapPaging, DestroyingAHeapDropsItsPagesAndLeavesOtherHeaps) {
     Pager pager{heap_config(4 * kMiB)};
     Heap stays{pager, small_reservation()};
     void* const block = stays.allocate(10'000);
@@ -255,7 +256,7 @@ TEST(HeapPaging, DestroyingAHeapDropsItsPagesAndOtherHeapsStay) {
     moved.deallocate(block);
 }
 
-TEST(HeapPaging, APinnedBlockStaysInMemoryAndItsHeapWithIt) {
+TEST(HeapPaging, APinnedBlockStaysResidentAndItsHeapCannotBeDestroyed) {
     SmallHeap its{kMiB};
     void* const block = its.heap.allocate(100 * kKiB);
     fill(block, 100 * kKiB, 1);
@@ -268,16 +269,16 @@ TEST(HeapPaging, APinnedBlockStaysInMemoryAndItsHeapWithIt) {
         EXPECT_EQ(faults(its), before);
         expect_refused([&] { its.heap.destroy(); }, EBUSY, "pinned");
     }
-    EXPECT_TRUE(holds(block, 100 * kKiB, 1)) << "a heap that could not be destroyed is as it was";
+    EXPECT_TRUE(holds(block, 100 * kKiB, 1)) << "the failed destroy changed the heap";
     int outside = 0;
     expect_refused([&] { static_cast<void>(its.heap.pin(&outside, 4)); }, EINVAL, "not inside the heap");
     expect_refused([&] { its.heap.advise(&outside, 4, Advice::cold); }, EINVAL, "not inside the heap");
 }
 
-TEST(HeapPaging, AHeapMayGoWhileThreadsThatUsedItLive) {
+TEST(HeapPaging, AHeapCanBeDestroyedWhileThreadsThatUsedItLive) {
     Pager pager{heap_config(4 * kMiB)};
     std::thread{[&] {
-        for (int i = 0; i < 40; ++i) {  // more than a thread remembers
+        for (int i = 0; i < 40; ++i) {  // more heaps than a thread's RecentCaches
             Heap heap{pager, small_reservation()};
             void* const block = heap.allocate(64);
             heap.deallocate(block);
@@ -289,7 +290,7 @@ TEST(HeapPaging, AHeapMayGoWhileThreadsThatUsedItLive) {
     EXPECT_EQ(pager.stats().resident_bytes, 0U);
 }
 
-TEST(HeapPaging, TheMapIsOfTheAddressesInUseAndSaysWhereTheirPagesAre) {
+TEST(HeapPaging, ResidencyCoversTheAddressesInUse) {
     SmallHeap its{2 * kMiB};
     std::vector<ResidencyCell> cells(64);
     its.heap.residency(cells);
@@ -298,7 +299,8 @@ TEST(HeapPaging, TheMapIsOfTheAddressesInUseAndSaysWhereTheirPagesAre) {
         for (const ResidencyCell& cell : cells) bytes += cell.*part;
         return bytes;
     };
-    EXPECT_EQ(sum(&ResidencyCell::untouched) + sum(&ResidencyCell::resident), 0U) << "of an empty heap";
+    EXPECT_EQ(sum(&ResidencyCell::untouched) + sum(&ResidencyCell::resident), 0U)
+        << "an empty heap has no pages to show";
 
     void* const small = its.heap.allocate(1000);
     void* const large = its.heap.allocate(8 * kMiB);

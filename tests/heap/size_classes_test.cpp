@@ -1,4 +1,4 @@
-// Size classes: every size has the smallest class that holds it, and wastes little.
+// Size classes: each size gets the smallest class that holds it, and little is wasted.
 #include "heap/size_classes.hpp"
 
 #include <gtest/gtest.h>
@@ -19,14 +19,14 @@ TEST(SizeClasses, EverySizeHasTheSmallestClassThatHoldsIt) {
     EXPECT_EQ(shape(class_of(kMostClassBytes)).block_bytes, kMostClassBytes);
 }
 
-TEST(SizeClasses, ABlockIsAtMostAQuarterLongerThanAskedForOrFifteenBytes) {
+TEST(SizeClasses, ABlockIsAtMostAQuarterOrFifteenBytesLongerThanRequested) {
     for (std::size_t bytes = 1; bytes <= kMostClassBytes; bytes += bytes < 70'000 ? 1 : 61) {
         const std::size_t waste = shape(class_of(bytes)).block_bytes - bytes;
         ASSERT_LE(waste, std::max<std::size_t>(15, bytes / 4)) << bytes;
     }
 }
 
-TEST(SizeClasses, WhatIsLeftAtTheEndOfASpanIsLessThanASixteenthOfIt) {
+TEST(SizeClasses, TheUnusedEndOfASpanIsLessThanASixteenthOfIt) {
     for (std::size_t i = 0; i < kSizeClasses; ++i) {
         const ClassShape& its = shape(static_cast<SizeClass>(i));
         const std::size_t span = std::size_t{its.span_pages} * core::kUnitBytes;

@@ -1,6 +1,6 @@
-// After mimalloc's test-stress: threads allocate blocks of random sizes, write cookies, check and free them, and hand
-// some to each other; in rounds, with other threads each time. Here within much less memory than the blocks take.
-// FAULTLINE_HEAP_STEPS=1000000 makes it long, FAULTLINE_TEST_SEED repeats one.
+// After mimalloc's test-stress: threads allocate blocks of random sizes, write cookies into them, check and free them,
+// and pass some to each other. It runs in rounds with new threads, in much less memory than the blocks take.
+// FAULTLINE_HEAP_STEPS=1000000 makes it long, FAULTLINE_TEST_SEED repeats a run.
 #include "heap/heap_support.hpp"
 
 #include <array>
@@ -82,7 +82,7 @@ private:
         sign(*moved, words);
         return moved;
     }
-    // Every 61st word: a page has several, and a test its time.
+    // Checks every 61st word: several on each page, and the test stays fast.
     static void sign(Object& object, std::uint64_t words) {
         object.words = words;
         for (std::uint64_t i = 0; i < words - 1; i += 61) object.cookie[i] = cookie(words, i);
@@ -98,7 +98,7 @@ private:
     std::mt19937 random_;
 };
 
-TEST_P(Stress, EveryCookieIsFoundAndNothingIsLeft) {
+TEST_P(Stress, EveryCookieIsIntactAndNoBlockIsLeft) {
     const Watchdog watchdog;
     Config pager_config = heap_config(kMiB, GetParam());
     pager_config.background_evictor = true;
@@ -115,7 +115,7 @@ TEST_P(Stress, EveryCookieIsFoundAndNothingIsLeft) {
     const char* const wanted = std::getenv("FAULTLINE_HEAP_STEPS");
     const int steps = wanted != nullptr ? std::stoi(wanted) : kSanitized ? 300 : 700;
     std::array<std::atomic<Object*>, kHanded> handed{};
-    // How much the threads have at once is up to chance and the scheduler; this alone is twice the limit.
+    // How much the threads hold at once depends on chance and the scheduler; these blocks alone are twice the limit.
     constexpr std::size_t kBallast = 2 * kMiB;
     void* const ballast = heap.allocate(kBallast);
     fill(ballast, kBallast, seed);

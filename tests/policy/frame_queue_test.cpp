@@ -30,7 +30,7 @@ TEST(FrameQueue, IsFirstInFirstOut) {
     EXPECT_TRUE(queue.empty());
 }
 
-TEST(FrameQueue, LetsFramesLeaveFromAnywhere) {
+TEST(FrameQueue, RemovesFramesFromAnyPosition) {
     for (FrameId leaving : {1U, 2U, 3U}) {
         std::vector<FrameLinks> links(4);
         FrameQueue queue{links, 1};
@@ -45,7 +45,7 @@ TEST(FrameQueue, LetsFramesLeaveFromAnywhere) {
     }
 }
 
-TEST(FrameQueue, KnowsItsOwnFramesFromAnothersOverTheSameLinks) {
+TEST(FrameQueue, TellsItsFramesFromThoseOfAnotherQueueOverTheSameLinks) {
     std::vector<FrameLinks> links(4);
     FrameQueue one{links, 1};
     FrameQueue other{links, 2};
@@ -57,7 +57,7 @@ TEST(FrameQueue, KnowsItsOwnFramesFromAnothersOverTheSameLinks) {
     EXPECT_FALSE(one.has(3));
 }
 
-/// Two queues over the same links, and what they should hold.
+/// Two queues over the same links, and a model of their contents.
 struct Queues {
     static constexpr FrameId kFrames = 40;
     std::vector<FrameLinks> links = std::vector<FrameLinks>(kFrames + 1);
@@ -131,14 +131,14 @@ TEST(Fifo, TreatsAVictimPutBackAsTheNewest) {
     EXPECT_EQ(fifo.victim().frame, 1U);
 }
 
-TEST(Fifo, EvictsFirstWhatIsDemoted) {
+TEST(Fifo, EvictsDemotedFramesFirst) {
     std::vector<FrameLinks> links(5);
     policy::Fifo fifo{links};
     for (FrameId frame : {1U, 2U, 3U, 4U}) fifo.mapped(frame, {});
     fifo.demote(3);
     fifo.demote(1);
     for (FrameId frame : {1U, 3U, 2U, 4U}) EXPECT_EQ(fifo.victim().frame, frame);
-    fifo.demote(2);  // a victim by now
+    fifo.demote(2);  // already a victim
     EXPECT_EQ(fifo.victim().frame, kNoFrame);
 }
 

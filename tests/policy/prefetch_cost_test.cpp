@@ -1,5 +1,5 @@
-// What prefetching is for: pages that cost less. Walks through stored pages, four times as many as there are frames or
-// more, under the cost model of prefetch_simulator.hpp. Each test prints its row; only the order of costs must hold.
+// The purpose of prefetching: pages cost less. Walks through stored pages, at least four times as many as there are
+// frames, under the cost model of prefetch_simulator.hpp. Each test prints its costs; only their order must hold.
 #include "policy/prefetch_simulator.hpp"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ PrefetchResult with_streams(const Trace& trace, std::size_t frames, TripwireRead
 Trace strided(std::int64_t stride) {
     Trace trace;
     std::int64_t page = 0;
-    std::int64_t pass = 0;  // each takes the pages that the ones before left out
+    std::int64_t pass = 0;  // each pass takes the pages that the ones before skipped
     while (trace.size() < kTouches) {
         trace.push_back(static_cast<std::uint32_t>(stride > 0 ? page : kPages - 1 + page));
         page += stride;
@@ -53,7 +53,7 @@ Trace four_walks() {
     return trace;
 }
 
-/// Runs of `shortest` to `longest` pages at random places that are multiples of `shortest`; half of them at few places.
+/// Runs of `shortest` to `longest` pages at random multiples of `shortest`; half of them at a few fixed addresses.
 Trace runs(std::uint32_t shortest, std::uint32_t longest, std::uint32_t places) {
     std::mt19937_64 random{kSeed};
     Trace trace;
@@ -67,7 +67,7 @@ Trace runs(std::uint32_t shortest, std::uint32_t longest, std::uint32_t places) 
     return trace;
 }
 
-/// A walk that leaves out up to three pages, now and then.
+/// A walk that sometimes skips up to three pages.
 Trace walk_with_holes() {
     std::mt19937_64 random{kSeed};
     Trace trace;
@@ -77,7 +77,7 @@ Trace walk_with_holes() {
     return trace;
 }
 
-/// Every second page is one of a walk, the others are anywhere.
+/// Alternates between the pages of a walk and random pages.
 Trace walk_in_noise() {
     std::mt19937_64 random{kSeed};
     Trace trace(kTouches);
@@ -90,7 +90,7 @@ Trace walk_in_noise() {
 struct Workload {
     const char* name;
     Trace (*trace)();
-    double at_most;  // of the cost without prefetching
+    double at_most;  // relative to the cost without prefetching
     std::size_t frames = 2048;
 };
 
@@ -112,7 +112,7 @@ constexpr Workload kWorkloads[] = {
 
 class PrefetchCost : public testing::TestWithParam<Workload> {};
 
-TEST_P(PrefetchCost, IsOrderedAsItShouldBe) {
+TEST_P(PrefetchCost, StaysWithinTheWorkloadsBound) {
     const Workload& workload = GetParam();
     RecordProperty("seed", std::to_string(kSeed));
     const Trace trace = workload.trace();

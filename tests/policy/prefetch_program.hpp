@@ -1,5 +1,5 @@
-// A program that touches pages, for tests of PrefetchStreams: knows which have come, faults on the others, keeps the
-// windows it is given, and checks what must hold of every window.
+// A program that touches pages, for tests of PrefetchStreams. It knows which pages are present, faults on the others,
+// takes the windows it is given, and checks what must hold for every window.
 #pragma once
 
 #include "core/page_word.hpp"
@@ -25,7 +25,7 @@ constexpr std::uint64_t page_number(std::uint32_t region, std::uint64_t index) {
 
 constexpr std::uint64_t index_of(std::uint64_t number) { return core::PageRef::from(number).page; }
 
-/// Pages are indices in `region`.
+/// Page numbers are indices in `region`.
 class Program {
 public:
     using Kind = PrefetchFault::Kind;
@@ -35,7 +35,7 @@ public:
                      std::uint32_t region = 1)
         : streams_{streams}, bounds_{.region_pages = region_pages}, region_{region} {}
 
-    // What holds for the touches that follow.
+    // Settings for the following touches.
     PrefetchBounds& bounds() { return bounds_; }
     void be_thread(std::uint64_t thread) { thread_ = thread; }
     void advise(AccessAdvice advice) { advice_ = advice; }
@@ -45,7 +45,7 @@ public:
     void write() { writes_ = true; }
     void read() { writes_ = false; }
 
-    /// Returns how many pages came along; 0 as well if the page was there.
+    /// Touches a page. Returns how many pages were prefetched with it; 0 if it was present.
     std::uint32_t touch(std::uint64_t index) {
         if (tripwires_.erase(index) != 0) {
             return fault(index, streams_.is_tripwire(page_number(region_, index)) ? Kind::tripwire : Kind::hard);
@@ -55,7 +55,8 @@ public:
         return fault(index, kind_);
     }
 
-    /// What came along with each of the next `windows` faults of a walk; ends at the region's ends.
+    /// Returns how many pages were prefetched with each of the next `windows` faults of a walk. Stops at the region's
+    /// ends.
     Counts walk(std::uint64_t first, std::int64_t stride, std::size_t windows) {
         Counts counts;
         const auto pages = static_cast<std::int64_t>(bounds_.region_pages);

@@ -1,6 +1,6 @@
-// A pager without pages that prefetches: runs a walk through stored pages and adds up what its faults would cost.
-// Frames are a ring: the page that came first leaves, as prefetched pages do from probation. The costs are of one
-// machine (4 KiB pages, a virtual disk); tests compare them, and rely on none.
+// A pager without pages that prefetches: runs a walk through stored pages and adds up the cost of its faults. Frames
+// are a ring: the page that came first is evicted first, like prefetched pages on probation. The costs are those of one
+// machine (4 KiB pages, a virtual disk); tests compare them with each other only.
 #pragma once
 
 #include "policy/prefetch_streams.hpp"
@@ -15,31 +15,31 @@ namespace faultline::test {
 
 /// In microseconds.
 struct PrefetchCosts {
-    double use = 2.0;         ///< What the program does with a page.
-    double hard_fault = 8.0;  ///< Besides the read.
-    double tripwire = 60.0;   ///< The page alone, read beside what is read in the background.
+    double use = 2.0;         ///< Work of the program per page.
+    double hard_fault = 8.0;  ///< Without the read.
+    double tripwire = 60.0;   ///< Reading the page alone, while the window is read in the background.
     double read = 80.0;       ///< Up to 64 KiB in one piece.
-    double read_more = 0.4;   ///< Each further KiB, gaps included; or instead of the gaps,
-    double read_apart = 8.0;  ///< each further page that is read for itself, many at once.
-    double map_more = 0.35;   ///< Each page besides the faulting one.
-    double evict = 0.1;       ///< Each page.
+    double read_more = 0.4;   ///< Per further KiB, gaps included.
+    double read_apart = 8.0;  ///< Instead of reading gaps: per further page with a read of its own, many in flight.
+    double map_more = 0.35;   ///< Per page besides the faulting one.
+    double evict = 0.1;       ///< Per page.
 };
 
-/// Who reads the window that a tripwire asks for.
+/// Which thread reads the window that a tripwire requests.
 enum class TripwireRead : std::uint8_t { by_the_faulting_thread, while_the_program_goes_on };
 
 struct PrefetchResult {
     std::uint64_t hard = 0;
     std::uint64_t tripwires = 0;
     std::uint64_t came_along = 0;
-    std::uint64_t unused = 0;  ///< Of those that came along: evicted untouched.
-    double microseconds = 0;   ///< For each page of the trace.
+    std::uint64_t unused = 0;  ///< Prefetched pages that were evicted untouched.
+    double microseconds = 0;   ///< Per page of the trace.
 };
 
 class PrefetchSimulator {
 public:
     using Trace = std::vector<std::uint32_t>;
-    /// Asked at each fault, as PrefetchStreams is.
+    /// Called at each fault, like PrefetchStreams::on_fault.
     using Ask = std::function<policy::PrefetchWindow(const policy::PrefetchFault&, const policy::PrefetchBounds&)>;
 
     PrefetchSimulator(std::uint32_t pages, std::size_t frames, TripwireRead tripwire_read, Ask ask)
@@ -85,7 +85,7 @@ private:
         page.used = true;
     }
 
-    /// Reads what was asked for and is absent, in one piece.
+    /// Reads the absent pages of a window in one piece.
     void fetch(std::uint32_t faulting, Kind kind) {
         const policy::PrefetchWindow window = ask_({.page = kRegion | faulting, .kind = kind}, bounds_);
         std::vector<std::uint32_t> read;
@@ -125,7 +125,7 @@ private:
     }
 
     PrefetchCosts costs_;
-    policy::PrefetchBounds bounds_;  // windows leave room for others
+    policy::PrefetchBounds bounds_;  // leaves frames for other windows
     std::vector<Page> pages_;
     std::deque<std::uint32_t> ring_;
     std::size_t frames_;

@@ -1,4 +1,4 @@
-// PrefetchStreams: which walks it sees, and what comes along with their faults.
+// PrefetchStreams: which walks it detects, and which pages it prefetches with their faults.
 #include "policy/prefetch_program.hpp"
 
 #include <random>
@@ -38,7 +38,7 @@ TEST_F(Prefetch, StartsAnywhereIncludingPageZero) {
     }
 }
 
-TEST_F(Prefetch, BringsTheNextPagesOfTheWalk) {
+TEST_F(Prefetch, PrefetchesTheNextPagesOfTheWalk) {
     program_.walk(1000, 1, 2);
     EXPECT_EQ(program_.last_window().first, page_number(1, 1002));
     PrefetchStreams streams;
@@ -47,7 +47,7 @@ TEST_F(Prefetch, BringsTheNextPagesOfTheWalk) {
     EXPECT_EQ(backward.last_window().first, page_number(1, 998));
 }
 
-TEST_F(Prefetch, SeesAStrideOnceASecondStepIsAsLongAsTheFirst) {
+TEST_F(Prefetch, DetectsAStrideOnceASecondStepIsAsLongAsTheFirst) {
     for (const std::int64_t stride : {-64, -5, -2, 2, 5, 17, 64}) {
         PrefetchStreams streams;
         Program program{streams};
@@ -56,18 +56,18 @@ TEST_F(Prefetch, SeesAStrideOnceASecondStepIsAsLongAsTheFirst) {
     }
 }
 
-TEST_F(Prefetch, BringsOnlyThePagesOfTheStride) {
+TEST_F(Prefetch, PrefetchesOnlyThePagesOfTheStride) {
     program_.walk(1000, 5, 10);
     for (std::uint64_t page = 1000; page < program_.next(); ++page) {
         EXPECT_EQ(program_.present(page), page % 5 == 0) << "page " << page;
     }
 }
 
-TEST_F(Prefetch, SeesNoStrideLongerThanTheLongest) {
+TEST_F(Prefetch, DetectsNoStrideAboveTheLongest) {
     EXPECT_EQ(program_.walk(1000, PrefetchStreams::kLongestStride + 1, 20), Counts(20, 0));
 }
 
-TEST_F(Prefetch, SeesNoStrideInStepsThatDiffer) {
+TEST_F(Prefetch, DetectsNoStrideInStepsThatDiffer) {
     std::uint64_t page = 1000;
     for (int i = 0; i < 100; ++i) {
         EXPECT_EQ(program_.touch(page), 0U);
@@ -80,7 +80,7 @@ TEST_F(Prefetch, SeesNoStrideInStepsThatDiffer) {
 TEST_F(Prefetch, GrowsTheWindowOfALongWalkToOneMegabyte) {
     const Counts counts = program_.walk(0, 1, 40);
     EXPECT_EQ(counts[5], PrefetchStreams::kUsualCap);
-    EXPECT_EQ(counts[8], PrefetchStreams::kUsualCap) << "not before several windows were used up";
+    EXPECT_EQ(counts[8], PrefetchStreams::kUsualCap) << "the cap rises only after several windows were used up";
     EXPECT_EQ(counts.back(), kLongest);
 }
 
@@ -121,7 +121,7 @@ TEST_F(Prefetch, FollowsTwoWalksOfOneThreadThatAreNearEachOther) {
 TEST_F(Prefetch, KeepsTheWalksOfTwoThreadsApart) {
     Program other{streams_};
     other.be_thread(2);
-    // Away from each other, from neighbouring pages; each step is a neighbour of the other thread's pages.
+    // The two walks move apart from neighbouring pages; each step is next to the other thread's pages.
     EXPECT_EQ(program_.touch(5000), 0U);
     EXPECT_EQ(other.touch(4990), 0U);
     EXPECT_EQ(program_.touch(5001), 2U);
@@ -132,20 +132,20 @@ TEST_F(Prefetch, KeepsTheWalksOfTwoThreadsApart) {
     EXPECT_EQ(other.last_window().first, page_number(1, 4985));
 }
 
-TEST_F(Prefetch, TakesNoFaultOfAnotherThreadNearByForTheWalks) {
+TEST_F(Prefetch, DoesNotMatchANearbyFaultOfAnotherThreadToAWalk) {
     for (const std::uint64_t thread : {std::uint64_t{2}, std::uint64_t{1} << 40 | 1}) {
         PrefetchStreams streams;
         Program program{streams};
-        program.walk(1000, 1, 4);  // has asked for pages up to 1015
+        program.walk(1000, 1, 4);  // has proposed pages up to 1015
         Program other{streams};
         other.be_thread(thread);
         EXPECT_EQ(other.touch(1025), 0U) << "ten pages ahead";
-        EXPECT_EQ(other.touch(1010), 0U) << "among those asked for";
+        EXPECT_EQ(other.touch(1010), 0U) << "among the proposed pages";
         EXPECT_EQ(program.walk(program.next(), 1, 1), Counts{16});
     }
 }
 
-TEST_F(Prefetch, TakesTheNeighbourOfAThreadsOwnFaultBeforeAnothers) {
+TEST_F(Prefetch, PrefersTheThreadsOwnStreamOverAnotherThreads) {
     Program other{streams_};
     other.be_thread(2);
     program_.touch(5000);
@@ -154,7 +154,7 @@ TEST_F(Prefetch, TakesTheNeighbourOfAThreadsOwnFaultBeforeAnothers) {
     EXPECT_EQ(other.last_window().stride, -1);
 }
 
-TEST_F(Prefetch, GoesOnWithAWalkThatAnotherThreadTakesOver) {
+TEST_F(Prefetch, ContinuesAWalkThatAnotherThreadTakesOver) {
     program_.walk(1000, 1, 4);
     program_.be_thread(2);
     EXPECT_EQ(program_.walk(program_.next(), 1, 2), (Counts{16, 32}));
@@ -171,13 +171,13 @@ TEST_F(Prefetch, FollowsAWalkAcrossPagesThatWereResident) {
     }
 }
 
-TEST_F(Prefetch, TakesAFaultFarAheadForANewWalk) {
+TEST_F(Prefetch, TreatsAFaultFarAheadAsANewWalk) {
     program_.walk(0, 1, 2);
     EXPECT_EQ(program_.touch(100), 0U);
 }
 
-// The program checks that each window is in the region.
-TEST_F(Prefetch, ReachesTheLastPageOfTheRegionAndGoesNoFurther) {
+// Program checks that each window is inside the region.
+TEST_F(Prefetch, PrefetchesUpToTheLastPageOfTheRegion) {
     for (const std::int64_t stride : {1, 2, 5, 7, 64}) {
         for (std::uint64_t pages = 150; pages < 300; ++pages) {
             PrefetchStreams streams;
@@ -188,7 +188,7 @@ TEST_F(Prefetch, ReachesTheLastPageOfTheRegionAndGoesNoFurther) {
     }
 }
 
-TEST_F(Prefetch, ReachesPageZeroAndGoesNoFurther) {
+TEST_F(Prefetch, PrefetchesDownToPageZero) {
     for (const std::int64_t stride : {-1, -2, -5, -7, -64}) {
         for (std::uint64_t first = 150; first < 300; ++first) {
             PrefetchStreams streams;
@@ -199,7 +199,7 @@ TEST_F(Prefetch, ReachesPageZeroAndGoesNoFurther) {
     }
 }
 
-TEST_F(Prefetch, BringsNothingFromBesideARegionOfOnePage) {
+TEST_F(Prefetch, PrefetchesNothingBesideARegionOfOnePage) {
     Program one{streams_, 1};
     EXPECT_EQ(one.touch(0), 0U);
     one.forget_pages();
@@ -207,7 +207,7 @@ TEST_F(Prefetch, BringsNothingFromBesideARegionOfOnePage) {
     EXPECT_EQ(one.touch(0), 0U);
 }
 
-TEST_F(Prefetch, TakesTheNextRegionsFirstPageForANewWalk) {
+TEST_F(Prefetch, TreatsTheNextRegionsFirstPageAsANewWalk) {
     Program last{streams_, 1000, 6};
     Program next{streams_, 1000, 7};
     last.walk(900, 1, 100);
@@ -222,7 +222,7 @@ TEST_F(Prefetch, ReachesBothEndsOfTheLargestRegion) {
     EXPECT_EQ(largest.touch(2), 2U);
 }
 
-TEST_F(Prefetch, BringsNearlyNothingAlongWithRandomFaults) {
+TEST_F(Prefetch, PrefetchesAlmostNothingWithRandomFaults) {
     constexpr std::uint64_t kFaults = 100'000;
     std::mt19937_64 random{recorded_seed(6)};
     std::uint64_t pages = 0;
@@ -233,14 +233,14 @@ TEST_F(Prefetch, BringsNearlyNothingAlongWithRandomFaults) {
     EXPECT_LT(pages, kFaults / 100);
 }
 
-TEST_F(Prefetch, BringsNothingAlongWithRepeatedFaultsOnOnePage) {
+TEST_F(Prefetch, PrefetchesNothingWithRepeatedFaultsOnOnePage) {
     for (int i = 0; i < 100; ++i) {
         EXPECT_EQ(program_.touch(77), 0U);
         program_.forget(77);
     }
 }
 
-TEST_F(Prefetch, KeepsALongWalkThroughRandomFaultsBetweenItsOwn) {
+TEST_F(Prefetch, KeepsALongWalkAmongRandomFaults) {
     std::mt19937_64 random{recorded_seed(5)};
     Program other{streams_, std::uint64_t{1} << 32, 2};
     for (std::uint64_t page = 0; page < 10'000; ++page) {
@@ -250,21 +250,21 @@ TEST_F(Prefetch, KeepsALongWalkThroughRandomFaultsBetweenItsOwn) {
     EXPECT_LE(program_.faults(), 10U);
 }
 
-TEST_F(Prefetch, GivesANewWalkThePlaceOfAForgottenOne) {
+TEST_F(Prefetch, ReplacesTheStalestStreamByANewWalk) {
     for (std::uint64_t walk = 0; walk < 100; ++walk) {
         program_.walk(walk * 10'000, 1, 6);
         EXPECT_LE(program_.faults(), 5 + walk * 5) << "walk " << walk;
     }
 }
 
-TEST_F(Prefetch, FindsTheStrideThatADenseWalkHasTaken) {
+TEST_F(Prefetch, DetectsThatADenseWalkHasTakenAStride) {
     for (std::uint64_t page = 0; page < 500; ++page) program_.touch(page);
     const std::uint64_t first = index_of(program_.last_window().page(program_.last_window().count)) + 2;
     for (std::uint64_t page = first; page < first + 5000; page += 5) program_.touch(page);
     EXPECT_EQ(program_.last_window().stride, 5);
 }
 
-TEST_F(Prefetch, GoesOnWithAWalkThatMissesTripwiresNowAndThen) {
+TEST_F(Prefetch, ContinuesAWalkThatSkipsSomeTripwires) {
     program_.walk(0, 1, 6);
     for (int round = 0; round < 12; ++round) {
         for (int missed = 0; missed < 2; ++missed) {
@@ -277,18 +277,18 @@ TEST_F(Prefetch, GoesOnWithAWalkThatMissesTripwiresNowAndThen) {
     }
 }
 
-TEST_F(Prefetch, TakesNoNeighbourOfAStridesBeginningForAWalk) {
+TEST_F(Prefetch, StartsNoWalkAtANeighbourOfAStridesFirstPage) {
     program_.walk(1000, 5, 3);
     EXPECT_EQ(program_.touch(1001), 0U);
 }
 
-TEST_F(Prefetch, TakesNoNeighbourOfAFaultLongAgoForAWalk) {
+TEST_F(Prefetch, StartsNoWalkAtANeighbourOfAFaultLongAgo) {
     program_.touch(500'000);
     program_.walk(0, 1, 40);
     EXPECT_EQ(program_.touch(500'001), 0U);
 }
 
-TEST_F(Prefetch, GoesOnWithAWalkLongAgoAtItsVeryNextPageOnly) {
+TEST_F(Prefetch, ContinuesAStaleWalkAtItsVeryNextPageOnly) {
     for (const std::uint64_t late : {0U, 1U}) {
         PrefetchStreams streams;
         Program program{streams};
@@ -298,8 +298,8 @@ TEST_F(Prefetch, GoesOnWithAWalkLongAgoAtItsVeryNextPageOnly) {
     }
 }
 
-// Whatever happens, in whatever order: the program checks each window.
-TEST_F(Prefetch, GivesSoundWindowsForAnyFaults) {
+// Random faults; Program checks each window.
+TEST_F(Prefetch, ReturnsValidWindowsForAnyFaults) {
     for (const std::uint64_t region_pages : {1U, 2U, 3U, 63U, 64U, 65U, 200U, 5000U}) {
         std::mt19937_64 random{recorded_seed(8)};
         Program first{streams_, region_pages, 1};

@@ -1,5 +1,5 @@
-// PrefetchStreams: how long its windows are, by what it is told: tripwires, pages that left too early, writes, hints,
-// limits, what ran before.
+// PrefetchStreams: the length of its windows, and what it depends on: tripwires, pages evicted too early, writes,
+// advice, limits, and earlier walks.
 #include "policy/prefetch_program.hpp"
 
 #include <algorithm>
@@ -15,7 +15,8 @@ constexpr std::uint32_t kLongest = PrefetchStreams::kMostBytes / 4096;
 
 class PrefetchWindows : public testing::Test {
 protected:
-    /// The walk faults on the last page of its window, which left too early. Returns how many pages come along.
+    /// The walk faults on the last page of its window, which was evicted too early. Returns how many pages are
+    /// prefetched.
     std::uint32_t miss_the_last_page(Program& program) {
         const PrefetchWindow window = program.last_window();
         const std::uint64_t last = index_of(window.page(window.count - 1));
@@ -56,14 +57,14 @@ TEST_F(PrefetchWindows, StartWhereTheLastOneEndsWhenItsTripwireIsTouched) {
     }
 }
 
-TEST_F(PrefetchWindows, GrowAlikeWhenNoTripwiresAreLeft) {
+TEST_F(PrefetchWindows, GrowEquallyWithoutTripwires) {
     program_.leave_no_tripwires();
     const Counts counts = program_.walk(0, 1, 40);
     EXPECT_TRUE(std::ranges::is_sorted(counts));
     EXPECT_EQ(counts.back(), kLongest);
 }
 
-TEST_F(PrefetchWindows, ComeFromNoTripwireThatIsUnknown) {
+TEST_F(PrefetchWindows, DoNotComeFromAnUnknownTripwire) {
     const PrefetchFault stranger{page_number(1, 4711), 1, Kind::tripwire};
     EXPECT_FALSE(streams_.is_tripwire(stranger.page));
     EXPECT_EQ(streams_.on_fault(stranger, program_.bounds()).count, 0U);
@@ -75,19 +76,19 @@ TEST_F(PrefetchWindows, ComeFromNoTripwireThatIsUnknown) {
     const PrefetchFault known{tripwire, 1, Kind::tripwire};
     EXPECT_TRUE(streams_.is_tripwire(known.page));
     EXPECT_EQ(streams_.on_fault(known, program_.bounds()).count, 16U);
-    EXPECT_EQ(streams_.on_fault(known, program_.bounds()).count, 0U) << "once";
+    EXPECT_EQ(streams_.on_fault(known, program_.bounds()).count, 0U) << "a tripwire counts once";
 }
 
 // ---- the cap
 
-TEST_F(PrefetchWindows, GrowByTwoForEachWindowUsedUpOnceTheyWereHalved) {
+TEST_F(PrefetchWindows, GrowByTwoPerUsedWindowOnceTheyWereHalved) {
     program_.leave_no_tripwires();
     program_.walk(0, 1, 6);
     ASSERT_EQ(program_.last_window().count, 32U);
     EXPECT_EQ(miss_the_last_page(program_), 16U);
     const std::uint64_t next = index_of(program_.last_window().first);
     EXPECT_EQ(program_.walk(next, 1, 9), (Counts{18, 20, 22, 24, 26, 28, 30, 32, 32}));
-    EXPECT_EQ(program_.walk(program_.next(), 1, 20), Counts(20, 32)) << "what was once too long is tried seldom";
+    EXPECT_EQ(program_.walk(program_.next(), 1, 20), Counts(20, 32)) << "after a cap was halved, it is raised seldom";
 }
 
 TEST_F(PrefetchWindows, KeepTheirLengthWhenPagesAreOnlyLate) {
@@ -104,14 +105,14 @@ TEST_F(PrefetchWindows, NeverShrinkBelowTheShortest) {
     EXPECT_EQ(program_.last_window().count, PrefetchStreams::kShortestWindow);
 }
 
-TEST_F(PrefetchWindows, AreShorterWhenTheirPagesAreGoneBeforeTheyAreUsed) {
+TEST_F(PrefetchWindows, AreShorterAfterPagesWereEvictedUnused) {
     program_.walk(0, 1, 6);
     ASSERT_EQ(program_.last_window().count, 32U);
     program_.forget_pages();
     EXPECT_EQ(program_.walk(program_.next(), 1, 1), Counts{16});
 }
 
-TEST_F(PrefetchWindows, OfAShorterLimitAreHalvedFromThere) {
+TEST_F(PrefetchWindows, AreHalvedFromTheLengthThatALimitAllowed) {
     program_.bounds().most_pages = 12;
     program_.leave_no_tripwires();
     program_.walk(0, 1, 8);
@@ -138,19 +139,19 @@ TEST_F(PrefetchWindows, AreForReadingAgainAfterOneRead) {
     EXPECT_FALSE(program_.last_window().for_writing);
     program_.write();
     program_.walk(program_.next(), 1, 1);
-    EXPECT_FALSE(program_.last_window().for_writing) << "once may be chance";
+    EXPECT_FALSE(program_.last_window().for_writing) << "one write proves nothing";
     program_.walk(program_.next(), 1, 1);
     EXPECT_TRUE(program_.last_window().for_writing);
 }
 
-// ---- hints
+// ---- advice
 
-TEST_F(PrefetchWindows, DoNotComeUnderTheRandomHint) {
+TEST_F(PrefetchWindows, AreEmptyUnderRandomAdvice) {
     program_.advise(AccessAdvice::random);
     EXPECT_EQ(program_.walk(0, 1, 100), Counts(100, 0));
 }
 
-TEST_F(PrefetchWindows, OfAWalkAreWhatTheyWereAfterFaultsUnderTheRandomHint) {
+TEST_F(PrefetchWindows, OfAWalkDoNotChangeByFaultsUnderRandomAdvice) {
     program_.walk(0, 1, 4);
     const std::uint64_t next = program_.next();
     Program other{streams_};
@@ -159,13 +160,13 @@ TEST_F(PrefetchWindows, OfAWalkAreWhatTheyWereAfterFaultsUnderTheRandomHint) {
     EXPECT_EQ(program_.walk(next, 1, 2), (Counts{16, 32}));
 }
 
-TEST_F(PrefetchWindows, AreLongestAtOnceUnderTheSequentialHint) {
+TEST_F(PrefetchWindows, AreLongestAtOnceUnderSequentialAdvice) {
     program_.advise(AccessAdvice::sequential);
     EXPECT_EQ(program_.walk(5000, 1, 3), (Counts{kLongest, kLongest, kLongest}));
     EXPECT_EQ(program_.faults(), 1U);
 }
 
-TEST_F(PrefetchWindows, GoBackwardUnderTheSequentialHintOnceTheWalkDoes) {
+TEST_F(PrefetchWindows, GoBackwardUnderSequentialAdviceOnceTheWalkDoes) {
     program_.advise(AccessAdvice::sequential);
     program_.walk(5000, -1, 4);
     EXPECT_EQ(program_.last_window().stride, -1);
@@ -180,7 +181,7 @@ TEST_F(PrefetchWindows, AreLongestAgainWhenASequentialWalkStartsAnew) {
     }
 }
 
-TEST_F(PrefetchWindows, OfOtherWalksOutliveManyStartsUnderTheSequentialHint) {
+TEST_F(PrefetchWindows, OfOtherWalksOutliveManyStartsUnderSequentialAdvice) {
     const Counts before = program_.walk(500'000, 1, 5);
     const std::uint64_t next = program_.next();
     Program other{streams_};
@@ -199,21 +200,21 @@ protected:
     FirstTouches() { program_.touch_as(Kind::first_touch); }
 };
 
-TEST_F(FirstTouches, BringZerosOnceAWalkIsSure) {
+TEST_F(FirstTouches, PrefetchZerosOnceAWalkIsSteady) {
     EXPECT_EQ(program_.walk(0, 1, 8), (Counts{0, 0, 2, 4, 8, 16, 16, 16}));
     EXPECT_EQ(program_.last_window().tripwire, PrefetchWindow::kNoPage);
 }
 
-TEST_F(FirstTouches, BringZerosBackwardAsWell) { EXPECT_EQ(program_.walk(1000, -1, 6), (Counts{0, 0, 2, 4, 8, 16})); }
+TEST_F(FirstTouches, PrefetchZerosBackward) { EXPECT_EQ(program_.walk(1000, -1, 6), (Counts{0, 0, 2, 4, 8, 16})); }
 
-TEST_F(FirstTouches, BringNothingForTwoNeighbours) {
+TEST_F(FirstTouches, PrefetchNothingForTwoNeighbours) {
     for (std::uint64_t page = 0; page < 100'000; page += 100) {
         EXPECT_EQ(program_.touch(page), 0U);
         EXPECT_EQ(program_.touch(page + 1), 0U);
     }
 }
 
-TEST_F(FirstTouches, BringNothingWhereAStrideLeavesPagesOut) { EXPECT_EQ(program_.walk(0, 3, 50), Counts(50, 0)); }
+TEST_F(FirstTouches, PrefetchNothingForAStrideWithGaps) { EXPECT_EQ(program_.walk(0, 3, 50), Counts(50, 0)); }
 
 TEST_F(FirstTouches, StopAtTheRegionsEnd) {
     Program small{streams_, 10};
@@ -221,16 +222,16 @@ TEST_F(FirstTouches, StopAtTheRegionsEnd) {
     EXPECT_EQ(small.walk(0, 1, 100), (Counts{0, 0, 2, 4}));
 }
 
-TEST_F(FirstTouches, BringMostZerosAtOnceUnderTheSequentialHint) {
+TEST_F(FirstTouches, PrefetchTheMostZerosAtOnceUnderSequentialAdvice) {
     program_.advise(AccessAdvice::sequential);
     EXPECT_EQ(program_.walk(0, 1, 2), (Counts{PrefetchStreams::kMostZeros, PrefetchStreams::kMostZeros}));
 }
 
-TEST_F(FirstTouches, AmongStoredPagesGoOnWithTheWalkWithoutLoss) {
+TEST_F(FirstTouches, AmongStoredPagesContinueTheWalkAndCountAsNoLoss) {
     program_.touch_as(Kind::hard);
     program_.walk(0, 1, 6);
     ASSERT_EQ(program_.last_window().count, 32U);
-    program_.forget_pages();  // what the window left out: it was not stored
+    program_.forget_pages();  // the pages that the window skipped, because they were not stored
     program_.touch_as(Kind::first_touch);
     EXPECT_EQ(program_.walk(program_.next(), 1, 2), (Counts{16, 16}));
     program_.touch_as(Kind::hard);
@@ -256,25 +257,26 @@ TEST_F(PrefetchWindows, OfPagesOfTwoMegabytesAreEmpty) {
     EXPECT_EQ(program_.walk(1000, 1, 50), Counts(50, 0));
 }
 
-TEST_F(PrefetchWindows, WithGapsReachNoFurtherThanTheCallerCan) {
+TEST_F(PrefetchWindows, WithGapsStayWithinTheCallersReach) {
     program_.bounds().reach = 15;
     EXPECT_EQ(program_.walk(0, 1, 7), (Counts{0, 2, 4, 8, 16, 32, 32}));
     EXPECT_EQ(program_.walk(100'000, 5, 7), (Counts{0, 0, 3, 3, 3, 3, 3}));
     EXPECT_EQ(program_.walk(200'000, 16, 7), Counts(7, 0));
 }
 
-TEST_F(PrefetchWindows, HaveNoMorePagesThanTheCallerTakes) {
+TEST_F(PrefetchWindows, HaveNoMorePagesThanTheCallerAllows) {
     program_.bounds().most_pages = 3;
     EXPECT_EQ(program_.walk(0, 1, 6), (Counts{0, 2, 3, 3, 3, 3}));
     program_.bounds().most_pages = 0;
     EXPECT_EQ(program_.walk(program_.next(), 1, 6), Counts(6, 0));
 }
 
-// ---- what runs before teach
+// ---- learning from earlier runs
 
 class RunsOf : public PrefetchWindows {
 protected:
-    /// Runs of `length` pages far from each other; returns how many pages came along in the last hundred.
+    /// Touches runs of `length` pages, far from each other. Returns how many pages were prefetched in the last hundred
+    /// runs.
     std::uint32_t run(std::uint64_t length, std::uint64_t runs) {
         std::uint32_t pages = 0;
         for (std::uint64_t i = 0; i < runs; ++i) {
@@ -295,7 +297,7 @@ TEST_F(RunsOf, ManyPagesMakeFirstWindowsLonger) {
     EXPECT_EQ(program_.last_window().tripwire, PrefetchWindow::kNoPage) << "most runs end in their first window";
 }
 
-TEST_F(RunsOf, ManyPagesDoNotMakeFirstZerosMore) {
+TEST_F(RunsOf, ManyPagesDoNotMakeFirstZeroWindowsLonger) {
     run(16, 500);
     program_.touch_as(Kind::first_touch);
     EXPECT_EQ(program_.walk(999'000, 1, 4), (Counts{0, 0, 2, 4}));
@@ -308,7 +310,7 @@ TEST_F(RunsOf, FewPagesMakeFirstWindowsShorter) {
     EXPECT_LE(program_.touch(999'001), PrefetchStreams::kShortestWindow);
 }
 
-TEST_F(RunsOf, TwoPagesBringNothingInTheEnd) {
+TEST_F(RunsOf, TwoPagesPrefetchNothingInTheEnd) {
     EXPECT_GT(run(2, 100), 0U);
     EXPECT_EQ(run(2, 1000), 0U);
 }
@@ -357,7 +359,7 @@ TEST(PrefetchWindow, HasNoPagesInMasksFarAway) {
     EXPECT_EQ(PrefetchWindow{}.span(), 0U);
 }
 
-TEST(PrefetchWindow, IsItsFrontAndWhatIsLeft) {
+TEST(PrefetchWindow, SplitsIntoItsFrontAndTheRest) {
     for (const std::int32_t stride : {-3, -1, 1, 3}) {
         const PrefetchWindow window{page_number(1, 1000), 10, stride};
         for (const std::uint32_t most : {0U, 1U, 4U, 10U, 11U}) {

@@ -1,5 +1,5 @@
-// What every ReplacementPolicy owes the pager, under random operations: each mapped frame is in exactly one place, and
-// no other frame ever comes out.
+// The contract of every ReplacementPolicy under random operations: each mapped frame is on exactly one queue, and no
+// other frame is ever returned.
 #include "policy/fifo.hpp"
 #include "policy/second_chance.hpp"
 
@@ -24,11 +24,11 @@ using policy::ReplacementPolicy;
 
 constexpr FrameId kFrames = 100;
 
-/// Where the frames should be.
+/// The expected state of the frames.
 struct Model {
     std::set<FrameId> free;
     std::set<FrameId> queued;
-    std::set<FrameId> taken;  // victims whose fate is open
+    std::set<FrameId> taken;  // victims that were neither put back nor removed yet
 };
 
 class AnyPolicy : public testing::TestWithParam<std::string> {
@@ -98,7 +98,7 @@ protected:
             case 5:
                 return put_one_back();
             case 6:
-                return policy_->demote(static_cast<FrameId>(1 + random_() % kFrames));  // wherever it is
+                return policy_->demote(static_cast<FrameId>(1 + random_() % kFrames));  // on a queue or not
             case 7:
                 return remove_from(random_() % 2 == 0 ? model_.queued : model_.taken);
             default:
@@ -106,7 +106,7 @@ protected:
         }
     }
 
-    void expect_frames_in_one_place() const {
+    void expect_frames_on_one_queue() const {
         for (FrameId frame = 1; frame <= kFrames; ++frame) {
             ASSERT_EQ(links_[frame].queue != 0, model_.queued.contains(frame)) << "frame " << frame;
         }
@@ -120,34 +120,34 @@ protected:
     Model model_;
 };
 
-TEST_P(AnyPolicy, KeepsEachMappedFrameInOnePlace) {
+TEST_P(AnyPolicy, KeepsEachMappedFrameOnOneQueue) {
     RecordProperty("seed", std::to_string(kSeed));
     for (int step = 0; step < 50'000; ++step) {
         ASSERT_NO_FATAL_FAILURE(random_step()) << "step " << step;
-        ASSERT_NO_FATAL_FAILURE(expect_frames_in_one_place()) << "step " << step;
+        ASSERT_NO_FATAL_FAILURE(expect_frames_on_one_queue()) << "step " << step;
     }
     while (!model_.queued.empty()) ASSERT_NO_FATAL_FAILURE(take_victim());
     EXPECT_EQ(policy_->victim().frame, kNoFrame);
 }
 
-TEST_P(AnyPolicy, FindsAVictimAsLongAsAnyFrameIsMapped) {
+TEST_P(AnyPolicy, ReturnsAVictimWhileAnyFrameIsMapped) {
     for (FrameId frame = 1; frame <= kFrames; ++frame) map_one();
     for (FrameId left = kFrames; left > 0; --left) ASSERT_NO_FATAL_FAILURE(take_victim());
     EXPECT_EQ(model_.taken.size(), kFrames);
     EXPECT_EQ(policy_->victim().frame, kNoFrame);
 }
 
-TEST_P(AnyPolicy, ForgetsWhatIsRemoved) {
+TEST_P(AnyPolicy, NeverReturnsARemovedFrame) {
     for (FrameId frame = 1; frame <= kFrames; ++frame) map_one();
     while (!model_.queued.empty()) remove_from(model_.queued);
     EXPECT_EQ(policy_->victim().frame, kNoFrame);
 }
 
-TEST_P(AnyPolicy, MayBeToldThatAVictimIsGone) {
+TEST_P(AnyPolicy, AcceptsTheRemovalOfAVictim) {
     map_one();
     take_victim();
     remove_from(model_.taken);
-    ASSERT_NO_FATAL_FAILURE(expect_frames_in_one_place());
+    ASSERT_NO_FATAL_FAILURE(expect_frames_on_one_queue());
     map_one();
     ASSERT_NO_FATAL_FAILURE(take_victim());
 }

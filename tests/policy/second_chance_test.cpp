@@ -1,4 +1,4 @@
-// SecondChance's own rules, as the head of policy/second_chance.hpp states them.
+// SecondChance's rules, as the head of policy/second_chance.hpp states them.
 #include "policy/second_chance.hpp"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ protected:
         for (std::size_t i = 0; i < count; ++i) map(arrival);
     }
 
-    /// Memory has been full once.
+    /// Makes the policy know that memory has been full.
     void press() { ASSERT_EQ(policy_.victim().frame, kNoFrame); }
 
     void expect_sizes(std::size_t probation, std::size_t main) const {
@@ -58,25 +58,25 @@ TEST_F(SecondChance, PutsNewPagesOnProbationOnceMemoryWasFull) {
     expect_sizes(1, 0);
 }
 
-TEST_F(SecondChance, PutsPagesNobodyAskedForOnProbation) {
+TEST_F(SecondChance, PutsPrefetchedPagesOnProbation) {
     map({Kind::read_ahead});
     expect_sizes(1, 0);
 }
 
-TEST_F(SecondChance, TakesASoftFaultAsProof) {
+TEST_F(SecondChance, PutsASoftFaultIntoMain) {
     press();
     map({Kind::soft_fault});
     expect_sizes(0, 1);
 }
 
-TEST_F(SecondChance, TellsAnEarlyReturnFromALateOne) {
+TEST_F(SecondChance, TellsAnEarlyRefaultFromALateOne) {
     map({Kind::hard_fault, kFrames, kLeftMain});
     expect_sizes(0, 1);
     map({Kind::hard_fault, kFrames + 1, kLeftMain});
     expect_sizes(1, 1);
 }
 
-TEST_F(SecondChance, ExpectsPagesOnProbationBackInHalfTheTime) {
+TEST_F(SecondChance, HalvesTheEarlyRefaultDistanceForProbation) {
     map({Kind::hard_fault, kFrames / 2, kLeftProbation});
     expect_sizes(0, 1);
     map({Kind::hard_fault, kFrames / 2 + 1, kLeftProbation});
@@ -85,7 +85,7 @@ TEST_F(SecondChance, ExpectsPagesOnProbationBackInHalfTheTime) {
 
 TEST_F(SecondChance, GivesProbationATwentiethAtFirst) { EXPECT_EQ(policy_.probation_target(), kFrames / 20); }
 
-TEST_F(SecondChance, LearnsFromWhereAPageLeftTooEarly) {
+TEST_F(SecondChance, ResizesProbationByTheQueueOfAnEarlyRefault) {
     const std::size_t target = policy_.probation_target();
     map({Kind::hard_fault, 1, kLeftProbation});
     EXPECT_EQ(policy_.probation_target(), target + 2);
@@ -93,7 +93,7 @@ TEST_F(SecondChance, LearnsFromWhereAPageLeftTooEarly) {
     EXPECT_EQ(policy_.probation_target(), target - 1);
 }
 
-TEST_F(SecondChance, LearnsNothingFromALateReturn) {
+TEST_F(SecondChance, LearnsNothingFromALateRefault) {
     const std::size_t target = policy_.probation_target();
     map({Kind::hard_fault, kFrames / 2 + 1, kLeftProbation});
     map({Kind::hard_fault, kFrames + 1, kLeftMain});
@@ -107,7 +107,7 @@ TEST_F(SecondChance, KeepsProbationBetweenTwoAndEightyPercent) {
     EXPECT_EQ(policy_.probation_target(), kFrames * 2 / 100);
 }
 
-TEST_F(SecondChance, TakesProbationInOrderWhileItIsAboveItsTarget) {
+TEST_F(SecondChance, EvictsProbationInOrderWhileItIsAboveItsTarget) {
     press();
     map_many(20, {Kind::soft_fault});
     map_many(policy_.probation_target() + 5, {Kind::first_touch});
@@ -117,19 +117,19 @@ TEST_F(SecondChance, TakesProbationInOrderWhileItIsAboveItsTarget) {
         EXPECT_EQ(victim.tag, kLeftProbation);
     }
     const Victim victim = policy_.victim();
-    EXPECT_LE(victim.frame, 20U) << "of main, now that probation has its size";
+    EXPECT_LE(victim.frame, 20U) << "a frame of main: probation is down to its target";
     EXPECT_EQ(victim.tag, kLeftMain);
     expect_sizes(policy_.probation_target(), 19);
 }
 
-TEST_F(SecondChance, TakesTheLastOfProbationWhenMainIsEmpty) {
+TEST_F(SecondChance, EvictsTheLastOfProbationWhenMainIsEmpty) {
     press();
     map_many(3, {Kind::first_touch});
     for (FrameId frame : {1U, 2U, 3U}) EXPECT_EQ(policy_.victim().frame, frame);
     EXPECT_EQ(policy_.victim().frame, kNoFrame);
 }
 
-TEST_F(SecondChance, TakesEveryPageOfMainSoonerOrLaterInAnOrderOfItsOwn) {
+TEST_F(SecondChance, EvictsEveryPageOfMainInRandomOrder) {
     map_many(kFrames, {Kind::first_touch});
     std::vector<FrameId> order;
     for (std::size_t i = 0; i < kFrames; ++i) order.push_back(policy_.victim().frame);
@@ -138,53 +138,53 @@ TEST_F(SecondChance, TakesEveryPageOfMainSoonerOrLaterInAnOrderOfItsOwn) {
     EXPECT_FALSE(std::is_sorted(order.rbegin(), order.rend()));
 }
 
-/// Where the victims stood in order of arrival, as a mean; `policy` has mapped pages 1 to `mapped`, and loses half.
-double mean_place(policy::SecondChance& policy, std::size_t mapped) {
+/// Returns the mean arrival number of the victims. `policy` has mapped pages 1 to `mapped`; half of them are evicted.
+double mean_arrival(policy::SecondChance& policy, std::size_t mapped) {
     double sum = 0;
     for (std::size_t i = 0; i < mapped / 2; ++i) sum += policy.victim().frame;
     return sum / static_cast<double>(mapped / 2);
 }
 
-// A random half would stand at 300 on average, the older half at 150.
-TEST_F(SecondChance, TakesThePagesOfMainThatCameEarlierFirst) {
+// The mean of a random half is 300, that of the older half 150.
+TEST_F(SecondChance, PrefersEarlierArrivalsAmongMainsVictims) {
     map_many(600, {Kind::first_touch});
-    const double place = mean_place(policy_, 600);
-    EXPECT_LT(place, 230);
-    EXPECT_GT(place, 160) << "strict order would lose all of a loop a little larger than memory";
+    const double arrival = mean_arrival(policy_, 600);
+    EXPECT_LT(arrival, 230);
+    EXPECT_GT(arrival, 160) << "strict order would evict all of a loop a little larger than memory";
 }
 
-TEST_F(SecondChance, TakesAVictimPutBackForUsed) {
+TEST_F(SecondChance, TreatsAVictimPutBackAsUsed) {
     press();
     map({Kind::first_touch});
     policy_.put_back(policy_.victim().frame);
     expect_sizes(0, 1);
 }
 
-TEST_F(SecondChance, EvictsFirstWhatIsDemotedInTheOrderInWhichItWas) {
+TEST_F(SecondChance, EvictsDemotedFramesFirstInTheOrderOfDemotion) {
     press();
     map_many(50, {Kind::soft_fault});   // main
     map_many(20, {Kind::first_touch});  // probation
     for (FrameId frame : {60U, 7U, 70U}) policy_.demote(frame);
     policy_.removed(7);
     for (FrameId frame : {60U, 70U}) EXPECT_EQ(policy_.victim().frame, frame);
-    policy_.demote(60);  // a victim by now
+    policy_.demote(60);  // already a victim
     EXPECT_EQ(policy_.victim().frame, 51U) << "probation is above its target";
     expect_sizes(17, 49);
 }
 
-TEST_F(SecondChance, StagesThePartOfMemoryThatItIsTold) {
+TEST_F(SecondChance, StagesTheGivenPercentageOfMemory) {
     EXPECT_EQ(policy_.staging_target(10'000), 300U);
     EXPECT_EQ(policy_.staging_target(0), 0U);
     const policy::SecondChance none{links_, main_slots_, kFrames, 0};
     EXPECT_EQ(none.staging_target(10'000), 0U);
 }
 
-TEST_F(SecondChance, KeepsAFewStagedInASmallMemoryToo) {
+TEST_F(SecondChance, StagesAFewPagesInASmallMemory) {
     EXPECT_EQ(policy_.staging_target(500), 16U);
     EXPECT_EQ(policy_.staging_target(300), 15U) << "a twentieth";
 }
 
-TEST_F(SecondChance, MeasuresReturnsByTheNewLimit) {
+TEST_F(SecondChance, MeasuresRefaultsByTheNewLimit) {
     policy_.resized(2 * kFrames);
     EXPECT_EQ(policy_.probation_target(), 2 * kFrames / 20);
     map({Kind::hard_fault, kFrames + 1, kLeftMain});

@@ -1,5 +1,6 @@
-// A pager without pages: runs a ReplacementPolicy over a trace as faultline's pager would, and counts what costs I/O.
-// Resident and staged pages together never exceed the frames; the policy sees faults and evictions only, never hits.
+// A pager without pages: runs a ReplacementPolicy over a trace like faultline's pager, and counts accesses that cost
+// I/O. Resident and staged pages together never exceed the frames. The policy sees faults and evictions only, never
+// hits.
 #pragma once
 
 #include "policy/fifo.hpp"
@@ -17,7 +18,7 @@ namespace faultline::test {
 using Trace = std::vector<std::uint32_t>;
 
 struct TraceResult {
-    std::uint64_t hits = 0;  ///< Accesses that needed no I/O: mapped, or taken back from staging.
+    std::uint64_t hits = 0;  ///< Accesses without I/O: to mapped pages, or to staged ones.
     std::uint64_t accesses = 0;
     std::size_t most_frames = 0;
 
@@ -98,7 +99,7 @@ private:
         if (staging_.size() <= staging_target_) return;
         Page& page = pages_[staging_.front()];
         staging_.pop_front();
-        if (page.where != Where::staged) return;  // taken back, frame and all
+        if (page.where != Where::staged) return;  // taken back, with its frame
         page.where = Where::stored;
         page.left_at = evictions_++;
         free_.push_back(page.frame);
@@ -128,7 +129,7 @@ inline TraceResult run_second_chance(const Trace& trace, std::size_t frames) {
     return TraceSimulator{second_chance, frames}.run(trace);
 }
 
-/// Page k of `pages`, scattered over the numbers, is accessed in proportion to 1 / (k + 1)^skew.
+/// Accesses page k of `pages` in proportion to 1 / (k + 1)^skew; the page numbers are scattered.
 inline Trace zipf_trace(std::uint32_t pages, double skew, std::size_t accesses, std::uint64_t seed) {
     std::vector<double> weights(pages);
     for (std::uint32_t page = 0; page < pages; ++page) weights[page] = 1.0 / std::pow(page + 1, skew);

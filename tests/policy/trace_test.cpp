@@ -1,4 +1,4 @@
-// What a policy is for: fewer accesses that need I/O, on traces that are the same every time.
+// The purpose of a policy: fewer accesses with I/O, on traces that are the same in every run.
 #include "policy/trace_simulator.hpp"
 
 #include <gtest/gtest.h>
@@ -16,13 +16,13 @@ std::uint64_t recorded_seed(std::uint64_t seed) {
     return seed;
 }
 
-TEST(Trace, ThatFitsIsReadOnce) {
+TEST(Trace, ThatFitsIntoMemoryIsReadOnce) {
     const Trace trace = loop_trace(kFrames, 5);
     EXPECT_EQ(run_fifo(trace, kFrames).hits, 4 * kFrames);
     EXPECT_EQ(run_second_chance(trace, kFrames).hits, 4 * kFrames);
 }
 
-TEST(Trace, NeverTakesMoreFramesThanThereAre) {
+TEST(Trace, NeverUsesMoreFramesThanTheLimit) {
     const Trace trace = zipf_trace(10 * kFrames, 0.99, 100'000, recorded_seed(3));
     EXPECT_EQ(run_fifo(trace, kFrames).most_frames, kFrames);
     EXPECT_EQ(run_second_chance(trace, kFrames).most_frames, kFrames);
@@ -42,8 +42,8 @@ TEST(Trace, LoopALittleLargerThanMemoryIsServedBetterBySecondChanceThanByFifo) {
     EXPECT_GT(run_second_chance(trace, kFrames).hit_rate(), 0.5);
 }
 
-// A page that is used once must not push out what is used all the time.
-TEST(Trace, OneScanLeavesSecondChanceItsWorkingSet) {
+// Pages that are used once must not evict pages that are used all the time.
+TEST(Trace, OneScanDoesNotEvictSecondChancesWorkingSet) {
     std::mt19937_64 random{recorded_seed(5)};
     Trace before;
     for (std::size_t i = 0; i < 100'000; ++i)
@@ -57,7 +57,7 @@ TEST(Trace, OneScanLeavesSecondChanceItsWorkingSet) {
     EXPECT_GT(run_second_chance(with_scans, kFrames).hit_rate(), run_fifo(with_scans, kFrames).hit_rate());
 }
 
-TEST(Trace, IsTheSameEveryTime) {
+TEST(Trace, IsTheSameInEveryRun) {
     const Trace trace = zipf_trace(10 * kFrames, 0.99, 50'000, recorded_seed(17));
     EXPECT_EQ(run_second_chance(trace, kFrames).hits, run_second_chance(trace, kFrames).hits);
 }

@@ -1,5 +1,5 @@
-// The heap against the kernel's: the same random calls of brk and the same accesses, in a child that uses the real
-// system call and in a space, must come to the same.
+// A space's brk against the kernel's: the same random calls and accesses, in a child that uses the real system call and
+// in a space, must have the same results.
 #include "space/space_fixture.hpp"
 #include "support/child.hpp"
 
@@ -16,21 +16,21 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kRoom = 96 * kPage;  // from the heap's begin to what is in the way
+constexpr std::size_t kRoom = 96 * kPage;  // from the heap's begin to the mapping above it
 constexpr std::size_t kSteps = 400;
 
-/// Where the kernel lets the heap of this process begin.
+/// Returns the begin of this process's heap (field 47 of /proc/self/stat).
 std::uintptr_t kernels_heap_begin() {
     std::ifstream stat{"/proc/self/stat"};
     std::string text{std::istreambuf_iterator<char>{stat}, {}};
-    std::istringstream fields{text.substr(text.rfind(')') + 2)};  // from the third on
+    std::istringstream fields{text.substr(text.rfind(')') + 2)};  // from the third field on
     constexpr int kStartBrk = 47;
     std::string field;
     for (int i = 3; i <= kStartBrk; ++i) fields >> field;
     return std::stoul(field);
 }
 
-/// What one step came to: the break from the heap's begin on, and what the byte there was that is looked at.
+/// The result of one step: the break relative to the heap's begin, and the byte that was read.
 struct Outcome {
     std::int64_t break_offset = 0;
     int byte = -1;
@@ -41,8 +41,8 @@ void PrintTo(const Outcome& outcome, std::ostream* out) {
 }
 
 struct Step {
-    std::int64_t wanted;  // from the heap's begin on
-    std::uint64_t look;   // any number: the byte that is looked at, and then changed
+    std::int64_t wanted;  // relative to the heap's begin
+    std::uint64_t look;   // random: selects the byte to read and then change
 };
 
 void random_steps(std::uint64_t seed, std::span<Step> steps) {
@@ -57,7 +57,7 @@ void random_steps(std::uint64_t seed, std::span<Step> steps) {
     }
 }
 
-/// `move(offset)` moves the break and returns its offset then.
+/// `move(offset)` moves the break and returns its new offset.
 template <typename Move>
 void run_steps(std::byte* begin, std::span<const Step> steps, Move move, std::span<Outcome> outcomes) {
     for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -70,7 +70,7 @@ void run_steps(std::byte* begin, std::span<const Step> steps, Move move, std::sp
     }
 }
 
-/// Memory that a child shares, and that is not in the heap.
+/// Memory outside the heap that is shared with a child.
 template <typename T>
 class SharedArray {
 public:
@@ -87,8 +87,8 @@ private:
     std::span<T> span_;
 };
 
-/// In a process of its own: malloc lives in the heap that is played with here, so nothing may use it from the first
-/// call on, and nothing of what is needed may be in it.
+/// Runs the steps on the kernel's heap, in a child process. malloc uses that heap, so nothing here may allocate, and
+/// the steps and results must be elsewhere.
 [[noreturn]] void run_on_kernel(std::span<const Step> steps, std::span<Outcome> outcomes) {
     const std::uintptr_t begin = kernels_heap_begin();
     const auto brk = [](std::uintptr_t address) { return static_cast<std::uintptr_t>(::syscall(SYS_brk, address)); };

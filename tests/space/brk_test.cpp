@@ -1,4 +1,4 @@
-// The heap: brk and sbrk do what the system calls do, and what is given back is given back.
+// A space's heap: brk and sbrk behave like the system calls, and shrinking gives memory back.
 #include "pager/swap_folder.hpp"
 #include "space/space_fixture.hpp"
 
@@ -26,14 +26,14 @@ protected:
     SwapFolder folder_;
 };
 
-TEST_P(BrkTest, BeginsWithoutAPageAndNullAsks) {
+TEST_P(BrkTest, BeginsWithoutAPageAndNullQueriesTheBreak) {
     AddressSpace space{pager(), {}, small_heap()};
     EXPECT_EQ(space.brk(nullptr), space.heap_begin());
     EXPECT_EQ(space.sbrk(0), space.heap_begin());
     EXPECT_EQ(FaultCatcher::read(space.heap_begin()), (Caught{SIGSEGV, SEGV_MAPERR, space.heap_begin()}));
 }
 
-TEST_P(BrkTest, GivesWholePagesForAnyAddress) {
+TEST_P(BrkTest, MapsWholePagesForAnyAddress) {
     AddressSpace space{pager(), {}, small_heap()};
     std::byte* const begin = space.heap_begin();
     EXPECT_EQ(space.brk(begin + 1), begin + 1);
@@ -45,7 +45,7 @@ TEST_P(BrkTest, GivesWholePagesForAnyAddress) {
     EXPECT_EQ(FaultCatcher::read(begin + kPage), Caught{});
 }
 
-TEST_P(BrkTest, WhatCannotBeLeavesTheBreakWhereItIs) {
+TEST_P(BrkTest, ARefusedCallLeavesTheBreakUnchanged) {
     AddressSpace space{pager(), {}, small_heap()};
     std::byte* const begin = space.heap_begin();
     std::byte* const here = space.brk(begin + 3 * kPage + 5);
@@ -60,7 +60,7 @@ TEST_P(BrkTest, WhatCannotBeLeavesTheBreakWhereItIs) {
     EXPECT_EQ(space.brk(begin + kHeapLimit), begin + kHeapLimit);
 }
 
-TEST_P(BrkTest, APageStaysFreeBelowWhatIsMappedAboveTheHeap) {
+TEST_P(BrkTest, APageStaysFreeBelowTheMappingAboveTheHeap) {
     AddressSpace space{pager(), {}, small_heap()};
     std::byte* const begin = space.heap_begin();
     space.map_anonymous(kPage, {.address = begin + 8 * kPage});
@@ -68,7 +68,7 @@ TEST_P(BrkTest, APageStaysFreeBelowWhatIsMappedAboveTheHeap) {
     EXPECT_EQ(space.brk(begin + 7 * kPage), begin + 7 * kPage);
 }
 
-TEST_P(BrkTest, ShrinkingGivesMemoryAndFileSpaceBackAndGrowingAgainShowsZeros) {
+TEST_P(BrkTest, ShrinkingFreesMemoryAndFileSpaceAndGrowingAgainGivesZeros) {
     AddressSpace space{pager(), {}, small_heap()};
     std::byte* const begin = space.heap_begin();
     space.brk(begin + 48 * kPage);
@@ -80,12 +80,12 @@ TEST_P(BrkTest, ShrinkingGivesMemoryAndFileSpaceBackAndGrowingAgainShowsZeros) {
     EXPECT_LE(stats.resident_bytes + stats.staged_bytes + stats.swapped_bytes, kPage);
     EXPECT_LE(folder_.bytes_on_disk(), kPage);
     space.brk(begin + 48 * kPage);
-    // The page that the break was in has stayed as it was, all of it: the kernel, too, takes whole pages only.
+    // The page that contains the break keeps all its bytes: the kernel, too, frees whole pages only.
     EXPECT_TRUE(has_stamps(begin, kPage, stamp(0)));
     EXPECT_TRUE(all_zeros(begin + kPage, 47 * kPage));
 }
 
-TEST_P(BrkTest, APinnedPageIsNotTakenAway) {
+TEST_P(BrkTest, ShrinkingBelowAPinnedPageIsRefused) {
     AddressSpace space{pager(), {}, small_heap()};
     std::byte* const begin = space.heap_begin();
     space.brk(begin + 4 * kPage);

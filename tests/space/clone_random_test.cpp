@@ -1,4 +1,4 @@
-// A family of clones under random writes, mappings, clones and ends, each against an array of its own.
+// A family of clones under random writes, mappings, clones and destructions, each checked against an array of its own.
 #include "space/clone_support.hpp"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;  // of zeros, and as many of a file
+constexpr std::size_t kPages = 64;  // pages of zeros, and as many of a file
 constexpr std::size_t kWords = kPage / sizeof(std::uint64_t);
 constexpr std::size_t kMostSpaces = 6;
 constexpr int kSteps = 500;
@@ -23,7 +23,7 @@ std::uint64_t seed_of_this_run() {
     return given != nullptr ? std::strtoull(given, nullptr, 10) : 20261126;
 }
 
-/// A space, and what each word of its two mappings must be.
+/// A space, and the expected value of each word of its two mappings.
 struct Member {
     explicit Member(AddressSpace made) : space{std::move(made)} {}
 
@@ -40,7 +40,7 @@ struct Member {
 
 class CloneRandom : public SpaceTest {
 protected:
-    static constexpr std::size_t kLimit = 48;  // pages; of one space there are 128
+    static constexpr std::size_t kLimit = 48;  // pages; each space has 128
 
     [[nodiscard]] Config config() const override {
         Config config = config_for(GetParam(), kLimit * kPage);
@@ -110,7 +110,7 @@ void CloneRandom::run(std::uint64_t seed) {
         } else if (kind < 20) {
             member.space.advise(member.zeros + below(kPages) * kPage, kPage, Advice::dontneed);
         } else {
-            // A few in a row, so that read-ahead has something to see.
+            // A few in sequence, so that prefetching detects a walk.
             const std::size_t pages = 1 + below(8);
             const std::size_t first = below(2 * kPages - pages);
             for (std::size_t page = first; page < first + pages; ++page) {
@@ -122,7 +122,7 @@ void CloneRandom::run(std::uint64_t seed) {
         ASSERT_LE(pager().stats().frames_used, kLimit * kPage);
     }
     for (const auto& member : family_) check_all(*member);
-    family_.erase(family_.begin());  // in the order they came: originals first
+    family_.erase(family_.begin());  // in order of creation: originals first
     while (!family_.empty()) {
         check_all(*family_.back());
         family_.pop_back();
@@ -133,7 +133,7 @@ void CloneRandom::run(std::uint64_t seed) {
     EXPECT_EQ(after.failed_faults, 0U);
 }
 
-TEST_P(CloneRandom, AreWhatTheirShadowsAre) { run(seed_of_this_run()); }
+TEST_P(CloneRandom, HaveTheBytesOfTheirShadowArrays) { run(seed_of_this_run()); }
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, CloneRandom, ::testing::ValuesIn(kCloneVariants), VariantName{});
 
@@ -142,7 +142,7 @@ protected:
     [[nodiscard]] bool compressed() const override { return true; }
 };
 
-TEST_P(CloneRandomCompressed, AreWhatTheirShadowsAre) { run(seed_of_this_run()); }
+TEST_P(CloneRandomCompressed, HaveTheBytesOfTheirShadowArrays) { run(seed_of_this_run()); }
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, CloneRandomCompressed, ::testing::Values(Variant{Delivery::uffd_threads}),
                          VariantName{});

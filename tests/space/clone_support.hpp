@@ -1,4 +1,4 @@
-// The variants that clones are tested with: each delivery, and each way to evict but one.
+// The variants that clones are tested with: each delivery, and all kinds of eviction but one.
 #pragma once
 
 #include "space/space_fixture.hpp"

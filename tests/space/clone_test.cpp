@@ -1,4 +1,4 @@
-// Clones of address spaces: each has what the space had, and goes its own way.
+// Clones of address spaces: each has the contents of the space when it was cloned, and later changes are not shared.
 #include "space/clone_support.hpp"
 
 #include "pager/fake_store.hpp"
@@ -20,14 +20,14 @@ namespace {
 
 class Clone : public SpaceTest {
 protected:
-    static constexpr std::size_t kPages = 100;  // more than may be resident
+    static constexpr std::size_t kPages = 100;  // more than can be resident
 
     [[nodiscard]] Config config() const override {
         Config config = SpaceTest::config();
         config.swap_directory = swap_.path();
         return config;
     }
-    /// An address space with a stamp of `version` on each of `pages`.
+    /// Maps `pages` pages and writes a stamp of `version` to each.
     static std::byte* stamped(AddressSpace& space, std::size_t pages, std::uint64_t version = 0) {
         std::byte* const at = space.map_anonymous(pages * kPage);
         stamp_all(at, pages, version);
@@ -49,7 +49,7 @@ protected:
     SwapFolder swap_;
 };
 
-TEST_P(Clone, HasWhatTheSpaceHadAndEachGoesItsOwnWay) {
+TEST_P(Clone, HasTheSpacesContentsAndLaterWritesAreNotShared) {
     AddressSpace space{pager()};
     std::byte* const at = stamped(space, kPages);
     AddressSpace clone = space.clone();
@@ -63,7 +63,7 @@ TEST_P(Clone, HasWhatTheSpaceHadAndEachGoesItsOwnWay) {
     }
 }
 
-TEST_P(Clone, IsWholeWhenTheSpaceGoesFirst) {
+TEST_P(Clone, KeepsItsContentsWhenTheSpaceIsDestroyedFirst) {
     std::optional<AddressSpace> space{std::in_place, pager()};
     const std::byte* const at = stamped(*space, kPages);
     AddressSpace clone = space->clone();
@@ -74,7 +74,7 @@ TEST_P(Clone, IsWholeWhenTheSpaceGoesFirst) {
     EXPECT_TRUE(all_stamped(there, kPages, 1));
 }
 
-TEST_P(Clone, LeavesTheSpaceWholeWhenItGoesFirst) {
+TEST_P(Clone, LeavesTheSpacesContentsWhenItIsDestroyedFirst) {
     AddressSpace space{pager()};
     std::byte* const at = stamped(space, kPages);
     {
@@ -138,21 +138,21 @@ TEST_P(Clone, MirrorsSegmentsBreakAndProtections) {
     EXPECT_EQ(FaultCatcher::read(here(mapping) + kPage), (Caught{SIGSEGV, SEGV_ACCERR, here(mapping) + kPage}));
     EXPECT_EQ(FaultCatcher::read(here(heap) + 4 * kPage).code, SEGV_MAPERR);
 
-    // What one maps, unmaps and protects from here on, the other does not see.
+    // Later changes of mappings and protections in one are not seen in the other.
     clone.unmap(here(mapping), 3 * kPage);
     EXPECT_TRUE(has_pattern(mapping + 2 * kPage, kPage, 3 * kPage));
     space.brk(heap);
     EXPECT_TRUE(has_stamps(here(heap), kPage, stamp(1)));
 }
 
-TEST_P(Clone, OfAMappedFileHasItsOwnChangesAndOfASharedOneTheFiles) {
+TEST_P(Clone, HasItsOwnChangesOfAPrivateFileMappingAndTheFilesOfASharedOne) {
     const PatternFile file{8 * kPage};
     AddressSpace space{pager()};
     std::byte* const mine = space.map_file(file.fd(), 0, 4 * kPage);
     std::byte* const shared = space.map_file(file.fd(), 4 * kPage, 4 * kPage, {.shared = true});
     mine[0] = std::byte{1};
     shared[0] = std::byte{2};
-    std::memset(mine + kPage, 0, kPage);  // and not the file's again
+    std::memset(mine + kPage, 0, kPage);  // must stay zeros, and not become the file's bytes again
     AddressSpace clone = space.clone();
     std::byte* const their_mine = clone.counterpart(space, mine);
     std::byte* const their_shared = clone.counterpart(space, shared);
@@ -170,8 +170,8 @@ TEST_P(Clone, OfAMappedFileHasItsOwnChangesAndOfASharedOneTheFiles) {
     EXPECT_EQ(file.contents()[7 * kPage], std::byte{4});
 }
 
-TEST_P(Clone, SharesFramesWithTheSpaceAsLongAsBothOnlyRead) {
-    constexpr std::size_t kFew = 40;  // two of each would not fit
+TEST_P(Clone, SharesFramesWithTheSpaceWhileBothOnlyRead) {
+    constexpr std::size_t kFew = 40;  // two copies of each would not fit
     const PatternFile file{4 * kPage};
     AddressSpace space{pager()};
     const std::byte* const at = stamped(space, kFew);
@@ -202,12 +202,13 @@ TEST_P(Clone, OneInstructionCanReadAPageOfBoth) {
     const std::byte* there = clone.counterpart(space, at);
     std::size_t left = 4 * kPage;
     bool equal = false;
-    asm volatile("repe cmpsb" : "+S"(at), "+D"(there), "+c"(left), "=@cce"(equal) : : "memory");  // both, each time
+    // reads both pages in each repetition
+    asm volatile("repe cmpsb" : "+S"(at), "+D"(there), "+c"(left), "=@cce"(equal) : : "memory");
     EXPECT_TRUE(equal);
     EXPECT_EQ(left, 0U);
 }
 
-TEST_P(Clone, AWriteTakesAFrameOfItsOwnAndLeavesTheOthers) {
+TEST_P(Clone, AWriteTakesAFrameOfItsOwnAndKeepsTheOthersShared) {
     AddressSpace space{pager()};
     std::byte* const at = stamped(space, 10);
     AddressSpace clone = space.clone();
@@ -222,7 +223,7 @@ TEST_P(Clone, AWriteTakesAFrameOfItsOwnAndLeavesTheOthers) {
     EXPECT_TRUE(has_stamps(there + 5 * kPage, kPage, stamp(5)));
 }
 
-TEST_P(Clone, GivesSwapSpaceBackWithTheLastThatUsesIt) {
+TEST_P(Clone, FreesSwapSpaceWithItsLastUser) {
     constexpr std::size_t kMany = 512;
     AddressSpace space{pager()};
     std::byte* const at = stamped(space, kMany);
@@ -232,7 +233,7 @@ TEST_P(Clone, GivesSwapSpaceBackWithTheLastThatUsesIt) {
     EXPECT_GE(shared, kMany * kPage);
     EXPECT_LT(shared, kMany * kPage + (std::size_t{2} << 20));
 
-    // The space lets go; the clone still reads.
+    // The space drops the pages; the clone still reads them.
     space.unmap(at, kMany * kPage);
     EXPECT_GE(swap_.bytes_on_disk(), kMany * kPage);
     EXPECT_TRUE(all_stamped(there, kMany));
@@ -244,7 +245,7 @@ TEST_P(Clone, GivesSwapSpaceBackWithTheLastThatUsesIt) {
     EXPECT_EQ(frames_used(), 0U);
 }
 
-TEST_P(Clone, OfACloneOfACloneHasWhatEachHadWhenItWasMade) {
+TEST_P(Clone, OfACloneHasTheContentsAtItsCreation) {
     constexpr std::size_t kDepth = 12;
     constexpr std::size_t kFew = 24;
     std::vector<AddressSpace> spaces;
@@ -264,22 +265,21 @@ TEST_P(Clone, OfACloneOfACloneHasWhatEachHadWhenItWasMade) {
         return true;
     };
     for (std::size_t depth = 0; depth < kDepth; ++depth) EXPECT_TRUE(whole(depth)) << depth;
-    // Every other one goes, the first among them.
+    // Destroys every other space, the original among them.
     for (std::size_t depth = 0; depth < kDepth; depth += 2) {
         const AddressSpace gone{std::move(spaces[depth])};
     }
     for (std::size_t depth = 1; depth < kDepth; depth += 2) EXPECT_TRUE(whole(depth)) << depth;
 }
 
-TEST_P(Clone, IsOfOneMomentWhileThreadsWrite) {
+TEST_P(Clone, IsAnAtomicSnapshotWhileThreadsWrite) {
     constexpr std::size_t kFew = 16;
     AddressSpace space{pager()};
     std::byte* const at = space.map_anonymous(kFew * kPage);
     std::atomic<bool> stop{false};
     std::atomic<std::uint64_t> rounds{0};
     std::thread writer{[&] {
-        // Page by page; so at each moment some pages from the front on have the newest number, the others the one
-        // before.
+        // Page by page: at any moment the first pages have the newest number and the others the one before it.
         for (std::uint64_t number = 1; !stop.load(); ++number) {
             for (std::size_t page = 0; page < kFew; ++page) {
                 std::atomic_ref{*reinterpret_cast<std::uint64_t*>(at + page * kPage)}.store(number);
@@ -306,7 +306,7 @@ TEST_P(Clone, IsOfOneMomentWhileThreadsWrite) {
     for (std::size_t page = 0; page < kFew; ++page) EXPECT_EQ(load_word(at + page * kPage), last);
 }
 
-TEST_P(Clone, AndTheSpaceCanBeUsedByManyThreadsAtOnce) {
+TEST_P(Clone, CanBeUsedTogetherWithTheSpaceByManyThreads) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 4;
     constexpr std::size_t kEach = 40;
@@ -315,7 +315,8 @@ TEST_P(Clone, AndTheSpaceCanBeUsedByManyThreadsAtOnce) {
     AddressSpace clone = space.clone();
     std::byte* const there = clone.counterpart(space, at);
     run_threads(kThreads, [&](unsigned thread) {
-        // Two threads on each side; each owns half of the pages, and reads the others', which the other may just take.
+        // Two threads use the space and two the clone. Each thread has half of the pages to itself; its counterpart on
+        // the other side reads and writes its own versions of the same pages.
         const bool in_clone = thread % 2 == 1;
         std::byte* const mine = in_clone ? there : at;
         std::minstd_rand random{thread + 1};
@@ -331,7 +332,7 @@ TEST_P(Clone, AndTheSpaceCanBeUsedByManyThreadsAtOnce) {
     EXPECT_LE(frames_used(), kResident / kPage);
 }
 
-TEST_P(Clone, HasWhatIsPinnedAndThePinStaysTheOriginals) {
+TEST_P(Clone, HasThePinnedPagesButNotThePin) {
     AddressSpace space{pager()};
     std::byte* const at = stamped(space, 4);
     const Pin pin = space.pin(at, 2 * kPage);
@@ -345,7 +346,7 @@ TEST_P(Clone, HasWhatIsPinnedAndThePinStaysTheOriginals) {
     EXPECT_TRUE(all_stamped(at, 4, 1));
 }
 
-TEST_P(Clone, GoesWhereItIsToldAndNowhereElse) {
+TEST_P(Clone, IsPlacedAtTheGivenAddressesOrRefused) {
     AddressSpace space{pager()};
     expect_refused([&] { static_cast<void>(space.clone({.image_address = 4097})); }, EINVAL, "multiples");
     expect_refused(
@@ -364,7 +365,7 @@ INSTANTIATE_TEST_SUITE_P(Deliveries, Clone, ::testing::ValuesIn(kCloneVariants),
 
 class CloneAndFork : public Clone {};
 
-TEST_P(CloneAndFork, AChildThatIsForkedMeanwhileCanHaveAPagerOfItsOwn) {
+TEST_P(CloneAndFork, AChildForkedDuringACloneCanMakeAPager) {
 #ifdef __SANITIZE_THREAD__
     GTEST_SKIP() << "ThreadSanitizer lets no child of a process with threads start any";
 #endif
@@ -374,7 +375,7 @@ TEST_P(CloneAndFork, AChildThatIsForkedMeanwhileCanHaveAPagerOfItsOwn) {
     std::atomic<int> clones{0};
     std::thread cloner{[&] {
         while (!stop.load()) {
-            store_word(at, load_word(at));  // so that each clone has something to write
+            store_word(at, load_word(at));  // so that each clone has a page to write out
             const AddressSpace clone = space.clone();
             ++clones;
             clones.notify_all();
@@ -410,7 +411,7 @@ protected:
     }
 };
 
-TEST_P(CloneInherited, ByAChildOfForkGoesItsOwnWayThereAndCanBeClonedAgain) {
+TEST_P(CloneInherited, IsIndependentInAChildOfForkAndCanBeClonedThere) {
     AddressSpace space{pager()};
     std::byte* const at = stamped(space, kPages);
     AddressSpace clone = space.clone();
@@ -436,10 +437,10 @@ TEST_P(CloneInherited, ByAChildOfForkGoesItsOwnWayThereAndCanBeClonedAgain) {
 INSTANTIATE_TEST_SUITE_P(Deliveries, CloneInherited,
                          ::testing::Values(Variant{}, Variant{Delivery::sigsegv, Eviction::protect}), VariantName{});
 
-/// On a store that does as it is told.
+/// On a store that fails on demand.
 class CloneOnAFailingDisk : public VariantTest {};
 
-TEST_P(CloneOnAFailingDisk, IsRefusedAndTheSpaceIsAsItWas) {
+TEST_P(CloneOnAFailingDisk, IsRefusedAndTheSpaceDoesNotChange) {
     constexpr std::size_t kFew = 20;
     const auto disk = std::make_shared<StoreControl>();
     const auto pager =

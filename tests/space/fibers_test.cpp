@@ -1,4 +1,4 @@
-// Boost.Context's fibers on stacks of a pool: many more than memory holds, most of them swapped out, all resume with
+// Boost.Context fibers on stacks of a pool: many more than fit into memory, most of them swapped out. All resume with
 // every byte of their stacks.
 
 #include "space/stack_support.hpp"
@@ -19,8 +19,8 @@ using Stacks = FiberStackAllocator<boost::context::stack_context>;
 
 class Fibers : public TrapMatrix {};
 
-/// A fiber that keeps values on its stack over two switches, and says how many were wrong then. By default more than a
-/// page of them.
+/// A fiber that keeps values on its stack over two switches, by default more than a page of them, and counts the wrong
+/// ones.
 template <std::size_t kWords = 700>
 fiber keeper(StackPool& pool, std::uint64_t seed, std::size_t& wrong) {
     return fiber{std::allocator_arg, Stacks{pool}, [seed, &wrong](fiber&& main) {
@@ -47,7 +47,7 @@ std::size_t resume_all(std::vector<fiber>& fibers, int times) {
     return resumed;
 }
 
-TEST_P(Fibers, FibersWhoseStacksWereSwappedOutResumeRightly) {
+TEST_P(Fibers, FibersResumeCorrectlyAfterTheirStacksWereSwappedOut) {
     constexpr std::size_t kFibers = 100;
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(64));
     StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = kFibers}};
@@ -68,7 +68,7 @@ TEST_P(Fibers, FibersWhoseStacksWereSwappedOutResumeRightly) {
     EXPECT_EQ(pool.stats().resident_bytes + pool.stats().staged_bytes + pool.stats().swapped_bytes, 0U);
 }
 
-TEST_P(Fibers, SleepingFiberGivesBackWhatItUsedBefore) {
+TEST_P(Fibers, TrimCurrentStackFreesTheUnusedStackOfAFiber) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(256));
     StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = 1}};
     const AlternateStack alternate;
@@ -91,7 +91,7 @@ TEST_P(Fibers, SleepingFiberGivesBackWhatItUsedBefore) {
 
 TEST_P(Fibers, AbandonedFibersAreUnwoundAndTheirStacksComeBack) {
 #if defined(__SANITIZE_ADDRESS__)
-    GTEST_SKIP() << "AddressSanitizer must know the stack that an exception unwinds, and Boost.Context does not tell";
+    GTEST_SKIP() << "Boost.Context does not tell AddressSanitizer which stack an exception unwinds";
 #endif
     constexpr std::size_t kFibers = 50;
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(32));
@@ -114,7 +114,7 @@ TEST_P(Fibers, AbandonedFibersAreUnwoundAndTheirStacksComeBack) {
     }
 }
 
-TEST_P(Fibers, OverflowOfAFiberIsSurvivedOnAStackOfItsOwn) {
+TEST_P(Fibers, OverflowOnAGuardedStackInsideAFiberIsSurvived) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(128));
     StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = 2}};
     const AlternateStack alternate;
@@ -136,14 +136,14 @@ protected:
     void SetUp() override {
         if (kStacksSanitized) GTEST_SKIP() << "too many stacks for a sanitizer";
 #ifdef FAULTLINE_CHECKED
-        GTEST_SKIP() << "so many stacks take their time; the release build's answer is enough";
+        GTEST_SKIP() << "so many stacks are slow in this build; the release build runs them";
 #endif
         TrapMatrix::SetUp();
     }
 };
 
-/// Half of the memory holds pages, the other half those that were swapped out: on a disk they would take minutes.
-TEST_P(ManyFibers, HundredThousandInAQuarterOfAGibibyteAreMostlySwappedOutAndAllResumeRightly) {
+/// Half of the memory holds resident pages, the other half compressed ones: a disk would take minutes.
+TEST_P(ManyFibers, HundredThousandInAQuarterOfAGibibyteAllResumeCorrectly) {
     constexpr std::size_t kFibers = 100'000;
     constexpr std::size_t kMemory = std::size_t{256} << 20;
     Config config = config_with(kMemory / 2 / kBasePageBytes);

@@ -1,4 +1,4 @@
-// GuardedStack: it grows to its limit, has a guard, survives overflows, passes exceptions, gives memory back.
+// GuardedStack: grows to its limit, has a guard, survives overflows, passes exceptions, gives memory back.
 
 #include "space/stack_support.hpp"
 #include "support/all_mappings.hpp"
@@ -25,7 +25,7 @@ class GuardedStacks : public TrapMatrix {};
 
 constexpr int kDepth = 40;  // KiB
 
-TEST_P(GuardedStacks, FunctionRunsOnTheStackAndComesBack) {
+TEST_P(GuardedStacks, FunctionRunsOnTheStackAndReturns) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(64));
     GuardedStack stack{pager, kStackBytes};
     const std::byte* inside = nullptr;
@@ -55,7 +55,7 @@ TEST_P(GuardedStacks, StackTakesMemoryPageByPageAsItGrows) {
     EXPECT_EQ(pool.stats().pages_read_ahead, 0U);
 }
 
-TEST_P(GuardedStacks, PagesOfARunningStackLeaveAndComeBack) {
+TEST_P(GuardedStacks, PagesOfARunningStackAreEvictedAndReadBack) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(20));
     GuardedStack stack{pager, kStackBytes};
     Region other = pager.reserve(40 * kBasePageBytes);
@@ -167,7 +167,7 @@ TEST_P(GuardedStacks, ThreadCanLiveOnAManagedStack) {
 
 // ---- giving memory back
 
-TEST_P(GuardedStacks, IdleStackGivesEverythingBack) {
+TEST_P(GuardedStacks, TrimmingAnIdleStackFreesAllOfIt) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(64));
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 2}};
     GuardedStack stack = pool.take();
@@ -180,12 +180,12 @@ TEST_P(GuardedStacks, IdleStackGivesEverythingBack) {
     EXPECT_EQ(wrong, 0U);
 }
 
-TEST_P(GuardedStacks, RunningStackGivesBackWhatIsBelowItsPointer) {
+TEST_P(GuardedStacks, TrimmingARunningStackFreesThePagesBelowItsPointer) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(64));
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 2}};
     GuardedStack stack = pool.take();
     ASSERT_FALSE(stack.run([&] {
-        std::array<volatile std::uint64_t, 1024> mine;  // 2 pages that must stay
+        std::array<volatile std::uint64_t, 1024> mine;  // 2 pages that trimming must keep
         for (std::size_t i = 0; i < mine.size(); ++i) mine[i] = i + seed();
         EXPECT_EQ(descend(kDepth, 1), 0U);
         const std::uint64_t deep = pool.stats().resident_bytes;
@@ -203,7 +203,7 @@ TEST_P(GuardedStacks, RunningStackGivesBackWhatIsBelowItsPointer) {
     EXPECT_FALSE(trim_current_stack());
 }
 
-TEST_P(GuardedStacks, StackGivenBackComesAsZerosAndTakesNoMemory) {
+TEST_P(GuardedStacks, AReusedStackIsZerosAndTakesNoMemory) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(24));
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 1}};
     for (int round = 0; round < 3; ++round) {
@@ -218,9 +218,9 @@ TEST_P(GuardedStacks, StackGivenBackComesAsZerosAndTakesNoMemory) {
     EXPECT_EQ(pool.taken(), 0U);
 }
 
-// ---- refusals, and what is not an overflow
+// ---- refusals, and faults that are no overflow
 
-TEST_P(GuardedStacks, PoolSaysWhenAllStacksAreTaken) {
+TEST_P(GuardedStacks, PoolRefusesWhenAllStacksAreInUse) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(24));
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 2}};
     GuardedStack first = pool.take();
@@ -228,7 +228,7 @@ TEST_P(GuardedStacks, PoolSaysWhenAllStacksAreTaken) {
         const GuardedStack second = pool.take();
         try {
             static_cast<void>(pool.take());
-            ADD_FAILURE() << "a third of two stacks";
+            ADD_FAILURE() << "took a third of two stacks";
         } catch (const std::system_error& error) {
             EXPECT_EQ(error.code().value(), ENOMEM) << error.what();
         }
@@ -267,7 +267,7 @@ TEST_P(GuardedStacks, StrayPointerIntoAGuardIsNotAnOverflow) {
             ASSERT_TRUE(looked_up.has_value());
             EXPECT_EQ(looked_up->stack, stack.memory().data());
         }
-        // From a run on another stack it is none either.
+        // Nor is it one from a run on another stack.
         ASSERT_FALSE(other.run([&] { EXPECT_EQ(FaultCatcher::write(guard).signal, SIGSEGV); }));
     }
     EXPECT_FALSE(stack_overflow_at(stack.memory().data()).has_value());
@@ -307,7 +307,7 @@ TEST_P(GuardedStacks, GuardsStayAfterTheStackWasEvictedAndGivenBack) {
 
 INSTANTIATE_TEST_SUITE_P(Matrix, GuardedStacks, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
-// ---- what does not depend on how faults arrive
+// ---- tests that are the same in every delivery
 
 class GuardedStackState : public TrapTest {
 protected:
@@ -341,7 +341,7 @@ TEST_F(GuardedStackState, OverflowRestoresTheSignalMaskAndFloatingPoint) {
     EXPECT_EQ(::fegetround(), FE_TONEAREST);
 }
 
-TEST_F(GuardedStackState, OverflowInsideAHandlerOfExceptionsLeavesNoneBehind) {
+TEST_F(GuardedStackState, OverflowInsideACatchBlockLeavesNoExceptionStateBehind) {
     FAULTLINE_PAGER_OR_SKIP(pager, config());
     GuardedStack stack{pager, kStackBytes};
     EXPECT_TRUE(stack
@@ -371,7 +371,7 @@ TEST_F(GuardedStackState, UnwinderWalksFromOneStackToTheOther) {
     EXPECT_GT(inside, frames_from_here());
 }
 
-TEST_F(GuardedStackState, CallsOfThisInterfaceWorkOnManagedStacksWhosePagesAreAbsent) {
+TEST_F(GuardedStackState, ControlCallsWorkOnManagedStacksWithAbsentPages) {
     FAULTLINE_PAGER_OR_SKIP(pager, config());
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 8}};
     GuardedStack stack = pool.take();
@@ -396,7 +396,7 @@ TEST_F(GuardedStackState, OverflowOutsideARunIsReportedAndKills) {
         StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 2}};
         const AlternateStack alternate;
         const std::span<std::byte> memory = pool.take_memory();
-        // To the end of the stack and beyond, as code that somebody else has switched there would go.
+        // Switches to the stack without `run` and pushes beyond its end, as foreign code may.
         asm volatile("movq %0, %%rsp\n1: pushq $0\njmp 1b" : : "r"(memory.data() + memory.size()) : "memory");
         return 0;
     });
@@ -428,33 +428,34 @@ TEST_F(GuardedStackState, ChildThatInheritsThePagerHasTheStacksAndTheirGuards) {
     EXPECT_TRUE(stack.run([] { descend_for_ever(nullptr); }).has_value());
 }
 
-/// Locks the addresses of a slot's guard, so that the kernel refuses a marker there as one without markers would.
+/// Locks the addresses of a slot's guard, so that the kernel refuses a guard marker there, like a kernel without
+/// markers.
 void refuse_markers(std::span<const std::byte> stack_below) {
     constexpr unsigned kOnFault = 1;  // MLOCK_ONFAULT
     ASSERT_EQ(::mlock2(stack_below.data() + stack_below.size(), kBasePageBytes, kOnFault), 0);
 }
 
-TEST_F(GuardedStackState, GuardIsAProtectionWhereThereAreNoMarkers) {
+TEST_F(GuardedStackState, GuardIsAProtectionOnKernelsWithoutMarkers) {
     FAULTLINE_PAGER_OR_SKIP(pager, config());
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 3}};
     GuardedStack first = pool.take();
     refuse_markers(first.memory());
     const std::size_t before = mappings();
     GuardedStack second = pool.take();
-    EXPECT_EQ(mappings(), before);  // locked, it was a mapping of its own already
+    EXPECT_EQ(mappings(), before);  // the locked guard was a mapping of its own before
     for (int i = 0; i < 3; ++i) {
         expect_overflow_of(second.run([] { descend_for_ever(nullptr); }), second.memory());
         expect_overflow_of(first.run([] { descend_for_ever(nullptr); }), first.memory());
     }
 }
 
-TEST_F(GuardedStackState, GuardThatTheKernelHasNoMappingForIsRefusedWithAWayOut) {
+TEST_F(GuardedStackState, GuardIsRefusedWithAdviceWhenNoMappingIsLeft) {
     FAULTLINE_SKIP_UNLESS_PERMITTED(config());
     const ChildEnd end = in_child([] {
         Pager pager{config()};
         StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 3}};
         GuardedStack first = pool.take();
-        // Two pages, so that the guard is not a mapping of its own.
+        // Locks two pages, so that the guard is not a mapping of its own.
         ::mlock2(first.memory().data() + first.memory().size() - kBasePageBytes, 3 * kBasePageBytes, 1);
         try {
             const AllMappings others;
@@ -474,7 +475,7 @@ TEST_F(GuardedStackState, StackInThreadStorageIsGivenBackWhenTheThreadEnds) {
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 2}};
     std::thread{[&] {
         static thread_local std::optional<GuardedStack> late;
-        late.reset();  // it is there before what taking a stack leaves behind, and goes after it
+        late.reset();  // constructed before the thread's service stack, so destroyed after it
         late.emplace(pool.take());
         EXPECT_FALSE(late->run([] {}));
     }}.join();

@@ -1,4 +1,4 @@
-// As many stacks as are promised: what they cost the kernel in mappings, and that each has its guard.
+// As many stacks as the documentation promises: each has its guard, and they take no mappings of the kernel's.
 
 #include "space/stack_support.hpp"
 #include "support/process.hpp"

@@ -1,5 +1,5 @@
-// Private file mappings against the kernel's: the same random calls and accesses on a mapping of the kernel's and on
-// one of a space must show the same bytes and raise the same signals.
+// Private file mappings of a space against the kernel's: the same random calls and accesses must show the same bytes
+// and raise the same signals.
 #include "space/space_fixture.hpp"
 
 #include <sys/mman.h>
@@ -16,14 +16,14 @@ constexpr std::size_t kPages = 24;
 constexpr std::size_t kFileBytes = 17 * kPage + 1234;
 constexpr int kSteps = 600;
 
-/// One side: a range of kPages pages, and calls on parts of it.
+/// One of the two sides: a range of kPages pages, and calls on parts of it.
 class Side {
 public:
     virtual ~Side() = default;
     virtual void map_file(std::size_t page, std::size_t pages, int fd, std::uint64_t offset, Access access) = 0;
     virtual void map_zeros(std::size_t page, std::size_t pages, Access access) = 0;
     virtual void unmap(std::size_t page, std::size_t pages) = 0;
-    /// Whether it was allowed.
+    /// Returns whether the call succeeded.
     virtual bool protect(std::size_t page, std::size_t pages, Access access) = 0;
     [[nodiscard]] std::byte* at(std::size_t offset) const { return begin_ + offset; }
 
@@ -49,7 +49,7 @@ public:
         map(page, pages, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         mapped(page, pages, true);
     }
-    /// What is unmapped is kept from others by a mapping without access, which is known to be none.
+    /// An inaccessible mapping holds the addresses of unmapped pages. The test knows that those count as unmapped.
     void unmap(std::size_t page, std::size_t pages) override {
         map(page, pages, Access::none, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         mapped(page, pages, false);
@@ -154,7 +154,7 @@ TEST_P(MappingDifferential, ShowsTheSameBytesAndRaisesTheSameSignalsAsTheKernels
                 write ? FaultCatcher::write(kernel.at(offset), value) : FaultCatcher::read(kernel.at(offset));
             const Caught told =
                 write ? FaultCatcher::write(ours.at(offset), value) : FaultCatcher::read(ours.at(offset));
-            // Under `sigsegv` a page that could not be read says so to each access, whatever its protection.
+            // Under `sigsegv` each access to an unreadable page raises SIGBUS, whatever the page's protection.
             const bool known_bad = told.signal == SIGBUS && bad[page] && GetParam().delivery == Delivery::sigsegv;
             if (known_bad && expected.signal == SIGSEGV) continue;
             if (told.signal == SIGBUS) bad[page] = true;
@@ -163,7 +163,7 @@ TEST_P(MappingDifferential, ShowsTheSameBytesAndRaisesTheSameSignalsAsTheKernels
                 ASSERT_EQ(told.code, kernel.is_mapped(page) ? SEGV_ACCERR : SEGV_MAPERR);
                 ASSERT_EQ(told.address, ours.at(offset));
             } else if (told.signal == 0) {
-                // All of the page, since what comes in is all of it.
+                // Compares the whole page, because a fault brings in the whole page.
                 ASSERT_EQ(std::memcmp(ours.at(page * kPage), kernel.at(page * kPage), kPage), 0) << "page " << page;
             }
         }

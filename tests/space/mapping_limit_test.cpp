@@ -1,5 +1,5 @@
-// In a process that has as many mappings as the kernel allows: what would take more is refused, and nothing is lost.
-// Under `sigsegv` closing pages takes none.
+// In a process with as many mappings as the kernel allows: a call that needs one more is refused, and nothing is lost.
+// Under `sigsegv`, closing pages needs none.
 #include "space/space_fixture.hpp"
 #include "support/all_mappings.hpp"
 #include "support/child.hpp"
@@ -41,7 +41,7 @@ protected:
     }
 };
 
-TEST_P(MappingLimit, UnmappingAPartIsRefusedAndTheContentsStay) {
+TEST_P(MappingLimit, UnmappingAPartIsRefusedAndKeepsTheContents) {
     const ChildEnd end = in_child([] {
         const FaultCatcher catcher;
         Pager pager{config_for(GetParam(), 64 * kPage)};
@@ -70,7 +70,7 @@ TEST_P(MappingLimit, UnmappingAPartIsRefusedAndTheContentsStay) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(MappingLimit, ABreakThatCannotGoDownStaysWithWhatIsBelowIt) {
+TEST_P(MappingLimit, ABreakThatCannotFallStaysAndKeepsTheContents) {
     const ChildEnd end = in_child([] {
         Pager pager{config_for(GetParam(), 64 * kPage)};
         AddressSpace space{pager};

@@ -1,4 +1,4 @@
-// Shared file mappings: what is written reaches the file, when it is asked for, when its page leaves, and at the end.
+// Shared file mappings: writes reach the file on sync, when a page is evicted, and when the mapping ends.
 #include "space/space_fixture.hpp"
 
 #include <cerrno>
@@ -18,7 +18,7 @@ protected:
     PatternFile file_{kFileBytes};
 };
 
-TEST_P(MappingShared, ShowsTheFileAndWritesBackWhenAsked) {
+TEST_P(MappingShared, ShowsTheFileAndWritesBackOnSync) {
     AddressSpace space{pager()};
     std::byte* const at = space.map_file(file_.fd(), 0, kPages * kPage, shared());
     EXPECT_TRUE(has_pattern(at, kFileBytes, 0));
@@ -30,7 +30,7 @@ TEST_P(MappingShared, ShowsTheFileAndWritesBackWhenAsked) {
     EXPECT_EQ(at[5], std::byte{1});
 }
 
-TEST_P(MappingShared, WritesBackWhenItIsUnmappedInPartAndWhenTheSpaceGoes) {
+TEST_P(MappingShared, WritesBackWhenUnmappedInPartAndWhenTheSpaceIsDestroyed) {
     std::vector<std::byte> expected = file_.contents();
     {
         AddressSpace space{pager()};
@@ -44,7 +44,7 @@ TEST_P(MappingShared, WritesBackWhenItIsUnmappedInPartAndWhenTheSpaceGoes) {
     EXPECT_EQ(file_.contents(), expected);
 }
 
-TEST_P(MappingShared, WritesBackWhenPagesLeaveAndReadsThemAgain) {
+TEST_P(MappingShared, WritesBackEvictedPagesAndReadsThemAgain) {
     pager().set_resident_limit(16 * kPage);
     const PatternFile large{64 * kPage};
     AddressSpace space{pager()};
@@ -80,7 +80,7 @@ TEST_P(MappingShared, APageThatBecomesZerosIsZerosInTheFile) {
     EXPECT_EQ(file_.contents(), expected);
 }
 
-TEST_P(MappingShared, TheFileKeepsItsLengthAndWhatIsBeyondIsNobodys) {
+TEST_P(MappingShared, TheFileKeepsItsLengthAndWritesBeyondItAreDropped) {
     AddressSpace space{pager()};
     std::byte* const at = space.map_file(file_.fd(), 0, (kPages + 1) * kPage, shared());
     EXPECT_TRUE(all_zeros(at + kFileBytes, kPages * kPage - kFileBytes));
@@ -92,7 +92,7 @@ TEST_P(MappingShared, TheFileKeepsItsLengthAndWhatIsBeyondIsNobodys) {
     EXPECT_EQ(byte_in_file(kFileBytes - 1), std::byte{8});
 }
 
-TEST_P(MappingShared, PrivateMappingsBesideItStayTheirOwn) {
+TEST_P(MappingShared, PrivateMappingsOfTheFileDoNotChange) {
     AddressSpace space{pager()};
     std::byte* const mine = space.map_file(file_.fd(), 0, 2 * kPage);
     std::byte* const ours = space.map_file(file_.fd(), 0, 2 * kPage, shared());
@@ -106,7 +106,7 @@ TEST_P(MappingShared, PrivateMappingsBesideItStayTheirOwn) {
     EXPECT_NE(space.maps().find("rw-s"), std::string::npos);
 }
 
-TEST_P(MappingShared, WhatCannotBeWrittenIsRefused) {
+TEST_P(MappingShared, UnwritableFilesAndPinnedPagesAreRefused) {
     AddressSpace space{pager()};
     const int read_only = ::open(file_.path().c_str(), O_RDONLY | O_CLOEXEC);
     const int appending = ::open(file_.path().c_str(), O_RDWR | O_APPEND | O_CLOEXEC);
@@ -115,7 +115,7 @@ TEST_P(MappingShared, WhatCannotBeWrittenIsRefused) {
     std::byte* const at = space.map_file(read_only, 0, kPage, {.access = Access::read, .shared = true});
     expect_refused([&] { space.protect(at, kPage, Access::read_write); }, EACCES, "reading and writing");
     EXPECT_TRUE(has_pattern(at, kPage, 0));
-    expect_refused([&] { space.map_anonymous(kPage, shared()); }, EINVAL, "of no file");
+    expect_refused([&] { space.map_anonymous(kPage, shared()); }, EINVAL, "files only");
     ::close(read_only);
     ::close(appending);
     std::byte* const pinned = space.map_file(file_.fd(), 0, 2 * kPage, shared());

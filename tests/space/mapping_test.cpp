@@ -1,4 +1,5 @@
-// The mapping area: anonymous and file mappings come, are cut, protected and go, and their addresses are used again.
+// The mapping area: anonymous and file mappings are created, split, protected and unmapped, and their addresses are
+// reused.
 #include "space/space_fixture.hpp"
 
 #include <sys/mman.h>
@@ -33,7 +34,7 @@ TEST_P(MappingTest, MappingsGrowDownAndDoNotOverlap) {
     EXPECT_TRUE(has_stamps(second, kPage, stamp(2)));
 }
 
-TEST_P(MappingTest, APartThatIsUnmappedIsGoneAndItsAddressesAreUsedAgainAndShowZeros) {
+TEST_P(MappingTest, UnmappedAddressesAreReusedAndAreZeros) {
     std::byte* const all = space().map_anonymous(8 * kPage);
     for (std::size_t page = 0; page < 8; ++page) write_stamps(all + page * kPage, kPage, stamp(page));
     space().advise(all + 3 * kPage, kPage, Advice::dontneed);
@@ -50,7 +51,7 @@ TEST_P(MappingTest, APartThatIsUnmappedIsGoneAndItsAddressesAreUsedAgainAndShowZ
     EXPECT_TRUE(all_zeros(again, 3 * kPage));
 }
 
-TEST_P(MappingTest, AFileShowsUntilItsEndThenZerosThenNothing) {
+TEST_P(MappingTest, AFileMappingShowsTheFileThenZerosThenRaisesSigbus) {
     const PatternFile file{2 * kPage + 100};
     std::byte* const at = space().map_file(file.fd(), 0, 4 * kPage);
     EXPECT_TRUE(has_pattern(at, 2 * kPage + 100, 0));
@@ -61,7 +62,7 @@ TEST_P(MappingTest, AFileShowsUntilItsEndThenZerosThenNothing) {
               reinterpret_cast<std::uintptr_t>(at + 3 * kPage) / kPage);
 }
 
-TEST_P(MappingTest, AFileThatWasTruncatedIsABusErrorUntilItIsRetried) {
+TEST_P(MappingTest, ATruncatedFileRaisesSigbusUntilRetry) {
     const PatternFile file{4 * kPage};
     std::byte* const at = space().map_file(file.fd(), 0, 4 * kPage);
     file.truncate(kPage);
@@ -73,7 +74,7 @@ TEST_P(MappingTest, AFileThatWasTruncatedIsABusErrorUntilItIsRetried) {
     EXPECT_TRUE(all_zeros(at + kPage, 3 * kPage));
 }
 
-TEST_P(MappingTest, AFilesPagesComeFromTheOffsetOnAndAlsoWhenTheDescriptorIsClosed) {
+TEST_P(MappingTest, AFileIsReadFromTheOffsetAndAfterItsDescriptorIsClosed) {
     const PatternFile file{6 * kPage};
     const int fd = ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
     std::byte* const at = space().map_file(fd, 2 * kPage, 3 * kPage);
@@ -83,7 +84,7 @@ TEST_P(MappingTest, AFilesPagesComeFromTheOffsetOnAndAlsoWhenTheDescriptorIsClos
     EXPECT_TRUE(has_pattern(at + kPage, 2 * kPage, 3 * kPage));
 }
 
-TEST_P(MappingTest, WhereAFileWasAnotherMappingIsItsOwn) {
+TEST_P(MappingTest, AMappingAtAFormerFileMappingHasItsOwnBytes) {
     const PatternFile file{4 * kPage};
     std::byte* const at = space().map_file(file.fd(), 0, 4 * kPage);
     store_word(at + kPage, 1);
@@ -98,7 +99,7 @@ TEST_P(MappingTest, WhereAFileWasAnotherMappingIsItsOwn) {
     EXPECT_TRUE(has_pattern(at + kPage, kPage, kPage));
 }
 
-TEST_P(MappingTest, ManyPagesOfAFileAreReadAtOnceWhenTheyAreGoneThroughInOrder) {
+TEST_P(MappingTest, SequentialAccessReadsManyPagesOfAFileAtOnce) {
     const PatternFile file{48 * kPage};
     std::byte* const at = space().map_file(file.fd(), 0, 48 * kPage, {.access = Access::read});
     space().advise(at, 48 * kPage, Advice::sequential);
@@ -108,7 +109,7 @@ TEST_P(MappingTest, ManyPagesOfAFileAreReadAtOnceWhenTheyAreGoneThroughInOrder) 
     EXPECT_EQ(stats.bytes_written, 0U);
 }
 
-TEST_P(MappingTest, WillneedBringsAFileIn) {
+TEST_P(MappingTest, WillneedReadsAFile) {
     const PatternFile file{8 * kPage};
     std::byte* const at = space().map_file(file.fd(), 0, 8 * kPage, {.access = Access::read_execute});
     space().advise(at, 8 * kPage, Advice::willneed);
@@ -116,7 +117,7 @@ TEST_P(MappingTest, WillneedBringsAFileIn) {
     EXPECT_TRUE(has_pattern(at, 8 * kPage, 0));
 }
 
-TEST_P(MappingTest, ProtectionHoldsForItsPartAndContentsStay) {
+TEST_P(MappingTest, ProtectionHoldsForItsPartAndKeepsTheContents) {
     std::byte* const at = space().map_anonymous(4 * kPage);
     for (std::size_t page = 0; page < 4; ++page) write_stamps(at + page * kPage, kPage, stamp(page));
     space().protect(at + kPage, kPage, Access::none);
@@ -124,14 +125,14 @@ TEST_P(MappingTest, ProtectionHoldsForItsPartAndContentsStay) {
     EXPECT_EQ(FaultCatcher::read(at + kPage), (Caught{SIGSEGV, SEGV_ACCERR, at + kPage}));
     EXPECT_EQ(FaultCatcher::read(at + 2 * kPage), Caught{});
     EXPECT_EQ(FaultCatcher::write(at + 2 * kPage), (Caught{SIGSEGV, SEGV_ACCERR, at + 2 * kPage}));
-    EXPECT_EQ(space().segments().size(), 5U);  // the stack is one
+    EXPECT_EQ(space().segments().size(), 5U);  // including the stack
     space().protect(at, 4 * kPage, Access::read_write);
     EXPECT_EQ(space().segments().size(), 2U);
     for (std::size_t page = 0; page < 4; ++page) EXPECT_TRUE(has_stamps(at + page * kPage, kPage, stamp(page)));
     EXPECT_EQ(FaultCatcher::write(at + kPage + 100), Caught{});
 }
 
-TEST_P(MappingTest, WhatIsMappedWithoutAccessCanBeGivenSome) {
+TEST_P(MappingTest, AMappingWithoutAccessCanBeMadeAccessible) {
     std::byte* const at = space().map_anonymous(2 * kPage, {.access = Access::none});
     EXPECT_EQ(FaultCatcher::read(at), (Caught{SIGSEGV, SEGV_ACCERR, at}));
     space().protect(at, kPage, Access::read_write);
@@ -139,7 +140,7 @@ TEST_P(MappingTest, WhatIsMappedWithoutAccessCanBeGivenSome) {
     EXPECT_EQ(FaultCatcher::read(at + kPage).code, SEGV_ACCERR);
 }
 
-TEST_P(MappingTest, APinnedPartIsNotUnmapped) {
+TEST_P(MappingTest, UnmappingAPinnedPartIsRefused) {
     std::byte* const at = space().map_anonymous(4 * kPage);
     write_stamps(at, 4 * kPage, stamp(1));
     {
@@ -150,7 +151,7 @@ TEST_P(MappingTest, APinnedPartIsNotUnmapped) {
     space().unmap(at, 4 * kPage);
 }
 
-TEST_P(MappingTest, WhatCannotBeMappedIsRefused) {
+TEST_P(MappingTest, InvalidCallsAreRefused) {
     const PatternFile file{kPage};
     const auto at = [](std::uintptr_t address) { return MapOptions{.address = reinterpret_cast<void*>(address)}; };
     std::byte* const taken = space().map_anonymous(2 * kPage);
@@ -183,7 +184,7 @@ TEST_P(MappingTest, WhatCannotBeMappedIsRefused) {
     EXPECT_EQ(space().segments().size(), 2U);
 }
 
-TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
+TEST_P(MappingTest, DiscardedPagesAreZerosOrTheFilesBytes) {
     const PatternFile file{4 * kPage};
     std::byte* const zeros = space().map_anonymous(4 * kPage);
     std::byte* const of_file = space().map_file(file.fd(), 0, 4 * kPage);
@@ -191,7 +192,7 @@ TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
     std::byte* const heap = space().sbrk(static_cast<std::ptrdiff_t>(4 * kPage));
     for (std::byte* const at : {zeros, of_file, heap}) {
         for (std::size_t page = 0; page < 4; ++page) write_stamps(at + page * kPage, kPage, stamp(1));
-        space().advise(at, 2 * kPage, Advice::dontneed);  // some of it is in the swap store
+        space().advise(at, 2 * kPage, Advice::dontneed);  // puts some pages into the swap store
         space().discard(at + kPage, 2 * kPage);
         EXPECT_TRUE(has_stamps(at, kPage, stamp(1)));
         EXPECT_TRUE(has_stamps(at + 3 * kPage, kPage, stamp(1)));
@@ -202,14 +203,14 @@ TEST_P(MappingTest, DiscardedContentsAreGoneAndWhatIsOfAFileIsTheFilesAgain) {
     write_stamps(shared, kPage, stamp(2));
     space().discard(shared, kPage);
     EXPECT_TRUE(has_stamps(shared, kPage, stamp(2)));
-    write_stamps(of_file + kPage, kPage, stamp(3));  // and it can be written to again
+    write_stamps(of_file + kPage, kPage, stamp(3));  // the page can be written again
     space().advise(of_file + kPage, kPage, Advice::dontneed);
     EXPECT_TRUE(has_stamps(of_file + kPage, kPage, stamp(3)));
     expect_refused([&] { space().discard(zeros, 5 * kPage); }, ENOMEM, "nothing is mapped");
     expect_refused([&] { space().discard(zeros + 1, kPage); }, EINVAL, "multiple");
 }
 
-TEST_P(MappingTest, ADiscardHoldsWhilePagesAreJustBeingWrittenOut) {
+TEST_P(MappingTest, ADiscardHoldsWhilePagesAreBeingWrittenOut) {
     pager().set_resident_limit(12 * kPage);
     const PatternFile file{8 * kPage};
     std::byte* const of_file = space().map_file(file.fd(), 0, 8 * kPage);
@@ -234,7 +235,7 @@ TEST_P(MappingTest, ADiscardHoldsWhilePagesAreJustBeingWrittenOut) {
     }
 }
 
-TEST_P(MappingTest, SystemCallsWorkOnWhatIsPinnedForThemAndNotBesideIt) {
+TEST_P(MappingTest, SystemCallsWorkOnPinnedPagesOnly) {
     const PatternFile file{4 * kPage};
     std::byte* const at = space().map_anonymous(4 * kPage);
     EXPECT_EQ(io::pread(file.fd(), at + 100, 2 * kPage, 50), static_cast<std::ptrdiff_t>(2 * kPage));
@@ -249,7 +250,7 @@ TEST_P(MappingTest, SystemCallsWorkOnWhatIsPinnedForThemAndNotBesideIt) {
 
 TEST_P(MappingTest, ThreadsFaultWhileOthersMapAndUnmap) {
     const Watchdog watchdog;
-    pager().set_resident_limit(16 * kPage);  // pages are written out all the time, also of what is just going
+    pager().set_resident_limit(16 * kPage);  // pages are written out all the time, even while they are unmapped
     const PatternFile file{16 * kPage};
     std::byte* const steady = space().map_file(file.fd(), 0, 16 * kPage);
     run_threads(3, [&](unsigned index) {

@@ -1,4 +1,4 @@
-// A file that is mapped shared, several times, by several spaces of a pager: one set of pages.
+// A file that several spaces of a pager map shared, several times: all mappings use one set of pages.
 #include "space/space_fixture.hpp"
 #include "support/child.hpp"
 
@@ -25,8 +25,8 @@ protected:
     [[nodiscard]] std::byte* map(AddressSpace& space, std::size_t page = 0, std::size_t pages = kPages) {
         return space.map_file(file_.fd(), page * kPage, pages * kPage, shared());
     }
-    /// A fault's page may be used before all figures tell of it; who pins it waits for that.
-    static void settle(AddressSpace& space, std::byte* at) {
+    /// Waits until the counters include all faults so far. A page is usable before its fault is counted; pinning waits.
+    static void wait_for_counters(AddressSpace& space, std::byte* at) {
         static_cast<void>(space.pin(at, kPages * kPage, PinFor::reading));
     }
     static std::atomic_ref<std::uint64_t> counter(std::byte* at) {
@@ -36,7 +36,7 @@ protected:
     PatternFile file_{kPages * kPage};
 };
 
-TEST_P(SharedFiles, AWriteIsSeenAtOnceInEveryViewOfEverySpace) {
+TEST_P(SharedFiles, AWriteIsSeenAtOnceInEveryMappingOfEverySpace) {
     AddressSpace one{pager()};
     AddressSpace two{pager()};
     std::byte* const first = map(one);
@@ -54,13 +54,13 @@ TEST_P(SharedFiles, AWriteIsSeenAtOnceInEveryViewOfEverySpace) {
         EXPECT_EQ(load_word(first + page * kPage + 8), stamp(page, 1)) << "page " << page;
         EXPECT_EQ(load_word(reading + page * kPage + 8), stamp(page, 1)) << "page " << page;
     }
-    std::byte* const late = map(two);  // what is in memory already is seen there, too
+    std::byte* const late = map(two);  // sees the pages that are resident already
     for (std::size_t page = 0; page < kPages; ++page) {
         EXPECT_EQ(load_word(late + page * kPage), stamp(page));
         store_word(late + page * kPage, stamp(page, 2));
         EXPECT_EQ(load_word(first + page * kPage), stamp(page, 2));
     }
-    EXPECT_EQ(file_.contents()[0], PatternFile::pattern(0)) << "nobody has asked for it to be written";
+    EXPECT_EQ(file_.contents()[0], PatternFile::pattern(0)) << "no call has asked to write it";
 }
 
 TEST_P(SharedFiles, CountInMemoryOnceAndAreWrittenOnce) {
@@ -72,7 +72,7 @@ TEST_P(SharedFiles, CountInMemoryOnceAndAreWrittenOnce) {
         store_word(first + page * kPage, stamp(page));
         store_word(second + page * kPage + 8, stamp(page, 1));
     }
-    settle(one, first);
+    wait_for_counters(one, first);
     const PagerStats before = pager().stats();
     EXPECT_EQ(before.resident_bytes, kPages * kPage);
     EXPECT_EQ(before.dirty_bytes, kPages * kPage);
@@ -93,20 +93,20 @@ TEST_P(SharedFiles, CountInMemoryOnceAndAreWrittenOnce) {
         EXPECT_EQ(load_word(contents.data() + page * kPage + 8), stamp(page, 1));
     }
     const std::byte* const apart = two.map_file(file_.fd(), 0, kPage);
-    EXPECT_EQ(load_word(apart), stamp(0)) << "private, but it came after";
+    EXPECT_EQ(load_word(apart), stamp(0)) << "a private mapping that read the file after the write";
 }
 
-TEST_P(SharedFiles, GoWithTheLastViewAndWhatIsDirtyIsWrittenThen) {
+TEST_P(SharedFiles, LiveUntilTheLastMappingEndsAndAreWrittenThen) {
     AddressSpace one{pager()};
     std::optional<AddressSpace> two{pager()};
     std::byte* const first = map(one);
     std::byte* const second = map(*two);
     for (std::size_t page = 0; page < kPages; ++page) store_word(first + page * kPage, stamp(page));
-    settle(one, first);
+    wait_for_counters(one, first);
     const std::uint64_t written = pager().stats().bytes_written;
     one.unmap(first + 4 * kPage, 4 * kPage);
     EXPECT_EQ(FaultCatcher::read(first + 4 * kPage).code, SEGV_MAPERR);
-    EXPECT_EQ(pager().stats().resident_bytes, kPages * kPage) << "the other view has them";
+    EXPECT_EQ(pager().stats().resident_bytes, kPages * kPage) << "the other mapping still uses them";
     EXPECT_EQ(pager().stats().bytes_written, written);
     for (std::size_t page = 0; page < kPages; ++page) {
         ASSERT_EQ(load_word(second + page * kPage), stamp(page));
@@ -115,9 +115,9 @@ TEST_P(SharedFiles, GoWithTheLastViewAndWhatIsDirtyIsWrittenThen) {
             ASSERT_EQ(load_word(first + page * kPage), stamp(page, 1));
         }
     }
-    settle(two.value(), second);
+    wait_for_counters(two.value(), second);
     two.reset();
-    EXPECT_EQ(load_word(file_.contents().data() + 5 * kPage), stamp(5, 1)) << "nobody sees that page any more";
+    EXPECT_EQ(load_word(file_.contents().data() + 5 * kPage), stamp(5, 1)) << "no mapping of that page is left";
     EXPECT_EQ(pager().stats().resident_bytes, (kPages - 4) * kPage);
     EXPECT_EQ(load_word(first), stamp(0, 1));
     one.unmap(first, kPages * kPage);
@@ -128,10 +128,10 @@ TEST_P(SharedFiles, GoWithTheLastViewAndWhatIsDirtyIsWrittenThen) {
     }
     std::byte* const anew = map(one);
     EXPECT_EQ(load_word(anew + 5 * kPage), stamp(5, 1));
-    store_word(one.map_anonymous(kPage), 1);  // where a view has been, or beside one
+    store_word(one.map_anonymous(kPage), 1);  // where a shared mapping was, or beside one
 }
 
-TEST_P(SharedFiles, EachViewHasAProtectionOfItsOwn) {
+TEST_P(SharedFiles, EachMappingHasAProtectionOfItsOwn) {
     AddressSpace one{pager()};
     AddressSpace two{pager()};
     std::byte* const first = map(one);
@@ -149,7 +149,7 @@ TEST_P(SharedFiles, EachViewHasAProtectionOfItsOwn) {
     }
     two.advise(second, 2 * kPage, Advice::dontneed);
     EXPECT_EQ(load_word(first), stamp(0, 1));
-    EXPECT_EQ(FaultCatcher::write(second).code, SEGV_ACCERR) << "also when it has come in through the other";
+    EXPECT_EQ(FaultCatcher::write(second).code, SEGV_ACCERR) << "even if the page came in through the other mapping";
     two.protect(second, kPages * kPage, Access::read_write);
     for (std::size_t page = 0; page < kPages; ++page) {
         store_word(second + page * kPage, stamp(page, 2));
@@ -157,7 +157,7 @@ TEST_P(SharedFiles, EachViewHasAProtectionOfItsOwn) {
     }
 }
 
-TEST_P(SharedFiles, AFileThatIsTruncatedRaisesSigbusInAllViews) {
+TEST_P(SharedFiles, ATruncatedFileRaisesSigbusInAllMappings) {
     AddressSpace one{pager()};
     AddressSpace two{pager()};
     std::byte* const first = map(one);
@@ -178,7 +178,7 @@ TEST_P(SharedFiles, AFileThatIsTruncatedRaisesSigbusInAllViews) {
     EXPECT_EQ(late[9 * kPage], std::byte{3});
 }
 
-TEST_P(SharedFiles, AreTheSameInAClone) {
+TEST_P(SharedFiles, AreSharedWithAClone) {
     AddressSpace space{pager()};
     std::byte* const file = map(space);
     std::byte* const heap = space.sbrk(static_cast<std::ptrdiff_t>(kPage));
@@ -197,7 +197,7 @@ TEST_P(SharedFiles, AreTheSameInAClone) {
     EXPECT_EQ(load_word(file), stamp(2));
 }
 
-TEST_P(SharedFiles, WhatIsPinnedInOneViewHoldsThatViewOnly) {
+TEST_P(SharedFiles, APinForbidsUnmappingOfItsOwnMappingOnly) {
     AddressSpace one{pager()};
     AddressSpace two{pager()};
     std::byte* const first = map(one);
@@ -210,7 +210,7 @@ TEST_P(SharedFiles, WhatIsPinnedInOneViewHoldsThatViewOnly) {
     EXPECT_EQ(pager().stats().resident_bytes, 2 * kPage);
     expect_refused([&] { two.sync(second, kPage); }, EBUSY, "pinned");
     const PatternFile source{kPage};
-    ASSERT_EQ(::pread(source.fd(), first + kPage, kPage, 0), static_cast<ssize_t>(kPage));  // what a pin is for
+    ASSERT_EQ(::pread(source.fd(), first + kPage, kPage, 0), static_cast<ssize_t>(kPage));  // the purpose of a pin
     EXPECT_TRUE(has_pattern(second + kPage, kPage, 0));
     two.unmap(second, kPages * kPage);
     EXPECT_EQ(load_word(first), stamp(1));
@@ -220,7 +220,7 @@ TEST_P(SharedFiles, WhatIsPinnedInOneViewHoldsThatViewOnly) {
     EXPECT_EQ(load_word(file_.contents().data()), stamp(1));
 }
 
-TEST_P(SharedFiles, MayBeMappedPieceByPieceAndFarApart) {
+TEST_P(SharedFiles, CanBeMappedInPiecesAndFarApart) {
     constexpr std::size_t kFar = std::size_t{200} << 20;
     constexpr std::size_t kEdge = std::size_t{64} << 20;
     file_.truncate(kFar);
@@ -244,9 +244,10 @@ TEST_P(SharedFiles, MayBeMappedPieceByPieceAndFarApart) {
     EXPECT_EQ(load_word(edge + 3 * kPage), stamp(3, 1));
 }
 
-/// The memory file that views are of is as long as all addresses, which a limit forbids: then it is as on old kernels.
-TEST_P(SharedFiles, SeeEachOtherThroughTheFileWhereTheyCannotBeOneSetOfPages) {
-    if (GetParam().delivery == Delivery::sigsegv) GTEST_SKIP() << "which needs such a file in any case";
+/// A shared mapping's memory file is as long as all addresses. A limit on file sizes forbids it: then sharing works
+/// through the file, as on old kernels.
+TEST_P(SharedFiles, AreSharedThroughTheFileWithoutASharedRegion) {
+    if (GetParam().delivery == Delivery::sigsegv) GTEST_SKIP() << "sigsegv delivery always needs such a file";
 #ifdef __SANITIZE_THREAD__
     GTEST_SKIP() << "ThreadSanitizer lets no child of a process with threads start any";
 #endif
@@ -272,7 +273,7 @@ TEST_P(SharedFiles, SeeEachOtherThroughTheFileWhereTheyCannotBeOneSetOfPages) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-/// The limit is less than the file, so that pages leave and come all the time.
+/// The limit is smaller than the file, so that pages are evicted and read all the time.
 class SharedFilesUnderPressure : public SharedFiles {
 protected:
     static constexpr std::size_t kFilePages = 96;
@@ -280,7 +281,7 @@ protected:
     PatternFile large_{std::vector<std::byte>(kFilePages * kPage)};
 };
 
-TEST_P(SharedFilesUnderPressure, AtomicsOfThreadsThroughDifferentViewsAllCount) {
+TEST_P(SharedFilesUnderPressure, AtomicAddsThroughDifferentMappingsAllCount) {
     constexpr unsigned kThreads = 3;
     constexpr std::uint64_t kSteps = 1'500;
     const Watchdog watchdog;
@@ -312,7 +313,7 @@ TEST_P(SharedFilesUnderPressure, AtomicsOfThreadsThroughDifferentViewsAllCount) 
     EXPECT_EQ(sum, 0U);
 }
 
-TEST_P(SharedFilesUnderPressure, ViewsComeAndGoAndAreProtectedWhileOthersAreUsed) {
+TEST_P(SharedFilesUnderPressure, MappingsAreMadeProtectedAndUnmappedWhileOthersAreUsed) {
     constexpr std::uint64_t kSteps = 2'000;
     const Watchdog watchdog;
     AddressSpace one{pager()};
@@ -345,7 +346,7 @@ TEST_P(SharedFilesUnderPressure, ViewsComeAndGoAndAreProtectedWhileOthersAreUsed
     EXPECT_EQ(sum, kSteps + added);
 }
 
-TEST_P(SharedFilesUnderPressure, OneInstructionMayUseSeveralViews) {
+TEST_P(SharedFilesUnderPressure, OneInstructionCanUseSeveralMappings) {
     const Watchdog watchdog;
     AddressSpace one{pager()};
     AddressSpace two{pager()};
@@ -356,15 +357,15 @@ TEST_P(SharedFilesUnderPressure, OneInstructionMayUseSeveralViews) {
         for (std::size_t i = 0; i < kPage / 2; ++i) from[i] = PatternFile::pattern(page + i);
         std::memcpy(second + page * kPage + kPage / 2, from, kPage / 2);
         ASSERT_EQ(std::memcmp(from, from + kPage / 2, kPage / 2), 0) << "page " << page;
-        // From the end of one page to another, one of them absent.
+        // Copies from the end of one page to another page; one of them is absent.
         std::byte* const there = second + (page + kFilePages / 2) % kFilePages * kPage + 8;
         std::memcpy(there, from + 16, 64);
         ASSERT_EQ(std::memcmp(there, from + 16, 64), 0) << "page " << page;
     }
 }
 
-/// Random calls and accesses, the same to the kernel's mappings of a file and to a space's of a copy of it.
-TEST_P(SharedFilesUnderPressure, AreAsTheKernelsAre) {
+/// The same random calls and accesses on the kernel's mappings of a file and on a space's mappings of a copy.
+TEST_P(SharedFilesUnderPressure, AgreeWithTheKernelsSharedMappings) {
     constexpr int kSteps = 700;
     constexpr std::size_t kFileHas = 17;
     const std::uint64_t seed = std::random_device{}();
@@ -419,7 +420,7 @@ TEST_P(SharedFilesUnderPressure, AreAsTheKernelsAre) {
                 const Caught expected =
                     write ? FaultCatcher::write(kernel + at, value) : FaultCatcher::read(kernel + at);
                 const Caught told = write ? FaultCatcher::write(mine + at, value) : FaultCatcher::read(mine + at);
-                // Under `sigsegv` a page that could not be read says so to each access, whatever its protection.
+                // Under `sigsegv` each access to an unreadable page raises SIGBUS, whatever the page's protection.
                 if (told.signal == SIGBUS && expected.signal == SIGSEGV && mapped[page] &&
                     GetParam().delivery == Delivery::sigsegv) {
                     continue;
@@ -452,7 +453,7 @@ protected:
     }
 };
 
-TEST_P(SharedFilesInherited, AreOneSetOfPagesInAChildToo) {
+TEST_P(SharedFilesInherited, AreOneSetOfPagesInAnInheritingChild) {
     AddressSpace one{pager()};
     AddressSpace two{pager()};
     std::byte* const first = map(one);

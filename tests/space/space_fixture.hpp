@@ -1,4 +1,4 @@
-// What the tests of address spaces share: a pager of each delivery, files with known bytes, and what an access gets.
+// Shared by the tests of address spaces: a pager of each delivery, files with known bytes, and the result of an access.
 #pragma once
 
 #include "pager/pager_fixture.hpp"
@@ -21,7 +21,7 @@ namespace faultline::test {
 
 inline constexpr std::size_t kPage = kBasePageBytes;
 
-/// A file with bytes that differ from page to page, and within a page; gone with the object.
+/// A temporary file whose bytes differ from page to page and within a page.
 class PatternFile {
 public:
     static constexpr std::byte pattern(std::uint64_t offset) noexcept {
@@ -69,7 +69,7 @@ private:
     std::filesystem::path path_;
 };
 
-/// A pager of the test's delivery, with little memory, and behind it a handler that says what an access got.
+/// A pager of the test's delivery with little memory. Behind it a signal handler records the result of an access.
 class SpaceTest : public VariantTest {
 protected:
     static constexpr std::size_t kResident = 64 * kPage;
@@ -87,7 +87,7 @@ private:
     std::optional<Pager> pager_;
 };
 
-/// Whether a range has the file's pattern from `offset` on.
+/// Returns whether a range has the file's pattern from `offset` on.
 inline bool has_pattern(const std::byte* at, std::size_t bytes, std::uint64_t offset) {
     for (std::size_t i = 0; i < bytes; ++i) {
         if (at[i] != PatternFile::pattern(offset + i)) return false;

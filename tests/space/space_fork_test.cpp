@@ -1,4 +1,4 @@
-// What a child of fork has of an address space: nothing, or all of it for itself.
+// An address space in a child of fork: unusable, or an inherited copy.
 #include "space/space_fixture.hpp"
 #include "support/child.hpp"
 
@@ -22,7 +22,7 @@ protected:
     PatternFile file_{4 * kPage};
 };
 
-TEST_P(SpaceFork, ChildHasNothingAndIsToldSo) {
+TEST_P(SpaceFork, CallsInTheChildAreRefused) {
     AddressSpace space{pager(), image()};
     std::byte* const heap = space.sbrk(static_cast<std::ptrdiff_t>(2 * kPage));
     write_stamps(heap, kPage, stamp(1));
@@ -57,7 +57,7 @@ protected:
     }
 };
 
-TEST_P(SpaceInherited, ChildHasTheSameSpaceAndBothGoTheirOwnWay) {
+TEST_P(SpaceInherited, ChildHasACopyAndLaterWritesAreNotShared) {
     AddressSpace space{pager(), image()};
     std::byte* const data = space.image() + 2 * kPage;
     std::byte* const heap = space.sbrk(static_cast<std::ptrdiff_t>(4 * kPage));

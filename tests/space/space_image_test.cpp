@@ -1,4 +1,4 @@
-// Text, data and bss: a program's parts come from its file, and what is not allowed is reported as it is.
+// Text, data and bss of an image come from their file; forbidden accesses are reported with their segment.
 #include "space/space_fixture.hpp"
 
 #include <atomic>
@@ -8,7 +8,7 @@
 namespace faultline::test {
 namespace {
 
-/// Text of four pages, data of two and a half, bss up to six pages; the file goes on after the data.
+/// Text of four pages, data of two and a half, bss up to six pages. The file has more bytes after the data.
 class SpaceImage : public SpaceTest {
 protected:
     static constexpr std::size_t kTextBytes = 4 * kPage;
@@ -32,7 +32,7 @@ protected:
     PatternFile file_{8 * kPage};
 };
 
-TEST_P(SpaceImage, TextAndDataShowTheFileAndWhatComesAfterDataIsZeros) {
+TEST_P(SpaceImage, TextAndDataShowTheFileAndBssIsZeros) {
     AddressSpace space{pager(), image()};
     const std::byte* const text = space.image();
     EXPECT_TRUE(has_pattern(text, kTextBytes, 0));
@@ -41,7 +41,7 @@ TEST_P(SpaceImage, TextAndDataShowTheFileAndWhatComesAfterDataIsZeros) {
     EXPECT_TRUE(all_zeros(data + kDataFileBytes, kDataBytes - kDataFileBytes));
 }
 
-TEST_P(SpaceImage, OnlyPagesThatAreAskedForComeIn) {
+TEST_P(SpaceImage, OnlyTouchedPagesComeIn) {
     AddressSpace space{pager(), image()};
     EXPECT_EQ(pager().stats().resident_bytes, 0U);
     const Pin pin = space.pin(space.image() + 3 * kPage, 1, PinFor::reading);
@@ -58,7 +58,7 @@ TEST_P(SpaceImage, TextIsDroppedWithoutAWrite) {
     EXPECT_TRUE(has_pattern(space.image(), kTextBytes, 0));
 }
 
-TEST_P(SpaceImage, WhatIsWrittenToDataGoesToSwapAndNeverToTheFile) {
+TEST_P(SpaceImage, WritesToDataGoToSwapAndNeverToTheFile) {
     const std::vector<std::byte> before = file_.contents();
     AddressSpace space{pager(), image()};
     std::byte* const data = space.image() + kTextBytes;
@@ -92,7 +92,7 @@ TEST_P(SpaceImage, CodeInTextRuns) {
     const auto entry = reinterpret_cast<std::uintptr_t>(space.image() + kPage + 128);
     EXPECT_EQ(reinterpret_cast<int (*)()>(entry)(), 42);
     space.advise(space.image(), 2 * kPage, Advice::dontneed);
-    static_cast<void>(touch(space.image() + kPage));  // comes in by a read, and still can be executed
+    static_cast<void>(touch(space.image() + kPage));  // comes in by a read, and must still be executable
     EXPECT_EQ(reinterpret_cast<int (*)()>(entry)(), 42);
     space.protect(space.image(), 2 * kPage, Access::read);
     EXPECT_EQ(FaultCatcher::execute(space.image() + kPage + 128).code, SEGV_ACCERR);
@@ -112,7 +112,7 @@ ViolationAnswer note(const AccessViolation& violation, void* context) {
     return noted.answer;
 }
 
-TEST_P(SpaceImage, WhatIsNotAllowedIsReportedWithTheSegmentAndThenDeliveredAsTheKernelWould) {
+TEST_P(SpaceImage, AForbiddenAccessIsReportedAndDeliveredLikeTheKernels) {
     AddressSpace space{pager(), image()};
     Noted noted;
     space.on_violation(&note, &noted);
@@ -140,7 +140,7 @@ TEST_P(SpaceImage, WhatIsNotAllowedIsReportedWithTheSegmentAndThenDeliveredAsThe
     EXPECT_TRUE(has_pattern(text, kTextBytes, 0));
 }
 
-TEST_P(SpaceImage, WhereNoSegmentIsTheAddressCountsAsUnmapped) {
+TEST_P(SpaceImage, AnAddressOutsideSegmentsCountsAsUnmapped) {
     AddressSpace space{pager(), image()};
     Noted noted;
     space.on_violation(&note, &noted);
@@ -150,7 +150,7 @@ TEST_P(SpaceImage, WhereNoSegmentIsTheAddressCountsAsUnmapped) {
     EXPECT_STREQ(noted.violation.segment, "");
 }
 
-TEST_P(SpaceImage, TheStackTakesItsPagesAndBelowItsLimitIsAnOverflow) {
+TEST_P(SpaceImage, TheStackGrowsAndAnAccessBelowItsLimitIsAnOverflow) {
     AddressSpace space{pager(), image()};
     Noted noted;
     space.on_violation(&note, &noted);
@@ -162,16 +162,16 @@ TEST_P(SpaceImage, TheStackTakesItsPagesAndBelowItsLimitIsAnOverflow) {
     EXPECT_STREQ(noted.violation.segment, "stack");
 }
 
-/// 0: nothing has happened; 1: the handler asks for help; 2: it has come.
+/// 0: idle; 1: the handler waits for the helper; 2: the helper is done.
 std::atomic<int> repair{0};
 
-TEST_P(SpaceImage, AHandlerMayLetTheAccessBeRepeated) {
+TEST_P(SpaceImage, AHandlerCanHaveTheAccessRepeated) {
     const Watchdog watchdog;
     AddressSpace space{pager(), image()};
     std::byte* const data = space.image() + kTextBytes;
     space.protect(data, kPage, Access::read);
     repair = 0;
-    // Calls of the space are not for signal handlers: somebody else makes this one.
+    // Signal handlers cannot call the space, so another thread makes this call.
     std::thread helper{[&] {
         repair.wait(0);
         space.protect(data, kPage, Access::read_write);
@@ -191,7 +191,7 @@ TEST_P(SpaceImage, AHandlerMayLetTheAccessBeRepeated) {
     EXPECT_EQ(touch(data), std::byte{9});
 }
 
-TEST_P(SpaceImage, WhatIsNoImageIsRefused) {
+TEST_P(SpaceImage, InvalidImagesAreRefused) {
     const auto refused = [&](ImageSegment part, int code, const char* why) {
         expect_refused([&] { AddressSpace space{pager(), std::span{&part, 1}}; }, code, why);
     };

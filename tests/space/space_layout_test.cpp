@@ -1,4 +1,4 @@
-// Where an address space has its parts: the order, the random places, the fixed ones, and several spaces at once.
+// The layout of an address space: the order of its parts, random and fixed addresses, and several spaces at once.
 #include "space/space_fixture.hpp"
 
 #include <set>
@@ -30,8 +30,8 @@ TEST_P(SpaceLayout, ImageHeapMappingsAndStackComeInThisOrder) {
     for (std::size_t i = 1; i < segments.size(); ++i) EXPECT_LE(segments[i - 1].end, segments[i].begin);
 }
 
-TEST_P(SpaceLayout, PlacesAreRandom) {
-    // Two spaces alike by chance: once in 2^18 for the least random of the four.
+TEST_P(SpaceLayout, AddressesAreRandom) {
+    // Two spaces have equal addresses by chance once in 2^18, for the least random of the four.
     AddressSpace first{pager(), image()};
     AddressSpace second{pager(), image()};
     EXPECT_NE(first.image(), second.image());
@@ -40,8 +40,8 @@ TEST_P(SpaceLayout, PlacesAreRandom) {
     EXPECT_NE(first.stack_begin() - first.map_anonymous(kPage), second.stack_begin() - second.map_anonymous(kPage));
 }
 
-TEST_P(SpaceLayout, PlacesAreWithinTheStatedEntropy) {
-    if (kSanitized) GTEST_SKIP() << "a sanitizer may not let a program have such addresses";
+TEST_P(SpaceLayout, AddressesAreWithinTheStatedEntropy) {
+    if (kSanitized) GTEST_SKIP() << "a sanitizer may occupy these addresses";
     AddressSpace space{pager(), image()};
     const auto number = [](const std::byte* at) { return reinterpret_cast<std::uintptr_t>(at); };
     const std::uintptr_t image_at = number(space.image()) - (std::uintptr_t{32} << 40);
@@ -51,7 +51,7 @@ TEST_P(SpaceLayout, PlacesAreWithinTheStatedEntropy) {
     EXPECT_LT(stack_at, kPage << Layout::kStackEntropyBits);
 }
 
-TEST_P(SpaceLayout, FixedIsTheSameEachTimeAndRefusesWhatIsTaken) {
+TEST_P(SpaceLayout, FixedAddressesAreTheSameEachTimeAndRefusedIfOccupied) {
     const auto look = [](AddressSpace& space) {
         return std::vector<std::byte*>{space.image(), space.heap_begin(), space.map_anonymous(kPage),
                                        space.stack_end()};
@@ -89,7 +89,7 @@ TEST_P(SpaceLayout, ManySpacesShareOneLimitAndKeepTheirOwnBytes) {
     EXPECT_EQ(pager().stats().frames_used, 0U);
 }
 
-TEST_P(SpaceLayout, ImpossibleOnesAreRefused) {
+TEST_P(SpaceLayout, InvalidLayoutsAreRefused) {
     const auto refused = [&](auto change, int code, const char* why) {
         Layout layout = Layout::fixed();
         change(layout);
@@ -101,7 +101,7 @@ TEST_P(SpaceLayout, ImpossibleOnesAreRefused) {
     refused([](Layout& layout) { layout.mapping_address = (std::uintptr_t{1} << 47) - kPage; }, EINVAL, "128 TiB");
     refused([](Layout& layout) { layout.heap_limit = std::size_t{1} << 50; }, EINVAL, "8 TiB");
     refused([](Layout& layout) { layout.stack_guard = 0; }, EINVAL, "at least a page");
-    // The heap's room reaches into the mapping area.
+    // The heap's limit reaches into the mapping area.
     refused([](Layout& layout) { layout.mapping_address = layout.image_address + 4 * kPage; }, EEXIST, "is mapped");
     EXPECT_EQ(pager().stats().frames_used, 0U);
 }

@@ -1,4 +1,4 @@
-// What a space says of itself: maps agrees with the kernel's, smaps with the pager, explain with a calculation by hand.
+// Descriptions of a space: maps agrees with the kernel's, smaps with the pager, explain with a calculation by hand.
 #include "space/space_fixture.hpp"
 
 #include <fstream>
@@ -8,7 +8,7 @@
 namespace faultline::test {
 namespace {
 
-/// Protections by page, as maps has them.
+/// Reads the protection of each page from the text of maps.
 using PageAccess = std::map<std::uintptr_t, std::string>;
 
 struct Line {
@@ -108,7 +108,7 @@ TEST_P(SpaceLooking, MapsHasEachSegmentWithItsName) {
                                         "1 ---p 0 0 [anon:cache]", "2 rw-p 0 0 [anon:cache]", "3 rw-p 0 0 [stack]"}));
 }
 
-TEST_P(SpaceLooking, MapsHasTheColumnsOfTheKernels) {
+TEST_P(SpaceLooking, MapsHasTheKernelsColumns) {
     std::istringstream ours{space().maps()};
     std::ifstream kernels{"/proc/self/maps"};
     const auto name_column = [](std::istream& text, char first) {
@@ -121,7 +121,7 @@ TEST_P(SpaceLooking, MapsHasTheColumnsOfTheKernels) {
     EXPECT_EQ(name_column(ours, '/'), name_column(kernels, '/'));
 }
 
-TEST_P(SpaceLooking, MapsAllowsWhatTheKernelAllows) {
+TEST_P(SpaceLooking, MapsShowsTheProtectionsThatTheKernelShows) {
     std::ifstream text{"/proc/self/maps"};
     const std::vector<Line> kernels = parse_maps(text);
     const std::vector<Line> ours = our_maps();
@@ -135,7 +135,7 @@ TEST_P(SpaceLooking, MapsAllowsWhatTheKernelAllows) {
         if (checked_by_kernel) {
             EXPECT_EQ(access, allowed) << std::hex << page;
         } else if (GetParam().eviction == Eviction::protect) {
-            // What is hidden has no access, whatever it will have.
+            // A page that the mapper hides has no access in the kernel, whatever its protection.
             for (std::size_t i = 0; i < 3; ++i)
                 EXPECT_TRUE(access[i] == '-' || access[i] == allowed[i]) << std::hex << page;
         }
@@ -143,7 +143,7 @@ TEST_P(SpaceLooking, MapsAllowsWhatTheKernelAllows) {
     for (const auto& [page, access] : said) EXPECT_EQ(real.count(page), 1U) << std::hex << page;
 }
 
-TEST_P(SpaceLooking, UsageFollowsAPageAround) {
+TEST_P(SpaceLooking, UsageFollowsAPageThroughItsStates) {
     const auto usage = [&](const char* name) {
         for (const SegmentInfo& segment : space().segments()) {
             if (segment.name == name) return space().usage(segment);
@@ -166,7 +166,7 @@ TEST_P(SpaceLooking, UsageFollowsAPageAround) {
     EXPECT_NE(space().smaps().find("Swap:                  8 kB"), std::string::npos) << space().smaps();
 }
 
-TEST_P(SpaceLooking, ExplainIsWhatIsCalculatedByHand) {
+TEST_P(SpaceLooking, ExplainEqualsACalculationByHand) {
     // 0x7e90'0000'4abc: bits 39-47 are 0xfd = 253; bits 30-38: 0x7e9000004abc >> 30 = 0x1fa40, modulo 512 = 64;
     // bits 21-29: 0; bits 12-20: 4; the rest: 0xabc = 2748.
     const Explanation all = space().explain(space().image() + 0x4abc);
@@ -190,7 +190,7 @@ TEST_P(SpaceLooking, ExplainIsWhatIsCalculatedByHand) {
     EXPECT_NE(after.text().find("table entries 253, 64, 0, 4"), std::string::npos);
 }
 
-TEST_P(SpaceLooking, ExplainTellsWhatIsNoAddressOfAProgram) {
+TEST_P(SpaceLooking, ExplainDetectsNonUserAddresses) {
     const auto explain = [&](std::uintptr_t address) { return space().explain(reinterpret_cast<void*>(address)); };
     EXPECT_FALSE(explain(0x8000'0000'0000).canonical);
     EXPECT_FALSE(explain(0x7fff'0000'0000'0000).canonical);
@@ -202,11 +202,12 @@ TEST_P(SpaceLooking, ExplainTellsWhatIsNoAddressOfAProgram) {
     EXPECT_FALSE(space().explain(space().stack_begin() - 1).segment);
 }
 
-TEST_P(SpaceLooking, TableCostIsThatOfTheTablesNeeded) {
+TEST_P(SpaceLooking, TableCostCountsTheTablesNeeded) {
     const TableCost before = space().table_cost();
     EXPECT_EQ(before.single_level, std::uint64_t{512} << 30);
-    // Image and heap: one table of each level. Mappings and stack lie together, 64 GiB and 64 GiB above: one table of
-    // entries and one of 1 GiB for each 2 MiB and 1 GiB that is touched, the root and the next are the same.
+    // Image and heap need one table of each level. The mappings begin 64 GiB above the image, the stack lies 64 GiB
+    // above them. They need a last-level table for each 2 MiB touched, and one of the next level for each GiB; the
+    // upper two are shared.
     const auto stack_end = reinterpret_cast<std::uintptr_t>(space().stack_end());
     const auto mapping = reinterpret_cast<std::uintptr_t>(mapping_) - 2 * kPage;
     const std::uint64_t high_tables =
@@ -226,7 +227,7 @@ protected:
     }
 };
 
-TEST_P(SpaceCompressed, WhatIsCompressedIsToldFromWhatIsSwapped) {
+TEST_P(SpaceCompressed, CompressedPagesAreToldFromSwappedOnes) {
     AddressSpace space{pager()};
     std::byte* const heap = space.sbrk(static_cast<std::ptrdiff_t>(4 * kPage));
     for (std::size_t page = 0; page < 4; ++page) write_stamps(heap + page * kPage, kPage, stamp(page));

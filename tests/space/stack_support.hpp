@@ -1,4 +1,4 @@
-// What the tests of stacks share: functions that use stack and can tell whether it kept its contents.
+// Shared by the stack tests: functions that use stack and check that it kept its contents.
 #pragma once
 
 #include "traps/trap_support.hpp"
@@ -19,8 +19,8 @@ inline constexpr bool kStacksSanitized = false;
 
 inline constexpr std::size_t kStackBytes = std::size_t{kStacksSanitized ? 256 : 64} << 10;
 
-/// Uses at least 1 KiB of stack per level on the way down, and checks it on the way up: returns how many words are
-/// wrong.
+/// Uses at least 1 KiB of stack per level on the way down, and checks it on the way up. Returns the number of wrong
+/// words.
 [[gnu::noinline]] inline std::size_t descend(int depth, std::uint64_t seed) {
     std::array<volatile std::uint64_t, 128> frame;
     for (std::size_t i = 0; i < frame.size(); ++i) frame[i] = seed + static_cast<std::uint64_t>(depth) * 1000 + i;
@@ -31,13 +31,13 @@ inline constexpr std::size_t kStackBytes = std::size_t{kStacksSanitized ? 256 : 
     return wrong;
 }
 
-/// Never returns, except to a compiler that looks for the end of recursions.
+/// Recurses without end; compilers that detect endless recursion see a return.
 [[gnu::noinline]] inline std::uint64_t descend_for_ever(volatile std::uint64_t* above) {
     volatile std::uint64_t here = above == nullptr ? 1 : *above + 1;
     return here == 0 ? 0 : descend_for_ever(&here) + here;
 }
 
-/// Where the caller's frame is, roughly.
+/// Returns an address near the caller's frame.
 [[gnu::noinline]] inline const std::byte* stack_pointer() {
     return static_cast<const std::byte*>(__builtin_frame_address(0));
 }
@@ -46,7 +46,7 @@ inline bool is_in(std::span<const std::byte> memory, const std::byte* address) {
     return address >= memory.data() && address < memory.data() + memory.size();
 }
 
-/// The overflow must be the one of that stack, at its guard.
+/// Checks that the overflow is at the guard of that stack.
 inline void expect_overflow_of(const std::optional<StackOverflow>& overflow, std::span<const std::byte> memory) {
     ASSERT_TRUE(overflow.has_value());
     EXPECT_EQ(overflow->stack, memory.data());

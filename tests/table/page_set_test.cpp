@@ -17,7 +17,7 @@ std::vector<std::pair<std::uint64_t, std::uint64_t>> runs_of(const PageSet& set)
     return runs;
 }
 
-TEST(PageSet, BeginsEmptyAndKnowsWhatIsPutIn) {
+TEST(PageSet, BeginsEmptyAndContainsExactlyTheInsertedPages) {
     const PageSet set{1000};
     EXPECT_TRUE(runs_of(set).empty());
     set.insert({60, 10});
@@ -30,7 +30,7 @@ TEST(PageSet, BeginsEmptyAndKnowsWhatIsPutIn) {
     EXPECT_EQ(runs_of(set), (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{60, 10}, {128, 2}, {133, 59}}));
 }
 
-TEST(PageSet, ARunMayReachTheEnd) {
+TEST(PageSet, ARunCanReachTheLastPage) {
     const PageSet set{130};
     set.insert({0, 130});
     EXPECT_EQ(runs_of(set), (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{0, 130}}));

@@ -1,4 +1,5 @@
-// PageTable on one thread: words change only from what was seen, and scans visit what was touched and little else.
+// PageTable on one thread: a word changes only if it still equals the expected one; scans visit touched pages and few
+// others.
 #include "table/page_table.hpp"
 
 #include "support/process.hpp"
@@ -18,7 +19,8 @@ using core::PageState;
 using core::PageWord;
 using table::PageTable;
 
-// What docs promise of a scan: it may visit the neighbours of a touched page that share 4 KiB of the table with it.
+// The bound that the documentation gives for a scan: it may visit the untouched pages that share 4 KiB of the table
+// with a touched page.
 constexpr std::uint64_t kNeighbours = core::kUnitBytes / sizeof(std::uint64_t);
 
 void touch(const PageTable& table, std::uint64_t page) {
@@ -38,7 +40,7 @@ TEST(PageTable, StartsWithEveryPageEmpty) {
     for (std::uint64_t page = 0; page < table.pages(); ++page) ASSERT_EQ(table.load(page), PageWord{});
 }
 
-TEST(PageTable, ChangesAWordThatIsStillWhatWasSeen) {
+TEST(PageTable, ChangesAWordThatStillEqualsTheExpectedOne) {
     const PageTable table{8};
     PageWord seen = table.load(3);
     const PageWord next = seen.claimed_for_fill();
@@ -48,7 +50,7 @@ TEST(PageTable, ChangesAWordThatIsStillWhatWasSeen) {
     EXPECT_EQ(table.load(4), PageWord{});
 }
 
-TEST(PageTable, LeavesAWordThatChangedMeanwhileAndSaysWhatItIs) {
+TEST(PageTable, KeepsAWordThatChangedMeanwhileAndReturnsIt) {
     const PageTable table{8};
     touch(table, 3);
     const PageWord there = table.load(3);
@@ -58,7 +60,7 @@ TEST(PageTable, LeavesAWordThatChangedMeanwhileAndSaysWhatItIs) {
     EXPECT_EQ(table.load(3), there);
 }
 
-TEST(PageTable, PublishAppliesTheEdgeAndReturnsWhatWasThere) {
+TEST(PageTable, PublishAppliesTheTransitionAndReturnsThePreviousWord) {
     const PageTable table{8};
     PageWord seen;
     ASSERT_TRUE(table.try_change(5, seen, seen.claimed_for_fill()));
@@ -69,7 +71,7 @@ TEST(PageTable, PublishAppliesTheEdgeAndReturnsWhatWasThere) {
     EXPECT_EQ(table.load(5).payload(), 9U);
 }
 
-TEST(PageTable, PublishReportsWaitersAndTakesThemAway) {
+TEST(PageTable, PublishReportsWaitersAndClearsTheirMark) {
     const PageTable table{8};
     PageWord seen;
     ASSERT_TRUE(table.try_change(5, seen, seen.claimed_for_fill()));
@@ -93,7 +95,8 @@ TEST(PageTable, WaitingForAWordThatAlreadyChangedReturns) {
     const PageWord stale;
     touch(table, 1);
     table.wait(1, stale);
-    table.wait(1, stale.with_waiters());  // as seen by a second waiter, just before the page was published
+    // like a second waiter that loaded the word just before the page was published
+    table.wait(1, stale.with_waiters());
     EXPECT_FALSE(table.load(1).waiters());
 }
 
@@ -120,7 +123,7 @@ TEST(PageTable, ScanVisitsInOrderAndOnlyInsideTheRange) {
 }
 
 TEST(PageTable, NextTouchedPageOfARangeIsItsFirstOrTheFirstOfALaterGroupOrItsEnd) {
-    const PageTable table{std::uint64_t{1} << 28};  // 1 TiB of the smallest pages
+    const PageTable table{std::uint64_t{1} << 28};  // 1 TiB of 4 KiB pages
     const std::uint64_t far = table.pages() - 3 * kNeighbours + 7;
     touch(table, kNeighbours + 9);
     touch(table, far);
@@ -145,7 +148,7 @@ TEST(PageTable, ScanFindsFirstAndLastPage) {
 }
 
 // 2^28 pages of 4 KiB are 1 TiB, with a table of 2 GiB.
-TEST(PageTable, ScanOfAHugeTableTouchesOnlyWhatWasTouched) {
+TEST(PageTable, ScanOfAHugeTableTakesMemoryForTouchedPagesOnly) {
     constexpr std::uint64_t kPages = std::uint64_t{1} << 28;
     const std::size_t resident_before = resident_bytes();
     const PageTable table{kPages};

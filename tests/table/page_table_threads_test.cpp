@@ -1,4 +1,4 @@
-// PageTable under many threads. A lost wake-up shows as a test that never ends, which the runner's time limit fails.
+// PageTable under many threads. A lost wake-up makes a test hang, and the test runner's time limit fails it.
 #include "table/page_table.hpp"
 
 #include <gtest/gtest.h>
@@ -28,7 +28,7 @@ void join(std::vector<std::thread>& threads) {
     for (std::thread& thread : threads) thread.join();
 }
 
-/// Claims an empty page for this thread, sleeping while others own it.
+/// Claims an empty page for the calling thread. Sleeps while other threads own it.
 void claim(const PageTable& table, std::uint64_t page) {
     PageWord seen = table.load(page);
     for (;;) {
@@ -45,7 +45,7 @@ void let_go(const PageTable& table, std::uint64_t page) {
     table.publish(page, [](PageWord word) { return word.discarded(); });
 }
 
-TEST(PageTableThreads, OneOwnerAtATimeAndNobodyIsForgotten) {
+TEST(PageTableThreads, APageHasOneOwnerAtATimeAndEveryWaiterIsWoken) {
     constexpr unsigned kThreads = 16;
     constexpr int kRounds = 2000;
     const PageTable table{1};
@@ -54,7 +54,7 @@ TEST(PageTableThreads, OneOwnerAtATimeAndNobodyIsForgotten) {
         for (int round = 0; round < kRounds; ++round) {
             claim(table, 0);
             ++owned;
-            std::this_thread::yield();  // to those who will have to sleep
+            std::this_thread::yield();  // to the threads that then have to sleep
             let_go(table, 0);
         }
     });
@@ -63,7 +63,7 @@ TEST(PageTableThreads, OneOwnerAtATimeAndNobodyIsForgotten) {
     EXPECT_EQ(table.load(0), PageWord{});
 }
 
-// The owner publishes as soon as the mark is there: between a waiter's mark and its sleep, when the machine is kind.
+// The owner publishes as soon as the waiters mark is set: with luck between a waiter's mark and its sleep.
 TEST(PageTableThreads, PublishingWakesEveryWaiterOfEveryRound) {
     constexpr unsigned kWaiters = 8;
     constexpr std::uint32_t kRounds = 1000;
@@ -110,7 +110,7 @@ TEST(PageTableThreads, PublishingOnePageDoesNotDisturbItsNeighbours) {
     EXPECT_EQ(disturbed, 0);
 }
 
-/// Makes a resident page the thread's own and publishes it again in `frame`, as a first write does.
+/// Claims a resident page and publishes it again in `frame`, as a first write does.
 void publish_again(const PageTable& table, std::uint64_t page, std::uint32_t frame) {
     PageWord seen = table.load(page);
     while (!table.try_change(page, seen, seen.claimed_for_change())) {
@@ -142,7 +142,7 @@ TEST(PageTableThreads, NoPinIsLostWhileTheOwnerPublishes) {
     EXPECT_EQ(last.pins(), kPinners * kPinsEach);
 }
 
-// As Region::protect does, on a page that others claim, wait for and let go all the time.
+// Like Region::protect on a page that other threads claim, wait for and publish all the time.
 TEST(PageTableThreads, ChangesOfProtectionLoseNoWaiter) {
     constexpr unsigned kThreads = 8;
     constexpr int kRounds = 1000;
@@ -153,7 +153,7 @@ TEST(PageTableThreads, ChangesOfProtectionLoseNoWaiter) {
         for (int round = 0; round < kRounds; ++round) {
             claim(table, 0);
             ++owned;
-            std::this_thread::yield();  // to those who will have to sleep
+            std::this_thread::yield();  // to the threads that then have to sleep
             let_go(table, 0);
         }
         --running;
@@ -167,7 +167,7 @@ TEST(PageTableThreads, ChangesOfProtectionLoseNoWaiter) {
     EXPECT_EQ(table.load(0), PageWord{});
 }
 
-// Whoever has read that a page was touched must find it in a scan that begins afterwards.
+// A scan that begins after a thread has seen a page touched must visit that page.
 TEST(PageTableThreads, ScanNeverMissesAPageTouchedBeforeIt) {
     constexpr std::uint64_t kPages = std::uint64_t{1} << 24;
     constexpr std::size_t kTouches = 4000;

@@ -1,4 +1,5 @@
-// The public handle: turns pointers into numbers, and forwards.
+// The public handle AddressSpace: checks that it is not empty, converts pointers to addresses, and forwards to
+// detail::Space. No segment logic here.
 
 #include <faultline/address_space.hpp>
 
@@ -15,7 +16,7 @@ namespace faultline {
 namespace {
 
 detail::Space& alive(const std::unique_ptr<detail::Space>& space) {
-    if (!space) sys::throw_error(EINVAL, "this address space is empty: moved from");
+    if (!space) sys::throw_error(EINVAL, "cannot use this AddressSpace: it was moved from");
     return *space;
 }
 
@@ -24,7 +25,7 @@ detail::Space& alive(const std::unique_ptr<detail::Space>& space) {
 std::byte* const AddressSpace::kNoBreak = core::pointer_to(~std::uintptr_t{0});
 
 AddressSpace::AddressSpace(Pager& pager, std::span<const ImageSegment> image, const Layout& layout) {
-    if (!pager.pager_) sys::throw_error(EINVAL, "this pager is empty: moved from");
+    if (!pager.pager_) sys::throw_error(EINVAL, "cannot make an address space: this Pager was moved from");
     space_ = std::make_unique<detail::Space>(pager.pager_, image, layout);
 }
 
@@ -40,7 +41,7 @@ AddressSpace& AddressSpace::operator=(AddressSpace&& other) noexcept {
     return *this;
 }
 
-/// A child of fork that has not inherited the space has nothing to give back.
+/// In a child of fork that has not inherited the space: leaks it, because it belongs to the parent.
 void AddressSpace::reset() noexcept {
     if (space_ && !space_->in_owner_process()) static_cast<void>(space_.release());
     space_.reset();
@@ -68,13 +69,15 @@ std::byte* AddressSpace::sbrk(std::ptrdiff_t delta) {
 // ---- the mapping area
 
 std::byte* AddressSpace::map_anonymous(std::size_t bytes, const MapOptions& options) {
-    if (options.shared) sys::throw_error(EINVAL, "cannot share a mapping that is of no file");
+    if (options.shared) sys::throw_error(EINVAL, "cannot map anonymous memory: MapOptions::shared is for files only");
     return core::pointer_to(alive(space_).map(bytes, {.kind = SegmentKind::anonymous}, options));
 }
 
 std::byte* AddressSpace::map_file(int descriptor, std::uint64_t offset, std::size_t bytes, const MapOptions& options) {
     detail::Space& space = alive(space_);
-    if (offset % kBasePageBytes != 0) sys::throw_error(EINVAL, "cannot map a file from the middle of a page on");
+    if (offset % kBasePageBytes != 0)
+        sys::throw_error(EINVAL, "cannot map a file at offset " + std::to_string(offset) +
+                                     ": it is in the middle of a page of 4 KiB");
     faultline::space::Origin origin{.kind = SegmentKind::file};
     origin.file = faultline::space::SourceFile::of(descriptor);
     origin.file_offset = offset;
@@ -106,7 +109,7 @@ Pin AddressSpace::pin(const void* address, std::size_t bytes, PinFor purpose) {
     return region == nullptr ? Pin{} : Pin{region, pages.first, pages.count};
 }
 
-// ---- what is where
+// ---- inspection
 
 std::byte* AddressSpace::image() const noexcept { return space_ ? core::pointer_to(space_->image_begin()) : nullptr; }
 std::byte* AddressSpace::heap_begin() const noexcept {

@@ -1,4 +1,4 @@
-// The public handles: GuardedStack, StackPool. They check what the program passes, and forward.
+// The public handles GuardedStack and StackPool: they check the program's arguments and forward to StackArea.
 
 #include <faultline/guarded_stack.hpp>
 
@@ -18,10 +18,10 @@ namespace {
 
 using space::StackArea;
 
-// Below the stack pointer of a function that calls nothing (System V ABI).
+// The bytes below the stack pointer that a leaf function may use (System V ABI).
 constexpr std::uintptr_t kRedZoneBytes = 128;
 
-/// The last handle goes perhaps on a managed stack, even one of a pool.
+/// Deletes the area on a service stack: the last handle may be destroyed on a managed stack, even one of this pool.
 void destroy(StackArea* area) {
     space::call_on_service_stack([area](std::uintptr_t) { delete area; });
 }
@@ -44,7 +44,7 @@ bool trim_current_stack() {
             if (region != nullptr) area = StackArea::from(region->owner());
         }
         if (area == nullptr) return;
-        area->trim_below(unused_below);  // the caller's stack: it stays while the caller does
+        area->trim_below(unused_below);  // on the caller's stack, so the area lives as long as the call
         trimmed = true;
     });
     return trimmed;

@@ -1,5 +1,5 @@
-// The public handles: Heap, its memory resource, what allocator<T> calls. They check what the program passes and
-// forward.
+// The public handles: Heap, its memory resource, and the functions that allocator<T> calls. They check the program's
+// arguments and forward to detail::Heap. They do not count, lock or log.
 
 #include "heap/heap.hpp"
 #include "sys/error.hpp"
@@ -18,18 +18,18 @@ namespace {
 
 constexpr std::size_t kMostAlignment = kLargestPageBytes;
 
-/// A block is a multiple of 16 bytes long: an alignment below costs nothing.
+/// Allocates; null for a bad alignment. An alignment up to 16 costs nothing: every block is a multiple of 16 bytes.
 void* allocate_from(detail::Heap& heap, std::size_t bytes, std::size_t alignment) noexcept {
     if (!std::has_single_bit(alignment) || alignment > kMostAlignment) return nullptr;
     return heap.try_allocate(bytes, alignment);
 }
 
-/// The pages that [address, address + bytes) touches.
+/// Returns the pages that [address, address + bytes) touches. Throws EINVAL unless all of it is in the heap.
 core::PageRange touched_pages(const detail::Heap& heap, const void* address, std::size_t bytes) {
     const detail::Region& region = heap.region();
     const std::uintptr_t begin = core::address_of(address);
     if (!heap.owns(address) || bytes > region.end() - begin) {
-        sys::throw_error(EINVAL, "a range of " + std::to_string(bytes) + " bytes is not inside the heap");
+        sys::throw_error(EINVAL, "the " + std::to_string(bytes) + " bytes to pin or advise are not inside the heap");
     }
     const std::uint64_t first = region.page_of(begin);
     return {first, bytes == 0 ? 0 : region.page_of(begin + bytes - 1) - first + 1};
@@ -43,7 +43,7 @@ void* required(void* block) {
 }  // namespace
 
 Heap::Heap(Pager& pager, const HeapConfig& config) {
-    if (!pager.pager_) sys::throw_error(EINVAL, "this pager is empty: moved from");
+    if (!pager.pager_) sys::throw_error(EINVAL, "cannot make a heap: this Pager was moved from");
     heap_ = new detail::Heap{pager.pager_, config};
 }
 
@@ -93,7 +93,7 @@ void Heap::residency(std::span<ResidencyCell> cells) const { heap_->residency(ce
 std::pmr::memory_resource* Heap::resource() const noexcept { return &heap_->resource(); }
 
 void Heap::destroy() {
-    if (heap_ == nullptr) sys::throw_error(EINVAL, "this heap is empty: destroyed, or moved from");
+    if (heap_ == nullptr) sys::throw_error(EINVAL, "cannot destroy this Heap: it was destroyed or moved from");
     heap_->drop_pages();
     delete std::exchange(heap_, nullptr);
 }
