@@ -5,12 +5,12 @@
 #include <fstream>
 #include <iostream>
 
-#include "trace/trace_writer.hpp"
 #include "policy_replay/options.hpp"
 #include "policy_replay/report.hpp"
 #include "policy_replay/results.hpp"
 #include "replay/contestants.hpp"
 #include "replay/trace_reader.hpp"
+#include "trace/trace_writer.hpp"
 
 namespace bench {
 namespace {
@@ -95,7 +95,7 @@ void import(const Options& options) {
         file.open(options.import_lackey);
         if (!file) throw std::runtime_error{"cannot open " + options.import_lackey.string()};
     }
-    faultline::detail::TraceWriter writer{options.output, options.page_bytes};
+    faultline::trace::TraceWriter writer{options.output, options.page_bytes};
     const LackeyImport imported =
         import_lackey(from_standard_input ? std::cin : file, options.page_bytes, options.instructions,
                       [&](PageReference reference) { writer.append(reference.page, reference.write); });

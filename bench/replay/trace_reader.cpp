@@ -7,7 +7,7 @@
 
 namespace bench {
 
-using namespace faultline::detail;  // the format
+using namespace faultline::trace;  // the format
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10;

@@ -2,8 +2,8 @@
 // with its name and, where there is one, the byte at which it shows.
 #pragma once
 
-#include "trace/trace_format.hpp"
 #include "replay/reference.hpp"
+#include "trace/trace_format.hpp"
 
 #include <cstdint>
 #include <cstdio>
@@ -16,8 +16,8 @@
 
 namespace bench {
 
-using faultline::detail::TraceChecksum;
-using faultline::detail::TraceHeader;
+using faultline::trace::TraceChecksum;
+using faultline::trace::TraceHeader;
 
 /// The file is no trace, or no longer the one that was written.
 class BadTrace : public std::runtime_error {
@@ -58,7 +58,7 @@ private:
     std::vector<unsigned char> buffer_;
     std::size_t buffered_ = 0;  // bytes of buffer_ that are the file's
     std::size_t position_ = 0;  // of the next one
-    std::uint64_t buffer_offset_ = faultline::detail::kTraceHeaderBytes;
+    std::uint64_t buffer_offset_ = faultline::trace::kTraceHeaderBytes;
     TraceChecksum checksum_;
     std::uint32_t page_bytes_ = 0;
     std::uint64_t records_ = 0;

@@ -22,7 +22,7 @@
 
 namespace faultline {
 
-namespace detail {
+namespace space {
 class Space;
 }
 
@@ -178,10 +178,10 @@ public:
     void on_violation(ViolationHandler handler, void* context = nullptr);
 
 private:
-    explicit AddressSpace(std::unique_ptr<detail::Space> space) noexcept;
+    explicit AddressSpace(std::unique_ptr<space::Space> space) noexcept;
     void reset() noexcept;
 
-    std::unique_ptr<detail::Space> space_;
+    std::unique_ptr<space::Space> space_;
 };
 
 }  // namespace faultline

@@ -31,10 +31,10 @@ public:
     /// Throws std::bad_array_new_length, std::bad_alloc.
     [[nodiscard]] T* allocate(std::size_t count) {
         if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length{};
-        return static_cast<T*>(detail::heap_allocate(heap_, count * sizeof(T), alignof(T)));
+        return static_cast<T*>(heap::heap_allocate(heap_, count * sizeof(T), alignof(T)));
     }
     void deallocate(T* elements, std::size_t count) noexcept {
-        detail::heap_deallocate(heap_, elements, count * sizeof(T));
+        heap::heap_deallocate(heap_, elements, count * sizeof(T));
     }
 
     template <typename U>
@@ -46,7 +46,7 @@ private:
     template <typename U>
     friend class allocator;
 
-    detail::Heap* heap_;
+    heap::Heap* heap_;
 };
 
 }  // namespace faultline

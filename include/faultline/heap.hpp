@@ -20,7 +20,7 @@
 
 namespace faultline {
 
-namespace detail {
+namespace heap {
 class Heap;
 }
 
@@ -141,9 +141,9 @@ public:
     /// Takes the locks of the size classes, one after the other.
     [[nodiscard]] HeapStats stats() const;
 
-    /// Where the heap's pages are: of the addresses in use, from the begin of the reservation to the break and then from
-    /// the lowest large block to the end, in equal parts, low addresses first. For maps; each page as it was at some
-    /// moment of the call.
+    /// Where the heap's pages are: of the addresses in use, from the begin of the reservation to the break and then
+    /// from the lowest large block to the end, in equal parts, low addresses first. For maps; each page as it was at
+    /// some moment of the call.
     void residency(std::span<ResidencyCell> cells) const;
 
     /// For std::pmr containers. Lives as long as the heap, also when the handle is moved.
@@ -160,13 +160,13 @@ private:
     template <typename T>
     friend class allocator;
 
-    detail::Heap* heap_ = nullptr;
+    heap::Heap* heap_ = nullptr;
 };
 
-namespace detail {
+namespace heap {
 // What allocator<T> is made of.
 [[nodiscard]] FAULTLINE_API void* heap_allocate(Heap* heap, std::size_t bytes, std::size_t alignment);
 FAULTLINE_API void heap_deallocate(Heap* heap, void* block, std::size_t bytes) noexcept;
-}  // namespace detail
+}  // namespace heap
 
 }  // namespace faultline

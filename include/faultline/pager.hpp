@@ -65,7 +65,7 @@ private:
     friend class Heap;
     friend class space::StackArea;
 
-    std::shared_ptr<detail::Pager> pager_;
+    std::shared_ptr<pager::Pager> pager_;
 };
 
 }  // namespace faultline

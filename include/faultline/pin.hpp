@@ -12,7 +12,7 @@
 
 namespace faultline {
 
-namespace detail {
+namespace pager {
 class Region;
 }
 
@@ -48,10 +48,10 @@ private:
     friend class AddressSpace;
     friend class Heap;
     friend class Region;
-    Pin(detail::Region* region, std::uint64_t first, std::uint64_t count) noexcept
+    Pin(pager::Region* region, std::uint64_t first, std::uint64_t count) noexcept
         : region_{region}, first_{first}, count_{count} {}
 
-    detail::Region* region_ = nullptr;
+    pager::Region* region_ = nullptr;
     std::uint64_t first_ = 0;  // page index in the region
     std::uint64_t count_ = 0;  // pages
 };

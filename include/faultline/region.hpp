@@ -15,10 +15,10 @@
 
 namespace faultline {
 
-namespace detail {
+namespace pager {
 class Pager;
 class Region;
-}  // namespace detail
+}  // namespace pager
 
 struct RegionOptions {
     /// Bytes moved by one fault: a power of two from 4 KiB to 2 MiB.
@@ -95,10 +95,10 @@ public:
 
 private:
     friend class Pager;
-    Region(std::shared_ptr<detail::Pager> pager, detail::Region* region) noexcept;
+    Region(std::shared_ptr<pager::Pager> pager, pager::Region* region) noexcept;
 
-    std::shared_ptr<detail::Pager> pager_;
-    detail::Region* region_ = nullptr;
+    std::shared_ptr<pager::Pager> pager_;
+    pager::Region* region_ = nullptr;
 };
 
 }  // namespace faultline

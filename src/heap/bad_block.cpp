@@ -7,7 +7,7 @@
 #include <cstdarg>
 #include <cstdio>
 
-namespace faultline::detail {
+namespace faultline::heap {
 
 using heap::Span;
 using heap::SpanKind;
@@ -82,4 +82,4 @@ const Span& Heap::live_span(const void* block) const noexcept {
     return span;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::heap

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::heap {
 
 using heap::ClassSpans;
 using heap::FreeBlock;
@@ -49,7 +49,7 @@ std::uint64_t most_dead(const HeapConfig& config, std::size_t limit) noexcept {
 
 }  // namespace
 
-Heap::Heap(std::shared_ptr<Pager> pager, const HeapConfig& config)
+Heap::Heap(std::shared_ptr<pager::Pager> pager, const HeapConfig& config)
     : pager_{std::move(pager)},
       region_{*pager_, checked(config).reservation},
       pages_{*pager_, *region_},
@@ -309,4 +309,4 @@ void Heap::start_in_child(const void* thread) noexcept {
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::heap

@@ -41,7 +41,7 @@ enum class Zeroed : bool { no, yes };
 /// Owns the heap's region, and destroys it.
 class OwnedRegion {
 public:
-    OwnedRegion(detail::Pager& pager, std::size_t bytes)
+    OwnedRegion(pager::Pager& pager, std::size_t bytes)
         : pager_{pager}, region_{&pager.reserve(bytes, core::kUnitBytes)} {}
     ~OwnedRegion() {
         // A child of fork that has not inherited the region does not own it.
@@ -50,7 +50,7 @@ public:
     OwnedRegion(const OwnedRegion&) = delete;
     OwnedRegion& operator=(const OwnedRegion&) = delete;
 
-    [[nodiscard]] detail::Region& operator*() const noexcept { return *region_; }
+    [[nodiscard]] pager::Region& operator*() const noexcept { return *region_; }
     /// Throws EBUSY while a page is pinned.
     void destroy() {
         pager_.destroy(*region_);
@@ -59,17 +59,17 @@ public:
     [[nodiscard]] bool destroyed() const noexcept { return region_ == nullptr; }
 
 private:
-    detail::Pager& pager_;
-    detail::Region* region_;
+    pager::Pager& pager_;
+    pager::Region* region_;
 };
 
 }  // namespace faultline::heap
 
-namespace faultline::detail {
+namespace faultline::heap {
 
 class Heap final : public heap::RegisteredHeap {
 public:
-    Heap(std::shared_ptr<Pager> pager, const HeapConfig& config);
+    Heap(std::shared_ptr<pager::Pager> pager, const HeapConfig& config);
     ~Heap();
     Heap(const Heap&) = delete;
     Heap& operator=(const Heap&) = delete;
@@ -126,8 +126,8 @@ public:
     void residency(std::span<ResidencyCell> cells) noexcept;
     [[nodiscard]] heap::Resource& resource() noexcept { return resource_; }
 
-    [[nodiscard]] Pager& pager() noexcept { return *pager_; }
-    [[nodiscard]] Region& region() const noexcept { return *region_; }
+    [[nodiscard]] pager::Pager& pager() noexcept { return *pager_; }
+    [[nodiscard]] pager::Region& region() const noexcept { return *region_; }
     /// True in the process that made the heap, and in a child that has inherited it.
     [[nodiscard]] bool in_owner_process() const noexcept { return pager_->in_owner_process(); }
     /// Destroys the region. Throws EBUSY while a page is pinned. Afterwards only the destructor may be called.
@@ -202,7 +202,7 @@ private:
     [[nodiscard]] const heap::Span& live_span(const void* block) const noexcept;
 
     heap::HeapId id_ = 0;
-    std::shared_ptr<Pager> pager_;
+    std::shared_ptr<pager::Pager> pager_;
     heap::OwnedRegion region_;
     mutable heap::HeapPages pages_;
     heap::SpanNotes notes_;
@@ -220,4 +220,4 @@ private:
     heap::Resource resource_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::heap

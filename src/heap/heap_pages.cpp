@@ -12,13 +12,13 @@ using core::PageRange;
 
 namespace {
 
-std::uint64_t pages_of(const detail::Region& region) noexcept {
+std::uint64_t pages_of(const pager::Region& region) noexcept {
     return (region.end() - region.begin()) >> core::kUnitShift;
 }
 
 }  // namespace
 
-HeapPages::HeapPages(detail::Pager& pager, detail::Region& region)
+HeapPages::HeapPages(pager::Pager& pager, pager::Region& region)
     : pager_{pager},
       region_{region},
       base_{region.view().data()},

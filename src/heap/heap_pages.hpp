@@ -24,7 +24,7 @@ namespace faultline::heap {
 
 class HeapPages {
 public:
-    HeapPages(detail::Pager& pager, detail::Region& region);
+    HeapPages(pager::Pager& pager, pager::Region& region);
     HeapPages(const HeapPages&) = delete;
     HeapPages& operator=(const HeapPages&) = delete;
 
@@ -116,8 +116,8 @@ private:
     void release_reserves() noexcept;
     void set_span_of_pages(core::PageRange pages, std::uint32_t span) noexcept;
 
-    detail::Pager& pager_;
-    detail::Region& region_;
+    pager::Pager& pager_;
+    pager::Region& region_;
     std::byte* base_;
     std::uint64_t bytes_;
     PageLife life_;

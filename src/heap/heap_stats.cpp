@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace faultline::detail {
+namespace faultline::heap {
 
 HeapStats Heap::stats() {
     const heap::SlowPath slow;
@@ -49,7 +49,7 @@ HeapStats Heap::stats() {
     all.break_bytes = pages.break_bytes;
     all.mapping_bytes = pages.mapping_bytes;
     all.discarded_bytes = discarded_bytes_.load(std::memory_order_relaxed);
-    all.paging = region_stats(region().counters(), region().page_bytes());
+    all.paging = pager::region_stats(region().counters(), region().page_bytes());
     return all;
 }
 
@@ -67,8 +67,8 @@ void Heap::residency(std::span<ResidencyCell> cells) noexcept {
     if (low.count > 0) low_cells = std::max<std::size_t>(low_cells, 1);
     if (high.count > 0 && low_cells == cells.size() && low_cells > 1) --low_cells;
     low_cells = std::min(low_cells, cells.size());
-    look_at_residency(region(), low, cells.first(low_cells));
-    look_at_residency(region(), high, cells.subspan(low_cells));
+    pager::look_at_residency(region(), low, cells.first(low_cells));
+    pager::look_at_residency(region(), high, cells.subspan(low_cells));
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::heap

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <system_error>
 
-namespace faultline::detail {
+namespace faultline::heap {
 
 using core::PageRange;
 using heap::Span;
@@ -136,4 +136,4 @@ void Heap::copy_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count)
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::heap

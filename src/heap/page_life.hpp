@@ -20,7 +20,7 @@ namespace faultline::heap {
 
 /// The thread that holds the page changes its state: it holds the lock of the page's size class, or has taken the page
 /// off all lists. The pager asks `is_dead` when it evicts.
-class PageLife final : public detail::RegionOwner {
+class PageLife final : public pager::RegionOwner {
 public:
     explicit PageLife(std::uint64_t pages)
         : touched_{pages, "which pages of a heap were used"}, dead_{pages, "which pages of a heap are dead"} {}

@@ -1,19 +1,17 @@
-// Resource: a heap as a std::pmr::memory_resource, for containers of std::pmr. It is a member of detail::Heap, and
+// Resource: a heap as a std::pmr::memory_resource, for containers of std::pmr. It is a member of heap::Heap, and
 // equal only to itself. It throws std::bad_alloc where the heap returns null. Its functions are in handles.cpp.
 #pragma once
 
 #include <cstddef>
 #include <memory_resource>
 
-namespace faultline::detail {
-class Heap;
-}
-
 namespace faultline::heap {
+
+class Heap;
 
 class Resource final : public std::pmr::memory_resource {
 public:
-    explicit Resource(detail::Heap& heap) noexcept : heap_{heap} {}
+    explicit Resource(heap::Heap& heap) noexcept : heap_{heap} {}
 
 private:
     void* do_allocate(std::size_t bytes, std::size_t alignment) override;
@@ -22,7 +20,7 @@ private:
         return this == &other;
     }
 
-    detail::Heap& heap_;
+    heap::Heap& heap_;
 };
 
 }  // namespace faultline::heap

@@ -11,7 +11,7 @@
 #include <bitset>
 #include <system_error>
 
-namespace faultline::detail {
+namespace faultline::heap {
 
 using core::PageRange;
 using heap::Area;
@@ -166,11 +166,12 @@ bool Heap::discard(PageRange pages) noexcept {
 
 bool Heap::discard_contents(PageRange pages) noexcept {
     try {
-        pager_->discarder().discard(*region_, pages, pages.count < kWorthAHole ? DiskSpace::keep : DiskSpace::give_back);
+        pager_->discarder().discard(*region_, pages,
+                                    pages.count < kWorthAHole ? pager::DiskSpace::keep : pager::DiskSpace::give_back);
         return true;
     } catch (const std::system_error&) {
         return false;  // pinned by a program that freed the block, or this is a child that has not inherited the region
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::heap

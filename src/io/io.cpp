@@ -30,11 +30,11 @@ namespace faultline::io {
 namespace {
 
 using core::PageRange;
-using detail::PinAmount;
-using detail::PinnedFront;
-using detail::Region;
-using detail::RegionReader;
-using detail::RegionMap;
+using pager::PinAmount;
+using pager::PinnedFront;
+using pager::Region;
+using pager::RegionMap;
+using pager::RegionReader;
 
 static_assert(std::is_same_v<ssize_t, std::ptrdiff_t> && std::is_same_v<off_t, std::int64_t>,
               "the public header spells POSIX's types out");

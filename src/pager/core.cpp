@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 /// At most one page a frame, with room for frames that change hands.
@@ -50,4 +50,4 @@ PagePlace PagerCore::place_of(Region& region, std::uintptr_t address) const FAUL
     return {shared, shared.page_of(view->source_of(address)), &region, region.page_of(address)};
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -31,7 +31,7 @@
 #include <memory>
 #include <mutex>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 struct PagerCore {
     /// `config`: checked, with the delivery that was chosen. `mapper` and `views` must outlive this. Throws
@@ -71,8 +71,8 @@ struct PagerCore {
     sys::Mapping zeros;  // never written: all its pages are the kernel's zero page
 
     LatencyRecorder latencies;
-    Counters counters;                  // what belongs to no region
-    std::unique_ptr<FaultTrace> trace;  // null unless faults are recorded
+    Counters counters;                               // what belongs to no region
+    std::unique_ptr<trace::FaultTrace> fault_trace;  // null unless faults are recorded
 
     std::mutex control;     // guards regions coming and going, the limit, and the next two
     PageSizes page_sizes;   // of the regions
@@ -81,4 +81,4 @@ struct PagerCore {
     std::unique_ptr<Housekeeper> housekeeper;  // null without a background evictor; changes at a standstill only
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 Pager::Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores, std::unique_ptr<mmu::Mapper> mapper)
     : Pager{PagerSetup{config, std::move(stores), std::move(mapper)}} {}
@@ -67,10 +67,9 @@ Pager::~Pager() {
 
 void Pager::start_trace() {
     if (core_.config.trace_file.empty()) return;
-    core_.trace = std::make_unique<FaultTrace>(core_.config.trace_file, [this](LogLevel level, std::string_view message) {
-        core_.log.say(level, message);
-    });
-    core_.trace->start();
+    core_.fault_trace = std::make_unique<trace::FaultTrace>(
+        core_.config.trace_file, [this](LogLevel level, std::string_view message) { core_.log.say(level, message); });
+    core_.fault_trace->start();
 }
 
 Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPlan& plan) {
@@ -102,8 +101,7 @@ PagerStats Pager::stats() {
         });
     }
     all.resident_limit = resident_limit();
-    all.frames_used =
-        static_cast<std::uint64_t>(std::max<std::int64_t>(core_.budget.used(), 0)) * core::kUnitBytes;
+    all.frames_used = static_cast<std::uint64_t>(std::max<std::int64_t>(core_.budget.used(), 0)) * core::kUnitBytes;
     all.frames_peak = static_cast<std::uint64_t>(core_.budget.peak()) * core::kUnitBytes;
     all.compressed_used = core_.stores->memory_used();
     all.direct_reclaims = static_cast<std::uint64_t>(core_.counters.sum(Count::direct_reclaims));
@@ -115,4 +113,4 @@ PagerStats Pager::stats() {
     return all;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -1,5 +1,5 @@
-// Pager: one resident limit, one set of stores and one fault delivery, shared by many regions. It constructs the stages,
-// owns them, and hands them out; it has no algorithms. The public faultline::Pager is a handle on one of these.
+// Pager: one resident limit, one set of stores and one fault delivery, shared by many regions. It constructs the
+// stages, owns them, and hands them out; it has no algorithms. The public faultline::Pager is a handle on one of these.
 //
 //   region/    regions and their page words      frame/   the budget of frames and who has them
 //   evict/     pages leave memory                fault/   pages come in
@@ -21,6 +21,8 @@
 #include "pager/control/region_lifecycle.hpp"
 #include "pager/control/view_mapper.hpp"
 #include "pager/core.hpp"
+#include "pager/delivery/fault_delivery.hpp"
+#include "pager/delivery/pager_threads.hpp"
 #include "pager/evict/cleaner.hpp"
 #include "pager/evict/evictor.hpp"
 #include "pager/evict/frame_reclaimer.hpp"
@@ -30,9 +32,7 @@
 #include "pager/fault/fault_resolver.hpp"
 #include "pager/fault/page_fill.hpp"
 #include "pager/fault/read_ahead.hpp"
-#include "pager/delivery/fault_delivery.hpp"
 #include "pager/pager_setup.hpp"
-#include "pager/delivery/pager_threads.hpp"
 #include "pager/region/region_pager.hpp"
 #include "pager/snapshot/clone_snapshot.hpp"
 #include "pager/snapshot/fork_snapshot.hpp"
@@ -45,7 +45,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class Pager final : public RegionPager {
 public:
@@ -78,13 +78,14 @@ public:
     [[nodiscard]] Region& reserve(std::size_t bytes, std::size_t page_bytes, const RegionPlan& plan = {});
     void destroy(Region& region);
 
-    /// Takes the regions out of the kernel's merging of pages, and finds pages that were written unseen meanwhile. Called
-    /// after the program has asked the kernel to merge its pages (prctl(PR_SET_MEMORY_MERGE)).
+    /// Takes the regions out of the kernel's merging of pages, and finds pages that were written unseen meanwhile.
+    /// Called after the program has asked the kernel to merge its pages (prctl(PR_SET_MEMORY_MERGE)).
     void forbid_merging();
 
     // ---- RegionPager
 
-    [[nodiscard]] core::FaultOutcome resolve(Region& region, const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE override {
+    [[nodiscard]] core::FaultOutcome resolve(Region& region,
+                                             const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE override {
         return resolver_.resolve(region, fault);
     }
     [[nodiscard]] PinnedFront pin_front(Region& region, core::PageRange range, PinFor purpose,
@@ -133,4 +134,4 @@ private:
     ForkSnapshot fork_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -14,7 +14,7 @@
 #include <chrono>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
@@ -70,4 +70,4 @@ PagerSetup::PagerSetup(const Config& wanted, std::unique_ptr<store::StoreFactory
     if (!stores) stores = stores_for(config);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

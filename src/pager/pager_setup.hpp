@@ -9,11 +9,11 @@
 #include <memory>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 struct PagerSetup {
-    /// Checks `config` and chooses the delivery, by trying what the kernel allows. `stores` null: swap files as `config`
-    /// says. `mapper` null: the one that belongs to the delivery. Throws std::system_error.
+    /// Checks `config` and chooses the delivery, by trying what the kernel allows. `stores` null: swap files as
+    /// `config` says. `mapper` null: the one that belongs to the delivery. Throws std::system_error.
     PagerSetup(const Config& config, std::unique_ptr<store::StoreFactory> stores, std::unique_ptr<mmu::Mapper> mapper);
 
     Config config;       ///< With the delivery that was chosen.
@@ -22,4 +22,4 @@ struct PagerSetup {
     std::unique_ptr<mmu::Mapper> mapper;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

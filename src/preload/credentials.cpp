@@ -67,7 +67,7 @@ int changed_when_alone(Change change) noexcept {
 /// Calls `change`, which touches nothing that is managed, without threads of the library.
 template <typename Change>
 int without_threads(Change change) noexcept {
-    detail::Heap* const heap = ManagedHeap::get();
+    heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || this_thread.inside > 0 || is_child_of_vfork()) return change();
     int result = -1;
     int error = EAGAIN;

@@ -38,8 +38,8 @@ struct Notes {
 std::optional<Notes> notes;
 constinit sys::FutexLock locking;  // serialises lock and unlock: a page is pinned once
 
-detail::Region& region() noexcept { return ManagedHeap::get()->region(); }
-detail::Pager& pager() noexcept { return ManagedHeap::get()->pager(); }
+pager::Region& region() noexcept { return ManagedHeap::get()->region(); }
+pager::Pager& pager() noexcept { return ManagedHeap::get()->pager(); }
 
 std::uint64_t address_of(PageRange pages) noexcept { return sys::syscall_argument(region().address_of(pages.first)); }
 std::size_t bytes_of(PageRange pages) noexcept { return region().offset_of(pages.count); }
@@ -82,7 +82,7 @@ long clear(PageRange pages) noexcept {
 
 /// Brings one page in, as an access would.
 long populate_page(std::uint64_t page, PinFor purpose) noexcept {
-    const detail::PinnedFront pinned = pager().pin_front(region(), {page, 1}, purpose, detail::PinAmount::all);
+    const pager::PinnedFront pinned = pager().pin_front(region(), {page, 1}, purpose, pager::PinAmount::all);
     switch (pinned.error) {
         case 0:
             pager().unpin(region(), {page, 1});
@@ -188,9 +188,9 @@ namespace {
 
 /// Pins one page for good, with what its protection allows. -ENOMEM, as mlock(2) says it: it cannot be had.
 long pin_page(std::uint64_t page) noexcept {
-    detail::PinnedFront pinned = pager().pin_front(region(), {page, 1}, PinFor::writing, detail::PinAmount::all);
+    pager::PinnedFront pinned = pager().pin_front(region(), {page, 1}, PinFor::writing, pager::PinAmount::all);
     if (pinned.error == EACCES) {
-        pinned = pager().pin_front(region(), {page, 1}, PinFor::reading, detail::PinAmount::all);
+        pinned = pager().pin_front(region(), {page, 1}, PinFor::reading, pager::PinAmount::all);
     }
     return pinned.error == 0 ? 0 : -ENOMEM;
 }

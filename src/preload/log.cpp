@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 void say_on_standard_error(LogLevel level, std::string_view message) {
     if (level != LogLevel::warning && level != LogLevel::error) return;
@@ -14,4 +14,4 @@ void say_on_standard_error(LogLevel level, std::string_view message) {
     sys::raw_syscall(SYS_write, 2, sys::syscall_argument(line.data()), line.size());
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -37,9 +37,9 @@ int look_at(dl_phdr_info* object, std::size_t, void* into) {
 constexpr std::size_t kLeastReservation = std::size_t{64} << 20;
 
 /// Null where the process, or the machine, does not have the addresses.
-detail::Heap* try_reserve_heap(const std::shared_ptr<detail::Pager>& pager, const HeapConfig& config) {
+heap::Heap* try_reserve_heap(const std::shared_ptr<pager::Pager>& pager, const HeapConfig& config) {
     try {
-        return new detail::Heap{pager, config};  // never deleted
+        return new heap::Heap{pager, config};  // never deleted
     } catch (const std::system_error& error) {
         if (error.code().value() != ENOMEM) throw;
         return nullptr;
@@ -47,7 +47,7 @@ detail::Heap* try_reserve_heap(const std::shared_ptr<detail::Pager>& pager, cons
 }
 
 void say_smaller(std::size_t bytes) {
-    detail::say_on_standard_error(
+    pager::say_on_standard_error(
         LogLevel::warning, "the heap has " + sys::readable_bytes(bytes) +
                                " of addresses only, half of what `ulimit -v` or `sysctl vm.overcommit_memory` allow; "
                                "FAULTLINE_HEAP sets another size");
@@ -55,11 +55,11 @@ void say_smaller(std::size_t bytes) {
 
 /// The default is far more than most programs need: where there are not so many addresses, the heap takes half of what
 /// there is and leaves the rest to the program. What the user has set is taken, or refused.
-detail::Heap& reserve_heap(const std::shared_ptr<detail::Pager>& pager, HeapConfig config) {
+heap::Heap& reserve_heap(const std::shared_ptr<pager::Pager>& pager, HeapConfig config) {
     const std::size_t wanted = config.reservation;
-    if (wanted != HeapConfig{}.reservation) return *new detail::Heap{pager, config};
+    if (wanted != HeapConfig{}.reservation) return *new heap::Heap{pager, config};
     while (config.reservation > kLeastReservation) {
-        if (detail::Heap* const heap = try_reserve_heap(pager, config)) {
+        if (heap::Heap* const heap = try_reserve_heap(pager, config)) {
             if (config.reservation == wanted) return *heap;
             delete heap;
             config.reservation /= 2;
@@ -67,7 +67,7 @@ detail::Heap& reserve_heap(const std::shared_ptr<detail::Pager>& pager, HeapConf
         }
         config.reservation /= 2;
     }
-    auto* const heap = new detail::Heap{pager, config};
+    auto* const heap = new heap::Heap{pager, config};
     say_smaller(config.reservation);
     return *heap;
 }
@@ -76,7 +76,7 @@ detail::Heap& reserve_heap(const std::shared_ptr<detail::Pager>& pager, HeapConf
 
 void ManagedHeap::find_neighbours() noexcept { ::dl_iterate_phdr(&look_at, &neighbours_); }
 
-detail::Heap& ManagedHeap::make(const run::Settings& settings) {
+heap::Heap& ManagedHeap::make(const run::Settings& settings) {
     Config config;
     config.resident_limit = settings.resident_limit;
     config.compressed_limit = settings.compressed_limit;
@@ -85,7 +85,7 @@ detail::Heap& ManagedHeap::make(const run::Settings& settings) {
     config.fork = ForkPolicy::inherit;
     HeapConfig heap;
     heap.reservation = settings.heap_reservation;
-    return reserve_heap(std::make_shared<detail::Pager>(config), heap);
+    return reserve_heap(std::make_shared<pager::Pager>(config), heap);
 }
 
 }  // namespace faultline::preload

@@ -31,7 +31,7 @@ struct Neighbours {
 class ManagedHeap {
 public:
     /// Null until there is one.
-    [[nodiscard]] static detail::Heap* get() noexcept { return heap_.load(std::memory_order_acquire); }
+    [[nodiscard]] static heap::Heap* get() noexcept { return heap_.load(std::memory_order_acquire); }
 
     /// Whether an allocation by the code at `caller` is managed. What the C library allocates is not: it has system
     /// calls that nobody can see use it, locks and lists that fork and exit go through, and no data of the program's to
@@ -42,20 +42,20 @@ public:
     }
 
     [[nodiscard]] static bool owns(const void* address) noexcept {
-        const detail::Heap* const heap = get();
+        const heap::Heap* const heap = get();
         return heap != nullptr && heap->owns(address);
     }
 
     /// Makes the heap, which serves nobody before `open`. Throws std::system_error.
-    static detail::Heap& make(const run::Settings& settings);
-    static void open(detail::Heap& heap) noexcept { heap_.store(&heap, std::memory_order_release); }
+    static heap::Heap& make(const run::Settings& settings);
+    static void open(heap::Heap& heap) noexcept { heap_.store(&heap, std::memory_order_release); }
 
     /// Finds the code of the libraries above. Before `open`.
     static void find_neighbours() noexcept;
     [[nodiscard]] static const Neighbours& neighbours() noexcept { return neighbours_; }
 
 private:
-    static inline constinit std::atomic<detail::Heap*> heap_{nullptr};
+    static inline constinit std::atomic<heap::Heap*> heap_{nullptr};
     static inline constinit Neighbours neighbours_{};
 };
 

@@ -35,7 +35,7 @@ struct Bytes {
 };
 
 Bytes heap_bytes() noexcept {
-    const detail::Heap* const heap = ManagedHeap::get();
+    const heap::Heap* const heap = ManagedHeap::get();
     return heap == nullptr ? Bytes{} : Bytes{heap->region().begin(), heap->region().end()};
 }
 
@@ -57,7 +57,7 @@ bool in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
 }
 
 core::PageRange pages_of(Bytes bytes) noexcept {
-    const detail::Region& region = ManagedHeap::get()->region();
+    const pager::Region& region = ManagedHeap::get()->region();
     return {region.page_of(bytes.begin), bytes.size() / core::kUnitBytes};
 }
 

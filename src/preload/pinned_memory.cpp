@@ -18,7 +18,7 @@ struct Bytes {
 
 /// The part of a range that lies in the heap.
 std::optional<Bytes> managed_part(std::uint64_t address, std::uint64_t bytes) noexcept {
-    detail::Heap* const heap = ManagedHeap::get();
+    heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || bytes == 0) return std::nullopt;
     const std::uint64_t begin = std::max<std::uint64_t>(address, heap->region().begin());
     const std::uint64_t end = address + bytes < address
@@ -28,7 +28,7 @@ std::optional<Bytes> managed_part(std::uint64_t address, std::uint64_t bytes) no
     return Bytes{begin, end};
 }
 
-core::PageRange pages_of(const detail::Region& region, Bytes part) noexcept {
+core::PageRange pages_of(const pager::Region& region, Bytes part) noexcept {
     const std::uint64_t first = region.page_of(part.begin);
     return {first, region.page_of(part.end - 1) - first + 1};
 }
@@ -47,7 +47,7 @@ PinnedMemory::~PinnedMemory() { give_up(); }
 void PinnedMemory::give_up() noexcept {
     if (count_ == 0) return;
     const InLibrary inside;
-    detail::Heap& heap = *ManagedHeap::get();
+    heap::Heap& heap = *ManagedHeap::get();
     while (count_ > 0) {
         const core::PageRange pages = pinned_[--count_];
         std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -64,13 +64,13 @@ void PinnedMemory::note(core::PageRange pages) noexcept {
 bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
     const std::optional<Bytes> part = managed_part(address, bytes);
     if (!part) return true;
-    detail::Region& region = ManagedHeap::get()->region();
+    pager::Region& region = ManagedHeap::get()->region();
     const core::PageRange pages = pages_of(region, *part);
     if (has(pages)) return true;
     if (count_ == kMost) return false;
     const InLibrary inside;
-    const auto amount = pages.count <= kSmallPages ? detail::PinAmount::all : detail::PinAmount::fair_share;
-    const detail::PinnedFront front = region.pager().pin_front(region, pages, purpose_, amount);
+    const auto amount = pages.count <= kSmallPages ? pager::PinAmount::all : pager::PinAmount::fair_share;
+    const pager::PinnedFront front = region.pager().pin_front(region, pages, purpose_, amount);
     if (front.error == 0) {
         note(pages);
         return true;
@@ -82,12 +82,12 @@ bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
 UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) noexcept {
     const std::optional<Bytes> part = managed_part(address, bytes);
     if (!part) return {bytes, 0};
-    detail::Region& region = ManagedHeap::get()->region();
+    pager::Region& region = ManagedHeap::get()->region();
     const core::PageRange pages = pages_of(region, *part);
     if (has(pages)) return {bytes, 0};
     if (count_ == kMost) return {part->begin - address, ENOMEM};
     const InLibrary inside;
-    const detail::PinnedFront front = region.pager().pin_front(region, pages, purpose_, detail::PinAmount::fair_share);
+    const pager::PinnedFront front = region.pager().pin_front(region, pages, purpose_, pager::PinAmount::fair_share);
     if (front.pages > 0) note({pages.first, front.pages});
     if (front.error == 0) return {bytes, 0};
     const std::uint64_t end = core::address_of(region.address_of(pages.first + front.pages));
@@ -104,7 +104,7 @@ bool PinnedMemory::has(core::PageRange pages) const noexcept {
 std::uint64_t transfer_window() noexcept {
     constexpr std::uint64_t kLeast = std::uint64_t{64} << 10;
     constexpr std::uint64_t kMost = std::uint64_t{1} << 20;
-    detail::Heap* const heap = ManagedHeap::get();
+    heap::Heap* const heap = ManagedHeap::get();
     return heap == nullptr ? kMost : std::clamp<std::uint64_t>(heap->pager().resident_limit() / 4, kLeast, kMost);
 }
 

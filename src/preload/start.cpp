@@ -54,7 +54,7 @@ void start_dispatch_for(Delivery delivery) {
 /// The pager may have changed its delivery: a child that has lost its privileges takes faults by signal.
 void dispatch_in_child() {
     if (Dispatch::active()) return Dispatch::begin_thread();
-    detail::Heap* const heap = ManagedHeap::get();
+    heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr) return;
     try {
         start_dispatch_for(heap->pager().delivery());
@@ -76,7 +76,7 @@ void after_fork_in_child() {
 constexpr sys::ForkHandlers kForkHandlers{&before_fork, &after_fork_in_parent, &after_fork_in_child};
 
 /// Null, with a message: a seccomp filter of the program that began this one forbids what a heap needs.
-detail::Heap* make_heap_unless_filtered(const run::Settings& settings) {
+heap::Heap* make_heap_unless_filtered(const run::Settings& settings) {
     try {
         return &ManagedHeap::make(settings);
     } catch (const std::system_error& error) {
@@ -95,7 +95,7 @@ void make_heap(const char* const* environment) {
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
     place_descriptors_high();
-    detail::Heap* const heap = make_heap_unless_filtered(settings);
+    heap::Heap* const heap = make_heap_unless_filtered(settings);
     if (heap == nullptr) return;
     HeapMemory::start(heap->region().pages());
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);

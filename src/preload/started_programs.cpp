@@ -53,7 +53,7 @@ run::Obstacle note(const Path& path, const char* const* environment) noexcept {
 /// Whether the program's memory may be looked at: not in a child of vfork that has taken our handler of faults away
 /// before exec. An absent page would end it there.
 bool faults_are_answered() noexcept {
-    detail::Heap* const heap = ManagedHeap::get();
+    heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || heap->pager().delivery() == Delivery::uffd_threads) return true;
     const int signal = heap->pager().delivery() == Delivery::sigsegv ? SIGSEGV : SIGBUS;
     std::array<std::uint64_t, 4> action{};  // the kernel's structure: handler, flags, restorer, mask

@@ -28,7 +28,7 @@ constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{1};
 
 class Status {
 public:
-    Status(detail::Heap& heap, std::size_t reservation) noexcept : heap_{heap} {
+    Status(heap::Heap& heap, std::size_t reservation) noexcept : heap_{heap} {
         status_.gauges.reservation = reservation;
     }
 
@@ -87,7 +87,7 @@ public:
         if (ended_) return;
         ended_ = last == run::StatusWriter::Last::yes;
         try {
-            detail::Pager& pager = heap_.pager();
+            pager::Pager& pager = heap_.pager();
             status_.delivery = static_cast<std::uint64_t>(pager.delivery());
             status_.eviction = static_cast<std::uint64_t>(pager.eviction());
             pager_ = pager.stats();
@@ -117,7 +117,7 @@ private:
         }
     }
 
-    detail::Heap& heap_;
+    heap::Heap& heap_;
     run::StatusWriter writer_;
     run::ProgramStatus status_;
     std::array<ResidencyCell, run::kMapCells> cells_{};
@@ -144,7 +144,7 @@ void at_exit() {
 
 }  // namespace
 
-void start_status(detail::Heap& heap, const run::Settings& settings) {
+void start_status(heap::Heap& heap, const run::Settings& settings) {
     if (settings.status_file.empty()) return;
     auto* const made = new Status{heap, settings.heap_reservation};
     if (!made->open(settings.status_file)) {

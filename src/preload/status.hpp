@@ -9,7 +9,7 @@
 namespace faultline::preload {
 
 /// Does nothing where no status file is named, or where it cannot be had.
-void start_status(detail::Heap& heap, const run::Settings& settings);
+void start_status(heap::Heap& heap, const run::Settings& settings);
 
 /// Ends the thread, and starts it again: what it does not say meanwhile, it says then.
 void stop_status() noexcept;

@@ -7,16 +7,18 @@
 
 namespace faultline::space {
 
-Arena::Arena(detail::Pager& pager, const detail::RegionOwner& owner, const sys::Published<SegmentIndex>& index,
+Arena::Arena(pager::Pager& pager, const pager::RegionOwner& owner, const sys::Published<SegmentIndex>& index,
              std::uintptr_t address, std::size_t bytes)
     : pager_{pager},
-      region_{pager.reserve(
-          bytes, core::kUnitBytes,
-          {.address = address, .owner = &owner, .gaps = true, .decorate = [&](std::unique_ptr<store::BackingStore> behind) {
-               auto store = std::make_unique<SegmentStore>(std::move(behind), index, bytes);
-               store_ = store.get();
-               return store;
-           }})} {
+      region_{pager.reserve(bytes, core::kUnitBytes,
+                            {.address = address,
+                             .owner = &owner,
+                             .gaps = true,
+                             .decorate = [&](std::unique_ptr<store::BackingStore> behind) {
+                                 auto store = std::make_unique<SegmentStore>(std::move(behind), index, bytes);
+                                 store_ = store.get();
+                                 return store;
+                             }})} {
     store_->set_begin(region_.begin());
 }
 

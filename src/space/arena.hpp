@@ -18,14 +18,14 @@ class Arena {
 public:
     /// Reserves `bytes` at `address` (0: anywhere) for `owner`. `index` is the owner's segment index. Pager, owner and
     /// index must outlive the arena.
-    Arena(detail::Pager& pager, const detail::RegionOwner& owner, const sys::Published<SegmentIndex>& index,
+    Arena(pager::Pager& pager, const pager::RegionOwner& owner, const sys::Published<SegmentIndex>& index,
           std::uintptr_t address, std::size_t bytes);
     ~Arena();
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
 
     [[nodiscard]] AddressRange range() const noexcept { return {region_.begin(), region_.end()}; }
-    [[nodiscard]] detail::Region& region() const noexcept { return region_; }
+    [[nodiscard]] pager::Region& region() const noexcept { return region_; }
     [[nodiscard]] SegmentStore& store() const noexcept { return *store_; }
     /// Returns the address here that corresponds to `address` in `other`, an arena of the same size.
     [[nodiscard]] std::uintptr_t counterpart(const Arena& other, std::uintptr_t address) const noexcept {
@@ -40,9 +40,9 @@ public:
     void protect(AddressRange range, Access access) { pager_.protector().protect(region_, pages_of(range), access); }
 
 private:
-    detail::Pager& pager_;
+    pager::Pager& pager_;
     SegmentStore* store_ = nullptr;  // owned by the region
-    detail::Region& region_;
+    pager::Region& region_;
 };
 
 }  // namespace faultline::space

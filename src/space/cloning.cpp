@@ -14,7 +14,7 @@
 #include <mutex>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::space {
 
 using space::AddressRange;
 using space::Arena;
@@ -34,9 +34,9 @@ std::unique_ptr<Space> Space::clone(const ClonePlace& place) {
 Space::Space(Space& source, const ClonePlace& place)
     : pager_{source.pager_},
       lineage_{source.lineage_},
-      index_{detail::RegionMap::readers(), std::make_unique<const SegmentIndex>()},
-      handler_{detail::RegionMap::readers(), std::make_unique<const Handler>(source.handler_.read())},
-      violations_{SIGSEGV, &resolve_fault, &report_violation} {
+      index_{pager::RegionMap::readers(), std::make_unique<const SegmentIndex>()},
+      handler_{pager::RegionMap::readers(), std::make_unique<const Handler>(source.handler_.read())},
+      violations_{SIGSEGV, &pager::resolve_fault, &pager::report_violation} {
     reserve_arenas(source.low_->range().bytes(), source.high_->range().bytes(), place);
     heap_begin_ = low_->counterpart(*source.low_, source.heap_begin_);
     break_ = low_->counterpart(*source.low_, source.break_);
@@ -56,7 +56,7 @@ void Space::copy_segments(const Space& source) {
         if (!segment.origin.guard) open(segment.range, segment.origin, false);
     });
     for (std::size_t i = 0; i < arenas().size(); ++i) {
-        Region& region = arenas()[i]->region();
+        pager::Region& region = arenas()[i]->region();
         region.access_hints().copy(region.view().size(), source.arenas()[i]->region().access_hints());
     }
 }
@@ -65,7 +65,7 @@ void Space::copy_pages(Space& source) {
     // held until the destructors below have closed what is not needed any more
     const auto lock = pager_->clones().keep_regions();
     std::array<SegmentStore::Freezing, 2> freezing;
-    std::vector<Region*> regions = source.shared_regions();  // their files have pages of the clone, too
+    std::vector<pager::Region*> regions = source.shared_regions();  // their files have pages of the clone, too
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         const Arena& arena = *source.arenas()[i];
         regions.push_back(&arena.region());
@@ -83,11 +83,11 @@ void Space::copy_pages(Space& source) {
 }
 
 /// Returns the shared regions that the space maps, each once.
-std::vector<Region*> Space::shared_regions() const {
-    std::vector<Region*> regions;
+std::vector<pager::Region*> Space::shared_regions() const {
+    std::vector<pager::Region*> regions;
     segments_.for_each([&](const Segment& segment) {
         if (!segment.origin.pages) return;
-        for (const PageRun& run : runs_of(segment.range)) regions.push_back(run.region);
+        for (const pager::PageRun& run : runs_of(segment.range)) regions.push_back(run.region);
     });
     std::sort(regions.begin(), regions.end());
     regions.erase(std::unique(regions.begin(), regions.end()), regions.end());
@@ -115,4 +115,4 @@ std::uintptr_t Space::counterpart(const Space& other, std::uintptr_t address) co
     sys::throw_error(EINVAL, "cannot find the counterpart: the address is not in the address space given");
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::space

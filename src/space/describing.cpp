@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::space {
 
 using core::PageState;
 using core::PageWord;
@@ -91,7 +91,7 @@ std::string bytes_text(PageWord word, const Whereabouts& where, const Segment& s
     return "being moved";
 }
 
-void count(const Region& region, std::uint64_t page, SegmentUsage& usage) {
+void count(const pager::Region& region, std::uint64_t page, SegmentUsage& usage) {
     const PageWord word = region.load(page);
     if (word.is(PageState::empty) || word.is(PageState::poisoned)) return;
     constexpr std::uint64_t kBytes = core::kUnitBytes;
@@ -153,7 +153,7 @@ SegmentUsage Space::usage(AddressRange range) const {
 SegmentUsage Space::usage_locked(AddressRange range) const {
     SegmentUsage usage;
     if (arena_of(range) == nullptr) return usage;
-    for (const PageRun& run : runs_of(range)) {
+    for (const pager::PageRun& run : runs_of(range)) {
         run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) { count(*run.region, page, usage); });
     }
     return usage;
@@ -174,7 +174,7 @@ Explanation Space::explain(std::uintptr_t address) const {
     if (segment == nullptr || segment->origin.guard) return all;
     all.segment = describe(*segment);
     const std::uintptr_t begin = core::align_down<std::uintptr_t>(address, core::kUnitBytes);
-    const PageRun run = runs_of({begin, begin + core::kUnitBytes}).front();
+    const pager::PageRun run = runs_of({begin, begin + core::kUnitBytes}).front();
     const PageWord word = run.region->load(run.pages.first);
     const Whereabouts where = run.region->store().whereabouts(run.region->offset_of(run.pages.first));
     all.page_state = state_text(word, where.place);
@@ -196,13 +196,13 @@ TableCost Space::table_cost() const {
     std::sort(arenas.begin(), arenas.end(),
               [](const Arena* left, const Arena* right) { return left->range().begin < right->range().begin; });
     for (const Arena* const arena : arenas) {
-        const Region& region = arena->region();
+        const pager::Region& region = arena->region();
         std::uint64_t words_page = ~std::uint64_t{0};
         region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
             if (page / kEntriesPerTable != words_page) cost.page_words += kTableBytes;
             words_page = page / kEntriesPerTable;
         });
-        for (const PageRun& run : runs_of(arena->range())) {
+        for (const pager::PageRun& run : runs_of(arena->range())) {
             run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) {
                 if (!run.region->load(page).is(PageState::resident)) return;
                 const std::uintptr_t address = run.seen_at + run.region->offset_of(page - run.pages.first);
@@ -214,4 +214,4 @@ TableCost Space::table_cost() const {
     return cost;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::space

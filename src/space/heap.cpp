@@ -8,7 +8,7 @@
 #include <mutex>
 #include <system_error>
 
-namespace faultline::detail {
+namespace faultline::space {
 
 using space::AddressRange;
 using space::Segment;
@@ -65,4 +65,4 @@ bool Space::room_for_heap(std::uintptr_t from, std::uintptr_t end) const noexcep
     return low_->range().contains(wanted) && segments_.is_free(wanted);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::space

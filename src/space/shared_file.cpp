@@ -50,7 +50,7 @@ private:
 
 /// All SharedFile objects of the process. Never destroyed, since files may be shared until the process ends.
 struct Register {
-    using Key = std::tuple<const detail::Pager*, std::uint64_t, std::uint64_t>;
+    using Key = std::tuple<const pager::Pager*, std::uint64_t, std::uint64_t>;
     std::mutex mutex;
     std::map<Key, std::weak_ptr<SharedFile>> files;
 };
@@ -61,7 +61,7 @@ Register& all_shared() {
 
 }  // namespace
 
-std::shared_ptr<SharedFile> SharedFile::of(detail::Pager& pager, std::shared_ptr<const SourceFile> file) {
+std::shared_ptr<SharedFile> SharedFile::of(pager::Pager& pager, std::shared_ptr<const SourceFile> file) {
     if (!pager.views().can_share()) return nullptr;
     std::shared_ptr<SharedFile> shared;
     {
@@ -98,7 +98,7 @@ void SharedFile::add_file(std::shared_ptr<const SourceFile> file) {
     if (to_write) writer_.store(file.get());
 }
 
-void SharedFile::map(detail::Region& region, core::PageRange pages, std::uint64_t offset, Access access) {
+void SharedFile::map(pager::Region& region, core::PageRange pages, std::uint64_t offset, Access access) {
     const std::lock_guard lock{mutex_};
     const std::uint64_t end = offset + (pages.count << core::kUnitShift);
     ensure_extents(offset, end);
@@ -107,8 +107,8 @@ void SharedFile::map(detail::Region& region, core::PageRange pages, std::uint64_
         for (auto at = std::prev(extents_.upper_bound(offset)); offset < end; ++at) {
             const auto& [begin, extent] = *at;
             const std::uint64_t count = (std::min(end, extent.end) - offset) >> core::kUnitShift;
-            pager_.views().map(region, {pages.first + done, count}, *extent.region, (offset - begin) >> core::kUnitShift,
-                            access);
+            pager_.views().map(region, {pages.first + done, count}, *extent.region,
+                               (offset - begin) >> core::kUnitShift, access);
             done += count;
             offset += count << core::kUnitShift;
         }
@@ -118,7 +118,7 @@ void SharedFile::map(detail::Region& region, core::PageRange pages, std::uint64_
     }
 }
 
-void SharedFile::unmap(detail::Region& region, core::PageRange pages, Access access) {
+void SharedFile::unmap(pager::Region& region, core::PageRange pages, Access access) {
     const std::lock_guard lock{mutex_};
     pager_.views().unmap(region, pages, access);
 }

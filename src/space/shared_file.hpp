@@ -24,17 +24,17 @@ class SharedFile {
 public:
     /// Returns the object for the file behind `file` in `pager`, however the file was opened. Creates it if needed. It
     /// then also reads and writes through `file`. Returns null if this kernel lacks what sharing needs.
-    [[nodiscard]] static std::shared_ptr<SharedFile> of(detail::Pager& pager, std::shared_ptr<const SourceFile> file);
+    [[nodiscard]] static std::shared_ptr<SharedFile> of(pager::Pager& pager, std::shared_ptr<const SourceFile> file);
 
-    explicit SharedFile(detail::Pager& pager) noexcept : pager_{pager} {}
+    explicit SharedFile(pager::Pager& pager) noexcept : pager_{pager} {}
     ~SharedFile();
     SharedFile(const SharedFile&) = delete;
     SharedFile& operator=(const SharedFile&) = delete;
 
     /// Maps the file from `offset` (bytes) on into a closed range of `region`. If it throws, nothing is mapped.
-    void map(detail::Region& region, core::PageRange pages, std::uint64_t offset, Access access);
+    void map(pager::Region& region, core::PageRange pages, std::uint64_t offset, Access access);
     /// Unmaps a range that was mapped with `access`: see Pager::unmap_views.
-    void unmap(detail::Region& region, core::PageRange pages, Access access);
+    void unmap(pager::Region& region, core::PageRange pages, Access access);
 
     /// The files to read from and to write to. Null: no file that is open for writing. Signal-safe.
     [[nodiscard]] const SourceFile* reader() const FAULTLINE_SIGNAL_SAFE { return reader_.load(); }
@@ -44,13 +44,13 @@ private:
     /// A region, and the file offset at which it ends.
     struct Extent {
         std::uint64_t end = 0;
-        detail::Region* region = nullptr;
+        pager::Region* region = nullptr;
     };
     void add_file(std::shared_ptr<const SourceFile> file);
     void ensure_extents(std::uint64_t begin, std::uint64_t end);
     void add_extent(std::uint64_t begin, std::uint64_t end);
 
-    detail::Pager& pager_;
+    pager::Pager& pager_;
     std::mutex mutex_;  // guards what follows; held while ranges are mapped and unmapped
     std::vector<std::shared_ptr<const SourceFile>> files_;
     std::atomic<const SourceFile*> reader_{nullptr};

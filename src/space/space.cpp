@@ -16,7 +16,7 @@
 #include <system_error>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::space {
 
 using space::AddressRange;
 using space::Arena;
@@ -98,12 +98,12 @@ std::atomic<std::uint64_t> lineages{0};
 
 // ---- construction
 
-Space::Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout)
+Space::Space(std::shared_ptr<pager::Pager> pager, std::span<const ImageSegment> image, const Layout& layout)
     : pager_{std::move(pager)},
       lineage_{++lineages},
-      index_{detail::RegionMap::readers(), std::make_unique<const SegmentIndex>()},
-      handler_{detail::RegionMap::readers(), std::make_unique<const Handler>()},
-      violations_{SIGSEGV, &resolve_fault, &report_violation} {
+      index_{pager::RegionMap::readers(), std::make_unique<const SegmentIndex>()},
+      handler_{pager::RegionMap::readers(), std::make_unique<const Handler>()},
+      violations_{SIGSEGV, &pager::resolve_fault, &pager::report_violation} {
     require_possible(layout);
     const std::size_t image_size = image_bytes(image);
     reserve_for_layout(image_size, layout);
@@ -247,7 +247,7 @@ void Space::close(const Segment& segment) {
 }
 
 /// Returns the regions and pages that a range maps. The range is inside one arena.
-std::vector<PageRun> Space::runs_of(AddressRange range) const {
+std::vector<pager::PageRun> Space::runs_of(AddressRange range) const {
     const Arena& arena = *arena_of(range);
     return pager_->views().runs_of(arena.region(), arena.pages_of(range));
 }
@@ -396,7 +396,7 @@ void Space::advise(std::uintptr_t address, std::size_t bytes, Advice advice) {
     const AddressRange range = around(address, bytes);
     static_cast<void>(checked_arena(range, "advise"));
     require_mapped(range, "advise");
-    for (const PageRun& run : runs_of(range)) pager_->advice().advise(*run.region, run.pages, advice);
+    for (const pager::PageRun& run : runs_of(range)) pager_->advice().advise(*run.region, run.pages, advice);
 }
 
 void Space::discard(std::uintptr_t address, std::size_t bytes) {
@@ -409,7 +409,7 @@ void Space::discard(std::uintptr_t address, std::size_t bytes) {
         const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
         const core::PageRange pages = arena.pages_of(part);
         if (segment.origin.shared) {  // discarding would write zeros to the file
-            for (const PageRun& run : runs_of(part)) pager_->advice().evict(*run.region, run.pages);
+            for (const pager::PageRun& run : runs_of(part)) pager_->advice().evict(*run.region, run.pages);
             return;
         }
         if (segment.origin.file) {
@@ -430,7 +430,7 @@ void Space::sync(std::uintptr_t address, std::size_t bytes) {
     segments_.for_each_in(range, [&](const Segment& segment) {
         if (!segment.origin.shared) return;
         const AddressRange part{std::max(range.begin, segment.range.begin), std::min(range.end, segment.range.end)};
-        for (const PageRun& run : runs_of(part)) {
+        for (const pager::PageRun& run : runs_of(part)) {
             const int error = pager_->views().write_out(*run.region, run.pages);
             if (error == 0) continue;
             sys::throw_error(error, "cannot synchronise the shared mapping of " + segment.origin.file->path() +
@@ -448,10 +448,10 @@ void Space::retry(std::uintptr_t address, std::size_t bytes) {
     const std::lock_guard lock{mutex_};
     const AddressRange range = checked_range(address, bytes, "retry");
     static_cast<void>(checked_arena(range, "retry"));
-    for (const PageRun& run : runs_of(range)) pager_->advice().retry(*run.region, run.pages);
+    for (const pager::PageRun& run : runs_of(range)) pager_->advice().retry(*run.region, run.pages);
 }
 
-std::pair<Region*, core::PageRange> Space::pin(std::uintptr_t address, std::size_t bytes, PinFor purpose) {
+std::pair<pager::Region*, core::PageRange> Space::pin(std::uintptr_t address, std::size_t bytes, PinFor purpose) {
     require_owner_process();
     const std::lock_guard lock{mutex_};
     space::require_user_range(address, bytes);
@@ -490,4 +490,4 @@ core::ViolationReport Space::report(const core::PageFault& fault) const FAULTLIN
     return report;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::space

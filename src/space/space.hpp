@@ -9,9 +9,9 @@
 #include "mmu/signal_fault_source.hpp"
 #include "pager/pager.hpp"
 #include "space/arena.hpp"
-#include "sys/published.hpp"
 #include "space/segment.hpp"
 #include "space/segment_index.hpp"
+#include "sys/published.hpp"
 
 #include <faultline/access_violation.hpp>
 #include <faultline/address_space.hpp>
@@ -28,11 +28,11 @@
 #include <string>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::space {
 
-class Space final : public RegionOwner {
+class Space final : public pager::RegionOwner {
 public:
-    Space(std::shared_ptr<Pager> pager, std::span<const ImageSegment> image, const Layout& layout);
+    Space(std::shared_ptr<pager::Pager> pager, std::span<const ImageSegment> image, const Layout& layout);
     ~Space() override;
     [[nodiscard]] std::unique_ptr<Space> clone(const ClonePlace& place);
     Space(const Space&) = delete;
@@ -50,7 +50,8 @@ public:
     void sync(std::uintptr_t address, std::size_t bytes);
     void retry(std::uintptr_t address, std::size_t bytes);
     /// Pins a range. Returns the region and its pages that are now pinned.
-    [[nodiscard]] std::pair<Region*, core::PageRange> pin(std::uintptr_t address, std::size_t bytes, PinFor purpose);
+    [[nodiscard]] std::pair<pager::Region*, core::PageRange> pin(std::uintptr_t address, std::size_t bytes,
+                                                                 PinFor purpose);
     void on_violation(ViolationHandler handler, void* context);
     [[nodiscard]] std::uintptr_t counterpart(const Space& other, std::uintptr_t address) const;
 
@@ -82,7 +83,7 @@ private:
     Space(Space& source, const ClonePlace& place);
     void copy_segments(const Space& source);
     void copy_pages(Space& source);
-    [[nodiscard]] std::vector<Region*> shared_regions() const;
+    [[nodiscard]] std::vector<pager::Region*> shared_regions() const;
     [[nodiscard]] space::AddressRange counterpart(const Space& other, space::AddressRange range) const;
     [[nodiscard]] std::array<space::Arena*, 2> arenas() const noexcept { return {low_.get(), high_.get()}; }
 
@@ -99,7 +100,7 @@ private:
     void close(const space::Segment& segment);
     void remove_shared(const space::Segment& segment);
     static void require_writable(const space::SourceFile& file);
-    [[nodiscard]] std::vector<PageRun> runs_of(space::AddressRange range) const;
+    [[nodiscard]] std::vector<pager::PageRun> runs_of(space::AddressRange range) const;
     [[nodiscard]] SegmentUsage usage_locked(space::AddressRange range) const;
     void unmap_locked(space::AddressRange range);
     void require_mapped(space::AddressRange range, const char* purpose) const;
@@ -108,7 +109,7 @@ private:
     [[nodiscard]] SegmentInfo describe(const space::Segment& segment) const;
     [[nodiscard]] std::uintptr_t lowest_touched(space::AddressRange range) const;
 
-    std::shared_ptr<Pager> pager_;
+    std::shared_ptr<pager::Pager> pager_;
     std::uint64_t lineage_;     // equal in a space and all its clones
     mutable std::mutex mutex_;  // guards all mutable members below; the fault path never takes it
     space::SegmentSet segments_;
@@ -124,4 +125,4 @@ private:
     space::AddressRange mappings_{};  // where mappings without a given address go
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::space

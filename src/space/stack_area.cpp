@@ -2,8 +2,8 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
-#include "pager/region/fault_path_section.hpp"
 #include "pager/pager.hpp"
+#include "pager/region/fault_path_section.hpp"
 #include "pager/region/region_map.hpp"
 #include "space/exception_state.hpp"
 #include "space/sanitizer_switch.hpp"
@@ -54,9 +54,9 @@ std::size_t area_bytes(std::size_t slot_bytes, std::size_t stacks) {
     return slot_bytes * stacks;
 }
 
-detail::Region& pages_behind(const Region& region) {
-    const detail::FaultPathSection section;
-    return *detail::RegionMap::find(core::address_of(region.data()));
+pager::Region& pages_behind(const Region& region) {
+    const pager::FaultPathSection section;
+    return *pager::RegionMap::find(core::address_of(region.data()));
 }
 
 std::uint64_t signal_mask() noexcept {
@@ -86,7 +86,7 @@ StackArea::~StackArea() {
     if (pager_->in_owner_process()) region_.destroy();
 }
 
-StackArea* StackArea::from(const detail::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE {
+StackArea* StackArea::from(const pager::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE {
     const bool is_area = owner != nullptr && owner->kind() == &kStackArea;
     return is_area ? const_cast<StackArea*>(static_cast<const StackArea*>(owner)) : nullptr;
 }
@@ -223,7 +223,7 @@ StackOverflow StackArea::overflow_at(std::uintptr_t address) const FAULTLINE_SIG
 
 /// Discards pages of a stack. Keeps their disk blocks: the next call that goes this deep needs them again.
 void StackArea::empty(std::uintptr_t address, std::size_t bytes) {
-    pager_->discarder().discard(pages_, {pages_.page_of(address), bytes / core::kUnitBytes}, detail::DiskSpace::keep);
+    pager_->discarder().discard(pages_, {pages_.page_of(address), bytes / core::kUnitBytes}, pager::DiskSpace::keep);
 }
 
 void StackArea::trim(std::uint32_t slot) {

@@ -26,7 +26,7 @@
 
 namespace faultline::space {
 
-class StackArea final : public detail::RegionOwner {
+class StackArea final : public pager::RegionOwner {
 public:
     /// Reserves the region. Throws std::system_error; see StackPool.
     StackArea(Pager& pager, const StackPoolOptions& options);
@@ -71,7 +71,7 @@ public:
     // For the signal handler.
 
     /// Returns the area that `owner` is, or null.
-    [[nodiscard]] static StackArea* from(const detail::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] static StackArea* from(const pager::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] const void* kind() const FAULTLINE_SIGNAL_SAFE override;
 
     /// Returns whether the calling thread is in a `run` on that stack.
@@ -104,9 +104,9 @@ private:
     std::size_t guard_bytes_;
     std::size_t slot_bytes_;
     std::size_t pinned_bytes_;
-    std::shared_ptr<detail::Pager> pager_;
+    std::shared_ptr<pager::Pager> pager_;
     Region region_;
-    detail::Region& pages_;  // the region behind region_
+    pager::Region& pages_;  // the region behind region_
     sys::LazyArray<Slot> slots_;
     mmu::FaultInterception interception_;
 

@@ -17,11 +17,12 @@
 namespace faultline {
 namespace {
 
-using detail::Region;
-using detail::RegionMap;
+using pager::Region;
+using pager::RegionMap;
 using space::StackArea;
 
-/// Returns the stack area that contains `address`, or null. The caller is inside a RegionTree reader section.
+/// Returns the stack area that contains `address`, or null. The caller is inside a reader section of
+/// RegionMap::readers().
 StackArea* area_at(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
     const Region* const region = RegionMap::find(address);
     return region != nullptr ? StackArea::from(region->owner()) : nullptr;
@@ -85,7 +86,7 @@ bool uses_stack(const StackArea& area, std::uint32_t slot, std::uintptr_t stack_
 
 bool space::abandon_overflowed_stack(const siginfo_t& info, ucontext_t& context) noexcept {
     const std::uintptr_t address = core::address_of(info.si_addr);
-    const detail::RegionReader reader;
+    const pager::RegionReader reader;
     const StackArea* const area = area_at(address);
     if (area == nullptr || !area->is_guard(address)) return false;
     const std::uint32_t slot = area->slot_of(address);
@@ -99,7 +100,7 @@ bool space::abandon_overflowed_stack(const siginfo_t& info, ucontext_t& context)
 }
 
 std::optional<StackOverflow> stack_overflow_at(const void* address) noexcept {
-    const detail::FaultPathSection section;
+    const pager::FaultPathSection section;
     const std::uintptr_t at = core::address_of(address);
     const StackArea* const area = area_at(at);
     if (area == nullptr || !area->is_guard(at)) return std::nullopt;

@@ -5,7 +5,7 @@
 
 #include <exception>
 
-namespace faultline::detail {
+namespace faultline::trace {
 
 FaultTrace::FaultTrace(std::filesystem::path path, Log log, std::size_t waiting)
     : path_{std::move(path)},
@@ -69,4 +69,4 @@ void FaultTrace::finish() noexcept {
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::trace

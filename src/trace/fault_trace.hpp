@@ -10,8 +10,8 @@
 
 #include "core/event_ring.hpp"
 #include "core/signal_safe.hpp"
-#include "trace/trace_writer.hpp"
 #include "sys/service_thread.hpp"
+#include "trace/trace_writer.hpp"
 
 #include <faultline/types.hpp>
 
@@ -23,7 +23,7 @@
 #include <string>
 #include <string_view>
 
-namespace faultline::detail {
+namespace faultline::trace {
 
 class FaultTrace {
 public:
@@ -66,4 +66,4 @@ private:
     std::optional<sys::ServiceThread> thread_;  // last: joined before the rest goes
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::trace

@@ -21,7 +21,7 @@
 #include <cstdint>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::trace {
 
 inline constexpr std::array<unsigned char, 8> kTraceMagic{0x89, 'F', 'L', 'T', 'R', 'A', 'C', 'E'};
 inline constexpr std::uint32_t kTraceVersion = 2;
@@ -73,4 +73,4 @@ inline std::size_t encode_varint(std::uint64_t value, unsigned char* to) noexcep
     return length;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::trace

@@ -10,7 +10,7 @@
 #include <string>
 #include <system_error>
 
-namespace faultline::detail {
+namespace faultline::trace {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{64} << 10;
@@ -84,4 +84,4 @@ void TraceWriter::fail(const char* what) const {
                             std::string{"cannot "} + what + " the trace " + path_.string()};
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::trace

@@ -3,15 +3,15 @@
 // not finished says so to readers.
 #pragma once
 
-#include "trace/trace_format.hpp"
 #include "sys/file_descriptor.hpp"
+#include "trace/trace_format.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::trace {
 
 class TraceWriter {
 public:
@@ -42,4 +42,4 @@ private:
     std::uint64_t records_ = 0;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::trace

@@ -73,14 +73,14 @@ TEST_P(Inherit, ChildHasTheContentsAndBothGoTheirOwnWay) {
 
 TEST_P(Inherit, PagesThatTheParentHadInMemoryHaveJustLeftForTheChildsPolicy) {
     constexpr std::uint64_t kEvictions = 1000;
-    std::unique_ptr<detail::Pager> pager;
+    std::unique_ptr<pager::Pager> pager;
     try {
-        pager = std::make_unique<detail::Pager>(config(32));
+        pager = std::make_unique<pager::Pager>(config(32));
     } catch (const std::system_error& error) {
         if (not_permitted(error)) GTEST_SKIP() << error.what();
         throw;
     }
-    detail::Region& region = pager->reserve(2 * GetParam().page_size, GetParam().page_size);
+    pager::Region& region = pager->reserve(2 * GetParam().page_size, GetParam().page_size);
     const auto evict_first = [&] {
         write_word(region.address_of(0), 1);
         pager->advice().evict(region, {0, 1});

@@ -218,8 +218,8 @@ private:
 };
 
 TEST(HeapPaging, AFullStoreMakesAllocationFailBeforeDataIsLost) {
-    const auto pager = std::make_shared<detail::Pager>(heap_config(2 * kMiB), std::make_unique<SmallStores>(4 * kMiB));
-    detail::Heap heap{pager, small_reservation(64 * kMiB)};
+    const auto pager = std::make_shared<pager::Pager>(heap_config(2 * kMiB), std::make_unique<SmallStores>(4 * kMiB));
+    heap::Heap heap{pager, small_reservation(64 * kMiB)};
     std::vector<void*> blocks;
     for (void* block = heap.try_allocate(50'000); block != nullptr; block = heap.try_allocate(50'000)) {
         fill(block, 50'000, blocks.size());

@@ -90,7 +90,7 @@ protected:
         config.read_ahead = false;
         return config;
     }
-    static std::uint64_t resident(const detail::Region& region, std::uint64_t first, std::uint64_t count) {
+    static std::uint64_t resident(const pager::Region& region, std::uint64_t first, std::uint64_t count) {
         std::uint64_t found = 0;
         for (std::uint64_t page = first; page < first + count; ++page) {
             if (region.load(page).is(core::PageState::resident)) ++found;

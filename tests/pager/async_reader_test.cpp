@@ -99,7 +99,7 @@ protected:
         config.handler_threads = handlers_;
         config.background_evictor = false;
         config.read_ahead = false;
-        pager_ = std::make_unique<detail::Pager>(config, std::make_unique<PipeStores>(control_));
+        pager_ = std::make_unique<pager::Pager>(config, std::make_unique<PipeStores>(control_));
         region_ = &pager_->reserve(2 * kPages * kPage, kPage);
         for (std::uint64_t page = 0; page < kPages; ++page) write_stamps(at(page), kPage, stamp(page));
         pager_->advice().evict(*region_, {0, kPages});
@@ -118,8 +118,8 @@ protected:
 
     unsigned handlers_ = 1;  // who is the only one never waits for a read itself
     PipeStore::Control control_;
-    std::unique_ptr<detail::Pager> pager_;
-    detail::Region* region_ = nullptr;
+    std::unique_ptr<pager::Pager> pager_;
+    pager::Region* region_ = nullptr;
 };
 
 TEST_P(AsyncReads, leave_the_handler_free_for_other_faults) {
@@ -180,7 +180,7 @@ protected:
 
 TEST_P(TwoHandlers, let_one_of_them_read_for_itself) {
     EXPECT_EQ(load_word(at(0)), stamp(0));
-    detail::RegionMap::readers().synchronize();  // the handler is done, and not only the page is there
+    pager::RegionMap::readers().synchronize();  // the handler is done, and not only the page is there
     EXPECT_EQ(load_word(at(1)), stamp(1));
     EXPECT_EQ(control_.read_directly.load(), 2U);
     EXPECT_EQ(control_.begun.load(), 0U) << "handing it over would only have taken longer";
@@ -221,7 +221,7 @@ TEST_P(Advised, pages_come_while_the_program_goes_on_and_fault_no_more) {
     std::sort(found.begin(), found.end());
     for (unsigned i = 0; i < 4; ++i) EXPECT_EQ(found[i], 100 + i);
     EXPECT_EQ(pager_->stats().hard_faults, faults);
-    detail::RegionMap::readers().synchronize();  // the reader thread may still be counting
+    pager::RegionMap::readers().synchronize();  // the reader thread may still be counting
     EXPECT_EQ(pager_->stats().pages_read_ahead, 4U);
 }
 
@@ -250,7 +250,7 @@ TEST_P(Advised, pages_all_come_however_many_they_are) {
 TEST_P(Advised, pages_of_a_region_that_goes_are_forgotten) {
     control_.by_pipe.store(false);
     for (int round = 0; round < 50; ++round) {
-        detail::Region& other = pager_->reserve(kPages * kPage, kPage);
+        pager::Region& other = pager_->reserve(kPages * kPage, kPage);
         for (std::uint64_t page = 0; page < kPages; ++page) store_word(other.address_of(page), page + 1);
         pager_->advice().evict(other, {0, kPages});
         for (std::uint64_t page = 0; page < kPages; ++page) pager_->read_ahead().prefetch_async(other, {page, 1});

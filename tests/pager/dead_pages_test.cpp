@@ -13,7 +13,7 @@ constexpr std::size_t kPages = 64;
 class DeadPages : public VariantTest {};
 
 /// Says that the pages are dead whose bits are set.
-class DeadBits final : public detail::RegionOwner {
+class DeadBits final : public pager::RegionOwner {
 public:
     explicit DeadBits(const std::atomic<std::uint64_t>& bits) noexcept : bits_{bits} {}
     [[nodiscard]] bool is_dead(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE override {

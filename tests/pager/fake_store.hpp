@@ -159,16 +159,16 @@ public:
     FakePager& operator=(const FakePager&) = delete;
 
     [[nodiscard]] StoreControl& store() { return *control_; }
-    [[nodiscard]] detail::Pager& pager() { return pager_; }
-    [[nodiscard]] detail::Region& region() { return *region_; }
+    [[nodiscard]] pager::Pager& pager() { return pager_; }
+    [[nodiscard]] pager::Region& region() { return *region_; }
     [[nodiscard]] std::byte* page(std::uint64_t index) { return region_->address_of(index); }
     [[nodiscard]] std::uint64_t pages() const { return region_->pages(); }
     [[nodiscard]] std::size_t page_bytes() const { return region_->page_bytes(); }
-    [[nodiscard]] RegionStats stats() const { return detail::region_stats(region_->counters(), page_bytes()); }
+    [[nodiscard]] RegionStats stats() const { return pager::region_stats(region_->counters(), page_bytes()); }
 
     /// Returns when no fault is being resolved: a handler thread may still be at the bookkeeping of one that the
     /// program has long got its page for. Not while a gate is closed on somebody.
-    static void settle() { detail::RegionMap::readers().synchronize(); }
+    static void settle() { pager::RegionMap::readers().synchronize(); }
     [[nodiscard]] RegionStats settled_stats() const {
         settle();
         return stats();
@@ -190,8 +190,8 @@ private:
 
     std::shared_ptr<StoreControl> control_;
     bool reads_ahead_;
-    detail::Pager pager_;
-    detail::Region* region_;
+    pager::Pager pager_;
+    pager::Region* region_;
 };
 
 /// A configuration without what makes counts depend on the moment: no background evictor, no reading ahead.

@@ -21,7 +21,7 @@
 namespace faultline::test {
 namespace {
 
-using detail::FaultTrace;
+using trace::FaultTrace;
 
 struct Reference {
     std::uint64_t page;
@@ -40,27 +40,27 @@ std::vector<unsigned char> contents(const std::filesystem::path& path) {
 /// How many faults a trace says are missing from it.
 std::uint64_t missing(const std::filesystem::path& path) {
     const std::vector<unsigned char> bytes = contents(path);
-    EXPECT_GE(bytes.size(), detail::kTraceHeaderBytes);
-    return bytes.size() < detail::kTraceHeaderBytes ? 0 : detail::load_little_endian(&bytes[24], 8);
+    EXPECT_GE(bytes.size(), trace::kTraceHeaderBytes);
+    return bytes.size() < trace::kTraceHeaderBytes ? 0 : trace::load_little_endian(&bytes[24], 8);
 }
 
 /// Reads a trace as docs/trace-format.md has it.
 std::vector<Reference> references(const std::filesystem::path& path) {
     const std::vector<unsigned char> bytes = contents(path);
     std::vector<Reference> found;
-    EXPECT_GE(bytes.size(), detail::kTraceHeaderBytes);
-    if (bytes.size() < detail::kTraceHeaderBytes) return found;
+    EXPECT_GE(bytes.size(), trace::kTraceHeaderBytes);
+    if (bytes.size() < trace::kTraceHeaderBytes) return found;
     std::uint64_t page = 0;
-    for (std::size_t at = detail::kTraceHeaderBytes; at < bytes.size();) {
+    for (std::size_t at = trace::kTraceHeaderBytes; at < bytes.size();) {
         std::uint64_t code = 0;
         for (unsigned shift = 0;; shift += 7) {
             code |= std::uint64_t{bytes[at] & 0x7fU} << shift;
             if ((bytes[at++] & 0x80U) == 0) break;
         }
-        page += static_cast<std::uint64_t>(detail::unzigzag(code >> 1));
+        page += static_cast<std::uint64_t>(trace::unzigzag(code >> 1));
         found.push_back({page, (code & 1) != 0});
     }
-    EXPECT_EQ(detail::load_little_endian(&bytes[16], 8), found.size()) << "the file is not whole";
+    EXPECT_EQ(trace::load_little_endian(&bytes[16], 8), found.size()) << "the file is not whole";
     return found;
 }
 

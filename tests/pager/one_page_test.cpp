@@ -21,7 +21,7 @@ class OnePage : public VariantTest {
 protected:
     /// A large page comes in pieces of the size of a read buffer.
     static std::uint64_t reads_of_one_page() {
-        return std::max<std::uint64_t>(GetParam().page_size / detail::BufferPool::kBufferBytes, 1);
+        return std::max<std::uint64_t>(GetParam().page_size / pager::BufferPool::kBufferBytes, 1);
     }
 
     /// 64 threads fault on page 2, which takes until all of them are asleep over it.

@@ -196,7 +196,7 @@ void ShadowModel::check_figures(bool quiet) {
     // What was advised may still be coming, and a handler thread be at the bookkeeping of a fault that the program has
     // long got its page for.
     region_.wait_for_advised(region_.data(), region_.size());
-    detail::RegionMap::readers().synchronize();
+    pager::RegionMap::readers().synchronize();
     const RegionStats mine = region_.stats();
     EXPECT_LE(mine.resident_bytes + mine.staged_bytes, all.resident_limit);
     EXPECT_LE(mine.resident_bytes + mine.staged_bytes, pager_.stats().frames_used);

@@ -40,17 +40,17 @@ public:
     Machine& operator=(const Machine&) = delete;
 
     [[nodiscard]] const MachineKind& kind() const noexcept { return kind_; }
-    [[nodiscard]] detail::Pager& pager() noexcept { return pager_; }
+    [[nodiscard]] pager::Pager& pager() noexcept { return pager_; }
     [[nodiscard]] FakeMapper& mapper() noexcept { return *mapper_; }
     [[nodiscard]] std::shared_ptr<MmuRecord> record() const noexcept { return record_; }
 
-    [[nodiscard]] std::uint64_t load(detail::Region& region, std::size_t offset) {
+    [[nodiscard]] std::uint64_t load(pager::Region& region, std::size_t offset) {
         std::uint64_t word = 0;
         access(region, offset, core::FaultAccess::read,
                [&](std::byte* address) { return mapper_->load(address, word); });
         return word;
     }
-    void store(detail::Region& region, std::size_t offset, std::uint64_t word) {
+    void store(pager::Region& region, std::size_t offset, std::uint64_t word) {
         access(region, offset, core::FaultAccess::write,
                [&](std::byte* address) { return mapper_->store(address, word); });
     }
@@ -71,7 +71,7 @@ private:
 
     /// Until the CPU can do it. A page that a failing disk has cost its reader is asked for again.
     template <typename Attempt>
-    void access(detail::Region& region, std::size_t offset, core::FaultAccess kind, Attempt attempt) {
+    void access(pager::Region& region, std::size_t offset, core::FaultAccess kind, Attempt attempt) {
         std::byte* const address = region.view().data() + offset;
         for (;;) {
             const unsigned wakes = mapper_->wakes(address);
@@ -79,7 +79,7 @@ private:
             if (answer == MmuAnswer::done) return;
             core::FaultOutcome outcome = core::FaultOutcome::failed;
             if (answer == MmuAnswer::fault) {
-                outcome = detail::resolve_fault({core::address_of(address), kind, kind_.origin, sys::thread_token()});
+                outcome = pager::resolve_fault({core::address_of(address), kind, kind_.origin, sys::thread_token()});
             }
             switch (outcome) {
                 case core::FaultOutcome::resolved:
@@ -106,7 +106,7 @@ private:
     MachineKind kind_;
     std::shared_ptr<MmuRecord> record_;
     FakeMapper* mapper_;  // the pager's
-    detail::Pager pager_;
+    pager::Pager pager_;
 };
 
 }  // namespace faultline::test

@@ -36,7 +36,7 @@ public:
     std::size_t next_page = 2;
 
     [[nodiscard]] Machine& machine() noexcept { return machine_; }
-    [[nodiscard]] detail::Region& region() noexcept { return region_; }
+    [[nodiscard]] pager::Region& region() noexcept { return region_; }
 
 private:
     static MachineKind kind() {
@@ -47,7 +47,7 @@ private:
     }
 
     Machine machine_;
-    detail::Region& region_;
+    pager::Region& region_;
 };
 
 TEST(RefusedInstall, of_pages_read_ahead_loses_nothing_that_was_written_to_the_page_asked_for) {

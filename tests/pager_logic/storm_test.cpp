@@ -24,7 +24,7 @@ constexpr int kSteps = 4000;
 
 /// A region whose words and pages belong to threads in turn, with what the words should be.
 struct Field {
-    detail::Region& region;
+    pager::Region& region;
     bool pages_owned;
     std::vector<std::uint64_t> expected = std::vector<std::uint64_t>(region.pages() * kWordsPerPage);
 
@@ -150,13 +150,15 @@ private:
     void evict() {
         Field& field = any_field();
         const std::uint64_t first = below(field.region.pages());
-        machine_.pager().advice().evict(field.region, {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
+        machine_.pager().advice().evict(field.region,
+                                        {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
     }
 
     void bring_ahead() {
         Field& field = any_field();
         const std::uint64_t first = below(field.region.pages());
-        machine_.pager().read_ahead().prefetch(field.region, {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
+        machine_.pager().read_ahead().prefetch(field.region,
+                                               {first, std::min<std::uint64_t>(8, field.region.pages() - first)});
     }
 
     void move_limit() {
@@ -170,7 +172,7 @@ private:
     }
 
     void use_own_region() {
-        detail::Region& region = machine_.pager().reserve(8 * machine_.kind().page_size, machine_.kind().page_size);
+        pager::Region& region = machine_.pager().reserve(8 * machine_.kind().page_size, machine_.kind().page_size);
         for (std::size_t page = 0; page < 8; ++page) machine_.store(region, page * region.page_bytes(), page + 1);
         for (std::size_t page = 0; page < 8; ++page) {
             EXPECT_EQ(machine_.load(region, page * region.page_bytes()), page + 1);
@@ -268,7 +270,7 @@ TEST_P(Storm, also_with_a_staging_zone) {
     kind.limit_pages = 300;
     Machine machine{kind};
     const std::shared_ptr<MmuRecord> record = machine.record();
-    detail::Region& region = machine.pager().reserve(kOwn * kThreads * kBasePageBytes, kBasePageBytes);
+    pager::Region& region = machine.pager().reserve(kOwn * kThreads * kBasePageBytes, kBasePageBytes);
     run_threads(kThreads, [&](unsigned thread) {
         std::mt19937_64 random{thread + 1};
         std::vector<std::uint64_t> expected(kOwn);

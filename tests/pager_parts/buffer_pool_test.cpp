@@ -18,7 +18,7 @@
 namespace faultline::test {
 namespace {
 
-using detail::BufferPool;
+using pager::BufferPool;
 using Buffer = std::unique_ptr<BufferPool::Buffer>;
 
 TEST(BufferPool, BuffersDoNotOverlap) {

@@ -18,10 +18,10 @@ namespace {
 
 using core::PageState;
 using core::PageWord;
-using detail::Count;
-using detail::Counters;
-using detail::FaultKind;
-using detail::LatencyRecorder;
+using pager::Count;
+using pager::Counters;
+using pager::FaultKind;
+using pager::LatencyRecorder;
 
 constexpr unsigned kThreads = 8;
 constexpr std::int64_t kRounds = 10'000;

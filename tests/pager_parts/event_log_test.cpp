@@ -22,9 +22,9 @@
 namespace faultline::test {
 namespace {
 
-using detail::Event;
-using detail::EventLog;
-using detail::MessageLimiter;
+using pager::Event;
+using pager::EventLog;
+using pager::MessageLimiter;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;

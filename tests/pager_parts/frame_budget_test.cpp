@@ -16,8 +16,8 @@
 namespace faultline::test {
 namespace {
 
-using detail::FrameBudget;
-using detail::FrameReservation;
+using pager::FrameBudget;
+using pager::FrameReservation;
 
 TEST(FrameBudget, ReservesUpToItsLimitAndNoFurther) {
     FrameBudget budget{10};

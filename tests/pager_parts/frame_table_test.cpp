@@ -18,8 +18,8 @@ namespace faultline::test {
 namespace {
 
 using core::PageRef;
-using detail::ChosenPage;
-using detail::FrameTable;
+using pager::ChosenPage;
+using pager::FrameTable;
 using policy::FrameId;
 
 constexpr std::uint32_t kRegion = 5;

@@ -8,7 +8,7 @@
 namespace faultline::test {
 namespace {
 
-using detail::PageWindow;
+using pager::PageWindow;
 
 std::vector<std::uint64_t> pages_of(PageWindow window) {
     std::vector<std::uint64_t> pages;

@@ -12,7 +12,7 @@ namespace faultline::test {
 namespace {
 
 using core::PageRef;
-using detail::ProgressGuard;
+using pager::ProgressGuard;
 
 // Tokens as sys::thread_token gives them: addresses of thread control blocks.
 constexpr std::uint64_t token(std::uint64_t thread) { return 0x7f00'0000'1740 + thread * 0x80'1000; }

@@ -13,9 +13,9 @@
 namespace faultline::test {
 namespace {
 
-using detail::PageSizes;
-using detail::Region;
-using detail::RegionRanges;
+using pager::PageSizes;
+using pager::Region;
+using pager::RegionRanges;
 
 constexpr std::uintptr_t kStep = 0x10000;
 

@@ -16,8 +16,8 @@ namespace faultline::test {
 namespace {
 
 using core::PageRef;
-using detail::Staging;
-using detail::StagingBatch;
+using pager::Staging;
+using pager::StagingBatch;
 
 constexpr std::uint32_t kRegion = 3;
 

@@ -1,7 +1,7 @@
 // What is written is read again; what is no trace, or not all of one, is refused with the reason.
-#include "trace/trace_writer.hpp"
 #include "replay/temporary_file.hpp"
 #include "replay/trace_reader.hpp"
+#include "trace/trace_writer.hpp"
 
 #include <gmock/gmock.h>
 
@@ -18,9 +18,9 @@ using bench::PageReference;
 using bench::read_trace;
 using bench::Trace;
 using bench::TraceReader;
-using faultline::detail::kMostPages;
-using faultline::detail::kTraceHeaderBytes;
-using faultline::detail::TraceWriter;
+using faultline::trace::kMostPages;
+using faultline::trace::kTraceHeaderBytes;
+using faultline::trace::TraceWriter;
 using testing::HasSubstr;
 
 class TraceFile : public testing::Test {
@@ -46,14 +46,14 @@ protected:
     /// A file with these records and a header that fits them.
     void write_records(const Bytes& records, std::uint64_t count) const {
         Bytes bytes(kTraceHeaderBytes);
-        std::copy(faultline::detail::kTraceMagic.begin(), faultline::detail::kTraceMagic.end(), bytes.begin());
-        faultline::detail::store_little_endian(&bytes[8], 2, 4);
-        faultline::detail::store_little_endian(&bytes[12], 4096, 4);
-        faultline::detail::store_little_endian(&bytes[16], count, 8);
+        std::copy(faultline::trace::kTraceMagic.begin(), faultline::trace::kTraceMagic.end(), bytes.begin());
+        faultline::trace::store_little_endian(&bytes[8], 2, 4);
+        faultline::trace::store_little_endian(&bytes[12], 4096, 4);
+        faultline::trace::store_little_endian(&bytes[16], count, 8);
         bench::TraceChecksum checksum;
         checksum.add(records);
         checksum.add(std::span{bytes}.first(32));
-        faultline::detail::store_little_endian(&bytes[32], checksum.value(), 8);
+        faultline::trace::store_little_endian(&bytes[32], checksum.value(), 8);
         bytes.insert(bytes.end(), records.begin(), records.end());
         file_.write(bytes);
     }

@@ -178,7 +178,7 @@ TEST_P(Clone, SharesFramesWithTheSpaceWhileBothOnlyRead) {
     const std::byte* const mapped = space.map_file(file.fd(), 0, 4 * kPage);
     EXPECT_TRUE(has_pattern(mapped, 4 * kPage, 0));
     AddressSpace clone = space.clone();
-    detail::RegionMap::readers().synchronize();
+    pager::RegionMap::readers().synchronize();
     const PagerStats before = pager().stats();
     ASSERT_EQ(before.frames_used, (kFew + 4) * kPage);
     for (int round = 0; round < 3; ++round) {
@@ -187,7 +187,7 @@ TEST_P(Clone, SharesFramesWithTheSpaceWhileBothOnlyRead) {
         EXPECT_TRUE(all_stamped(at, kFew));
         EXPECT_TRUE(has_pattern(mapped, 4 * kPage, 0));
     }
-    detail::RegionMap::readers().synchronize();
+    pager::RegionMap::readers().synchronize();
     const PagerStats after = pager().stats();
     EXPECT_EQ(after.frames_used, (kFew + 4) * kPage);
     EXPECT_EQ(after.resident_bytes, (kFew + 4) * kPage);
@@ -444,11 +444,11 @@ TEST_P(CloneOnAFailingDisk, IsRefusedAndTheSpaceDoesNotChange) {
     constexpr std::size_t kFew = 20;
     const auto disk = std::make_shared<StoreControl>();
     const auto pager =
-        std::make_shared<detail::Pager>(config_for(GetParam(), 64 * kPage), std::make_unique<FakeStores>(disk));
+        std::make_shared<pager::Pager>(config_for(GetParam(), 64 * kPage), std::make_unique<FakeStores>(disk));
     Layout layout = Layout::fixed();
     layout.heap_limit = layout.mapping_bytes = 64 * kPage;
     layout.stack_limit = layout.stack_guard = 4 * kPage;
-    detail::Space space{pager, {}, layout};
+    space::Space space{pager, {}, layout};
     auto* const heap = reinterpret_cast<std::byte*>(space.sbrk(kFew * kPage).value());
     for (std::size_t page = 0; page < kFew; ++page) write_stamps(heap + page * kPage, kPage, stamp(page));
     disk->write_error.store(ENOSPC);
@@ -458,7 +458,7 @@ TEST_P(CloneOnAFailingDisk, IsRefusedAndTheSpaceDoesNotChange) {
         write_stamps(heap + page * kPage, kPage, stamp(page, 1));
     }
     disk->write_error.store(0);
-    const std::unique_ptr<detail::Space> clone = space.clone({});
+    const std::unique_ptr<space::Space> clone = space.clone({});
     const auto* const there =
         reinterpret_cast<const std::byte*>(clone->counterpart(space, reinterpret_cast<std::uintptr_t>(heap)));
     for (std::size_t page = 0; page < kFew; ++page) {

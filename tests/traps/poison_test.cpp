@@ -71,7 +71,7 @@ protected:
         Config config = config_with(2 * kPages);
         config.log = [](LogLevel, std::string_view) {};  // the errors are expected
         try {
-            pager_ = std::make_unique<detail::Pager>(config, std::make_unique<DamagedStores>(damage_));
+            pager_ = std::make_unique<pager::Pager>(config, std::make_unique<DamagedStores>(damage_));
         } catch (const std::system_error& error) {
             if (not_permitted(error)) GTEST_SKIP() << error.what();
             throw;
@@ -89,20 +89,20 @@ protected:
     void evict_everything() {
         do {
             pager_->advice().evict(*region_, {0, kPages});
-        } while (region_->counters().sum(detail::Count::resident) > 0);
+        } while (region_->counters().sum(pager::Count::resident) > 0);
     }
     [[nodiscard]] std::byte* at(std::uint64_t page) const { return region_->address_of(page); }
     /// An address in the bad page that is not its first.
     [[nodiscard]] std::byte* bad_address() const { return at(kBadPage) + GetParam().page_size - 64; }
-    [[nodiscard]] detail::Pager& pager() { return *pager_; }
-    [[nodiscard]] detail::Region& region() { return *region_; }
+    [[nodiscard]] pager::Pager& pager() { return *pager_; }
+    [[nodiscard]] pager::Region& region() { return *region_; }
     [[nodiscard]] Damage& damage() { return damage_; }
 
 private:
     const ScopedSignal catching_{SIGBUS, &CaughtSignal::jump_out};
     Damage damage_;
-    std::unique_ptr<detail::Pager> pager_;
-    detail::Region* region_ = nullptr;
+    std::unique_ptr<pager::Pager> pager_;
+    pager::Region* region_ = nullptr;
 };
 
 TEST_P(Trap21, EveryAccessToAnUnreadablePageGetsSigbus) {

@@ -15,7 +15,7 @@
 namespace faultline {
 namespace {
 
-detail::Space& alive(const std::unique_ptr<detail::Space>& space) {
+space::Space& alive(const std::unique_ptr<space::Space>& space) {
     if (!space) sys::throw_error(EINVAL, "cannot use this AddressSpace: it was moved from");
     return *space;
 }
@@ -26,10 +26,10 @@ std::byte* const AddressSpace::kNoBreak = core::pointer_to(~std::uintptr_t{0});
 
 AddressSpace::AddressSpace(Pager& pager, std::span<const ImageSegment> image, const Layout& layout) {
     if (!pager.pager_) sys::throw_error(EINVAL, "cannot make an address space: this Pager was moved from");
-    space_ = std::make_unique<detail::Space>(pager.pager_, image, layout);
+    space_ = std::make_unique<space::Space>(pager.pager_, image, layout);
 }
 
-AddressSpace::AddressSpace(std::unique_ptr<detail::Space> space) noexcept : space_{std::move(space)} {}
+AddressSpace::AddressSpace(std::unique_ptr<space::Space> space) noexcept : space_{std::move(space)} {}
 
 AddressSpace::~AddressSpace() { reset(); }
 AddressSpace::AddressSpace(AddressSpace&&) noexcept = default;
@@ -74,7 +74,7 @@ std::byte* AddressSpace::map_anonymous(std::size_t bytes, const MapOptions& opti
 }
 
 std::byte* AddressSpace::map_file(int descriptor, std::uint64_t offset, std::size_t bytes, const MapOptions& options) {
-    detail::Space& space = alive(space_);
+    space::Space& space = alive(space_);
     if (offset % kBasePageBytes != 0)
         sys::throw_error(EINVAL, "cannot map a file at offset " + std::to_string(offset) +
                                      ": it is in the middle of a page of 4 KiB");

@@ -39,8 +39,8 @@ bool trim_current_stack() {
     space::call_on_service_stack([&](std::uintptr_t unused_below) {
         StackArea* area = nullptr;
         {
-            const detail::FaultPathSection section;
-            const detail::Region* const region = detail::RegionMap::find(unused_below);
+            const pager::FaultPathSection section;
+            const pager::Region* const region = pager::RegionMap::find(unused_below);
             if (region != nullptr) area = StackArea::from(region->owner());
         }
         if (area == nullptr) return;

@@ -19,14 +19,14 @@ namespace {
 constexpr std::size_t kMostAlignment = kLargestPageBytes;
 
 /// Allocates; null for a bad alignment. An alignment up to 16 costs nothing: every block is a multiple of 16 bytes.
-void* allocate_from(detail::Heap& heap, std::size_t bytes, std::size_t alignment) noexcept {
+void* allocate_from(heap::Heap& heap, std::size_t bytes, std::size_t alignment) noexcept {
     if (!std::has_single_bit(alignment) || alignment > kMostAlignment) return nullptr;
     return heap.try_allocate(bytes, alignment);
 }
 
 /// Returns the pages that [address, address + bytes) touches. Throws EINVAL unless all of it is in the heap.
-core::PageRange touched_pages(const detail::Heap& heap, const void* address, std::size_t bytes) {
-    const detail::Region& region = heap.region();
+core::PageRange touched_pages(const heap::Heap& heap, const void* address, std::size_t bytes) {
+    const pager::Region& region = heap.region();
     const std::uintptr_t begin = core::address_of(address);
     if (!heap.owns(address) || bytes > region.end() - begin) {
         sys::throw_error(EINVAL, "the " + std::to_string(bytes) + " bytes to pin or advise are not inside the heap");
@@ -44,7 +44,7 @@ void* required(void* block) {
 
 Heap::Heap(Pager& pager, const HeapConfig& config) {
     if (!pager.pager_) sys::throw_error(EINVAL, "cannot make a heap: this Pager was moved from");
-    heap_ = new detail::Heap{pager.pager_, config};
+    heap_ = new heap::Heap{pager.pager_, config};
 }
 
 Heap::~Heap() { delete heap_; }
@@ -98,16 +98,12 @@ void Heap::destroy() {
     delete std::exchange(heap_, nullptr);
 }
 
-namespace detail {
+namespace heap {
 
 void* heap_allocate(Heap* heap, std::size_t bytes, std::size_t alignment) {
     return required(allocate_from(*heap, bytes, alignment));
 }
 void heap_deallocate(Heap* heap, void* block, std::size_t bytes) noexcept { heap->deallocate(block, bytes); }
-
-}  // namespace detail
-
-namespace heap {
 
 void* Resource::do_allocate(std::size_t bytes, std::size_t alignment) {
     return required(allocate_from(heap_, bytes, alignment));

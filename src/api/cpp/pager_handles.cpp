@@ -22,7 +22,7 @@ using core::PageRange;
 }
 
 /// The pages that [address, address + bytes) touches. Throws when any byte is outside.
-PageRange touched_pages(const detail::Region& region, const void* address, std::size_t bytes) {
+PageRange touched_pages(const pager::Region& region, const void* address, std::size_t bytes) {
     const std::uintptr_t begin = core::address_of(address);
     if (begin < region.begin() || begin > region.end() || bytes > region.end() - begin) {
         sys::throw_error(EINVAL, "a range of " + std::to_string(bytes) + " bytes at offset " +
@@ -35,7 +35,7 @@ PageRange touched_pages(const detail::Region& region, const void* address, std::
 }
 
 /// The pages of a range that must be made of whole ones.
-PageRange whole_pages(const detail::Region& region, const void* address, std::size_t bytes) {
+PageRange whole_pages(const pager::Region& region, const void* address, std::size_t bytes) {
     const PageRange pages = touched_pages(region, address, bytes);
     const std::uintptr_t misaligned = (core::address_of(address) | bytes) & (region.page_bytes() - 1);
     if (misaligned != 0) {
@@ -50,7 +50,7 @@ PageRange whole_pages(const detail::Region& region, const void* address, std::si
 // ---- Pager
 
 Pager::Pager(const Config& config)
-    : pager_{new detail::Pager{config}, [](detail::Pager* pager) {
+    : pager_{new pager::Pager{config}, [](pager::Pager* pager) {
                  // A forked child has neither the threads to join nor the memory to unmap.
                  if (pager->in_owner_process()) delete pager;
              }} {}
@@ -81,7 +81,7 @@ PagerStats Pager::stats() const {
 // ---- Region
 
 Region::Region() noexcept = default;
-Region::Region(std::shared_ptr<detail::Pager> pager, detail::Region* region) noexcept
+Region::Region(std::shared_ptr<pager::Pager> pager, pager::Region* region) noexcept
     : pager_{std::move(pager)}, region_{region} {}
 Region::Region(Region&& other) noexcept
     : pager_{std::move(other.pager_)}, region_{std::exchange(other.region_, nullptr)} {}
@@ -144,12 +144,12 @@ void Region::retry(void* address, std::size_t bytes) {
 
 RegionStats Region::stats() const {
     if (region_ == nullptr) refuse_empty("region");
-    return detail::region_stats(region_->counters(), region_->page_bytes());
+    return pager::region_stats(region_->counters(), region_->page_bytes());
 }
 
 void Region::residency(std::span<ResidencyCell> cells) const {
     if (region_ == nullptr) refuse_empty("region");
-    detail::look_at_residency(*region_, {0, region_->pages()}, cells);
+    pager::look_at_residency(*region_, {0, region_->pages()}, cells);
 }
 
 void Region::destroy() {

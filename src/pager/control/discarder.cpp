@@ -11,7 +11,7 @@
 #include <optional>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -173,4 +173,4 @@ void Discarder::forget_all(Region& region) {
     core_.budget.release(units);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// What a discard does with space on disks.
 enum class DiskSpace : std::uint8_t {
@@ -29,8 +29,8 @@ public:
     /// Discards the range; the next access reads what the store had before. An access meanwhile may find zeros.
     void discard_to_store(Region& region, core::PageRange range);
 
-    /// Blocks until no write of pages of the range is in flight: a write of older bytes must not land in the store after
-    /// newer ones are there.
+    /// Blocks until no write of pages of the range is in flight: a write of older bytes must not land in the store
+    /// after newer ones are there.
     void wait_for_writes(const Region& region, core::PageRange range);
 
     /// Takes all pages of a region from the evictor and all its frames from the kernel. No fault finds the region any
@@ -44,4 +44,4 @@ private:
     RoomMaker& room_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

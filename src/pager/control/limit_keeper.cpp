@@ -13,7 +13,7 @@
 #include <mutex>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
@@ -105,4 +105,4 @@ std::uint64_t LimitKeeper::room_for(const Region& region, std::uint64_t promised
     return all - std::min(all, untouched);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

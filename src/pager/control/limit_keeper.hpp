@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class LimitKeeper {
 public:
@@ -39,4 +39,4 @@ private:
 /// Throws EINVAL when the limit cannot hold Pager::kMinimumPages pages of `largest` bytes.
 void require_room_for_pages(const PagerCore& core, std::size_t largest);
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

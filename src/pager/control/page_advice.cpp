@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -80,4 +80,4 @@ void PageAdvice::retry(Region& region, PageRange range) {
     });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

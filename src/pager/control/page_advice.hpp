@@ -9,7 +9,7 @@
 #include "pager/fault/read_ahead.hpp"
 #include "policy/prefetch_streams.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path, in the process that owns the pager.
 class PageAdvice {
@@ -38,4 +38,4 @@ private:
     ReadAhead& read_ahead_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

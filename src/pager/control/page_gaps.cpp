@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <mutex>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageWord;
@@ -79,4 +79,4 @@ void PageGaps::close(Region& region, PageRange range) {
     });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -6,7 +6,7 @@
 #include "pager/control/discarder.hpp"
 #include "pager/core.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path, in the process that owns the pager.
 class PageGaps {
@@ -29,4 +29,4 @@ private:
 /// Takes away all access to a range in which nothing is mapped. Throws std::system_error.
 void close_mapping(PagerCore& core, const Region& region, core::PageRange range);
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <array>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -66,9 +66,10 @@ std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t
     while (count < from.count && claim(region, from.first + count, to + count, was[count])) ++count;
     if (count == 0) return 0;
 
-    const mmu::Staged moved = core_.mapper.stage(region.address_of(from.first), region.address_of(to), region.page_bytes(),
-                                            count, mmu::Protection::writable);
-    FrameReservation frames{core_.budget, static_cast<std::int64_t>(moved.pages) * region.page_units()};  // the sources'
+    const mmu::Staged moved = core_.mapper.stage(region.address_of(from.first), region.address_of(to),
+                                                 region.page_bytes(), count, mmu::Protection::writable);
+    FrameReservation frames{core_.budget,
+                            static_cast<std::int64_t>(moved.pages) * region.page_units()};  // the sources'
     for (std::uint64_t i = 0; i < count; ++i) {
         if (i < moved.pages) {
             publish_empty(region, from.first + i, was[i]);
@@ -108,4 +109,4 @@ void PageMover::publish_empty(Region& region, std::uint64_t page, PageWord was) 
     region.publish(page, [](PageWord word) { return word.discarded(); });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

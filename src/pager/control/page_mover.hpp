@@ -1,5 +1,5 @@
-// PageMover: moves contents to other addresses of a region. Frames move with them where the mapper moves frames (then no
-// byte is copied). Stored pages are read first, since a page's place in the store follows from its address.
+// PageMover: moves contents to other addresses of a region. Frames move with them where the mapper moves frames (then
+// no byte is copied). Stored pages are read first, since a page's place in the store follows from its address.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path, in the process that owns the pager.
 class PageMover {
@@ -36,4 +36,4 @@ private:
     Discarder& discarder_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -112,4 +112,4 @@ void PinLedger::unpin(Region& region, PageRange range) noexcept {
     core_.budget.changed();
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -10,7 +10,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class PinLedger {
 public:
@@ -37,4 +37,4 @@ private:
     std::atomic<std::int64_t> pinned_units_{0};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -137,4 +137,4 @@ void Protector::remap_resident(Region& region, PageRange range, Access access, b
     });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -7,7 +7,7 @@
 #include "pager/evict/evictor.hpp"
 #include "pager/evict/room_maker.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path, in the process that owns the pager.
 class Protector {
@@ -38,4 +38,4 @@ private:
 /// Changes the protection in the words of a range.
 void set_protection(const Region& region, core::PageRange range, Access access);
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Throws std::system_error with `error`: "cannot WHAT SIZE". ENOMEM names the sysctl that bounds mappings.
 [[noreturn]] inline void refuse_range(int error, const std::string& what, std::size_t bytes) {
@@ -15,4 +15,4 @@ namespace faultline::detail {
                                 (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

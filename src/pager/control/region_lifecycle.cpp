@@ -14,7 +14,7 @@
 #include <span>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 /// Returns `bytes` rounded up to whole pages. Throws.
@@ -129,4 +129,4 @@ void RegionLifecycle::destroy(Region& region) {
     limit_.apply(core_.limit.bytes.load(), core_.page_sizes.largest());
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

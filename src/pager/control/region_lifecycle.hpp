@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path, in the process that owns the pager.
 class RegionLifecycle {
@@ -25,8 +25,8 @@ public:
     /// Reserves a region of `bytes`, rounded up to pages of `page_bytes`, whose faults `pager` resolves. Throws
     /// std::system_error: EINVAL (sizes), ENOMEM (addresses, mappings, a region's 2^32 pages), EEXIST (the plan's
     /// address is in use).
-    [[nodiscard]] Region& reserve(RegionPager& pager, sys::Userfaultfd* uffd, std::size_t bytes,
-                                  std::size_t page_bytes, const RegionPlan& plan);
+    [[nodiscard]] Region& reserve(RegionPager& pager, sys::Userfaultfd* uffd, std::size_t bytes, std::size_t page_bytes,
+                                  const RegionPlan& plan);
 
     /// Destroys a region with its contents. Throws std::system_error (EBUSY) while pages are pinned.
     void destroy(Region& region);
@@ -45,4 +45,4 @@ private:
 /// kernel: the fence must be of the same kind.
 void watch_fence(sys::Userfaultfd* uffd, const sys::Mapping& mapping, bool write_protect);
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

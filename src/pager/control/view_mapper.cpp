@@ -14,7 +14,7 @@
 #include <optional>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -170,8 +170,8 @@ void ViewMapper::remap(Region& shared, PageRange range) {
         });
         if (!was) return;
         const auto protection = mmu::shown_for(Access::read_write, was->dirty());
-        const int error = room_.retry(
-            [&] { return core_.mapper.restore(shared.address_of(page), shared.page_bytes(), protection); });
+        const int error =
+            room_.retry([&] { return core_.mapper.restore(shared.address_of(page), shared.page_bytes(), protection); });
         FAULTLINE_REQUIRE(error == 0, "a page's protection cannot be changed: raise `sysctl vm.max_map_count`");
         shared.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });
     });
@@ -225,4 +225,4 @@ int ViewMapper::write_out(Region& region, PageRange range) {
     return held ? EBUSY : 0;  // pages that are still dirty were written after the call began
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

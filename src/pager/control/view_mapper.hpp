@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Pages of a region, and where the program sees them.
 struct PageRun {
@@ -37,8 +37,8 @@ public:
     void map(Region& region, core::PageRange range, Region& shared, std::uint64_t first, Access access);
 
     /// Unmaps the views in the range. Pages that no other view shows are written to their store first and are then
-    /// forgotten. Throws EBUSY when one is pinned here, EIO when not all could be written, ENOMEM: then all is as before,
-    /// with access `access`.
+    /// forgotten. Throws EBUSY when one is pinned here, EIO when not all could be written, ENOMEM: then all is as
+    /// before, with access `access`.
     void unmap(Region& region, core::PageRange range, Access access);
 
     /// Changes the access of the views in the range, where the pager checks access.
@@ -66,4 +66,4 @@ private:
     PageAdvice& advice_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -8,7 +8,7 @@
 #include <string>
 #include <system_error>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using sys::Userfaultfd;
 
@@ -61,8 +61,8 @@ void FaultDelivery::open_in_child(PagerCore& core) {
     try {
         return uffd_->open_again_in_child();
     } catch (const std::system_error& refusal) {
-        // A process that has given up its privileges may not get what its parent had. The faults of its own threads need
-        // no privilege.
+        // A process that has given up its privileges may not get what its parent had. The faults of its own threads
+        // need no privilege.
         if (uffd_->notify() == Userfaultfd::Notify::by_sigbus) throw;
         core.log.say(
             LogLevel::warning,
@@ -84,4 +84,4 @@ void FaultDelivery::report_later_handler(EventLog& log) {
                                    "the handler that sigaction returned to it");
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

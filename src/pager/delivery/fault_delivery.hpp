@@ -15,7 +15,7 @@
 #include <memory>
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path.
 class FaultDelivery {
@@ -64,4 +64,4 @@ private:
     std::unique_ptr<sys::DescriptorKeeper> keeper_;  // of the userfaultfd, where no handler threads keep it
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 unsigned PagerThreads::handlers() const {
     return core_.config.handler_threads == 0 ? sys::allowed_cpus() : core_.config.handler_threads;
@@ -88,4 +88,4 @@ void PagerThreads::forget_parents_threads() noexcept {
     static_cast<void>(core_.housekeeper.release());
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -2,15 +2,15 @@
 #pragma once
 
 #include "pager/core.hpp"
+#include "pager/delivery/fault_delivery.hpp"
 #include "pager/evict/frame_reclaimer.hpp"
 #include "pager/fault/read_ahead.hpp"
-#include "pager/delivery/fault_delivery.hpp"
 
 #include <chrono>
 #include <functional>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path.
 class PagerThreads final : public Housekeeping {
@@ -29,9 +29,9 @@ public:
     void end() noexcept;
 
     /// Calls `change` while the pager has no thread (but that of a trace), and starts new ones after it: they have what
-    /// the caller has by then, credentials and namespaces too. Under uffd_threads faults wait meanwhile, so `change` must
-    /// not touch managed memory; it must not throw. Throws what stopping may meet. Where new threads are refused the
-    /// pager goes on without them, or ends the process under uffd_threads.
+    /// the caller has by then, credentials and namespaces too. Under uffd_threads faults wait meanwhile, so `change`
+    /// must not touch managed memory; it must not throw. Throws what stopping may meet. Where new threads are refused
+    /// the pager goes on without them, or ends the process under uffd_threads.
     void run_without(const std::function<void()>& change);
 
     /// In a child of fork: forgets the parent's threads, which cannot be joined here.
@@ -53,4 +53,4 @@ private:
     ReadAhead& read_ahead_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -2,7 +2,7 @@
 
 #include "core/units.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRef;
 using core::PageWord;
@@ -103,8 +103,7 @@ std::int64_t BatchFinisher::drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SA
         const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
         const bool same_area = drops > 0 && area == previous_area;
         previous_area = area;
-        if (same_area &&
-            static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
+        if (same_area && static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
             dropped[drops - 1].iov_len += bytes;
         } else {
             dropped[drops++] = {address, bytes};
@@ -124,4 +123,4 @@ void BatchFinisher::publish_evicted(StagingBatch& batch, std::size_t entry) FAUL
     if (!batch.entries[entry].written) region.counters().add(Count::clean_evictions);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

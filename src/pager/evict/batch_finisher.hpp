@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// What to do while another thread still writes an older version of all that is left of a batch.
 enum class OlderWrite : std::uint8_t { skip, wait };
@@ -44,4 +44,4 @@ private:
     Writeback writeback_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

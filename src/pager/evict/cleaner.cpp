@@ -8,7 +8,7 @@
 
 #include <cerrno>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRef;
 using core::PageState;
@@ -123,4 +123,4 @@ void Cleaner::finish(StagingBatch& batch, std::size_t entry, int error, bool all
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

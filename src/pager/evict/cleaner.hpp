@@ -11,7 +11,7 @@
 
 #include <cstddef>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Signal-safe. The caller is a reader of RegionMap::readers(), has signals blocked, and has made sure that no fault is
 /// under way (Standstill).
@@ -24,7 +24,8 @@ public:
     [[nodiscard]] int clean(Region& region, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
 private:
-    [[nodiscard]] int clean_range(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int clean_range(Region& region, core::PageRange range,
+                                  store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int clean_batch(Region& region, StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void claim_dirty(Region& region, core::PageRange& range, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int write_protect(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
@@ -34,4 +35,4 @@ private:
     RunWriter writer_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRef;
 using core::PageWord;
@@ -146,4 +146,4 @@ Reclaimed Evictor::drop_clean_victims(std::size_t pages) FAULTLINE_SIGNAL_SAFE {
     return result;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -1,5 +1,5 @@
-// Evictor: takes pages off the program's view and gives their frames back. The background thread, a faulting thread that
-// finds no frame, and control calls that evict a range all go this way:
+// Evictor: takes pages off the program's view and gives their frames back. The background thread, a faulting thread
+// that finds no frame, and control calls that evict a range all go this way:
 //
 //   1 choose   the policy picks; each page's word goes from resident to evicting          (Evictor)
 //   2 unmap    pages move to a batch in the staging area, or clean ones are just dropped   (Stager)
@@ -23,7 +23,7 @@
 #include <cstdint>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Signal-safe. The caller is a reader of RegionMap::readers() and has signals blocked.
 class Evictor {
@@ -38,8 +38,8 @@ public:
     /// Evicts what is resident and not pinned in `range`, now.
     Reclaimed evict(Region& region, core::PageRange range, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Evicts up to `pages` pages and gives their frames back to the kernel, which is out of memory. It touches no batch
-    /// but its own: a fault that is taking a page back may call it.
+    /// Evicts up to `pages` pages and gives their frames back to the kernel, which is out of memory. It touches no
+    /// batch but its own: a fault that is taking a page back may call it.
     Reclaimed make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     /// Evicts a few pages whose being mapped costs the most mappings; see Mapper::fragmenting_runs.
@@ -68,4 +68,4 @@ private:
     BatchFinisher finisher_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 FrameReservation FrameReclaimer::reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     if (!core_.budget.try_reserve(units) && !reserve_by_evicting(units)) return {};
@@ -58,8 +58,7 @@ bool FrameReclaimer::reserve_within(std::int64_t units, std::chrono::nanoseconds
 
 Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     store::SequentialWriteQueue queue;
-    const std::size_t keep_staged =
-        core_.housekeeper ? 0 : core_.limit.staging_target.load(std::memory_order_relaxed);
+    const std::size_t keep_staged = core_.housekeeper ? 0 : core_.limit.staging_target.load(std::memory_order_relaxed);
     return evictor_.free_frames(units, core_.limit.direct_batch.load(std::memory_order_relaxed), keep_staged, queue);
 }
 
@@ -99,11 +98,11 @@ void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE
         queue.set_pace(available < keep / 4 ? store::Pace::hurried : store::Pace::calm);
         // No more pages at once than are wanted: of a small limit, a full batch would be a quarter.
         const std::int64_t wanted = std::min<std::int64_t>(keep - available, StagingBatch::kMostPages);
-        const Reclaimed reclaimed = evictor_.free_frames(wanted, static_cast<std::size_t>(wanted),
-                                                         core_.limit.staging_target.load(), queue);
+        const Reclaimed reclaimed =
+            evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), core_.limit.staging_target.load(), queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) return;
         if (core_.stores->wants_upkeep()) static_cast<void>(core_.stores->keep_up(queue));  // a failure is tried again
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

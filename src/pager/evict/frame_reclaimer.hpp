@@ -1,5 +1,5 @@
-// FrameReclaimer: gets frames for faults. It takes free frames from the budget; when there are none, the faulting thread
-// evicts pages itself. To avoid that, the housekeeper keeps a few frames free; this wakes it, and does its work.
+// FrameReclaimer: gets frames for faults. It takes free frames from the budget; when there are none, the faulting
+// thread evicts pages itself. To avoid that, the housekeeper keeps a few frames free; this wakes it, and does its work.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -9,15 +9,15 @@
 #include <chrono>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// The caller of what is marked signal-safe is a reader of RegionMap::readers() and has signals blocked.
 class FrameReclaimer {
 public:
     FrameReclaimer(PagerCore& core, Evictor& evictor) noexcept : core_{core}, evictor_{evictor} {}
 
-    /// Frames for `units`, evicting pages until there are some. False in a boolean context: the store has refused pages,
-    /// or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
+    /// Frames for `units`, evicting pages until there are some. False in a boolean context: the store has refused
+    /// pages, or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
     [[nodiscard]] FrameReservation reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
 
     /// Evicts pages until about `units` are free, on the calling thread. Signal-safe.
@@ -39,4 +39,4 @@ private:
     Evictor& evictor_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

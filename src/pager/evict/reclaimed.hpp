@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 struct Reclaimed {
     std::int64_t units = 0;  ///< Released to the budget.
@@ -20,4 +20,4 @@ struct Reclaimed {
     }
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

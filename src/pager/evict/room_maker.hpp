@@ -8,7 +8,7 @@
 
 #include <cerrno>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Signal-safe. The caller is a reader of RegionMap::readers() and has signals blocked.
 class RoomMaker {
@@ -53,4 +53,4 @@ private:
     Evictor& evictor_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -16,7 +16,7 @@
 #include <memory>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Signal-safe. The caller holds the batch, has set `scratch.writing` and `scratch.written` for the pages to write, and
 /// is a reader of RegionMap::readers().
@@ -26,7 +26,8 @@ public:
 
     /// Writes the pages that `batch.scratch.writing` marks. `bytes_of(region, entry)` returns where a page's bytes can
     /// be read until the call ends, or null if they cannot be read (EIO). Calls `finish(entry, error, all_zero)` once
-    /// for each page; with `all_zero`, nothing was written, since the page is zeros or dead. Returns 0 or the last error.
+    /// for each page; with `all_zero`, nothing was written, since the page is zeros or dead. Returns 0 or the last
+    /// error.
     template <typename BytesOf, typename Finish>
     [[nodiscard]] int write(StagingBatch& batch, store::WriteQueue& queue, BytesOf bytes_of,
                             Finish finish) const FAULTLINE_SIGNAL_SAFE {
@@ -95,4 +96,4 @@ private:
     const RegionDirectory& regions_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -1,6 +1,6 @@
 #include "pager/evict/shared_frames.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRef;
 using core::PageState;
@@ -48,7 +48,8 @@ bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writi
     const bool same = other.store().shared_bytes(other.offset_of(found->page)) == bytes &&
                       core_.mapper.can_copy_from(there, other.page_bytes());
     const auto protection = mmu::shown_for(region.load(page).protection(), for_writing);
-    const bool taken = same && core_.mapper.install(region.address_of(page), there, region.page_bytes(), protection) == 0;
+    const bool taken =
+        same && core_.mapper.install(region.address_of(page), there, region.page_bytes(), protection) == 0;
     if (!taken || other_stays) {
         other.publish(found->page, [](PageWord word) { return word.eviction_refused(); });
         return taken;
@@ -62,4 +63,4 @@ bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writi
     return true;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

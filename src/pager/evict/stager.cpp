@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageWord;
 
@@ -52,7 +52,8 @@ bool Stager::is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
     return core_.regions.find(chosen.page.region)->load(chosen.page.page).dirty();
 }
 
-/// Publishes the dirty pages as resident again and moves the clean ones to the front. Returns the number of clean pages.
+/// Publishes the dirty pages as resident again and moves the clean ones to the front. Returns the number of clean
+/// pages.
 std::size_t Stager::keep_dirty_resident(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE {
     std::size_t clean = 0;
     for (const ChosenPage& each : chosen) {
@@ -149,4 +150,4 @@ void Stager::keep_resident(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE {
     region.publish(chosen.page.page, [](PageWord word) { return word.eviction_refused(); });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// What to do with clean pages.
 enum class CleanPages : std::uint8_t {
@@ -44,4 +44,4 @@ private:
     PagerCore& core_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageState;
 using core::PageWord;
@@ -53,4 +53,4 @@ void UnseenWrites::find_in(const Region& region, core::PageRange range) const FA
     });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -12,7 +12,7 @@
 
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class UnseenWrites {
 public:
@@ -28,4 +28,4 @@ private:
     const RegionDirectory& regions_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

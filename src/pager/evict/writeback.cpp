@@ -2,7 +2,7 @@
 
 #include "core/units.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRef;
 using core::PageWord;
@@ -18,7 +18,8 @@ int Writeback::write(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SI
     const int error = writer_.write(batch, queue, staged_bytes, [&](std::size_t i, int write_error, bool all_zero) {
         finish(batch, i, write_error, all_zero);
     });
-    core_.mapper.release_staged_bytes(core_.staging.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
+    core_.mapper.release_staged_bytes(core_.staging.address_of(batch.first_unit()),
+                                      batch.used_units * core::kUnitBytes);
     return error;
 }
 
@@ -86,4 +87,4 @@ void Writeback::wait_for_older_write(const StagingBatch& batch) FAULTLINE_SIGNAL
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -1,5 +1,5 @@
-// Writeback: writes the dirty pages of a staged batch to their stores: staged and dirty -> staged and clean. A fault may
-// take a page back while its write is in flight; then the page stays dirty and the written version is not used.
+// Writeback: writes the dirty pages of a staged batch to their stores: staged and dirty -> staged and clean. A fault
+// may take a page back while its write is in flight; then the page stays dirty and the written version is not used.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -10,7 +10,7 @@
 
 #include <cstddef>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Signal-safe. The caller holds the batch, is a reader of RegionMap::readers(), and has signals blocked.
 class Writeback {
@@ -33,4 +33,4 @@ private:
     RunWriter writer_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

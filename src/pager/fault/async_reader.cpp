@@ -15,7 +15,7 @@
 #include <mutex>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 static_assert(AsyncReader::kDepth <= sys::SlotPool::kMost);
@@ -28,7 +28,8 @@ std::uint64_t now() FAULTLINE_SIGNAL_SAFE { return static_cast<std::uint64_t>(sy
 
 }  // namespace
 
-std::unique_ptr<AsyncReader> AsyncReader::start(PrefetchStarter& starter, unsigned handlers, std::chrono::nanoseconds patience) {
+std::unique_ptr<AsyncReader> AsyncReader::start(PrefetchStarter& starter, unsigned handlers,
+                                                std::chrono::nanoseconds patience) {
     sys::IoRing ring = sys::IoRing::open(2 * kDepth);
     if (!ring || !ring.waits_beside_submitters()) return nullptr;
     sys::FileDescriptor bell{::eventfd(0, EFD_CLOEXEC)};
@@ -169,7 +170,8 @@ void AsyncReader::begin_prefetches() noexcept {
     submit();
 }
 
-/// Takes up to kMostPagesAtOnce pages off the front of the list. The rest of an entry stays there and counts beside them.
+/// Takes up to kMostPagesAtOnce pages off the front of the list. The rest of an entry stays there and counts beside
+/// them.
 bool AsyncReader::take_request(PrefetchRequest& next) noexcept {
     const std::scoped_lock lock{requesting_};
     if (request_count_ == 0) return false;
@@ -211,4 +213,4 @@ void AsyncReader::check_patience() const noexcept {
     });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

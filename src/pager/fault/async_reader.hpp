@@ -28,7 +28,7 @@
 #include <memory>
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Stored pages of a region that are to be read in the background.
 struct PrefetchRequest {
@@ -53,9 +53,9 @@ public:
     /// Reads in flight at most; each has a buffer of BufferPool::kBufferBytes, touched when first used.
     static constexpr unsigned kDepth = 64;
 
-    /// True while it lives if no other read is in flight: then a synchronous read is cheaper for a handler thread. Handing
-    /// a read over and waking the reader thread takes longer than anything else but the read, and other handlers serve
-    /// other faults meanwhile. Always false where there is but one handler. Signal-safe.
+    /// True while it lives if no other read is in flight: then a synchronous read is cheaper for a handler thread.
+    /// Handing a read over and waking the reader thread takes longer than anything else but the read, and other
+    /// handlers serve other faults meanwhile. Always false where there is but one handler. Signal-safe.
     class Alone {
     public:
         explicit Alone(AsyncReader& reader) FAULTLINE_SIGNAL_SAFE
@@ -74,8 +74,8 @@ public:
     };
 
     /// `handlers`: how many threads begin reads for faults. Returns null where the kernel refuses io_uring. A read that
-    /// takes longer than `patience` ends the process: the faulting threads would wait for ever. Throws std::system_error
-    /// when the thread cannot be started.
+    /// takes longer than `patience` ends the process: the faulting threads would wait for ever. Throws
+    /// std::system_error when the thread cannot be started.
     [[nodiscard]] static std::unique_ptr<AsyncReader> start(PrefetchStarter& starter, unsigned handlers,
                                                             std::chrono::nanoseconds patience);
 
@@ -86,8 +86,9 @@ public:
     AsyncReader(const AsyncReader&) = delete;
     AsyncReader& operator=(const AsyncReader&) = delete;
 
-    /// Begins to read the window of `fill` and takes the fill over. False, with `fill` untouched, if the window does not
-    /// fit a buffer, its store has no descriptor, or kDepth reads are in flight: then the caller reads. Signal-safe.
+    /// Begins to read the window of `fill` and takes the fill over. False, with `fill` untouched, if the window does
+    /// not fit a buffer, its store has no descriptor, or kDepth reads are in flight: then the caller reads.
+    /// Signal-safe.
     [[nodiscard]] bool begin(PageFill& fill) FAULTLINE_SIGNAL_SAFE;
 
     /// Like `begin`, but the device starts at `submit` only: many reads at once cost it and the CPU less. Signal-safe.
@@ -134,7 +135,7 @@ private:
     std::array<Slot, kDepth> slots_;
     sys::SlotPool in_flight_{kDepth};
     std::atomic<bool> sync_read_{false};  // an Alone holds
-    sys::FutexLock submitting_;  // one thread at a time queues and submits
+    sys::FutexLock submitting_;           // one thread at a time queues and submits
     sys::IoRing ring_;
 
     sys::FutexLock requesting_;  // guards the list: a ring of `request_count_` entries from `first_request_` on
@@ -153,4 +154,4 @@ private:
     sys::ServiceThread thread_;  // last: joined before the rest goes
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

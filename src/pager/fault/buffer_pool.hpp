@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class BufferPool {
 public:
@@ -41,4 +41,4 @@ private:
     sys::SlotPool slots_{kBuffers};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

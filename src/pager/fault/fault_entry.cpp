@@ -4,7 +4,7 @@
 #include "pager/region/region_map.hpp"
 #include "pager/region/region_reader.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 core::FaultOutcome resolve_fault(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE {
     const RegionReader reader;
@@ -19,4 +19,4 @@ core::ViolationReport report_violation(const core::PageFault& fault) FAULTLINE_S
     return RegionOwner{}.report(fault);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -5,7 +5,7 @@
 #include "core/page_fault.hpp"
 #include "core/signal_safe.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Resolves a fault of any region of the process (an mmu::Resolver). Signal-safe; all signals are blocked.
 [[nodiscard]] core::FaultOutcome resolve_fault(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
@@ -14,4 +14,4 @@ namespace faultline::detail {
 /// are blocked.
 [[nodiscard]] core::ViolationReport report_violation(const core::PageFault& fault) FAULTLINE_SIGNAL_SAFE;
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -4,7 +4,7 @@
 #include "sys/cpu.hpp"
 #include "sys/transient.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::FaultOutcome;
 using core::PageFault;
@@ -79,8 +79,8 @@ FaultResolver::Step FaultResolver::wait_for_owner(const FaultedPage& faulted, Pa
     return std::nullopt;
 }
 
-/// The page is mapped: this is the first write to a clean page; or another thread was faster; or the program has changed
-/// the mapping itself.
+/// The page is mapped: this is the first write to a clean page; or another thread was faster; or the program has
+/// changed the mapping itself.
 FaultResolver::Step FaultResolver::allow_access(const FaultedPage& faulted, PageWord seen) FAULTLINE_SIGNAL_SAFE {
     mmu::Mapper& mapper = core_.mapper;
     Region& region = faulted.region;
@@ -146,9 +146,9 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
     mmu::Mapper& mapper = core_.mapper;
     Region& region = faulted.region;
     const StagingUnit unit = seen.payload();
-    // A frame that stayed in place comes back in any case: a write of its bytes that is in flight does no harm to a page
-    // that is dirty again. A frame that moved can go back if the page may arrive writable and no write needs the slot.
-    // Else the bytes are copied to a new frame, and the old one is freed with its batch.
+    // A frame that stayed in place comes back in any case: a write of its bytes that is in flight does no harm to a
+    // page that is dirty again. A frame that moved can go back if the page may arrive writable and no write needs the
+    // slot. Else the bytes are copied to a new frame, and the old one is freed with its batch.
     const mmu::StagedFrames kind = region.staged_frames();
     bool dirty = faulted.write() || seen.dirty();
     bool frame_goes_along =
@@ -197,4 +197,4 @@ FaultOutcome FaultResolver::try_later(const FaultedPage& faulted, int error) FAU
     return FaultOutcome::failed;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -1,4 +1,5 @@
-// FaultResolver: answers one page fault. `resolve` is the list of steps that docs/life-of-a-page-fault.md walks through:
+// FaultResolver: answers one page fault. `resolve` is the list of steps that docs/life-of-a-page-fault.md walks
+// through:
 //
 //   1 region      RegionMap finds it (fault_entry.cpp)
 //   2 protection  what the region forbids is an access violation
@@ -21,7 +22,7 @@
 
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Signal-safe throughout. The caller is a reader of RegionMap::readers() and has signals blocked.
 class FaultResolver {
@@ -50,4 +51,4 @@ private:
     ReadAhead& read_ahead_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

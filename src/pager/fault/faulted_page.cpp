@@ -4,11 +4,11 @@
 
 #include <chrono>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 void account(const PagerCore& core, const FaultedPage& faulted, FaultKind kind) FAULTLINE_SIGNAL_SAFE {
     core.latencies.record(kind, sys::ticks() - faulted.started);
-    if (core.trace) core.trace->record(faulted.region.address_of(faulted.page), faulted.write());
+    if (core.fault_trace) core.fault_trace->record(faulted.region.address_of(faulted.page), faulted.write());
 }
 
 void report_failure(PagerCore& core, const FaultedPage& faulted, Event::Kind kind, int error) FAULTLINE_SIGNAL_SAFE {
@@ -19,4 +19,4 @@ void report_failure(PagerCore& core, const FaultedPage& faulted, Event::Kind kin
     if (faulted.fault.origin != core::FaultOrigin::control_call) core.log.wait_until_told(ticket, kPatience);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

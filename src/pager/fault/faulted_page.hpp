@@ -11,7 +11,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 struct FaultedPage : PagePlace {
     FaultedPage(const PagePlace& place, const core::PageFault& page_fault, std::uint64_t ticks) noexcept
@@ -34,4 +34,4 @@ void account(const PagerCore& core, const FaultedPage& faulted, FaultKind kind) 
 /// Signal-safe.
 void report_failure(PagerCore& core, const FaultedPage& faulted, Event::Kind kind, int error) FAULTLINE_SIGNAL_SAFE;
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::FaultOutcome;
 using core::PageState;
@@ -126,8 +126,8 @@ int PageFill::map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     return error != 0 ? error : map_runs(window_.mask & writable(), bytes, Protection::writable);
 }
 
-/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped: nothing of
-/// it may be writable yet.
+/// Maps the pages of `mask` from `bytes`, neighbours with one call. On error nothing of the window is mapped: nothing
+/// of it may be writable yet.
 int PageFill::map_runs(std::uint64_t mask, std::span<const std::byte> bytes,
                        Protection protection) FAULTLINE_SIGNAL_SAFE {
     int error = 0;
@@ -151,9 +151,8 @@ int PageFill::read_and_map_in_pieces(std::span<std::byte> buffer) FAULTLINE_SIGN
     for (std::size_t offset = 0; offset < region_->page_bytes(); offset += buffer.size()) {
         int error = region_->store().read(region_->offset_of(page) + offset, buffer);
         if (error == 0) {
-            error = context_->room.retry([&] {
-                return context_->core.mapper.install(base + offset, buffer.data(), buffer.size(), protection);
-            });
+            error = context_->room.retry(
+                [&] { return context_->core.mapper.install(base + offset, buffer.data(), buffer.size(), protection); });
         }
         if (error != 0) {
             unmap_page(context_->core, *region_, page);
@@ -242,8 +241,9 @@ FaultOutcome PageFill::give_up(PageState back_to, Event::Kind reason, int error)
     // A thread asleep in the kernel learns of the failure only through the page itself; so does a thread whose fault
     // came as SIGSEGV, and which must end by SIGBUS. A control call gets the outcome; threads that sleep meanwhile try
     // for themselves.
-    const bool by_the_page = (region_->kernel_sleepers() || !mapper.checks_access()) &&
-                             (faulted.fault.origin != core::FaultOrigin::control_call || back_to == PageState::poisoned);
+    const bool by_the_page =
+        (region_->kernel_sleepers() || !mapper.checks_access()) &&
+        (faulted.fault.origin != core::FaultOrigin::control_call || back_to == PageState::poisoned);
     if (by_the_page) back_to = PageState::poisoned;
     if (by_the_page && mapper.can_poison()) {
         const int error_of_poison = sys::wait_out("poisoning a page", [&] {
@@ -272,4 +272,4 @@ void unmap_page(PagerCore& core, Region& region, std::uint64_t page) FAULTLINE_S
     core.mapper.drop({&range, 1});
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

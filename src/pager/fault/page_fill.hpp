@@ -2,9 +2,9 @@
 //
 //   claim     absent -> filling: the page of a fault, then neighbours that are to come along
 //   reserve   frames for the page; `claim_neighbours` takes a frame with each neighbour
-//   read      the store reads into a private buffer: at once, or later (AsyncReader), or there is nothing to read (zeros)
-//   map       the mapper installs the bytes, neighbours with one call
-//   publish   filling -> resident; or the pages go back to where they were
+//   read      the store reads into a private buffer: at once, or later (AsyncReader), or there is nothing to read
+//   (zeros) map       the mapper installs the bytes, neighbours with one call publish   filling -> resident; or the
+//   pages go back to where they were
 //
 // It does not choose neighbours (ReadAhead), nor find frames where there are none (FrameReclaimer).
 //
@@ -30,7 +30,7 @@
 #include <optional>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// What all fills of a pager share.
 struct FillContext {
@@ -126,4 +126,4 @@ void publish_page(FillContext& context, Region& region, std::uint64_t page, bool
 /// Drops what is mapped of a page that the caller owns, the kernel's poison too.
 void unmap_page(PagerCore& core, Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -1,13 +1,13 @@
 #include "pager/fault/read_ahead.hpp"
 
-#include "pager/region/range_pieces.hpp"
 #include "pager/region/fault_path_section.hpp"
+#include "pager/region/range_pieces.hpp"
 
 #include <algorithm>
 #include <mutex>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -132,8 +132,7 @@ void ReadAhead::begin_prefetch(const PrefetchRequest& wanted) noexcept {
     const std::uint64_t at_once = PageFill::most_pages(*region);
     for (std::uint64_t page = pages.first; page < pages.end(); page += at_once) {
         const std::uint64_t count = std::min(at_once, pages.end() - page);
-        const std::int64_t missing =
-            static_cast<std::int64_t>(count) * region->page_units() - core_.budget.available();
+        const std::int64_t missing = static_cast<std::int64_t>(count) * region->page_units() - core_.budget.available();
         if (missing > 0) context_.reclaimer.reclaim(missing);
         PageFill fill = claim_range(*region, {page, count}, wanted.for_writing);
         if (fill.window().count() == 0 || reader_->queue(fill)) continue;
@@ -146,9 +145,8 @@ PageFill ReadAhead::claim_range(Region& region, PageRange range, bool for_writin
     PageFill fill{context_, region, for_writing};
     const std::uint64_t all = range.count < 64 ? (std::uint64_t{1} << range.count) - 1 : ~std::uint64_t{0};
     const Access first = region.load(range.first).protection();
-    fill.claim_neighbours(PageState::stored, {range.first, all},
-                          first == Access::read_execute ? first : Access::read);
+    fill.claim_neighbours(PageState::stored, {range.first, all}, first == Access::read_execute ? first : Access::read);
     return fill;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

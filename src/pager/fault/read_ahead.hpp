@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class ReadAhead final : public PrefetchStarter {
 public:
@@ -27,8 +27,7 @@ public:
 
     /// Claims stored neighbours into `fill`, as many as one read brings in; requests later pages of the walk in the
     /// background.
-    void claim_stored_neighbours(PageFill& fill, const FaultedPage& faulted,
-                                 core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    void claim_stored_neighbours(PageFill& fill, const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
 
     /// Null where the kernel refuses io_uring, and while the pager has no threads.
     [[nodiscard]] AsyncReader* reader() const FAULTLINE_SIGNAL_SAFE { return reader_.get(); }
@@ -56,8 +55,8 @@ public:
 private:
     [[nodiscard]] policy::PrefetchWindow choose(const FaultedPage& faulted, policy::PrefetchFault::Kind kind,
                                                 std::uint32_t at_once, bool left_lately) FAULTLINE_SIGNAL_SAFE;
-    void claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted,
-               core::PageState absent, Access access) FAULTLINE_SIGNAL_SAFE;
+    void claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted, core::PageState absent,
+               Access access) FAULTLINE_SIGNAL_SAFE;
     void request(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] PageFill claim_range(Region& region, core::PageRange range, bool for_writing) FAULTLINE_SIGNAL_SAFE;
 
@@ -68,4 +67,4 @@ private:
     std::unique_ptr<AsyncReader> reader_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Lock-free, signal-safe.
 class DepartureClock {
@@ -22,9 +22,7 @@ public:
     }
 
     /// The departure of a page that left so long ago that the policy treats it as new.
-    [[nodiscard]] core::Departure long_ago() const FAULTLINE_SIGNAL_SAFE {
-        return core::Departure::long_before(now());
-    }
+    [[nodiscard]] core::Departure long_ago() const FAULTLINE_SIGNAL_SAFE { return core::Departure::long_before(now()); }
 
     /// How a stored page comes back by a hard fault. `payload`: of its page word.
     [[nodiscard]] policy::Arrival arrival(std::uint32_t payload) const FAULTLINE_SIGNAL_SAFE {
@@ -36,4 +34,4 @@ private:
     std::atomic<std::uint32_t> evictions_{0};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class FrameBudget {
 public:
@@ -124,4 +124,4 @@ private:
     std::int64_t units_ = 0;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -4,7 +4,7 @@
 #include "policy/fifo.hpp"
 #include "policy/second_chance.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 std::unique_ptr<policy::ReplacementPolicy> make_policy(Replacement replacement, std::span<policy::FrameLinks> links,
@@ -71,4 +71,4 @@ void FrameTable::resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE {
     policy_->resized(frames);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -17,7 +17,7 @@
 #include <mutex>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// A page that the policy chose and the caller has claimed (its word says evicting).
 struct ChosenPage {
@@ -116,4 +116,4 @@ private:
     std::size_t mapped_ = 0;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

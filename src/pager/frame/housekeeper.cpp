@@ -5,7 +5,7 @@
 #include <chrono>
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 Housekeeper::Housekeeper(Housekeeping& duties, EventLog& log)
     : duties_{duties},
@@ -41,4 +41,4 @@ void Housekeeper::wait() {
     if (due) log_.drain();
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

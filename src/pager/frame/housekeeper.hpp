@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// What the thread does each time it is woken.
 class Housekeeping {
@@ -47,4 +47,4 @@ private:
     sys::ServiceThread thread_;  // last: joined before the rest goes
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

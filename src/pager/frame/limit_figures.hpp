@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 struct LimitFigures {
     std::atomic<std::size_t> bytes{0};            ///< The limit itself.
@@ -17,4 +17,4 @@ struct LimitFigures {
     std::atomic<std::int64_t> pinnable_units{0};  ///< Units that pins may hold: all but Pager::kMinimumPages pages.
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class ProgressGuard {
 public:
@@ -104,4 +104,4 @@ private:
     std::atomic<std::uint32_t> refused_{0};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

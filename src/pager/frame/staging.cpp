@@ -11,7 +11,7 @@
 #include <new>
 #include <system_error>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 namespace {
 
@@ -152,4 +152,4 @@ void Staging::forget_region(std::uint32_t region) noexcept {
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -24,7 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// 32-bit number of a 4 KiB unit of the staging area: the payload of a staged page's word.
 using StagingUnit = std::uint32_t;
@@ -143,4 +143,4 @@ private:
     std::size_t zone_batches_ = 0;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

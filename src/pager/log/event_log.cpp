@@ -11,7 +11,7 @@
 #include <cstring>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 std::string hexadecimal(std::uintptr_t address) {
@@ -168,4 +168,4 @@ void EventLog::say(const Event& event, std::uint64_t left_out) const {
     sink_(level_of(event.kind), message);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

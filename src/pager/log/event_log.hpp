@@ -19,7 +19,7 @@
 #include <optional>
 #include <string_view>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 struct Event {
     enum class Kind : std::uint8_t { read_failed, write_failed, frames_exhausted, map_failed };
@@ -90,4 +90,4 @@ private:
     std::optional<std::chrono::steady_clock::time_point> transient_told_;  // guarded by `draining_`
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class MessageLimiter {
 public:
@@ -50,4 +50,4 @@ private:
     std::uint64_t left_out_ = 0;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 spdlog::level::level_enum spdlog_level(LogLevel level) noexcept {
@@ -35,4 +35,4 @@ void say_on_standard_error(LogLevel level, std::string_view message) {
     logger->log(spdlog_level(level), message);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -6,8 +6,8 @@
 
 #include <string_view>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 void say_on_standard_error(LogLevel level, std::string_view message);
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

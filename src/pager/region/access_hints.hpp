@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class AccessHints {
 public:
@@ -53,4 +53,4 @@ private:
     std::atomic<const Blocks*> blocks_{nullptr};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -16,7 +16,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 enum class Count : std::uint8_t {
     first_touches,
@@ -121,4 +121,4 @@ inline RegionStats region_stats(const Counters& counters, std::uint64_t page_byt
     return stats;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -9,7 +9,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// One for the process, since signal handlers belong to the process. Signal-safe.
 class FaultGate {
@@ -34,4 +34,4 @@ private:
     static inline std::atomic<std::uint64_t> owner_{0};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 enum class FaultKind : std::uint8_t { first_touch, hard, soft, write, none };
 
@@ -71,4 +71,4 @@ private:
     std::chrono::steady_clock::time_point first_time_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

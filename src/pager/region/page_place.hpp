@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 struct PagePlace {
     Region& region;  ///< That holds the page.
@@ -20,4 +20,4 @@ struct PagePlace {
     }
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class PageSizes {
 public:
@@ -34,4 +34,4 @@ private:
     std::array<std::uint32_t, std::countr_zero(kLargestPageBytes / core::kUnitBytes) + 1> regions_{};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

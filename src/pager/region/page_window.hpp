@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Up to 64 neighbouring pages of which some are claimed: a bit each, the lowest for `first`.
 struct PageWindow {
@@ -52,4 +52,4 @@ struct PageWindow {
     }
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

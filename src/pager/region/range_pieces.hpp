@@ -8,9 +8,10 @@
 #include <cstdint>
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
-/// Calls `visit(piece)` for pieces of a range, so that the caller need not block signals, or be a reader, for all of it.
+/// Calls `visit(piece)` for pieces of a range, so that the caller need not block signals, or be a reader, for all of
+/// it.
 template <typename Visit>
 void for_each_piece(core::PageRange range, Visit visit) {
     constexpr std::uint64_t kPages = 4096;
@@ -44,4 +45,4 @@ void change_words(const Region& region, core::PageRange range, Edge edge) {
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -28,7 +28,7 @@
 #include <mutex>
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// What can be asked of a new region besides its size. All of it for a region with gaps.
 struct RegionPlan {
@@ -141,7 +141,7 @@ public:
     /// caller gives up other pages that it owns, since no thread may wait while it owns a page.
     template <typename Claim, typename BeforeWait>
     [[nodiscard]] std::optional<core::PageWord> wait_and_claim(std::uint64_t page, Claim claim,
-                                                              BeforeWait before_wait) const FAULTLINE_SIGNAL_SAFE {
+                                                               BeforeWait before_wait) const FAULTLINE_SIGNAL_SAFE {
         core::PageWord seen = load(page);
         for (;;) {
             if (seen.busy()) {
@@ -157,7 +157,7 @@ public:
     }
     template <typename Claim>
     [[nodiscard]] std::optional<core::PageWord> wait_and_claim(std::uint64_t page,
-                                                              Claim claim) const FAULTLINE_SIGNAL_SAFE {
+                                                               Claim claim) const FAULTLINE_SIGNAL_SAFE {
         return wait_and_claim(page, claim, [] {});
     }
 
@@ -204,4 +204,4 @@ private:
     std::atomic<const RegionOwner*> owner_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class Region;
 
@@ -63,4 +63,4 @@ private:
     std::atomic<std::uint32_t> next_id_{1};
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -10,7 +10,7 @@
 #include <mutex>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 // Never destroyed: faults may come while static objects go.
@@ -107,4 +107,4 @@ void RegionMap::start_afresh() { current.store(new Directory); }
 
 sys::Quiescence& RegionMap::readers() FAULTLINE_SIGNAL_SAFE { return directory().readers; }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class Region;
 
@@ -49,4 +49,4 @@ public:
     [[nodiscard]] static sys::Quiescence& readers() FAULTLINE_SIGNAL_SAFE;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

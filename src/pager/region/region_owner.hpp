@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// All functions are signal-safe. The caller is a reader of RegionMap::readers() and has signals blocked.
 class RegionOwner {
@@ -22,7 +22,8 @@ public:
         return report;
     }
 
-    /// Tells layers apart that must find their own objects by the address of a page: a value of the layer's own, or null.
+    /// Tells layers apart that must find their own objects by the address of a page: a value of the layer's own, or
+    /// null.
     [[nodiscard]] virtual const void* kind() const FAULTLINE_SIGNAL_SAFE { return nullptr; }
 
     /// True if no program needs the bytes of `page`: then eviction does not write them, and the page may come back as
@@ -33,4 +34,4 @@ public:
     }
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -1,5 +1,5 @@
-// RegionPager: the pager of a region, as the region's users see it who have nothing but an address: fault handlers, Pin,
-// and the functions that pin buffers for system calls. Pager implements it.
+// RegionPager: the pager of a region, as the region's users see it who have nothing but an address: fault handlers,
+// Pin, and the functions that pin buffers for system calls. Pager implements it.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class Region;
 
@@ -48,4 +48,4 @@ protected:
     ~RegionPager() = default;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

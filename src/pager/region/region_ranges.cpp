@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 namespace {
 
@@ -66,4 +66,4 @@ std::unique_ptr<const RegionRanges> RegionRanges::without(std::uintptr_t begin) 
     return next;
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class Region;
 
@@ -49,4 +49,4 @@ private:
     std::vector<Part> parts_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

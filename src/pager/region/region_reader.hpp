@@ -9,7 +9,7 @@
 
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// The caller has signals blocked while it constructs one. Signal-safe.
 class RegionReader {
@@ -35,4 +35,4 @@ private:
     std::optional<sys::Quiescence::Reader> reader_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -2,7 +2,7 @@
 
 #include "pager/region/region.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 ResidencyCell look_at_cell(const Region& region, core::PageRange part) noexcept {
@@ -38,4 +38,4 @@ void look_at_residency(const Region& region, core::PageRange pages, std::span<Re
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -8,11 +8,11 @@
 
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class Region;
 
 /// Each page as it was at some moment of the call.
 void look_at_residency(const Region& region, core::PageRange pages, std::span<ResidencyCell> cells) noexcept;
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

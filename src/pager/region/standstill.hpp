@@ -9,7 +9,7 @@
 
 #include <optional>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Returns when no RegionReader is left, except on this thread. The caller holds RegionMap::lock() and has signals
 /// blocked: a signal handler that faulted on this thread would pass the gate.
@@ -43,4 +43,4 @@ private:
     std::optional<sys::SignalBlock> signals_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -5,7 +5,7 @@
 #include "pager/snapshot/standstill_writer.hpp"
 #include "sys/error.hpp"
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageState;
 using core::PageWord;
@@ -44,4 +44,4 @@ void CloneSnapshot::copy_words(const Region& from, const Region& to) {
     });
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

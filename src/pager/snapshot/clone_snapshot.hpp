@@ -1,5 +1,5 @@
-// CloneSnapshot: a pager's part in cloning an address space: while nothing else goes on, dirty pages are written and the
-// copy of the page words is made.
+// CloneSnapshot: a pager's part in cloning an address space: while nothing else goes on, dirty pages are written and
+// the copy of the page words is made.
 #pragma once
 
 #include "pager/core.hpp"
@@ -15,18 +15,14 @@
 #include <mutex>
 #include <span>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 /// Control path, in the process that owns the pager.
 class CloneSnapshot {
 public:
     CloneSnapshot(PagerCore& core, BatchFinisher& finisher, Cleaner& cleaner, SharedFrames& shared_frames,
                   ReadAhead& read_ahead) noexcept
-        : core_{core},
-          finisher_{finisher},
-          cleaner_{cleaner},
-          shared_frames_{shared_frames},
-          read_ahead_{read_ahead} {}
+        : core_{core}, finisher_{finisher}, cleaner_{cleaner}, shared_frames_{shared_frames}, read_ahead_{read_ahead} {}
 
     /// While the lock is held no region of the pager comes or goes, and no fork begins that inherits it: stores may be
     /// opened and closed.
@@ -35,9 +31,9 @@ public:
     /// A new store like the one that `region` got when it was made. The caller holds that lock.
     [[nodiscard]] std::unique_ptr<store::BackingStore> open_store(const Region& region);
 
-    /// Calls `change` at a standstill (Standstill), after all dirty pages of the regions are in their stores; a page that
-    /// is pinned for devices is there as it was a moment ago. The caller holds that lock. Throws what writing may meet
-    /// (ENOSPC, EIO), EAGAIN for a thread, and what `change` throws.
+    /// Calls `change` at a standstill (Standstill), after all dirty pages of the regions are in their stores; a page
+    /// that is pinned for devices is there as it was a moment ago. The caller holds that lock. Throws what writing may
+    /// meet (ENOSPC, EIO), EAGAIN for a thread, and what `change` throws.
     void freeze(std::span<Region* const> regions, const std::function<void()>& change);
 
     /// At that standstill: gives `to`, which no thread has used, the pages that `from` has in its store. Their stores
@@ -54,4 +50,4 @@ private:
     ReadAhead& read_ahead_;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

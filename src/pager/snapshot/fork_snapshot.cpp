@@ -16,7 +16,7 @@
 #include <exception>
 #include <string>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 using core::PageRange;
 using core::PageState;
@@ -90,7 +90,7 @@ void ForkSnapshot::close_in_child() noexcept { core_.staging.area().close_in_chi
 
 void ForkSnapshot::start_in_child() {
     threads_.forget_parents_threads();
-    static_cast<void>(core_.trace.release());
+    static_cast<void>(core_.fault_trace.release());
     static_cast<void>(writer_.release());
     if (!prepared_) return;  // this process does not own the pager
 
@@ -167,8 +167,7 @@ void ForkSnapshot::map_views_again() {
         const PageRange pages{region.page_of(view.range.begin), view.range.bytes() >> core::kUnitShift};
         std::byte* const address = region.address_of(pages.first);
         Region& shared = *RegionMap::find(view.source);
-        require_set(
-            core_.mapper.map_view(address, view.range.bytes(), shared.address_of(shared.page_of(view.source))));
+        require_set(core_.mapper.map_view(address, view.range.bytes(), shared.address_of(shared.page_of(view.source))));
         if (!core_.mapper.checks_access()) continue;
         require_set(core_.mapper.set_access(address, view.range.bytes(), Access::read_write));
         set_access_again(region, pages);
@@ -180,7 +179,8 @@ void ForkSnapshot::make_absent(Region& region, std::vector<core::PageRef>& pinne
     region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
         PageWord seen = region.load(page);
         if (seen.is(PageState::empty) || seen.is(PageState::stored)) return;
-        FAULTLINE_REQUIRE(!seen.busy() && !seen.is(PageState::staged), "a page had an owner, or was staged, during fork");
+        FAULTLINE_REQUIRE(!seen.busy() && !seen.is(PageState::staged),
+                          "a page had an owner, or was staged, during fork");
         if (seen.is(PageState::resident)) {
             core_.frames.remove(seen.payload());
             core_.budget.release(region.page_units());
@@ -203,4 +203,4 @@ void ForkSnapshot::bring_back(core::PageRef pinned) {
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -3,17 +3,17 @@
 #pragma once
 
 #include "pager/core.hpp"
+#include "pager/delivery/fault_delivery.hpp"
+#include "pager/delivery/pager_threads.hpp"
 #include "pager/evict/batch_finisher.hpp"
 #include "pager/evict/cleaner.hpp"
 #include "pager/fault/read_ahead.hpp"
-#include "pager/delivery/fault_delivery.hpp"
-#include "pager/delivery/pager_threads.hpp"
 #include "pager/snapshot/standstill_writer.hpp"
 
 #include <memory>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class ForkSnapshot {
 public:
@@ -39,8 +39,8 @@ public:
     /// In the child, for every pager before anything is mapped: makes the staging area inaccessible.
     void close_in_child() noexcept;
 
-    /// In the child: makes all pages absent; opens new descriptors, mappings and threads for the same regions at the same
-    /// addresses. Throws std::system_error: then the child must end.
+    /// In the child: makes all pages absent; opens new descriptors, mappings and threads for the same regions at the
+    /// same addresses. Throws std::system_error: then the child must end.
     void start_in_child();
 
     [[nodiscard]] const PagerCore& core() const noexcept { return core_; }
@@ -64,4 +64,4 @@ private:
     std::unique_ptr<StandstillWriter> writer_;  // from before fork until after it
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

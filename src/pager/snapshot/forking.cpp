@@ -3,8 +3,8 @@
 #include "core/check.hpp"
 #include "pager/region/region.hpp"
 #include "pager/region/region_map.hpp"
-#include "pager/snapshot/fork_snapshot.hpp"
 #include "pager/region/standstill.hpp"
+#include "pager/snapshot/fork_snapshot.hpp"
 #include "sys/fork_watch.hpp"
 #include "sys/signal_block.hpp"
 
@@ -14,7 +14,7 @@
 #include <optional>
 #include <vector>
 
-namespace faultline::detail {
+namespace faultline::pager {
 namespace {
 
 // Never destroyed: fork may come while static objects go.
@@ -99,4 +99,4 @@ void Forking::remove(ForkSnapshot& snapshot) noexcept {
     std::erase(all.snapshots, &snapshot);
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -9,7 +9,7 @@
 // A process without such pagers does nothing before fork; its child closes and forgets every region.
 #pragma once
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class ForkSnapshot;
 
@@ -23,4 +23,4 @@ public:
     static void remove(ForkSnapshot& snapshot) noexcept;
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 StandstillWriter::StandstillWriter(const char* thread_name)
     : thread_{thread_name, "see `ulimit -u`", [this] { serve(); }} {
@@ -59,4 +59,4 @@ void StandstillWriter::do_job() noexcept {
     }
 }
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager

@@ -15,7 +15,7 @@
 #include <functional>
 #include <memory>
 
-namespace faultline::detail {
+namespace faultline::pager {
 
 class StandstillWriter {
 public:
@@ -46,4 +46,4 @@ private:
     sys::ServiceThread thread_;                                                     // last: joined before the rest goes
 };
 
-}  // namespace faultline::detail
+}  // namespace faultline::pager
