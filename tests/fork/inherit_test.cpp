@@ -317,7 +317,7 @@ TEST_P(Inherit, ChildUsesThePagerAsItsOwn) {
                 if (!has_version(region, old, 1 + old)) wrong.fetch_add(1);
             }
         });
-        pager.limit().set(64 * GetParam().page_size);
+        pager.set_resident_limit(64 * GetParam().page_size);
         if (pager.stats().frames_used > 64 * GetParam().page_size) return 1;
         another.destroy();
         region.discard(region.data(), region.size() / 2);

@@ -13,8 +13,8 @@ namespace {
 void evict(SmallHeap& its) {
     FakePager::settle();
     const std::size_t limit = its.pager.resident_limit();
-    its.pager.limit().set(64 * kKiB);
-    its.pager.limit().set(limit);
+    its.pager.set_resident_limit(64 * kKiB);
+    its.pager.set_resident_limit(limit);
 }
 
 std::uint64_t faults(const SmallHeap& its) {

@@ -115,7 +115,7 @@ TEST_P(PinTest, too_much_is_refused_with_enomem_and_leaves_nothing_pinned) {
         expect_refused([&] { static_cast<void>(pin(40, 1)); }, ENOMEM, "pinning");
         for (std::uint64_t page = 0; page < kPages; ++page) store_word(at(page), stamp(page));  // the rest still works
         for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(at(page)), stamp(page));
-        expect_refused([&] { pager_->limit().set((kLimit - 1) * page_size()); }, EBUSY, "pins");
+        expect_refused([&] { pager_->set_resident_limit((kLimit - 1) * page_size()); }, EBUSY, "pins");
     }
     const Pin again = pin(40, kMostPinned);
     EXPECT_TRUE(again);

@@ -4,6 +4,7 @@
 
 #include "disk.hpp"
 #include "fake_mapper.hpp"
+#include "pager/fault/fault_entry.hpp"
 #include "pager/pager.hpp"
 #include "sys/cpu.hpp"
 

@@ -1,5 +1,5 @@
 // The public handle AddressSpace: checks that it is not empty, converts pointers to addresses, and forwards to
-// detail::Space. No segment logic here.
+// space::Space. No segment logic here.
 
 #include <faultline/address_space.hpp>
 

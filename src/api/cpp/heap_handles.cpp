@@ -1,5 +1,5 @@
 // The public handles: Heap, its memory resource, and the functions that allocator<T> calls. They check the program's
-// arguments and forward to detail::Heap. They do not count, lock or log.
+// arguments and forward to heap::Heap. They do not count, lock or log.
 
 #include "heap/heap.hpp"
 #include "sys/error.hpp"
