@@ -29,7 +29,7 @@ void Housekeeper::run() noexcept {
             wait();
             continue;
         }
-        pager_.keep_house(*queue_);
+        if (pager_.keep_house(*queue_)) wanted_.store(1);
     }
 }
 

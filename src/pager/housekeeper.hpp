@@ -1,5 +1,5 @@
-// Housekeeper: the pager's background thread. Evicts ahead of need when frames run low, and turns recorded events into
-// messages. It never touches managed memory.
+// Housekeeper: the pager's background thread. Evicts ahead of need when frames run low, turns recorded events into
+// messages, and returns freed space of the stores. It never touches managed memory.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -73,6 +73,7 @@ std::uint64_t Pager::move_some(Region& region, PageRange from, std::uint64_t to)
             region.publish(to + i, [](PageWord word) { return word.fill_abandoned(PageState::empty); });
         }
     }
+    wake_to_return_space();
     return moved.pages;
 }
 

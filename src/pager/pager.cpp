@@ -428,10 +428,14 @@ bool Pager::reserve_within(std::int64_t units, std::chrono::nanoseconds pause) F
 Reclaimed Pager::reclaim_directly(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     store::SequentialWriteQueue queue;
     const std::size_t keep_staged = housekeeper_ ? 0 : staging_target_.load(std::memory_order_relaxed);
-    return evictor_.free_frames(units, direct_batch_.load(std::memory_order_relaxed), keep_staged, queue);
+    const Reclaimed reclaimed =
+        evictor_.free_frames(units, direct_batch_.load(std::memory_order_relaxed), keep_staged, queue);
+    wake_to_return_space();
+    return reclaimed;
 }
 
-void Pager::keep_house(store::WriteQueue& queue) {
+/// Returns whether there is more to do, which can wait for nobody's fault: eviction comes before each piece of it.
+bool Pager::keep_house(store::WriteQueue& queue) {
     while (mapper_.low_on_mappings()) {
         const RegionReader reader;
         queue.set_pace(store::Pace::hurried);
@@ -442,6 +446,15 @@ void Pager::keep_house(store::WriteQueue& queue) {
     evict_ahead(queue);
     log_.drain();
     report_later_handler();
+    if (!stores_->has_space_to_return()) return false;
+    const RegionReader reader;  // a fork waits for it
+    stores_->return_some_space();
+    return stores_->has_space_to_return();
+}
+
+/// After pages were discarded, by a reader or with the control mutex: the housekeeper may not go meanwhile.
+void Pager::wake_to_return_space() FAULTLINE_SIGNAL_SAFE {
+    if (housekeeper_ && stores_->has_space_to_return()) housekeeper_->wake();
 }
 
 /// How many frames the evictor keeps free for faults to come: a 50th of the limit, but no more than there are pages in

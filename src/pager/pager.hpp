@@ -328,7 +328,8 @@ private:
     [[nodiscard]] bool any_resident(Region& region, core::PageRange range) const;
     static void wait_until_settled(const Region& region, core::PageRange range);
     void forget_pages(Region& region);
-    void keep_house(store::WriteQueue& queue);
+    [[nodiscard]] bool keep_house(store::WriteQueue& queue);
+    void wake_to_return_space() FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::optional<std::chrono::nanoseconds> time_to_next_message() { return log_.time_to_drain(); }
     void say_messages() { log_.drain(); }
     [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;

@@ -281,6 +281,7 @@ void Pager::destroy(Region& region) {
     if (region.shared()) forget_shared(region);
     mapper_.unwatch_region(region.view().data());
     delete &region;
+    wake_to_return_space();
     regions_.give_back_id(id);
     apply_limit(limit_bytes_.load(), page_sizes_.largest());
 }

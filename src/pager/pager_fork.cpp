@@ -97,7 +97,9 @@ int Pager::clean_all(Region& region, store::WriteQueue& queue) {
 }
 
 void Pager::go_on_in_parent() noexcept {
-    if (fork_prepared_) stores_->continue_as(store::ForkSide::parent);
+    if (!fork_prepared_) return;
+    stores_->continue_as(store::ForkSide::parent);
+    wake_to_return_space();
 }
 
 void Pager::close_in_child() noexcept { staging_.area().close_in_child(); }

@@ -30,6 +30,7 @@ void Pager::start_threads() {
     if (takes_faults_) async_reader_ = AsyncReader::start(*this, handler_threads(), fault_patience());
     start_fault_threads();
     if (config_.background_evictor) housekeeper_ = std::make_unique<Housekeeper>(*this);
+    stores_->set_background_return(housekeeper_ != nullptr);
 }
 
 void Pager::start_fault_threads() {
@@ -68,6 +69,7 @@ void Pager::stop_threads() {
     if (async_reader_) async_reader_->drain();
     reader = std::move(async_reader_);
     housekeeper = std::move(housekeeper_);
+    stores_->set_background_return(false);
 }
 
 void Pager::start_threads_again() {
@@ -79,6 +81,8 @@ void Pager::start_threads_again() {
     const Standstill still;
     async_reader_ = std::move(reader);
     housekeeper_ = std::move(housekeeper);
+    stores_->set_background_return(housekeeper_ != nullptr);
+    wake_to_return_space();
 }
 
 }  // namespace faultline::detail

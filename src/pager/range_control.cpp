@@ -167,6 +167,7 @@ bool Pager::discard_piece(Region& region, PageRange range, DiskSpace space) {
         filler_.spare_mappings();
     });
     group.flush();
+    wake_to_return_space();
     return found_pinned;
 }
 
