@@ -54,6 +54,12 @@ struct PagerCore {
         if (housekeeper) housekeeper->wake();
     }
 
+    /// Wakes it if the stores have freed space to return to their file systems. Called after pages were discarded, by a
+    /// reader or with `control`. Signal-safe.
+    void wake_to_return_space() const FAULTLINE_SIGNAL_SAFE {
+        if (housekeeper && stores->has_space_to_return()) housekeeper->wake();
+    }
+
     Config config;
     unsigned generation;  // of the process that made or inherited the pager
     EventLog log;

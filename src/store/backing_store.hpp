@@ -55,7 +55,7 @@ public:
     /// Writes all of `from`, or fails. Signal-safe. ENOSPC: full; what was there before may be gone.
     [[nodiscard]] virtual int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Gives the space of a range back. The range is not read again before it is written.
+    /// Gives the space of a range back, now or later. The range is not read again before it is written.
     virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// The same, except that space on a disk may stay taken, for who will soon write to the range again: to give blocks
@@ -118,11 +118,21 @@ public:
     [[nodiscard]] virtual bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE { return false; }
     /// Returns 0 or an errno: then there may be as much to do as before, and nothing is lost.
     virtual int keep_up([[maybe_unused]] WriteQueue& queue) FAULTLINE_SIGNAL_SAFE { return 0; }
-    /// Bytes that the stores could still take, as far as anybody can say ahead; the largest number there is where nobody
-    /// can.
+    /// Bytes that the stores could still take, as far as anybody can say ahead; the largest number there is where
+    /// nobody can.
     [[nodiscard]] virtual std::uint64_t room() noexcept { return ~std::uint64_t{0}; }
     /// Bytes of memory that the stores hold pages in.
     [[nodiscard]] virtual std::uint64_t memory_used() const noexcept { return 0; }
+
+    // Giving space on a disk back takes a file system milliseconds: better in large pieces, by a thread of the pager's.
+
+    /// Whether a thread in the background is there to call return_some_space(). Without one the stores return space in
+    /// large pieces by the threads that free it, which is what they begin with.
+    virtual void set_background_return([[maybe_unused]] bool on) noexcept {}
+    /// Whether return_some_space() should be called soon. It may become so by any discard, and by the end of a store.
+    [[nodiscard]] virtual bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE { return false; }
+    /// Returns one piece, with at most one call that takes long.
+    virtual void return_some_space() {}
 
     // So that a child can go on with the contents: prepare_fork, then fork, then continue_as in both processes or, if
     // fork failed, cancel_fork. From the first to the last nothing else is called, neither here nor on any store, on

@@ -26,6 +26,11 @@ public:
 
     [[nodiscard]] bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE override { return pool_.wants_spill(); }
     int keep_up(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override { return pool_.spill_some(queue); }
+    void set_background_return(bool on) noexcept override { behind_->set_background_return(on); }
+    [[nodiscard]] bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE override {
+        return behind_->has_space_to_return();
+    }
+    void return_some_space() override { behind_->return_some_space(); }
     [[nodiscard]] std::uint64_t room() noexcept override { return behind_->room(); }
     [[nodiscard]] std::uint64_t memory_used() const noexcept override { return pool_.stats().used_bytes; }
 

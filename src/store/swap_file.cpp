@@ -6,6 +6,7 @@
 #include "sys/file_write.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
+#include "sys/transient.hpp"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -29,9 +30,9 @@ constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 // out (ext4: the inode's lock is taken exclusively), and a swap file is full of holes. Giving the blocks of a whole MiB
 // at once costs about 300 us and makes random reads beside random writes twice as many, and the writes, too. Only where
 // pages come one by one, and not before a sixteenth of them came: space that is given and not written is lost.
-constexpr unsigned kChunkShift = 20;
-constexpr std::uint64_t kChunkBytes = std::uint64_t{1} << kChunkShift;
-constexpr std::uint64_t kLargestFile = std::uint64_t{16} << 40;  // ext4's; beyond it, room is made write by write
+constexpr unsigned kChunkShift = FreedBlocks::kChunkShift;
+constexpr std::uint64_t kChunkBytes = FreedBlocks::kChunkBytes;
+constexpr std::uint64_t kLargestFile = FreedBlocks::kLargestFile;  // beyond it, room is made write by write
 constexpr std::uint64_t kSmallWrite = std::uint64_t{64} << 10;
 constexpr std::uint16_t kSmallWritesBefore = kChunkBytes / core::kUnitBytes / 16;
 constexpr std::uint16_t kRoomMade =
@@ -86,7 +87,7 @@ void SwapFile::try_direct() {
                          "cannot write one block to a swap file in " + place_.string() +
                              ": free some space there, or set Config::swap_directory");
     }
-    punch(0, block.size());
+    punch_now(0, block.size());
 }
 
 void SwapFile::extend_to(std::uint64_t bytes) {
@@ -102,6 +103,7 @@ void SwapFile::extend_to(std::uint64_t bytes) {
         sys::throw_error(error, "the file system of " + place_.string() + " cannot hold a sparse file of " +
                                     sys::readable_bytes(bytes) + "; reserve less, or set Config::swap_directory");
     }
+    freed_->grow_to(bytes);
     std::atomic_ref{length_}.store(bytes, std::memory_order_relaxed);  // others may be writing
 }
 
@@ -110,10 +112,15 @@ long SwapFile::read_at(void* into, std::size_t bytes, std::uint64_t offset) FAUL
 }
 
 long SwapFile::write_at(const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
-    return unless_closed(sys::write_file_at(fd(), from, bytes, offset));
+    long result = 0;
+    do {
+        result = unless_closed(sys::write_file_at(fd(), from, bytes, offset));
+    } while ((result == -ENOSPC || result == -EDQUOT) && punch_any());
+    return result;
 }
 
 void SwapFile::make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    freed_->about_to_write(offset, bytes);
     const std::uint64_t chunk = offset >> kChunkShift;
     if (bytes >= kSmallWrite || chunk >= small_writes_.size()) return;
     std::atomic<std::uint16_t>& written = small_writes_[chunk];
@@ -131,12 +138,60 @@ bool SwapFile::allocate(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     return sys::raw_syscall(SYS_fallocate, fd(), FALLOC_FL_KEEP_SIZE, begin, end - begin) != -EINTR;
 }
 
+// ---- giving blocks back
+
 void SwapFile::punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    freed_->free(offset, bytes);
+    const std::uint64_t end = offset + bytes;
+    if (end <= kLargestFile) return;
+    const std::uint64_t begin = std::max(offset, kLargestFile);
+    give_blocks_back(begin, end - begin);
+}
+
+void SwapFile::punch_now(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    freed_->forget(offset, bytes);
+    give_blocks_back(offset, bytes);
+}
+
+bool SwapFile::worth_punching() const FAULTLINE_SIGNAL_SAFE {
+    return freed_->any_due() || freed_->freed_bytes() > freed_->bound.load(std::memory_order_relaxed);
+}
+
+bool SwapFile::punch_some() FAULTLINE_SIGNAL_SAFE {
+    if (!worth_punching()) return false;
+    const std::uint64_t bound = waste_bound();
+    freed_->bound.store(bound, std::memory_order_relaxed);
+    const std::uint64_t freed = freed_->freed_bytes();
+    if (!freed_->any_due() && freed > bound) freed_->list_fullest(freed - bound / 2);
+    return punch_piece(bound / 2);
+}
+
+bool SwapFile::punch_any() FAULTLINE_SIGNAL_SAFE {
+    if (!freed_->any_due()) freed_->list_fullest(FreedBlocks::kLargestPiece);
+    return punch_piece(0);
+}
+
+bool SwapFile::punch_piece(std::uint64_t keep_bytes) FAULTLINE_SIGNAL_SAFE {
+    return freed_->punch_one(keep_bytes,
+                             [this](std::uint64_t offset, std::uint64_t bytes) { give_blocks_back(offset, bytes); });
+}
+
+std::uint64_t SwapFile::waste_bound() const FAULTLINE_SIGNAL_SAFE {
+    struct stat about {};
+    if (sys::raw_syscall(SYS_fstat, fd(), sys::syscall_argument(&about)) != 0) return kWasteBytes;
+    return std::max(kWasteBytes, static_cast<std::uint64_t>(about.st_blocks) * 512 / kWastePart);
+}
+
+void SwapFile::give_blocks_back(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     // Space that a file system cannot give back early goes with the file; nothing is lost by failing here.
-    sys::raw_syscall(SYS_fallocate, fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+    static_cast<void>(sys::wait_out("fallocate of a swap file", [&] {
+        return sys::error_of(
+            sys::raw_syscall(SYS_fallocate, fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes));
+    }));
     // What is left of a MiB is not given twice: discarding would give nothing back.
     const std::uint64_t end = std::min((offset + bytes) >> kChunkShift, small_writes_.size());
-    for (std::uint64_t chunk = (offset + kChunkBytes - 1) >> kChunkShift; chunk < end; ++chunk) {
+    std::uint64_t chunk = freed_->next_written((offset + kChunkBytes - 1) >> kChunkShift, end);
+    for (; chunk < end; chunk = freed_->next_written(chunk + 1, end)) {
         if (small_writes_[chunk].load(std::memory_order_relaxed) != 0) small_writes_[chunk].store(0);
     }
 }

@@ -26,11 +26,17 @@ public:
         space_.leases_.insert(this);
     }
     ~Lease() override {
-        top().discard(0, bytes_);  // the map, if there is one, goes anyway
+        file_->file.punch_now(top_offset(), bytes_);  // the map, if there is one, goes anyway
+        space_.freed_in(file_->file);                 // a MiB of which it was the last user
         space_.give_back(*this);
     }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
+
+    void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
+        LayeredStore::discard(offset, bytes);
+        space_.freed_in(file_->file);
+    }
 
     void move_to(const std::shared_ptr<File>& file, std::uint64_t offset, LayersPointer fresh) noexcept {
         freeze(part_in(file, offset), std::move(fresh));
@@ -147,7 +153,44 @@ void SwapSpace::give_back(Lease& lease) {
 
 std::uint64_t SwapSpace::room() noexcept {
     const std::lock_guard lock{mutex_};
-    return files_.back()->file.free_space();
+    const SwapFile& file = files_.back()->file;
+    const std::uint64_t free = file.free_space();
+    return free + std::min(file.freed_bytes(), ~free);
+}
+
+// ---- returning space
+
+void SwapSpace::freed_in(SwapFile& file) FAULTLINE_SIGNAL_SAFE {
+    if (!background_return_.load()) {
+        while (file.punch_some()) {
+        }
+    } else if (file.worth_punching() && !space_to_return_.load()) {
+        space_to_return_.store(true);
+    }
+}
+
+void SwapSpace::return_some_space() {
+    // First, so that what is freed meanwhile is not overlooked.
+    if (!space_to_return_.exchange(false)) return;
+    const std::shared_ptr<File> file = file_to_punch();
+    if (file != nullptr && file->file.punch_some()) space_to_return_.store(true);
+}
+
+/// Null: there is nothing that is worth it.
+std::shared_ptr<SwapSpace::File> SwapSpace::file_to_punch() {
+    for (;;) {
+        std::shared_ptr<File> frozen;  // outlives the lock: if nothing else holds it, it is closed, which takes long
+        const std::lock_guard lock{mutex_};
+        for (const auto& file : files_) {
+            if (file->file.worth_punching()) return file;
+        }
+        if (freed_before_fork_.empty()) return nullptr;
+        frozen = freed_before_fork_.back();
+        // Does a store need it? If none of this process does, none of the child does, whose stores were the same.
+        const bool needed = frozen.use_count() > 2;
+        if (needed && frozen->file.worth_punching()) return frozen;
+        freed_before_fork_.pop_back();
+    }
 }
 
 void SwapSpace::prepare_fork() {
@@ -155,6 +198,7 @@ void SwapSpace::prepare_fork() {
     FAULTLINE_REQUIRE(fork_ == nullptr, "a fork was prepared in the middle of a fork");
     for (Lease* const lease : leases_) lease->let_go_of_empty_layers();
     merge_layers();
+    freed_before_fork_.reserve(freed_before_fork_.size() + files_.size());
     auto fork = std::make_unique<Fork>();
     fork->parent.push_back(open_file(layer_ + 1));
     for (Lease* const lease : leases_) plan_move(*fork, *lease);
@@ -197,9 +241,24 @@ void SwapSpace::continue_as(ForkSide side) noexcept {
     FAULTLINE_REQUIRE(fork_ != nullptr, "a fork was not prepared");
     Files& files = side == ForkSide::parent ? fork_->parent : fork_->child;
     for (Fork::Move& move : fork_->moves) move.lease->move_to(files[move.file], move.offset, std::move(move.layers));
+    freeze_files(side);
     files_ = std::move(files);
     ++layer_;
     fork_.reset();  // and with it the other side's files
+}
+
+/// The parent goes on punching what it was about to punch; the child, which has copies of its lists, must not.
+void SwapSpace::freeze_files(ForkSide side) noexcept {
+    if (side == ForkSide::child) {
+        freed_before_fork_.clear();
+        space_to_return_.store(false);
+        return;
+    }
+    if (!background_return_.load()) return;
+    for (auto& file : files_) {
+        if (file->file.worth_punching()) freed_before_fork_.push_back(file);  // there is room: prepare_fork made it
+    }
+    if (!freed_before_fork_.empty()) space_to_return_.store(true);
 }
 
 void SwapSpace::cancel_fork() noexcept {

@@ -8,6 +8,7 @@
 #include "store/swap_directory.hpp"
 #include "store/swap_file.hpp"
 
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -30,9 +31,18 @@ public:
     /// The store must not outlive the swap space; destroying it gives its space back.
     [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
 
+    /// What was freed and not punched counts: it is punched when it is needed.
     [[nodiscard]] std::uint64_t room() noexcept override;
 
-    // Frozen files are never changed and get no new regions. This process closes one when, at a fork or at the end of a
+    // Without a thread in the background, the thread that frees the last page of a MiB punches the MiB.
+
+    void set_background_return(bool on) noexcept override { background_return_.store(on); }
+    [[nodiscard]] bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE override { return space_to_return_.load(); }
+    void return_some_space() override;
+
+    // Frozen files are never written to and get no new regions. What was freed in one before the fork is of no use to
+    // either process: as much of it as is worth a call the parent punches afterwards, and the child nothing. What is
+    // freed later stays. This process closes one when, at a fork or at the end of a
     // region, no page of a living region is in it; but the file from before the first fork when the regions are gone
     // that were there then, since what is in it is not known page by page. Space in a frozen file goes with the last
     // process that has it open.
@@ -65,13 +75,19 @@ private:
     [[nodiscard]] std::unique_ptr<Lease> lease(const std::shared_ptr<File>& file, std::uint64_t bytes);
     void give_back(Lease& lease);
     void merge_layers();
+    void freed_in(SwapFile& file) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::shared_ptr<File> file_to_punch();
+    void freeze_files(ForkSide side) noexcept;
     void plan_move(Fork& fork, Lease& lease) const;
 
     SwapDirectory directory_;
+    std::atomic<bool> background_return_{false};
+    std::atomic<bool> space_to_return_{false};
     std::mutex mutex_;         // guards everything below; never held on the fault path
     Files files_;              // those that are written to
     std::uint64_t layer_ = 0;  // of those
     std::set<Lease*> leases_;
+    Files freed_before_fork_;     // frozen, with something left to punch
     std::unique_ptr<Fork> fork_;  // from prepare_fork on, until it is known how it went
 };
 

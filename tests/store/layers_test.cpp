@@ -592,18 +592,57 @@ TEST_P(LayersOn, FrozenFilesAreClosedWithTheRegionsThatWereThere) {
 }
 
 TEST_P(LayersOn, DiscardingGivesBackWhatIsInTheTopAndLeavesWhatIsFrozen) {
-    Remembered region = this->region(64);
+    constexpr std::uint64_t kMiB = 256;  // pages
+    Remembered region = this->region(4 * kMiB);
     region.write_all(1);
     const int frozen = ::dup(region.store().extent().fd);
     as_if_forked(*space_);
-    region.write(0, 16, 2);
-    region.write(16, 16, 2);
+    for (std::uint64_t page = 0; page < 2 * kMiB; page += 16) region.write(page, 16, 2);
     const std::uint64_t frozen_before = bytes_taken(frozen);
     const std::uint64_t top_before = bytes_taken(region.store().extent().fd);
-    region.discard(16, 32);  // half of it in the top
-    EXPECT_EQ(bytes_taken(region.store().extent().fd), top_before - 16 * kPage);
+    region.discard(kMiB, 2 * kMiB);  // half of it in the top
+    EXPECT_EQ(bytes_taken(region.store().extent().fd), top_before - kMiB * kPage);
     EXPECT_EQ(bytes_taken(frozen), frozen_before);
     region.check(8);
+    ::close(frozen);
+}
+
+/// Frees all pages of the first MiB and every other one of the second.
+void free_some(Remembered& region) {
+    for (std::uint64_t page = 0; page < 256; ++page) region.discard(page, 1);
+    for (std::uint64_t page = 256; page < 512; page += 2) region.discard(page, 1);
+}
+
+TEST_P(LayersOn, WhatWasFreedBeforeAForkIsPunchedByTheParentAfterwards) {
+    space_->set_background_return(true);
+    Remembered region = this->region(512);
+    region.write_all(1);
+    const int frozen = ::dup(region.store().extent().fd);
+    free_some(region);
+    as_if_forked(*space_);
+    const std::uint64_t before = bytes_taken(frozen);
+    EXPECT_TRUE(space_->has_space_to_return());
+    while (space_->has_space_to_return()) space_->return_some_space();
+    EXPECT_LE(bytes_taken(frozen), before - 250 * kPage);
+    region.check(4);
+    ::close(frozen);
+}
+
+TEST_P(LayersOn, WhatWasFreedBeforeAForkIsNotPunchedByTheChild) {
+    space_->set_background_return(true);
+    Remembered region = this->region(512);
+    region.write_all(1);
+    const int frozen = ::dup(region.store().extent().fd);
+    free_some(region);
+    as_if_forked(*space_, ForkSide::child);
+    const std::uint64_t before = bytes_taken(frozen);
+    EXPECT_FALSE(space_->has_space_to_return());
+    for (std::uint64_t page = 257; page < 512; page += 2) region.write(page, 1, 2);
+    for (std::uint64_t page = 257; page < 512; page += 2) region.discard(page, 1);
+    while (space_->has_space_to_return()) space_->return_some_space();
+    EXPECT_EQ(bytes_taken(frozen), before);
+    EXPECT_LT(bytes_taken(region.store().extent().fd), 64 * kPage) << "its own file is punched";
+    region.check(4);
     ::close(frozen);
 }
 

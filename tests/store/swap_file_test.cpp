@@ -5,6 +5,7 @@
 #include "store/swap_directories.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/process.hpp"
+#include "support/small_disk.hpp"
 #include "sys/mapping.hpp"
 
 #include <gmock/gmock.h>
@@ -79,6 +80,13 @@ protected:
         for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, static_cast<std::byte>(value));
     }
 
+    static void write_range(SwapFile& file, std::uint64_t offset, std::uint64_t bytes) {
+        const sys::Mapping range = sys::Mapping::reserve(bytes, kPage, true, "a test range");
+        std::memset(range.data(), 0x3c, bytes);
+        file.make_room(offset, bytes);
+        ASSERT_EQ(file.write_at(range.data(), bytes, offset), static_cast<long>(bytes));
+    }
+
     sys::Mapping page_;  // aligned, as direct I/O needs it
 };
 
@@ -140,7 +148,7 @@ TEST_P(SwapFileOn, TakesNoSpaceUntilWrittenAndGivesItBack) {
     EXPECT_EQ(bytes_taken(file.fd()), 0U);
     for (std::uint64_t i = 0; i < 16; ++i) expect_round_trip(file, i << 30, 4);
     EXPECT_GE(bytes_taken(file.fd()), 16 * kPage);
-    file.punch(0, std::uint64_t{1} << 40);
+    file.punch_now(0, std::uint64_t{1} << 40);
     EXPECT_LT(bytes_taken(file.fd()), 16 * kPage);
 }
 
@@ -148,7 +156,7 @@ TEST_P(SwapFileOn, ReadsZerosWhereSpaceWasGivenBack) {
     SwapFile file = SwapFile::unnamed_in(directory());
     file.extend_to(4 * kPage);
     expect_round_trip(file, kPage, 5);
-    file.punch(kPage, kPage);
+    file.punch_now(kPage, kPage);
     ASSERT_EQ(file.read_at(page_.data(), kPage, kPage), static_cast<long>(kPage));
     for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, std::byte{0});
 }
@@ -286,7 +294,7 @@ TEST_F(SmallWrites, AtTheEndOfTheFileHaveNothingGivenBeyondIt) {
 
 TEST_F(SmallWrites, HaveNothingGivenTwiceWhereAPartWasDiscarded) {
     write_some_of(0);
-    file_.punch(kMiB / 2, kMiB / 2);
+    file_.punch_now(kMiB / 2, kMiB / 2);
     const std::uint64_t after_punch = bytes_taken(file_.fd());
     for (std::uint64_t page = 0; page < 32; ++page) write_page(page * kPage);
     EXPECT_LE(bytes_taken(file_.fd()), after_punch + 4 * kPage);
@@ -296,6 +304,7 @@ TEST_F(SmallWrites, HaveRoomGivenAnewWhereAllWasDiscarded) {
     write_some_of(2);
     const std::uint64_t given = bytes_taken(file_.fd());
     file_.punch(2 * kMiB, kMiB);
+    ASSERT_TRUE(file_.punch_some());
     EXPECT_LT(bytes_taken(file_.fd()), given - kMiB / 2);
     write_some_of(2);
     EXPECT_GE(bytes_taken(file_.fd()) + 4 * kPage, given);
@@ -313,6 +322,65 @@ TEST_F(SmallWrites, DoNotCountWhenTheyAreLarge) {
     file_.make_room(3 * kMiB, run.size());
     ASSERT_EQ(file_.write_at(run.data(), run.size(), 3 * kMiB), static_cast<long>(run.size()));
     EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2);
+}
+
+// ---- giving blocks back later
+
+TEST_P(SwapFileOn, GivesAMiBBackThatIsNotInUseAnyMoreAndNotBefore) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    file.extend_to(std::uint64_t{4} << 20);
+    write_range(file, 0, 256 * kPage);
+    const std::uint64_t full = bytes_taken(file.fd());
+    for (std::uint64_t page = 0; page < 256; page += 2) file.punch(page * kPage, kPage);
+    EXPECT_FALSE(file.punch_some());
+    EXPECT_EQ(bytes_taken(file.fd()), full);
+    EXPECT_EQ(file.freed_bytes(), 128 * kPage);
+    for (std::uint64_t page = 1; page < 256; page += 2) file.punch(page * kPage, kPage);
+    EXPECT_EQ(bytes_taken(file.fd()), full);
+    EXPECT_TRUE(file.punch_some());
+    EXPECT_LT(bytes_taken(file.fd()), full - 240 * kPage);
+    EXPECT_FALSE(file.punch_some());
+}
+
+TEST_P(SwapFileOn, KeepsNoMoreThatIsFreedThanItsBound) {
+    constexpr std::uint64_t kBytes = 3 * SwapFile::kWasteBytes;
+    SwapFile file = SwapFile::unnamed_in(directory());
+    file.extend_to(kBytes);
+    write_range(file, 0, kBytes);
+    for (std::uint64_t at = 0; at < kBytes; at += 16 * kPage) file.punch(at, 8 * kPage);
+    ASSERT_TRUE(file.worth_punching());
+    std::uint64_t calls = 0;
+    while (file.punch_some()) ++calls;
+    EXPECT_LE(file.freed_bytes(), SwapFile::kWasteBytes);
+    EXPECT_GT(file.freed_bytes(), 0U) << "no more calls than are needed";
+    EXPECT_LE(bytes_taken(file.fd()), kBytes / 2 + SwapFile::kWasteBytes + kBytes / 100);
+    EXPECT_LT(calls, kBytes / (16 * kPage));
+}
+
+TEST(SwapFileOnAFullDisk, GivesBackWhatWasFreedAndTheWriteGoesOn) {
+    constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+    const TemporaryDirectory directory{"/var/tmp"};
+    const SmallDisk disk{directory.path(), 2};
+    if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << std::strerror(errno);
+    SwapFile file = SwapFile::unnamed_in(directory.path());
+    file.extend_to(4 * kMiB);
+    const sys::Mapping page = sys::Mapping::reserve(kPage, kPage, true, "a test page");
+    const auto write = [&](std::uint64_t offset, int value) {
+        std::memset(page.data(), value, kPage);
+        file.make_room(offset, kPage);
+        return file.write_at(page.data(), kPage, offset);
+    };
+    std::uint64_t end = 0;
+    while (write(end, 1) == static_cast<long>(kPage)) end += kPage;
+    ASSERT_LE(end, 2 * kMiB) << "the disk was not full";
+    for (std::uint64_t at = kPage; at < end; at += 2 * kPage) file.punch(at, kPage);
+    for (std::uint64_t at = 0; at < kMiB / 2; at += kPage) {
+        ASSERT_EQ(write(3 * kMiB + at, 2), static_cast<long>(kPage)) << at;
+    }
+    for (std::uint64_t at = 0; at < end; at += 2 * kPage) {
+        ASSERT_EQ(file.read_at(page.data(), kPage, at), static_cast<long>(kPage));
+        ASSERT_EQ(page.bytes().front(), std::byte{1}) << at;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(FileSystems, SwapFileOn, file_systems(), FileSystemName{});

@@ -170,14 +170,35 @@ TEST_P(SwapSpaceOn, ALeaseThatGoesTakesNothingFromItsNeighbours) {
     expect(*after, 0, 3);
 }
 
-TEST_P(SwapSpaceOn, DiscardingGivesBackARangeAndNoMore) {
+TEST_P(SwapSpaceOn, DiscardingGivesBackWholeMiBsAndNoMore) {
+    constexpr std::uint64_t kMiB = 256 * kPage;
     SwapSpace space{directory(), {}};
-    const Lease lease = space.open(8 * kPage);
-    for (std::uint64_t page = 0; page < 8; ++page) write(*lease, page * kPage, 7);
+    const Lease lease = space.open(4 * kMiB);
+    for (std::uint64_t at = 0; at < 4 * kMiB; at += kPage) write(*lease, at, 7);
     const std::uint64_t taken = bytes_taken(lease->extent().fd);
-    lease->discard(2 * kPage, 4 * kPage);
-    EXPECT_EQ(bytes_taken(lease->extent().fd), taken - 4 * kPage);
-    for (std::uint64_t page : {0U, 1U, 6U, 7U}) expect(*lease, page * kPage, 7);
+    lease->discard(kMiB - kPage, 2 * kMiB);
+    EXPECT_EQ(bytes_taken(lease->extent().fd), taken - kMiB) << "a part of the MiB behind is in use";
+    for (const std::uint64_t at : {std::uint64_t{0}, kMiB - 2 * kPage, 3 * kMiB - kPage}) expect(*lease, at, 7);
+}
+
+TEST_P(SwapSpaceOn, WithAThreadInTheBackgroundDiscardingGivesBackNothingByItself) {
+    constexpr std::uint64_t kMiB = 256 * kPage;
+    SwapSpace space{directory(), {}};
+    space.set_background_return(true);
+    const Lease lease = space.open(4 * kMiB);
+    for (std::uint64_t at = 0; at < 4 * kMiB; at += kPage) write(*lease, at, 7);
+    const std::uint64_t taken = bytes_taken(lease->extent().fd);
+    EXPECT_FALSE(space.has_space_to_return());
+    for (std::uint64_t at = kMiB; at < 3 * kMiB; at += kPage) lease->discard(at, kPage);
+    EXPECT_EQ(bytes_taken(lease->extent().fd), taken);
+    EXPECT_TRUE(space.has_space_to_return());
+    space.return_some_space();
+    EXPECT_EQ(bytes_taken(lease->extent().fd), taken - 2 * kMiB) << "neighbours in one piece";
+    EXPECT_TRUE(space.has_space_to_return());
+    space.return_some_space();
+    EXPECT_FALSE(space.has_space_to_return());
+    for (std::uint64_t at = 0; at < kMiB; at += kPage) expect(*lease, at, 7);
+    for (std::uint64_t at = 3 * kMiB; at < 4 * kMiB; at += kPage) expect(*lease, at, 7);
 }
 
 TEST_P(SwapSpaceOn, ThousandsOfLeasesShareOneDescriptor) {

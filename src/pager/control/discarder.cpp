@@ -129,6 +129,7 @@ bool Discarder::discard_piece(Region& region, PageRange range, DiskSpace space) 
         room_.spare_mappings();
     });
     group.flush();
+    core_.wake_to_return_space();
     return found_pinned;
 }
 

@@ -79,6 +79,7 @@ std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t
             region.publish(to + i, [](PageWord word) { return word.fill_abandoned(PageState::empty); });
         }
     }
+    core_.wake_to_return_space();
     return moved.pages;
 }
 

@@ -125,6 +125,7 @@ void RegionLifecycle::destroy(Region& region) {
     if (region.shared()) core_.views.remove_region(region.begin());
     core_.mapper.unwatch_region(region.view().data());
     delete &region;
+    core_.wake_to_return_space();
     core_.regions.give_back_id(id);
     limit_.apply(core_.limit.bytes.load(), core_.page_sizes.largest());
 }

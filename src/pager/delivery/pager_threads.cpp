@@ -28,15 +28,16 @@ std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper() {
     return core_.config.background_evictor ? std::make_unique<Housekeeper>(*this, core_.log) : nullptr;
 }
 
-void PagerThreads::keep_house(store::WriteQueue& queue) {
-    reclaimer_.keep_house(queue);
+bool PagerThreads::keep_house(store::WriteQueue& queue) {
     delivery_.report_later_handler(core_.log);
+    return reclaimer_.keep_house(queue);
 }
 
 void PagerThreads::start() {
     read_ahead_.set_reader(new_reader());
     delivery_.start_threads(core_, handlers(), patience());
     core_.housekeeper = new_housekeeper();
+    core_.stores->set_background_return(core_.housekeeper != nullptr);
 }
 
 void PagerThreads::end() noexcept {
@@ -71,6 +72,7 @@ void PagerThreads::stop() {
     read_ahead_.drain();
     reader = read_ahead_.take_reader();
     housekeeper = std::move(core_.housekeeper);
+    core_.stores->set_background_return(false);
 }
 
 void PagerThreads::start_again() {
@@ -80,6 +82,8 @@ void PagerThreads::start_again() {
     const Standstill still;
     read_ahead_.set_reader(std::move(reader));
     core_.housekeeper = std::move(housekeeper);
+    core_.stores->set_background_return(core_.housekeeper != nullptr);
+    core_.wake_to_return_space();
 }
 
 void PagerThreads::forget_parents_threads() noexcept {

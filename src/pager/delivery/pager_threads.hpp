@@ -37,7 +37,7 @@ public:
     /// In a child of fork: forgets the parent's threads, which cannot be joined here.
     void forget_parents_threads() noexcept;
 
-    void keep_house(store::WriteQueue& queue) override;
+    [[nodiscard]] bool keep_house(store::WriteQueue& queue) override;
 
 private:
     [[nodiscard]] unsigned handlers() const;

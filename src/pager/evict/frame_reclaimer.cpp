@@ -59,12 +59,15 @@ bool FrameReclaimer::reserve_within(std::int64_t units, std::chrono::nanoseconds
 Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     store::SequentialWriteQueue queue;
     const std::size_t keep_staged = core_.housekeeper ? 0 : core_.limit.staging_target.load(std::memory_order_relaxed);
-    return evictor_.free_frames(units, core_.limit.direct_batch.load(std::memory_order_relaxed), keep_staged, queue);
+    const Reclaimed reclaimed =
+        evictor_.free_frames(units, core_.limit.direct_batch.load(std::memory_order_relaxed), keep_staged, queue);
+    core_.wake_to_return_space();
+    return reclaimed;
 }
 
 // ---- on the housekeeper's thread
 
-void FrameReclaimer::keep_house(store::WriteQueue& queue) {
+bool FrameReclaimer::keep_house(store::WriteQueue& queue) {
     while (core_.mapper.low_on_mappings()) {
         const RegionReader reader;
         queue.set_pace(store::Pace::hurried);
@@ -73,6 +76,10 @@ void FrameReclaimer::keep_house(store::WriteQueue& queue) {
     }
     sys::PageMerging::look_now_and_then();
     evict_ahead(queue);
+    if (!core_.stores->has_space_to_return()) return false;
+    const RegionReader reader;  // a fork waits for it
+    core_.stores->return_some_space();
+    return core_.stores->has_space_to_return();
 }
 
 /// How many units to keep free for faults to come: a 50th of the limit, but no more than there are pages in the store

@@ -29,7 +29,7 @@ void Housekeeper::run() noexcept {
             wait();
             continue;
         }
-        duties_.keep_house(*queue_);
+        if (duties_.keep_house(*queue_)) wanted_.store(1);
         log_.drain();
     }
 }

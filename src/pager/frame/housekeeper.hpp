@@ -1,5 +1,5 @@
-// Housekeeper: the pager's background thread. It evicts ahead of need when frames run low (through Housekeeping), and
-// prints the messages that the fault path has recorded. It never touches managed memory.
+// Housekeeper: the pager's background thread. It evicts ahead of need when frames run low, and returns freed space of
+// the stores (both through Housekeeping); it prints the messages that the fault path has recorded. It never touches managed memory.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -16,8 +16,9 @@ namespace faultline::pager {
 /// What the thread does each time it is woken.
 class Housekeeping {
 public:
-    /// Called on the housekeeper's thread, which is no reader. `queue` is the thread's own.
-    virtual void keep_house(store::WriteQueue& queue) = 0;
+    /// Called on the housekeeper's thread, which is no reader. `queue` is the thread's own. Returns true to be called
+    /// again at once: there is more to do.
+    [[nodiscard]] virtual bool keep_house(store::WriteQueue& queue) = 0;
 
 protected:
     ~Housekeeping() = default;

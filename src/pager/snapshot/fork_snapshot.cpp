@@ -83,7 +83,9 @@ void ForkSnapshot::write_dirty(store::WriteQueue& queue) {
 // ---- after fork
 
 void ForkSnapshot::go_on_in_parent() noexcept {
-    if (prepared_) core_.stores->continue_as(store::ForkSide::parent);
+    if (!prepared_) return;
+    core_.stores->continue_as(store::ForkSide::parent);
+    core_.wake_to_return_space();
 }
 
 void ForkSnapshot::close_in_child() noexcept { core_.staging.area().close_in_child(); }

@@ -1,0 +1,295 @@
+#include "store/freed_blocks.hpp"
+
+#include "core/check.hpp"
+#include "sys/futex.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <tuple>
+
+namespace faultline::store {
+namespace {
+
+// All read-modify-writes here are sequentially consistent: two threads that free the last two units in use of a chunk
+// must not both see the other's as live, or the chunk would never be due.
+
+constexpr std::uint64_t kAll = ~std::uint64_t{0};
+
+/// `count` ones from bit `first` on; 1 to 64 of them.
+constexpr std::uint64_t ones(std::size_t first, std::size_t count) noexcept { return (kAll >> (64 - count)) << first; }
+
+using UnitSet = std::array<std::uint64_t, FreedBlocks::kChunkBytes / core::kUnitBytes / 64>;
+constexpr std::size_t kUnitsOfSet = 64 * std::tuple_size_v<UnitSet>;
+
+/// The first unit of the set from `unit` on; kUnitsOfSet when there is none.
+std::size_t first_from(const UnitSet& set, std::size_t unit) FAULTLINE_SIGNAL_SAFE {
+    for (; unit < kUnitsOfSet; unit = (unit / 64 + 1) * 64) {
+        const std::uint64_t rest = set[unit / 64] >> (unit % 64);
+        if (rest != 0) return unit + static_cast<std::size_t>(std::countr_zero(rest));
+    }
+    return kUnitsOfSet;
+}
+
+/// The unit behind the last one of the set that is before `unit`; 0 when there is none.
+std::size_t behind_last_before(const UnitSet& set, std::size_t unit) FAULTLINE_SIGNAL_SAFE {
+    for (; unit > 0; unit = (unit - 1) / 64 * 64) {
+        const std::size_t first = (unit - 1) / 64 * 64;
+        const std::uint64_t before = set[first / 64] & ones(0, unit - first);
+        if (before != 0) return first + static_cast<std::size_t>(std::bit_width(before));
+    }
+    return 0;
+}
+
+std::uint64_t bit_of(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE { return std::uint64_t{1} << (chunk % 64); }
+
+}  // namespace
+
+FreedBlocks::FreedBlocks()
+    : written_{kChunks / 64, "a map of a swap file's parts"},
+      due_{kChunks / 64, "a map of a swap file's freed parts"} {}
+
+void FreedBlocks::grow_to(std::uint64_t bytes) {
+    const std::uint64_t wanted = std::min((bytes + kChunkBytes - 1) >> kChunkShift, kChunks);
+    while (chunks_.load() < wanted) {
+        const std::uint64_t have = chunks_.load();
+        const std::uint64_t more = have == 0 ? kFirstPart : have;
+        Part part{{more, "a map of a swap file's units"}, {more, "a list of a swap file's punches"}};
+        parts_[have == 0 ? 0 : static_cast<std::size_t>(std::bit_width(have / kFirstPart))] = std::move(part);
+        chunks_.store(have + more);
+    }
+}
+
+FreedBlocks::Place FreedBlocks::place_of(std::uint64_t chunk) const FAULTLINE_SIGNAL_SAFE {
+    if (chunk < kFirstPart) return {parts_[0], chunk};
+    const std::uint64_t first = std::bit_floor(chunk);
+    return {parts_[static_cast<std::size_t>(std::bit_width(chunk / kFirstPart))], chunk - first};
+}
+
+/// Calls `visit(chunk, word, mask)` for each word of units that the range has a part in. False from it: the chunk was
+/// never written to, and the next one that was is next.
+template <typename Visit>
+void FreedBlocks::for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit visit) const FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t known = chunks_.load(std::memory_order_acquire) * kUnitsOfChunk;
+    const std::uint64_t end = std::min((offset + bytes) >> core::kUnitShift, known);
+    for (std::uint64_t unit = offset >> core::kUnitShift; unit < end;) {
+        const std::size_t first = unit % kUnitsOfWord;
+        const std::size_t count = std::min<std::uint64_t>(kUnitsOfWord - first, end - unit);
+        const std::uint64_t chunk = unit / kUnitsOfChunk;
+        if (!visit(chunk, unit % kUnitsOfChunk / kUnitsOfWord, ones(first, count))) {
+            unit = next_written(chunk + 1, (end + kUnitsOfChunk - 1) / kUnitsOfChunk) * kUnitsOfChunk;
+        } else {
+            unit += count;
+        }
+    }
+}
+
+// ---- writing
+
+void FreedBlocks::about_to_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
+        Word& written = written_[chunk / 64];
+        if ((written.load(std::memory_order_relaxed) & bit_of(chunk)) == 0) written.fetch_or(bit_of(chunk));
+        if (make_live(place_of(chunk).units(), word, mask)) outwait_punch(chunk);
+        return true;
+    });
+}
+
+/// False: all were live already, so no punch has them.
+bool FreedBlocks::make_live(Units& units, std::size_t word, std::uint64_t mask) FAULTLINE_SIGNAL_SAFE {
+    if ((units.live[word].load(std::memory_order_acquire) & mask) == mask) return false;
+    units.live[word].fetch_or(mask);
+    if ((units.freed[word].load(std::memory_order_relaxed) & mask) != 0) {
+        freed_units_.fetch_sub(std::popcount(units.freed[word].fetch_and(~mask) & mask));
+    }
+    return true;
+}
+
+/// Returns when the punch that is under way, if one is, has ended. One that begins later knows of the write.
+void FreedBlocks::outwait_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    const std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
+    const std::uint32_t seen = punches.load();
+    if (seen % 2 == 0) return;
+    waiting_.fetch_add(1);  // before the futex looks, as end_punch looks after the change
+    while (punches.load() == seen) sys::futex_wait(punches, seen);
+    waiting_.fetch_sub(1);
+}
+
+// ---- freeing
+
+void FreedBlocks::free(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    std::uint64_t last = kChunks;
+    for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
+        if (next_written(chunk, chunk + 1) != chunk) return false;
+        Units& units = place_of(chunk).units();
+        // In this order: a punch that finds the unit freed must not find it live, or it would be left for ever.
+        units.live[word].fetch_and(~mask);
+        // Live or not: a write that was in flight when the range was freed may have left blocks since.
+        freed_units_.fetch_add(std::popcount(mask & ~units.freed[word].fetch_or(mask)));
+        if (last != chunk && last != kChunks) list_if_unused(last);
+        last = chunk;
+        return true;
+    });
+    if (last != kChunks) list_if_unused(last);
+}
+
+void FreedBlocks::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
+        if (next_written(chunk, chunk + 1) != chunk) return false;
+        Units& units = place_of(chunk).units();
+        units.live[word].fetch_and(~mask);
+        freed_units_.fetch_sub(std::popcount(units.freed[word].fetch_and(~mask) & mask));
+        list_if_unused(chunk);
+        return true;
+    });
+}
+
+std::uint64_t FreedBlocks::freed_bytes() const FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t units = freed_units_.load(std::memory_order_relaxed);
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(units, 0)) << core::kUnitShift;
+}
+
+bool FreedBlocks::in_use(const Units& units) FAULTLINE_SIGNAL_SAFE {
+    for (const Word& word : units.live) {
+        if (word.load() != 0) return true;
+    }
+    return false;
+}
+
+unsigned FreedBlocks::freed_in(const Units& units) FAULTLINE_SIGNAL_SAFE {
+    unsigned freed = 0;
+    for (const Word& word : units.freed) freed += static_cast<unsigned>(std::popcount(word.load()));
+    return freed;
+}
+
+void FreedBlocks::list_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    const Units& units = place_of(chunk).units();
+    if (!in_use(units) && freed_in(units) > 0) list(chunk);
+}
+
+// ---- which chunks are due
+
+void FreedBlocks::list(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    if ((due_[chunk / 64].fetch_or(bit_of(chunk)) & bit_of(chunk)) == 0) due_chunks_.fetch_add(1);
+}
+
+bool FreedBlocks::unlist(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    if ((due_[chunk / 64].fetch_and(~bit_of(chunk)) & bit_of(chunk)) == 0) return false;
+    due_chunks_.fetch_sub(1);
+    return true;
+}
+
+std::uint64_t FreedBlocks::next_set(const ChunkSet& set, std::uint64_t chunk, std::uint64_t end) FAULTLINE_SIGNAL_SAFE {
+    while (chunk < end) {
+        const std::uint64_t rest = set[chunk / 64].load() >> (chunk % 64);
+        if (rest != 0) return std::min(chunk + static_cast<std::uint64_t>(std::countr_zero(rest)), end);
+        chunk = (chunk / 64 + 1) * 64;
+    }
+    return end;
+}
+
+void FreedBlocks::list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t end = chunks_.load();
+    std::uint64_t listed = 0;
+    for (const unsigned least : {128U, 32U, 8U, 1U}) {
+        for (std::uint64_t chunk = next_written(0, end); chunk < end; chunk = next_written(chunk + 1, end)) {
+            if (next_set(due_, chunk, chunk + 1) == chunk) continue;
+            const unsigned freed = freed_in(place_of(chunk).units());
+            if (freed < least) continue;
+            list(chunk);
+            listed += std::uint64_t{freed} << core::kUnitShift;
+            if (listed >= bytes) return;
+        }
+    }
+}
+
+// ---- punching
+
+FreedBlocks::Piece FreedBlocks::take_piece(std::uint64_t keep_bytes) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t end = chunks_.load();
+    for (std::uint64_t chunk = next_set(due_, 0, end); chunk < end; chunk = next_set(due_, chunk + 1, end)) {
+        if (!begin_punch(chunk)) continue;  // another thread does it
+        // Before looking at the units: a chunk that becomes due from here on is listed anew.
+        Units& units = place_of(chunk).units();
+        Run run;
+        if (unlist(chunk) && (!in_use(units) || freed_bytes() > keep_bytes)) run = first_run(units);
+        if (run.begin == run.end) {
+            end_punch(chunk);
+            continue;
+        }
+        take_freed(units, run);
+        if (run.more) list(chunk);
+        const std::uint64_t first_unit = chunk * kUnitsOfChunk;
+        Piece piece{first_unit + run.begin, first_unit + run.end, chunk, chunk};
+        while (extend(piece)) {
+        }
+        return piece;
+    }
+    return {};
+}
+
+/// Adds what is at the front of the chunk behind the piece, if the piece reaches it. False: that was all.
+bool FreedBlocks::extend(Piece& piece) FAULTLINE_SIGNAL_SAFE {
+    const std::uint64_t next = piece.last + 1;
+    if (piece.end != next * kUnitsOfChunk || next == chunks_.load()) return false;
+    if (next - piece.first >= kLargestPiece >> kChunkShift) return false;
+    if (next_set(due_, next, next + 1) != next || !begin_punch(next)) return false;
+    Units& units = place_of(next).units();
+    const bool was_due = unlist(next);
+    const Run run = was_due ? first_run(units) : Run{};
+    if (run.end == 0 || run.begin > 0) {
+        end_punch(next);
+        if (run.end > 0) list(next);
+        return false;
+    }
+    take_freed(units, run);
+    if (run.more) list(next);
+    piece.end += run.end;
+    piece.last = next;
+    return true;
+}
+
+/// The first run of units that are not in use which has a freed one. Units in it that have no blocks cost nothing.
+FreedBlocks::Run FreedBlocks::first_run(Units& units) FAULTLINE_SIGNAL_SAFE {
+    UnitSet live{};
+    UnitSet freed{};
+    for (std::size_t word = 0; word < live.size(); ++word) {
+        freed[word] = units.freed[word].load();
+        live[word] = units.live[word].fetch_or(0);  // step 2 of a punch: a write comes before this, or waits
+        freed[word] &= ~live[word];
+    }
+    const std::size_t first = first_from(freed, 0);
+    if (first == kUnitsOfChunk) return {};
+    const std::size_t end = first_from(live, first);
+    return {behind_last_before(live, first), end, first_from(freed, end) < kUnitsOfChunk};
+}
+
+/// Freed units of the run are the punch's from here on. What is freed in it later is punched again, for nothing.
+void FreedBlocks::take_freed(Units& units, Run run) FAULTLINE_SIGNAL_SAFE {
+    for (std::size_t unit = run.begin; unit < run.end;) {
+        const std::size_t first = unit % kUnitsOfWord;
+        const std::size_t count = std::min(kUnitsOfWord - first, run.end - unit);
+        const std::uint64_t mask = ones(first, count);
+        freed_units_.fetch_sub(std::popcount(units.freed[unit / kUnitsOfWord].fetch_and(~mask) & mask));
+        unit += count;
+    }
+}
+
+/// False: another thread punches the chunk.
+bool FreedBlocks::begin_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
+    std::uint32_t seen = punches.load();
+    return seen % 2 == 0 && punches.compare_exchange_strong(seen, seen + 1);
+}
+
+void FreedBlocks::end_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
+    punches.fetch_add(1);
+    if (waiting_.load() > 0) sys::futex_wake(punches);
+}
+
+void FreedBlocks::end_punches(const Piece& piece) FAULTLINE_SIGNAL_SAFE {
+    for (std::uint64_t chunk = piece.first; chunk <= piece.last; ++chunk) end_punch(chunk);
+}
+
+}  // namespace faultline::store
