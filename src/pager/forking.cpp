@@ -1,6 +1,7 @@
 #include "pager/forking.hpp"
 
 #include "core/check.hpp"
+#include "mmu/handler_stacks.hpp"
 #include "pager/pager.hpp"
 #include "pager/region_tree.hpp"
 #include "pager/standstill.hpp"
@@ -59,6 +60,7 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
     Inherited& all = inherited();
+    mmu::HandlerStacks::forget_other_threads();
     RegionTree::close_in_child();
     for (Pager* const pager : all.pagers) pager->close_in_child();
     const bool none = all.pagers.empty();
