@@ -315,9 +315,12 @@ Pager::Step Pager::take_back(Work& work, PageWord seen) FAULTLINE_SIGNAL_SAFE {
         return mapper_.install(page, slot, region.page_bytes(),
                                dirty ? Protection::writable : Protection::write_protected);
     });
-    // A page of 4 KiB that cannot be mapped is still in its slot; of a larger one, a part may be mapped already.
-    if (sys::is_transient(error) && region.page_units() == 1) {
-        region.publish(work.page, [](PageWord word) { return word.fill_abandoned(PageState::staged); });
+    // The page is still in its slot, newer than its copy if a part of it was mapped for a moment. Where frames stay, a
+    // part of a page of several units may still be mapped.
+    if (sys::is_transient(error) && (region.page_units() == 1 || kind != mmu::StagedFrames::stay)) {
+        const bool newer = seen.dirty() || (frame_goes_along && region.page_units() > 1);
+        region.publish(work.page,
+                       [newer](PageWord word) { return word.fill_abandoned(PageState::staged).with_dirty(newer); });
         return not_now(work, error);
     }
     FAULTLINE_REQUIRE(error == 0, "a staged page cannot be mapped again: the kernel is out of memory");
