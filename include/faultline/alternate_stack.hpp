@@ -1,6 +1,7 @@
 // AlternateStack: gives the calling thread a signal stack large enough to resolve faults on. Needed by threads whose
 // own stack is small (under 64 KiB) or lies in managed memory, where faults are delivered as signals. It is not needed
-// by ordinary threads: their faults are resolved on their own stack.
+// by ordinary threads: their faults are resolved on their own stack. Nor by threads that have an alternate stack of any
+// size: where it is small, faults are resolved on a stack of the library's.
 #pragma once
 
 #include <faultline/language.hpp>

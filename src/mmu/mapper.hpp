@@ -127,7 +127,8 @@ public:
                                        Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// Puts a staged page back into the program's view; its frame goes along and the slot is empty. It arrives
-    /// writable, except where frames stay: then as `protection` says.
+    /// writable, except where frames stay: then as `protection` says. On error all of it is in its slot, with what the
+    /// program could write to it meanwhile; except where frames stay: then some of it may be seen.
     [[nodiscard]] virtual int unstage(void* slot, void* page, std::size_t bytes,
                                       Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 

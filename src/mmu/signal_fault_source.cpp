@@ -1,6 +1,8 @@
 #include "mmu/signal_fault_source.hpp"
 
 #include "core/units.hpp"
+#include "mmu/handler_entry.hpp"
+#include "mmu/handler_stacks.hpp"
 #include "sys/cpu.hpp"
 #include "sys/signal_action.hpp"
 
@@ -10,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <mutex>
+#include <new>
 
 namespace faultline::mmu {
 namespace {
@@ -52,66 +55,110 @@ bool is_intercepted(const Taken& mine, const siginfo_t& info, ucontext_t& contex
     return look != nullptr && may_be_ours(info) && look(info, context);
 }
 
-/// The program's handler, and then whoever handles SIGSEGV, are told what the kernel would have said.
-void report_violation(const Taken& mine, const core::PageFault& fault, siginfo_t* info, void* context) noexcept {
-    core::ViolationReport report;
-    report.violation.kind = ViolationKind::forbidden;
-    if (const Reporter reporter = mine.reporter.load(std::memory_order_acquire)) report = reporter(fault);
-    if (report.handler != nullptr) {
-        ViolationAnswer answer{};
-        {
-            const sys::InterruptedMask as_at_the_access{context};
-            answer = report.handler(report.violation, report.context);
-        }
-        if (answer == ViolationAnswer::retry) return;
-    }
-    // Whatever hides the page, to the program it is protected, or nothing is there.
-    info->si_code = report.violation.kind == ViolationKind::forbidden ? SEGV_ACCERR : SEGV_MAPERR;
-    taken(SIGSEGV).action.pass_on(SIGSEGV, info, context);
+core::FaultOutcome outcome_of(const Taken& mine, const core::PageFault& fault, const siginfo_t& info,
+                              ucontext_t& interrupted) noexcept {
+    if (is_intercepted(mine, info, interrupted)) return core::FaultOutcome::resolved;
+    const Resolver resolver = mine.resolver.load(std::memory_order_acquire);
+    if (resolver == nullptr || !may_be_ours(info)) return core::FaultOutcome::not_ours;
+    return resolver(fault);
 }
 
-void on_fault(int signal, siginfo_t* info, void* context) {
-    const int saved_errno = errno;
+Sequel pass_on(int signal, siginfo_t* info, const void* context, SequelData& data) noexcept {
+    const sys::SignalAction::Next next = taken(signal).action.next_for(signal, info, context);
+    if (next.handler == nullptr) return Sequel::none;
+    data.handler = next.handler;
+    data.mask = next.mask;
+    data.signal = signal;
+    return Sequel::call_handler;
+}
+
+/// The program's handler, and then whoever handles SIGSEGV, are told what the kernel would have said.
+Sequel report_violation(const Taken& mine, const core::PageFault& fault, siginfo_t* info, const void* context,
+                        SequelData& data) noexcept {
+    data.report.violation.kind = ViolationKind::forbidden;
+    if (const Reporter reporter = mine.reporter.load(std::memory_order_acquire)) data.report = reporter(fault);
+    // Whatever hides the page, to the program it is protected, or nothing is there.
+    info->si_code = data.report.violation.kind == ViolationKind::forbidden ? SEGV_ACCERR : SEGV_MAPERR;
+    if (data.report.handler != nullptr) return Sequel::report_violation;
+    return pass_on(SIGSEGV, info, context, data);
+}
+
+Sequel decide(int signal, siginfo_t* info, void* context, SequelData& data) noexcept {
+    if (signal == kReportedViolation) return pass_on(SIGSEGV, info, context, data);
     const Taken& mine = taken(signal);
     ucontext_t& interrupted = *static_cast<ucontext_t*>(context);
     const core::PageFault fault{core::address_of(info->si_addr), access_of(interrupted),
                                 core::FaultOrigin::faulting_thread, sys::thread_token(), signal == SIGSEGV};
-    const Resolver resolver = mine.resolver.load(std::memory_order_acquire);
-    core::FaultOutcome outcome = core::FaultOutcome::not_ours;
-    if (is_intercepted(mine, *info, interrupted)) {
-        outcome = core::FaultOutcome::resolved;
-    } else if (resolver != nullptr && may_be_ours(*info)) {
-        outcome = resolver(fault);
-    }
-    switch (outcome) {
+    switch (outcome_of(mine, fault, *info, interrupted)) {
         case core::FaultOutcome::resolved:
         case core::FaultOutcome::already_resolved:
         case core::FaultOutcome::deferred:
             break;
         case core::FaultOutcome::failed:
             // A failed SIGSEGV has left its page so that the repeated access raises SIGBUS.
-            if (signal == SIGBUS) mine.action.pass_on(signal, info, context);
+            if (signal == SIGBUS) return pass_on(signal, info, context, data);
             break;
         case core::FaultOutcome::access_violation:
-            report_violation(mine, fault, info, context);
-            break;
+            return report_violation(mine, fault, info, context, data);
         case core::FaultOutcome::not_ours:
-            mine.action.pass_on(signal, info, context);
-            break;
+            return pass_on(signal, info, context, data);
     }
-    errno = saved_errno;
+    return Sequel::none;
 }
 
 /// With `installing` held.
 bool in_use(const Taken& mine) noexcept { return mine.sources + mine.interceptions > 0; }
 void install_once(Taken& mine, int signal) {
-    if (!in_use(mine)) mine.action.install(signal, &on_fault);
+    HandlerStacks::prepare();
+    if (!in_use(mine)) mine.action.install(signal, &faultline_fault_entry);
 }
 void uninstall_unused(Taken& mine, int signal) noexcept {
-    if (!in_use(mine)) mine.action.uninstall(signal, &on_fault);
+    if (!in_use(mine)) mine.action.uninstall(signal, &faultline_fault_entry);
 }
 
 }  // namespace
+}  // namespace faultline::mmu
+
+using namespace faultline::mmu;
+namespace core = faultline::core;
+namespace sys = faultline::sys;
+
+extern "C" {
+
+[[gnu::visibility("hidden"), gnu::used]] Sequel faultline_fault_decide(int signal, siginfo_t* info, void* context,
+                                                                       SequelData* data) {
+    const int saved_errno = errno;
+    const Sequel sequel = decide(signal, info, context, *new (data) SequelData);
+    errno = saved_errno;
+    return sequel;
+}
+
+[[gnu::visibility("hidden"), gnu::used]] bool faultline_fault_report(const core::ViolationReport* report,
+                                                                     void* context) {
+    const int saved_errno = errno;
+    faultline::ViolationAnswer answer{};
+    {
+        const sys::InterruptedMask as_at_the_access{context};
+        answer = report->handler(report->violation, report->context);
+    }
+    errno = saved_errno;
+    return answer == faultline::ViolationAnswer::retry;
+}
+
+[[gnu::visibility("hidden"), gnu::used]] void faultline_fault_here(int signal, siginfo_t* info, void* context) {
+    const int saved_errno = errno;
+    SequelData data;
+    Sequel sequel = decide(signal, info, context, data);
+    if (sequel == Sequel::report_violation) {
+        if (faultline_fault_report(&data.report, context)) return;
+        sequel = decide(kReportedViolation, info, context, data);
+    }
+    if (sequel == Sequel::call_handler) sys::SignalAction::call({data.handler, data.mask}, data.signal, info, context);
+    errno = saved_errno;
+}
+}
+
+namespace faultline::mmu {
 
 SignalFaultSource::SignalFaultSource(int signal, Resolver resolver, Reporter reporter) : signal_{signal} {
     const std::lock_guard lock{installing};
@@ -131,7 +178,7 @@ SignalFaultSource::~SignalFaultSource() {
 
 bool SignalFaultSource::in_front() const noexcept {
     struct sigaction current {};
-    return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == &on_fault;
+    return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == &faultline_fault_entry;
 }
 
 struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE {

@@ -249,7 +249,12 @@ int UffdMapper::unstage(void* slot, void* page, std::size_t bytes, Protection pr
     auto* const to = static_cast<std::byte*>(page) + moved;
     auto* const from = static_cast<std::byte*>(slot) + moved;
     const int error = install(to, from, bytes - moved, Protection::writable);
-    if (error == 0) drop_one({from, bytes - moved});
+    if (error == 0) {
+        drop_one({from, bytes - moved});
+    } else if (moved > 0) {  // with what the program has written to it by now
+        const int undone = put_back(static_cast<std::byte*>(slot), static_cast<std::byte*>(page), moved);
+        FAULTLINE_REQUIRE(undone == 0, "half a page cannot go back to the staging area");
+    }
     return error;
 }
 

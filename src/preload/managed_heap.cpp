@@ -2,15 +2,14 @@
 
 #include "pager/log/standard_error_log.hpp"
 #include "preload/libc_malloc.hpp"
+#include "run/program_heap.hpp"
 #include "sys/error.hpp"
 
 #include <elf.h>
 #include <link.h>
 #include <sys/auxv.h>
 
-#include <cerrno>
-#include <memory>
-#include <system_error>
+#include <string>
 
 namespace faultline::preload {
 namespace {
@@ -34,18 +33,6 @@ int look_at(dl_phdr_info* object, std::size_t, void* into) {
     return 0;
 }
 
-constexpr std::size_t kLeastReservation = std::size_t{64} << 20;
-
-/// Null where the process, or the machine, does not have the addresses.
-heap::Heap* try_reserve_heap(const std::shared_ptr<pager::Pager>& pager, const HeapConfig& config) {
-    try {
-        return new heap::Heap{pager, config};  // never deleted
-    } catch (const std::system_error& error) {
-        if (error.code().value() != ENOMEM) throw;
-        return nullptr;
-    }
-}
-
 void say_smaller(std::size_t bytes) {
     pager::say_on_standard_error(
         LogLevel::warning, "the heap has " + sys::readable_bytes(bytes) +
@@ -53,39 +40,14 @@ void say_smaller(std::size_t bytes) {
                                "FAULTLINE_HEAP sets another size");
 }
 
-/// The default is far more than most programs need: where there are not so many addresses, the heap takes half of what
-/// there is and leaves the rest to the program. What the user has set is taken, or refused.
-heap::Heap& reserve_heap(const std::shared_ptr<pager::Pager>& pager, HeapConfig config) {
-    const std::size_t wanted = config.reservation;
-    if (wanted != HeapConfig{}.reservation) return *new heap::Heap{pager, config};
-    while (config.reservation > kLeastReservation) {
-        if (heap::Heap* const heap = try_reserve_heap(pager, config)) {
-            if (config.reservation == wanted) return *heap;
-            delete heap;
-            config.reservation /= 2;
-            break;
-        }
-        config.reservation /= 2;
-    }
-    auto* const heap = new heap::Heap{pager, config};
-    say_smaller(config.reservation);
-    return *heap;
-}
-
 }  // namespace
 
 void ManagedHeap::find_neighbours() noexcept { ::dl_iterate_phdr(&look_at, &neighbours_); }
 
 heap::Heap& ManagedHeap::make(const run::Settings& settings) {
-    Config config;
-    config.resident_limit = settings.resident_limit;
-    config.compressed_limit = settings.compressed_limit;
-    config.swap_directory = settings.swap_directory;
-    config.delivery = settings.delivery;
-    config.fork = ForkPolicy::inherit;
-    HeapConfig heap;
-    heap.reservation = settings.heap_reservation;
-    return reserve_heap(std::make_shared<pager::Pager>(config), heap);
+    run::ProgramHeap made = run::make_program_heap(settings);
+    if (made.reservation != settings.heap_reservation) say_smaller(made.reservation);
+    return *made.heap.release();  // never deleted
 }
 
 }  // namespace faultline::preload

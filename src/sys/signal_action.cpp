@@ -104,24 +104,26 @@ void SignalAction::put_behind(const struct sigaction& action) FAULTLINE_SIGNAL_S
     spent_.store(false);
 }
 
-void SignalAction::pass_on(int signal, siginfo_t* info, void* context) const FAULTLINE_SIGNAL_SAFE {
+SignalAction::Next SignalAction::next_for(int signal, siginfo_t* info,
+                                          const void* context) const FAULTLINE_SIGNAL_SAFE {
     const struct sigaction previous = previous_.get();
     const bool is_plain = (previous.sa_flags & SA_SIGINFO) == 0;
-    if (is_plain && previous.sa_handler == SIG_IGN && sent_by_a_process(*info)) return;
+    if (is_plain && previous.sa_handler == SIG_IGN && sent_by_a_process(*info)) return {};
     const bool spent = (previous.sa_flags & static_cast<int>(SA_RESETHAND)) != 0 && spent_.exchange(true);
     if (spent || (is_plain && (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN))) {
         die_by_default(signal, info);  // the kernel, too, does not let a fault be ignored
-        return;
+        return {};
     }
     // What the kernel would block for that handler: the interrupted mask, the handler's own, and the signal itself.
-    std::uint64_t mask = kernel_mask(static_cast<ucontext_t*>(context)->uc_sigmask) | kernel_mask(previous.sa_mask);
+    std::uint64_t mask =
+        kernel_mask(static_cast<const ucontext_t*>(context)->uc_sigmask) | kernel_mask(previous.sa_mask);
     if ((previous.sa_flags & SA_NODEFER) == 0) mask |= std::uint64_t{1} << (signal - 1);
-    set_mask(mask);
-    if (is_plain) {
-        previous.sa_handler(signal);
-    } else {
-        previous.sa_sigaction(signal, info, context);
-    }
+    return {previous.sa_sigaction, mask};  // one of one argument finds it in the same register
+}
+
+void SignalAction::call(const Next& next, int signal, siginfo_t* info, void* context) FAULTLINE_SIGNAL_SAFE {
+    set_mask(next.mask);
+    next.handler(signal, info, context);
     set_mask(~std::uint64_t{0});  // until sigreturn puts the interrupted mask back
 }
 

@@ -41,9 +41,18 @@ public:
     /// Puts the previous action back if `handler` is still in front; else leaves the newer one alone.
     void uninstall(int signal, Handler handler) noexcept;
 
-    /// From inside our handler: gives the signal to the previous handler with the same siginfo, context and mask, or
-    /// lets the default action happen to the faulting instruction, or ignores what was sent and ignored.
-    void pass_on(int signal, siginfo_t* info, void* context) const FAULTLINE_SIGNAL_SAFE;
+    /// A handler to call, and what the kernel would block for it; null when there is nothing left to do.
+    struct Next {
+        Handler handler = nullptr;
+        std::uint64_t mask = 0;
+    };
+
+    /// From inside our handler: returns the previous handler, which the caller calls with the same siginfo and context;
+    /// or lets the default action happen to the faulting instruction, or ignores what was sent and ignored.
+    [[nodiscard]] Next next_for(int signal, siginfo_t* info, const void* context) const FAULTLINE_SIGNAL_SAFE;
+
+    /// Calls it, with that blocked. It may leave by siglongjmp.
+    static void call(const Next& next, int signal, siginfo_t* info, void* context) FAULTLINE_SIGNAL_SAFE;
 
     /// The action behind ours, which signals are given on to; and another in its place (SharedAction says how). For who
     /// answers the program's calls of sigaction(2).

@@ -1,7 +1,8 @@
 #include "trace/trace_writer.hpp"
 
+#include "sys/file_write.hpp"
+
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -44,7 +45,7 @@ void TraceWriter::append(std::uint64_t page, bool write) {
 
 void TraceWriter::finish(std::uint64_t lost) {
     write_out();
-    if (::lseek(file_.get(), 0, SEEK_SET) != 0) fail("seek in");
+    offset_ = 0;
     TraceHeader whole = header(records_, lost);
     checksum_.add(std::span{whole}.first(kChecksummedHeaderBytes));
     store_little_endian(&whole[kChecksummedHeaderBytes], checksum_.value(), 8);
@@ -66,10 +67,14 @@ TraceHeader TraceWriter::header(std::uint64_t records, std::uint64_t lost) const
 
 void TraceWriter::write(std::span<const unsigned char> bytes) {
     while (!bytes.empty()) {
-        const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
-        if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
-        if (written == 0) errno = ENOSPC;  // a file takes a byte or fails
-        if (written == 0 || (written < 0 && errno != EINTR)) fail("write");
+        const long written = sys::write_file_at(file_.get(), bytes.data(), bytes.size(), offset_);
+        if (written == -EINTR) continue;
+        if (written <= 0) {
+            errno = written == 0 ? ENOSPC : static_cast<int>(-written);  // a file takes a byte or fails
+            fail("write");
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        offset_ += static_cast<std::uint64_t>(written);
     }
 }
 

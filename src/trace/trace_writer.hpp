@@ -18,7 +18,8 @@ public:
     /// Creates or replaces the file. `page_bytes` is a power of two. Throws std::system_error, std::invalid_argument.
     TraceWriter(const std::filesystem::path& path, std::uint32_t page_bytes);
 
-    /// Adds one reference; `page` is below 2^62. Throws std::system_error (a full disk, say), std::out_of_range.
+    /// Adds one reference; `page` is below 2^62. Throws std::system_error (a full disk, say, or EFBIG beyond
+    /// RLIMIT_FSIZE, without SIGXFSZ), std::out_of_range.
     void append(std::uint64_t page, bool write);
 
     /// Writes what is buffered and makes the file whole. `lost`: references that could not be kept, for whoever reads
@@ -40,6 +41,7 @@ private:
     std::uint32_t page_bytes_;
     std::uint64_t previous_page_ = 0;
     std::uint64_t records_ = 0;
+    std::uint64_t offset_ = 0;  // in the file, of what is written next
 };
 
 }  // namespace faultline::trace

@@ -162,23 +162,19 @@ INSTANTIATE_TEST_SUITE_P(deliveries, FaultTraces, ::testing::ValuesIn(deliveries
 
 // ---- the recorder itself
 
-/// Files grow to so many bytes at most, with an error beyond, as long as it lives.
+/// Files grow to so many bytes at most, as long as it lives; an attempt to grow one beyond must not raise SIGXFSZ.
 class FileSizeLimit {
 public:
-    explicit FileSizeLimit(rlim_t bytes) : handler_{std::signal(SIGXFSZ, SIG_IGN)} {
+    explicit FileSizeLimit(rlim_t bytes) {
         EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
         const rlimit now{bytes, before_.rlim_max};
         EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &now), 0);
     }
-    ~FileSizeLimit() {
-        ::setrlimit(RLIMIT_FSIZE, &before_);
-        std::signal(SIGXFSZ, handler_);
-    }
+    ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
     FileSizeLimit(const FileSizeLimit&) = delete;
     FileSizeLimit& operator=(const FileSizeLimit&) = delete;
 
 private:
-    void (*handler_)(int);
     rlimit before_{};
 };
 

@@ -1,9 +1,12 @@
 // What is written is read again; what is no trace, or not all of one, is refused with the reason.
 #include "replay/temporary_file.hpp"
 #include "replay/trace_reader.hpp"
+#include "support/child.hpp"
 #include "trace/trace_writer.hpp"
 
 #include <gmock/gmock.h>
+
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -205,6 +208,22 @@ TEST_F(TraceFile, OnAFullDiskIsASystemError) {
     } catch (const std::system_error& error) {
         EXPECT_EQ(error.code().value(), ENOSPC);
     }
+}
+
+TEST_F(TraceFile, BeyondTheFileSizeLimitIsASystemErrorAndNoSignal) {
+    const ChildEnd end = in_child([this] {
+        TraceWriter writer{file_.path(), 4096};
+        const rlimit limit{kTraceHeaderBytes + 1, kTraceHeaderBytes + 1};
+        if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+        for (std::uint64_t page = 0; page < 10; ++page) writer.append(page, true);
+        try {
+            writer.finish();
+        } catch (const std::system_error& error) {
+            return error.code().value() == EFBIG ? 0 : 2;
+        }
+        return 3;
+    });
+    EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
 TEST_F(TraceFile, HasAPageSizeThatIsAPowerOfTwo) {

@@ -88,8 +88,9 @@ void answer_calls(int listener, const Injection& injection, InjectedEnd& result)
         seccomp_notif call{};
         if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) continue;  // its thread has been interrupted
         const unsigned number = ++result.calls;
-        const bool fails = number == injection.first || (injection.every > 0 && number > injection.first &&
-                                                         (number - injection.first) % injection.every == 0);
+        const bool is_one_in_so_many = injection.every > 0 && number > injection.first && number <= injection.last &&
+                                       (number - injection.first) % injection.every == 0;
+        const bool fails = number == injection.first || is_one_in_so_many;
         seccomp_notif_resp answer{};
         answer.id = call.id;
         if (fails) {

@@ -16,6 +16,7 @@ struct Injection {
     int error = 0;                            ///< What a failing call returns.
     unsigned first = 1;                       ///< The first one that fails, counted from 1,
     unsigned every = 0;                       ///< and then one in so many; 0: only that one.
+    unsigned last = ~0U;                      ///< None after this one fails.
 };
 
 struct InjectedEnd {

@@ -55,7 +55,9 @@ void in_front(int signal, siginfo_t* info, void* context) {
     seen.ours = info;
     seen.copy = *info;
     seen.our_context = context;
-    action.pass_on(signal, info, context);
+    if (const SignalAction::Next next = action.next_for(signal, info, context); next.handler != nullptr) {
+        SignalAction::call(next, signal, info, context);
+    }
     seen.mask_after_theirs = blocked_signals();
 }
 

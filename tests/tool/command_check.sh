@@ -282,6 +282,11 @@ doctor)
     # The default heap takes fewer addresses then; one that is asked for cannot be had.
     expect 0 bash -c 'ulimit -v 8000000; exec "$1" doctor' bash "$faultline"
     says out "RLIMIT_AS"
+    says out "64G for a heap cannot be reserved: a program gets"
+    # Too little for the tables of a pager: the program is refused, and the doctor says so.
+    expect 125 bash -c 'ulimit -v 150000; exec "$1" run true' bash "$faultline"
+    expect 1 bash -c 'ulimit -v 150000; exec "$1" doctor' bash "$faultline"
+    says out "no program can be run"
     expect 1 bash -c 'ulimit -v 8000000; FAULTLINE_HEAP=32G exec "$1" doctor' bash "$faultline"
     says out "RLIMIT_AS"
     expect 0 "$faultline" doctor --swap /dev/shm

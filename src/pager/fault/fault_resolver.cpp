@@ -173,9 +173,12 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
         return mapper.install(page, slot, region.page_bytes(),
                               dirty ? Protection::writable : Protection::write_protected);
     });
-    // A page of 4 KiB that cannot be mapped is still in its slot; of a larger page, a part may be mapped already.
-    if (sys::is_transient(error) && region.page_units() == 1) {
-        region.publish(faulted.page, [](PageWord word) { return word.fill_abandoned(PageState::staged); });
+    // The page is still in its slot; its bytes there are newer than the store's if a part of it was mapped for a moment.
+    // Where frames stay in place, a part of a page of several units may still be mapped.
+    if (sys::is_transient(error) && (region.page_units() == 1 || kind != mmu::StagedFrames::stay)) {
+        const bool newer = seen.dirty() || (frame_goes_along && region.page_units() > 1);
+        region.publish(faulted.page,
+                       [newer](PageWord word) { return word.fill_abandoned(PageState::staged).with_dirty(newer); });
         return try_later(faulted, error);
     }
     FAULTLINE_REQUIRE(error == 0, "a staged page cannot be mapped again: the kernel is out of memory");

@@ -1,6 +1,7 @@
 #include "pager/snapshot/forking.hpp"
 
 #include "core/check.hpp"
+#include "mmu/handler_stacks.hpp"
 #include "pager/region/region.hpp"
 #include "pager/region/region_map.hpp"
 #include "pager/region/standstill.hpp"
@@ -60,6 +61,7 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
     Inherited& all = inherited();
+    mmu::HandlerStacks::forget_other_threads();
     RegionMap::close_in_child();
     for (ForkSnapshot* const snapshot : all.snapshots) snapshot->close_in_child();
     const bool none = all.snapshots.empty();

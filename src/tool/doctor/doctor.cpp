@@ -38,11 +38,14 @@ std::string first_word_of(const std::string& file) {
 
 int doctor_command(const DoctorOptions& options, const run::Settings& settings) {
     Findings findings;
+    const std::string swap_directory = directory_of(options, settings);
+    run::Settings of_program = settings;
+    of_program.swap_directory = swap_directory;
     look_at_machine(findings, settings.resident_limit);
     look_at_library(findings);
     look_at_faults(findings);
-    look_at_limits(findings, settings.heap_reservation);
-    look_at_storage(findings, directory_of(options, settings));
+    look_at_limits(findings, of_program);
+    look_at_storage(findings, swap_directory);
     const std::string text =
         options.json ? findings_json(findings) : findings_text(findings, display::terminal_columns(stdout));
     static_cast<void>(std::fputs(text.c_str(), stdout));

@@ -18,8 +18,8 @@ namespace faultline::tool {
 void look_at_machine(Findings& findings, std::size_t resident_limit);
 /// faults.cpp: deliveries, userfaultfd, how pages leave.
 void look_at_faults(Findings& findings);
-/// limits.cpp: addresses for a heap of `heap_reservation` bytes, mappings, descriptors, sizes of files.
-void look_at_limits(Findings& findings, std::size_t heap_reservation);
+/// limits.cpp: the heap that a program with these settings would get, mappings, descriptors, sizes of files.
+void look_at_limits(Findings& findings, const run::Settings& settings);
 /// storage.cpp: the directory of the swap file, and how it is read and written.
 void look_at_storage(Findings& findings, const std::string& swap_directory);
 

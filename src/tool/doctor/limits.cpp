@@ -1,10 +1,9 @@
 #include "display/format.hpp"
+#include "run/option_words.hpp"
+#include "run/program_heap.hpp"
 #include "run/size_text.hpp"
-#include "sys/mapping.hpp"
 #include "sys/mapping_budget.hpp"
 #include "tool/doctor/doctor.hpp"
-
-#include <faultline/heap.hpp>
 
 #include <sys/resource.h>
 
@@ -24,24 +23,30 @@ std::string bytes_or_all(rlim_t limit) {
     return limit == RLIM_INFINITY ? "unlimited" : display::format_bytes(std::uint64_t{limit});
 }
 
-/// Not what the settings promise, but whether the kernel gives the addresses.
-void look_at_addresses(Findings& findings, std::size_t heap_reservation) {
+/// Not what the settings promise, but what the kernel gives: a heap is made as a program's is.
+void look_at_heap(Findings& findings, const run::Settings& settings) {
     const std::string overcommit = first_word_of("/proc/sys/vm/overcommit_memory");
-    const std::string settings = "RLIMIT_AS is " + bytes_or_all(limit_of(RLIMIT_AS)) + ", RLIMIT_DATA is " +
-                                 bytes_or_all(limit_of(RLIMIT_DATA)) + ", vm.overcommit_memory is " +
-                                 (overcommit.empty() ? "unknown" : overcommit);
-    const std::string wanted = run::size_text(heap_reservation) + " for a heap";
+    const std::string limits = "RLIMIT_AS is " + bytes_or_all(limit_of(RLIMIT_AS)) + ", RLIMIT_DATA is " +
+                               bytes_or_all(limit_of(RLIMIT_DATA)) + ", vm.overcommit_memory is " +
+                               (overcommit.empty() ? "unknown" : overcommit);
+    constexpr const char* kRemedy =
+        "ulimit -v unlimited; ulimit -d unlimited; as root: sysctl vm.overcommit_memory=0; or another size: run --heap";
+    const std::string wanted = run::size_text(settings.heap_reservation);
     try {
-        const sys::Mapping heap =
-            sys::Mapping::reserve(heap_reservation + heap_reservation / 4, 4096, false, "a trial heap");
-        findings.push_back({"addresses", Verdict::good, wanted + " can be reserved; " + settings, {}});
+        const std::size_t given = run::make_program_heap(settings).reservation;
+        if (given == settings.heap_reservation) {
+            findings.push_back({"addresses", Verdict::good, wanted + " for a heap can be reserved; " + limits, {}});
+        } else {
+            findings.push_back({"addresses", Verdict::less,
+                                wanted + " for a heap cannot be reserved: a program gets " + run::size_text(given) +
+                                    ", which is the most that it can allocate; " + limits,
+                                kRemedy});
+        }
     } catch (const std::exception& error) {
-        // The default is made smaller where there are not so many addresses.
-        const bool by_default = heap_reservation == HeapConfig{}.reservation;
-        findings.push_back({"addresses", by_default ? Verdict::less : Verdict::bad,
-                            wanted + " cannot be reserved; " + settings,
-                            "ulimit -v unlimited; ulimit -d unlimited; as root: sysctl vm.overcommit_memory=0; or a "
-                            "smaller heap: run --heap"});
+        findings.push_back({"addresses", Verdict::bad,
+                            "no program can be run with a heap of " + wanted + ": " +
+                                run::in_words_of_options(error.what()) + "; " + limits,
+                            kRemedy});
     }
 }
 
@@ -79,8 +84,8 @@ void look_at_sizes(Findings& findings) {
 
 }  // namespace
 
-void look_at_limits(Findings& findings, std::size_t heap_reservation) {
-    look_at_addresses(findings, heap_reservation);
+void look_at_limits(Findings& findings, const run::Settings& settings) {
+    look_at_heap(findings, settings);
     look_at_mappings(findings);
     look_at_descriptors(findings);
     look_at_sizes(findings);

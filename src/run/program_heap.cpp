@@ -1,0 +1,50 @@
+#include "run/program_heap.hpp"
+
+#include <cerrno>
+#include <system_error>
+
+namespace faultline::run {
+namespace {
+
+constexpr std::size_t kLeastReservation = std::size_t{64} << 20;
+
+/// Null where the process, or the machine, does not have the addresses.
+std::unique_ptr<detail::Heap> try_reserve(const std::shared_ptr<detail::Pager>& pager, const HeapConfig& config) {
+    try {
+        return std::make_unique<detail::Heap>(pager, config);
+    } catch (const std::system_error& error) {
+        if (error.code().value() != ENOMEM) throw;
+        return nullptr;
+    }
+}
+
+ProgramHeap reserve(const std::shared_ptr<detail::Pager>& pager, HeapConfig config) {
+    const std::size_t wanted = config.reservation;
+    const bool may_be_smaller = wanted == HeapConfig{}.reservation;
+    while (may_be_smaller && config.reservation > kLeastReservation) {
+        if (std::unique_ptr<detail::Heap> heap = try_reserve(pager, config)) {
+            if (config.reservation == wanted) return {std::move(heap), wanted};
+            heap.reset();
+            config.reservation /= 2;
+            break;
+        }
+        config.reservation /= 2;
+    }
+    return {std::make_unique<detail::Heap>(pager, config), config.reservation};
+}
+
+}  // namespace
+
+ProgramHeap make_program_heap(const Settings& settings) {
+    Config config;
+    config.resident_limit = settings.resident_limit;
+    config.compressed_limit = settings.compressed_limit;
+    config.swap_directory = settings.swap_directory;
+    config.delivery = settings.delivery;
+    config.fork = ForkPolicy::inherit;
+    HeapConfig heap;
+    heap.reservation = settings.heap_reservation;
+    return reserve(std::make_shared<detail::Pager>(config), heap);
+}
+
+}  // namespace faultline::run
