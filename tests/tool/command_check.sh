@@ -272,20 +272,13 @@ gdb)
     done
     ;;
 identity)
-    command -v python3 >/dev/null || exit 77
+    command -v perl >/dev/null || exit 77
     # Whose threads stop and start again in a process, and in its children.
-    cat >program.py <<'P'
-import os
-os.setegid(os.getegid())
-if os.fork() == 0:
-    os.setegid(os.getegid())
-    os._exit(5)
-os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
-P
+    program='use POSIX; setgid(getgid()); if (!fork) { setgid(getgid()); _exit(5) } wait; _exit($? >> 8)'
     for delivery in uffd_threads uffd_signal sigsegv; do
-        expect 5 "$faultline" run --library "$library" --resident 16M --delivery $delivery -- python3 program.py
-        expect 5 "$faultline" run --library "$library" --resident 16M --delivery $delivery --stats -- python3 program.py
-        says err "python3"
+        expect 5 "$faultline" run --library "$library" --resident 1M --delivery $delivery -- perl -e "$program"
+        expect 5 "$faultline" run --library "$library" --resident 1M --delivery $delivery --stats -- perl -e "$program"
+        says err "perl"
     done
     ;;
 doctor)
