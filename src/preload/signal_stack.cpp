@@ -38,12 +38,12 @@ bool is_managed(const stack_t& stack) noexcept {
     return preload::is_managed(core::address_of(stack.ss_sp), stack.ss_size);
 }
 
-/// What the program is told that it has. On a stack of ours that it knows nothing of, the truth: the C library asks
-/// before a longjmp that leaves it.
+/// Returns what the program is told that it has: what it has given, or, while it runs on a stack of ours, that stack.
+/// Runtimes (Go's) ask in each handler which stack they are on, and the C library does before a longjmp that leaves it.
 stack_t told(const CallStacks::Substituted& substituted, const stack_t& of_kernel, bool on) noexcept {
-    stack_t stack = substituted.is ? substituted.told : of_kernel;
-    if (on && (stack.ss_flags & SS_DISABLE) != 0) stack = of_kernel;
-    if (on) stack.ss_flags = SS_ONSTACK;
+    if (!on) return substituted.is ? substituted.told : of_kernel;
+    stack_t stack = of_kernel;
+    stack.ss_flags = SS_ONSTACK;
     return stack;
 }
 

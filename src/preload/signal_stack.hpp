@@ -1,7 +1,7 @@
 // The program's alternate signal stack (sigaltstack(2)). The kernel writes to it, and cannot wait for absent pages; and
 // a dispatched thread always has one. So the kernel is given a stack of ours where the program has none, where its own
 // is managed memory, and where its own is too small for a call's handler on top of a signal's. The program is told what
-// it has given.
+// it has given; a handler that runs on a stack of ours is told of that stack.
 #pragma once
 
 #include <csignal>

@@ -163,7 +163,7 @@ void stop_status() noexcept {
 }
 
 void start_status_again() noexcept {
-    if (status == nullptr) return;
+    if (status == nullptr || !status->wants_figures()) return;
     try {
         status->start();
     } catch (const std::exception&) {

@@ -77,6 +77,16 @@ const Allocator& allocator() noexcept {
     return *known;
 }
 
+const void* address_of(const Allocator& allocator) noexcept {
+    return reinterpret_cast<const void*>(allocator.allocate);
+}
+
+/// The loaded object that an address lies in; null fields where it lies in none.
+Dl_info object_of(const void* address) noexcept {
+    Dl_info where{};
+    return ::dladdr(address, &where) != 0 ? where : Dl_info{};
+}
+
 }  // namespace
 
 void* allocate(std::size_t bytes) noexcept {
@@ -98,10 +108,16 @@ bool program_has_own_malloc() noexcept {
     return is_in_front;
 }
 
+bool is_code_of_linked_allocator(const void* address) noexcept {
+    const Allocator& used = allocator();
+    if (&used == &kLibc || address == nullptr) return false;
+    const Dl_info code = object_of(address);
+    return code.dli_fbase != nullptr && code.dli_fbase == object_of(address_of(used)).dli_fbase;
+}
+
 const char* object_of_own_malloc() noexcept {
-    Dl_info where{};
-    const bool known = ::dladdr(reinterpret_cast<const void*>(allocator().allocate), &where) != 0;
-    return known && where.dli_fname != nullptr ? where.dli_fname : "";
+    const Dl_info where = object_of(address_of(allocator()));
+    return where.dli_fname != nullptr ? where.dli_fname : "";
 }
 
 }  // namespace faultline::preload::unmanaged

@@ -18,6 +18,9 @@ void release(void* block) noexcept;
 /// preload is not meant: it is a wrapper.
 [[nodiscard]] bool program_has_own_malloc() noexcept;
 
+/// Whether the code at `address` is in the library of the allocator that `allocate` uses; false for the C library's.
+[[nodiscard]] bool is_code_of_linked_allocator(const void* address) noexcept;
+
 /// The path of the object whose malloc that is, as the loader knows it; empty for one that has no name.
 [[nodiscard]] const char* object_of_own_malloc() noexcept;
 

@@ -12,7 +12,7 @@ namespace faultline::sys {
 namespace {
 
 std::atomic<unsigned> generation{0};
-std::array<std::atomic<const ForkHandlers*>, 3> current{};
+std::array<std::atomic<const ForkHandlers*>, 4> current{};
 
 void call(ForkParty party, void (*ForkHandlers::*which)()) {
     const ForkHandlers* const handlers = current[static_cast<std::size_t>(party)].load();
@@ -23,14 +23,17 @@ void before() {
     call(ForkParty::outer, &ForkHandlers::before);
     call(ForkParty::upper, &ForkHandlers::before);
     call(ForkParty::lower, &ForkHandlers::before);
+    call(ForkParty::allocator, &ForkHandlers::before);
 }
 void in_parent() {
+    call(ForkParty::allocator, &ForkHandlers::in_parent);
     call(ForkParty::lower, &ForkHandlers::in_parent);
     call(ForkParty::upper, &ForkHandlers::in_parent);
     call(ForkParty::outer, &ForkHandlers::in_parent);
 }
 void in_child() {
     generation.fetch_add(1);
+    call(ForkParty::allocator, &ForkHandlers::in_child);
     call(ForkParty::lower, &ForkHandlers::in_child);
     call(ForkParty::upper, &ForkHandlers::in_child);
     call(ForkParty::outer, &ForkHandlers::in_child);

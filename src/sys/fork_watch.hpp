@@ -1,4 +1,4 @@
-// ForkWatch: tells a process from the child it forked, and lets three parties prepare for fork and clean up after it:
+// ForkWatch: tells a process from the child it forked, and lets four parties prepare for fork and clean up after it:
 // one that uses another is still served by it when it prepares, and again when it cleans up. A child inherits the
 // pager's descriptors and its picture of memory, but not the threads.
 #pragma once
@@ -14,8 +14,9 @@ void watch_forks() noexcept;
 /// A number that differs between a process and every child it forks (not by vfork or a bare system call). Signal-safe.
 [[nodiscard]] unsigned process_generation() noexcept;
 
-/// The first prepares first and cleans up last: what the library is loaded into a program by, the heaps, the pagers.
-enum class ForkParty : std::uint8_t { outer, upper, lower };
+/// The first prepares first and cleans up last: what the library is loaded into a program by, the heaps, the pagers,
+/// and the allocator of all these, where that is not the C library's (which locks its own after every handler).
+enum class ForkParty : std::uint8_t { outer, upper, lower, allocator };
 
 struct ForkHandlers {
     void (*before)() = nullptr;     ///< In the parent, after every such handler of the program's has run.

@@ -2,6 +2,8 @@
 // beside it, as jemalloc's users may. Run with libfaultline-preload.so in front, and without.
 
 #include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -49,6 +51,20 @@ void use(void* made) {
     sdallocx(block, 90'000, 0);
 }
 
+/// The allocator's fork handlers lock it.
+void fork_and_allocate() {
+    char* const shared = strcpy(opaque(static_cast<char*>(std::malloc(50'000))), "of the parent");
+    const pid_t child = fork();
+    if (child == 0) {
+        use(opaque(std::malloc(100)));
+        use(mallocx(100, kArena1));
+        _exit(std::strcmp(shared, "of the parent") == 0 ? 3 : 4);
+    }
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    std::free(shared);
+}
+
 }  // namespace
 
 int main() {
@@ -63,5 +79,6 @@ int main() {
     auto* const zeros = static_cast<char*>(mallocx(5000, 0x40));
     CHECK(std::all_of(zeros, zeros + 5000, [](char c) { return c == 0; }));
     std::free(zeros);
+    fork_and_allocate();
 }
 // NOLINTEND

@@ -1,7 +1,9 @@
 // An allocator that ends the program when it is given a block that it has not made, as jemalloc and its kind do or do
-// worse. It never uses memory again. Included by one file of a program or library, it defines malloc's family there.
+// worse, and that is locked while a process forks, as theirs are. It never uses memory again. Included by one file of a
+// program or library, it defines malloc's family there.
 #pragma once
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -21,8 +23,16 @@ constexpr std::uint64_t kMagic = 0x6f776e206d616c6c;
 alignas(16) inline unsigned char memory[std::size_t{16} << 20];
 inline std::atomic<std::size_t> used{0};
 
+inline pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+inline const bool prepares_for_fork = [] {
+    const auto leave = [] { pthread_mutex_unlock(&lock); };
+    return pthread_atfork([] { pthread_mutex_lock(&lock); }, leave, leave) == 0;
+}();
+
 inline void* make(std::size_t bytes) {
     const std::size_t whole = sizeof(Header) + (bytes + 15) / 16 * 16;
+    pthread_mutex_lock(&lock);
+    pthread_mutex_unlock(&lock);
     const std::size_t at = used.fetch_add(whole);
     if (at > sizeof memory || whole > sizeof memory - at) return nullptr;
     return new (static_cast<void*>(memory + at)) Header{bytes, kMagic} + 1;

@@ -330,6 +330,36 @@ void smallest_alternate_stack_is_not_overrun() {
     munmap(map, below + bytes);
 }
 
+/// Go's runtime ends the program where a handler runs on no stack that sigaltstack tells of.
+void handlers_are_told_of_the_stack_that_they_run_on() {
+    static thread_local bool told;
+    const auto ask = [](int) {
+        stack_t found{};
+        CHECK(syscall(SYS_sigaltstack, nullptr, &found) == 0 && found.ss_flags == SS_ONSTACK);
+        const auto here = reinterpret_cast<std::uintptr_t>(&found);
+        told = here - reinterpret_cast<std::uintptr_t>(found.ss_sp) < found.ss_size;
+    };
+    handle(SIGUSR2, ask, SA_ONSTACK);
+    const auto least = static_cast<std::size_t>(sysconf(_SC_MINSIGSTKSZ));
+    for (const std::size_t bytes : {least + kPage, std::size_t{32} << 10, std::size_t{1} << 20}) {
+        for (const bool of_malloc : {false, true}) {
+            std::thread{[&] {
+                stack_t mine{};
+                mine.ss_size = bytes;
+                mine.ss_sp = of_malloc
+                                 ? malloc(bytes)
+                                 : mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                CHECK(sigaltstack(&mine, nullptr) == 0);
+                CHECK(pthread_kill(pthread_self(), SIGUSR2) == 0 && told);
+                void* const stack = mine.ss_sp;
+                mine.ss_flags = SS_DISABLE;
+                CHECK(sigaltstack(&mine, nullptr) == 0);
+                of_malloc ? free(stack) : static_cast<void>(munmap(stack, bytes));
+            }}.join();
+        }
+    }
+}
+
 // ---- small stacks
 
 constexpr std::size_t kSmallStack = 2048;
@@ -414,6 +444,7 @@ int main(int count, char** arguments) {
         {"children", children_keep_nothing_of_other_threads},
         {"alternate stacks", alternate_stacks_from_malloc},
         {"handlers", handlers_run_on_the_stack_that_they_want},
+        {"told", handlers_are_told_of_the_stack_that_they_run_on},
         {"smallest", smallest_alternate_stack_is_not_overrun},
         {"small stacks", [] { small_stacks_are_enough(false); }},
         {"small stacks from malloc", [] { small_stacks_are_enough(true); }},

@@ -271,6 +271,16 @@ gdb)
         ! grep -qE "SIG(BUS|SYS|SEGV)," out || fail "gdb stopped: $(cat out)"
     done
     ;;
+identity)
+    command -v perl >/dev/null || exit 77
+    # Whose threads stop and start again in a process, and in its children.
+    program='use POSIX; setgid(getgid()); if (!fork) { setgid(getgid()); _exit(5) } wait; _exit($? >> 8)'
+    for delivery in uffd_threads uffd_signal sigsegv; do
+        expect 5 "$faultline" run --library "$library" --resident 1M --delivery $delivery -- perl -e "$program"
+        expect 5 "$faultline" run --library "$library" --resident 1M --delivery $delivery --stats -- perl -e "$program"
+        says err "perl"
+    done
+    ;;
 doctor)
     expect 0 "$faultline" doctor
     says out "automatic is"
