@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # check.sh CMAKE COMPILER C_COMPILER SOURCE_DIR BUILD_DIR: installs the build into a scratch prefix and uses it from
-# outside, the ways the README names. The prefix is moved after the installation: a package must not remember where it was.
+# outside, the ways docs/building.md names. The prefix is moved after the installation: a package must not remember where it was.
 # Exits 77 where the consumer says that this kernel or user may not use userfaultfd.
 set -euo pipefail
 
@@ -91,11 +91,11 @@ echo "== the command"
 
 [[ -s $prefix/share/faultline/faultline.gdb ]]
 
-echo "== the README's example"
+echo "== the example in docs/library.md"
 # The block that is a whole program; the others are excerpts of demos.
 awk '/^```cpp$/ { inside = 1; text = ""; next }
      /^```$/ { if (text ~ /int main/) { printf "%s", text; exit } inside = 0; text = "" }
-     inside { text = text $0 "\n" }' "$source_dir/README.md" >"$work/readme.cpp"
+     inside { text = text $0 "\n" }' "$source_dir/docs/library.md" >"$work/example.cpp"
 # shellcheck disable=SC2046
-"$compiler" -std=c++20 -Wall -Wextra -O2 "$work/readme.cpp" -o "$work/readme" $(pkg_config --cflags --libs)
-LD_LIBRARY_PATH=$library_dir "$work/readme"
+"$compiler" -std=c++20 -Wall -Wextra -O2 "$work/example.cpp" -o "$work/example" $(pkg_config --cflags --libs)
+LD_LIBRARY_PATH=$library_dir "$work/example"
