@@ -3,8 +3,8 @@
 // out. It is no lock: any number of threads may be inside. A thread's own cache needs none of this; see ThreadCache.
 #pragma once
 
-#include "sys/quiescence.hpp"
 #include "sys/futex.hpp"
+#include "sys/quiescence.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -95,8 +95,8 @@ public:
     /// what has been dropped is zeros.
     [[nodiscard]] virtual int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Whether the kernel may have taken the protection away that `forbid_writes` and `install` have given (KSM does, when
-    /// it merges pages): then a clean page may have been written to without a fault; see UnseenWrites.
+    /// Whether the kernel may have taken the protection away that `forbid_writes` and `install` have given (KSM does,
+    /// when it merges pages): then a clean page may have been written to without a fault; see UnseenWrites.
     [[nodiscard]] virtual bool protection_in_doubt() const FAULTLINE_SIGNAL_SAFE { return false; }
 
     /// Makes writes to a mapped page fault.

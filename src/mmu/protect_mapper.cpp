@@ -97,7 +97,9 @@ std::size_t bytes_of(UnitRun run) noexcept { return run.count * core::kUnitBytes
 }  // namespace
 
 ProtectMapper::ProtectMapper(Eviction wanted, const ViewRegistry* views)
-    : Mapper{views}, frames_{sys::MemoryFile::of_addresses(kFramesName)}, nothing_{sys::MemoryFile::empty(kPoisonName)} {
+    : Mapper{views},
+      frames_{sys::MemoryFile::of_addresses(kFramesName)},
+      nothing_{sys::MemoryFile::empty(kPoisonName)} {
     if (wanted == Eviction::move || wanted == Eviction::copy) {
         sys::throw_error(EINVAL,
                          std::string("Eviction::") + name(wanted) + " needs userfaultfd, not Delivery::sigsegv");

@@ -13,8 +13,8 @@
 
 namespace faultline::mmu {
 
-/// Control calls throw std::bad_alloc, and then the list is as it was. They return when no reader holds the old list, so
-/// the caller is no reader.
+/// Control calls throw std::bad_alloc, and then the list is as it was. They return when no reader holds the old list,
+/// so the caller is no reader.
 class ViewRegistry {
 public:
     explicit ViewRegistry(sys::Quiescence& readers) noexcept : list_{readers} {}

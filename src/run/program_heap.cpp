@@ -9,20 +9,20 @@ namespace {
 constexpr std::size_t kLeastReservation = std::size_t{64} << 20;
 
 /// Null where the process, or the machine, does not have the addresses.
-std::unique_ptr<detail::Heap> try_reserve(const std::shared_ptr<detail::Pager>& pager, const HeapConfig& config) {
+std::unique_ptr<heap::Heap> try_reserve(const std::shared_ptr<pager::Pager>& pager, const HeapConfig& config) {
     try {
-        return std::make_unique<detail::Heap>(pager, config);
+        return std::make_unique<heap::Heap>(pager, config);
     } catch (const std::system_error& error) {
         if (error.code().value() != ENOMEM) throw;
         return nullptr;
     }
 }
 
-ProgramHeap reserve(const std::shared_ptr<detail::Pager>& pager, HeapConfig config) {
+ProgramHeap reserve(const std::shared_ptr<pager::Pager>& pager, HeapConfig config) {
     const std::size_t wanted = config.reservation;
     const bool may_be_smaller = wanted == HeapConfig{}.reservation;
     while (may_be_smaller && config.reservation > kLeastReservation) {
-        if (std::unique_ptr<detail::Heap> heap = try_reserve(pager, config)) {
+        if (std::unique_ptr<heap::Heap> heap = try_reserve(pager, config)) {
             if (config.reservation == wanted) return {std::move(heap), wanted};
             heap.reset();
             config.reservation /= 2;
@@ -30,7 +30,7 @@ ProgramHeap reserve(const std::shared_ptr<detail::Pager>& pager, HeapConfig conf
         }
         config.reservation /= 2;
     }
-    return {std::make_unique<detail::Heap>(pager, config), config.reservation};
+    return {std::make_unique<heap::Heap>(pager, config), config.reservation};
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ ProgramHeap make_program_heap(const Settings& settings) {
     config.fork = ForkPolicy::inherit;
     HeapConfig heap;
     heap.reservation = settings.heap_reservation;
-    return reserve(std::make_shared<detail::Pager>(config), heap);
+    return reserve(std::make_shared<pager::Pager>(config), heap);
 }
 
 }  // namespace faultline::run

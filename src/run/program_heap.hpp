@@ -12,7 +12,7 @@
 namespace faultline::run {
 
 struct ProgramHeap {
-    std::unique_ptr<detail::Heap> heap;
+    std::unique_ptr<heap::Heap> heap;
     std::size_t reservation = 0;  ///< Bytes of its addresses.
 };
 

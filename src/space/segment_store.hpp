@@ -9,11 +9,11 @@
 #pragma once
 
 #include "space/layer_map.hpp"
-#include "sys/published.hpp"
 #include "space/segment_index.hpp"
 #include "space/shared_layer.hpp"
 #include "store/backing_store.hpp"
 #include "sys/lazy_array.hpp"
+#include "sys/published.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -28,7 +28,8 @@ namespace faultline::space {
 class SegmentStore final : public store::BackingStore {
 public:
     /// Constructs the store of an arena of `bytes`, with pages of 4 KiB. `index` must outlive the store.
-    SegmentStore(std::unique_ptr<store::BackingStore> behind, const sys::Published<SegmentIndex>& index, std::uint64_t bytes)
+    SegmentStore(std::unique_ptr<store::BackingStore> behind, const sys::Published<SegmentIndex>& index,
+                 std::uint64_t bytes)
         : bytes_{bytes}, top_{std::move(behind)}, index_{index}, layer_of_{bytes >> core::kUnitShift} {}
     ~SegmentStore() override;
 

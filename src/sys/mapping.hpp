@@ -53,9 +53,9 @@ public:
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {address_, bytes_}; }
     explicit operator bool() const noexcept { return address_ != nullptr; }
 
-    /// The page in front of a large range that no access passes (MADV_GUARD_INSTALL); empty where there is none. The kernel
-    /// fills what mlockall(MCL_CURRENT) locks from the front, mapping by mapping, and leaves a mapping at the first
-    /// page that it cannot have. So whatever makes the range a mapping of its own kind is done to the fence, too.
+    /// The page in front of a large range that no access passes (MADV_GUARD_INSTALL); empty where there is none. The
+    /// kernel fills what mlockall(MCL_CURRENT) locks from the front, mapping by mapping, and leaves a mapping at the
+    /// first page that it cannot have. So whatever makes the range a mapping of its own kind is done to the fence, too.
     [[nodiscard]] std::span<std::byte> fence() const noexcept { return {address_ - fence_bytes_, fence_bytes_}; }
 
     /// For a range that something else is mapped over, which the fence would not be part of.

@@ -27,7 +27,8 @@ public:
     /// The value, which must not be null. Otherwise like `get`.
     [[nodiscard]] const T& read() const FAULTLINE_SIGNAL_SAFE { return *get(); }
 
-    /// Publishes `next` and returns when no reader holds the old value. The caller is no reader; callers are serialised.
+    /// Publishes `next` and returns when no reader holds the old value. The caller is no reader; callers are
+    /// serialised.
     void replace(std::unique_ptr<const T> next) noexcept {
         const std::unique_ptr<const T> old{value_.exchange(next.release(), std::memory_order_acq_rel)};
         readers_.synchronize();

@@ -1,6 +1,6 @@
-// TransientWait: waits out an error of the kernel that passes by itself, such as ENOMEM from one ioctl. The thread sleeps
-// between two tries, so that threads it may be waiting for run, also below it in priority. The wait has a bound, and
-// what was waited out is counted for the pager's log.
+// TransientWait: waits out an error of the kernel that passes by itself, such as ENOMEM from one ioctl. The thread
+// sleeps between two tries, so that threads it may be waiting for run, also below it in priority. The wait has a bound,
+// and what was waited out is counted for the pager's log.
 //
 //   sys::TransientWait wait{"UFFDIO_COPY"};
 //   do error = try_it(); while (wait.again(error));

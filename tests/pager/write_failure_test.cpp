@@ -143,8 +143,7 @@ TEST_P(WriteFailure, lowering_the_limit_is_refused_and_the_limit_stays) {
     FakePager::settle();
     fake_->store().write_error.store(error());
     const std::size_t before = fake_->pager().resident_limit();
-    expect_refused([&] { fake_->pager().limit().set(Pager::kMinimumPages * fake_->page_bytes()); }, error(),
-                   "limit");
+    expect_refused([&] { fake_->pager().limit().set(Pager::kMinimumPages * fake_->page_bytes()); }, error(), "limit");
     EXPECT_EQ(fake_->pager().resident_limit(), before);
     for (std::uint64_t page = 0; page < kLimit - 2; ++page) {
         EXPECT_TRUE(has_stamps(at(page), fake_->page_bytes(), stamp(page)));

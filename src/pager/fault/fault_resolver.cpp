@@ -173,8 +173,8 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
         return mapper.install(page, slot, region.page_bytes(),
                               dirty ? Protection::writable : Protection::write_protected);
     });
-    // The page is still in its slot; its bytes there are newer than the store's if a part of it was mapped for a moment.
-    // Where frames stay in place, a part of a page of several units may still be mapped.
+    // The page is still in its slot; its bytes there are newer than the store's if a part of it was mapped for a
+    // moment. Where frames stay in place, a part of a page of several units may still be mapped.
     if (sys::is_transient(error) && (region.page_units() == 1 || kind != mmu::StagedFrames::stay)) {
         const bool newer = seen.dirty() || (frame_goes_along && region.page_units() > 1);
         region.publish(faulted.page,

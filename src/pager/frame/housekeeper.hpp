@@ -1,5 +1,6 @@
 // Housekeeper: the pager's background thread. It evicts ahead of need when frames run low, and returns freed space of
-// the stores (both through Housekeeping); it prints the messages that the fault path has recorded. It never touches managed memory.
+// the stores (both through Housekeeping); it prints the messages that the fault path has recorded. It never touches
+// managed memory.
 #pragma once
 
 #include "core/signal_safe.hpp"
