@@ -4,8 +4,8 @@
     check_names.py [ROOT]       prints file:line of each unknown name in ROOT (default: this checkout), and then exits 1
     check_names.py --self-test  checks that each kind of unknown name is refused
 
-The documents are README.md, CONTRIBUTING.md, bench/README.md, docs/**/*.md and docs/faultline.1. In code spans
-(`like this`, outside of code blocks) it checks
+The documents are README.md, CONTRIBUTING.md, bench/README.md, docs/**/*.md, docs/faultline.1, and the sources of
+pictures, docs/pictures/*.txt. In code spans (`like this`, outside of code blocks) it checks
 
     name, name()        is a word in the code (comments left out), a file without its suffix, or ALLOWED below; where a
                         link to a file follows in parentheses, `name` ([file](path)), it is a word in that file
@@ -238,6 +238,7 @@ def headings_of(path):
 
 def documents_of(root):
     named = [root / "README.md", root / "CONTRIBUTING.md", root / "bench" / "README.md", root / "docs" / "faultline.1"]
+    named += sorted((root / "docs" / "pictures").glob("*.txt"))
     return [path for path in named if path.is_file()] + sorted((root / "docs").rglob("*.md"))
 
 
@@ -251,7 +252,7 @@ def unlisted(root):
     return [
         f"docs/index.md:1: {path.relative_to(root)} is not listed"
         for path in documents_of(root)
-        if path.parts[len(root.parts)] == "docs" and path != index and path.resolve() not in linked
+        if path.parts[len(root.parts)] == "docs" and path.suffix != ".txt" and path.resolve() not in {index, *linked}
     ]
 
 
@@ -326,12 +327,13 @@ def self_test():
             files = dict(SELF_TEST_FILES, **{"docs/a.md": "\n\n".join(lines) + "\n"})
             if bad:
                 files["docs/unlisted.md"] = "nothing\n"
+                files["docs/pictures/a.txt"] = "box L1 step 1 page\n  `Page::fill` `Page::made_up`\n"
             for name, text in files.items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_text(text, encoding="utf-8")
             refused = {line for line, is_refused in SELF_TEST_LINES if is_refused}
             expected = {f"docs/a.md:{2 * i + 1}" for i, line in enumerate(lines) if bad and line in refused}
-            expected |= {"docs/index.md:1"} if bad else set()
+            expected |= {"docs/index.md:1", "docs/pictures/a.txt:2"} if bad else set()
             places = {":".join(complaint.split(":")[:2]) for complaint in violations(root)[0]}
             for place in sorted(expected ^ places):
                 print(f"{'not refused' if place in expected else 'refused wrongly'}: {place}")
