@@ -1,5 +1,6 @@
-// The order of things is src/pager's: pager.cpp (answer, bring_in, take_back, reserve_frame, keep_house), evictor.cpp
-// (free_frames to settle), frame_table.hpp (choose, map), pager_control.cpp (the constructor's figures).
+// The steps are those of src/pager, in the same order: FaultResolver (answer, take_back), PageFill (bring_in, map),
+// FrameReclaimer (reserve_frame, keep_house), Evictor and Stager (free_frames to unmap), BatchFinisher (settle, leave),
+// LimitKeeper (the constructor's figures).
 #include "replay/pager_model.hpp"
 
 #include <algorithm>

@@ -1,5 +1,6 @@
 // Resource: a heap as a std::pmr::memory_resource, for containers of std::pmr. It is a member of heap::Heap, and
-// equal only to itself. It throws std::bad_alloc where the heap returns null. Its functions are in handles.cpp.
+// equal only to itself. It throws std::bad_alloc where the heap returns null. Its functions are in
+// src/api/cpp/heap_handles.cpp.
 #pragma once
 
 #include <cstddef>

@@ -24,7 +24,7 @@ enum class Sequel : int {
     report_violation,  ///< To the program's ViolationHandler; faultline_fault_report says what follows.
 };
 
-/// What that needs. Read by fault_entry.cpp, by offset.
+/// What that needs. Read by handler_entry.cpp, by offset.
 struct SequelData {
     void (*handler)(int, siginfo_t*, void*) = nullptr;
     std::uint64_t mask = 0;  ///< Blocked while `handler` runs.

@@ -1,5 +1,5 @@
 // HandlerStacks: stacks that a fault is resolved on when the program's alternate signal stack has too little room. One
-// pool for the process, mapped once and never unmapped. Threads take and give back a stack in fault_entry.cpp, by
+// pool for the process, mapped once and never unmapped. Threads take and give back a stack in handler_entry.cpp, by
 // registers alone; here are the layout that it reads, and the control path.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace faultline::mmu {
 
-/// Read and written by fault_entry.cpp, by offset.
+/// Read and written by handler_entry.cpp, by offset.
 struct HandlerStackPool {
     std::atomic<std::uint64_t> taken{0};     ///< One bit for each stack.
     std::atomic<std::uint32_t> epoch{0};     ///< Changes when a stack is given back while threads sleep.

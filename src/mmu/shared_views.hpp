@@ -1,6 +1,6 @@
 // SharedViews: at which addresses the pages of shared regions are seen. Such a region has frames like any other, but no
 // program uses it at its own addresses: ranges elsewhere, its views, show its pages, each page perhaps in several. A
-// list that never changes: whoever makes one view more makes a new list (Mapper::exchange_views).
+// list never changes: ViewRegistry publishes a new one for each view that comes or goes.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -1,6 +1,6 @@
 // SignalFaultSource: the faulting thread resolves its own fault, inside a handler of SIGBUS (userfaultfd's signal mode)
 // or SIGSEGV (protection) that the process has once. What is not ours, by address, goes on to the handler that was
-// there before, with the same siginfo. Which stack the handler runs on: see fault_entry.hpp.
+// there before, with the same siginfo. Which stack the handler runs on: see handler_entry.hpp.
 //
 // FaultInterception: the same handler asks somebody else first, who may send the thread elsewhere.
 #pragma once

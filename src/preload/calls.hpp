@@ -15,7 +15,7 @@ struct Call {
 
 /// Makes the call as if it stood where the signal came from, whose signal mask was `mask`: signals interrupt it, and
 /// are handled while it waits. What of its memory is managed is brought in and, where the limit has room, pinned
-/// meanwhile. Returns what the kernel did. To be called with all signals blocked that `mask_of_handler` has. A
+/// meanwhile. Returns what the kernel did. To be called with all signals blocked that `kHandlerMask` has. A
 /// cancellation point, and so not noexcept.
 [[nodiscard]] long make_call(Call call, std::uint64_t mask);
 

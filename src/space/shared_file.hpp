@@ -33,7 +33,7 @@ public:
 
     /// Maps the file from `offset` (bytes) on into a closed range of `region`. If it throws, nothing is mapped.
     void map(pager::Region& region, core::PageRange pages, std::uint64_t offset, Access access);
-    /// Unmaps a range that was mapped with `access`: see Pager::unmap_views.
+    /// Unmaps a range that was mapped with `access`: see ViewMapper::unmap.
     void unmap(pager::Region& region, core::PageRange pages, Access access);
 
     /// The files to read from and to write to. Null: no file that is open for writing. Signal-safe.

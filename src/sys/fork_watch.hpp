@@ -1,4 +1,4 @@
-// ForkWatch: tells a process from the child it forked, and lets four parties prepare for fork and clean up after it:
+// Fork watch: tells a process from the child it forked, and lets four parties prepare for fork and clean up after it:
 // one that uses another is still served by it when it prepares, and again when it cleans up. A child inherits the
 // pager's descriptors and its picture of memory, but not the threads.
 #pragma once

@@ -73,7 +73,7 @@ TEST(FrameBudget, NeverExceedsItsLimitUnderThreads) {
     EXPECT_EQ(budget.used(), 0);
 }
 
-// As Pager::reclaim_for does it: watch, look, sleep.
+// As FrameReclaimer::reserve does it: watch, look, sleep.
 void reserve_or_sleep(FrameBudget& budget, std::int64_t units) {
     for (;;) {
         const FrameBudget::Watch watch{budget};

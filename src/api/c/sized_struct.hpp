@@ -1,5 +1,5 @@
 // Structs that begin with their size, so that programs and libraries of different age understand each other
-// (openat2(2) does it so). `FirstBytes` is how long the struct was in the first version of the ABI, which never
+// (openat2(2) does it so). `first_bytes` is how long the struct was in the first version of the ABI, which never
 // changes.
 #pragma once
 

@@ -17,14 +17,13 @@ namespace faultline::pager {
 /// Control path, in the process that owns the pager.
 class RegionLifecycle {
 public:
-    /// `uffd`: null under Delivery::sigsegv.
     RegionLifecycle(PagerCore& core, BatchFinisher& finisher, Discarder& discarder, LimitKeeper& limit,
                     ViewMapper& view_mapper) noexcept
         : core_{core}, finisher_{finisher}, discarder_{discarder}, limit_{limit}, view_mapper_{view_mapper} {}
 
-    /// Reserves a region of `bytes`, rounded up to pages of `page_bytes`, whose faults `pager` resolves. Throws
-    /// std::system_error: EINVAL (sizes), ENOMEM (addresses, mappings, a region's 2^32 pages), EEXIST (the plan's
-    /// address is in use).
+    /// Reserves a region of `bytes`, rounded up to pages of `page_bytes`, whose faults `pager` resolves. `uffd`
+    /// is null under Delivery::sigsegv. Throws std::system_error: EINVAL (sizes), ENOMEM (addresses, mappings, a
+    /// region's 2^32 pages), EEXIST (the plan's address is in use).
     [[nodiscard]] Region& reserve(RegionPager& pager, sys::Userfaultfd* uffd, std::size_t bytes, std::size_t page_bytes,
                                   const RegionPlan& plan);
 

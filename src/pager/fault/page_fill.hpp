@@ -2,9 +2,9 @@
 //
 //   claim     absent -> filling: the page of a fault, then neighbours that are to come along
 //   reserve   frames for the page; `claim_neighbours` takes a frame with each neighbour
-//   read      the store reads into a private buffer: at once, or later (AsyncReader), or there is nothing to read
-//   (zeros) map       the mapper installs the bytes, neighbours with one call publish   filling -> resident; or the
-//   pages go back to where they were
+//   read      the store reads into a private buffer, at once or later (AsyncReader); zeros need no read
+//   map       the mapper installs the bytes, neighbours with one call
+//   publish   filling -> resident; or the pages go back to where they were
 //
 // It does not choose neighbours (ReadAhead), nor find frames where there are none (FrameReclaimer).
 //

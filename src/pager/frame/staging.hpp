@@ -29,7 +29,7 @@ namespace faultline::pager {
 /// 32-bit number of a 4 KiB unit of the staging area: the payload of a staged page's word.
 using StagingUnit = std::uint32_t;
 
-/// What settling a batch finds of one of its pages.
+/// What BatchFinisher finds of a page of its batch.
 enum class Leaving : std::uint8_t {
     not_yet,   ///< Dirty: its bytes are nowhere else.
     has_left,  ///< Taken back, discarded, or its region is gone.
@@ -122,7 +122,7 @@ public:
     /// The frame at `unit` has moved back to the program's view.
     void frame_left(StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
 
-    /// No entry names a page of `region` any more. Called when no page of it is staged; see Pager::destroy.
+    /// No entry names a page of `region` any more. Called when no page of it is staged; see RegionLifecycle::destroy.
     void forget_region(std::uint32_t region) noexcept;
 
 private:

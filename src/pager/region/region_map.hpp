@@ -26,7 +26,7 @@ public:
     /// The region at `address`, else the next region above it, else null. Otherwise like `find`.
     [[nodiscard]] static Region* find_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE;
 
-    // Around fork and clone; see snapshot/forking.hpp and snapshot/standstill.hpp.
+    // Around fork and clone; see snapshot/forking.hpp and region/standstill.hpp.
 
     /// Until `unlock`, in the parent or in the child, no other thread inserts or removes a region, clones a space, or
     /// forks with a region that is inherited.
