@@ -42,7 +42,7 @@ def violations(root):
         pictures[source.stem] = picture = draw.Picture(source.read_text(encoding="utf-8"))
         target = source.with_suffix(".svg")
         if not target.is_file() or target.read_text(encoding="utf-8") != picture.svg():
-            found.append(f"{target.relative_to(root)}: not what draw.py makes of {source.name}: run docs/pictures/draw.py")
+            found.append(f"{target.relative_to(root)}: not what docs/pictures/draw.py makes of {source.name}")
     document = (root / f"docs/{NAME}.md").read_text(encoding="utf-8")
     for kind, heading, header in LISTS:
         steps = [" ".join(step) for step in IN_HEADER.findall((root / header).read_text(encoding="utf-8"))]
