@@ -58,13 +58,15 @@ void prepare_thread() {
     sigaltstack(&stack, nullptr);
 }
 
+constexpr std::size_t kNoEnd = ~std::size_t{0};  // deeper than any stack
+
 /// With blocks from the heap, whose pages leave and come back on the way down.
 [[gnu::noinline]] std::size_t descend(std::size_t depth) {
     volatile char frame[1024];
     frame[depth % sizeof frame] = 1;
     char* volatile block = static_cast<char*>(malloc(64));
     *block = 1;
-    const std::size_t below = descend(depth + 1);
+    const std::size_t below = depth < kNoEnd ? descend(depth + 1) : 0;
     return below + static_cast<std::size_t>(frame[depth % sizeof frame]) + static_cast<std::size_t>(*block);
 }
 
