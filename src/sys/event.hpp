@@ -1,5 +1,5 @@
-// Event: sleeping until a condition on other atomics holds, for conditions that are rarely waited for. Whoever makes it
-// true calls notify(), which costs an addition when nobody sleeps. Signal-safe.
+// Event: blocks a thread until a condition on other atomics holds, for conditions that are rarely waited for. A thread
+// that makes the condition true calls notify(), which costs one addition while no thread sleeps. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -12,8 +12,8 @@ namespace faultline::sys {
 
 class Event {
 public:
-    /// After what the sleepers look at has changed. Both are sequentially consistent, so that either the sleeper sees
-    /// the change or this sees the sleeper.
+    /// Wakes the sleepers. Call after the state that they test has changed. Both atomics are sequentially consistent:
+    /// either the sleeper sees the change, or notify() sees the sleeper.
     void notify() FAULTLINE_SIGNAL_SAFE {
         epoch_.fetch_add(1);
         if (sleepers_.load() > 0) futex_wake(epoch_);
