@@ -32,7 +32,7 @@ struct alignas(kPage) PageOf {
     std::array<std::byte, kPage> bytes{};
 };
 
-/// Has the kernel read memory, as a system call of the program would.
+/// Makes the kernel read memory, as a system call of the program would.
 class ReadingKernel {
 public:
     ReadingKernel() {
@@ -43,7 +43,7 @@ public:
         if (!reading_ || !writing_) sys::throw_error(EMFILE, "cannot make a pipe; see `ulimit -n`");
     }
 
-    /// The byte at `address`, or a negated errno.
+    /// Returns the byte at `address`, or a negated errno.
     [[nodiscard]] int byte_at(const std::byte* address) const {
         const long result = sys::raw_syscall(SYS_write, writing_.get(), sys::syscall_argument(address), 1);
         if (result != 1) return static_cast<int>(result);
@@ -74,8 +74,9 @@ long tracer() {
     return 0;
 }
 
-/// The kernel's own access to an absent page must reach a thread that reads the descriptor. A tracer's access does,
-/// too: strace reads what a system call names, and would wait for a thread that waits for strace.
+/// Tests that a thread which reads the descriptor gets the kernel's own access to an absent page. It would get a
+/// tracer's accesses, too: strace reads the arguments of a system call, and would wait for a thread that waits for
+/// strace.
 void try_threads() {
     if (const long process = tracer()) {
         throw std::runtime_error("process " + std::to_string(process) +
@@ -101,7 +102,7 @@ void try_threads() {
     expect(error == 0 && seen == 7, "a system call on an absent page is not served");
 }
 
-/// The kernel's own access to an absent page must fail at once: that is what faulting in signal mode looks like to it.
+/// Tests that the kernel's own access to an absent page fails at once, as it does in userfaultfd's signal mode.
 void try_signal() {
     sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_sigbus};
     UffdMapper mapper{uffd, Eviction::automatic};
