@@ -39,7 +39,7 @@ void in_child() {
     call(ForkParty::outer, &ForkHandlers::in_child);
 }
 
-// While the process starts.
+// Runs while the process starts.
 const bool watched = [] {
     watch_forks();
     return true;
