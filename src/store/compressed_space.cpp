@@ -17,7 +17,7 @@ std::unique_ptr<BackingStore> CompressedSpace::open_for_pages(std::uint64_t byte
 }
 
 int CompressedSpace::spill_all(WriteQueue& queue) {
-    const sys::SignalBlock no_signals;  // the pool's locks are the fault path's
+    const sys::SignalBlock no_signals;  // the pool's locks belong to the fault path
     return pool_.spill_all(queue);
 }
 
