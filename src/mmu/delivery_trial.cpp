@@ -79,8 +79,9 @@ long tracer() {
 /// strace.
 void try_threads() {
     if (const long process = tracer()) {
-        throw std::runtime_error("process " + std::to_string(process) +
-                                 " traces this one: reading an absent page, it would wait for threads it has stopped");
+        throw std::runtime_error(
+            "process " + std::to_string(process) +
+            " traces this one: if it reads an absent page, it waits for threads that it has stopped");
     }
     sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_message};
     UffdMapper mapper{uffd, Eviction::automatic};
@@ -99,7 +100,7 @@ void try_threads() {
     sys::ServiceThread handler{"fl-trial", "see `ulimit -u`", answer};
     const int seen = kernel.byte_at(pages.data());
     handler.join();
-    expect(error == 0 && seen == 7, "a system call on an absent page is not served");
+    expect(error == 0 && seen == 7, "a handler thread cannot serve a system call on an absent page");
 }
 
 /// Tests that the kernel's own access to an absent page fails at once, as it does in userfaultfd's signal mode.
@@ -127,7 +128,7 @@ void try_protection() {
     const bool shown = kernel.byte_at(pages.data()) == 7;
     mapper.empty_region(pages.data(), pages.size());
     mapper.unwatch_region(pages.data());
-    expect(hidden && installed && shown, "pages cannot be hidden and shown");
+    expect(hidden && installed && shown, "changing the protection of a page has no effect");
 }
 
 bool serves(Delivery delivery, Eviction eviction) noexcept {
@@ -184,11 +185,12 @@ ChosenDelivery choose_delivery(Delivery wanted, Eviction eviction) {
         const std::string obstacle =
             serves(delivery, eviction) ? try_delivery(delivery) : std::string("cannot evict by ") + name(eviction);
         if (obstacle.empty()) {
-            return {delivery, refused.empty() ? "the most transparent, and it works here" : "chosen, since" + refused};
+            return {delivery,
+                    refused.empty() ? "the most transparent one, and it works here" : "chosen, since" + refused};
         }
         refused += std::string(refused.empty() ? " " : "; ") + "not " + name(delivery) + ": " + obstacle;
     }
-    sys::throw_error(EOPNOTSUPP, "no delivery of faults works here:" + refused);
+    sys::throw_error(EOPNOTSUPP, "no fault delivery works in this process:" + refused);
 }
 
 }  // namespace faultline::mmu

@@ -74,7 +74,7 @@ bool is_mapped(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
 int explained(int error, void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (error != ENOMEM) return error;
     FAULTLINE_REQUIRE(is_mapped(address, bytes),
-                      "a page cannot be shown or hidden: has the program unmapped or remapped managed memory?");
+                      "cannot change the protection of a page: has the program unmapped or remapped managed memory?");
     sys::MappingBudget::exhausted();
     return error;
 }
@@ -102,13 +102,13 @@ ProtectMapper::ProtectMapper(Eviction wanted, const ViewRegistry* views)
       frames_{sys::MemoryFile::of_addresses(kFramesName)},
       nothing_{sys::MemoryFile::empty(kPoisonName)} {
     if (wanted == Eviction::move || wanted == Eviction::copy) {
-        sys::throw_error(EINVAL,
-                         std::string("Eviction::") + name(wanted) + " needs userfaultfd, not Delivery::sigsegv");
+        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) +
+                                     " needs userfaultfd; Delivery::sigsegv supports protect and guard");
     }
     guards_ = wanted != Eviction::protect && guards_work();
     if (wanted == Eviction::guard && !guards_) {
         sys::throw_error(EOPNOTSUPP,
-                         "this kernel has no guards for memory files (MADV_GUARD_INSTALL, Linux 6.15); use "
+                         "this kernel has no guard markers for memory files (MADV_GUARD_INSTALL, Linux 6.15); use "
                          "Eviction::automatic or protect");
     }
     sys::MappingBudget::recount();
@@ -171,7 +171,7 @@ void ProtectMapper::watch_again(void* address, std::size_t bytes) {
 void ProtectMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     // One new mapping replaces all old ones of the region.
     const int error = frames_.map(address, bytes, core::address_of(address), PROT_NONE);
-    FAULTLINE_REQUIRE(error == 0, "a region cannot be emptied: has the program unmapped managed memory?");
+    FAULTLINE_REQUIRE(error == 0, "cannot unmap all pages of a region: has the program unmapped managed memory?");
     {
         const std::scoped_lock lock{lock_};
         sys::MappingBudget::account(region_at(address).map.forget());
@@ -197,7 +197,7 @@ void ProtectMapper::unwatch_region(void* address) noexcept {
 ProtectMapper::Watched& ProtectMapper::region_at(const void* address) const FAULTLINE_SIGNAL_SAFE {
     const auto after = std::upper_bound(regions_.begin(), regions_.end(), address,
                                         [](const void* wanted, const auto& region) { return wanted < region->begin; });
-    FAULTLINE_REQUIRE(after != regions_.begin(), "a page belongs to no region");
+    FAULTLINE_REQUIRE(after != regions_.begin(), "a page is outside all regions of its mapper");
     return **std::prev(after);
 }
 
@@ -404,7 +404,7 @@ void ProtectMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
         do {
             error = for_each_place(range.iov_base, range.iov_len, [&](Place place, Access) { return hide(place); });
         } while (wait.again(error));
-        FAULTLINE_REQUIRE(error == 0, "a page cannot be hidden: raise `sysctl vm.max_map_count`");
+        FAULTLINE_REQUIRE(error == 0, "cannot remove access to a page: raise `sysctl vm.max_map_count`");
         frames_.free(core::address_of(range.iov_base), range.iov_len);
     }
 }

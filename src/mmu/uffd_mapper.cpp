@@ -29,7 +29,8 @@ void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE { sys::drop_pages(range.
 UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted, const ViewRegistry* views)
     : Mapper{views}, uffd_{uffd}, shared_{uffd} {
     if (wanted == Eviction::protect || wanted == Eviction::guard) {
-        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) + " belongs to Delivery::sigsegv");
+        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) +
+                                     " needs Delivery::sigsegv; userfaultfd supports move and copy");
     }
     moves_ = wanted != Eviction::copy && move_works();
     if (wanted == Eviction::move && !moves_) {
@@ -201,7 +202,7 @@ int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t byte
     if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already, Protection::writable);
     if (error != 0 && already > 0) {
         const int undone = put_back(page, slot, already);
-        FAULTLINE_REQUIRE(undone == 0, "half a page is stuck in the staging area");
+        FAULTLINE_REQUIRE(undone == 0, "cannot move a part of a page out of the staging area");
     }
     return error;
 }
@@ -232,7 +233,7 @@ int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t byte
     if (protection == Protection::writable) {
         const int undone =
             sys::wait_out("UFFDIO_WRITEPROTECT", [&] { return uffd_.write_protect(page, bytes, false); });
-        FAULTLINE_REQUIRE(undone == 0, "a page cannot be made writable again");
+        FAULTLINE_REQUIRE(undone == 0, "cannot make a page writable again (UFFDIO_WRITEPROTECT)");
     }
     return error;
 }
@@ -255,7 +256,7 @@ int UffdMapper::unstage(void* slot, void* page, std::size_t bytes, Protection pr
         drop_one({from, bytes - moved});
     } else if (moved > 0) {  // including what the program has written meanwhile
         const int undone = put_back(static_cast<std::byte*>(slot), static_cast<std::byte*>(page), moved);
-        FAULTLINE_REQUIRE(undone == 0, "half a page cannot go back to the staging area");
+        FAULTLINE_REQUIRE(undone == 0, "cannot move a part of a page back to the staging area");
     }
     return error;
 }

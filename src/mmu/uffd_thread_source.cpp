@@ -85,7 +85,7 @@ UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsig
     uffd_.watch(farewell_.data(), farewell_.size(), false);
     // Inaccessible until then: an mlockall of the program touches accessible pages.
     if (const int error = sys::set_access(farewell_.data(), farewell_.size(), Access::none)) {
-        sys::throw_error(error, "cannot protect the handler threads' own pages");
+        sys::throw_error(error, "cannot protect the pages that end the handler threads (mprotect)");
     }
     try {
         start(std::min<std::chrono::nanoseconds>(kLongestTick, patience / 4));
@@ -112,7 +112,7 @@ void UffdThreadSource::say_farewell() noexcept {
     // for example), which cannot be blocked. So a handler ends when it maps the page, not when it reads the message.
     const sys::SignalBlock signals;
     const int opened = sys::set_access(farewell_.data(), farewell_.size(), Access::read_write);
-    FAULTLINE_REQUIRE(opened == 0, "handler threads cannot be told to end");
+    FAULTLINE_REQUIRE(opened == 0, "cannot make the pages accessible that end the handler threads (mprotect)");
     for (std::size_t i = 0; i < handlers_.size(); ++i) {
         static_cast<void>(*static_cast<volatile std::byte*>(farewell_.data() + i * core::kUnitBytes));
     }
@@ -153,8 +153,9 @@ void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
             error = uffd_.read(&message);
         } while (wait.again(error));
         FAULTLINE_REQUIRE(error == 0, "the userfaultfd can no longer be read: has the program closed it?");
-        FAULTLINE_REQUIRE(message.event == UFFD_EVENT_PAGEFAULT,
-                          "the userfaultfd says what it was not asked for: has the program put another file there?");
+        FAULTLINE_REQUIRE(
+            message.event == UFFD_EVENT_PAGEFAULT,
+            "the userfaultfd returned an event that is no page fault: has the program put another file there?");
         if (is_farewell(message.arg.pagefault.address)) {
             auto* const page = reinterpret_cast<void*>(
                 core::align_down<std::uintptr_t>(message.arg.pagefault.address, core::kUnitBytes));
@@ -190,7 +191,7 @@ void UffdThreadSource::watch_over(std::chrono::nanoseconds tick) noexcept {
         const auto elapsed = std::min<std::chrono::nanoseconds>(now - before, 2 * tick);
         before = now;
         FAULTLINE_REQUIRE(uffd_identity() == identity_,
-                          "the userfaultfd is no longer where it was: has the program closed it?");
+                          "the descriptor of the userfaultfd names another file or none: has the program closed it?");
         for (Handler& handler : progress_) check(handler, elapsed);
     }
 }
@@ -231,8 +232,8 @@ void UffdThreadSource::answer(const uffd_msg& message) noexcept {
         case core::FaultOutcome::access_violation:  // the MMU itself raises SIGSEGV when the access is repeated
         case core::FaultOutcome::not_ours:          // the region is being destroyed: the repeated access gets SIGSEGV
             FAULTLINE_REQUIRE(!mapper_.is_staging(fault.address),
-                              "faultline's own memory is being filled: has the program called mlockall(MCL_CURRENT)? "
-                              "MCL_ONFAULT does no harm");
+                              "a fault in faultline's staging area: has the program called mlockall(MCL_CURRENT)? Add "
+                              "MCL_ONFAULT to it");
             uffd_.wake(unit, core::kUnitBytes);
             return;
         case core::FaultOutcome::failed:

@@ -66,7 +66,7 @@ void UffdViews::start_in_child() {
 
 void UffdViews::watch(void* address, std::size_t bytes) {
     if (const int error = frames_->map(address, bytes, core::address_of(address), PROT_READ)) {
-        throw std::system_error(error, std::generic_category(), "cannot map the memory of a shared file");
+        throw std::system_error(error, std::generic_category(), "cannot map the memory file of a shared region");
     }
 }
 
@@ -81,7 +81,7 @@ int UffdViews::map(void* address, std::size_t bytes, const void* source) noexcep
         return 0;
     } catch (const std::system_error& error) {
         const int undone = works_ ? unmap(address, bytes) : 0;  // a trial mapping is unmapped by its owner
-        FAULTLINE_REQUIRE(undone == 0, "a range of addresses is lost that a file could not be shown in");
+        FAULTLINE_REQUIRE(undone == 0, "cannot restore an address range after a failed mapping of a shared file");
         return error.code().value();
     }
 }
@@ -91,7 +91,7 @@ int UffdViews::unmap(void* address, std::size_t bytes) noexcept {
     try {
         uffd_.watch(address, bytes, true);
     } catch (const std::system_error&) {
-        FAULTLINE_REQUIRE(false, "memory cannot be watched any more: the kernel is out of memory");
+        FAULTLINE_REQUIRE(false, "cannot register memory with userfaultfd again: the kernel is out of memory");
     }
     return 0;
 }

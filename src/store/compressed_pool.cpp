@@ -43,7 +43,8 @@ bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_
 std::uint32_t CompressedPool::enter(BlockTable& table) {
     const std::lock_guard lock{mutex_};
     if (free_ids_.empty()) {
-        if (next_id_ == kMostStores) sys::throw_error(ENOMEM, "a pool has room for 1048575 compressed stores");
+        if (next_id_ == kMostStores)
+            sys::throw_error(ENOMEM, "too many compressed stores in one pager: at most 1048575");
         free_ids_.reserve(next_id_);  // so that leave() cannot fail
         free_ids_.push_back(next_id_++);
     }

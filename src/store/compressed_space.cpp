@@ -24,7 +24,7 @@ int CompressedSpace::spill_all(WriteQueue& queue) {
 void CompressedSpace::prepare_fork() {
     const std::unique_ptr<WriteQueue> queue = fastest_write_queue();
     if (const int error = spill_all(*queue)) {
-        sys::throw_error(error, "compressed pages cannot be written to the swap file");
+        sys::throw_error(error, "cannot write compressed pages to the swap file before fork");
     }
     behind_->prepare_fork();
 }

@@ -26,7 +26,8 @@ CompressedStore::CompressedStore(CompressedPool& pool, std::unique_ptr<BackingSt
 CompressedStore::~CompressedStore() { pool_.leave(id_); }
 
 std::uint64_t CompressedStore::block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
-    FAULTLINE_REQUIRE(offset % table_.block_bytes() == 0, "a compressed store was asked for a part of a page");
+    FAULTLINE_REQUIRE(offset % table_.block_bytes() == 0,
+                      "an offset or size in a compressed store is not a multiple of its block size");
     return offset / table_.block_bytes();
 }
 

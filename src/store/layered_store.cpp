@@ -57,7 +57,7 @@ public:
         for (Slot slot = kFirst + 1; slot < kSlots; ++slot) {
             if (slot != top && !frozen[slot].file) return slot;
         }
-        FAULTLINE_REQUIRE(false, "a store has more swap layers than it can tell apart");
+        FAULTLINE_REQUIRE(false, "a store has no free slot for another swap layer");
         return 0;
     }
 
@@ -152,7 +152,7 @@ void LayeredStore::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_S
 void LayeredStore::freeze(FilePart top, LayersPointer fresh) noexcept {
     if (layers_ == nullptr) {
         layers_ = std::move(fresh);
-        FAULTLINE_REQUIRE(layers_ != nullptr, "a store was frozen without a map of its layers");
+        FAULTLINE_REQUIRE(layers_ != nullptr, "freeze was called without a map of layers");
         if (written_.load(std::memory_order_relaxed)) layers_->frozen[kFirst] = std::move(top_);
     } else if (layers_->units[layers_->top].load(std::memory_order_relaxed) > 0) {
         const Slot next = layers_->unused_slot();
@@ -200,7 +200,7 @@ void LayeredStore::move_up(std::uint8_t slot, std::span<std::byte> buffer) {
     std::uint64_t unit = 0;
     while (layers_->units[slot].load(std::memory_order_relaxed) > 0) {
         unit = layers_->next_in(slot, unit);
-        FAULTLINE_REQUIRE(unit < layers_->size(), "a swap layer's count and its map differ");
+        FAULTLINE_REQUIRE(unit < layers_->size(), "the page count of a swap layer does not match its map");
         const std::uint64_t most = std::min<std::uint64_t>(unit + unit_at(buffer.size()), layers_->size());
         std::uint64_t end = unit + 1;
         while (end < most && layers_->at(end) == slot) ++end;

@@ -20,7 +20,7 @@ SegmentPool::SegmentPool(std::size_t capacity, std::size_t limit)
       segments_{segments_of(memory_.size())},
       records_{segments_ * sizeof(Segment), "a list of segments"} {
     if (segments_ > BlockWord::kMostSegments) {
-        sys::throw_error(EINVAL, "a pool of compressed pages holds at most 1 TiB");
+        sys::throw_error(EINVAL, "Config::compressed_limit is too large: at most 1 TiB");
     }
     memory_.wipe_in_children();  // children find it empty: a fork that the child survives spills everything first
     // Segments become accessible one by one, when needed: an mlockall of the program fills accessible memory.

@@ -26,12 +26,12 @@ constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
     std::string what = "cannot make a swap file in " + directory.string();
     if (error == ENOENT || error == ENOTDIR) {
         std::error_code ignored;
-        what += std::filesystem::is_directory(directory, ignored) ? ": no file can be made there"
-                                                                  : ": there is no such directory";
+        what += std::filesystem::is_directory(directory, ignored) ? ": the file system allows no new file there"
+                                                                  : ": the directory does not exist";
         what += kRemedy;
     }
     if (error == EACCES || error == EPERM || error == EROFS) {
-        what += std::string{": it must be a directory this user may write to"} + kRemedy;
+        what += std::string{": this user cannot write there"} + kRemedy;
     }
     if (error == EMFILE || error == ENFILE) what += ": raise `ulimit -n`";
     sys::throw_error(error, what);

@@ -96,8 +96,8 @@ void SwapFile::extend_to(std::uint64_t bytes) {
     rlimit limit{};
     // Checked first, because exceeding the limit raises SIGXFSZ in addition to the error.
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur) {
-        sys::throw_error(EFBIG, "the file size limit (`ulimit -f`) is below the " + sys::readable_bytes(bytes) +
-                                    " of swap space that are needed");
+        sys::throw_error(EFBIG, "the file size limit is below the " + sys::readable_bytes(bytes) +
+                                    " of swap space needed: set `ulimit -f unlimited`");
     }
     if (bytes > static_cast<std::uint64_t>(INT64_MAX) || ::ftruncate(fd(), static_cast<off_t>(bytes)) != 0) {
         const int error = bytes > static_cast<std::uint64_t>(INT64_MAX) ? EFBIG : errno;

@@ -84,7 +84,7 @@ FilePart SwapSpace::part_in(const std::shared_ptr<File>& file, std::uint64_t off
 
 std::unique_ptr<BackingStore> SwapSpace::open(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened in the middle of a fork");
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened during a fork");
     if (const std::shared_ptr<File> file = file_with_room(files_, bytes)) return lease(file, bytes);
     auto fresh = open_file(layer_);
     files_.reserve(files_.size() + 1);
@@ -127,7 +127,7 @@ std::uint64_t SwapSpace::take(File& file, std::uint64_t bytes) {
 
 void SwapSpace::give_back(Lease& lease) {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ == nullptr, "a region went in the middle of a fork");
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was destroyed during a fork");
     leases_.erase(&lease);
     File& file = lease.file();
     std::uint64_t offset = lease.offset();
@@ -198,7 +198,7 @@ std::shared_ptr<SwapSpace::File> SwapSpace::file_to_punch() {
 
 void SwapSpace::prepare_fork() {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ == nullptr, "a fork was prepared in the middle of a fork");
+    FAULTLINE_REQUIRE(fork_ == nullptr, "prepare_fork was called twice");
     for (Lease* const lease : leases_) lease->let_go_of_empty_layers();
     merge_layers();
     freed_before_fork_.reserve(freed_before_fork_.size() + files_.size());
@@ -241,7 +241,7 @@ void SwapSpace::merge_layers() {
 
 void SwapSpace::continue_as(ForkSide side) noexcept {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ != nullptr, "a fork was not prepared");
+    FAULTLINE_REQUIRE(fork_ != nullptr, "continue_as was called without prepare_fork");
     Files& files = side == ForkSide::parent ? fork_->parent : fork_->child;
     for (Fork::Move& move : fork_->moves) move.lease->move_to(files[move.file], move.offset, std::move(move.layers));
     freeze_files(side);

@@ -28,10 +28,10 @@ void report(int refusal) FAULTLINE_SIGNAL_SAFE {
     if (reported.exchange(true)) return;
     const char* const message =
         refusal == EBADF
-            ? "faultline: the program has closed the userfaultfd: another thread has it still, and makes the "
-              "calls of ioctl(2) on it from now on\n"
-            : "faultline: a seccomp filter forbids ioctl(2) on the userfaultfd: another thread, without the "
-              "filter, makes the call from now on\n";
+            ? "faultline: the program has closed the userfaultfd. A thread of faultline has a copy and makes the "
+              "ioctl(2) calls from now on\n"
+            : "faultline: a seccomp filter forbids ioctl(2) on the userfaultfd. A thread without the filter makes "
+              "the calls from now on\n";
     raw_syscall(SYS_write, 2, syscall_argument(message), std::strlen(message));
 }
 

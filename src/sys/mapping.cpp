@@ -157,7 +157,7 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
 
 void Mapping::wipe_in_children() const {
     const std::span<std::byte> range = with_fence();
-    advise(range.data(), range.size(), MADV_WIPEONFORK, "memory that children get empty");
+    advise(range.data(), range.size(), MADV_WIPEONFORK, "memory that is zeros in children of fork");
 }
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
@@ -191,7 +191,8 @@ void Mapping::restore_in_child(Access access) {
     if (closed_in_child_) end_lock(with_fence().data(), with_fence().size());
     const int error = closed_in_child_ ? set_access(address_, bytes_, access) : EEXIST;
     if (error != 0) {
-        throw_error(error, "cannot map " + readable_bytes(bytes_) + " in a child of fork where its parent has them");
+        throw_error(error,
+                    "cannot map " + readable_bytes(bytes_) + " in a child of fork at the addresses of its parent");
     }
     closed_in_child_ = false;
     put_fence();

@@ -41,8 +41,9 @@ FileDescriptor memory_file(const char* name) {
     const bool forbidden = !file && (errno == ENOSYS || errno == EPERM || errno == EACCES);
     if (forbidden) file = file_in_shared_memory();
     if (!file) {
-        throw_error(errno, forbidden ? "a seccomp filter forbids memfd_create(2), and there can be no file in /dev/shm"
-                                     : "cannot make a memory file (memfd_create); see `ulimit -n`");
+        throw_error(errno, forbidden
+                               ? "a seccomp filter forbids memfd_create(2), and no file can be created in /dev/shm"
+                               : "cannot create a memory file (memfd_create): raise `ulimit -n`");
     }
     return file;
 }

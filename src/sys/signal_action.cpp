@@ -33,7 +33,7 @@ bool sent_by_a_process(const siginfo_t& info) noexcept { return info.si_code <= 
 void die_by_default(int signal, siginfo_t* info) noexcept {
     // Otherwise the fault would come back forever.
     FAULTLINE_REQUIRE(restore_default_action(signal),
-                      "a fault is not faultline's, and a seccomp filter refuses what would end the process by it");
+                      "a fault outside managed memory must end the process, but a seccomp filter refuses sigaction");
     raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), signal,
                 syscall_argument(info));
 }
@@ -84,9 +84,10 @@ void SignalAction::install(int signal, Handler handler) {
     std::memset(&action.sa_mask, 0xff, sizeof action.sa_mask);
     spent_.store(false);
     struct sigaction previous {};
-    if (::sigaction(signal, nullptr, &previous) != 0) throw_error(errno, "cannot look at a signal handler");
+    if (::sigaction(signal, nullptr, &previous) != 0)
+        throw_error(errno, "cannot read the current signal handler (sigaction)");
     previous_.set(previous);  // before our handler may need it
-    if (::sigaction(signal, &action, &previous) != 0) throw_error(errno, "cannot install a signal handler");
+    if (::sigaction(signal, &action, &previous) != 0) throw_error(errno, "cannot install a signal handler (sigaction)");
     const SignalBlock signals;
     previous_.set(previous);
 }

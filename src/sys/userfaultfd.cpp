@@ -39,11 +39,12 @@ FileDescriptor open_userfaultfd(bool user_mode_only, const FileDescriptor& devic
     if (error == EPERM) {
         FileDescriptor from_device = open_from_device(device);
         if (from_device) return from_device;
-        throw_error(error, user_mode_only
-                               ? "this process may not use userfaultfd (a seccomp filter?)"
-                               : "this process may not take the kernel's own faults by userfaultfd: be root, have "
-                                 "CAP_SYS_PTRACE or access to /dev/userfaultfd, set `sysctl "
-                                 "vm.unprivileged_userfaultfd=1`, or use Delivery::uffd_signal");
+        throw_error(error,
+                    user_mode_only
+                        ? "this process may not use userfaultfd (a seccomp filter?)"
+                        : "this process may not handle faults of the kernel itself by userfaultfd: be root, have "
+                          "CAP_SYS_PTRACE or access to /dev/userfaultfd, set `sysctl "
+                          "vm.unprivileged_userfaultfd=1`, or use Delivery::uffd_signal");
     }
     if (error == ENOSYS) {
         throw_error(error, "this kernel has no userfaultfd (CONFIG_USERFAULTFD), or a seccomp filter hides it");
@@ -73,7 +74,7 @@ std::uint64_t available_features(bool user_mode_only) {
 void require_reachable(int error) FAULTLINE_SIGNAL_SAFE {
     const bool lost = error == ENOSYS || error == EPERM || error == EACCES || error == EBADF || error == ENOTTY;
     FAULTLINE_REQUIRE(!lost,
-                      "the userfaultfd cannot be used any more: has the program closed it, or does a seccomp filter "
+                      "the userfaultfd is no longer usable: has the program closed it, or does a seccomp filter "
                       "refuse ioctl?");
 }
 
