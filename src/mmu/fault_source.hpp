@@ -1,5 +1,6 @@
 // The types that all fault sources share. A fault source turns a hardware fault into a PageFault, passes it to a
-// resolver, and acts on the outcome.
+// resolver, and acts on the outcome. SignalFaultSource and UffdThreadSource use the types; the pager provides the
+// functions.
 #pragma once
 
 #include "core/page_fault.hpp"

@@ -90,7 +90,7 @@ private:
     // other method wakes a thread from a blocking read without using one of the program's signals.
     sys::Mapping farewell_;
     std::deque<sys::ServiceThread> handlers_;
-    std::atomic<std::uint32_t> stopping_{0};
+    std::atomic<std::uint32_t> stopping_{0};  // futex: 1 ends the watchdog
     std::optional<sys::ServiceThread> watchdog_;
 };
 

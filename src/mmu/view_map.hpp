@@ -1,5 +1,6 @@
 // ViewMap: the protection of each 4 KiB unit of one region in the program's page tables, and the number of mappings
-// that takes. It makes no system call. ProtectMapper changes the protection and records it here.
+// that takes. It is a record only and makes no system call. ProtectMapper changes the protection, records it here, and
+// asks the map what to change.
 #pragma once
 
 #include "core/signal_safe.hpp"
