@@ -1,4 +1,5 @@
-// Explains in words which system limit may have refused a reservation of addresses. Used for error messages only.
+// Explains in words which system limit may have refused a reservation of addresses. It reads the limits and changes
+// none. Mapping calls it for its error messages.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
 // The monotonic clock for the fault path. It makes the system call itself: std::chrono::steady_clock calls
-// clock_gettime(3), and a program may export a function of that name.
+// clock_gettime(3), and a program may export a function of that name. Code outside the fault path may use
+// std::chrono::steady_clock.
 #pragma once
 
 #include "core/signal_safe.hpp"

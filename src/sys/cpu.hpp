@@ -1,4 +1,5 @@
-// The current CPU, the time stamp counter and a thread token: as cheap as the machine allows, and signal-safe.
+// The current CPU, the time stamp counter and a thread token: as cheap as the machine allows, and signal-safe. The
+// fault path uses them to choose shards, measure latencies and tell threads apart. None of them orders memory accesses.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -41,11 +41,13 @@ private:
     void keep(int fd) noexcept;
     void serve(int fd) noexcept;
 
-    std::atomic<std::uint32_t> state_{kStarting};
-    std::atomic<std::uint32_t> asked_{0};     // futex: number of calls requested, plus one for the end
-    std::atomic<std::uint32_t> answered_{0};  // futex: number of calls made
-    std::atomic<bool> ending_{false};
-    FutexLock calling_;  // serialises calls; held with all signals blocked
+    // All atomics here are sequentially consistent: `asked_` publishes the call, `answered_` its result.
+    std::atomic<std::uint32_t> state_{kStarting};  // futex; changes once
+    std::atomic<std::uint32_t> asked_{0};          // futex: number of calls requested, plus one for the end
+    std::atomic<std::uint32_t> answered_{0};       // futex: number of calls made
+    std::atomic<bool> ending_{false};              // set before the last increment of `asked_`
+    FutexLock calling_;                            // serialises calls; held with all signals blocked
+    // The call in progress: written under `calling_`, read by the keeper's thread, which writes `result_`.
     unsigned long request_ = 0;
     void* argument_ = nullptr;
     long result_ = 0;

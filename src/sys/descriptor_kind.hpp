@@ -1,4 +1,5 @@
-// DescriptorKind: the type of file behind a descriptor. It decides whether a transfer may be split into pieces.
+// DescriptorKind: the type of file behind a descriptor. It decides whether a transfer may be split into pieces. The
+// transfer functions of the library and of the preload ask for it. It opens and changes nothing.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -1,4 +1,5 @@
-// Throws std::system_error with a message that names the object and the remedy. For set-up and control calls only.
+// Throws std::system_error with a message that names the object and the remedy. For set-up and control calls of all
+// folders. The fault path returns an errno instead: it must not throw.
 #pragma once
 
 #include <cstdint>

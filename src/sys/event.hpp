@@ -1,5 +1,6 @@
 // Event: blocks a thread until a condition on other atomics holds, for conditions that are rarely waited for. A thread
-// that makes the condition true calls notify(), which costs one addition while no thread sleeps. Signal-safe.
+// that makes the condition true calls notify(), which costs one addition while no thread sleeps. It holds no state of
+// the condition. SlotPool and CompressedPool use it. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -32,8 +33,8 @@ public:
     }
 
 private:
-    std::atomic<std::uint32_t> epoch_{0};
-    std::atomic<std::uint32_t> sleepers_{0};
+    std::atomic<std::uint32_t> epoch_{0};     // futex: number of notifications
+    std::atomic<std::uint32_t> sleepers_{0};  // threads in wait_until that found the condition false
 };
 
 }  // namespace faultline::sys

@@ -1,5 +1,6 @@
 // FileDescriptor: owns one file descriptor and keeps it in the list of the library's descriptors
-// (sys/own_descriptors.hpp).
+// (sys/own_descriptors.hpp), so that the preload can protect it from the program. It is for descriptors of the library
+// only, never for the program's.
 #pragma once
 
 #include "sys/own_descriptors.hpp"

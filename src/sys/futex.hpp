@@ -1,4 +1,5 @@
-// Blocks a thread on a 32-bit word until another thread changes it. Signal-safe; private to the process.
+// Blocks a thread on a 32-bit word until another thread changes it. Signal-safe; private to the process. A raw
+// futex(2): callers on the fault path wait with it, and FutexLock and Event build on it.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -1,5 +1,6 @@
 // IoRing: an io_uring for transfers from and to memory, which must stay mapped until the transfers end. Either one
-// thread makes all calls, or one thread at a time queues and submits while another collects with wait_for.
+// thread makes all calls, or one thread at a time queues and submits while another collects with wait_for. It does not
+// retry transfers: RingWriteQueue and AsyncReader, which use it, handle short and failed ones.
 #pragma once
 
 #include <chrono>

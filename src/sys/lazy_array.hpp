@@ -1,5 +1,6 @@
 // LazyArray: a fixed-size array of zero-initialised, trivially destructible elements in a mapping of its own. The
-// kernel allocates memory page by page when elements are touched, so a large capacity costs addresses only.
+// kernel allocates memory page by page when elements are touched, so a large capacity costs addresses only. It runs no
+// constructors and synchronises nothing. Tables of pages, frames and blocks use it.
 #pragma once
 
 #include "core/check.hpp"

@@ -1,4 +1,5 @@
-// Mapping: owns one anonymous mapping. It maps and unmaps; it does not map files and has no policy for managed memory.
+// Mapping: owns one anonymous mapping of the library: bookkeeping, buffers, regions and staging areas. It maps and
+// unmaps. It does not map files (MemoryFile does) and does not decide which pages are mapped (the mappers do).
 #pragma once
 
 #include "core/signal_safe.hpp"

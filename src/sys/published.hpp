@@ -1,5 +1,6 @@
 // Published: one immutable value that the fault path reads without a lock and that control calls replace. `replace`
-// frees the old value when no reader of `readers` can hold it any more.
+// frees the old value when no reader of `readers` can hold it any more. It does not serialise the callers of `replace`:
+// the owner does.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -36,7 +37,7 @@ public:
 
 private:
     Quiescence& readers_;
-    std::atomic<const T*> value_;
+    std::atomic<const T*> value_;  // owned; acquire and release order the value's bytes
 };
 
 }  // namespace faultline::sys

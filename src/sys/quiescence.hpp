@@ -47,6 +47,7 @@ public:
 
 private:
     static constexpr std::size_t kShards = 16;
+    // Readers of one set, by the CPU they entered on. A reader leaves on the shard that it entered.
     struct alignas(64) Shard {
         std::array<std::atomic<std::uint64_t>, 2> entered{};
         std::array<std::atomic<std::uint64_t>, 2> left{};
@@ -55,8 +56,8 @@ private:
     void drain(unsigned set);
 
     std::array<Shard, kShards> shards_{};
-    std::atomic<unsigned> current_{0};
-    std::mutex writers_;
+    std::atomic<unsigned> current_{0};  // the lowest bit is the set of new readers; sequentially consistent
+    std::mutex writers_;                // serialises synchronize()
 };
 
 }  // namespace faultline::sys

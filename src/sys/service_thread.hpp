@@ -28,7 +28,7 @@ public:
 
 private:
     std::function<void()> body_;
-    std::atomic<std::uint32_t> running_{0};  // futex
+    std::atomic<std::uint32_t> running_{0};  // futex: 1 when the thread runs
     std::thread thread_;
 };
 

@@ -1,5 +1,5 @@
 // SignalAction: takes over one signal of the process. Our handler is in front; the previous action is behind it and
-// gets the signals that our handler passes on. SignalFaultSource uses it.
+// gets the signals that our handler passes on. It does not decide which signals those are: SignalFaultSource does.
 #pragma once
 
 #include "core/signal_safe.hpp"

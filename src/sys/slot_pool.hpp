@@ -64,8 +64,8 @@ public:
     }
 
 private:
-    const std::uint64_t absent_;  // bits beyond the number of slots
-    std::atomic<std::uint64_t> taken_{0};
+    const std::uint64_t absent_;           // bits beyond the number of slots
+    std::atomic<std::uint64_t> taken_{0};  // sequentially consistent, as Event requires
     Event given_back_;
 };
 

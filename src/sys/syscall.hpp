@@ -1,5 +1,5 @@
 // System calls without libc: no errno, no cancellation point, and no symbol that the program could interpose or the
-// dynamic linker would bind during a fault. Set-up code uses libc.
+// dynamic linker would bind during a fault. The fault path and the preload use them. Set-up code uses libc.
 #pragma once
 
 #include "core/signal_safe.hpp"

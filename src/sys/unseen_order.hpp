@@ -1,5 +1,6 @@
 // UnseenOrder: tells ThreadSanitizer that the kernel orders some reads after all writes, for example reads of a page
-// that was just write-protected. It orders nothing itself, and does nothing in other builds.
+// that was just write-protected. It orders nothing itself, and does nothing in other builds. The pager's cleaner uses
+// it.
 #pragma once
 
 #ifdef __SANITIZE_THREAD__

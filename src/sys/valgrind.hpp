@@ -1,4 +1,5 @@
-// Detects valgrind, which simulates the CPU: its faults are not the kernel's, and its signals come late. x86-64 only.
+// Detects valgrind, which simulates the CPU: its faults are not the kernel's, and its signals come late. The pager
+// refuses to start there. x86-64 only.
 #pragma once
 
 namespace faultline::sys {
