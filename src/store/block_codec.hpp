@@ -1,5 +1,6 @@
 // Compresses and decompresses single blocks and computes checksums: the only users of LZ4 and XXH3. The only state is
-// the compressor's working memory, which CompressorPool lends. The compressed store and its pool call it.
+// the compressor's working memory, which CompressorPool lends. CompressedStore and CompressedPool call it. It decides
+// nothing about where blocks are stored.
 #pragma once
 
 #include "core/signal_safe.hpp"

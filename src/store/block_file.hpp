@@ -1,5 +1,6 @@
-// BlockFile: positioned reads and writes with the results of the kernel: short, interrupted or failed. FileStore
-// finishes short transfers. Tests replace this class to shorten, delay and fail transfers.
+// BlockFile: positioned reads and writes with the results of the kernel: short, interrupted or failed. FileStore calls
+// it and finishes short transfers; SwapFile implements it. Tests replace this class to shorten, delay and fail
+// transfers.
 #pragma once
 
 #include "core/signal_safe.hpp"

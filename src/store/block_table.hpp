@@ -81,6 +81,7 @@ public:
     }
 
 private:
+    // Sequentially consistent. `checksum` belongs to the store behind; the thread that has set `busy` changes it.
     struct Entry {
         std::atomic<std::uint64_t> word;
         std::atomic<std::uint64_t> checksum;
@@ -96,7 +97,7 @@ private:
     std::size_t block_bytes_;
     std::uint64_t number_;
     sys::LazyArray<Entry> entries_;
-    sys::LazyArray<std::atomic<std::uint8_t>> touched_;
+    sys::LazyArray<std::atomic<std::uint8_t>> touched_;  // one mark for each page of `entries_`; never cleared
 };
 
 }  // namespace faultline::store

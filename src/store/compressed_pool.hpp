@@ -121,8 +121,10 @@ private:
         std::uint32_t store;
         std::uint32_t bytes;
     };
+    // Sequentially consistent: `users` is counted before `table` is loaded, and `table` is cleared before `users` is
+    // awaited.
     struct Member {
-        std::atomic<BlockTable*> table;
+        std::atomic<BlockTable*> table;    // null while the id is free
         std::atomic<std::uint32_t> users;  // threads that spill blocks of the table
     };
     struct Spilled {

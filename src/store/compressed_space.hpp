@@ -1,5 +1,6 @@
 // CompressedSpace: a StoreFactory that puts a compressed store in front of each store of another factory. All
-// compressed stores use one pool. Control path only; the stores that it opens serve the faults.
+// compressed stores use one pool. The pager creates it if Config::compressed_limit is not 0. Control path only; the
+// stores that it opens serve the faults.
 #pragma once
 
 #include "store/backing_store.hpp"

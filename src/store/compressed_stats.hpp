@@ -1,5 +1,6 @@
-// Statistics of the compressed stores of one pool: CompressedStats is a snapshot for callers, CompressedCounters are
-// the atomics that the pool and the stores add to.
+// Statistics of the compressed stores of one pool. CompressedStats is a snapshot for callers. CompressedCounters are
+// the atomics that CompressedPool and CompressedStore add to. The counters synchronise nothing: all accesses are
+// relaxed.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -55,7 +55,7 @@ private:
     std::unique_ptr<BackingStore> behind_;
     BlockTable table_;
     std::uint32_t id_;
-    std::atomic<std::uint32_t> rejected_in_a_row_{0};
+    std::atomic<std::uint32_t> rejected_in_a_row_{0};  // relaxed: for a decision only
 };
 
 }  // namespace faultline::store

@@ -54,14 +54,14 @@ public:
 
 private:
     static constexpr std::uint32_t kAwaited = std::uint32_t{1} << 31;
-    std::atomic<std::uint32_t> count_{0};
+    std::atomic<std::uint32_t> count_{0};  // futex; the highest bit: a thread waits
 };
 
 struct Segment : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     enum class State : std::uint8_t { unused, open, sealed, taken };
 
-    std::atomic<std::uint32_t> live_bytes{0};
-    Occupancy writers;  // threads that fill entries
+    std::atomic<std::uint32_t> live_bytes{0};  // grows under the pool's lock, shrinks without
+    Occupancy writers;                         // threads that fill entries
     Occupancy readers;
     std::uint32_t index = 0;
     // The members below are guarded by the pool's lock.
@@ -186,7 +186,7 @@ private:
 
     mutable sys::FutexLock lock_;  // guards all members below
     std::size_t constructed_ = 0;
-    std::atomic<std::size_t> used_{0};
+    std::atomic<std::size_t> used_{0};  // in segments; changed under the lock, read without
     std::size_t warm_segments_ = 0;
     Segment* open_ = nullptr;
     List sealed_;  // oldest first

@@ -1,5 +1,5 @@
-// SwapDirectory: the directory for swap files, held open. So a process can create swap files after it has changed its
-// root or working directory. SwapSpace uses it.
+// SwapDirectory: the directory for swap files, held open, so that a process can create swap files after it has changed
+// its root or working directory. It creates files and does not keep them. SwapSpace and SwapFile use it.
 #pragma once
 
 #include "sys/file_descriptor.hpp"

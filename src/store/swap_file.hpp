@@ -1,5 +1,6 @@
 // SwapFile: one swap file of the operating system. It has no name, only its owner can read it, and it bypasses the page
-// cache where the file system allows. SwapSpace opens it; FileStore and LayeredStore transfer pages.
+// cache where the file system allows. SwapSpace opens it; FileStore and LayeredStore transfer pages. It does not know
+// which region a page belongs to.
 #pragma once
 
 #include "store/block_file.hpp"
@@ -66,7 +67,7 @@ public:
 private:
     /// The freed blocks, and how many bytes of them may wait for a punch.
     struct Freed : FreedBlocks {
-        std::atomic<std::uint64_t> bound{kWasteBytes};
+        std::atomic<std::uint64_t> bound{kWasteBytes};  // relaxed: a stale value costs a call
     };
 
     SwapFile(sys::FileDescriptor fd, std::filesystem::path place);
@@ -79,7 +80,7 @@ private:
     sys::FileDescriptor fd_;
     std::filesystem::path place_;  // for messages
     bool direct_ = false;
-    std::uint64_t length_ = 0;
+    std::uint64_t length_ = 0;  // changed by extend_to only; other threads read it with atomic_ref
     // For each MiB, the units that were written in small pieces; kRoomMade once the rest of the MiB has blocks, too.
     sys::LazyArray<std::atomic<std::uint16_t>> small_writes_;
     std::unique_ptr<Freed> freed_ = std::make_unique<Freed>();

@@ -83,11 +83,11 @@ private:
     void plan_move(Fork& fork, Lease& lease) const;
 
     SwapDirectory directory_;
-    std::atomic<bool> background_return_{false};
-    std::atomic<bool> space_to_return_{false};
-    std::mutex mutex_;         // guards all members below; never held on the fault path
-    Files files_;              // the files that are written to
-    std::uint64_t layer_ = 0;  // the layer of files_
+    std::atomic<bool> background_return_{false};  // a thread calls return_some_space()
+    std::atomic<bool> space_to_return_{false};    // it should do so soon
+    std::mutex mutex_;                            // guards all members below; never held on the fault path
+    Files files_;                                 // the files that are written to
+    std::uint64_t layer_ = 0;                     // the layer of files_
     std::set<Lease*> leases_;
     Files freed_before_fork_;     // frozen files with ranges left to punch
     std::unique_ptr<Fork> fork_;  // set from prepare_fork until continue_as or cancel_fork

@@ -1,5 +1,6 @@
-// WriteQueue: writes a batch of runs to stores, either one after the other or all at once through io_uring. It decides
-// nothing about pages. The evictor, the spill and the fault path call it.
+// WriteQueue: writes a batch of runs to stores, either one after the other or all at once through io_uring. It does not
+// choose the pages and changes no page state. The pager's evictor and CompressedPool's spill call it; a faulting thread
+// that must evict uses SequentialWriteQueue.
 #pragma once
 
 #include "core/signal_safe.hpp"
