@@ -33,8 +33,7 @@ enum class Protection : std::uint8_t { writable, write_protected, executable };
 enum class StagedFrames : std::uint8_t {
     move,  ///< The frame moves to the slot. It comes back writable.
     copy,  ///< The slot gets a copy in a frame of its own. Coming back needs another frame.
-    stay,  ///< The frame stays in place, unmapped, and comes back with the protection asked for. The slot is only for
-           ///< reading.
+    stay,  ///< The frame stays, unmapped, and comes back with the wanted protection. The slot is only for reading.
 };
 
 /// Result of `Mapper::stage`: the first `pages` whole pages are staged. If `error` is not 0, the next page was refused
