@@ -32,7 +32,7 @@ struct alignas(kPage) PageOf {
     std::array<std::byte, kPage> bytes{};
 };
 
-/// Has the kernel read memory, as a system call of the program would.
+/// Makes the kernel read memory, as a system call of the program would.
 class ReadingKernel {
 public:
     ReadingKernel() {
@@ -43,7 +43,7 @@ public:
         if (!reading_ || !writing_) sys::throw_error(EMFILE, "cannot make a pipe; see `ulimit -n`");
     }
 
-    /// The byte at `address`, or a negated errno.
+    /// Returns the byte at `address`, or a negated errno.
     [[nodiscard]] int byte_at(const std::byte* address) const {
         const long result = sys::raw_syscall(SYS_write, writing_.get(), sys::syscall_argument(address), 1);
         if (result != 1) return static_cast<int>(result);
@@ -74,12 +74,14 @@ long tracer() {
     return 0;
 }
 
-/// The kernel's own access to an absent page must reach a thread that reads the descriptor. A tracer's access does,
-/// too: strace reads what a system call names, and would wait for a thread that waits for strace.
+/// Tests that a thread which reads the descriptor gets the kernel's own access to an absent page. It would get a
+/// tracer's accesses, too: strace reads the arguments of a system call, and would wait for a thread that waits for
+/// strace.
 void try_threads() {
     if (const long process = tracer()) {
-        throw std::runtime_error("process " + std::to_string(process) +
-                                 " traces this one: reading an absent page, it would wait for threads it has stopped");
+        throw std::runtime_error(
+            "process " + std::to_string(process) +
+            " traces this one: if it reads an absent page, it waits for threads that it has stopped");
     }
     sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_message};
     UffdMapper mapper{uffd, Eviction::automatic};
@@ -98,10 +100,10 @@ void try_threads() {
     sys::ServiceThread handler{"fl-trial", "see `ulimit -u`", answer};
     const int seen = kernel.byte_at(pages.data());
     handler.join();
-    expect(error == 0 && seen == 7, "a system call on an absent page is not served");
+    expect(error == 0 && seen == 7, "a handler thread cannot serve a system call on an absent page");
 }
 
-/// The kernel's own access to an absent page must fail at once: that is what faulting in signal mode looks like to it.
+/// Tests that the kernel's own access to an absent page fails at once, as it does in userfaultfd's signal mode.
 void try_signal() {
     sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_sigbus};
     UffdMapper mapper{uffd, Eviction::automatic};
@@ -126,7 +128,7 @@ void try_protection() {
     const bool shown = kernel.byte_at(pages.data()) == 7;
     mapper.empty_region(pages.data(), pages.size());
     mapper.unwatch_region(pages.data());
-    expect(hidden && installed && shown, "pages cannot be hidden and shown");
+    expect(hidden && installed && shown, "changing the protection of a page has no effect");
 }
 
 bool serves(Delivery delivery, Eviction eviction) noexcept {
@@ -183,11 +185,12 @@ ChosenDelivery choose_delivery(Delivery wanted, Eviction eviction) {
         const std::string obstacle =
             serves(delivery, eviction) ? try_delivery(delivery) : std::string("cannot evict by ") + name(eviction);
         if (obstacle.empty()) {
-            return {delivery, refused.empty() ? "the most transparent, and it works here" : "chosen, since" + refused};
+            return {delivery,
+                    refused.empty() ? "the most transparent one, and it works here" : "chosen, since" + refused};
         }
         refused += std::string(refused.empty() ? " " : "; ") + "not " + name(delivery) + ": " + obstacle;
     }
-    sys::throw_error(EOPNOTSUPP, "no delivery of faults works here:" + refused);
+    sys::throw_error(EOPNOTSUPP, "no fault delivery works in this process:" + refused);
 }
 
 }  // namespace faultline::mmu

@@ -1,5 +1,6 @@
-// Trying out a delivery on a page of its own: not what the kernel's version or its feature bits promise, but what it
-// does for this process. It installs no handler and leaves nothing behind.
+// Tests on a scratch page whether a fault delivery works in this process. The kernel version and the feature bits are
+// not enough: a seccomp filter or a missing privilege can still break a delivery. The test installs no signal handler
+// and leaves nothing behind. A pager calls it when it is constructed.
 #pragma once
 
 #include <faultline/types.hpp>
@@ -8,18 +9,18 @@
 
 namespace faultline::mmu {
 
-/// What stands in the way of `delivery` (not `automatic`) here; empty when nothing does. Control path: opens
-/// descriptors, starts a thread for a moment.
+/// Returns why `delivery` (not `automatic`) does not work in this process, or an empty string if it works. Control
+/// path: opens descriptors and starts a short-lived thread.
 [[nodiscard]] std::string try_delivery(Delivery delivery);
 
 struct ChosenDelivery {
     Delivery delivery = Delivery::sigsegv;
-    std::string reason;  ///< A sentence for the log: why this one, and why none of the better ones.
+    std::string reason;  ///< One sentence for the log: why this delivery, and why no better one.
 };
 
-/// `wanted`, unless that is `automatic`: then the delivery that $FAULTLINE_DELIVERY names, else the first of
-/// `uffd_threads`, `uffd_signal` and `sigsegv` that can serve `eviction` and works here. Throws std::system_error:
-/// EINVAL when the variable names none.
+/// Returns `wanted` unless that is `automatic`. For `automatic` returns the delivery named by $FAULTLINE_DELIVERY. If
+/// the variable is not set, returns the first of `uffd_threads`, `uffd_signal` and `sigsegv` that supports `eviction`
+/// and works in this process. Throws std::system_error: EINVAL if the variable has no valid value.
 [[nodiscard]] ChosenDelivery choose_delivery(Delivery wanted, Eviction eviction);
 
 }  // namespace faultline::mmu

@@ -6,16 +6,16 @@
 
 #include <cstddef>
 
-// What the code below takes for granted.
+// Layouts and constants that the assembly below relies on.
 static_assert(offsetof(ucontext_t, uc_stack.ss_sp) == 16 && offsetof(ucontext_t, uc_stack.ss_size) == 32);
 static_assert(sizeof(siginfo_t) == 128);
 static_assert(faultline::mmu::HandlerStacks::kStackBytes == 1U << 16 && faultline::mmu::HandlerStacks::kStacks == 64);
 static_assert(faultline::mmu::kReportedViolation == 0x100);
 
-// faultline_fault_move: rbx the stack pointer that it came with, r12 the siginfo, r13 the context, r14 the taken
-// stack's number, r15 the signal. A handler that the kernel has called need not preserve registers: sigreturn restores
-// them. rbp stays as it was, for who follows the chain of frames. `.cfi_signal_frame`, since debuggers take a frame on
-// another stack for damage unless it is a signal's.
+// faultline_fault_move gets: rbx the stack pointer at entry, r12 the siginfo, r13 the context, r14 the number of the
+// taken stack, r15 the signal. A handler called by the kernel need not preserve registers: sigreturn restores them. rbp
+// keeps its value for tools that follow the chain of frames. `.cfi_signal_frame` is needed because debuggers take a
+// frame on another stack for damage unless it is a signal frame.
 asm(R"(
         .pushsection .text.faultline_fault, "ax", @progbits
 

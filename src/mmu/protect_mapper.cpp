@@ -23,10 +23,10 @@
 namespace faultline::mmu {
 namespace {
 
-// Units that are opened for guards at once: what one page of the kernel's page table covers.
+// Units that are opened for guard markers at once: what one page table page of the kernel covers.
 constexpr std::size_t kGuardStretch = 512;
 
-constexpr std::int64_t kMappingsOfView = 2;  // at most; it parts what it is laid over
+constexpr std::int64_t kMappingsOfView = 2;  // at most; a view splits the mapping that it replaces
 
 constexpr const char* kFramesName = "faultline frames";
 constexpr const char* kPoisonName = "faultline poison";
@@ -51,14 +51,14 @@ constexpr View view_of(Protection protection) noexcept {
     return protection == Protection::writable ? View::write : View::read;
 }
 
-/// What a view of a shared page that is shown as `view` shows.
+/// Returns the protection of a shared page in a view with `access`, if writes and accesses to the page allow `view`.
 constexpr View allowed_by(Access access, View view) noexcept {
     if (access == Access::read_write) return view;
     if (access == Access::none) return View::closed;
     return access == Access::read_execute ? View::execute : View::read;
 }
 
-/// Tells what ENOMEM does not: whether the range is mapped at all.
+/// Returns true if the whole range is mapped. ENOMEM alone does not tell.
 bool is_mapped(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
         unsigned char resident = 0;
@@ -69,11 +69,12 @@ bool is_mapped(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return true;
 }
 
-/// Passes `error` on, unless the program has made a hole in the range.
+/// Returns `error`. On ENOMEM ends the process if the program has unmapped a part of the range; otherwise notes that
+/// the mappings are exhausted.
 int explained(int error, void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (error != ENOMEM) return error;
     FAULTLINE_REQUIRE(is_mapped(address, bytes),
-                      "a page cannot be shown or hidden: has the program unmapped or remapped managed memory?");
+                      "cannot change the protection of a page: has the program unmapped or remapped managed memory?");
     sys::MappingBudget::exhausted();
     return error;
 }
@@ -83,7 +84,7 @@ int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
 }
 
 int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_SIGNAL_SAFE {
-    // ENOMEM is the caller's: it may mean too many mappings, and the caller can hide pages that take many.
+    // ENOMEM is returned: it may mean too many mappings, and the caller can hide pages that need many.
     sys::TransientWait wait{"mprotect"};
     for (;;) {
         const int error =
@@ -101,13 +102,13 @@ ProtectMapper::ProtectMapper(Eviction wanted, const ViewRegistry* views)
       frames_{sys::MemoryFile::of_addresses(kFramesName)},
       nothing_{sys::MemoryFile::empty(kPoisonName)} {
     if (wanted == Eviction::move || wanted == Eviction::copy) {
-        sys::throw_error(EINVAL,
-                         std::string("Eviction::") + name(wanted) + " needs userfaultfd, not Delivery::sigsegv");
+        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) +
+                                     " needs userfaultfd; Delivery::sigsegv supports protect and guard");
     }
     guards_ = wanted != Eviction::protect && guards_work();
     if (wanted == Eviction::guard && !guards_) {
         sys::throw_error(EOPNOTSUPP,
-                         "this kernel has no guards for memory files (MADV_GUARD_INSTALL, Linux 6.15); use "
+                         "this kernel has no guard markers for memory files (MADV_GUARD_INSTALL, Linux 6.15); use "
                          "Eviction::automatic or protect");
     }
     sys::MappingBudget::recount();
@@ -115,7 +116,7 @@ ProtectMapper::ProtectMapper(Eviction wanted, const ViewRegistry* views)
 
 ProtectMapper::~ProtectMapper() = default;
 
-/// Tells by a system call on the page, which fails where an access would fault.
+/// Tests guard markers with a system call on the page, which fails where an access would fault.
 bool ProtectMapper::guards_work() {
     const sys::Mapping trial = sys::Mapping::reserve(2 * core::kUnitBytes, core::kUnitBytes, false, "a trial page");
     std::byte* const page = trial.data();
@@ -135,8 +136,8 @@ void ProtectMapper::watch_region(void* address, std::size_t bytes) {
         sys::throw_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes) +
                                     "; raise `sysctl vm.max_map_count` if the process has many mappings");
     }
-    // Only the control path changes the list, one call at a time; faults read it. Room is made before the lock is
-    // taken.
+    // Only the control path changes the list, one call at a time; faults read it. Memory is allocated before the lock
+    // is taken.
     Regions larger;
     if (regions_.size() == regions_.capacity()) larger.reserve(2 * regions_.size() + 8);
     const sys::SignalBlock signals;
@@ -168,9 +169,9 @@ void ProtectMapper::watch_again(void* address, std::size_t bytes) {
 }
 
 void ProtectMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    // A new mapping in place of all the old ones, whatever they were.
+    // One new mapping replaces all old ones of the region.
     const int error = frames_.map(address, bytes, core::address_of(address), PROT_NONE);
-    FAULTLINE_REQUIRE(error == 0, "a region cannot be emptied: has the program unmapped managed memory?");
+    FAULTLINE_REQUIRE(error == 0, "cannot unmap all pages of a region: has the program unmapped managed memory?");
     {
         const std::scoped_lock lock{lock_};
         sys::MappingBudget::account(region_at(address).map.forget());
@@ -192,11 +193,11 @@ void ProtectMapper::unwatch_region(void* address) noexcept {
     sys::MappingBudget::account(-1);
 }
 
-/// With `lock_` held. The region stays as long as the caller owns a page of it.
+/// Returns the region of an address. Call with `lock_` held. The region exists while the caller owns a page of it.
 ProtectMapper::Watched& ProtectMapper::region_at(const void* address) const FAULTLINE_SIGNAL_SAFE {
     const auto after = std::upper_bound(regions_.begin(), regions_.end(), address,
                                         [](const void* wanted, const auto& region) { return wanted < region->begin; });
-    FAULTLINE_REQUIRE(after != regions_.begin(), "a page belongs to no region");
+    FAULTLINE_REQUIRE(after != regions_.begin(), "a page is outside all regions of its mapper");
     return **std::prev(after);
 }
 
@@ -206,7 +207,7 @@ ProtectMapper::Place ProtectMapper::place_of(const void* address, std::size_t by
     return {region, region.map.run_of(address, bytes)};
 }
 
-// ---- showing and hiding
+// ---- Showing and hiding
 
 int ProtectMapper::show(Place place, View view) FAULTLINE_SIGNAL_SAFE {
     if (guards_) {
@@ -238,13 +239,14 @@ int ProtectMapper::hide(Place place) FAULTLINE_SIGNAL_SAFE {
         const std::scoped_lock lock{lock_};
         map.set_guarded(place.run, true);
     }
-    // Hidden, it may be one mapping with its neighbours again. If not, it costs mappings, but hidden it is.
+    // With the original protection the hidden page may merge with its neighbours' mapping again. A failure costs only
+    // mappings: the page is hidden anyway.
     if (read_only) static_cast<void>(change_view(place, View::write));
     return 0;
 }
 
-/// The kernel puts no guard into locked memory. If the program has locked its own (mlock, mlockall), that ends for the
-/// whole region, which would be several mappings otherwise.
+/// Installs guard markers. The kernel puts none into locked memory. If the program has locked its own (mlock,
+/// mlockall), this unlocks the whole region, because a part would split it into several mappings.
 int ProtectMapper::install_guards(Place place) FAULTLINE_SIGNAL_SAFE {
     const int error = advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardInstall);
     if (error != EINVAL) return error;
@@ -254,9 +256,9 @@ int ProtectMapper::install_guards(Place place) FAULTLINE_SIGNAL_SAFE {
     return advise(place.address(), bytes_of(place.run), sys::abi::kAdviseGuardInstall);
 }
 
-/// Makes the mapping around closed units writable, with guards on them all, since a guard in a mapping without access
-/// would not show its page when it goes. A whole stretch at once: mappings are few, and faults in the rest find it
-/// done.
+/// Makes the mapping around closed units writable and puts guard markers on all of them. Removing a marker from a
+/// mapping without access would not show the page. Works on a whole stretch at once: that needs few mappings, and later
+/// faults in the stretch find it prepared.
 int ProtectMapper::prepare_guards(Place place) FAULTLINE_SIGNAL_SAFE {
     ViewMap& map = place.region.map;
     {
@@ -306,8 +308,8 @@ int ProtectMapper::take_poison_away(Place place) FAULTLINE_SIGNAL_SAFE {
 
 // ---- Mapper
 
-/// Calls `act(place, access)` for where a page is seen: at its own address, or in all views of a shared one; in all,
-/// whatever becomes of one. Returns the first error.
+/// Calls `act(place, access)` for each mapping of a page: at its own address, or in all views of a shared page. An
+/// error does not stop the loop. Returns the first error.
 template <typename Act>
 int ProtectMapper::for_each_place(void* page, std::size_t bytes, Act act) const FAULTLINE_SIGNAL_SAFE {
     const SharedViews* const views = views_of(page);
@@ -320,7 +322,7 @@ int ProtectMapper::for_each_place(void* page, std::size_t bytes, Act act) const 
     return first_error;
 }
 
-/// As far as the view's access allows it.
+/// Shows a page as `view`, limited by the view's access.
 int ProtectMapper::show_in_view(Place place, View view, Access access) FAULTLINE_SIGNAL_SAFE {
     view = allowed_by(access, view);
     return view == View::closed ? hide(place) : show(place, view);
@@ -334,7 +336,7 @@ int ProtectMapper::change_in_view(Place place, View view, Access access) FAULTLI
 int ProtectMapper::install(void* page, const void* from, std::size_t bytes,
                            Protection protection) FAULTLINE_SIGNAL_SAFE {
     int error = frames_.write(from, bytes, core::address_of(page));
-    bool shown = false;  // somewhere; then the page is there, and a fault elsewhere shows it there, too
+    bool shown = false;  // in at least one view; then the page is resident, and a fault in another view shows it there
     if (error == 0) {
         error = for_each_place(page, bytes, [&](Place place, Access access) {
             const int refused = show_in_view(place, view_of(protection), access);
@@ -352,7 +354,7 @@ int ProtectMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_
                           [&](Place place, Access access) { return change_in_view(place, View::write, access); });
 }
 
-/// Whatever the map says is done again.
+/// Repeats all system calls, because the map does not know what the program changed.
 int ProtectMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
     return for_each_place(page, bytes, [&](Place place, Access access) {
         const View view = allowed_by(access, view_of(protection));
@@ -391,7 +393,7 @@ const std::byte* ProtectMapper::staged_bytes(const void* page, void* slot, std::
 }
 
 void ProtectMapper::release_staged_bytes(void* slots, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    // Kept if the program has locked its memory: then it costs what the program asked for.
+    // On failure the memory stays: the program has locked it (mlockall) and so has asked for the cost.
     static_cast<void>(advise(slots, bytes, MADV_DONTNEED));
 }
 
@@ -402,12 +404,12 @@ void ProtectMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
         do {
             error = for_each_place(range.iov_base, range.iov_len, [&](Place place, Access) { return hide(place); });
         } while (wait.again(error));
-        FAULTLINE_REQUIRE(error == 0, "a page cannot be hidden: raise `sysctl vm.max_map_count`");
+        FAULTLINE_REQUIRE(error == 0, "cannot remove access to a page: raise `sysctl vm.max_map_count`");
         frames_.free(core::address_of(range.iov_base), range.iov_len);
     }
 }
 
-/// An access to a file's mapping past its end raises SIGBUS, from the kernel, each time.
+/// Maps an empty file over the page. The kernel raises SIGBUS for each access beyond the end of a file.
 int ProtectMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return for_each_place(page, bytes, [&](Place place, Access) { return poison_at(place); });
 }
@@ -420,14 +422,14 @@ int ProtectMapper::poison_at(Place place) FAULTLINE_SIGNAL_SAFE {
     return 0;
 }
 
-/// After a new mapping, which has no guards.
+/// Records the state of a new mapping, which has no guard markers.
 void ProtectMapper::note_view(Place place, View view) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock lock{lock_};
     place.region.map.set_guarded(place.run, false);
     sys::MappingBudget::account(place.region.map.set_view(place.run, view));
 }
 
-// ---- views
+// ---- Views
 
 int ProtectMapper::map_view(void* address, std::size_t bytes, const void* source) noexcept {
     return map_frames(address, bytes, source, kMappingsOfView);
@@ -449,7 +451,7 @@ int ProtectMapper::map_frames(void* address, std::size_t bytes, const void* sour
 bool ProtectMapper::short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return sys::MappingBudget::is_short(); }
 bool ProtectMapper::low_on_mappings() const FAULTLINE_SIGNAL_SAFE { return sys::MappingBudget::is_low(); }
 
-/// What is seen in a view is named by where it is seen from, as far as the view reaches.
+/// Replaces an address in a view by the address in the shared region, and cuts the run at the end of the view.
 void ProtectMapper::name_by_source(iovec& run) const FAULTLINE_SIGNAL_SAFE {
     const std::uintptr_t begin = core::address_of(run.iov_base);
     const SharedView* const view = views() == nullptr ? nullptr : views()->from(begin);
@@ -471,7 +473,7 @@ std::size_t ProtectMapper::fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIG
             const std::size_t found = regions_[island_region_]->map.find_islands(runs, island_units_, hidden_as);
             if (found > 0) {
                 for (iovec& run : runs.first(found)) name_by_source(run);
-                if (island_units_ > 1) island_units_ /= 2;  // shorter ones may have come meanwhile
+                if (island_units_ > 1) island_units_ /= 2;  // shorter runs may have appeared meanwhile
                 return found;
             }
             ++island_region_;

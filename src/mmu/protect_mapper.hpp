@@ -1,13 +1,13 @@
-// ProtectMapper: changes mappings without userfaultfd. The program's view maps a memory file, and a page is shown and
-// hidden by protection (or by a guard); the pager reads and writes the file through its descriptor, behind the view. A
-// page is filled while it is hidden, so nobody sees a half-filled one. Frames never move: a staged page is a hidden
-// one.
+// ProtectMapper: a Mapper without userfaultfd. The program's mapping shows a memory file. A page is mapped and unmapped
+// by changing its protection, or by guard markers. The pager reads and writes the file through its descriptor. It fills
+// a page while the page is inaccessible, so no thread sees a half-filled page. Frames never move: a staged page is an
+// inaccessible page.
 //
-// The pager has no second mapping of the file, because it would be one too many: when the kernel frees a page that is
-// still mapped anywhere, it takes the guards away that hide it, and the program would read zeros.
+// The pager has no second mapping of the file. When the kernel frees a page that is mapped anywhere else, it removes
+// the guard markers on it, and the program would read zeros.
 //
-// Hidden is PROT_NONE (Eviction::protect), or a guard marker inside a writable mapping (Eviction::guard): markers take
-// no mapping, where isolated pages shown between hidden ones take two each.
+// "Hidden" means PROT_NONE (Eviction::protect) or a guard marker inside a writable mapping (Eviction::guard). Guard
+// markers need no mappings. With PROT_NONE each isolated accessible page costs two.
 #pragma once
 
 #include "mmu/mapper.hpp"
@@ -26,8 +26,9 @@ namespace faultline::mmu {
 
 class ProtectMapper final : public Mapper {
 public:
-    /// Tries on a page of its own whether guards work on memory files. Throws std::system_error: EOPNOTSUPP when
-    /// `wanted` is `guard` and they do not, EINVAL when it is for userfaultfd, EFBIG under a file size limit, EMFILE.
+    /// Tests on a scratch page whether guard markers work on memory files. Throws std::system_error: EOPNOTSUPP if
+    /// `wanted` is `guard` and they do not work, EINVAL if `wanted` needs userfaultfd, EFBIG under a file size limit,
+    /// EMFILE.
     explicit ProtectMapper(Eviction wanted, const ViewRegistry* views = nullptr);
     ~ProtectMapper() override;
 
@@ -41,9 +42,9 @@ public:
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    /// What the program has done to the protection does not show.
+    /// Always false: the mapper cannot see what the program did to the protection.
     [[nodiscard]] bool is_mapped(const void*, std::size_t) const FAULTLINE_SIGNAL_SAFE override { return false; }
-    /// What is not there is an error, and no fault.
+    /// Always true: reading the file never faults; an unreadable page is an error.
     [[nodiscard]] bool can_copy_from(const void*, std::size_t) const FAULTLINE_SIGNAL_SAFE override { return true; }
     [[nodiscard]] int restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
@@ -58,14 +59,14 @@ public:
     void drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] bool can_poison() const FAULTLINE_SIGNAL_SAFE override { return true; }
-    void wake(void*, std::size_t) FAULTLINE_SIGNAL_SAFE override {}  // nobody sleeps in the kernel for a page
+    void wake(void*, std::size_t) FAULTLINE_SIGNAL_SAFE override {}  // no thread sleeps in the kernel for a page
     [[nodiscard]] StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE override { return StagedFrames::stay; }
     [[nodiscard]] Eviction eviction() const noexcept override { return guards_ ? Eviction::guard : Eviction::protect; }
     [[nodiscard]] bool short_of_mappings() const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] bool low_on_mappings() const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] std::size_t fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE override;
 
-    /// What it takes is there: a view maps the memory file where its pages are, instead of where it is itself.
+    /// Always true: a view maps the part of the memory file that holds the region's pages.
     [[nodiscard]] bool prepare_views() override { return true; }
     [[nodiscard]] int map_view(void* address, std::size_t bytes, const void* source) noexcept override;
     [[nodiscard]] int unmap_view(void* address, std::size_t bytes) noexcept override;
@@ -104,16 +105,16 @@ private:
                                  std::int64_t more_mappings) noexcept;
     void name_by_source(iovec& run) const FAULTLINE_SIGNAL_SAFE;
 
-    sys::MemoryFile frames_;   // a page's offset is its address
-    sys::MemoryFile nothing_;  // an empty file: what is mapped from it raises SIGBUS
+    sys::MemoryFile frames_;   // the offset of a page is its address
+    sys::MemoryFile nothing_;  // an empty file: accesses to its mappings raise SIGBUS
     bool guards_ = false;
-    // Guards `regions_` and what their maps say; no system call under it.
+    // Guards `regions_` and their ViewMaps. No system call is made while it is held.
     mutable sys::FutexLock lock_;
     Regions regions_;
-    // Held over the system calls that open a stretch of a view for guards: who finds it open may rely on it. Always
-    // taken before `lock_`, and by one fault in hundreds.
+    // Held during the system calls that make a part of a region accessible for guard markers. A thread that then finds
+    // the part open may rely on it. Lock order: before `lock_`. Taken by one fault in hundreds.
     sys::FutexLock opening_;
-    // Of fragmenting_runs; guarded by `lock_`.
+    // Position of the search in fragmenting_runs; guarded by `lock_`.
     std::size_t island_units_ = 1;
     std::size_t island_region_ = 0;
 };

@@ -1,6 +1,6 @@
-// SharedViews: at which addresses the pages of shared regions are seen. Such a region has frames like any other, but no
-// program uses it at its own addresses: ranges elsewhere, its views, show its pages, each page perhaps in several. A
-// list never changes: ViewRegistry publishes a new one for each view that comes or goes.
+// SharedViews: the shared regions of a pager and the views that map their pages. A shared region has frames like any
+// other, but no program uses it at its own addresses. Ranges elsewhere, its views, map its pages; one page may be in
+// several views. The list is immutable: ViewRegistry publishes a new list for each change.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -14,7 +14,7 @@
 
 namespace faultline::mmu {
 
-/// The addresses [begin, end), whole pages of 4 KiB.
+/// The addresses [begin, end), in whole units of 4 KiB.
 struct AddressSpan {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
@@ -22,24 +22,24 @@ struct AddressSpan {
     [[nodiscard]] bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
 };
 
-/// A range that shows pages of a shared region, from the one at `source` on.
+/// A range that maps pages of a shared region, starting with the page at `source`.
 struct SharedView {
     AddressSpan range;
     std::uintptr_t source = 0;
-    Access access = Access::read_write;  ///< Where the MMU does not know it (Mapper::checks_access).
+    Access access = Access::read_write;  ///< Used where the MMU does not check access (Mapper::checks_access).
 
     [[nodiscard]] std::uintptr_t source_end() const noexcept { return source + range.bytes(); }
     [[nodiscard]] std::uintptr_t source_of(std::uintptr_t address) const noexcept {
         return source + (address - range.begin);
     }
-    /// The part in [begin, end), which it touches.
+    /// Returns the part of the view in [begin, end), which must overlap it.
     [[nodiscard]] SharedView part(std::uintptr_t begin, std::uintptr_t end) const noexcept;
 };
 
-/// Of views in any order: takes [begin, end) out, and returns what was there.
+/// Removes [begin, end) from `views`, which may be in any order. Returns the removed parts.
 [[nodiscard]] std::vector<SharedView> cut_out(std::vector<SharedView>& views, std::uintptr_t begin, std::uintptr_t end);
 
-/// The parts of the pages that `view` shows which none of `others` does.
+/// Returns the parts of the source that `view` maps and none of `others` maps.
 [[nodiscard]] std::vector<AddressSpan> seen_only_in(const SharedView& view, const std::vector<SharedView>& others);
 
 class SharedViews {
@@ -48,16 +48,16 @@ public:
     SharedViews(std::vector<AddressSpan> regions, std::vector<SharedView> views);
 
     [[nodiscard]] const std::vector<AddressSpan>& regions() const noexcept { return regions_; }
-    [[nodiscard]] const std::vector<SharedView>& views() const noexcept { return views_; }  ///< By address.
+    [[nodiscard]] const std::vector<SharedView>& views() const noexcept { return views_; }  ///< Sorted by address.
 
-    /// Whether a shared region is at `address`.
+    /// Returns true if `address` is in a shared region.
     [[nodiscard]] bool is_shared(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
-    /// The view at `address`, or null; and the first one that ends above it.
+    /// `at` returns the view at `address`, or null. `from` returns the first view that ends above `address`, or null.
     [[nodiscard]] const SharedView* at(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] const SharedView* from(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Calls `visit(view)` for the part of each view that shows pages of [source, source + bytes).
+    /// Calls `visit(view)` for the part of each view that maps pages of [source, source + bytes).
     template <typename Visit>
     void for_each_of(std::uintptr_t source, std::size_t bytes, Visit visit) const FAULTLINE_SIGNAL_SAFE {
         for (std::size_t i = first_reaching(source); i < by_source_.size(); ++i) {
@@ -74,10 +74,10 @@ public:
 private:
     [[nodiscard]] std::size_t first_reaching(std::uintptr_t source) const FAULTLINE_SIGNAL_SAFE;
 
-    std::vector<AddressSpan> regions_;        // by address
-    std::vector<SharedView> views_;           // by address
-    std::vector<SharedView> by_source_;       // by what they show
-    std::vector<std::uintptr_t> reached_by_;  // how far those up to each one show
+    std::vector<AddressSpan> regions_;        // sorted by address
+    std::vector<SharedView> views_;           // sorted by address
+    std::vector<SharedView> by_source_;       // sorted by source
+    std::vector<std::uintptr_t> reached_by_;  // [i]: the highest source_end of by_source_[0..i]
 };
 
 }  // namespace faultline::mmu

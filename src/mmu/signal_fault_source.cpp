@@ -21,17 +21,17 @@ namespace {
 constexpr long long kErrorCodeWrite = 2;
 constexpr long long kErrorCodeFetch = 16;
 
-/// One signal that faults come by.
+/// One signal that delivers faults.
 struct Taken {
     int sources = 0;                                // guarded by `installing`
     int interceptions = 0;                          // guarded by `installing`
-    sys::SignalAction action;                       // written before our handler is in place, then only read
+    sys::SignalAction action;                       // written before our handler is installed, then only read
     std::atomic<Resolver> resolver{nullptr};        // null without sources
-    std::atomic<Reporter> reporter{nullptr};        // as the last source said
+    std::atomic<Reporter> reporter{nullptr};        // from the source that was made last
     std::atomic<Interceptor> interceptor{nullptr};  // null without interceptions
 };
 
-std::mutex installing;  // the calls to sigaction; control path only
+std::mutex installing;  // serialises calls of sigaction; control path only
 Taken bus_error;
 Taken segmentation_fault;
 
@@ -43,8 +43,9 @@ core::FaultAccess access_of(const ucontext_t& context) noexcept {
     return (code & kErrorCodeWrite) != 0 ? core::FaultAccess::write : core::FaultAccess::read;
 }
 
-/// A missing or protected page says BUS_ADRERR under userfaultfd; poison and broken memory say BUS_MCEERR_AR and must
-/// not be tried again. A protection says SEGV_ACCERR, a guard SEGV_MAPERR; a signal that was sent says neither.
+/// Returns true if the siginfo may be that of a fault in managed memory. Under userfaultfd a missing or protected page
+/// gives BUS_ADRERR. Poison and broken memory give BUS_MCEERR_AR and must not be retried. A protected page gives
+/// SEGV_ACCERR, a guard marker SEGV_MAPERR. A signal that was sent has neither code.
 bool may_be_ours(const siginfo_t& info) noexcept {
     if (info.si_signo == SIGBUS) return info.si_code == BUS_ADRERR;
     return info.si_code == SEGV_ACCERR || info.si_code == SEGV_MAPERR;
@@ -72,12 +73,13 @@ Sequel pass_on(int signal, siginfo_t* info, const void* context, SequelData& dat
     return Sequel::call_handler;
 }
 
-/// The program's handler, and then whoever handles SIGSEGV, are told what the kernel would have said.
+/// Fills `data` with what the program's violation handler, and then the SIGSEGV handler, are told: what the kernel
+/// would have said.
 Sequel report_violation(const Taken& mine, const core::PageFault& fault, siginfo_t* info, const void* context,
                         SequelData& data) noexcept {
     data.report.violation.kind = ViolationKind::forbidden;
     if (const Reporter reporter = mine.reporter.load(std::memory_order_acquire)) data.report = reporter(fault);
-    // Whatever hides the page, to the program it is protected, or nothing is there.
+    // However the page is hidden, to the program it is either protected or not mapped.
     info->si_code = data.report.violation.kind == ViolationKind::forbidden ? SEGV_ACCERR : SEGV_MAPERR;
     if (data.report.handler != nullptr) return Sequel::report_violation;
     return pass_on(SIGSEGV, info, context, data);
@@ -95,7 +97,7 @@ Sequel decide(int signal, siginfo_t* info, void* context, SequelData& data) noex
         case core::FaultOutcome::deferred:
             break;
         case core::FaultOutcome::failed:
-            // A failed SIGSEGV has left its page so that the repeated access raises SIGBUS.
+            // A failed SIGSEGV has left the page so that the repeated access raises SIGBUS.
             if (signal == SIGBUS) return pass_on(signal, info, context, data);
             break;
         case core::FaultOutcome::access_violation:
@@ -106,7 +108,7 @@ Sequel decide(int signal, siginfo_t* info, void* context, SequelData& data) noex
     return Sequel::none;
 }
 
-/// With `installing` held.
+/// Call these three with `installing` held.
 bool in_use(const Taken& mine) noexcept { return mine.sources + mine.interceptions > 0; }
 void install_once(Taken& mine, int signal) {
     HandlerStacks::prepare();

@@ -1,8 +1,9 @@
-// SignalFaultSource: the faulting thread resolves its own fault, inside a handler of SIGBUS (userfaultfd's signal mode)
-// or SIGSEGV (protection) that the process has once. What is not ours, by address, goes on to the handler that was
-// there before, with the same siginfo. Which stack the handler runs on: see handler_entry.hpp.
+// SignalFaultSource: the faulting thread resolves its own fault in a signal handler. The signal is SIGBUS
+// (userfaultfd's signal mode) or SIGSEGV (page protection). The process has one handler for each. A fault outside
+// managed memory goes on to the previous handler, with the same siginfo. handler_entry.hpp says on which stack the
+// handler runs.
 //
-// FaultInterception: the same handler asks somebody else first, who may send the thread elsewhere.
+// FaultInterception: lets a function look at faults first; it may make the thread continue elsewhere.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -14,8 +15,8 @@
 
 namespace faultline::mmu {
 
-/// While at least one of these lives for a signal, that signal of this process goes through `resolver`, and what it
-/// says is not allowed through `reporter` (which must be the same for all).
+/// While at least one of these exists for a signal, `resolver` gets the faults of that signal. `reporter` describes
+/// access violations; it must be the same for all sources.
 class SignalFaultSource {
 public:
     /// `signal`: SIGBUS or SIGSEGV. Throws std::system_error.
@@ -24,8 +25,8 @@ public:
     SignalFaultSource(const SignalFaultSource&) = delete;
     SignalFaultSource& operator=(const SignalFaultSource&) = delete;
 
-    /// False when the program has put a handler of its own in front of ours: managed memory then lives from that
-    /// handler calling ours.
+    /// Returns false if the program has installed a handler in front of ours. Managed memory then works only while that
+    /// handler chains to ours.
     [[nodiscard]] bool in_front() const noexcept;
 
     [[nodiscard]] int signal() const noexcept { return signal_; }
@@ -34,16 +35,17 @@ private:
     int signal_;
 };
 
-/// The program's own action for a signal that a source takes, which gets what is not ours. `put_action_behind` is for
-/// one caller at a time, with all signals blocked. Signal-safe.
+/// The program's own action for a signal that a source handles; it gets the faults that are not in managed memory.
+/// `put_action_behind` needs one caller at a time, with all signals blocked. Signal-safe.
 [[nodiscard]] struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE;
 void put_action_behind(int signal, const struct sigaction& action) FAULTLINE_SIGNAL_SAFE;
 
-/// Looks at a fault before anybody else. Returns true when the fault is dealt with: the thread goes on where `context`
-/// says by then. All signals are blocked. Signal-safe.
+/// Looks at a fault before the resolver. Returns true if it handled the fault: the thread then continues with the
+/// changed `context`. All signals are blocked. Signal-safe.
 using Interceptor = bool (*)(const siginfo_t& info, ucontext_t& context) noexcept;
 
-/// While at least one of these lives for a signal, `look` (which must be the same for all) sees its faults first.
+/// While at least one of these exists for a signal, `look` sees the signal's faults first. `look` must be the same for
+/// all.
 class FaultInterception {
 public:
     /// `signal`: SIGBUS or SIGSEGV. Throws std::system_error.

@@ -29,7 +29,8 @@ void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE { sys::drop_pages(range.
 UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted, const ViewRegistry* views)
     : Mapper{views}, uffd_{uffd}, shared_{uffd} {
     if (wanted == Eviction::protect || wanted == Eviction::guard) {
-        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) + " belongs to Delivery::sigsegv");
+        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) +
+                                     " needs Delivery::sigsegv; userfaultfd supports move and copy");
     }
     moves_ = wanted != Eviction::copy && move_works();
     if (wanted == Eviction::move && !moves_) {
@@ -58,7 +59,8 @@ void UffdMapper::watch_staging(void* address, std::size_t bytes) {
     staging_bytes_ = bytes;
 }
 
-/// The feature bit says that the ioctl exists; whether it works for our kind of memory shows on one page.
+/// Tests UFFDIO_MOVE on one page. The feature bit only says that the ioctl exists, not that it works for our kind of
+/// memory.
 bool UffdMapper::move_works() {
     if (!uffd_.has(sys::abi::kFeatureMove)) return false;
     const sys::Mapping trial = sys::Mapping::reserve(2 * core::kUnitBytes, core::kUnitBytes, false, "a trial page");
@@ -69,8 +71,8 @@ bool UffdMapper::move_works() {
            uffd_.move(second, trial.data(), core::kUnitBytes, &moved) == 0 && second[0] == std::byte{0};
 }
 
-/// What is poisoned is there: it cannot be poisoned again. (An access could not be tried: without poison it would
-/// wait.)
+/// Tests UFFDIO_POISON: poisoning a poisoned page again must fail with EEXIST. An access is no test, because it would
+/// wait if there were no poison.
 bool UffdMapper::poison_works() {
     if (!uffd_.has(sys::abi::kFeaturePoison)) return false;
     const sys::Mapping trial = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, false, "a trial page");
@@ -78,7 +80,7 @@ bool UffdMapper::poison_works() {
     return uffd_.poison(trial.data(), trial.size()) == 0 && uffd_.poison(trial.data(), trial.size()) == EEXIST;
 }
 
-/// Dropping scattered pages of the own process in one call came with Linux 6.13; earlier kernels answer EINVAL.
+/// Tests whether one call can drop scattered pages of this process (Linux 6.13; earlier kernels return EINVAL).
 void UffdMapper::try_batched_drop() {
     self_ = sys::FileDescriptor{static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0))};
     if (!self_) return;
@@ -93,8 +95,8 @@ int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protect
     if (const SharedViews* const views = views_of(page)) {
         return shared_.install(*views, page, from, bytes, protection);
     }
-    // What the program may write to cannot be taken away again when the rest is refused. So it may not, until all is
-    // there.
+    // If the rest is refused, units that the program may have written to cannot be removed again. So a page of several
+    // units stays write-protected until all of it is mapped.
     const bool in_steps = protection == Protection::writable && bytes > core::kUnitBytes;
     const int error = uffd_.copy(page, from, bytes, in_steps || protection != Protection::writable,
                                  in_steps ? sys::Userfaultfd::Wake::later : sys::Userfaultfd::Wake::now);
@@ -112,7 +114,7 @@ int UffdMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAF
 }
 
 bool UffdMapper::is_mapped(const void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
-    if (views_of(page) != nullptr) return false;  // the kernel does not say it of a view
+    if (views_of(page) != nullptr) return false;  // the kernel does not tell this for a view
     return sys::all_present(page, bytes);
 }
 
@@ -122,7 +124,7 @@ int UffdMapper::restore(void* page, std::size_t bytes, Protection protection) FA
     return uffd_.write_protect(page, bytes, protection != Protection::writable);
 }
 
-/// What the program has dropped of a page that should be mapped is zeros, which is what it asked for.
+/// Maps zeros where the program has dropped parts of a mapped page (madvise): zeros are what it asked for.
 int UffdMapper::fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (sys::all_present(page, bytes)) return 0;
     for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
@@ -141,14 +143,15 @@ int UffdMapper::set_access(void* address, std::size_t bytes, Access access) noex
     return sys::set_access(address, bytes, access);
 }
 
-/// No page of ours is in core dumps, and to move pages the kernel does not look whether they are.
+/// Splits by MADV_DODUMP: none of our pages needs to be in core dumps, and the kernel moves pages whatever this flag
+/// says.
 int UffdMapper::part(void* address, std::size_t bytes) noexcept {
     const int error = sys::set_dumped(address, bytes, true);
     if (error != 0) rejoin(address, bytes);
     return error;
 }
 
-/// If the kernel refuses, the range stays mappings of its own, which does no harm.
+/// If the kernel refuses, the range stays in mappings of its own, which does no harm.
 void UffdMapper::rejoin(void* address, std::size_t bytes) noexcept {
     static_cast<void>(sys::set_dumped(address, bytes, false));
 }
@@ -175,7 +178,7 @@ Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::si
     std::size_t moved = 0;
     int error = uffd_.move(to, from, page_bytes * pages, &moved);
     if (error == 0) return {pages, 0};
-    // One page of the run is refused: see whether it can be had otherwise.
+    // The kernel refuses one page of the run: try other ways to evict it.
     const std::size_t whole = moved / page_bytes;
     if (protection != Protection::writable) return {whole, error};
     const std::size_t offset = whole * page_bytes;
@@ -183,28 +186,28 @@ Staged UffdMapper::stage(void* page, void* slot, std::size_t page_bytes, std::si
     return {whole + (error == 0 ? 1 : 0), error};
 }
 
-/// Stages one writable page of which the first `already` bytes have moved and the next were refused.
+/// Stages one writable page whose first `already` bytes have moved and whose next bytes were refused.
 int UffdMapper::stage_by_move(std::byte* page, std::byte* slot, std::size_t bytes,
                               std::size_t already) FAULTLINE_SIGNAL_SAFE {
     if (const int error = fill_holes(page + already, bytes - already)) return error;
-    // Refused because a child of fork shares the page: a write makes it ours alone again. Faulting it in cannot raise a
-    // fault for us, since the page is present and writable.
+    // A child of fork may share the page: a write makes the page ours alone again. The write cannot raise a fault for
+    // us, because the page is present and writable.
     static_cast<void>(sys::raw_syscall(SYS_madvise, sys::syscall_argument(page + already), bytes - already,
                                        sys::abi::kAdvisePopulateWrite));
     std::size_t moved = 0;
     int error = uffd_.move(slot + already, page + already, bytes - already, &moved);
     already += moved;
-    // Refused because the mapping is read-only or locked: copy. Not when the kernel holds the page (EBUSY): a device
-    // may be writing to it, and a copy would lose what it writes.
+    // The mapping may be read-only or locked: copy. On EBUSY the kernel holds the page and a device may write to it; a
+    // copy would lose those bytes.
     if (error == EINVAL) error = stage_by_copy(page + already, slot + already, bytes - already, Protection::writable);
     if (error != 0 && already > 0) {
         const int undone = put_back(page, slot, already);
-        FAULTLINE_REQUIRE(undone == 0, "half a page is stuck in the staging area");
+        FAULTLINE_REQUIRE(undone == 0, "cannot move a part of a page out of the staging area");
     }
     return error;
 }
 
-/// Moves all of a range back to where it came from, in as many steps as the kernel takes for it. Returns 0 or an errno.
+/// Moves a whole range back to where it came from, in as many steps as the kernel needs. Returns 0 or an errno.
 int UffdMapper::put_back(std::byte* page, std::byte* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     std::size_t total = 0;
     return sys::wait_out("UFFDIO_MOVE", [&] {
@@ -218,10 +221,10 @@ int UffdMapper::put_back(std::byte* page, std::byte* slot, std::size_t bytes) FA
 int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock turn{copy_turn_};
-    // Protected first: a write between the copy and the drop would be lost.
+    // Write-protect first: a write between the copy and the drop would be lost.
     int error = protection == Protection::writable ? uffd_.write_protect(page, bytes, true) : 0;
     if (error != 0) return error;
-    error = uffd_.copy(slot, page, bytes, false);  // the kernel reads the page: no fault of ours, EFAULT at worst
+    error = uffd_.copy(slot, page, bytes, false);  // the kernel reads the page: this raises no fault, at worst EFAULT
     if (error == 0) {
         drop_one({page, bytes});
         return 0;
@@ -230,7 +233,7 @@ int UffdMapper::stage_by_copy(std::byte* page, std::byte* slot, std::size_t byte
     if (protection == Protection::writable) {
         const int undone =
             sys::wait_out("UFFDIO_WRITEPROTECT", [&] { return uffd_.write_protect(page, bytes, false); });
-        FAULTLINE_REQUIRE(undone == 0, "a page cannot be made writable again");
+        FAULTLINE_REQUIRE(undone == 0, "cannot make a page writable again (UFFDIO_WRITEPROTECT)");
     }
     return error;
 }
@@ -244,16 +247,16 @@ int UffdMapper::unstage(void* slot, void* page, std::size_t bytes, Protection pr
     if (const SharedViews* const views = views_of(page)) return shared_.show(*views, page, bytes, protection);
     std::size_t moved = 0;
     if (moves_ && uffd_.move(page, slot, bytes, &moved) == 0) return 0;
-    // The page's mapping is read-only, or the device's hold on the slot outlives its write by a moment.
+    // The page's mapping is read-only, or a device holds the slot for a moment after its write.
     const std::scoped_lock turn{copy_turn_};
     auto* const to = static_cast<std::byte*>(page) + moved;
     auto* const from = static_cast<std::byte*>(slot) + moved;
     const int error = install(to, from, bytes - moved, Protection::writable);
     if (error == 0) {
         drop_one({from, bytes - moved});
-    } else if (moved > 0) {  // with what the program has written to it by now
+    } else if (moved > 0) {  // including what the program has written meanwhile
         const int undone = put_back(static_cast<std::byte*>(slot), static_cast<std::byte*>(page), moved);
-        FAULTLINE_REQUIRE(undone == 0, "half a page cannot go back to the staging area");
+        FAULTLINE_REQUIRE(undone == 0, "cannot move a part of a page back to the staging area");
     }
     return error;
 }
@@ -281,7 +284,7 @@ void UffdMapper::drop_own(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
             left -= ranges.front().iov_len;
             ranges = ranges.subspan(1);
         }
-        if (left > 0) break;  // stopped inside a range: dropping it again from the start does no harm
+        if (left > 0) break;  // stopped inside a range; dropping that range from the start again does no harm
     }
     for (const iovec& range : ranges) drop_one(range);
 }

@@ -1,5 +1,6 @@
-// UffdMapper: changes mappings through a userfaultfd. Frames leave by UFFDIO_MOVE; where the kernel has none, refuses
-// it or the page's protection does not allow it, by write-protect + copy + drop.
+// UffdMapper: a Mapper that uses userfaultfd. It evicts frames with UFFDIO_MOVE. Where the kernel has no UFFDIO_MOVE,
+// refuses it, or the page's protection does not allow it, it write-protects, copies and drops the page. UffdViews does
+// the work for shared regions.
 #pragma once
 
 #include "mmu/mapper.hpp"
@@ -17,8 +18,8 @@ namespace faultline::mmu {
 
 class UffdMapper final : public Mapper {
 public:
-    /// `uffd` must outlive the mapper. Tries on a page of its own whether the kernel moves frames. Throws
-    /// std::system_error: EOPNOTSUPP when `wanted` is `move` and it does not.
+    /// `uffd` must outlive the mapper. Tests on a scratch page whether UFFDIO_MOVE works. Throws std::system_error:
+    /// EOPNOTSUPP if `wanted` is `move` and it does not work.
     UffdMapper(sys::Userfaultfd& uffd, Eviction wanted, const ViewRegistry* views = nullptr);
 
     void watch_region(void* address, std::size_t bytes) override;
@@ -86,8 +87,8 @@ private:
     std::size_t staging_bytes_ = 0;
     bool moves_ = false;
     bool poisons_ = false;
-    sys::FileDescriptor self_;  // a pidfd of this process, if the kernel drops scattered pages in one call
-    // One copy at a time, so that never more than one page exists twice: what the frame budget sets aside for it.
+    sys::FileDescriptor self_;  // a pidfd of this process; empty unless the kernel drops scattered pages in one call
+    // Serialises copies, so that at most one page exists twice. The frame budget reserves frames for that one page.
     sys::FutexLock copy_turn_;
 };
 

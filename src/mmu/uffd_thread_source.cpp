@@ -29,7 +29,7 @@ constexpr const char* kHandlerGone = "a handler thread has ended: has the progra
 
 alignas(core::kUnitBytes) const std::byte kZeros[core::kUnitBytes] = {};
 
-/// Pins the caller to the `index`-th CPU that the process may use. Failing costs speed only.
+/// Pins the caller to the `index`-th CPU that the process may use. A failure costs only speed.
 void pin_to_cpu(unsigned index) noexcept {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
@@ -47,18 +47,19 @@ void pin_to_cpu(unsigned index) noexcept {
     }
 }
 
-/// Kernels without poison: raise SIGBUS at the address in the thread that faulted, which is then woken to take it.
+/// Raises SIGBUS at the fault's address in the faulting thread, which is then woken to receive it. For kernels without
+/// poison.
 void raise_bus_error(const uffd_msg& message) noexcept {
     siginfo_t info;
     std::memset(&info, 0, sizeof info);
     info.si_signo = SIGBUS;
-    info.si_code = SI_QUEUE;  // the kernel lets no thread pretend to another that it were the kernel
+    info.si_code = SI_QUEUE;  // the kernel lets no thread send another a signal that looks like the kernel's own
     info.si_addr = reinterpret_cast<void*>(message.arg.pagefault.address);
     sys::raw_syscall(SYS_rt_tgsigqueueinfo, ::getpid(), message.arg.pagefault.feat.ptid, SIGBUS,
                      sys::syscall_argument(&info));
 }
 
-/// Stops the process when the scope is left, by whatever way, without a farewell.
+/// Ends the process if a handler thread leaves the scope, in whatever way, before its farewell.
 class AliveUntilFarewell {
 public:
     explicit AliveUntilFarewell(const std::atomic<pid_t>& thread) noexcept : thread_{thread} {}
@@ -82,9 +83,9 @@ UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsig
       progress_(threads == 0 ? sys::allowed_cpus() : threads) {
     farewell_ = sys::Mapping::reserve(progress_.size() * core::kUnitBytes, core::kUnitBytes, false, "handler threads");
     uffd_.watch(farewell_.data(), farewell_.size(), false);
-    // Out of reach until then: an mlockall of the program's touches what can be accessed.
+    // Inaccessible until then: an mlockall of the program touches accessible pages.
     if (const int error = sys::set_access(farewell_.data(), farewell_.size(), Access::none)) {
-        sys::throw_error(error, "cannot protect the handler threads' own pages");
+        sys::throw_error(error, "cannot protect the pages that end the handler threads (mprotect)");
     }
     try {
         start(std::min<std::chrono::nanoseconds>(kLongestTick, patience / 4));
@@ -107,11 +108,11 @@ void UffdThreadSource::start(std::chrono::nanoseconds tick) {
 }
 
 void UffdThreadSource::say_farewell() noexcept {
-    // A signal during the wait repeats the message, and so does work that the kernel does on the way (io_uring's, say),
-    // which nothing blocks: a handler ends with the page that it maps, not with the message.
+    // A signal that arrives during the wait repeats the message. So does work that the kernel does meanwhile (io_uring,
+    // for example), which cannot be blocked. So a handler ends when it maps the page, not when it reads the message.
     const sys::SignalBlock signals;
     const int opened = sys::set_access(farewell_.data(), farewell_.size(), Access::read_write);
-    FAULTLINE_REQUIRE(opened == 0, "handler threads cannot be told to end");
+    FAULTLINE_REQUIRE(opened == 0, "cannot make the pages accessible that end the handler threads (mprotect)");
     for (std::size_t i = 0; i < handlers_.size(); ++i) {
         static_cast<void>(*static_cast<volatile std::byte*>(farewell_.data() + i * core::kUnitBytes));
     }
@@ -119,8 +120,8 @@ void UffdThreadSource::say_farewell() noexcept {
 
 void UffdThreadSource::stop() noexcept {
     say_farewell();
-    handlers_.clear();  // joins them, with signals as they were: see SignalBlock
-    if (watchdog_) {    // only now: the farewells, too, need handlers that live
+    handlers_.clear();  // joins them with signals unblocked: see SignalBlock
+    if (watchdog_) {    // only now: the farewells need living handlers, too
         stopping_.store(1);
         sys::futex_wake(stopping_);
         watchdog_.reset();
@@ -152,8 +153,9 @@ void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
             error = uffd_.read(&message);
         } while (wait.again(error));
         FAULTLINE_REQUIRE(error == 0, "the userfaultfd can no longer be read: has the program closed it?");
-        FAULTLINE_REQUIRE(message.event == UFFD_EVENT_PAGEFAULT,
-                          "the userfaultfd says what it was not asked for: has the program put another file there?");
+        FAULTLINE_REQUIRE(
+            message.event == UFFD_EVENT_PAGEFAULT,
+            "the userfaultfd returned an event that is no page fault: has the program put another file there?");
         if (is_farewell(message.arg.pagefault.address)) {
             auto* const page = reinterpret_cast<void*>(
                 core::align_down<std::uintptr_t>(message.arg.pagefault.address, core::kUnitBytes));
@@ -162,7 +164,7 @@ void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
             do {
                 ended = uffd_.copy(page, kZeros, core::kUnitBytes, false);
             } while (for_room.again(ended));
-            if (ended == EEXIST) continue;  // said twice, and another handler has ended with it
+            if (ended == EEXIST) continue;  // a repeated message; another handler has already ended with it
             FAULTLINE_REQUIRE(ended == 0, "a handler thread cannot end: has the program closed the userfaultfd?");
             return;
         }
@@ -185,11 +187,11 @@ void UffdThreadSource::watch_over(std::chrono::nanoseconds tick) noexcept {
         sys::futex_wait(stopping_, 0, &tick);
         if (stopping_.load() != 0) return;
         const auto now = std::chrono::steady_clock::now();
-        // When it was late itself, the process was stopped, and nobody could have served anything.
+        // If the watchdog itself was late, the process was stopped, and no handler could serve a fault.
         const auto elapsed = std::min<std::chrono::nanoseconds>(now - before, 2 * tick);
         before = now;
         FAULTLINE_REQUIRE(uffd_identity() == identity_,
-                          "the userfaultfd is no longer where it was: has the program closed it?");
+                          "the descriptor of the userfaultfd names another file or none: has the program closed it?");
         for (Handler& handler : progress_) check(handler, elapsed);
     }
 }
@@ -197,7 +199,7 @@ void UffdThreadSource::watch_over(std::chrono::nanoseconds tick) noexcept {
 void UffdThreadSource::check(Handler& handler, std::chrono::nanoseconds elapsed) noexcept {
     const pid_t thread = handler.thread.load(std::memory_order_relaxed);
     const bool gone = thread != 0 && sys::error_of(sys::raw_syscall(SYS_tgkill, ::getpid(), thread, 0)) == ESRCH;
-    // One that has taken its farewell says so before it goes, which the kernel's answer may be later than.
+    // A handler clears `thread` before it ends, and the kernel may report it gone only later: read `thread` again.
     FAULTLINE_REQUIRE(!gone || handler.thread.load(std::memory_order_relaxed) == 0, kHandlerGone);
     const std::uint64_t turn = handler.turn.load(std::memory_order_acquire);
     if (turn % 2 == 0 || turn != handler.seen_turn || patient_.load()) {
@@ -227,15 +229,15 @@ void UffdThreadSource::answer(const uffd_msg& message) noexcept {
         case core::FaultOutcome::deferred:
             return;
         case core::FaultOutcome::already_resolved:
-        case core::FaultOutcome::access_violation:  // which the MMU itself tells the program
-        case core::FaultOutcome::not_ours:  // a region that is just being destroyed: the access then gets SIGSEGV
+        case core::FaultOutcome::access_violation:  // the MMU itself raises SIGSEGV when the access is repeated
+        case core::FaultOutcome::not_ours:          // the region is being destroyed: the repeated access gets SIGSEGV
             FAULTLINE_REQUIRE(!mapper_.is_staging(fault.address),
-                              "faultline's own memory is being filled: has the program called mlockall(MCL_CURRENT)? "
-                              "MCL_ONFAULT does no harm");
+                              "a fault in faultline's staging area: has the program called mlockall(MCL_CURRENT)? Add "
+                              "MCL_ONFAULT to it");
             uffd_.wake(unit, core::kUnitBytes);
             return;
         case core::FaultOutcome::failed:
-            // With poison in the page, the repeated access gets its SIGBUS from the kernel.
+            // If the page is poisoned, the repeated access gets its SIGBUS from the kernel.
             if (!mapper_.can_poison()) raise_bus_error(message);
             uffd_.wake(unit, core::kUnitBytes);
             return;

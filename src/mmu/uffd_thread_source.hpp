@@ -1,14 +1,14 @@
-// UffdThreadSource: handler threads that read faults from a userfaultfd. One is pinned to each CPU and blocked in
-// read(): the fault then wakes a thread on its own CPU; a wake-up across CPUs costs more than the rest of the fault
-// (bench/fault_latency: uffd_pinned_threads_copy beside uffd_polling_thread_copy).
+// UffdThreadSource: handler threads that read faults from a userfaultfd and resolve them. One thread is pinned to each
+// CPU and blocks in read(), so a fault wakes a thread on its own CPU. A wake-up across CPUs costs more than the rest of
+// the fault (bench/fault_latency: compare uffd_pinned_threads_copy and uffd_polling_thread_copy).
 //
-// Nobody would see a handler fail: the threads that need it sleep in the kernel, for ever. So a watchdog looks once a
-// second, and the process ends with a message when
+// A failed handler would go unnoticed: the faulting threads would sleep in the kernel forever. So a watchdog checks
+// once a second. It ends the process with a message when
 // - a handler thread is gone: within two seconds;
 // - the program has closed the userfaultfd or put another file in its place: at the next fault, and within two seconds.
-//   Until then its file is kept open, since without it absent pages would read as zeros;
-// - one fault has been served for longer than `kHandlerPatience`. Time in which the whole process did not run (SIGSTOP,
-//   a debugger, suspend) does not count.
+//   Until then DescriptorKeeper keeps the file open; without it absent pages would read as zeros;
+// - a handler has served one fault for longer than `kHandlerPatience`. Time in which the whole process did not run
+//   (SIGSTOP, a debugger, suspend) does not count.
 #pragma once
 
 #include "mmu/fault_source.hpp"
@@ -31,36 +31,37 @@ namespace faultline::mmu {
 
 class UffdThreadSource {
 public:
-    /// Longer than a disk that is busy, or whose driver repeats a command, keeps one fault waiting.
+    /// Longer than one fault waits for a disk that is busy or whose driver repeats a command.
     static constexpr std::chrono::seconds kHandlerPatience{60};
 
-    /// Starts `threads` handlers, 0 meaning one for each CPU the process may use. `uffd` and `mapper` must outlive the
-    /// source. Throws std::system_error.
+    /// Starts `threads` handler threads; 0 means one for each CPU that the process may use. `uffd` and `mapper` must
+    /// outlive the source. Throws std::system_error.
     UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsigned threads, Resolver resolver,
                      std::chrono::nanoseconds patience = kHandlerPatience);
 
-    /// Stops the handlers. No managed page may be faulted on any more.
+    /// Stops the handlers. No thread may fault on a managed page any more.
     ~UffdThreadSource();
     UffdThreadSource(const UffdThreadSource&) = delete;
     UffdThreadSource& operator=(const UffdThreadSource&) = delete;
 
-    /// While the process forks, faults wait for as long as it takes, and that is not a handler's doing.
+    /// While on, the watchdog does not count the time of a fault. Faults wait while the process forks, however long
+    /// that takes.
     static void set_patient(bool on) noexcept { patient_.store(on); }
 
 private:
     static inline std::atomic<bool> patient_{false};
 
-    /// What a handler lets the watchdog see of it; the watchdog times it, so that a fault costs no look at the clock.
+    /// The state that a handler publishes for the watchdog. The watchdog measures the time, so a fault reads no clock.
     struct alignas(64) Handler {
-        std::atomic<pid_t> thread{0};            ///< 0 before it runs and after its farewell.
-        std::atomic<std::uint64_t> turn{0};      ///< Odd while a fault is served.
-        std::atomic<std::uintptr_t> address{0};  ///< Of the fault that is served.
-        // The watchdog's own.
+        std::atomic<pid_t> thread{0};            ///< 0 before the thread runs and after it has read its farewell.
+        std::atomic<std::uint64_t> turn{0};      ///< Odd while the handler serves a fault.
+        std::atomic<std::uintptr_t> address{0};  ///< Address of the fault being served.
+        // Used by the watchdog thread only.
         std::uint64_t seen_turn = 0;
         std::chrono::nanoseconds served{0};
     };
 
-    /// What fstat says of a descriptor: another answer means another file.
+    /// Identifies an open file by the result of fstat: a different value means a different file.
     struct FileIdentity {
         dev_t device = 0;
         ino_t inode = 0;
@@ -84,12 +85,12 @@ private:
     std::chrono::nanoseconds patience_;
     FileIdentity identity_;
     std::optional<sys::DescriptorKeeper> keeper_;
-    std::vector<Handler> progress_;  // one per handler; never resized
-    // One watched page per handler. Touching one raises a fault that tells the handler which reads it to end: the only
-    // way to wake a thread from a blocking read that needs no signal of the program's.
+    std::vector<Handler> progress_;  // one for each handler; never resized
+    // One watched page for each handler. Touching a page raises a fault that makes the handler that reads it end. No
+    // other method wakes a thread from a blocking read without using one of the program's signals.
     sys::Mapping farewell_;
     std::deque<sys::ServiceThread> handlers_;
-    std::atomic<std::uint32_t> stopping_{0};
+    std::atomic<std::uint32_t> stopping_{0};  // futex: 1 ends the watchdog
     std::optional<sys::ServiceThread> watchdog_;
 };
 

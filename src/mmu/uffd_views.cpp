@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kFramesName = "faultline shared frames";
 
-/// Calls `act(address, bytes)` for all views of a page, whatever becomes of one. Returns the first error.
+/// Calls `act(address, bytes)` for all views of a page. An error does not stop the loop. Returns the first error.
 template <typename Act>
 int for_each_view(const SharedViews& views, const void* page, std::size_t bytes, Act act) FAULTLINE_SIGNAL_SAFE {
     int first_error = 0;
@@ -47,7 +47,7 @@ bool UffdViews::prepare() {
     return *works_;
 }
 
-/// Feature bits do not tell whether a page can be shown protected (Linux 6.4): one page does.
+/// Tests on one page whether a page can be mapped write-protected (Linux 6.4). Feature bits do not tell.
 bool UffdViews::works() {
     const sys::Mapping trial = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, false, "a trial page");
     std::byte* const page = trial.data();
@@ -66,7 +66,7 @@ void UffdViews::start_in_child() {
 
 void UffdViews::watch(void* address, std::size_t bytes) {
     if (const int error = frames_->map(address, bytes, core::address_of(address), PROT_READ)) {
-        throw std::system_error(error, std::generic_category(), "cannot map the memory of a shared file");
+        throw std::system_error(error, std::generic_category(), "cannot map the memory file of a shared region");
     }
 }
 
@@ -80,8 +80,8 @@ int UffdViews::map(void* address, std::size_t bytes, const void* source) noexcep
         uffd_.watch_file(address, bytes);
         return 0;
     } catch (const std::system_error& error) {
-        const int undone = works_ ? unmap(address, bytes) : 0;  // what is only tried out goes anyway
-        FAULTLINE_REQUIRE(undone == 0, "a range of addresses is lost that a file could not be shown in");
+        const int undone = works_ ? unmap(address, bytes) : 0;  // a trial mapping is unmapped by its owner
+        FAULTLINE_REQUIRE(undone == 0, "cannot restore an address range after a failed mapping of a shared file");
         return error.code().value();
     }
 }
@@ -91,7 +91,7 @@ int UffdViews::unmap(void* address, std::size_t bytes) noexcept {
     try {
         uffd_.watch(address, bytes, true);
     } catch (const std::system_error&) {
-        FAULTLINE_REQUIRE(false, "memory cannot be watched any more: the kernel is out of memory");
+        FAULTLINE_REQUIRE(false, "cannot register memory with userfaultfd again: the kernel is out of memory");
     }
     return 0;
 }
@@ -99,8 +99,9 @@ int UffdViews::unmap(void* address, std::size_t bytes) noexcept {
 int UffdViews::install(const SharedViews& views, void* page, const void* from, std::size_t bytes,
                        Protection protection) FAULTLINE_SIGNAL_SAFE {
     if (const int error = frames_->write(from, bytes, core::address_of(page))) return error;
-    // What the program may write to cannot be taken away again when the rest is refused: so it may not, until all is
-    // there. Once it is seen somewhere it is there; a fault elsewhere shows it there, too.
+    // If the rest is refused, units that the program may have written to cannot be removed again. So a page of several
+    // units stays write-protected until all of it is mapped. Once one view shows the page, it is resident; a fault in
+    // another view shows it there.
     const bool in_steps = protection == Protection::writable && bytes > core::kUnitBytes;
     bool shown = false;
     bool any = false;
@@ -129,7 +130,7 @@ int UffdViews::show(const SharedViews& views, const void* page, std::size_t byte
     });
 }
 
-/// What is shown already is protected as wanted, too.
+/// Maps a page in one view. Also sets the protection of parts that are mapped already.
 int UffdViews::show_at(std::byte* address, std::size_t bytes, bool writable) FAULTLINE_SIGNAL_SAFE {
     while (bytes > 0) {
         std::size_t shown = 0;
@@ -146,7 +147,7 @@ int UffdViews::show_at(std::byte* address, std::size_t bytes, bool writable) FAU
     return 0;
 }
 
-/// Where a page is not shown, that changes nothing: a fault shows it as it is to be.
+/// Where a view does not show the page, this changes nothing: a fault maps it with the right protection.
 int UffdViews::protect(const SharedViews& views, const void* page, std::size_t bytes, bool on) FAULTLINE_SIGNAL_SAFE {
     return for_each_view(views, page, bytes,
                          [&](std::byte* address, std::size_t part) { return uffd_.write_protect(address, part, on); });
@@ -163,7 +164,8 @@ void UffdViews::drop(const SharedViews& views, void* page, std::size_t bytes) FA
     frames_->free(core::address_of(page), bytes);
 }
 
-/// A page that was protected when it was hidden has left a mark of that, which is in poison's way.
+/// A page that was write-protected when it was hidden has left a marker, which would make UFFDIO_POISON fail: clear it
+/// first.
 int UffdViews::poison(const SharedViews& views, const void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return for_each_view(views, page, bytes, [&](std::byte* address, std::size_t part) {
         const int error = uffd_.write_protect(address, part, false);

@@ -1,7 +1,7 @@
-// UffdViews: UffdMapper's part for shared regions, whose pages are seen in views. Their frames are a memory file's. The
-// region itself maps it for reading, and is not watched: there the pager finds the bytes. Each view maps it, watched
-// for pages that it does not show, whether the file has them or not; a page is shown by UFFDIO_CONTINUE and hidden by
-// dropping it from the view, which leaves it in the file.
+// UffdViews: the part of UffdMapper for shared regions. A memory file holds the frames. The region maps the file
+// read-only and unwatched; the pager reads the bytes there. Each view maps the file, too. It is watched for every page
+// not mapped in the view, whether the file holds the page or not. UFFDIO_CONTINUE maps a page in a view. Dropping a
+// page from the view unmaps it there and leaves it in the file.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -15,7 +15,8 @@
 
 namespace faultline::mmu {
 
-/// As Mapper says of the calls of these names, for pages of shared regions; `views` are the views that there are.
+/// Calls that have the name of a Mapper call have its contract, for pages of shared regions. `views` are all current
+/// views.
 class UffdViews {
 public:
     explicit UffdViews(sys::Userfaultfd& uffd) noexcept : uffd_{uffd} {}
@@ -43,7 +44,7 @@ private:
     [[nodiscard]] int show_at(std::byte* address, std::size_t bytes, bool writable) FAULTLINE_SIGNAL_SAFE;
 
     sys::Userfaultfd& uffd_;
-    std::optional<sys::MemoryFile> frames_;  // a page's offset is its address; made when first asked for
+    std::optional<sys::MemoryFile> frames_;  // the offset of a page is its address; created by prepare
     std::optional<bool> works_;
 };
 

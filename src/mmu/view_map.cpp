@@ -27,7 +27,7 @@ bool ViewMap::any(UnitRun run, View wanted) const noexcept {
     return false;
 }
 
-/// Neighbours that differ, of the run's units and those next to it.
+/// Counts the pairs of adjacent units with different protection, from the unit before the run to the unit after it.
 std::int64_t ViewMap::boundaries_around(UnitRun run) const noexcept {
     std::int64_t count = 0;
     const std::size_t begin = run.first == 0 ? 1 : run.first;
@@ -98,7 +98,7 @@ std::size_t ViewMap::find_islands(std::span<iovec> runs, std::size_t longest, Vi
     while (searched < touched_.count && found < runs.size()) {
         const std::size_t first = cursor_;
         std::size_t end = first + 1;
-        // A run is what has one protection; guards inside do not part it.
+        // A run has one protection and one guard state; only its protection is compared with the neighbours'.
         while (end < touched_.end() && units_[end] == units_[first]) ++end;
         const bool alone =
             (first == 0 || view(first - 1) != view(first)) && (end == units() || view(end) != view(first));

@@ -1,5 +1,6 @@
-// ViewMap: what the program's view of one region allows, 4 KiB unit by unit, and how many mappings that takes. It makes
-// no system call: ProtectMapper does, and notes it here.
+// ViewMap: the protection of each 4 KiB unit of one region in the program's page tables, and the number of mappings
+// that takes. It is a record only and makes no system call. ProtectMapper changes the protection, records it here, and
+// asks the map what to change.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -14,7 +15,7 @@
 
 namespace faultline::mmu {
 
-/// The protection of a unit's mapping. Neighbours that differ are two mappings of the kernel's.
+/// The protection of a unit's mapping. Neighbours with different protection need two mappings in the kernel.
 enum class View : std::uint8_t { closed, read, write, poisoned, execute };
 
 /// A run of units of one region.
@@ -24,7 +25,7 @@ struct UnitRun {
     [[nodiscard]] std::size_t end() const noexcept { return first + count; }
 };
 
-/// Not thread-safe; costs no memory where nothing was ever mapped.
+/// Not thread-safe. Uses no memory for parts of the region that were never mapped.
 class ViewMap {
 public:
     ViewMap(std::byte* address, std::size_t bytes)
@@ -38,9 +39,9 @@ public:
     }
 
     [[nodiscard]] View view(std::size_t unit) const noexcept { return static_cast<View>(units_[unit] & kViewMask); }
-    /// A guard hides the unit, whatever its mapping allows.
+    /// Returns true if a guard marker hides the unit, whatever the unit's protection.
     [[nodiscard]] bool guarded(std::size_t unit) const noexcept { return (units_[unit] & kGuarded) != 0; }
-    /// The program can use the unit without a fault, to read at least.
+    /// Returns true if the program can at least read the unit without a fault.
     [[nodiscard]] bool open(std::size_t unit) const noexcept {
         return !guarded(unit) && view(unit) != View::closed && view(unit) != View::poisoned;
     }
@@ -48,25 +49,25 @@ public:
     [[nodiscard]] bool all_guarded(UnitRun run) const noexcept;
     [[nodiscard]] bool any(UnitRun run, View wanted) const noexcept;
 
-    /// Notes a change; returns how many mappings more it takes (or less).
+    /// Records a change. Returns by how much the number of mappings grows (negative: shrinks).
     std::int64_t set_view(UnitRun run, View view) FAULTLINE_SIGNAL_SAFE;
     void set_guarded(UnitRun run, bool on) FAULTLINE_SIGNAL_SAFE;
 
-    /// The first run of closed units in `within`; its count is 0 when there is none.
+    /// Returns the first run of closed units in `within`; count 0 if there is none.
     [[nodiscard]] UnitRun next_closed(UnitRun within) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Widens a run of closed units to where the nearest mapping that allows anything begins or ends.
+    /// Widens a run of closed units up to the nearest units that are not closed.
     [[nodiscard]] UnitRun widened_to_neighbour(UnitRun run) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Mappings beyond the first that the region takes.
+    /// Returns how many mappings the region takes beyond the first.
     [[nodiscard]] std::int64_t extra_mappings() const noexcept { return boundaries_; }
 
-    /// Everything is closed again. Returns how many mappings more it takes.
+    /// Marks all units closed. Returns the change in the number of mappings.
     std::int64_t forget() FAULTLINE_SIGNAL_SAFE;
 
-    /// Names runs of at most `longest` open units that differ from their neighbours on both sides, and would no more if
-    /// they were `hidden_as`. Goes on from where the last search ended.
-    /// Searches the region once at most. Returns how many.
+    /// Fills `runs` with runs of at most `longest` open units that differ from both neighbours and would not if hidden
+    /// as `hidden_as`. Continues where the last search ended, and searches the region at most once. Returns the number
+    /// of runs.
     [[nodiscard]] std::size_t find_islands(std::span<iovec> runs, std::size_t longest,
                                            View hidden_as) FAULTLINE_SIGNAL_SAFE;
 
@@ -80,8 +81,8 @@ private:
     std::byte* address_;
     sys::LazyArray<std::uint8_t> units_;
     std::int64_t boundaries_ = 0;
-    UnitRun touched_{};       // outside, everything is closed
-    std::size_t cursor_ = 0;  // of find_islands
+    UnitRun touched_{};       // all units outside are closed
+    std::size_t cursor_ = 0;  // position of find_islands
 };
 
 }  // namespace faultline::mmu

@@ -5,7 +5,7 @@
 
 namespace faultline::mmu {
 
-/// Publishes a new list: the old one, changed by `edit(regions, views)`.
+/// Publishes a new list: a copy of the old one, changed by `edit(regions, views)`.
 template <typename Edit>
 void ViewRegistry::change(Edit edit) {
     const std::lock_guard lock{changing_};

@@ -1,6 +1,6 @@
-// ViewRegistry: the list of a pager's shared regions and of the views that show their pages. The fault path reads it
-// without a lock; control calls replace it. It changes no mapping: a view is mapped before it is listed, and taken off
-// the list before it is unmapped.
+// ViewRegistry: publishes the list of a pager's shared regions and of the views that map their pages. The fault path
+// reads the list without a lock; control calls replace it. It changes no mapping. The caller maps a view before it adds
+// the view, and removes the view before it unmaps it.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,13 +13,13 @@
 
 namespace faultline::mmu {
 
-/// Control calls throw std::bad_alloc, and then the list is as it was. They return when no reader holds the old list,
-/// so the caller is no reader.
+/// Control calls throw std::bad_alloc; then the list is unchanged. They return when no reader holds the old list, so
+/// the caller must not be a reader.
 class ViewRegistry {
 public:
     explicit ViewRegistry(sys::Quiescence& readers) noexcept : list_{readers} {}
 
-    /// The list; null when the pager has no shared region. The caller is a reader. Signal-safe.
+    /// Returns the list, or null if the pager has no shared region. The caller is a reader. Signal-safe.
     [[nodiscard]] const SharedViews* views() const FAULTLINE_SIGNAL_SAFE { return list_.get(); }
 
     void add_region(AddressSpan region);
@@ -31,17 +31,17 @@ public:
     /// Changes the access of the parts of views that lie in `span`, and returns them.
     std::vector<SharedView> set_access(AddressSpan span, Access access);
 
-    /// A copy of all views.
+    /// Returns a copy of all views.
     [[nodiscard]] std::vector<SharedView> all() const;
 
-    /// Calls `visit(list)`, which may be null, while no other thread changes the list.
+    /// Calls `visit(list)` while no other thread changes the list; `list` may be null.
     template <typename Visit>
     void read(Visit visit) const {
         const std::lock_guard lock{changing_};
         visit(list_.get());
     }
 
-    // Around fork: the list does not change in between.
+    // Held across fork, so that the list does not change meanwhile.
     void lock() { changing_.lock(); }
     void unlock() noexcept { changing_.unlock(); }
 

@@ -7,7 +7,7 @@
 namespace faultline::store {
 
 void StoreFactory::prepare_fork() {
-    sys::throw_error(EOPNOTSUPP, "these stores cannot be shared with a child process");
+    sys::throw_error(EOPNOTSUPP, "this kind of store cannot be shared with a child of fork");
 }
 
 }  // namespace faultline::store

@@ -1,6 +1,6 @@
-// BackingStore: where the pages of one region live when they are not resident. A seam: files are the real thing, tests
-// put fakes here. It moves bytes and gives space back; which page is where, and whether it is current, the page words
-// know.
+// BackingStore: holds the bytes of one region's pages that are not resident. Files implement it; tests replace it with
+// fakes. It transfers bytes and returns space. It does not know which pages are swapped or current: the page words do.
+// The pager calls it.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,138 +13,140 @@
 
 namespace faultline::store {
 
-/// Where a store's bytes are in a file, for those who transfer many at once.
+/// A location in a file, for callers that transfer many pages at once.
 struct FileExtent {
     int fd = -1;
     std::uint64_t offset = 0;  ///< Of the first byte asked for.
 };
 
-/// Where a page's bytes are, for those who look.
+/// The location of a page's bytes, for statistics and tools.
 struct Whereabouts {
     enum class Place : std::uint8_t {
-        nowhere,     ///< The store has no bytes of it.
+        nowhere,     ///< The store has no bytes of the page.
         swap_file,   ///< In the swap file, at `at`.
         compressed,  ///< In memory, compressed.
-        origin,      ///< Where they were before it came in the first time: a file, at `at`.
+        origin,      ///< In the file that the page was first read from, at `at`.
     };
     Place place = Place::nowhere;
     std::uint64_t at = 0;  ///< In bytes.
-    bool shared = false;   ///< Other stores have them there, too.
+    bool shared = false;   ///< Other stores use the same bytes.
 };
 
-/// Bytes that several stores have in one place, so that a frame with them serves whoever needs them next. What is equal
-/// is the same bytes.
+/// Bytes that several stores have at one location, so that one frame can serve all of them. Equal values mean the same
+/// bytes.
 struct SharedBytes {
-    /// Says which page had them in a frame last (core::PageRef::bits), 0: none. Whoever brings them in notes it. Null:
-    /// nobody else has them.
+    /// The page that last had these bytes in a frame (core::PageRef::bits), 0 if none. A thread that reads the bytes
+    /// into a frame stores the page here. Null: no other store has these bytes.
     std::atomic<std::uint64_t>* note = nullptr;
     const void* origin = nullptr;
     std::uint64_t at = 0;
     friend bool operator==(const SharedBytes&, const SharedBytes&) = default;
 };
 
-/// All calls may come from many threads at once, for different pages; the pager never has two writes of one page in
-/// flight. Offsets and sizes are in bytes from the region's first byte, multiples of 4 KiB. Each returns 0 or an errno.
+/// Threads may call everything at once, for different pages. The pager never has two writes of one page in flight.
+/// Offsets count from the region's first byte. Offsets and sizes are in bytes, multiples of 4 KiB. Calls that return
+/// int return 0 or an errno.
 class BackingStore {
 public:
     virtual ~BackingStore() = default;
 
-    /// Fills all of `into`, or fails: never short, never with bytes that were not written. Signal-safe.
+    /// Fills all of `into` or fails. Never reads short, never returns bytes that were not written. Signal-safe.
     [[nodiscard]] virtual int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Writes all of `from`, or fails. Signal-safe. ENOSPC: full; what was there before may be gone.
+    /// Writes all of `from` or fails. Signal-safe. ENOSPC: the store is full; the old bytes may be lost.
     [[nodiscard]] virtual int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Gives the space of a range back, now or later. The range is not read again before it is written.
+    /// Returns the space of a range, now or later. The caller does not read the range before it writes it again.
     virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// The same, except that space on a disk may stay taken, for who will soon write to the range again: to give blocks
-    /// back takes a file system longer than to write them.
+    /// Like discard, but may keep the disk space. Call it for ranges that are soon written again: freeing blocks takes
+    /// a file system longer than writing them.
     virtual void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE { discard(offset, bytes); }
 
-    /// The file behind the store and where the region begins in it, if writes may go to it directly; else fd -1.
+    /// Returns the file and the offset of the region in it if the caller may write to the file directly; else fd -1.
     [[nodiscard]] virtual FileExtent extent() const FAULTLINE_SIGNAL_SAFE { return {}; }
 
-    /// Where all of a range can be read from a file by others, in one piece; else fd -1. Good as long as the pages of
-    /// the range are owned. Signal-safe.
+    /// Returns the location of a range if others can read all of it from a file in one piece; else fd -1. Valid while
+    /// the caller owns the pages of the range. Signal-safe.
     [[nodiscard]] virtual FileExtent location([[maybe_unused]] std::uint64_t offset,
                                               [[maybe_unused]] std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
         return {};
     }
 
-    /// Where the bytes of the 4 KiB at `offset` are that read() would return, if it is a page that may be read. It may
-    /// be somewhere else the next moment. Signal-safe.
+    /// Returns the location of the 4 KiB that read() would return for `offset`, if the page may be read. The bytes may
+    /// move right after the call. Signal-safe.
     [[nodiscard]] virtual Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
         return {Whereabouts::Place::swap_file, offset};
     }
 
-    /// What the 4 KiB at `offset` share with other stores, if read() would return that. Good as long as the page is
-    /// owned and clean. Only of regions of one pager, with pages of 4 KiB. Signal-safe.
+    /// Returns the shared bytes that read() would return for the 4 KiB at `offset`, if there are any. Valid while the
+    /// caller owns the page and the page is clean. Only for regions of one pager with pages of 4 KiB. Signal-safe.
     [[nodiscard]] virtual SharedBytes shared_bytes([[maybe_unused]] std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
         return {};
     }
 
-    /// Whoever is going to write a range to the extent says so first, so that the file can make room. Not needed before
-    /// write(). Signal-safe.
+    /// Makes room in the file for a range. Call before each write to the extent; write() needs no such call.
+    /// Signal-safe.
     virtual void about_to_land([[maybe_unused]] std::uint64_t offset,
                                [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
 
-    /// Whoever wrote to the extent says here that all of a range is there; only then does read() look for it there. Not
-    /// needed after write(). Signal-safe.
+    /// Records that all of a range was written to the extent. Only then does read() read it there. write() needs no
+    /// such call. Signal-safe.
     virtual void landed([[maybe_unused]] std::uint64_t offset,
                         [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
 };
 
-/// Which of the two processes one is after fork.
+/// The process after fork: parent or child.
 enum class ForkSide : std::uint8_t { parent, child };
 
 class WriteQueue;
 
-/// Opens stores for regions. A seam like the store itself.
+/// Opens the stores of a pager's regions. Tests replace it, like the store.
 class StoreFactory {
 public:
     virtual ~StoreFactory() = default;
-    /// A store for a new region of `bytes`. Throws std::system_error (EFBIG, ENOSPC, EMFILE...).
+    /// Opens a store for a new region of `bytes`. Throws std::system_error (EFBIG, ENOSPC, EMFILE...).
     [[nodiscard]] virtual std::unique_ptr<BackingStore> open(std::uint64_t bytes) = 0;
-    /// The same, where writes and discards will be of whole pages of `page_bytes`, and so will reads, but of any 16 KiB
-    /// of larger ones: some stores do better when they know.
+    /// Like open, for a region with pages of `page_bytes`. Writes and discards are then of whole pages. Reads are of
+    /// whole pages, or of any 16 KiB of larger ones. Some stores are more efficient with this knowledge.
     [[nodiscard]] virtual std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes,
                                                                        [[maybe_unused]] std::size_t page_bytes) {
         return open(bytes);
     }
 
-    // Some stores have work that is better done before a fault waits for it, by a thread of the pager's.
+    // Upkeep: work of some stores that a background thread of the pager does before a fault has to wait for it.
 
     [[nodiscard]] virtual bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE { return false; }
-    /// Returns 0 or an errno: then there may be as much to do as before, and nothing is lost.
+    /// Does upkeep. Returns 0 or an errno. After an error as much work may be left, and nothing is lost.
     virtual int keep_up([[maybe_unused]] WriteQueue& queue) FAULTLINE_SIGNAL_SAFE { return 0; }
-    /// Bytes that the stores could still take, as far as anybody can say ahead; the largest number there is where
-    /// nobody can.
+    /// Returns an estimate of how many more bytes the stores can take. Returns the largest number if there is no
+    /// estimate.
     [[nodiscard]] virtual std::uint64_t room() noexcept { return ~std::uint64_t{0}; }
-    /// Bytes of memory that the stores hold pages in.
+    /// Returns the bytes of memory in which the stores hold pages.
     [[nodiscard]] virtual std::uint64_t memory_used() const noexcept { return 0; }
 
-    // Giving space on a disk back takes a file system milliseconds: better in large pieces, by a thread of the pager's.
+    // Freeing disk space takes a file system milliseconds. It is better done in large pieces by a background thread.
 
-    /// Whether a thread in the background is there to call return_some_space(). Without one the stores return space in
-    /// large pieces by the threads that free it, which is what they begin with.
+    /// Says whether a background thread calls return_some_space(). The default is no: then the threads that free space
+    /// return it, in large pieces.
     virtual void set_background_return([[maybe_unused]] bool on) noexcept {}
-    /// Whether return_some_space() should be called soon. It may become so by any discard, and by the end of a store.
+    /// Returns true if return_some_space() should be called soon. Any discard, and the end of a store, may make it
+    /// true.
     [[nodiscard]] virtual bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE { return false; }
-    /// Returns one piece, with at most one call that takes long.
+    /// Returns one piece of space to the file system, with at most one slow call.
     virtual void return_some_space() {}
 
-    // So that a child can go on with the contents: prepare_fork, then fork, then continue_as in both processes or, if
-    // fork failed, cancel_fork. From the first to the last nothing else is called, neither here nor on any store, on
-    // any thread.
+    // Fork, for a child that keeps the contents. The order is prepare_fork, fork, then continue_as in both processes;
+    // or cancel_fork if fork failed. From the first to the last call no thread calls anything else of this factory or
+    // of a store.
 
-    /// Does all that can fail: afterwards the stores hold what they held, whether it throws or not. Throws
-    /// std::system_error: EOPNOTSUPP where stores cannot be shared with a child, which is what this one says; else what
-    /// a new file may meet (ENOSPC, EMFILE, ENOENT, EFBIG, EIO...), and std::bad_alloc.
+    /// Does everything that can fail. The stores keep their contents, also when it throws. Throws std::system_error or
+    /// std::bad_alloc. EOPNOTSUPP: the stores cannot be shared with a child (this default). Other errors are those of a
+    /// new file (ENOSPC, EMFILE, ENOENT, EFBIG, EIO...).
     virtual void prepare_fork();
-    /// From here on what this process writes or discards the other does not see, and the other way round.
+    /// Separates the processes: from here on neither sees the other's writes and discards.
     virtual void continue_as([[maybe_unused]] ForkSide side) noexcept {}
-    /// There is no child: all is as before prepare_fork.
+    /// Undoes prepare_fork when there is no child.
     virtual void cancel_fork() noexcept {}
 };
 

@@ -5,7 +5,7 @@
 
 #include <lz4.h>
 
-#define XXH_INLINE_ALL  // the header is the whole library, then
+#define XXH_INLINE_ALL  // makes the header the whole library
 #include <xxhash.h>
 
 namespace faultline::store {

@@ -1,5 +1,6 @@
-// Compressing one block, and checksums: the only place that knows LZ4 and XXH3. No state of its own but the
-// compressor's working space, which CompressorPool lends.
+// Compresses and decompresses single blocks and computes checksums: the only users of LZ4 and XXH3. The only state is
+// the compressor's working memory, which CompressorPool lends. CompressedStore and CompressedPool call it. It decides
+// nothing about where blocks are stored.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -12,25 +13,25 @@
 
 namespace faultline::store {
 
-/// Larger pages are several blocks: a page that is read in pieces is not decompressed again and again, and blocks this
-/// small fill a segment well, while larger ones would compress little better.
+/// Larger pages are several blocks. Then a page read in pieces is not decompressed several times, and blocks fill a
+/// segment well. Larger blocks would compress little better.
 inline constexpr std::size_t kLargestBlockBytes = std::size_t{16} << 10;
 
-/// What a block must shrink to: below, keeping it saves too little memory for the time it costs.
+/// The size that a block must shrink to. A larger result saves too little memory for the time it costs.
 constexpr std::size_t most_compressed(std::size_t block_bytes) noexcept { return block_bytes * 3000 / 4096; }
 
-/// False: `from` is not what was compressed, or not `into`'s size.
+/// Decompresses `from` into all of `into`. Returns false if `from` is damaged or does not have the size of `into`.
 [[nodiscard]] bool decompress(std::span<const std::byte> from, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE;
 
-/// XXH3, 64 bits.
+/// Returns the 64-bit XXH3 checksum.
 [[nodiscard]] std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed) FAULTLINE_SIGNAL_SAFE;
 
-/// Working space for compressing, 32 KiB per thread that does it at the same time; memory is taken at first use.
+/// Working memory for compression: 32 KiB for each thread that compresses at the same time, allocated at first use.
 class CompressorPool {
 public:
     CompressorPool();
 
-    /// Holds one working space; waits for one when all are taken.
+    /// Holds one working memory. The constructor blocks while all are in use.
     class Compressor {
     public:
         explicit Compressor(CompressorPool& pool) FAULTLINE_SIGNAL_SAFE : pool_{pool}, slot_{pool.slots_.take()} {}
@@ -38,8 +39,8 @@ public:
         Compressor(const Compressor&) = delete;
         Compressor& operator=(const Compressor&) = delete;
 
-        /// At most most_compressed() bytes, which are valid until the next call; empty if the block does not shrink to
-        /// that.
+        /// Returns at most most_compressed() bytes, valid until the next call. Returns an empty span if the block does
+        /// not shrink that far.
         [[nodiscard]] std::span<const std::byte> compress(std::span<const std::byte> block) const FAULTLINE_SIGNAL_SAFE;
 
     private:

@@ -1,5 +1,6 @@
-// BlockFile: positioned reads and writes as the kernel gives them: short, interrupted, failing. A seam under FileStore,
-// so that tests can shorten, delay and fail.
+// BlockFile: positioned reads and writes with the results of the kernel: short, interrupted or failed. FileStore calls
+// it and finishes short transfers; SwapFile implements it. Tests replace this class to shorten, delay and fail
+// transfers.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -16,14 +17,14 @@ public:
     [[nodiscard]] virtual long read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE = 0;
     [[nodiscard]] virtual long write_at(const void* from, std::size_t bytes,
                                         std::uint64_t offset) FAULTLINE_SIGNAL_SAFE = 0;
-    /// A range is about to be written, by write_at or to fd(). Call before every write: a range that was punched and is
-    /// written without it may lose what is written.
+    /// Makes room for a write, by write_at or to fd(). Call before every write. Without it, a write to a punched range
+    /// may be lost.
     virtual void make_room([[maybe_unused]] std::uint64_t offset,
                            [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
-    /// Gives the blocks of a range back to the file system, as far as it can, now or later. The range is not read
-    /// before it is written again.
+    /// Frees the blocks of a range in the file system, now or later, as far as possible. The caller does not read the
+    /// range before it writes it again.
     virtual void punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
-    /// The descriptor, or -1 where transfers must go through this object.
+    /// Returns the descriptor, or -1 if transfers must go through this object.
     [[nodiscard]] virtual int fd() const FAULTLINE_SIGNAL_SAFE { return -1; }
 };
 

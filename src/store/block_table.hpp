@@ -1,6 +1,6 @@
-// BlockTable: the words and checksums of one compressed store's blocks, flat, and where the store's uncompressed bytes
-// go. 16 bytes per block that was ever written; the rest is addresses only. It changes words; what follows from a
-// change, its callers do.
+// BlockTable: the words and checksums of the blocks of one compressed store, as a flat array, and a reference to the
+// store behind it. It needs 16 bytes for each block that was ever written; the rest only reserves addresses. It only
+// changes words. Its callers free the entries and space that a change releases.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -18,8 +18,8 @@ namespace faultline::store {
 
 class BlockTable {
 public:
-    /// For `bytes` in blocks of `block_bytes`, which divides them. `number` differs from that of any other table that
-    /// writes to the same files.
+    /// A table for `bytes` in blocks of `block_bytes`, which divides them. `number` must differ from that of every
+    /// other table that writes to the same files.
     BlockTable(BackingStore& behind, std::uint64_t bytes, std::size_t block_bytes, std::uint64_t number)
         : behind_{behind},
           block_bytes_{block_bytes},
@@ -32,27 +32,28 @@ public:
     [[nodiscard]] std::uint64_t blocks() const noexcept { return entries_.size(); }
     [[nodiscard]] std::uint64_t offset_of(std::uint64_t block) const noexcept { return block * block_bytes_; }
 
-    /// Seed of the checksums of one version of a block: bytes of another version or another block do not pass.
+    /// Returns the checksum seed for one version of a block. Bytes of another version or another block then fail the
+    /// check.
     [[nodiscard]] std::uint64_t seed(std::uint64_t block, std::uint32_t generation) const noexcept {
-        // Odd factors, so that each input alone makes another seed.
+        // Odd factors: every change of a single input changes the seed.
         return (number_ * 0x9e37'79b9'7f4a'7c15U ^ block) * 0xd6e8'feb8'6659'fd93U ^ generation;
     }
 
-    /// Sequentially consistent: a reader pins a segment first, then looks again.
+    /// Loads the word, sequentially consistent: a reader pins the segment first and then loads the word again.
     [[nodiscard]] BlockWord load(std::uint64_t block) const FAULTLINE_SIGNAL_SAFE {
         return BlockWord{entries_[block].word.load()};
     }
 
-    /// Replaces `seen` by `next`; on failure `seen` becomes what is there instead.
+    /// Replaces `seen` by `next`. On failure sets `seen` to the current word and returns false.
     [[nodiscard]] bool try_change(std::uint64_t block, BlockWord& seen, BlockWord next) const FAULTLINE_SIGNAL_SAFE {
-        if (seen.bits() == 0) mark_touched(block);  // before the word, so that no scan can miss it
+        if (seen.bits() == 0) mark_touched(block);  // before the word changes, so that no scan misses the block
         std::uint64_t bits = seen.bits();
         const bool changed = entries_[block].word.compare_exchange_strong(bits, next.bits());
         if (!changed) seen = BlockWord{bits};
         return changed;
     }
 
-    /// Replaces the word by `edge(word)`. Returns the word that was there before.
+    /// Replaces the word by `edge(word)`. Returns the old word.
     template <typename Edge>
     BlockWord change(std::uint64_t block, Edge edge) const FAULTLINE_SIGNAL_SAFE {
         BlockWord seen = load(block);
@@ -64,7 +65,7 @@ public:
     [[nodiscard]] std::uint64_t checksum(std::uint64_t block) const FAULTLINE_SIGNAL_SAFE {
         return entries_[block].checksum.load();
     }
-    /// For whoever has set `busy`.
+    /// Only the thread that has set `busy` may call it.
     void set_checksum(std::uint64_t block, std::uint64_t checksum) const FAULTLINE_SIGNAL_SAFE {
         entries_[block].checksum.store(checksum);
     }
@@ -80,6 +81,7 @@ public:
     }
 
 private:
+    // Sequentially consistent. `checksum` belongs to the store behind; the thread that has set `busy` changes it.
     struct Entry {
         std::atomic<std::uint64_t> word;
         std::atomic<std::uint64_t> checksum;
@@ -95,7 +97,7 @@ private:
     std::size_t block_bytes_;
     std::uint64_t number_;
     sys::LazyArray<Entry> entries_;
-    sys::LazyArray<std::atomic<std::uint8_t>> touched_;
+    sys::LazyArray<std::atomic<std::uint8_t>> touched_;  // one mark for each page of `entries_`; never cleared
 };
 
 }  // namespace faultline::store

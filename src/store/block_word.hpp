@@ -1,18 +1,18 @@
-// The word of a block of a compressed store: where its bytes are, in 64 bits, changed only by compare-exchange. What is
-// in the word is so: who finds a block in the pool and pins its segment looks at the word once more, and if it still
-// says the same, the bytes are there and stay as long as the pin.
+// BlockWord: the location of one block's bytes in a compressed store, in 64 bits, changed only by compare-exchange. A
+// reader that finds a block in the pool pins its segment and loads the word again. If the word is unchanged, the bytes
+// are valid until the reader unpins the segment.
 //
 //   bits 0-1   place           bits 4-26   generation: counts the writes of the block
 //   bit  2     busy            bits 27-63  slot: segment (24 bits) and offset in it (13 bits, of 8 bytes)
 //   bit  3     has_behind
 //
 // Invariants:
-//   busy         one thread writes the block to the store behind and will take the mark away; nobody else writes it
-//                there, so that an older write cannot land after a newer one. Everything else may happen meanwhile.
-//   has_behind   the store behind may hold blocks of the file for it, current or not
-//   checksum     (beside the word) belongs to `behind`, and is changed only by whoever has set `busy`
+//   busy         one thread writes the block to the store behind and will clear the flag; no other thread writes it
+//                there, so an older write cannot land after a newer one. All other changes are allowed meanwhile.
+//   has_behind   the store behind may hold space in the file for the block, current or not
+//   checksum     (beside the word) belongs to `behind`; only the thread that has set `busy` changes it
 //
-// The word of a block that was never written is 0, so an untouched table is an untouched mapping.
+// A block that was never written has the word 0, so an untouched table takes no memory.
 #pragma once
 
 #include "core/check.hpp"
@@ -23,16 +23,16 @@
 namespace faultline::store {
 
 enum class BlockPlace : std::uint8_t {
-    nothing,  ///< No bytes that count.
+    nothing,  ///< The block has no valid bytes.
     pool,     ///< Compressed in memory, in the slot.
     behind,   ///< In the store behind.
-    lost,     ///< A write failed, or memory was corrupted: the bytes are gone, and that must be said.
+    lost,     ///< A write failed or memory was corrupted. The bytes are lost, and reads fail.
 };
 
-/// A place in the pool's memory.
+/// The location of an entry in the pool's memory.
 struct PoolSlot {
     std::uint32_t segment = 0;
-    std::uint32_t offset = 0;  ///< Bytes from the segment's begin, a multiple of 8.
+    std::uint32_t offset = 0;  ///< In bytes from the segment's begin; a multiple of 8.
     friend constexpr bool operator==(const PoolSlot&, const PoolSlot&) noexcept = default;
 };
 
@@ -60,22 +60,22 @@ public:
     [[nodiscard]] constexpr bool in(PoolSlot wanted) const noexcept { return is(BlockPlace::pool) && slot() == wanted; }
     friend constexpr bool operator==(const BlockWord&, const BlockWord&) noexcept = default;
 
-    // The legal edges; each refuses the others.
+    // The legal transitions. Each asserts that the word is in the right state.
 
-    /// The generation that the next write makes.
+    /// Returns the generation of the next write.
     [[nodiscard]] constexpr std::uint32_t next_generation() const noexcept {
         return (generation() + 1) & kGenerationMask;
     }
-    /// A newer version is in the pool, whatever was before.
+    /// A newer version is in the pool.
     [[nodiscard]] constexpr BlockWord stored_in(PoolSlot slot) const noexcept {
         return newer().with_place(BlockPlace::pool).with_slot(slot);
     }
-    /// The same version is at another place in the pool.
+    /// The same version moved to another slot of the pool.
     [[nodiscard]] constexpr BlockWord moved_to(PoolSlot slot) const noexcept {
         FAULTLINE_INVARIANT(is(BlockPlace::pool));
         return with_slot(slot);
     }
-    /// The newest version is going to the store behind; until it is there, there are no bytes.
+    /// A thread writes the newest version to the store behind. Until it has arrived the block has no bytes.
     [[nodiscard]] constexpr BlockWord claimed_for_write() const noexcept {
         FAULTLINE_INVARIANT(!busy());
         return newer().forgotten().with_flag(kBusy, true).with_flag(kHasBehind, true);
@@ -88,7 +88,7 @@ public:
         FAULTLINE_INVARIANT(busy() && is(BlockPlace::nothing));
         return with_place(BlockPlace::lost).released();
     }
-    /// What is in the pool is being written to the store behind, and stays where it is meanwhile.
+    /// A thread writes the bytes in the pool to the store behind. They stay in the pool meanwhile.
     [[nodiscard]] constexpr BlockWord claimed_for_spill() const noexcept {
         FAULTLINE_INVARIANT(!busy() && is(BlockPlace::pool));
         return with_flag(kBusy, true).with_flag(kHasBehind, true);
@@ -97,21 +97,21 @@ public:
         FAULTLINE_INVARIANT(busy() && is(BlockPlace::pool));
         return with_place(BlockPlace::behind).with_slot({}).released();
     }
-    /// The spill failed, or what was spilled is not the newest version any more.
+    /// The spill failed, or the spilled version is no longer the newest.
     [[nodiscard]] constexpr BlockWord released() const noexcept {
         FAULTLINE_INVARIANT(busy());
         return with_flag(kBusy, false);
     }
-    /// The copy in memory is found to be damaged by whoever wanted to spill it.
+    /// The thread that spills the block found its copy in memory damaged.
     [[nodiscard]] constexpr BlockWord damaged() const noexcept {
         FAULTLINE_INVARIANT(busy() && is(BlockPlace::pool));
         return with_place(BlockPlace::lost).with_slot({}).released();
     }
-    /// The bytes do not count any more. The generation goes on counting.
+    /// The bytes are no longer valid. The generation keeps counting.
     [[nodiscard]] constexpr BlockWord forgotten() const noexcept {
         return with_place(BlockPlace::nothing).with_slot({});
     }
-    /// The store behind has been told, too.
+    /// The store behind has discarded the block, too.
     [[nodiscard]] constexpr BlockWord emptied_behind() const noexcept {
         FAULTLINE_INVARIANT(!busy() && is(BlockPlace::nothing));
         return with_flag(kHasBehind, false);

@@ -38,12 +38,13 @@ bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_
     return segments_.used() + wanted > limit;
 }
 
-// ---- the stores
+// ---- Registering stores
 
 std::uint32_t CompressedPool::enter(BlockTable& table) {
     const std::lock_guard lock{mutex_};
     if (free_ids_.empty()) {
-        if (next_id_ == kMostStores) sys::throw_error(ENOMEM, "a pool has room for 1048575 compressed stores");
+        if (next_id_ == kMostStores)
+            sys::throw_error(ENOMEM, "too many compressed stores in one pager: at most 1048575");
         free_ids_.reserve(next_id_);  // so that leave() cannot fail
         free_ids_.push_back(next_id_++);
     }
@@ -54,10 +55,10 @@ std::uint32_t CompressedPool::enter(BlockTable& table) {
 }
 
 void CompressedPool::leave(std::uint32_t id) noexcept {
-    const sys::SignalBlock no_signals;  // the locks below are the fault path's
+    const sys::SignalBlock no_signals;  // the locks below belong to the fault path
     Member& member = members_[id];
     const BlockTable& table = *member.table.exchange(nullptr);
-    // Whoever found it before is counted: entering is counted first, and then looked for the table.
+    // A thread that found the table is counted: start_using counts first and then loads the table.
     not_busy_.wait_until([&] { return member.users.load() == 0; });
     table.for_each_touched([&](std::uint64_t block) {
         if (!table.load(block).is(BlockPlace::pool)) return;
@@ -67,7 +68,7 @@ void CompressedPool::leave(std::uint32_t id) noexcept {
     free_ids_.push_back(id);
 }
 
-/// Null: the store has gone, or is going.
+/// Counts a user of the table. Returns null if the store is gone or is being destroyed.
 BlockTable* CompressedPool::start_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE {
     Member& member = members_[id];
     member.users.fetch_add(1);
@@ -81,7 +82,7 @@ void CompressedPool::stop_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE {
     if (member.users.fetch_sub(1) == 1 && member.table.load() == nullptr) not_busy_.notify();
 }
 
-// ---- entries
+// ---- Entries
 
 const CompressedPool::Entry& CompressedPool::entry_at(PoolSlot slot) const noexcept {
     return *std::launder(reinterpret_cast<const Entry*>(segments_.address_of(slot)));
@@ -120,9 +121,10 @@ SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_
     SegmentPool::Room room = segments_.reserve(bytes);
     if (room) return room;
     const unsigned space = spill_slots_.try_take();
-    if (space == sys::SlotPool::kNone) return room;  // others are at it, and writing one block is less than to wait
+    if (space == sys::SlotPool::kNone)
+        return room;  // other threads spill, and writing one block behind is faster than to wait for them
     SequentialWriteQueue queue;
-    // Somebody else may take what was freed here; but not for ever.
+    // Other threads may take the segments freed here, so try again; but not forever.
     for (int attempt = 0; attempt < 4 && !room && free_segment(space, queue).freed; ++attempt) {
         room = segments_.reserve(bytes);
     }
@@ -142,9 +144,9 @@ CompressedPool::Fetched CompressedPool::fetch(const BlockTable& table, std::uint
     return Fetched::done;
 }
 
-/// Still counted as alive, so that it can be looked at.
+/// Kills the entry at `slot`. The entry still counts as live here, so its segment is not reused meanwhile.
 void CompressedPool::kill_entry(PoolSlot slot, std::size_t block_bytes) FAULTLINE_SIGNAL_SAFE {
-    if (!is_sound(entry_at(slot))) return;  // its segment stays used, then
+    if (!is_sound(entry_at(slot))) return;  // memory was overwritten; the segment stays used
     const std::size_t bytes = entry_at(slot).bytes;
     CompressedCounters::subtract(counters_.compressed_bytes, bytes);
     CompressedCounters::subtract(counters_.original_bytes, block_bytes);

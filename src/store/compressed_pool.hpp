@@ -1,22 +1,22 @@
-// CompressedPool: the compressed blocks in memory of all compressed stores of one pager, within one limit. The oldest
-// segment is the next to be spilled: what is still current in it is written to the stores behind, the rest is dropped.
-// As long as a good part of all memory is dead entries, sparse segments are emptied into the open one instead.
+// CompressedPool: the compressed blocks in memory of all compressed stores of one pager, within one limit. It spills
+// the oldest segment first: it writes the current entries to the stores behind and drops the others. While a large part
+// of all memory is dead entries, it moves entries out of sparse segments into the open segment instead.
 //
-// What a block's bytes are, and when they change, is the stores' business (CompressedStore); which memory they are in,
-// SegmentPool's. This brings both together: entries that know their block, and spilling.
+// CompressedStore decides what the bytes of a block are and when they change. SegmentPool decides which memory they
+// use. This class connects the two: entries that name their block, and spilling.
 //
-// The order of things that keeps bytes from being lost, old or torn:
+// The order of steps, which keeps bytes from being lost, stale or torn:
 //
 // clang-format off
 //   write   fill the entry, then name it in the block's word, then kill the entry named before
-//   read    pin the segment, look at the word again, check and decompress, unpin
-//   move    own the segment; fill another entry with the same; then name it, unless the word has changed
-//   spill   own the segment; mark the word busy; decompress; write behind; then, if the word still names the entry, it
-//           says `behind` instead, and the entry is dead
+//   read    pin the segment, load the word again, check and decompress, unpin
+//   move    own the segment; copy the entry to another one; then name that one, unless the word has changed
+//   spill   own the segment; mark the word busy; decompress; write behind; then, if the word still names the entry,
+//           change it to `behind` and kill the entry
 // clang-format on
 //
-// A segment is used again when all its entries are dead and its readers have gone.
-// A spill that holds busy marks waits for its own I/O only, so whoever waits for one of its marks waits for that.
+// A segment is reused when all its entries are dead and it has no readers. A spill that holds busy marks waits for its
+// own I/O only. So a thread that waits for a busy mark waits for that I/O and nothing else.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -40,91 +40,95 @@
 
 namespace faultline::store {
 
-/// Signal-safe, except construction and what says "control path"; callers that are not in a fault keep signals blocked.
-/// Besides what counts towards the limit it takes 64 KiB while entries are moved, and memory for compressors (32 KiB
-/// for each thread that writes at the same time, at most 1 MiB), for spilling (320 KiB for each thread that spills at
-/// the same time, at most 1.3 MiB), and less than 100 bytes for each 64 KiB that were ever used.
+/// Signal-safe, except the constructor and calls marked "control path". Callers outside a fault keep all signals
+/// blocked. Memory that does not count towards the limit: 64 KiB while entries are moved; for compressors 32 KiB for
+/// each thread that writes at the same time, at most 1 MiB; for spilling 320 KiB for each thread that spills at the
+/// same time, at most 1.3 MiB; and less than 100 bytes for each 64 KiB that were ever used.
 class CompressedPool {
 public:
     static constexpr std::uint32_t kMostStores = std::uint32_t{1} << 20;
 
-    /// Reserves addresses for `capacity` bytes, of which at most `limit` are used. Throws std::system_error.
+    /// Reserves addresses for `capacity` bytes; uses at most `limit` of them. Throws std::system_error.
     CompressedPool(std::size_t capacity, std::size_t limit);
     CompressedPool(const CompressedPool&) = delete;
     CompressedPool& operator=(const CompressedPool&) = delete;
 
-    /// In bytes, rounded down to segments of 64 KiB and to the capacity. 0: nothing is kept in memory. When it is below
-    /// what is used, spill_some has work.
+    /// Sets the limit in bytes, rounded down to segments of 64 KiB and to the capacity. 0 keeps nothing in memory. If
+    /// more than the limit is used, spill_some has work.
     void set_limit(std::size_t bytes) noexcept;
     [[nodiscard]] std::size_t limit() const noexcept { return segments_.limit(); }
 
     [[nodiscard]] CompressedStats stats() const noexcept;
 
-    /// Of all segments, for looking at.
+    /// Returns the memory of all segments, for tests.
     [[nodiscard]] std::span<std::byte> memory() const noexcept { return segments_.memory(); }
 
     // ---- Spilling
 
-    /// Whether less is free than the lower watermark (1/16 of the limit, if that is a segment at all).
+    /// Returns true if less is free than the lower watermark: 1/16 of the limit, if that is at least one segment.
     [[nodiscard]] bool wants_spill() const FAULTLINE_SIGNAL_SAFE { return free_is_below(16); }
 
     /// Spills the oldest segments until the upper watermark (1/8 of the limit) is free, or as far as possible. Returns
-    /// 0 or the error of a store behind: then what could not be written stays where it is. For the pager's own threads.
+    /// 0 or the error of a store behind; blocks that could not be written stay in memory. Called by the pager's own
+    /// threads.
     int spill_some(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Spills everything. Returns 0 or an error, as above; EIO too when memory was overwritten, so that not all of it
-    /// can be found. Nobody writes meanwhile, and no store goes.
+    /// Spills everything. Returns 0 or an error of a store behind. EIO also means that memory was overwritten, so that
+    /// not all entries can be found. No thread writes meanwhile, and no store is destroyed.
     [[nodiscard]] int spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     // ---- For the stores
 
-    /// Of a store, control path. The table's blocks can be spilled from here on. Throws std::system_error (ENOMEM).
+    /// Registers a store's table; from here on its blocks can be spilled. Control path. Throws std::system_error
+    /// (ENOMEM).
     [[nodiscard]] std::uint32_t enter(BlockTable& table);
-    /// No block of the table is spilled any more; those in the pool are forgotten. Control path.
+    /// Unregisters a table: waits until no thread spills its blocks and forgets those in the pool. Control path.
     void leave(std::uint32_t id) noexcept;
-    /// For BlockTable: differs each time.
+    /// Returns the `number` of a new BlockTable: a new one each time.
     [[nodiscard]] std::uint64_t next_table_number() noexcept { return next_table_number_.fetch_add(1) + 1; }
 
     [[nodiscard]] bool enabled() const FAULTLINE_SIGNAL_SAFE { return segments_.limit() > 0; }
     [[nodiscard]] CompressorPool& compressors() noexcept { return compressors_; }
     [[nodiscard]] CompressedCounters& counters() noexcept { return counters_; }
 
-    /// Keeps the block's new version, compressed, and forgets the one before; may spill for it. False: there is no
-    /// room, and nothing changed.
+    /// Stores the block's new version, compressed, and forgets the old one; may spill to make room. Returns false if
+    /// there is no room; then nothing has changed.
     [[nodiscard]] bool keep(std::uint32_t id, std::uint64_t block,
                             std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
 
     enum class Fetched : std::uint8_t { done, changed, damaged };
-    /// Decompresses the block if its word still is `seen`, which says that it is in the pool.
+    /// Decompresses the block if its word is still `seen`, which says that the block is in the pool.
     [[nodiscard]] Fetched fetch(const BlockTable& table, std::uint64_t block, BlockWord seen,
                                 std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE;
 
-    /// `before` was the block's word until now: if it was in the pool, it is not any more.
+    /// Kills the entry of a block whose word was `before` until now, if that word named one.
     void left(const BlockTable& table, BlockWord before) FAULTLINE_SIGNAL_SAFE {
         if (before.is(BlockPlace::pool)) kill_entry(before.slot(), table.block_bytes());
     }
 
-    /// Sleeps until nobody writes the block to the store behind.
+    /// Blocks until no thread writes the block to the store behind.
     void wait_while_busy(const BlockTable& table, std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
         not_busy_.wait_until([&] { return !table.load(block).busy(); });
     }
-    /// After busy marks were taken away.
+    /// Wakes wait_while_busy. Call after clearing busy marks.
     void not_busy_any_more() FAULTLINE_SIGNAL_SAFE { not_busy_.notify(); }
 
 private:
-    /// In front of a block's compressed bytes.
+    /// Stands before the compressed bytes of a block.
     struct Entry {
         std::uint64_t checksum;  // of the compressed bytes
         std::uint64_t block;
         std::uint32_t store;
         std::uint32_t bytes;
     };
+    // Sequentially consistent: `users` is counted before `table` is loaded, and `table` is cleared before `users` is
+    // awaited.
     struct Member {
-        std::atomic<BlockTable*> table;
-        std::atomic<std::uint32_t> users;  // spilling blocks of the table
+        std::atomic<BlockTable*> table;    // null while the id is free
+        std::atomic<std::uint32_t> users;  // threads that spill blocks of the table
     };
     struct Spilled {
-        bool freed = false;  // a segment
+        bool freed = false;  // a segment was freed
         int error = 0;
     };
     struct SpillSpace;
@@ -132,7 +136,7 @@ private:
 
     [[nodiscard]] const Entry& entry_at(PoolSlot slot) const noexcept;
     [[nodiscard]] std::span<const std::byte> bytes_of(const Entry& entry) const noexcept;
-    /// Not if memory was overwritten: then neither its length can be believed, nor where the next entry is.
+    /// Returns false if memory was overwritten. Then the length is wrong, and the next entry cannot be found.
     [[nodiscard]] static bool is_sound(const Entry& entry) noexcept {
         return entry.bytes <= most_compressed(kLargestBlockBytes);
     }
@@ -145,13 +149,13 @@ private:
     [[nodiscard]] BlockTable* start_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE;
     void stop_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE;
 
-    // compressed_spill.cpp
+    // Defined in compressed_spill.cpp.
     struct SpillClaim {
         const BlockTable* table;
         std::uint64_t block;
         PoolSlot slot;
         std::uint32_t store;
-        std::uint32_t write;  // the number of the one it is part of
+        std::uint32_t write;  // number of the write that includes the block
     };
     Spilled free_segment(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     bool empty_sparse_segment() FAULTLINE_SIGNAL_SAFE;
@@ -179,7 +183,7 @@ private:
     sys::Event not_busy_;
 
     sys::LazyArray<Member> members_{kMostStores, "compressed stores"};
-    std::mutex mutex_;  // guards the ids; control path
+    std::mutex mutex_;  // guards the ids below; control path
     std::vector<std::uint32_t> free_ids_;
     std::uint32_t next_id_ = 1;
     std::atomic<std::uint64_t> next_table_number_{0};

@@ -17,14 +17,14 @@ std::unique_ptr<BackingStore> CompressedSpace::open_for_pages(std::uint64_t byte
 }
 
 int CompressedSpace::spill_all(WriteQueue& queue) {
-    const sys::SignalBlock no_signals;  // the pool's locks are the fault path's
+    const sys::SignalBlock no_signals;  // the pool's locks belong to the fault path
     return pool_.spill_all(queue);
 }
 
 void CompressedSpace::prepare_fork() {
     const std::unique_ptr<WriteQueue> queue = fastest_write_queue();
     if (const int error = spill_all(*queue)) {
-        sys::throw_error(error, "compressed pages cannot be written to the swap file");
+        sys::throw_error(error, "cannot write compressed pages to the swap file before fork");
     }
     behind_->prepare_fork();
 }

@@ -1,4 +1,4 @@
-// CompressedPool's ways to free a segment: moving what is alive together, and spilling it to the stores behind.
+// The part of CompressedPool that frees segments: moving live entries together, and spilling them to the stores behind.
 
 #include "store/compressed_pool.hpp"
 
@@ -13,12 +13,12 @@ namespace {
 constexpr std::size_t kSpillBufferBytes = std::size_t{256} << 10;
 constexpr std::size_t kMostClaimed = kSpillBufferBytes / core::kUnitBytes;
 
-/// Less than a quarter dead is not worth the moving: neither of a segment nor of all.
+/// Returns the most live bytes that make moving worthwhile, for one segment or for the whole limit: a quarter is dead.
 constexpr std::size_t sparse(std::size_t bytes) noexcept { return bytes / 4 * 3; }
 
 }  // namespace
 
-/// Working space of a thread that spills, which may have too small a stack for it.
+/// Working memory of a spilling thread, whose stack may be too small for it.
 struct CompressedPool::SpillSpace {
     struct Item {
         std::uint64_t block;
@@ -31,7 +31,7 @@ struct CompressedPool::SpillSpace {
     static constexpr std::size_t kMostItems = SegmentPool::kSegmentBytes / (sizeof(Entry) + BlockWord::kSlotAlignment);
 
     std::span<std::byte> buffer;
-    std::size_t buffered = 0;  // bytes
+    std::size_t buffered = 0;  // in bytes
     std::size_t items = 0;
     std::size_t claims = 0;
     std::size_t writes = 0;
@@ -51,7 +51,7 @@ CompressedPool::CompressedPool(std::size_t capacity, std::size_t limit)
     }
 }
 
-/// Behind the buffers.
+/// Returns working memory `index`. All of them are behind the buffers in spill_memory_.
 CompressedPool::SpillSpace& CompressedPool::spill_space(unsigned index) const noexcept {
     std::byte* const spaces = spill_memory_.data() + kSpillSpaces * kSpillBufferBytes;
     return *std::launder(
@@ -81,7 +81,7 @@ CompressedPool::Spilled CompressedPool::free_segment(unsigned space, WriteQueue&
     return spill_oldest(space, queue);
 }
 
-/// Calls `visit(slot, entry)` for the entries of a segment that the caller has taken, as long as it returns true.
+/// Calls `visit(slot, entry)` for each entry of a taken segment until it returns false.
 template <typename Visit>
 void CompressedPool::for_each_entry(const Segment& segment, Visit visit) const FAULTLINE_SIGNAL_SAFE {
     for (std::uint32_t offset = 0; offset < segment.used_bytes;) {
@@ -92,7 +92,7 @@ void CompressedPool::for_each_entry(const Segment& segment, Visit visit) const F
     }
 }
 
-// ---- moving
+// ---- Moving
 
 bool CompressedPool::empty_sparse_segment() FAULTLINE_SIGNAL_SAFE {
     Segment* const segment = segments_.take_sparse(sparse(SegmentPool::kSegmentBytes));
@@ -101,7 +101,7 @@ bool CompressedPool::empty_sparse_segment() FAULTLINE_SIGNAL_SAFE {
     return segments_.give_back(*segment);
 }
 
-/// Copies an entry to where new ones go, if it is alive. False: there is no room.
+/// Moves an entry to the open segment if it is live. Returns false if there is no room.
 bool CompressedPool::move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
     const Entry& entry = entry_at(slot);
     const std::size_t bytes = sizeof(Entry) + entry.bytes;
@@ -123,7 +123,7 @@ bool CompressedPool::move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
     return moved;
 }
 
-// ---- spilling
+// ---- Spilling
 
 CompressedPool::Spilled CompressedPool::spill_oldest(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Segment* const segment = segments_.take_oldest();
@@ -132,7 +132,7 @@ CompressedPool::Spilled CompressedPool::spill_oldest(unsigned space, WriteQueue&
     return {segments_.give_back(*segment), error};
 }
 
-/// Moves what is alive in a segment that the caller has taken. Returns 0, or the first error, and then a part is moved.
+/// Spills the live entries of a taken segment. Returns 0 or the first error; then only a part was spilled.
 int CompressedPool::spill_segment(const Segment& segment, SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     list_entries(segment, space);
     int error = 0;
@@ -140,7 +140,8 @@ int CompressedPool::spill_segment(const Segment& segment, SpillSpace& space, Wri
         const PoolSlot slot{segment.index, space.item[i].offset};
         const Claim claimed = claim(space, slot);
         if (claimed != Claim::busy) ++i;
-        // An older version of the block is still being written: not waited for while others may wait for our marks.
+        // An older version of the block is being written. Write our claims before waiting, because other threads may
+        // wait for our busy marks.
         if (claimed == Claim::busy || space.claims == kMostClaimed ||
             space.buffer.size() - space.buffered < kLargestBlockBytes) {
             error = write_claimed(space, queue);
@@ -151,7 +152,7 @@ int CompressedPool::spill_segment(const Segment& segment, SpillSpace& space, Wri
     return error != 0 ? error : last_error;
 }
 
-/// In the order of their blocks, so that neighbours are written with one write.
+/// Lists the entries sorted by store and block, so that adjacent blocks go into one write.
 void CompressedPool::list_entries(const Segment& segment, SpillSpace& space) const FAULTLINE_SIGNAL_SAFE {
     space.items = 0;
     for_each_entry(segment, [&](PoolSlot slot, const Entry& entry) {
@@ -161,8 +162,8 @@ void CompressedPool::list_entries(const Segment& segment, SpillSpace& space) con
     std::sort(space.item, space.item + space.items);
 }
 
-/// Marks an entry's block as busy and decompresses it behind those claimed before. Entries are dead that their blocks'
-/// words do not name.
+/// Marks an entry's block busy and decompresses it into the buffer, after the blocks claimed before. An entry that its
+/// block's word does not name is dead.
 CompressedPool::Claim CompressedPool::claim(SpillSpace& space, PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
     const Entry& entry = entry_at(slot);
     const BlockTable* const table = start_using(entry.store);
@@ -183,7 +184,7 @@ CompressedPool::Claim CompressedPool::claim(SpillSpace& space, PoolSlot slot) FA
     return seen.in(slot) ? Claim::busy : Claim::dead;
 }
 
-/// The block claimed last joins the write before it, if it is the next one.
+/// Adds the block claimed last to the write before it if it is adjacent, else to a new write.
 void CompressedPool::add_write(SpillSpace& space, std::span<const std::byte> bytes,
                                std::uint32_t generation) FAULTLINE_SIGNAL_SAFE {
     SpillClaim& last = space.claimed[space.claims - 1];
@@ -200,7 +201,7 @@ void CompressedPool::add_write(SpillSpace& space, std::span<const std::byte> byt
     last.write = static_cast<std::uint32_t>(space.writes - 1);
 }
 
-/// What cannot be decompressed is said to be lost when it is read, and keeps no segment from being freed.
+/// Marks the block claimed last, which cannot be decompressed, as lost. Reads of it fail, and its segment can be freed.
 void CompressedPool::give_up_damaged(SpillSpace& space) FAULTLINE_SIGNAL_SAFE {
     const SpillClaim lost = space.claimed[--space.claims];
     settle(lost, [&](BlockWord word) { return word.in(lost.slot) ? word.damaged() : word.released(); });
@@ -208,7 +209,8 @@ void CompressedPool::give_up_damaged(SpillSpace& space) FAULTLINE_SIGNAL_SAFE {
     not_busy_any_more();
 }
 
-/// Takes a claimed block's mark away. If its word named the entry until now, the entry is dead.
+/// Clears the busy mark of a claimed block. If the block's word no longer names the entry, kills the entry. Returns
+/// true in that case.
 template <typename Edge>
 bool CompressedPool::settle(const SpillClaim& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE {
     const BlockWord before = claimed.table->change(claimed.block, edge);
@@ -226,7 +228,7 @@ void CompressedPool::wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
     stop_using(entry.store);
 }
 
-/// Writes what is claimed. Returns 0 or an error; what was not written stays where it was.
+/// Writes the claimed blocks. Returns 0 or the first error. Blocks that were not written stay in the pool.
 int CompressedPool::write_claimed(SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     if (space.claims == 0) return 0;
     queue.write({space.write, space.writes});

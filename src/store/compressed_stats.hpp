@@ -1,4 +1,6 @@
-// What compressed stores of one pool have done and hold: as a value to look at, and as counters to add to.
+// Statistics of the compressed stores of one pool. CompressedStats is a snapshot for callers. CompressedCounters are
+// the atomics that CompressedPool and CompressedStore add to. The counters synchronise nothing: all accesses are
+// relaxed.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -8,17 +10,18 @@
 
 namespace faultline::store {
 
-/// A block is a page, or 16 KiB of a larger one. Each value is exact; they are not read at the same instant.
+/// A block is a page, or 16 KiB of a larger page. Each value is exact; the values are not read at the same instant.
 struct CompressedStats {
-    std::uint64_t compressed_bytes = 0;  ///< In memory now, without what managing them takes.
-    std::uint64_t original_bytes = 0;    ///< That they stand for.
-    std::uint64_t used_bytes = 0;        ///< Of the limit: whole segments.
-    std::uint64_t rejections = 0;        ///< Blocks that did not shrink enough, or were not tried for that reason.
-    std::uint64_t overflows = 0;         ///< Blocks that went to the store behind because there was no room.
-    std::uint64_t spills = 0;            ///< Blocks moved from memory to the store behind.
-    std::uint64_t hits = 0;              ///< Blocks read from memory.
-    std::uint64_t misses = 0;            ///< Blocks read from the store behind.
-    std::uint64_t damaged = 0;           ///< Blocks whose checksum was wrong when they were read or spilled.
+    std::uint64_t compressed_bytes = 0;  ///< Compressed size of the blocks in memory, without overhead.
+    std::uint64_t original_bytes = 0;    ///< Uncompressed size of the same blocks.
+    std::uint64_t used_bytes = 0;        ///< Counts towards the limit: whole segments.
+    std::uint64_t rejections =
+        0;  ///< Blocks that did not shrink enough, or that were not compressed because earlier ones did not.
+    std::uint64_t overflows = 0;  ///< Blocks written to the store behind because the pool had no room.
+    std::uint64_t spills = 0;     ///< Blocks moved from memory to the store behind.
+    std::uint64_t hits = 0;       ///< Blocks read from memory.
+    std::uint64_t misses = 0;     ///< Blocks read from the store behind.
+    std::uint64_t damaged = 0;    ///< Blocks whose checksum was wrong when they were read or spilled.
 };
 
 struct CompressedCounters {
@@ -28,7 +31,7 @@ struct CompressedCounters {
     std::atomic<std::uint64_t> overflows{0};
     std::atomic<std::uint64_t> spills{0};
     std::atomic<std::uint64_t> damaged{0};
-    // Reading threads do not share a line with writing ones.
+    // On a cache line of their own: threads that read do not share a line with threads that write.
     alignas(64) std::atomic<std::uint64_t> hits{0};
     std::atomic<std::uint64_t> misses{0};
 

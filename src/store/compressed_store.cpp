@@ -10,7 +10,7 @@
 namespace faultline::store {
 namespace {
 
-// After so many blocks in a row that did not shrink, only one in so many is tried.
+// After kHopelessAfter blocks in a row that did not shrink, only one in kTryOneIn is tried.
 constexpr std::uint32_t kHopelessAfter = 8;
 constexpr std::uint32_t kTryOneIn = 16;
 
@@ -26,11 +26,12 @@ CompressedStore::CompressedStore(CompressedPool& pool, std::unique_ptr<BackingSt
 CompressedStore::~CompressedStore() { pool_.leave(id_); }
 
 std::uint64_t CompressedStore::block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
-    FAULTLINE_REQUIRE(offset % table_.block_bytes() == 0, "a compressed store was asked for a part of a page");
+    FAULTLINE_REQUIRE(offset % table_.block_bytes() == 0,
+                      "an offset or size in a compressed store is not a multiple of its block size");
     return offset / table_.block_bytes();
 }
 
-// ---- reading
+// ---- Reading
 
 int CompressedStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
     std::uint64_t block = block_at(offset);
@@ -45,8 +46,8 @@ int CompressedStore::read(std::uint64_t offset, std::span<std::byte> into) FAULT
     return 0;
 }
 
-/// How many blocks from `first` on are best read at once: it begins and ends with one that is behind, and has none that
-/// is in the pool.
+/// Returns how many blocks from `first` to read with one call. The run begins and ends with a block that is behind, and
+/// contains no block in the pool. At most `most`.
 std::uint64_t CompressedStore::run_behind(std::uint64_t first, std::uint64_t most) const FAULTLINE_SIGNAL_SAFE {
     std::uint64_t run = 0;
     for (std::uint64_t i = 0; i < most; ++i) {
@@ -65,7 +66,7 @@ int CompressedStore::read_run(std::uint64_t first, std::span<std::byte> into) FA
     for (std::uint64_t block = first; !into.empty(); ++block, into = into.subspan(block_bytes)) {
         const std::span<std::byte> bytes = into.first(block_bytes);
         if (arrived_intact(block, bytes)) continue;
-        // Changed meanwhile, or damaged: that shows when it is read alone.
+        // The block has changed or is damaged: read_one finds out which.
         if (const int error = read_one(block, bytes)) return error;
     }
     return 0;
@@ -74,19 +75,19 @@ int CompressedStore::read_run(std::uint64_t first, std::span<std::byte> into) FA
 bool CompressedStore::arrived_intact(std::uint64_t block, std::span<std::byte> bytes) const FAULTLINE_SIGNAL_SAFE {
     const BlockWord word = table_.load(block);
     if (!word.is(BlockPlace::behind)) return false;
-    // Should it be another version's checksum by now, it does not pass: that has another seed.
+    // If the checksum is that of another version by now, the check fails, because that version has another seed.
     if (checksum_of(bytes, table_.seed(block, word.generation())) != table_.checksum(block)) return false;
     CompressedCounters::add(pool_.counters().misses);
     return true;
 }
 
 int CompressedStore::read_one(std::uint64_t block, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-    // Goes round only when the block has changed, which one that is read for its bytes does not do more than once.
+    // Repeats only if the block changes meanwhile. A block whose bytes are needed changes at most once.
     for (;;) {
         const BlockWord seen = table_.load(block);
         switch (seen.place()) {
             case BlockPlace::nothing:
-                std::memset(into.data(), 0, into.size());  // nobody uses it
+                std::memset(into.data(), 0, into.size());  // no caller uses these bytes
                 return 0;
             case BlockPlace::lost:
                 return EIO;
@@ -106,13 +107,13 @@ int CompressedStore::read_one(std::uint64_t block, std::span<std::byte> into) FA
     }
 }
 
-// ---- writing
+// ---- Writing
 
 int CompressedStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
     const std::size_t block_bytes = table_.block_bytes();
     std::uint64_t block = block_at(offset);
     const std::uint64_t end = block_at(offset + from.size());
-    std::uint64_t kept_until = block;  // what is between here and `block` goes behind, at once
+    std::uint64_t kept_until = block;  // blocks from here to `block` go to the store behind in one write
     const std::byte* bytes = from.data();
     int error = 0;
     for (; block < end && error == 0; ++block, bytes += block_bytes) {
@@ -126,7 +127,7 @@ int CompressedStore::write(std::uint64_t offset, std::span<const std::byte> from
     return write_behind(kept_until, from.last(refused));
 }
 
-/// False: it does not shrink, or there is no room for it.
+/// Keeps a block in the pool. Returns false if it does not shrink or if there is no room.
 bool CompressedStore::keep_compressed(std::uint64_t block, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     if (!pool_.enabled()) return false;
     if (!worth_trying()) {
@@ -159,7 +160,7 @@ bool CompressedStore::worth_trying() FAULTLINE_SIGNAL_SAFE {
 int CompressedStore::write_behind(std::uint64_t first, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
     const std::size_t block_bytes = table_.block_bytes();
     const std::uint64_t end = first + from.size() / block_bytes;
-    // Waits for spills only, which wait for nobody: two writes of one page are never in flight.
+    // This waits for spills only, and they wait for no other thread: two writes of one page are never in flight.
     for (std::uint64_t block = first; block < end; ++block) {
         claim_for_write(block, from.subspan((block - first) * block_bytes, block_bytes));
     }
@@ -185,7 +186,7 @@ void CompressedStore::claim_for_write(std::uint64_t block, std::span<const std::
     table_.set_checksum(block, checksum_of(bytes, table_.seed(block, seen.next_generation())));
 }
 
-// ---- discarding
+// ---- Discarding
 
 void CompressedStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     forget_blocks(offset, bytes, [this](std::uint64_t first, std::uint64_t end) { empty_behind(first, end); });
@@ -206,11 +207,11 @@ void CompressedStore::forget_blocks(std::uint64_t offset, std::uint64_t bytes, B
         const std::uint64_t first = block;
         while (block < end && forget_block(block)) ++block;
         if (block > first) behind(first, block);
-        if (block < end) ++block;  // there is nothing behind
+        if (block < end) ++block;  // the store behind has no bytes of this block
     }
 }
 
-/// Returns whether the store behind may have something to forget, too.
+/// Forgets a block. Returns true if the store behind may have bytes of it, too.
 bool CompressedStore::forget_block(std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
     BlockWord seen = table_.load(block);
     if (seen.is(BlockPlace::nothing) && !seen.has_behind()) return false;
@@ -218,7 +219,7 @@ bool CompressedStore::forget_block(std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
         seen = table_.change(block, [](BlockWord word) { return word.forgotten(); });
         pool_.left(table_, seen);
         if (!seen.busy()) return seen.has_behind();
-        pool_.wait_while_busy(table_, block);  // or what is being written would come after
+        pool_.wait_while_busy(table_, block);  // otherwise the write in flight would land later
     }
 }
 
@@ -226,12 +227,12 @@ void CompressedStore::empty_behind(std::uint64_t first, std::uint64_t end) FAULT
     behind_->discard(table_.offset_of(first), table_.offset_of(end - first));
     for (std::uint64_t block = first; block < end; ++block) {
         BlockWord seen = table_.load(block);
-        if (!seen.is(BlockPlace::nothing) || seen.busy()) continue;  // written at the same time
+        if (!seen.is(BlockPlace::nothing) || seen.busy()) continue;  // another thread writes it
         static_cast<void>(table_.try_change(block, seen, seen.emptied_behind()));
     }
 }
 
-// ---- looking
+// ---- Statistics
 
 Whereabouts CompressedStore::whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     switch (table_.load(offset / table_.block_bytes()).place()) {

@@ -1,6 +1,7 @@
-// CompressedStore: one region's pages, compressed in a pool that all regions share, and what does not fit or does not
-// shrink in a store behind. Which is where, its block table says; CompressedPool keeps what is in memory and moves the
-// oldest behind. What comes back from behind is checked: EIO, never wrong bytes.
+// CompressedStore: the pages of one region, compressed in the memory of a CompressedPool that all regions share. Blocks
+// that do not fit or do not shrink go to a store behind. Its BlockTable holds each block's location. CompressedPool
+// spills the oldest blocks to the store behind. Bytes from the store behind are checked: a mismatch is EIO, never wrong
+// bytes.
 #pragma once
 
 #include "store/backing_store.hpp"
@@ -15,11 +16,11 @@
 
 namespace faultline::store {
 
-/// As BackingStore says; and writes and discards are of whole blocks, which are the pages, but 16 KiB for larger ones.
-/// Reads are of whole blocks, too. A page that a write failed for cannot be read before it is written or discarded.
+/// See BackingStore for the calls. Reads, writes and discards are of whole blocks. A block is a page, or 16 KiB of a
+/// larger page. After a failed write a page must be written or discarded before it can be read.
 class CompressedStore final : public BackingStore {
 public:
-    /// For `bytes` of pages of `page_bytes`, which divides them. The pool must outlive the store. Throws
+    /// A store for `bytes` in pages of `page_bytes`, which divides them. The pool must outlive the store. Throws
     /// std::system_error (ENOMEM).
     CompressedStore(CompressedPool& pool, std::unique_ptr<BackingStore> behind, std::uint64_t bytes,
                     std::size_t page_bytes);
@@ -54,7 +55,7 @@ private:
     std::unique_ptr<BackingStore> behind_;
     BlockTable table_;
     std::uint32_t id_;
-    std::atomic<std::uint32_t> rejected_in_a_row_{0};
+    std::atomic<std::uint32_t> rejected_in_a_row_{0};  // relaxed: for a decision only
 };
 
 }  // namespace faultline::store

@@ -9,8 +9,8 @@ namespace {
 
 constexpr int kDeviceErrorRetries = 3;
 
-/// Repeats `transfer(done, left)` until `total` bytes went over. Errors that pass by themselves are waited out, device
-/// errors repeated a few times. Nothing transferred is an error: a swap file that ends early has lost the page.
+/// Repeats `transfer(done, left)` until `total` bytes are transferred. Waits out transient errors and retries device
+/// errors a few times. A transfer of 0 bytes is an error: the swap file is too short, so the page is lost.
 template <typename Transfer>
 int transfer_all(const char* call, std::size_t total, Transfer transfer) FAULTLINE_SIGNAL_SAFE {
     std::size_t done = 0;

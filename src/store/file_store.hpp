@@ -1,5 +1,6 @@
-// FileStore: one region's part of a swap file. In place: a page's slot is its index, so neighbours stay neighbours and
-// there is no map to keep. Sparse: only pages that were written take space. It finishes what the file leaves short.
+// FileStore: one region's part of a swap file. The location of a page is its index, so adjacent pages stay adjacent and
+// no map is needed. The file is sparse: only written pages take space. Short and interrupted transfers are finished
+// here.
 #pragma once
 
 #include "store/backing_store.hpp"
@@ -9,7 +10,7 @@ namespace faultline::store {
 
 class FileStore : public BackingStore {
 public:
-    /// Uses the bytes of `file` from `base` on. The file must outlive the store.
+    /// Uses the bytes of `file` from offset `base` on. The file must outlive the store.
     FileStore(BlockFile& file, std::uint64_t base) noexcept : file_{file}, base_{base} {}
 
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;

@@ -11,18 +11,18 @@
 namespace faultline::store {
 namespace {
 
-// All read-modify-writes here are sequentially consistent: two threads that free the last two units in use of a chunk
-// must not both see the other's as live, or the chunk would never be due.
+// All read-modify-writes here are sequentially consistent. Two threads that free the last two live units of a chunk
+// must not both see the other's unit as live; otherwise the chunk would never be due.
 
 constexpr std::uint64_t kAll = ~std::uint64_t{0};
 
-/// `count` ones from bit `first` on; 1 to 64 of them.
+/// Returns `count` ones (1 to 64) from bit `first` on.
 constexpr std::uint64_t ones(std::size_t first, std::size_t count) noexcept { return (kAll >> (64 - count)) << first; }
 
 using UnitSet = std::array<std::uint64_t, FreedBlocks::kChunkBytes / core::kUnitBytes / 64>;
 constexpr std::size_t kUnitsOfSet = 64 * std::tuple_size_v<UnitSet>;
 
-/// The first unit of the set from `unit` on; kUnitsOfSet when there is none.
+/// Returns the first unit of the set at or after `unit`, or kUnitsOfSet.
 std::size_t first_from(const UnitSet& set, std::size_t unit) FAULTLINE_SIGNAL_SAFE {
     for (; unit < kUnitsOfSet; unit = (unit / 64 + 1) * 64) {
         const std::uint64_t rest = set[unit / 64] >> (unit % 64);
@@ -31,7 +31,7 @@ std::size_t first_from(const UnitSet& set, std::size_t unit) FAULTLINE_SIGNAL_SA
     return kUnitsOfSet;
 }
 
-/// The unit behind the last one of the set that is before `unit`; 0 when there is none.
+/// Returns the unit after the last unit of the set before `unit`, or 0.
 std::size_t behind_last_before(const UnitSet& set, std::size_t unit) FAULTLINE_SIGNAL_SAFE {
     for (; unit > 0; unit = (unit - 1) / 64 * 64) {
         const std::size_t first = (unit - 1) / 64 * 64;
@@ -66,8 +66,8 @@ FreedBlocks::Place FreedBlocks::place_of(std::uint64_t chunk) const FAULTLINE_SI
     return {parts_[static_cast<std::size_t>(std::bit_width(chunk / kFirstPart))], chunk - first};
 }
 
-/// Calls `visit(chunk, word, mask)` for each word of units that the range has a part in. False from it: the chunk was
-/// never written to, and the next one that was is next.
+/// Calls `visit(chunk, word, mask)` for each word of units that overlaps the range. If `visit` returns false, the chunk
+/// was never written to: continues with the next chunk that was.
 template <typename Visit>
 void FreedBlocks::for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit visit) const FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t known = chunks_.load(std::memory_order_acquire) * kUnitsOfChunk;
@@ -84,7 +84,7 @@ void FreedBlocks::for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit
     }
 }
 
-// ---- writing
+// ---- Writing
 
 void FreedBlocks::about_to_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
@@ -95,7 +95,7 @@ void FreedBlocks::about_to_write(std::uint64_t offset, std::uint64_t bytes) FAUL
     });
 }
 
-/// False: all were live already, so no punch has them.
+/// Makes units live. Returns false if all were live already: then no punch can include them.
 bool FreedBlocks::make_live(Units& units, std::size_t word, std::uint64_t mask) FAULTLINE_SIGNAL_SAFE {
     if ((units.live[word].load(std::memory_order_acquire) & mask) == mask) return false;
     units.live[word].fetch_or(mask);
@@ -105,26 +105,26 @@ bool FreedBlocks::make_live(Units& units, std::size_t word, std::uint64_t mask) 
     return true;
 }
 
-/// Returns when the punch that is under way, if one is, has ended. One that begins later knows of the write.
+/// Blocks until the current punch of the chunk, if any, has ended. A later punch sees the unit live.
 void FreedBlocks::outwait_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     const std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
     const std::uint32_t seen = punches.load();
     if (seen % 2 == 0) return;
-    waiting_.fetch_add(1);  // before the futex looks, as end_punch looks after the change
+    waiting_.fetch_add(1);  // before the futex compares: end_punch reads it after its change
     while (punches.load() == seen) sys::futex_wait(punches, seen);
     waiting_.fetch_sub(1);
 }
 
-// ---- freeing
+// ---- Freeing
 
 void FreedBlocks::free(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     std::uint64_t last = kChunks;
     for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
         if (next_written(chunk, chunk + 1) != chunk) return false;
         Units& units = place_of(chunk).units();
-        // In this order: a punch that finds the unit freed must not find it live, or it would be left for ever.
+        // Clear `live` before setting `freed`: a punch that finds a freed unit live would skip it forever.
         units.live[word].fetch_and(~mask);
-        // Live or not: a write that was in flight when the range was freed may have left blocks since.
+        // Also for units that were not live: a write in flight when the range was freed may have left blocks.
         freed_units_.fetch_add(std::popcount(mask & ~units.freed[word].fetch_or(mask)));
         if (last != chunk && last != kChunks) list_if_unused(last);
         last = chunk;
@@ -167,7 +167,7 @@ void FreedBlocks::list_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     if (!in_use(units) && freed_in(units) > 0) list(chunk);
 }
 
-// ---- which chunks are due
+// ---- Choosing chunks
 
 void FreedBlocks::list(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     if ((due_[chunk / 64].fetch_or(bit_of(chunk)) & bit_of(chunk)) == 0) due_chunks_.fetch_add(1);
@@ -203,13 +203,13 @@ void FreedBlocks::list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-// ---- punching
+// ---- Punching
 
 FreedBlocks::Piece FreedBlocks::take_piece(std::uint64_t keep_bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t end = chunks_.load();
     for (std::uint64_t chunk = next_set(due_, 0, end); chunk < end; chunk = next_set(due_, chunk + 1, end)) {
-        if (!begin_punch(chunk)) continue;  // another thread does it
-        // Before looking at the units: a chunk that becomes due from here on is listed anew.
+        if (!begin_punch(chunk)) continue;  // another thread punches it
+        // Before reading the units: a chunk that becomes due from here on is listed again.
         Units& units = place_of(chunk).units();
         Run run;
         if (unlist(chunk) && (!in_use(units) || freed_bytes() > keep_bytes)) run = first_run(units);
@@ -228,7 +228,7 @@ FreedBlocks::Piece FreedBlocks::take_piece(std::uint64_t keep_bytes) FAULTLINE_S
     return {};
 }
 
-/// Adds what is at the front of the chunk behind the piece, if the piece reaches it. False: that was all.
+/// Extends the piece into the next chunk, if the piece reaches it. Returns false if the piece is complete.
 bool FreedBlocks::extend(Piece& piece) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t next = piece.last + 1;
     if (piece.end != next * kUnitsOfChunk || next == chunks_.load()) return false;
@@ -249,13 +249,14 @@ bool FreedBlocks::extend(Piece& piece) FAULTLINE_SIGNAL_SAFE {
     return true;
 }
 
-/// The first run of units that are not in use which has a freed one. Units in it that have no blocks cost nothing.
+/// Returns the first run of units that are not live with at least one freed unit. Other units in it have no blocks, so
+/// punching them costs nothing.
 FreedBlocks::Run FreedBlocks::first_run(Units& units) FAULTLINE_SIGNAL_SAFE {
     UnitSet live{};
     UnitSet freed{};
     for (std::size_t word = 0; word < live.size(); ++word) {
         freed[word] = units.freed[word].load();
-        live[word] = units.live[word].fetch_or(0);  // step 2 of a punch: a write comes before this, or waits
+        live[word] = units.live[word].fetch_or(0);  // step 2 of a punch: a concurrent write comes before this, or waits
         freed[word] &= ~live[word];
     }
     const std::size_t first = first_from(freed, 0);
@@ -264,7 +265,7 @@ FreedBlocks::Run FreedBlocks::first_run(Units& units) FAULTLINE_SIGNAL_SAFE {
     return {behind_last_before(live, first), end, first_from(freed, end) < kUnitsOfChunk};
 }
 
-/// Freed units of the run are the punch's from here on. What is freed in it later is punched again, for nothing.
+/// Takes the freed units of a run for the punch. A unit freed later is punched again, which is useless but harmless.
 void FreedBlocks::take_freed(Units& units, Run run) FAULTLINE_SIGNAL_SAFE {
     for (std::size_t unit = run.begin; unit < run.end;) {
         const std::size_t first = unit % kUnitsOfWord;
@@ -275,7 +276,7 @@ void FreedBlocks::take_freed(Units& units, Run run) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-/// False: another thread punches the chunk.
+/// Begins a punch. Returns false if another thread punches the chunk.
 bool FreedBlocks::begin_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
     std::uint32_t seen = punches.load();

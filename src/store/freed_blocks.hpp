@@ -1,6 +1,7 @@
-// FreedBlocks: which units (4 KiB) of one swap file are in use, and which were freed and still have their blocks. It
-// chooses the large pieces in which blocks go back to the file system, and keeps a write to a piece waiting while that
-// piece is being punched. It makes no call for the file: who punches hands in how.
+// FreedBlocks: tracks which units (4 KiB) of one swap file are in use, and which were freed but still have their
+// blocks. It chooses the large pieces that are punched, so that their blocks return to the file system. It blocks a
+// write to a piece while that piece is being punched. It makes no call on the file: SwapFile passes in the function
+// that punches.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,7 +14,7 @@
 
 namespace faultline::store {
 
-// A unit is live from the write that needs it until it is freed. Only units that are not live are ever punched:
+// A unit is live from the write that needs it until it is freed. Only units that are not live are punched.
 //
 //   a write                                     a punch of a chunk (1 MiB)
 //   1 live |= unit    (read-modify-write)       1 punches: even -> odd
@@ -21,55 +22,56 @@ namespace faultline::store {
 //   3 writes                                    3 fallocate
 //                                               4 punches: odd -> even, wakes the writes that sleep
 //
-// Both change the same word `live`, so one comes first. If the write does, the punch reads the unit as live and leaves
-// it alone. If the punch does, the write reads what the punch wrote or something later, so it sees what was done before
-// that: `punches` is odd, or has changed since, and step 3 of the write is after step 3 of the punch. A unit that a
-// write finds live already was made live by a write before, which waited for the punch of its time; every later punch
-// sees it.
+// Both change the same word `live`, so one of them comes first. If the write comes first, the punch reads the unit as
+// live and skips it. If the punch comes first, the write reads the punch's value or a later one, so it sees everything
+// before it: `punches` is odd or has changed since. So step 3 of the write is after step 3 of the punch. If a write
+// finds a unit live already, an earlier write made it live and waited for the punch of that time. Every later punch
+// sees the unit live.
 //
-// The pager never has two writes of one unit in flight, and frees a unit while it owns the page. It may free a unit
-// whose write is in flight, and frees it again when that write has ended: in between the unit may be punched under the
-// write, and holds nothing that is read.
+// The pager never has two writes of one unit in flight, and it owns the page when it frees a unit. It may free a unit
+// while a write to it is in flight, and then frees it again when that write has ended. In between the unit may be
+// punched during the write; its bytes are not read.
 
-/// Offsets and sizes are in bytes of the file, multiples of 4 KiB. All but grow_to may be called by any thread at any
-/// time.
+/// Offsets and sizes are in bytes of the file, multiples of 4 KiB. Any thread may call everything at any time, except
+/// grow_to.
 class FreedBlocks {
 public:
     static constexpr unsigned kChunkShift = 20;
     static constexpr std::uint64_t kChunkBytes = std::uint64_t{1} << kChunkShift;
-    /// Of what is beyond, nothing is known: ext4's largest file.
+    /// The largest file of ext4. Blocks beyond it are not tracked.
     static constexpr std::uint64_t kLargestFile = std::uint64_t{16} << 40;
-    /// No piece is larger, so that no write waits for longer than one call takes.
+    /// The largest piece of one punch. It bounds the time that a write waits.
     static constexpr std::uint64_t kLargestPiece = std::uint64_t{64} << 20;
 
     FreedBlocks();
 
-    /// The file is at least `bytes` long from now on. One call at a time, and before any other call for what is new.
+    /// Makes the file at least `bytes` long. One call at a time, and before any other call that names the new part.
     /// Throws std::system_error (ENOMEM).
     void grow_to(std::uint64_t bytes);
 
-    /// The range is in use from now on. Call before each write to it; returns when no punch of it is under way, which
-    /// may take as long as one call that punches. Signal-safe.
+    /// Marks the range as in use. Call before each write to it. Blocks while the range is being punched, which takes at
+    /// most as long as one call that punches. Signal-safe.
     void about_to_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// The range is not read before it is written again: its blocks are due to be punched. Signal-safe.
+    /// Marks the blocks of the range for punching. The caller does not read the range before it writes it again.
+    /// Signal-safe.
     void free(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// The caller, who owns the range, punches it. Signal-safe.
+    /// Forgets the range, because the caller, which owns it, punches it itself. Signal-safe.
     void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// Bytes that were freed and not punched; off by what other threads are just doing.
+    /// Returns the bytes that were freed and not punched; inexact while other threads change them.
     [[nodiscard]] std::uint64_t freed_bytes() const FAULTLINE_SIGNAL_SAFE;
 
-    /// Whether a chunk is due: none of it is in use any more, or list_fullest chose it.
+    /// Returns true if a chunk is due: none of it is in use, or list_fullest chose it.
     [[nodiscard]] bool any_due() const FAULTLINE_SIGNAL_SAFE { return due_chunks_.load() > 0; }
 
-    /// Makes chunks due that have freed units, those with most first, until they have `bytes`. Signal-safe.
+    /// Makes chunks with freed units due, those with most first, until they hold `bytes`. Signal-safe.
     void list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// Calls `punch(offset, bytes)` for one piece of what is due: a run of units of which none is in use, over as many
-    /// chunks as are due one after the other. Chunks of which a part is in use are passed over when no more than
-    /// `keep_bytes` are freed. False: nothing is due.
+    /// Calls `punch(offset, bytes)` for one due piece. A piece is a run of units that are not in use; it may span
+    /// several adjacent due chunks. While at most `keep_bytes` are freed, chunks that are partly in use are skipped.
+    /// Returns false if nothing is due.
     template <typename Punch>
     bool punch_one(std::uint64_t keep_bytes, Punch punch) FAULTLINE_SIGNAL_SAFE {
         const Piece piece = take_piece(keep_bytes);
@@ -79,7 +81,7 @@ public:
         return true;
     }
 
-    /// The first chunk from `chunk` on that was ever written to; `end` when there is none before it.
+    /// Returns the first chunk in [chunk, end) that was ever written to, or `end`.
     [[nodiscard]] std::uint64_t next_written(std::uint64_t chunk, std::uint64_t end) const FAULTLINE_SIGNAL_SAFE {
         return next_set(written_, chunk, end);
     }
@@ -91,33 +93,33 @@ private:
     static constexpr std::uint64_t kChunks = kLargestFile >> kChunkShift;
 
     using Word = std::atomic<std::uint64_t>;
-    using ChunkSet = sys::LazyArray<Word>;  // one bit for each
+    using ChunkSet = sys::LazyArray<Word>;  // one bit for each chunk
     struct alignas(64) Units {
         std::array<Word, kWords> live;
         std::array<Word, kWords> freed;
     };
-    /// Chunks that the file got by growing. Each is as large as all before it, so a long file has few and a short one
-    /// takes few addresses.
+    /// The chunks that one growth of the file added. Each part is as large as all parts before it. So a long file has
+    /// few parts, and a short file reserves few addresses.
     struct Part {
         sys::LazyArray<Units> units;
-        sys::LazyArray<std::atomic<std::uint32_t>> punches;  // futexes: odd while a chunk is being punched
+        sys::LazyArray<std::atomic<std::uint32_t>> punches;  // futexes: odd while the chunk is being punched
     };
     static constexpr std::uint64_t kFirstPart = std::uint64_t{1} << 16;  // chunks: 64 GiB
     static constexpr std::size_t kParts = 9;
     static_assert(kFirstPart << (kParts - 1) == kChunks);
 
-    /// Units [begin, end), which are being punched, in chunks [first, last].
+    /// The units [begin, end), which are being punched. They are in the chunks [first, last].
     struct Piece {
         std::uint64_t begin = 0;
         std::uint64_t end = 0;
         std::uint64_t first = 0;
         std::uint64_t last = 0;
     };
-    /// Units of one chunk, from its first.
+    /// Units of one chunk, counted from its first.
     struct Run {
         std::size_t begin = 0;
         std::size_t end = 0;
-        bool more = false;  // freed units follow
+        bool more = false;  // freed units follow the run
     };
 
     struct Place {
@@ -150,11 +152,11 @@ private:
                                                 std::uint64_t end) FAULTLINE_SIGNAL_SAFE;
 
     std::array<Part, kParts> parts_;
-    std::atomic<std::uint64_t> chunks_{0};  // that have a part
+    std::atomic<std::uint64_t> chunks_{0};  // number of chunks that have a part
     ChunkSet written_;                      // chunks that were ever written to
     ChunkSet due_;
-    std::atomic<std::uint64_t> due_chunks_{0};  // in that set
-    std::atomic<std::int64_t> freed_units_{0};  // for decisions, not for correctness
+    std::atomic<std::uint64_t> due_chunks_{0};  // size of due_
+    std::atomic<std::int64_t> freed_units_{0};  // for decisions only; correctness does not depend on it
     std::atomic<std::uint32_t> waiting_{0};     // writes that wait for a punch
 };
 

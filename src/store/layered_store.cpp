@@ -14,7 +14,7 @@ namespace {
 
 using Slot = std::uint8_t;
 
-constexpr Slot kFirst = 0;  // where a unit is that was not touched since there is a map: in the first file, if at all
+constexpr Slot kFirst = 0;  // slot of a unit not touched since the map exists: in the first file, or nowhere
 constexpr std::size_t kSlots = LayeredStore::kMostFrozen + 2;  // the first file and the top
 constexpr Slot kNowhere = 0xff;
 static_assert(kSlots <= kNowhere);
@@ -34,16 +34,17 @@ public:
         return where_[unit].load(std::memory_order_acquire);
     }
 
-    /// The unit is in `slot` from now on. It keeps the counts of how many units are in each.
+    /// Records that the unit is in `slot`, and counts the units of each slot.
     void put(std::uint64_t unit, Slot slot) FAULTLINE_SIGNAL_SAFE {
-        if (slot == kNowhere && at(unit) == kFirst && !frozen[kFirst].file) return;  // spares the map's memory
+        if (slot == kNowhere && at(unit) == kFirst && !frozen[kFirst].file)
+            return;  // saves memory: the map's page stays untouched
         const Slot before = where_[unit].exchange(slot, std::memory_order_acq_rel);
         if (before == slot) return;
         if (counted(slot)) units[slot].fetch_add(1, std::memory_order_relaxed);
         if (counted(before)) units[before].fetch_sub(1, std::memory_order_relaxed);
     }
 
-    /// The first unit from `unit` on that is in `slot`; size() when there is none. Nothing may change meanwhile.
+    /// Returns the first unit at or after `unit` that is in `slot`, or size(). No other thread may change the map.
     [[nodiscard]] std::uint64_t next_in(Slot slot, std::uint64_t unit) const noexcept {
         if (unit >= size()) return size();
         static_assert(sizeof(std::atomic<Slot>) == sizeof(Slot));
@@ -56,13 +57,13 @@ public:
         for (Slot slot = kFirst + 1; slot < kSlots; ++slot) {
             if (slot != top && !frozen[slot].file) return slot;
         }
-        FAULTLINE_REQUIRE(false, "a store has more swap layers than it can tell apart");
+        FAULTLINE_REQUIRE(false, "a store has no free slot for another swap layer");
         return 0;
     }
 
     Slot top = kFirst + 1;
     std::array<FilePart, kSlots> frozen;                     // [top] stays empty
-    std::array<std::atomic<std::uint64_t>, kSlots> units{};  // [kFirst] is not kept
+    std::array<std::atomic<std::uint64_t>, kSlots> units{};  // [kFirst] is not counted
 
 private:
     static constexpr bool counted(Slot slot) noexcept { return slot != kFirst && slot != kNowhere; }
@@ -79,7 +80,7 @@ LayeredStore::LayeredStore(FilePart top, LayersPointer layers) noexcept
 
 // ---- Serving faults
 
-/// Null: nowhere, so that what is read there does not count.
+/// Returns the file part that holds the unit; null if there is none, and then its bytes are undefined.
 const FilePart* LayeredStore::holder_of(std::uint64_t unit) const FAULTLINE_SIGNAL_SAFE {
     const Slot slot = layers_->at(unit);
     if (slot == layers_->top) return &top_;
@@ -94,7 +95,7 @@ int LayeredStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLIN
         std::size_t run = std::min(core::kUnitBytes, into.size());
         for (; run < into.size(); run = std::min(run + core::kUnitBytes, into.size())) {
             const FilePart* const next = holder_of(unit_at(offset + run));
-            // Reading ahead goes across units that are nowhere; they need no read of their own.
+            // A long read may include units that no file holds; they need no read of their own.
             if (part == nullptr) part = next;
             if (next != nullptr && next != part) break;
         }
@@ -126,7 +127,7 @@ int LayeredStore::write(std::uint64_t offset, std::span<const std::byte> from) F
 
 void LayeredStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (layers_ == nullptr) {
-        // Looked at first: a line that is only read is every core's.
+        // Loaded first: storing only once keeps the cache line shared by all cores.
         if (!written_.load(std::memory_order_relaxed)) written_.store(true, std::memory_order_relaxed);
         return;
     }
@@ -135,7 +136,7 @@ void LayeredStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_S
 }
 
 void LayeredStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    // All of it: this part of the top is the region's alone, and a write that failed may have left blocks anywhere.
+    // The whole range: only this region uses this part of the top, and a failed write may have left blocks anywhere.
     top().discard(offset, bytes);
     forget(offset, bytes);
 }
@@ -151,7 +152,7 @@ void LayeredStore::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_S
 void LayeredStore::freeze(FilePart top, LayersPointer fresh) noexcept {
     if (layers_ == nullptr) {
         layers_ = std::move(fresh);
-        FAULTLINE_REQUIRE(layers_ != nullptr, "a store was frozen without a map of its layers");
+        FAULTLINE_REQUIRE(layers_ != nullptr, "freeze was called without a map of layers");
         if (written_.load(std::memory_order_relaxed)) layers_->frozen[kFirst] = std::move(top_);
     } else if (layers_->units[layers_->top].load(std::memory_order_relaxed) > 0) {
         const Slot next = layers_->unused_slot();
@@ -199,7 +200,7 @@ void LayeredStore::move_up(std::uint8_t slot, std::span<std::byte> buffer) {
     std::uint64_t unit = 0;
     while (layers_->units[slot].load(std::memory_order_relaxed) > 0) {
         unit = layers_->next_in(slot, unit);
-        FAULTLINE_REQUIRE(unit < layers_->size(), "a swap layer's count and its map differ");
+        FAULTLINE_REQUIRE(unit < layers_->size(), "the page count of a swap layer does not match its map");
         const std::uint64_t most = std::min<std::uint64_t>(unit + unit_at(buffer.size()), layers_->size());
         std::uint64_t end = unit + 1;
         while (end < most && layers_->at(end) == slot) ++end;

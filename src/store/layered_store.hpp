@@ -1,7 +1,7 @@
-// LayeredStore: one region's bytes in several files, of which only the newest, the top, is written to. The others are
-// frozen: a process that was forked reads them, too, so they are never changed, and a page leaves one by being written
-// to the top or forgotten. It knows which page is in which file; which files there are, and when one is frozen,
-// SwapSpace decides. Before the first freeze it keeps no map and is a FileStore with one more branch.
+// LayeredStore: one region's bytes in several files. Only the newest file, the top, is written to. The others are
+// frozen: forked processes read them, too, so they never change. A page leaves a frozen file when it is written to the
+// top or forgotten. This class knows which file holds each page; SwapSpace opens the files and decides when one is
+// frozen. Before the first freeze it keeps no map and costs one branch more than a FileStore.
 #pragma once
 
 #include "core/units.hpp"
@@ -18,39 +18,40 @@
 
 namespace faultline::store {
 
-/// A region's part of a file, from `offset` on. Files of one `layer` were frozen together. No file: nothing.
+/// A region's part of a file, starting at `offset`. Files of one `layer` were frozen together. A null file means no
+/// part.
 struct FilePart {
     std::shared_ptr<BlockFile> file;
     std::uint64_t offset = 0;
     std::uint64_t layer = 0;
 };
 
-/// The overrides are as BackingStore says. All else is for the control path, while no other call is in progress on the
-/// store: a layer's file may be closed by it.
+/// See BackingStore for the overrides. All other calls are for the control path, while no other call on the store is in
+/// progress: they may close the file of a layer.
 class LayeredStore : public BackingStore {
 public:
-    /// Frozen layers that one store can have, the first one aside. A store that has them all is not to be frozen again
+    /// The most frozen layers of one store, not counting the first. A store with that many must not be frozen again
     /// before move_up.
     static constexpr std::size_t kMostFrozen = 30;
 
-    /// Where each page is. Made ahead, since freezing must not fail.
+    /// The file of each page. Allocated in advance, because freezing must not fail.
     class Layers;
     struct DeleteLayers {
         void operator()(Layers* layers) const noexcept;
     };
     using LayersPointer = std::unique_ptr<Layers, DeleteLayers>;
-    /// For a region of `bytes`. Throws std::system_error (ENOMEM), std::bad_alloc.
+    /// Allocates the map for a region of `bytes`. Throws std::system_error (ENOMEM), std::bad_alloc.
     [[nodiscard]] static LayersPointer make_layers(std::uint64_t bytes);
 
-    /// An empty store, whose part of the file nobody else uses. With `layers` it knows from the start where each page
-    /// is. Without, what is in the first file is not known page by page: that file stays open as long as the store.
+    /// An empty store; no other store uses its part of the file. With `layers` it tracks the file of each page from the
+    /// start. Without, the pages in the first file are not tracked: that file stays open as long as the store.
     LayeredStore(FilePart top, LayersPointer layers) noexcept;
     LayeredStore(const LayeredStore&) = delete;
     LayeredStore& operator=(const LayeredStore&) = delete;
 
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
-    /// Punches a hole in the top; what is in a frozen layer is only forgotten.
+    /// Punches a hole in the top. A page in a frozen layer is only forgotten.
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {top_.file->fd(), top_.offset}; }
@@ -63,23 +64,23 @@ public:
     }
     void landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
 
-    /// Whether freeze() needs layers from make_layers.
+    /// Returns true if freeze() needs layers from make_layers.
     [[nodiscard]] bool needs_layers() const noexcept { return layers_ == nullptr; }
 
-    /// The top becomes a frozen layer, unless no page is in it, and `top` the new one.
+    /// Makes `top` the new top. The old top becomes a frozen layer, unless it holds no page.
     void freeze(FilePart top, LayersPointer fresh) noexcept;
 
-    /// Lets go of frozen layers that no page is in any more.
+    /// Closes the frozen layers that hold no page any more.
     void let_go_of_empty_layers() noexcept;
 
-    /// Adds up, for each frozen layer that move_up could empty, the units (4 KiB) in it.
+    /// Adds, for each frozen layer that move_up could empty, the number of units (4 KiB) in it.
     void add_frozen_units(std::map<std::uint64_t, std::uint64_t>& units_of_layer) const;
 
-    /// Puts all frozen layers that this store still holds into `layers`, the first one too.
+    /// Adds all frozen layers of this store to `layers`, including the first.
     void list_frozen(std::set<std::uint64_t>& layers) const;
 
-    /// Copies what is in the frozen `layers` to the top, so that they can be let go of. Throws std::system_error
-    /// (ENOSPC, EIO...), and then a part is copied and all bytes are where they can be read.
+    /// Copies the pages in the frozen `layers` to the top, so that these layers can be closed. Throws std::system_error
+    /// (ENOSPC, EIO...). Then a part was copied, and every page is still readable.
     void move_up(const std::set<std::uint64_t>& layers);
 
 protected:
@@ -91,7 +92,7 @@ private:
     void move_up(std::uint8_t slot, std::span<std::byte> buffer);
 
     FilePart top_;
-    std::atomic<bool> written_{false};  // to the first file, which nobody counts in
+    std::atomic<bool> written_{false};  // whether the first file was written to; its pages are not counted
     LayersPointer layers_;
 };
 

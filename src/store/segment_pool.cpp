@@ -20,10 +20,10 @@ SegmentPool::SegmentPool(std::size_t capacity, std::size_t limit)
       segments_{segments_of(memory_.size())},
       records_{segments_ * sizeof(Segment), "a list of segments"} {
     if (segments_ > BlockWord::kMostSegments) {
-        sys::throw_error(EINVAL, "a pool of compressed pages holds at most 1 TiB");
+        sys::throw_error(EINVAL, "Config::compressed_limit is too large: at most 1 TiB");
     }
-    memory_.wipe_in_children();  // which find it empty: a fork that is survived spills everything first
-    // Opened segment by segment, as they are needed: an mlockall of the program's fills what can be accessed.
+    memory_.wipe_in_children();  // children find it empty: a fork that the child survives spills everything first
+    // Segments become accessible one by one, when needed: an mlockall of the program fills accessible memory.
     if (const int error = memory_.set_part_access(0, memory_.size(), Access::none)) {
         sys::throw_error(error, "cannot protect the pool of compressed pages; raise `sysctl vm.max_map_count`");
     }
@@ -44,13 +44,13 @@ void SegmentPool::set_limit(std::size_t bytes) noexcept {
             warm = &warm_.front();
             warm_.pop_front();
             --warm_segments_;
-            used_.fetch_add(1);  // until its memory has gone
+            used_.fetch_add(1);  // until its memory is returned
         }
         make_cold(*warm);
     }
 }
 
-// ---- filling
+// ---- Filling
 
 SegmentPool::Room SegmentPool::reserve(std::size_t bytes, Purpose purpose) FAULTLINE_SIGNAL_SAFE {
     const std::uint32_t wanted = rounded(bytes);
@@ -70,7 +70,7 @@ SegmentPool::Room SegmentPool::reserve(std::size_t bytes, Purpose purpose) FAULT
         }
         if (dead != nullptr) let_go(*dead);
         if (room) {
-            if (fresh != nullptr) let_go(*fresh);  // somebody was faster
+            if (fresh != nullptr) let_go(*fresh);  // another thread opened a segment first
             return room;
         }
         if (fresh == nullptr) return {};
@@ -89,7 +89,7 @@ SegmentPool::Room SegmentPool::room_in_open(std::uint32_t bytes) {
     return {*open_, slot, address_of(slot)};
 }
 
-/// Afterwards no segment is open. Returns it if all in it is dead already: then it is the caller's, to let go of.
+/// Seals the open segment. Returns it if all its entries are dead already: then the caller must let_go of it.
 Segment* SegmentPool::seal_open() {
     Segment* const segment = std::exchange(open_, nullptr);
     if (segment == nullptr) return nullptr;
@@ -102,7 +102,7 @@ Segment* SegmentPool::seal_open() {
     return nullptr;
 }
 
-/// Counted as used from here on. Null: the limit is reached.
+/// Takes an unused segment, which counts as used from here on. Returns null at the limit.
 Segment* SegmentPool::claim_unused(Purpose purpose) {
     if (used_.load() >= limit_.load() + (purpose == Purpose::moving ? 1 : 0)) return nullptr;
     Segment* segment = nullptr;
@@ -135,7 +135,7 @@ bool SegmentPool::make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE 
     return segment.accessible;
 }
 
-// ---- emptying
+// ---- Emptying
 
 void SegmentPool::kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     Segment& segment = at(slot.segment);
@@ -143,7 +143,8 @@ void SegmentPool::kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (segment.live_bytes.fetch_sub(dead) != dead) return;
     {
         const std::scoped_lock lock{lock_};
-        // Looked at again: somebody else may have seen it dead, too, and it may have been used again since.
+        // Checked again with the lock held: another thread may have seen it dead, too, and the segment may be in use
+        // again.
         if (segment.state != Segment::State::sealed || segment.live_bytes.load() != 0) return;
         sealed_.erase(sealed_.iterator_to(segment));
         segment.state = Segment::State::unused;
@@ -181,7 +182,7 @@ Segment* SegmentPool::take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE {
     return sparse;
 }
 
-/// With the lock held.
+/// Call with the lock held.
 Segment* SegmentPool::take(Segment& segment) {
     sealed_.erase(sealed_.iterator_to(segment));
     segment.state = Segment::State::taken;
@@ -202,7 +203,7 @@ bool SegmentPool::give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE {
     return true;
 }
 
-/// An unused segment that is still counted as used.
+/// Returns an unused segment that still counts as used to the warm or the cold list.
 void SegmentPool::let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE {
     segment.readers.wait_until_none();
     {

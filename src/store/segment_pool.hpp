@@ -1,18 +1,18 @@
-// SegmentPool: memory of a limited size for entries of any length, which are freed one by one and evicted together: in
-// segments of 64 KiB, filled one after the other. A segment whose entries are all dead is free at once; which entries
-// of the oldest one are alive, and where they go, its caller knows. The memory of free segments goes back to the
-// kernel, but for a few, which count as used.
+// SegmentPool: memory of a limited size for entries of any length. Entries are freed one by one and evicted together.
+// The memory is divided into segments of 64 KiB, filled one after the other. A segment is free as soon as all its
+// entries are dead. The caller knows which entries of the oldest segment are live, and where to write them. The memory
+// of free segments goes back to the kernel, except for a few warm segments, which count as used.
 //
 //   unused -> open -> sealed -> taken -> unused
 //                       |  ^______|  (entries are left that could not be moved)
 //                       |-> unused   (the last entry died)
 //
 // Invariants:
-//   live       is the sum of the entries of a segment that are not dead, those being filled included: so nobody fills a
-//              segment with live == 0
-//   readers    (pins) see to it that a segment's bytes stay: it is not used again before they have gone
-//   (segments that are not unused) + (warm ones) <= limit, in segments, unless the limit has just been lowered; and one
-//              more while entries are moved
+//   live       is the sum of the bytes of a segment's entries that are not dead, including those being filled.
+//              So no thread fills a segment with live == 0.
+//   readers    (pins) keep a segment's bytes: it is not reused before they have left
+//   (segments that are not unused) + (warm segments) <= limit, in segments. Exceptions: after the limit was lowered;
+//              and one more while entries are moved
 #pragma once
 
 #include "core/check.hpp"
@@ -34,14 +34,14 @@
 
 namespace faultline::store {
 
-/// How many threads are at something; one waits until none is.
+/// Counts the threads in a section. One thread can wait until the section is empty.
 class Occupancy {
 public:
     void enter() FAULTLINE_SIGNAL_SAFE { count_.fetch_add(1); }
     void leave() FAULTLINE_SIGNAL_SAFE {
         if (count_.fetch_sub(1) == (kAwaited | 1U)) sys::futex_wake(count_);
     }
-    /// For one thread at a time. Others may enter meanwhile; if they do not stay away, this takes longer.
+    /// Blocks until the count is 0. One caller at a time. Threads that enter meanwhile prolong the wait.
     void wait_until_none() FAULTLINE_SIGNAL_SAFE {
         if (count_.load() == 0) return;
         std::uint32_t seen = count_.fetch_or(kAwaited) | kAwaited;
@@ -54,45 +54,46 @@ public:
 
 private:
     static constexpr std::uint32_t kAwaited = std::uint32_t{1} << 31;
-    std::atomic<std::uint32_t> count_{0};
+    std::atomic<std::uint32_t> count_{0};  // futex; the highest bit: a thread waits
 };
 
 struct Segment : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     enum class State : std::uint8_t { unused, open, sealed, taken };
 
-    std::atomic<std::uint32_t> live_bytes{0};
-    Occupancy writers;  // of entries that are not yet complete
+    std::atomic<std::uint32_t> live_bytes{0};  // grows under the pool's lock, shrinks without
+    Occupancy writers;                         // threads that fill entries
     Occupancy readers;
     std::uint32_t index = 0;
-    // Guarded by the pool's lock.
+    // The members below are guarded by the pool's lock.
     std::uint32_t used_bytes = 0;
     State state = State::unused;
     bool accessible = false;
 };
 
-/// Signal-safe, except construction and set_limit; callers that are not in a fault keep signals blocked.
+/// Signal-safe, except construction and set_limit. Callers outside a fault keep all signals blocked.
 class SegmentPool {
 public:
     static constexpr std::size_t kSegmentBytes = std::size_t{64} << 10;
     static_assert(kSegmentBytes <= BlockWord::kMostSegmentBytes);
 
-    /// What an entry of `bytes` takes.
+    /// Returns the size in the segment of an entry of `bytes`.
     static constexpr std::uint32_t rounded(std::size_t bytes) noexcept {
         return static_cast<std::uint32_t>(core::align_up(bytes, BlockWord::kSlotAlignment));
     }
 
-    /// Reserves addresses for `capacity` bytes, of which at most `limit` are used. Throws std::system_error.
+    /// Reserves addresses for `capacity` bytes; uses at most `limit` of them. Throws std::system_error.
     SegmentPool(std::size_t capacity, std::size_t limit);
     SegmentPool(const SegmentPool&) = delete;
     SegmentPool& operator=(const SegmentPool&) = delete;
 
-    /// Bytes, rounded down to segments, at most the capacity. What is used beyond stays until its owner spills it.
+    /// Sets the limit in bytes, rounded down to segments, at most the capacity. Memory beyond a lowered limit stays
+    /// used until the owner spills it.
     void set_limit(std::size_t bytes) noexcept;
     [[nodiscard]] std::size_t limit() const noexcept { return limit_.load() * kSegmentBytes; }
-    /// Bytes of segments with entries.
+    /// Returns the bytes of the segments that hold entries.
     [[nodiscard]] std::size_t used() const noexcept { return used_.load() * kSegmentBytes; }
 
-    /// Room for a new entry, whose segment cannot be taken before this goes. False: there is none.
+    /// Room for a new entry. Its segment cannot be taken while the Room lives. Converts to false if there is no room.
     class Room {
     public:
         Room() noexcept = default;
@@ -119,17 +120,18 @@ public:
         PoolSlot slot_;
         std::byte* bytes_ = nullptr;
     };
-    /// What for decides how much may be used.
+    /// The purpose of a reservation decides which limit applies.
     enum class Purpose : std::uint8_t {
         new_entry,
-        moving,  ///< To free a segment soon: one more than the limit.
+        moving,  ///< Frees a segment soon: may use one segment more than the limit.
     };
     [[nodiscard]] Room reserve(std::size_t bytes, Purpose purpose = Purpose::new_entry) FAULTLINE_SIGNAL_SAFE;
 
-    /// The entry of `bytes` at `slot` is dead. Nobody can find it any more; who found it before has pinned it.
+    /// Marks the entry of `bytes` at `slot` dead. No thread can find it any more; threads that found it earlier have
+    /// pinned it.
     void kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// Keeps the bytes of a slot's segment as they are, if the slot is still named after the pin has been set.
+    /// Keeps the bytes of a slot's segment unchanged, if the block's word still names the slot after the pin is set.
     class Pin {
     public:
         Pin(const SegmentPool& pool, PoolSlot slot) FAULTLINE_SIGNAL_SAFE : segment_{pool.at(slot.segment)} {
@@ -143,49 +145,48 @@ public:
         Segment& segment_;
     };
 
-    /// The segment sealed longest ago, or the open one if it is the only one; now the caller's, all entries complete.
-    /// Null: there is none, or others have them.
+    /// Takes the segment that was sealed first, or the open one if there is no sealed one. The caller owns it; all its
+    /// entries are complete. Null: there is none, or other threads have taken it.
     [[nodiscard]] Segment* take_oldest() FAULTLINE_SIGNAL_SAFE;
-    /// The same, but of the oldest few one that has at most `live` bytes of entries that are alive. Null: there is
-    /// none.
+    /// Takes, of the oldest few segments, one with at most `live` bytes of live entries. Null: there is none.
     [[nodiscard]] Segment* take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE;
-    /// The caller has done with it. True: all its entries are dead, and it is free. Else it is the youngest now.
+    /// Returns a taken segment. Returns true if all its entries are dead: then it is free. Else it is the youngest now.
     bool give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE;
 
     [[nodiscard]] std::byte* address_of(PoolSlot slot) const noexcept {
         return memory_.data() + slot.segment * kSegmentBytes + slot.offset;
     }
-    /// Of all segments, for looking at.
+    /// Returns the memory of all segments, for tests.
     [[nodiscard]] std::span<std::byte> memory() const noexcept { return memory_.bytes(); }
 
 private:
     using List = boost::intrusive::list<Segment, boost::intrusive::constant_time_size<false>>;
 
-    // How many are looked at for a sparse one, with the lock held.
+    // How many segments are examined for a sparse one while the lock is held.
     static constexpr int kMostLookedAt = 32;
     // Free segments whose memory is kept: page faults on fresh memory would cost a third of the compression.
     static constexpr std::size_t kMostWarm = 16;
 
     [[nodiscard]] Segment& at(std::uint32_t index) const noexcept;
-    // With the lock held.
+    // Call with the lock held.
     [[nodiscard]] Room room_in_open(std::uint32_t bytes);
     [[nodiscard]] Segment* seal_open();
     [[nodiscard]] Segment* claim_unused(Purpose purpose);
     Segment* take(Segment& segment);
     void open(Segment& segment);
-    // Without.
+    // Call without the lock.
     [[nodiscard]] bool make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE;
     void let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE;
     void make_cold(Segment& segment) FAULTLINE_SIGNAL_SAFE;
 
     sys::Mapping memory_;
     std::size_t segments_;
-    sys::LazyArray<std::byte> records_;  // of Segment, constructed as they are first needed
-    std::atomic<std::size_t> limit_{0};  // segments
+    sys::LazyArray<std::byte> records_;  // of Segment; each is constructed when first needed
+    std::atomic<std::size_t> limit_{0};  // in segments
 
-    mutable sys::FutexLock lock_;  // guards everything below
+    mutable sys::FutexLock lock_;  // guards all members below
     std::size_t constructed_ = 0;
-    std::atomic<std::size_t> used_{0};
+    std::atomic<std::size_t> used_{0};  // in segments; changed under the lock, read without
     std::size_t warm_segments_ = 0;
     Segment* open_ = nullptr;
     List sealed_;  // oldest first

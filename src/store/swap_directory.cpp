@@ -26,12 +26,12 @@ constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
     std::string what = "cannot make a swap file in " + directory.string();
     if (error == ENOENT || error == ENOTDIR) {
         std::error_code ignored;
-        what += std::filesystem::is_directory(directory, ignored) ? ": no file can be made there"
-                                                                  : ": there is no such directory";
+        what += std::filesystem::is_directory(directory, ignored) ? ": the file system allows no new file there"
+                                                                  : ": the directory does not exist";
         what += kRemedy;
     }
     if (error == EACCES || error == EPERM || error == EROFS) {
-        what += std::string{": it must be a directory this user may write to"} + kRemedy;
+        what += std::string{": this user cannot write there"} + kRemedy;
     }
     if (error == EMFILE || error == ENFILE) what += ": raise `ulimit -n`";
     sys::throw_error(error, what);
@@ -49,7 +49,7 @@ SwapDirectory::SwapDirectory(std::filesystem::path path)
 
 sys::FileDescriptor SwapDirectory::open_unnamed() const {
     constexpr int kFlags = O_TMPFILE | O_RDWR | O_CLOEXEC;
-    // A directory that was removed may have been made again: what has its name now is as good.
+    // If the directory was removed, a new one may have its name: it is as good.
     sys::FileDescriptor file{is_there() ? ::openat(fd_.get(), ".", kFlags, kOwnerOnly)
                                         : ::open(path_.c_str(), kFlags, kOwnerOnly)};
     // Some seccomp filters (ENOSYS, EPERM) forbid only unnamed files.
@@ -64,7 +64,7 @@ bool SwapDirectory::is_there() const {
     return fd_ && ::fstat(fd_.get(), &found) == 0 && found.st_nlink > 0;
 }
 
-/// Where the file system has no unnamed files: a name that nobody else can have, taken away at once.
+/// Creates a file with a unique name and unlinks it at once, for file systems without unnamed files.
 sys::FileDescriptor SwapDirectory::open_and_unlink() const {
     constexpr int kMostTries = 100;
     std::array<char, 32> name{};

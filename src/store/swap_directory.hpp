@@ -1,5 +1,5 @@
-// SwapDirectory: the directory that swap files are made in, held open: a process makes files there later, too, when it
-// has changed its root or its working directory.
+// SwapDirectory: the directory for swap files, held open, so that a process can create swap files after it has changed
+// its root or working directory. It creates files and does not keep them. SwapSpace and SwapFile use it.
 #pragma once
 
 #include "sys/file_descriptor.hpp"
@@ -11,11 +11,12 @@ namespace faultline::store {
 
 class SwapDirectory {
 public:
-    /// `path`: as seen from the present working directory. What is wrong with it `open_unnamed` says.
+    /// `path` is relative to the current working directory. Never fails: `open_unnamed` reports what is wrong with the
+    /// path.
     explicit SwapDirectory(std::filesystem::path path);
 
-    /// A new file without a name, for its owner alone (mode 0600). Throws std::system_error naming the directory and
-    /// what to do.
+    /// Creates a file without a name, readable only by its owner (mode 0600). Throws std::system_error that names the
+    /// directory and what to do.
     [[nodiscard]] sys::FileDescriptor open_unnamed() const;
 
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
@@ -28,7 +29,7 @@ private:
     sys::FileDescriptor fd_;
 };
 
-/// The directory to swap to when none is named: $TMPDIR, else /var/tmp (which, unlike /tmp, is on a disk).
+/// Returns the directory to swap to when no directory is configured: $TMPDIR, else /var/tmp (on a disk, unlike /tmp).
 std::filesystem::path default_swap_directory();
 
 }  // namespace faultline::store

@@ -26,19 +26,20 @@ namespace {
 
 constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 
-// A file system writes into blocks that it has given already while others read; for a write into a hole it keeps them
-// out (ext4: the inode's lock is taken exclusively), and a swap file is full of holes. Giving the blocks of a whole MiB
-// at once costs about 300 us and makes random reads beside random writes twice as many, and the writes, too. Only where
-// pages come one by one, and not before a sixteenth of them came: space that is given and not written is lost.
+// A file system writes into allocated blocks while others read. For a write into a hole it keeps readers out (ext4
+// takes the inode's lock exclusively), and a swap file is full of holes. Allocating a whole MiB at once costs about 300
+// us. It doubles the rate of random reads beside random writes, and of the writes, too. It is done only where pages are
+// written one by one, and only after a sixteenth of the MiB was written: allocated blocks that are never written are
+// wasted.
 constexpr unsigned kChunkShift = FreedBlocks::kChunkShift;
 constexpr std::uint64_t kChunkBytes = FreedBlocks::kChunkBytes;
-constexpr std::uint64_t kLargestFile = FreedBlocks::kLargestFile;  // beyond it, room is made write by write
+constexpr std::uint64_t kLargestFile = FreedBlocks::kLargestFile;  // beyond it, each write allocates
 constexpr std::uint64_t kSmallWrite = std::uint64_t{64} << 10;
 constexpr std::uint16_t kSmallWritesBefore = kChunkBytes / core::kUnitBytes / 16;
-constexpr std::uint16_t kRoomMade =
-    UINT16_MAX / 2;  // so far below the end that those who add at the same time stay there
+// Far below the largest value: concurrent additions do not overflow it.
+constexpr std::uint16_t kRoomMade = UINT16_MAX / 2;
 
-/// Passes a result on. What the program has closed is lost, and the pages in it: going on would lose more of them.
+/// Returns `result`. Ends the process if the program has closed the descriptor: its pages are lost, and more would be.
 long unless_closed(long result) FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_REQUIRE(result != -EBADF, "the swap file is closed: the program has closed faultline's descriptor");
     return result;
@@ -67,10 +68,10 @@ SwapFile::SwapFile(sys::FileDescriptor fd, std::filesystem::path place) : fd_{st
     if (direct_) small_writes_ = {kLargestFile >> kChunkShift, "a map of a swap file's blocks"};
 }
 
-/// Whether direct I/O works is found out by doing it: file systems accept the flag and refuse the transfer, or the
-/// other way round. The block that was tried on is given back.
+/// Tries direct I/O with a real transfer: some file systems accept the flag and refuse the transfer, or the other way
+/// round. Returns the block's space afterwards.
 void SwapFile::try_direct() {
-    extend_to(core::kUnitBytes);  // asks for the file size limit, which a write would die of
+    extend_to(core::kUnitBytes);  // checks the file size limit; a write beyond it would kill the process
     const sys::Mapping block = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, true, "a trial block");
     std::memset(block.data(), 0x5a, block.size());
     const int flags = ::fcntl(fd(), F_GETFL);
@@ -93,10 +94,10 @@ void SwapFile::try_direct() {
 void SwapFile::extend_to(std::uint64_t bytes) {
     if (bytes <= length_) return;
     rlimit limit{};
-    // Asked first, since going past the limit does not just fail: it raises SIGXFSZ.
+    // Checked first, because exceeding the limit raises SIGXFSZ in addition to the error.
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur) {
-        sys::throw_error(EFBIG, "the file size limit (`ulimit -f`) is below the " + sys::readable_bytes(bytes) +
-                                    " of swap space that are needed");
+        sys::throw_error(EFBIG, "the file size limit is below the " + sys::readable_bytes(bytes) +
+                                    " of swap space needed: set `ulimit -f unlimited`");
     }
     if (bytes > static_cast<std::uint64_t>(INT64_MAX) || ::ftruncate(fd(), static_cast<off_t>(bytes)) != 0) {
         const int error = bytes > static_cast<std::uint64_t>(INT64_MAX) ? EFBIG : errno;
@@ -104,7 +105,7 @@ void SwapFile::extend_to(std::uint64_t bytes) {
                                     sys::readable_bytes(bytes) + "; reserve less, or set Config::swap_directory");
     }
     freed_->grow_to(bytes);
-    std::atomic_ref{length_}.store(bytes, std::memory_order_relaxed);  // others may be writing
+    std::atomic_ref{length_}.store(bytes, std::memory_order_relaxed);  // other threads may be writing
 }
 
 long SwapFile::read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
@@ -127,18 +128,19 @@ void SwapFile::make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SI
     if (written.load(std::memory_order_relaxed) >= kRoomMade) return;
     const auto units = static_cast<std::uint16_t>(bytes >> core::kUnitShift);
     const std::uint16_t before = written.fetch_add(units, std::memory_order_relaxed);
-    if (before >= kSmallWritesBefore || before + units < kSmallWritesBefore) return;  // one does it
+    if (before >= kSmallWritesBefore || before + units < kSmallWritesBefore) return;  // one thread allocates
     written.store(allocate(chunk) ? kRoomMade : 0, std::memory_order_relaxed);
 }
 
-/// False: interrupted. Where it is refused (no such thing here, no space) the writes find out what that means.
+/// Allocates the blocks of a chunk. Returns false if interrupted. Ignores a refusal (not supported, no space): the
+/// writes then get the error.
 bool SwapFile::allocate(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = chunk << kChunkShift;
     const std::uint64_t end = std::min(begin + kChunkBytes, std::atomic_ref{length_}.load(std::memory_order_relaxed));
     return sys::raw_syscall(SYS_fallocate, fd(), FALLOC_FL_KEEP_SIZE, begin, end - begin) != -EINTR;
 }
 
-// ---- giving blocks back
+// ---- Returning blocks
 
 void SwapFile::punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     freed_->free(offset, bytes);
@@ -183,12 +185,12 @@ std::uint64_t SwapFile::waste_bound() const FAULTLINE_SIGNAL_SAFE {
 }
 
 void SwapFile::give_blocks_back(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    // Space that a file system cannot give back early goes with the file; nothing is lost by failing here.
+    // Ignores failure: space that a file system cannot return early is returned with the file.
     static_cast<void>(sys::wait_out("fallocate of a swap file", [&] {
         return sys::error_of(
             sys::raw_syscall(SYS_fallocate, fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes));
     }));
-    // What is left of a MiB is not given twice: discarding would give nothing back.
+    // Do not allocate the rest of a MiB twice: the next discard would return nothing.
     const std::uint64_t end = std::min((offset + bytes) >> kChunkShift, small_writes_.size());
     std::uint64_t chunk = freed_->next_written((offset + kChunkBytes - 1) >> kChunkShift, end);
     for (; chunk < end; chunk = freed_->next_written(chunk + 1, end)) {

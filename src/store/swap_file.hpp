@@ -1,5 +1,6 @@
-// SwapFile: one file of the operating system that pages are swapped to: without a name, readable by nobody else, past
-// the page cache where the file system allows.
+// SwapFile: one swap file of the operating system. It has no name, only its owner can read it, and it bypasses the page
+// cache where the file system allows. SwapSpace opens it; FileStore and LayeredStore transfer pages. It does not know
+// which region a page belongs to.
 #pragma once
 
 #include "store/block_file.hpp"
@@ -17,52 +18,56 @@ namespace faultline::store {
 
 class SwapFile final : public BlockFile {
 public:
-    /// An unnamed file (mode 0600) in `directory`. Throws std::system_error naming the directory and what to do.
+    /// Creates an unnamed file (mode 0600) in `directory`. Throws std::system_error that names the directory and what
+    /// to do.
     static SwapFile unnamed_in(const SwapDirectory& directory);
     static SwapFile unnamed_in(const std::filesystem::path& directory) { return unnamed_in(SwapDirectory{directory}); }
 
-    /// A new file `path` (mode 0600), which must not exist and is unlinked at once: its space goes with the descriptor.
+    /// Creates the file `path` (mode 0600), which must not exist, and unlinks it at once. Its space is freed with the
+    /// descriptor.
     static SwapFile named(const std::filesystem::path& path);
 
-    /// Makes the file at least `bytes` long, without taking space. Throws std::system_error (EFBIG).
+    /// Makes the file at least `bytes` long without allocating blocks. Throws std::system_error (EFBIG).
     void extend_to(std::uint64_t bytes);
 
     [[nodiscard]] bool direct() const noexcept { return direct_; }
 
-    /// Bytes that are free on its file system for whoever asks; the largest number there is where that cannot be told.
+    /// Returns the free bytes of the file system; the largest number if that is unknown.
     [[nodiscard]] std::uint64_t free_space() const noexcept;
 
     [[nodiscard]] long read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] long write_at(const void* from, std::size_t bytes,
                                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
-    /// Waits while the range is being punched, and gives blocks ahead of its writes to a part of the file that is
-    /// written in small pieces.
+    /// Blocks while the range is being punched. In a part of the file that is written in small pieces, allocates blocks
+    /// ahead of the writes.
     void make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    /// Makes no call: punch_some punches what was freed, in large pieces, or write_at does when the disk is full.
+    /// Makes no system call. punch_some punches the freed ranges later, in large pieces; write_at does when the disk is
+    /// full.
     void punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int fd() const FAULTLINE_SIGNAL_SAFE override { return fd_.get(); }
 
-    /// Punches a range, which the caller owns, with one call.
+    /// Punches a range, which the caller owns, with one system call.
     void punch_now(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    // What was freed is worth a call when a MiB of the file has nothing else, or when it is more than kWasteBytes and
-    // more than a kWastePart of what the file holds. Then it shrinks to half of that, the fullest pieces first.
+    // Freed blocks are worth a system call in two cases: a whole MiB of the file has nothing else; or the freed blocks
+    // exceed both kWasteBytes and a kWastePart of what the file holds. In the second case they shrink to half of that,
+    // the fullest pieces first.
 
     static constexpr std::uint64_t kWasteBytes = std::uint64_t{32} << 20;
     static constexpr std::uint64_t kWastePart = 8;
 
     [[nodiscard]] bool worth_punching() const FAULTLINE_SIGNAL_SAFE;
-    /// Punches one piece, with one call, of what is worth it. False: nothing is.
+    /// Punches one piece that is worth it, with one system call. Returns false if there is none.
     bool punch_some() FAULTLINE_SIGNAL_SAFE;
-    /// Punches one piece of what was freed, with one call, worth it or not. False: nothing was freed.
+    /// Punches one freed piece, worth it or not, with one system call. Returns false if there is none.
     bool punch_any() FAULTLINE_SIGNAL_SAFE;
-    /// Bytes that were freed and not punched.
+    /// Returns the bytes that were freed and not punched.
     [[nodiscard]] std::uint64_t freed_bytes() const FAULTLINE_SIGNAL_SAFE { return freed_->freed_bytes(); }
 
 private:
-    /// What was freed, and how much of it may wait.
+    /// The freed blocks, and how many bytes of them may wait for a punch.
     struct Freed : FreedBlocks {
-        std::atomic<std::uint64_t> bound{kWasteBytes};
+        std::atomic<std::uint64_t> bound{kWasteBytes};  // relaxed: a stale value costs a call
     };
 
     SwapFile(sys::FileDescriptor fd, std::filesystem::path place);
@@ -75,8 +80,8 @@ private:
     sys::FileDescriptor fd_;
     std::filesystem::path place_;  // for messages
     bool direct_ = false;
-    std::uint64_t length_ = 0;
-    // Units of each MiB that were written in small pieces; kRoomMade when the rest of it has its blocks, too.
+    std::uint64_t length_ = 0;  // changed by extend_to only; other threads read it with atomic_ref
+    // For each MiB, the units that were written in small pieces; kRoomMade once the rest of the MiB has blocks, too.
     sys::LazyArray<std::atomic<std::uint16_t>> small_writes_;
     std::unique_ptr<Freed> freed_ = std::make_unique<Freed>();
 };

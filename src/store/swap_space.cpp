@@ -9,12 +9,12 @@
 namespace faultline::store {
 namespace {
 
-// Half of what ext4 can hold in one file; another file is opened beyond. A larger region gets a file of its own.
+// Half of what ext4 can hold in one file. Beyond that another file is opened. A larger region gets a file of its own.
 constexpr std::uint64_t kFileBytes = std::uint64_t{8} << 40;
 
 }  // namespace
 
-/// A region's store, whose part of a file is given back when it goes.
+/// The store of one region. Its destructor returns its part of the file.
 class SwapSpace::Lease final : public LayeredStore {
 public:
     Lease(SwapSpace& space, const std::shared_ptr<File>& file, std::uint64_t offset, std::uint64_t bytes,
@@ -26,8 +26,8 @@ public:
         space_.leases_.insert(this);
     }
     ~Lease() override {
-        file_->file.punch_now(top_offset(), bytes_);  // the map, if there is one, goes anyway
-        space_.freed_in(file_->file);                 // a MiB of which it was the last user
+        file_->file.punch_now(top_offset(), bytes_);  // the map of layers, if any, is destroyed anyway
+        space_.freed_in(file_->file);                 // for a MiB that this region was the last to use
         space_.give_back(*this);
     }
     Lease(const Lease&) = delete;
@@ -48,11 +48,11 @@ public:
 
 private:
     SwapSpace& space_;
-    File* file_;  // the top's; the store keeps it alive
+    File* file_;  // the file of the top; the store keeps it open
     std::uint64_t bytes_;
 };
 
-/// Where each lease goes on. Both sides' files are laid out alike.
+/// The new location of each lease. The files of both sides have the same layout.
 struct SwapSpace::Fork {
     struct Move {
         Lease* lease;
@@ -84,22 +84,23 @@ FilePart SwapSpace::part_in(const std::shared_ptr<File>& file, std::uint64_t off
 
 std::unique_ptr<BackingStore> SwapSpace::open(std::uint64_t bytes) {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened in the middle of a fork");
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened during a fork");
     if (const std::shared_ptr<File> file = file_with_room(files_, bytes)) return lease(file, bytes);
     auto fresh = open_file(layer_);
     files_.reserve(files_.size() + 1);
-    std::unique_ptr<Lease> leased = lease(fresh, bytes);  // throws for what no file can hold, and the file goes again
+    std::unique_ptr<Lease> leased =
+        lease(fresh, bytes);  // throws if no file is large enough; then the new file is closed again
     files_.push_back(std::move(fresh));
     return leased;
 }
 
 std::unique_ptr<SwapSpace::Lease> SwapSpace::lease(const std::shared_ptr<File>& file, std::uint64_t bytes) {
-    // Who forks once forks again: from then on each page is followed from the start, so that layers can be let go of.
+    // A process that has forked may fork again: from then on each page is tracked, so that layers can be closed.
     LayeredStore::LayersPointer layers = layer_ > 0 ? LayeredStore::make_layers(bytes) : nullptr;
     return std::make_unique<Lease>(*this, file, take(*file, bytes), bytes, std::move(layers));
 }
 
-/// A hole first, then the end of a file; null when a new file is needed.
+/// Returns a file with a hole that is large enough, else one with room at its end. Null: a new file is needed.
 std::shared_ptr<SwapSpace::File> SwapSpace::file_with_room(const Files& files, std::uint64_t bytes) {
     for (const auto& file : files) {
         for (const auto& hole : file->holes) {
@@ -126,7 +127,7 @@ std::uint64_t SwapSpace::take(File& file, std::uint64_t bytes) {
 
 void SwapSpace::give_back(Lease& lease) {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ == nullptr, "a region went in the middle of a fork");
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was destroyed during a fork");
     leases_.erase(&lease);
     File& file = lease.file();
     std::uint64_t offset = lease.offset();
@@ -158,7 +159,7 @@ std::uint64_t SwapSpace::room() noexcept {
     return free + std::min(file.freed_bytes(), ~free);
 }
 
-// ---- returning space
+// ---- Returning space
 
 void SwapSpace::freed_in(SwapFile& file) FAULTLINE_SIGNAL_SAFE {
     if (!background_return_.load()) {
@@ -170,23 +171,25 @@ void SwapSpace::freed_in(SwapFile& file) FAULTLINE_SIGNAL_SAFE {
 }
 
 void SwapSpace::return_some_space() {
-    // First, so that what is freed meanwhile is not overlooked.
+    // Cleared first, so that space freed meanwhile is not missed.
     if (!space_to_return_.exchange(false)) return;
     const std::shared_ptr<File> file = file_to_punch();
     if (file != nullptr && file->file.punch_some()) space_to_return_.store(true);
 }
 
-/// Null: there is nothing that is worth it.
+/// Returns a file with something worth punching, or null.
 std::shared_ptr<SwapSpace::File> SwapSpace::file_to_punch() {
     for (;;) {
-        std::shared_ptr<File> frozen;  // outlives the lock: if nothing else holds it, it is closed, which takes long
+        std::shared_ptr<File>
+            frozen;  // outlives the lock: this may be the last reference, and closing the file takes long
         const std::lock_guard lock{mutex_};
         for (const auto& file : files_) {
             if (file->file.worth_punching()) return file;
         }
         if (freed_before_fork_.empty()) return nullptr;
         frozen = freed_before_fork_.back();
-        // Does a store need it? If none of this process does, none of the child does, whose stores were the same.
+        // Is it still in use by a store? If by none of this process, then by none of the child, whose stores were the
+        // same.
         const bool needed = frozen.use_count() > 2;
         if (needed && frozen->file.worth_punching()) return frozen;
         freed_before_fork_.pop_back();
@@ -195,7 +198,7 @@ std::shared_ptr<SwapSpace::File> SwapSpace::file_to_punch() {
 
 void SwapSpace::prepare_fork() {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ == nullptr, "a fork was prepared in the middle of a fork");
+    FAULTLINE_REQUIRE(fork_ == nullptr, "prepare_fork was called twice");
     for (Lease* const lease : leases_) lease->let_go_of_empty_layers();
     merge_layers();
     freed_before_fork_.reserve(freed_before_fork_.size() + files_.size());
@@ -211,7 +214,7 @@ void SwapSpace::prepare_fork() {
     fork_ = std::move(fork);
 }
 
-/// Finds room for the lease, without lengthening the file yet: once for all leases is enough.
+/// Finds a location for the lease. Does not lengthen the file yet: once for all leases is enough.
 void SwapSpace::plan_move(Fork& fork, Lease& lease) const {
     std::shared_ptr<File> file = file_with_room(fork.parent, lease.bytes());
     if (file == nullptr) file = fork.parent.emplace_back(open_file(layer_ + 1));
@@ -221,8 +224,8 @@ void SwapSpace::plan_move(Fork& fork, Lease& lease) const {
     file->end += lease.bytes();
 }
 
-/// Each frozen layer is an open file, and a slot in each store. Those that hold least are merged: copying the bulk
-/// again and again, which was written once and is only read, would cost much and free nothing that is shared.
+/// Merges frozen layers when there are too many: each is an open file and a slot in each store. Merges those that hold
+/// least. Copying the others again and again would cost much and free nothing: their pages are shared and only read.
 void SwapSpace::merge_layers() {
     static_assert(kMostFrozen <= LayeredStore::kMostFrozen);
     std::map<std::uint64_t, std::uint64_t> units_of_layer;
@@ -238,16 +241,16 @@ void SwapSpace::merge_layers() {
 
 void SwapSpace::continue_as(ForkSide side) noexcept {
     const std::lock_guard lock{mutex_};
-    FAULTLINE_REQUIRE(fork_ != nullptr, "a fork was not prepared");
+    FAULTLINE_REQUIRE(fork_ != nullptr, "continue_as was called without prepare_fork");
     Files& files = side == ForkSide::parent ? fork_->parent : fork_->child;
     for (Fork::Move& move : fork_->moves) move.lease->move_to(files[move.file], move.offset, std::move(move.layers));
     freeze_files(side);
     files_ = std::move(files);
     ++layer_;
-    fork_.reset();  // and with it the other side's files
+    fork_.reset();  // and with it the files of the other side
 }
 
-/// The parent goes on punching what it was about to punch; the child, which has copies of its lists, must not.
+/// The parent keeps punching what it was about to punch. The child has copies of the lists and must not punch.
 void SwapSpace::freeze_files(ForkSide side) noexcept {
     if (side == ForkSide::child) {
         freed_before_fork_.clear();
@@ -256,7 +259,7 @@ void SwapSpace::freeze_files(ForkSide side) noexcept {
     }
     if (!background_return_.load()) return;
     for (auto& file : files_) {
-        if (file->file.worth_punching()) freed_before_fork_.push_back(file);  // there is room: prepare_fork made it
+        if (file->file.worth_punching()) freed_before_fork_.push_back(file);  // prepare_fork has reserved the capacity
     }
     if (!freed_before_fork_.empty()) space_to_return_.store(true);
 }

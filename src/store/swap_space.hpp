@@ -1,6 +1,6 @@
-// SwapSpace: the swap files of one pager, and which part of which file belongs to which region. Thousands of regions
-// share a file, so that they do not cost a descriptor each. At a fork the files are frozen, for both processes to read,
-// and each goes on in new ones. Control path only; the stores it opens serve the faults.
+// SwapSpace: the swap files of one pager, and the part of a file that each region uses. Thousands of regions share a
+// file, so a region costs no descriptor. At a fork the files are frozen: both processes read them and write to new
+// ones. Control path only; the stores that it opens serve the faults.
 #pragma once
 
 #include "store/backing_store.hpp"
@@ -20,40 +20,42 @@ namespace faultline::store {
 
 class SwapSpace final : public StoreFactory {
 public:
-    /// Layers that are kept frozen, besides the one before the first fork. More are merged when there is another fork.
+    /// The most frozen layers, not counting the one from before the first fork. A fork beyond that merges layers.
     static constexpr std::size_t kMostFrozen = 16;
 
-    /// Opens the first file. `file` empty: unnamed in `directory` (empty: the default one). Throws std::system_error.
+    /// Opens the first file: `file`, or an unnamed file in `directory` if `file` is empty. An empty `directory` means
+    /// the default one. Throws std::system_error.
     SwapSpace(std::filesystem::path directory, const std::filesystem::path& file);
 
     ~SwapSpace() override;
 
-    /// The store must not outlive the swap space; destroying it gives its space back.
+    /// The store must not outlive the swap space. Its destructor returns its space.
     [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
 
-    /// What was freed and not punched counts: it is punched when it is needed.
+    /// Includes freed space that is not punched yet: it is punched when needed.
     [[nodiscard]] std::uint64_t room() noexcept override;
 
-    // Without a thread in the background, the thread that frees the last page of a MiB punches the MiB.
+    // Without a background thread, the thread that frees the last page of a MiB punches it.
 
     void set_background_return(bool on) noexcept override { background_return_.store(on); }
     [[nodiscard]] bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE override { return space_to_return_.load(); }
     void return_some_space() override;
 
-    // Frozen files are never written to and get no new regions. What was freed in one before the fork is of no use to
-    // either process: as much of it as is worth a call the parent punches afterwards, and the child nothing. What is
-    // freed later stays. This process closes one when, at a fork or at the end of a
-    // region, no page of a living region is in it; but the file from before the first fork when the regions are gone
-    // that were there then, since what is in it is not known page by page. Space in a frozen file goes with the last
-    // process that has it open.
+    // Frozen files are never written to and get no new regions. Space freed in them before the fork is useless to both
+    // processes: after the fork the parent punches as much of it as is worth a call, the child nothing. Space freed
+    // after the fork stays allocated.
+    //
+    // This process closes a frozen file at a fork or at the end of a region, once no living region has a page in it.
+    // Pages in the file from before the first fork are not tracked. It is closed when all regions of that time are
+    // gone. The space of a frozen file is freed when the last process closes it.
 
-    /// Opens the files that each side will write to. With kMostFrozen layers, it first moves the half that holds least
-    /// to the current files, which may take its time.
+    /// Opens the files that each side will write to. With kMostFrozen layers it first moves the emptier half of them to
+    /// the current files, which may take long.
     void prepare_fork() override;
     void continue_as(ForkSide side) noexcept override;
     void cancel_fork() noexcept override;
 
-    /// Layers that are frozen and still needed, the one before the first fork too.
+    /// Returns how many frozen layers are still needed, including the one from before the first fork.
     [[nodiscard]] std::size_t frozen_layers();
 
 private:
@@ -62,8 +64,8 @@ private:
         File(SwapFile opened, std::uint64_t in_layer) : file{std::move(opened)}, layer{in_layer} {}
         SwapFile file;
         std::uint64_t layer;
-        std::uint64_t end = 0;                         // bytes handed out so far, free ones in between included
-        std::map<std::uint64_t, std::uint64_t> holes;  // offset -> bytes, neighbours merged
+        std::uint64_t end = 0;                         // bytes handed out so far, including free holes
+        std::map<std::uint64_t, std::uint64_t> holes;  // offset -> bytes, adjacent holes merged
     };
     using Files = std::vector<std::shared_ptr<File>>;
     struct Fork;
@@ -81,14 +83,14 @@ private:
     void plan_move(Fork& fork, Lease& lease) const;
 
     SwapDirectory directory_;
-    std::atomic<bool> background_return_{false};
-    std::atomic<bool> space_to_return_{false};
-    std::mutex mutex_;         // guards everything below; never held on the fault path
-    Files files_;              // those that are written to
-    std::uint64_t layer_ = 0;  // of those
+    std::atomic<bool> background_return_{false};  // a thread calls return_some_space()
+    std::atomic<bool> space_to_return_{false};    // it should do so soon
+    std::mutex mutex_;                            // guards all members below; never held on the fault path
+    Files files_;                                 // the files that are written to
+    std::uint64_t layer_ = 0;                     // the layer of files_
     std::set<Lease*> leases_;
-    Files freed_before_fork_;     // frozen, with something left to punch
-    std::unique_ptr<Fork> fork_;  // from prepare_fork on, until it is known how it went
+    Files freed_before_fork_;     // frozen files with ranges left to punch
+    std::unique_ptr<Fork> fork_;  // set from prepare_fork until continue_as or cancel_fork
 };
 
 }  // namespace faultline::store

@@ -7,7 +7,7 @@
 namespace faultline::store {
 namespace {
 
-constexpr int kNotWritten = -1;  // no errno
+constexpr int kNotWritten = -1;  // not an errno
 
 void write_now(StoreWrite& write) FAULTLINE_SIGNAL_SAFE { write.error = write.store->write(write.offset, write.bytes); }
 
@@ -24,7 +24,7 @@ std::unique_ptr<WriteQueue> RingWriteQueue::create() {
 }
 
 void RingWriteQueue::write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE {
-    if (writes.size() == 1) {  // nothing to overlap: spare the ring
+    if (writes.size() == 1) {  // nothing to overlap: no ring needed
         write_now(writes.front());
         return;
     }
@@ -38,7 +38,7 @@ void RingWriteQueue::write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-/// Queues as many as the ring takes; returns how many are dealt with.
+/// Queues as many writes as the ring takes. Returns how many were handled.
 std::size_t RingWriteQueue::submit_some(std::span<StoreWrite> writes) {
     std::size_t taken = 0;
     for (StoreWrite& one : writes) {
@@ -58,7 +58,8 @@ void RingWriteQueue::collect_one() {
     auto& one = *static_cast<StoreWrite*>(completion.tag);
     --in_flight_;
     if (completion.result != static_cast<long>(one.bytes.size())) return;
-    one.store->landed(one.offset, one.bytes.size());  // it went past the store, which must know before anyone reads
+    one.store->landed(one.offset,
+                      one.bytes.size());  // the write bypassed the store, which must know of it before a read
     one.error = 0;
 }
 

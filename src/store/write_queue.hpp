@@ -1,4 +1,6 @@
-// Writing a batch of runs to stores: one after the other, or all in flight at once.
+// WriteQueue: writes a batch of runs to stores, either one after the other or all at once through io_uring. It does not
+// choose the pages and changes no page state. The pager's evictor and CompressedPool's spill call it; a faulting thread
+// that must evict uses SequentialWriteQueue.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -12,7 +14,7 @@
 
 namespace faultline::store {
 
-/// One contiguous write. `error` is the result.
+/// One contiguous write. The queue sets `error` to 0 or an errno.
 struct StoreWrite {
     BackingStore* store = nullptr;
     std::uint64_t offset = 0;
@@ -20,35 +22,35 @@ struct StoreWrite {
     int error = 0;
 };
 
-/// How hard a batch may press on the device.
+/// How much a batch may load the device.
 enum class Pace : std::uint8_t {
-    calm,     ///< Leave the device to the faults' reads: a few writes in flight.
+    calm,     ///< Leaves the device to the reads of faults: a few writes in flight.
     hurried,  ///< Faults wait for frames, and so for these writes.
 };
 
 class WriteQueue {
 public:
     virtual ~WriteQueue() = default;
-    /// For the batches that follow.
+    /// Sets the pace of the following batches.
     virtual void set_pace(Pace) FAULTLINE_SIGNAL_SAFE {}
-    /// Returns when every write has ended, each with its own result.
+    /// Returns when every write has ended. Each has its own result.
     virtual void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE = 0;
 };
 
-/// One after the other, on the calling thread. Signal-safe: what a faulting thread uses when it must evict for itself.
+/// Writes one after the other on the calling thread. Signal-safe: a faulting thread uses it when it must evict.
 class SequentialWriteQueue final : public WriteQueue {
 public:
     void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE override;
 };
 
-/// All at once through io_uring, for one thread of the pager's own. Not signal-safe, not thread-safe. What the ring
-/// leaves short or refuses is finished sequentially, so its results are the store's.
+/// Writes all at once through io_uring; used by one of the pager's own threads. Not signal-safe, not thread-safe.
+/// Writes that the ring leaves short or refuses are finished sequentially, so the results are those of the store.
 class RingWriteQueue final : public WriteQueue {
 public:
     static constexpr unsigned kDepth = 16;
     static constexpr unsigned kCalmDepth = 2;
 
-    /// Null where the kernel or the administrator does not allow io_uring.
+    /// Returns null if the kernel or the administrator does not allow io_uring.
     static std::unique_ptr<WriteQueue> create();
 
     explicit RingWriteQueue(sys::IoRing ring) noexcept : ring_{std::move(ring)} {}
@@ -64,7 +66,7 @@ private:
     unsigned in_flight_ = 0;
 };
 
-/// Through the ring where there is one.
+/// Returns a RingWriteQueue, or a SequentialWriteQueue where there is no io_uring.
 std::unique_ptr<WriteQueue> fastest_write_queue();
 
 }  // namespace faultline::store

@@ -1,5 +1,6 @@
-// The monotonic clock for the fault path, by a system call of our own: std::chrono::steady_clock calls
-// clock_gettime(3), and a program may export a function of that name.
+// The monotonic clock for the fault path. It makes the system call itself: std::chrono::steady_clock calls
+// clock_gettime(3), and a program may export a function of that name. Code outside the fault path may use
+// std::chrono::steady_clock.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -10,7 +11,7 @@
 
 namespace faultline::sys {
 
-/// Time since the machine started, from 0.1 to 0.2 us a call.
+/// Returns the time since the machine started. A call takes 0.1 to 0.2 us.
 inline std::chrono::nanoseconds monotonic_time() FAULTLINE_SIGNAL_SAFE {
     timespec now{};
     raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, syscall_argument(&now));

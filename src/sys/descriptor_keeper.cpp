@@ -14,24 +14,24 @@
 namespace faultline::sys {
 namespace {
 
-/// Gives the calling thread a descriptor table that holds `fd` alone.
+/// Gives the calling thread a descriptor table that holds only `fd`. Returns false if the kernel refuses.
 bool leave_shared_descriptors(int fd) noexcept {
-    // The first call copies nothing above `fd`, and closes nothing of the table that the others go on using.
+    // The first call copies nothing above `fd`, and closes nothing in the table that the other threads keep using.
     if (raw_syscall(SYS_close_range, fd + 1, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0) return false;
     if (fd > 0) raw_syscall(SYS_close_range, 0, fd - 1, 0);
     return true;
 }
 
-/// Once in a process, and in each child that it forks and that has not inherited that it was said.
+/// Reports the refusal once in a process. A forked child reports again only if its parent had not.
 void report(int refusal) FAULTLINE_SIGNAL_SAFE {
     static std::atomic<bool> reported{false};
     if (reported.exchange(true)) return;
     const char* const message =
         refusal == EBADF
-            ? "faultline: the program has closed the userfaultfd: another thread has it still, and makes the "
-              "calls of ioctl(2) on it from now on\n"
-            : "faultline: a seccomp filter forbids ioctl(2) on the userfaultfd: another thread, without the "
-              "filter, makes the call from now on\n";
+            ? "faultline: the program has closed the userfaultfd. A thread of faultline has a copy and makes the "
+              "ioctl(2) calls from now on\n"
+            : "faultline: a seccomp filter forbids ioctl(2) on the userfaultfd. A thread without the filter makes "
+              "the calls from now on\n";
     raw_syscall(SYS_write, 2, syscall_argument(message), std::strlen(message));
 }
 
@@ -52,7 +52,8 @@ void DescriptorKeeper::keep(int fd) noexcept {
     state_.store(found);
     futex_wake(state_);
     serve(fd);
-    if (found == kKept) raw_syscall(SYS_close, fd);  // a thread is joined before the kernel has closed its files
+    if (found == kKept)
+        raw_syscall(SYS_close, fd);  // joining a thread does not wait until the kernel has closed its files
 }
 
 void DescriptorKeeper::serve(int fd) noexcept {
@@ -72,7 +73,8 @@ long DescriptorKeeper::ioctl(unsigned long request, void* argument, int refusal)
     request_ = request;
     argument_ = argument;
     const std::uint32_t call = asked_.fetch_add(1) + 1;
-    if (!futex_wake(asked_)) return -refusal;  // the filter forbids this, too: the thread does not learn of the call
+    if (!futex_wake(asked_))
+        return -refusal;  // the filter forbids the wake, too, so the keeper's thread does not learn of the call
     report(refusal);
     for (std::uint32_t answered = answered_.load(); answered != call; answered = answered_.load()) {
         futex_wait(answered_, answered);

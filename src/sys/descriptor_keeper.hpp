@@ -1,11 +1,11 @@
-// DescriptorKeeper: keeps an open file open whatever the program does with its number. A thread with a descriptor table
-// of its own, in which there is nothing else, sleeps for as long as the keeper lives.
+// DescriptorKeeper: keeps an open file open even if the program closes its descriptor. A thread with a descriptor table
+// of its own, which holds only this file, sleeps while the keeper lives.
 //
-// A userfaultfd needs this: when the last descriptor of one is closed (close_range(3, ~0U, 0) is all it takes) the
-// kernel lets every absent page read as zeros.
+// A userfaultfd needs this: when its last descriptor is closed, absent pages read as zeros in the kernel. A program
+// does that with close_range(3, ~0U, 0).
 //
-// The thread also makes system calls on the file for threads that cannot: the program has closed the number, or has put
-// a seccomp filter on the thread that forbids the call.
+// The thread also makes ioctls on the file for threads that cannot: the program has closed the descriptor, or a seccomp
+// filter forbids the call to the calling thread.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -19,8 +19,8 @@ namespace faultline::sys {
 
 class DescriptorKeeper {
 public:
-    /// Returns once the file is kept. Where the kernel refuses a second table (a seccomp filter), nothing is kept.
-    /// Throws std::system_error when no thread can be started.
+    /// Returns when the file is kept. If the kernel refuses a second table (a seccomp filter), nothing is kept. Throws
+    /// std::system_error if no thread can be started.
     explicit DescriptorKeeper(int fd);
     ~DescriptorKeeper();
     DescriptorKeeper(const DescriptorKeeper&) = delete;
@@ -28,8 +28,8 @@ public:
 
     [[nodiscard]] bool keeps() const noexcept { return state_.load() == kKept; }
 
-    /// Makes ioctl(2) on the file from the keeper's thread. `refusal` is the errno that the caller's own call ended
-    /// with: the first of a process is reported on standard error. Returns as raw_syscall; `refusal`, negated, where
+    /// Makes ioctl(2) on the file in the keeper's thread. `refusal` is the errno of the caller's own call. The first
+    /// refusal in a process is reported on standard error. Returns the result like raw_syscall, or -`refusal` if
     /// nothing is kept.
     [[nodiscard]] long ioctl(unsigned long request, void* argument, int refusal) FAULTLINE_SIGNAL_SAFE;
 
@@ -41,15 +41,17 @@ private:
     void keep(int fd) noexcept;
     void serve(int fd) noexcept;
 
-    std::atomic<std::uint32_t> state_{kStarting};
-    std::atomic<std::uint32_t> asked_{0};     // a futex: calls that threads have asked for, and the end
-    std::atomic<std::uint32_t> answered_{0};  // a futex: calls that were made
-    std::atomic<bool> ending_{false};
-    FutexLock calling_;  // one call at a time; with all signals blocked
+    // All atomics here are sequentially consistent: `asked_` publishes the call, `answered_` its result.
+    std::atomic<std::uint32_t> state_{kStarting};  // futex; changes once
+    std::atomic<std::uint32_t> asked_{0};          // futex: number of calls requested, plus one for the end
+    std::atomic<std::uint32_t> answered_{0};       // futex: number of calls made
+    std::atomic<bool> ending_{false};              // set before the last increment of `asked_`
+    FutexLock calling_;                            // serialises calls; held with all signals blocked
+    // The call in progress: written under `calling_`, read by the keeper's thread, which writes `result_`.
     unsigned long request_ = 0;
     void* argument_ = nullptr;
     long result_ = 0;
-    ServiceThread thread_;  // last: joined before the rest goes
+    ServiceThread thread_;  // last: joined before the other members are destroyed
 };
 
 }  // namespace faultline::sys

@@ -1,4 +1,5 @@
-// DescriptorKind: what stands behind a descriptor, as far as it decides whether a transfer may be cut into pieces.
+// DescriptorKind: the type of file behind a descriptor. It decides whether a transfer may be split into pieces. The
+// transfer functions of the library and of the preload ask for it. It opens and changes nothing.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -20,7 +21,7 @@ enum class DescriptorKind : std::uint8_t {
 
 [[nodiscard]] DescriptorKind descriptor_kind(int descriptor) FAULTLINE_SIGNAL_SAFE;
 
-/// Flags that the descriptor was opened with (O_NONBLOCK, O_DIRECT, O_ACCMODE), or 0 when it is not open.
+/// Returns the flags of the open file (O_NONBLOCK, O_DIRECT, O_ACCMODE), or 0 if the descriptor is not open.
 [[nodiscard]] int open_flags(int descriptor) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::sys

@@ -1,5 +1,6 @@
-// Event: sleeping until a condition on other atomics holds, for conditions that are rarely waited for. Whoever makes it
-// true calls notify(), which costs an addition when nobody sleeps. Signal-safe.
+// Event: blocks a thread until a condition on other atomics holds, for conditions that are rarely waited for. A thread
+// that makes the condition true calls notify(), which costs one addition while no thread sleeps. It holds no state of
+// the condition. SlotPool and CompressedPool use it. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -12,8 +13,8 @@ namespace faultline::sys {
 
 class Event {
 public:
-    /// After what the sleepers look at has changed. Both are sequentially consistent, so that either the sleeper sees
-    /// the change or this sees the sleeper.
+    /// Wakes the sleepers. Call after the state that they test has changed. Both atomics are sequentially consistent:
+    /// either the sleeper sees the change, or notify() sees the sleeper.
     void notify() FAULTLINE_SIGNAL_SAFE {
         epoch_.fetch_add(1);
         if (sleepers_.load() > 0) futex_wake(epoch_);
@@ -32,8 +33,8 @@ public:
     }
 
 private:
-    std::atomic<std::uint32_t> epoch_{0};
-    std::atomic<std::uint32_t> sleepers_{0};
+    std::atomic<std::uint32_t> epoch_{0};     // futex: number of notifications
+    std::atomic<std::uint32_t> sleepers_{0};  // threads in wait_until that found the condition false
 };
 
 }  // namespace faultline::sys

@@ -1,4 +1,6 @@
-// Owns one file descriptor, and has it on the list of those that are the library's (sys/own_descriptors.hpp).
+// FileDescriptor: owns one file descriptor and keeps it in the list of the library's descriptors
+// (sys/own_descriptors.hpp), so that the preload can protect it from the program. It is for descriptors of the library
+// only, never for the program's.
 #pragma once
 
 #include "sys/own_descriptors.hpp"
@@ -13,8 +15,8 @@ namespace faultline::sys {
 class FileDescriptor {
 public:
     FileDescriptor() noexcept = default;
-    /// Takes a descriptor that has just been opened; `get` may be another number. Takes -1, too, and leaves errno
-    /// alone. It is empty, with errno, where only 0, 1 and 2 are left.
+    /// Takes a descriptor that was just opened; `get` may return another number. Accepts -1 and does not change errno.
+    /// Becomes empty, and sets errno, if only the numbers 0, 1 and 2 are free.
     explicit FileDescriptor(int fd) noexcept : fd_{enter_own_descriptor(fd)} {}
     FileDescriptor(FileDescriptor&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
     FileDescriptor& operator=(FileDescriptor&& other) noexcept {
@@ -33,8 +35,8 @@ public:
 
     void reset() noexcept { static_cast<void>(close()); }
 
-    /// Returns 0, or the errno of what was written before and could not be kept. It is closed all the same: a second
-    /// close() could close another file.
+    /// Closes the descriptor. Returns 0, or the errno of an earlier write that failed. The descriptor is closed in both
+    /// cases: a second close() could close another file.
     [[nodiscard]] int close() noexcept {
         if (fd_ < 0) return 0;
         remove_own_descriptor(fd_);

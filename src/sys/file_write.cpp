@@ -24,7 +24,7 @@ public:
     SizeSignalBlock(const SizeSignalBlock&) = delete;
     SizeSignalBlock& operator=(const SizeSignalBlock&) = delete;
 
-    /// Takes the signal that the kernel has sent to this thread, if any.
+    /// Removes the SIGXFSZ that the kernel has sent to this thread, if any.
     static void take() FAULTLINE_SIGNAL_SAFE {
         const timespec at_once{};
         raw_syscall(SYS_rt_sigtimedwait, syscall_argument(&kSizeSignal), 0, syscall_argument(&at_once),

@@ -1,5 +1,6 @@
-// Writing to a file at an offset. Beyond the process's file size limit (RLIMIT_FSIZE), which may have been set after
-// the file was made, the kernel does not just fail with EFBIG: it sends SIGXFSZ, which ends a program without a word.
+// Writes to a file at an offset. Beyond the file size limit of the process (RLIMIT_FSIZE), which may be set after the
+// file was created, the kernel does more than fail with EFBIG. It sends SIGXFSZ, which ends a program without a
+// message.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -39,7 +39,7 @@ void in_child() {
     call(ForkParty::outer, &ForkHandlers::in_child);
 }
 
-// While the process starts.
+// Runs while the process starts.
 const bool watched = [] {
     watch_forks();
     return true;
@@ -53,7 +53,7 @@ void watch_forks() noexcept {
     static std::atomic<bool> begun{false};
     if (begun.exchange(true)) return;
     const int error = ::pthread_atfork(&before, &in_parent, &in_child);
-    FAULTLINE_REQUIRE(error == 0, "no memory to prepare for fork");
+    FAULTLINE_REQUIRE(error == 0, "cannot register fork handlers (pthread_atfork): out of memory");
 }
 
 void set_fork_handlers(ForkParty party, const ForkHandlers* handlers) noexcept {

@@ -1,4 +1,5 @@
-// Sleeping on a 32-bit word until somebody changes it. Signal-safe; private to the process.
+// Blocks a thread on a 32-bit word until another thread changes it. Signal-safe; private to the process. A raw
+// futex(2): callers on the fault path wait with it, and FutexLock and Event build on it.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -14,8 +15,8 @@
 
 namespace faultline::sys {
 
-/// Sleeps while `word` holds `expected`, at most `limit` if one is given. Returns early whenever it likes (EINTR,
-/// spurious wake): the caller looks at the word again.
+/// Sleeps while `word` holds `expected`, at most for `limit` if given. May return early (EINTR, spurious wake): the
+/// caller must test the word again.
 inline void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected,
                        const std::chrono::nanoseconds* limit = nullptr) FAULTLINE_SIGNAL_SAFE {
     timespec relative{};
@@ -27,7 +28,7 @@ inline void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t exp
                 limit == nullptr ? 0 : syscall_argument(&relative), 0, 0);
 }
 
-/// Wakes up to `threads` threads that sleep on `word`. False: a seccomp filter refuses the call.
+/// Wakes up to `threads` threads that sleep on `word`. Returns false if a seccomp filter refuses the call.
 inline bool futex_wake(const std::atomic<std::uint32_t>& word, int threads = INT_MAX) FAULTLINE_SIGNAL_SAFE {
     return raw_syscall(SYS_futex, syscall_argument(&word), FUTEX_WAKE_PRIVATE, threads, 0, 0, 0) >= 0;
 }

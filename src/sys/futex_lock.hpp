@@ -1,7 +1,7 @@
-// A small mutual exclusion lock for the fault path (Drepper, "Futexes Are Tricky", mutex 3): compare-exchange when
-// free, futex when not. Signal-safe as long as every holder keeps signals blocked, so that no handler on the same
-// thread can want the lock its thread holds. Who is never called by handlers may
-// do without that. Critical sections are short and make no system call.
+// FutexLock: a small mutex for the fault path (Drepper, "Futexes Are Tricky", mutex 3): compare-exchange if free, futex
+// if not. Signal-safe if every holder keeps all signals blocked, so that no handler on the same thread waits for a lock
+// that its thread holds. Code that signal handlers never call may leave signals unblocked. Critical sections are short
+// and make no system call, unless the lock's declaration says otherwise.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -27,7 +27,7 @@ public:
     }
 
 private:
-    std::atomic<std::uint32_t> word_{0};  // 0 free, 1 held, 2 held and somebody may sleep
+    std::atomic<std::uint32_t> word_{0};  // 0 free, 1 held, 2 held and a thread may sleep
 };
 
 }  // namespace faultline::sys

@@ -12,7 +12,8 @@
 namespace faultline::sys {
 namespace {
 
-// A transfer in flight cannot be given up: the device uses its memory. So the kernel gets more time than elsewhere.
+// A transfer in flight cannot be abandoned, because the device uses its memory. So the kernel gets more time than
+// elsewhere.
 constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{60};
 
 IoRing::Completion take(io_uring* ring, io_uring_cqe* completion) noexcept {
@@ -48,11 +49,11 @@ IoRing IoRing::open(unsigned depth) {
     IoRing opened;
     int error = 0;
     {
-        // When a ring is closed, the kernel interrupts whatever call its maker is in, as it does to all who submitted
-        // to it, and a read of the program's comes short. A thread that has ended is in none.
+        // When a ring is closed, the kernel interrupts the current system call of the thread that made it, and of all
+        // that submitted to it. A read of the program would come short. A thread that has ended makes no system call.
         const ServiceThread maker{"fl-setup", "see `ulimit -u`", [&] { error = make_ring(depth, *ring); }};
     }
-    if (error != 0) return opened;  // not allowed, or not there: both are an answer
+    if (error != 0) return opened;  // forbidden, or not in this kernel: the caller does without
     io_uring_ring_dontfork(ring.get());
     opened.ring_.reset(ring.release());
     return opened;
@@ -75,12 +76,13 @@ bool IoRing::queue_read(int fd, std::span<std::byte> into, std::uint64_t offset,
 }
 
 void IoRing::submit() noexcept {
-    // What the kernel does not take now (EAGAIN, EBUSY: out of memory for requests) stays queued; wait() submits it.
+    // Transfers that the kernel does not take now (EAGAIN, EBUSY: no memory for requests) stay queued; wait() submits
+    // them.
     static_cast<void>(io_uring_submit(ring_.get()));
 }
 
 bool IoRing::submit_all() noexcept {
-    // EBUSY: completions must be taken first, which the thread that collects them does while this one sleeps.
+    // EBUSY: completions must be collected first. The collecting thread does that while this one sleeps.
     TransientWait wait{"io_uring_enter", kPatience};
     while (io_uring_sq_ready(ring_.get()) > 0) {
         const int result = io_uring_submit(ring_.get());
@@ -90,7 +92,7 @@ bool IoRing::submit_all() noexcept {
     return true;
 }
 
-/// Waiting with a time limit takes a queue entry of its own unless the kernel has an argument for it (Linux 5.11).
+/// Waiting with a time limit needs a queue entry unless the kernel has an argument for it (Linux 5.11).
 bool IoRing::waits_beside_submitters() const noexcept { return (ring_->features & IORING_FEAT_EXT_ARG) != 0; }
 
 std::optional<IoRing::Completion> IoRing::wait_for(std::chrono::nanoseconds limit) noexcept {
@@ -122,7 +124,7 @@ IoRing::Completion IoRing::wait() noexcept {
         static_cast<void>(io_uring_submit(ring_.get()));
         const int error = io_uring_wait_cqe(ring_.get(), &completion);
         if (error == 0) return take(ring_.get(), completion);
-        // Going on without an answer would free memory that the device still reads.
+        // Continuing without the completion would free memory that the device still reads.
         FAULTLINE_REQUIRE(wait.again(-error), "io_uring lost a write in flight");
     }
 }

@@ -1,5 +1,6 @@
-// IoRing: an io_uring, for transfers from and to memory that stays mapped until they end. Either one thread does
-// everything, or one at a time queues and submits while one other collects with wait_for.
+// IoRing: an io_uring for transfers from and to memory, which must stay mapped until the transfers end. Either one
+// thread makes all calls, or one thread at a time queues and submits while another collects with wait_for. It does not
+// retry transfers: RingWriteQueue and AsyncReader, which use it, handle short and failed ones.
 #pragma once
 
 #include <chrono>
@@ -17,7 +18,7 @@ class IoRing {
 public:
     struct Completion {
         void* tag = nullptr;
-        long result = 0;  ///< Bytes written, or a negated errno.
+        long result = 0;  ///< Bytes transferred, or a negated errno.
     };
 
     IoRing() noexcept = default;
@@ -25,35 +26,35 @@ public:
     IoRing& operator=(IoRing&&) noexcept = default;
     ~IoRing() = default;
 
-    /// An empty ring where io_uring is not to be had. Throws std::system_error when no thread can be started, which
-    /// making one takes.
+    /// Returns an empty ring if io_uring is not available. Throws std::system_error if no thread can be started, which
+    /// opening a ring needs.
     static IoRing open(unsigned depth);
 
     explicit operator bool() const noexcept { return ring_ != nullptr; }
 
-    /// Adds a write of all of `bytes`; false when the queue is full. `tag` comes back with its completion.
+    /// Queues a write of all of `bytes`. Returns false if the queue is full. The completion carries `tag`.
     bool queue_write(int fd, std::span<const std::byte> bytes, std::uint64_t offset, void* tag) noexcept;
 
-    /// Adds a read of up to all of `into`.
+    /// Queues a read of at most all of `into`. Otherwise like queue_write.
     bool queue_read(int fd, std::span<std::byte> into, std::uint64_t offset, void* tag) noexcept;
 
-    /// Hands what is queued to the kernel, as far as it takes it now.
+    /// Submits queued transfers. The kernel may take only a part of them now.
     void submit() noexcept;
 
-    /// Hands everything that is queued to the kernel, however often that takes. False: a seccomp filter keeps the
-    /// calling thread from it, and the rest stays queued for another thread's call.
+    /// Submits everything that is queued, in as many calls as needed. Returns false if a seccomp filter forbids the
+    /// call to the calling thread; the rest stays queued for another thread.
     [[nodiscard]] bool submit_all() noexcept;
 
-    /// Whether wait_for may be called by one thread while another queues and submits.
+    /// Returns true if one thread may call wait_for while another queues and submits.
     [[nodiscard]] bool waits_beside_submitters() const noexcept;
 
-    /// Waits for one completion, or until `limit` is over or the kernel refuses for a moment.
+    /// Waits for one completion. Returns nothing after `limit`, or if the kernel refuses for a moment.
     std::optional<Completion> wait_for(std::chrono::nanoseconds limit) noexcept;
 
-    /// What has ended already, if anything. By whoever calls wait_for. No system call.
+    /// Returns a completion if one is ready. Only for the thread that calls wait_for. No system call.
     std::optional<Completion> poll() noexcept;
 
-    /// Waits for one completion. There must be something in flight.
+    /// Waits for one completion. At least one transfer must be in flight.
     Completion wait() noexcept;
 
 private:

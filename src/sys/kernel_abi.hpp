@@ -1,5 +1,5 @@
-// Kernel interfaces newer than the distribution's headers (Debian 12 has Linux 6.1's), each with the version that
-// brought it. Having the constant says nothing about having the feature: that is probed.
+// Kernel interfaces that are newer than the distribution's headers (Debian 12 has those of Linux 6.1), each with the
+// version that added it. A constant here does not mean that the kernel has the feature: callers probe for it.
 #pragma once
 
 #include <linux/ioctl.h>

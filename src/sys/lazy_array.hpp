@@ -1,5 +1,6 @@
-// A fixed-size array of zero-initialised, trivially destructible elements in its own mapping: memory is taken page by
-// page as elements are touched, so a large capacity costs addresses only.
+// LazyArray: a fixed-size array of zero-initialised, trivially destructible elements in a mapping of its own. The
+// kernel allocates memory page by page when elements are touched, so a large capacity costs addresses only. It runs no
+// constructors and synchronises nothing. Tables of pages, frames and blocks use it.
 #pragma once
 
 #include "core/check.hpp"
@@ -33,7 +34,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
     [[nodiscard]] std::span<T> span() const noexcept { return {reinterpret_cast<T*>(mapping_.data()), count_}; }
 
-    /// Makes all elements zero and gives their memory back. Not while anybody else uses one.
+    /// Zeroes all elements and returns their memory to the kernel. No other thread may use an element meanwhile.
     void clear() const FAULTLINE_SIGNAL_SAFE {
         const std::size_t bytes = core::align_up(count_ * sizeof(T), core::kUnitBytes);
         if (bytes == 0) return;

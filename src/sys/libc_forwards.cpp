@@ -1,12 +1,12 @@
-// This file is compiled so that the compiler puts no calls of memcpy, strlen or the like into it (src/CMakeLists.txt):
-// they may be forwards.
+// This file is compiled so that the compiler adds no calls of memcpy, strlen or the like (src/CMakeLists.txt): these
+// may be forwards.
 
 #include "sys/libc_forwards.hpp"
 
 #include "sys/loaded_object.hpp"
 #include "sys/syscall.hpp"
 
-// Binds all forwards, with the registers kept that hold arguments.
+// Binds all forwards and preserves the registers that hold arguments.
 asm(R"(
         .pushsection .text
         .globl  faultline_bind_forwards
@@ -57,7 +57,7 @@ faultline_bind_forwards:
         .popsection
 )");
 
-// Where the table is: the linker's, and null in a program that is linked to the static library.
+// The bounds of the table, defined by the linker. Null in a program that is linked with the static library.
 extern "C" {
 [[gnu::weak, gnu::visibility("hidden")]] extern faultline::sys::LibcForward __start_faultline_forwards[];
 [[gnu::weak, gnu::visibility("hidden")]] extern faultline::sys::LibcForward __stop_faultline_forwards[];
@@ -70,7 +70,7 @@ extern "C" {
 namespace faultline::sys {
 namespace {
 
-/// Takes the place of a function that this C library, older than the one at compile time, does not have.
+/// Replaces a function that this C library, older than the one at compile time, does not have.
 [[noreturn]] void end_for_want_of_function() noexcept {
     static constexpr char kMessage[] = "faultline: this C library is older than the one that faultline was built for\n";
     raw_syscall(SYS_write, 2, syscall_argument(&kMessage[0]), sizeof kMessage - 1);
@@ -83,7 +83,7 @@ void bind_to_libc(LibcForward* begin, const LibcForward* end) FAULTLINE_SIGNAL_S
     const LoadedObject libc = LoadedObject::named("libc.so.6");
     for (LibcForward* forward = begin; forward != end; ++forward) {
         const void* found = libc.function(forward->name);
-        // Before glibc 2.34 the functions of threads were in libraries of their own.
+        // Before glibc 2.34 the thread functions were in libraries of their own.
         if (found == nullptr) found = LoadedObject::named("libpthread.so.0").function(forward->name);
         if (found == nullptr) found = LoadedObject::named("libdl.so.2").function(forward->name);
         if (found == nullptr) found = reinterpret_cast<const void*>(&end_for_want_of_function);

@@ -1,25 +1,25 @@
-// Binds calls of C library functions to the C library itself. A program may export a function of such a name (perf has
-// a sched_getcpu of its own), and the dynamic loader then gives that one to every library.
+// Binds calls of C library functions to the C library. A program may export a function with the name of one (perf
+// exports sched_getcpu). The dynamic loader then binds the calls of every library to the program's function.
 //
-// A source file that is linked into one shared library, and into nothing else, lists the functions:
+// A source file that is linked into one shared library, and nowhere else, lists the functions:
 //
 //     FAULTLINE_FORWARD(memcpy)
 //
-// Each becomes a hidden function that jumps to the C library's. The first call of any of them binds all. The jump
-// leaves arguments, stack and return address alone: also dlsym, which looks at its caller, can be forwarded.
+// Each becomes a hidden function that jumps to the C library's function. The first call of any of them binds all. The
+// jump does not change arguments, stack or return address. So even dlsym can be forwarded, which examines its caller.
 #pragma once
 
 #include "core/signal_safe.hpp"
 
 namespace faultline::sys {
 
-/// The name of a forwarded function, and where calls of it go.
+/// The name of a forwarded function and the target of its calls.
 struct LibcForward {
     const char* name;
     void* target;
 };
 
-/// Makes each forward lead to the C library's own function, whatever the program and other libraries export.
+/// Binds each forward to the C library's own function, whatever the program and other libraries export.
 void bind_to_libc(LibcForward* begin, const LibcForward* end) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::sys

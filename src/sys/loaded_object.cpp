@@ -1,5 +1,5 @@
-// This file is compiled so that the compiler puts no calls of memcpy, strlen or the like into it (src/CMakeLists.txt):
-// those may be bound by what is here.
+// This file is compiled so that the compiler adds no calls of memcpy, strlen or the like (src/CMakeLists.txt): the code
+// here may have to bind them first.
 
 #include "sys/loaded_object.hpp"
 
@@ -19,7 +19,7 @@ bool equal(const char* a, const char* b) noexcept {
 LoadedObject::LoadedObject(const link_map& map) FAULTLINE_SIGNAL_SAFE : base_{map.l_addr} {
     const ElfW(Dyn)* soname = nullptr;
     const std::uint32_t* hash_table = nullptr;
-    // The loader has added the base to the addresses; the kernel's vDSO is the exception.
+    // The loader has added the base to these addresses, except in the kernel's vDSO.
     const auto address = [&](const ElfW(Dyn) & entry) {
         return entry.d_un.d_ptr < base_ ? entry.d_un.d_ptr + base_ : entry.d_un.d_ptr;
     };
@@ -36,7 +36,7 @@ LoadedObject::LoadedObject(const link_map& map) FAULTLINE_SIGNAL_SAFE : base_{ma
     read_hash_table(hash_table);
 }
 
-/// Four numbers, a Bloom filter of words, the buckets, and a chain entry for each symbol that is hashed.
+/// Layout: four numbers, a Bloom filter of words, the buckets, and a chain entry for each hashed symbol.
 void LoadedObject::read_hash_table(const std::uint32_t* table) FAULTLINE_SIGNAL_SAFE {
     bucket_count_ = table[0];
     first_hashed_ = table[1];
@@ -45,7 +45,7 @@ void LoadedObject::read_hash_table(const std::uint32_t* table) FAULTLINE_SIGNAL_
     chains_ = buckets_ + bucket_count_;
 }
 
-/// The hash of DT_GNU_HASH.
+/// Returns the hash that DT_GNU_HASH uses.
 std::uint32_t LoadedObject::hash_of(const char* name) FAULTLINE_SIGNAL_SAFE {
     std::uint32_t hash = 5381;
     for (; *name != '\0'; ++name) hash = hash * 33 + static_cast<unsigned char>(*name);

@@ -1,6 +1,6 @@
 // LoadedObject: the dynamic symbols of an ELF object that the dynamic loader has mapped (libc.so.6, this library). It
-// reads the loader's tables and calls no function of another object, so a program that exports a function of that name
-// is not asked. Signal-safe. It loads nothing and binds nothing.
+// reads the loader's tables and calls no function of another object, so a program cannot interpose it. It loads nothing
+// and binds nothing. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,20 +13,21 @@ namespace faultline::sys {
 
 class LoadedObject {
 public:
-    /// The object with that DT_SONAME among those of the program's own namespace. Converts to false if there is none.
+    /// Returns the object with that DT_SONAME in the program's own namespace. Converts to false if there is none.
     [[nodiscard]] static LoadedObject named(const char* soname) FAULTLINE_SIGNAL_SAFE;
-    /// The object whose dynamic section this is.
+    /// Returns the object with that dynamic section.
     [[nodiscard]] static LoadedObject with_dynamic(const ElfW(Dyn) * dynamic) FAULTLINE_SIGNAL_SAFE;
 
     [[nodiscard]] explicit operator bool() const noexcept { return symbols_ != nullptr; }
 
-    /// The definition of `name` in its default version, or null.
+    /// Returns the definition of `name` in its default version, or null.
     [[nodiscard]] ElfW(Sym) * find(const char* name) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Where a definition is. Of a function with several implementations (IFUNC), the one for this machine.
+    /// Returns the address of a definition. For a function with several implementations (IFUNC), the one for this
+    /// machine.
     [[nodiscard]] void* address_of(const ElfW(Sym) & symbol) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Where the default version of a function is, or null: it is not defined here.
+    /// Returns the address of the default version of a function, or null if the object does not define it.
     [[nodiscard]] void* function(const char* name) const FAULTLINE_SIGNAL_SAFE;
 
     [[nodiscard]] const char* name_of(const ElfW(Sym) & symbol) const FAULTLINE_SIGNAL_SAFE {
@@ -34,7 +35,7 @@ public:
     }
     [[nodiscard]] std::uintptr_t base() const noexcept { return base_; }
 
-    /// Calls `visit(symbol, is_default)` for each version of a definition.
+    /// Calls `visit(symbol, is_default)` for each version of a definition of `name`.
     template <typename Visit>
     void for_each_version(const char* name, Visit visit) const FAULTLINE_SIGNAL_SAFE {
         if (symbols_ == nullptr || bucket_count_ == 0) return;
@@ -48,7 +49,7 @@ public:
         }
     }
 
-    /// Calls `visit(symbol)` for each definition, in every version.
+    /// Calls `visit(symbol)` for every definition, in every version.
     template <typename Visit>
     void for_each_definition(Visit visit) const FAULTLINE_SIGNAL_SAFE {
         for (std::uint32_t bucket = 0; bucket < bucket_count_; ++bucket) {
@@ -68,7 +69,7 @@ private:
     [[nodiscard]] static std::uint32_t hash_of(const char* name) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool has_soname(const char* name) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool is_definition(std::uint32_t symbol, const char* name) const FAULTLINE_SIGNAL_SAFE;
-    /// Only what was linked against that version sees it.
+    /// Returns true if only objects that were linked against that version use it.
     [[nodiscard]] bool has_hidden_version(std::uint32_t symbol) const FAULTLINE_SIGNAL_SAFE;
 
     std::uintptr_t base_ = 0;

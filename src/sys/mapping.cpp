@@ -22,10 +22,10 @@
 namespace faultline::sys {
 namespace {
 
-constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; older kernels take the address as a wish
+constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; older kernels take the address as a hint
 
 void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
-    // A kernel built without huge pages, or without merging, answers EINVAL: then there is nothing to forbid.
+    // A kernel built without huge pages or page merging returns EINVAL: then there is nothing to forbid.
     const bool may_be_unknown = advice == MADV_NOHUGEPAGE || advice == MADV_UNMERGEABLE;
     if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && may_be_unknown)) {
         throw_error(errno, std::string("cannot prepare ") + readable_bytes(bytes) + " for " + purpose +
@@ -42,7 +42,7 @@ void advise_all(std::span<std::byte> range, bool shared_with_children, const cha
     if (!shared_with_children) advise(address, bytes, MADV_DONTFORK, purpose);
 }
 
-/// Whether mincore(2) says of each 4 KiB of a range what is `wanted`. False where it fails.
+/// Returns true if mincore(2) reports `wanted` for each 4 KiB of a range. Returns false if the call fails.
 bool all_units(const void* address, std::size_t bytes, bool wanted) FAULTLINE_SIGNAL_SAFE {
     std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
     FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);
@@ -73,7 +73,7 @@ namespace {
                            explain_address_limits());
 }
 
-// What is smaller may be filled by an mlockall: that costs less than a fence for each.
+// The program's mlockall may fill smaller mappings: that costs less than a fence for each.
 constexpr std::size_t kWorthAFence = std::size_t{1} << 20;
 
 constexpr int kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -87,7 +87,7 @@ Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char
     void* raw = ::mmap(nullptr, padded, PROT_NONE, kReserved, -1, 0);
     if (raw == MAP_FAILED) refuse_to_reserve(errno, bytes, purpose);
 
-    // Trim to the alignment, so that what is left is exactly the mapping asked for, and its fence.
+    // Trim to the alignment, so that exactly the requested mapping and its fence are left.
     auto* const first = static_cast<std::byte*>(raw);
     const std::uintptr_t wanted = core::align_up(core::address_of(first) + fence_bytes, alignment);
     Mapping mapping{first + (wanted - core::address_of(first)), bytes};
@@ -102,8 +102,8 @@ Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char
     return mapping;
 }
 
-/// Accessible, but for the guard, as the range behind it will be: else it is a mapping of its own, and no fence. Where
-/// the kernel has no guards, there is no fence.
+/// Makes the fence accessible except for its guard, like the range behind it; otherwise the fence would be a mapping of
+/// its own and stop nothing. Without guard markers in the kernel there is no fence.
 void Mapping::put_fence() noexcept {
     const std::span<std::byte> page = fence();
     if (page.empty()) return;
@@ -137,8 +137,8 @@ Mapping Mapping::reserve_closed(std::size_t bytes, std::size_t alignment, const 
 
 Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const char* purpose) {
     void* const wanted = reinterpret_cast<void*>(address);  // NOLINT: an address is a number here
-    // A wish, which the kernel grants where nothing is. ThreadSanitizer would take MAP_FIXED_NOREPLACE for no wish at
-    // all, and let a place be mapped that it cannot follow.
+    // The address is a hint, which the kernel follows if the range is free. ThreadSanitizer does not know
+    // MAP_FIXED_NOREPLACE: it would ignore the address and accept a place that it cannot track.
     void* const raw = ::mmap(wanted, bytes, PROT_NONE, kReserved, -1, 0);
     if (raw == wanted) {
         Mapping mapping{static_cast<std::byte*>(raw), bytes};
@@ -157,7 +157,7 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
 
 void Mapping::wipe_in_children() const {
     const std::span<std::byte> range = with_fence();
-    advise(range.data(), range.size(), MADV_WIPEONFORK, "memory that children get empty");
+    advise(range.data(), range.size(), MADV_WIPEONFORK, "memory that is zeros in children of fork");
 }
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
@@ -174,7 +174,7 @@ int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access acces
 bool Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
     const std::uint64_t address = syscall_argument(address_ + offset);
-    // Memory that the program's mlockall has locked needs the other advice, which is younger (5.18).
+    // Memory that the program's mlockall has locked needs the other advice (Linux 5.18).
     return raw_syscall(SYS_madvise, address, bytes, MADV_DONTNEED) == 0 ||
            raw_syscall(SYS_madvise, address, bytes, abi::kAdviseDontneedLocked) == 0;
 }
@@ -191,7 +191,8 @@ void Mapping::restore_in_child(Access access) {
     if (closed_in_child_) end_lock(with_fence().data(), with_fence().size());
     const int error = closed_in_child_ ? set_access(address_, bytes_, access) : EEXIST;
     if (error != 0) {
-        throw_error(error, "cannot map " + readable_bytes(bytes_) + " in a child of fork where its parent has them");
+        throw_error(error,
+                    "cannot map " + readable_bytes(bytes_) + " in a child of fork at the addresses of its parent");
     }
     closed_in_child_ = false;
     put_fence();
@@ -204,11 +205,11 @@ int set_access(void* address, std::size_t bytes, Access access) noexcept {
 
 int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept {
     if (::madvise(address, bytes, dumped ? MADV_DODUMP : MADV_DONTDUMP) == 0) return 0;
-    return errno == EAGAIN ? ENOMEM : errno;  // which madvise(2) calls it
+    return errno == EAGAIN ? ENOMEM : errno;  // madvise(2) reports too many mappings as EAGAIN
 }
 
 int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
-    // ENOMEM is returned at once: it may mean a hole in the range, or too many mappings, which the caller tells apart.
+    // ENOMEM is returned at once: it means a hole in the range or too many mappings, and the caller tells them apart.
     TransientWait wait{"madvise"};
     for (;;) {
         const int error = error_of(raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice));
@@ -218,18 +219,19 @@ int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
 
 void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
-    // Only locked memory refuses this; a seccomp filter of the program's may forbid munlock.
+    // Only locked memory refuses this. munlock is the second choice because a seccomp filter of the program may forbid
+    // it.
     if (raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED) == -EINVAL) raw_syscall(SYS_munlock, begin, bytes);
 }
 
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
-    // A hole in the range is ENOMEM, too, and stays: not waited for as long as for the kernel.
+    // A hole in the range is ENOMEM, too, and permanent, so the wait is shorter than elsewhere.
     TransientWait wait{"madvise(MADV_DONTNEED)", std::chrono::milliseconds{100}};
     int error = 0;
     do {
         error = error_of(raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED));
-        // The program may have locked the range (mlockall): then only the newer call drops it.
+        // The program may have locked the range (mlockall): then only the newer advice drops it.
         if (error == EINVAL) error = error_of(raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked));
     } while (wait.again(error));
     FAULTLINE_REQUIRE(error == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
@@ -251,8 +253,8 @@ std::size_t physical_memory() noexcept {
 void Mapping::reset() noexcept {
     if (address_ == nullptr) return;
     if (::munmap(with_fence().data(), with_fence().size()) != 0) {
-        // The kernel may have made one mapping of this and its neighbours, and a process that has as many as it may
-        // have cannot split it. The memory goes back all the same; the addresses stay taken.
+        // The kernel may have merged this mapping with its neighbours, and a process at its limit of mappings cannot
+        // split it. The memory is returned anyway; the addresses stay reserved.
         if (errno != ENOMEM) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
         static_cast<void>(give_part_back(0, bytes_));
     }

@@ -31,7 +31,7 @@ std::int64_t process_mappings() {
 void MappingBudget::recount() {
     const std::int64_t allowed = allowed_mappings();
     const std::int64_t others = std::max<std::int64_t>(process_mappings() - ours.load(), 0);
-    // A quarter for the program's own, and for pages that must be hidden while we are short.
+    // A quarter is left for the program, and for pages that must be hidden while mappings are short.
     most.store(std::max<std::int64_t>(allowed - allowed / 4 - others, 0));
 }
 

@@ -1,5 +1,6 @@
-// MappingBudget: how many mappings (VMAs) of the process may be spent on pages shown and hidden one by one. The kernel
-// allows vm.max_map_count of them, to the whole process; this counts ours and leaves the rest alone. It maps nothing.
+// MappingBudget: how many mappings (VMAs) the process may use for pages whose protection changes one by one. The kernel
+// allows vm.max_map_count mappings for the whole process. This class counts faultline's mappings and leaves the rest to
+// the program. It maps nothing.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -8,24 +9,24 @@
 
 namespace faultline::sys {
 
-/// One for the process, as the kernel's own count is. Thread-safe.
+/// One for the process, like the kernel's own count. Thread-safe.
 class MappingBudget {
 public:
-    /// Counts what the process has by now. Control path; reads /proc/self/maps.
+    /// Counts the mappings of the process and sets the limit. Control path; reads /proc/self/maps.
     static void recount();
 
-    /// `change` mappings more, or less, are in use.
+    /// Adds `change` to the mappings in use; negative if fewer are in use.
     static void account(std::int64_t change) FAULTLINE_SIGNAL_SAFE;
 
-    /// Whether only the reserve is left, which is for what cannot wait.
+    /// Returns true if only the reserve is left, which is for work that cannot wait.
     [[nodiscard]] static bool is_short() FAULTLINE_SIGNAL_SAFE;
-    /// Whether it will soon be so: an eighth is left until then.
+    /// Returns true if less than an eighth is left until is_short.
     [[nodiscard]] static bool is_low() FAULTLINE_SIGNAL_SAFE;
 
-    /// The kernel says that there are no more, whatever was counted: somebody else has taken them.
+    /// Lowers the limit after the kernel refused a mapping: the program uses more than was counted.
     static void exhausted() FAULTLINE_SIGNAL_SAFE;
 
-    /// Mappings we use now, and may use before `is_short`.
+    /// `used` returns the mappings in use; `limit` returns how many may be used before `is_short`.
     [[nodiscard]] static std::int64_t used() FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static std::int64_t limit() FAULTLINE_SIGNAL_SAFE;
 };

@@ -25,8 +25,8 @@ namespace {
 
 constexpr int kDeviceErrorRetries = 3;
 
-/// Some seccomp filters forbid memfd_create(2) and allow files: one in memory is as good. It has a name, which no other
-/// file has, for a moment.
+/// Replaces memfd_create(2) where a seccomp filter forbids it but allows files. The file is in memory, too. It has a
+/// unique name for a moment.
 FileDescriptor file_in_shared_memory() {
     char name[] = "/dev/shm/faultline-XXXXXX";
     FileDescriptor file{::mkostemp(name, O_CLOEXEC)};
@@ -35,23 +35,25 @@ FileDescriptor file_in_shared_memory() {
 }
 
 FileDescriptor memory_file(const char* name) {
-    constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; required where `sysctl vm.memfd_noexec` is 2
+    constexpr unsigned kNoExec = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; required if `sysctl vm.memfd_noexec` is 2
     FileDescriptor file{::memfd_create(name, MFD_CLOEXEC | kNoExec)};
     if (!file && errno == EINVAL) file = FileDescriptor{::memfd_create(name, MFD_CLOEXEC)};
     const bool forbidden = !file && (errno == ENOSYS || errno == EPERM || errno == EACCES);
     if (forbidden) file = file_in_shared_memory();
     if (!file) {
-        throw_error(errno, forbidden ? "a seccomp filter forbids memfd_create(2), and there can be no file in /dev/shm"
-                                     : "cannot make a memory file (memfd_create); see `ulimit -n`");
+        throw_error(errno, forbidden
+                               ? "a seccomp filter forbids memfd_create(2), and no file can be created in /dev/shm"
+                               : "cannot create a memory file (memfd_create): raise `ulimit -n`");
     }
     return file;
 }
 
-/// Who waits where the kernel has no memory for a transfer.
+/// Says who handles a lack of memory for a transfer: `transfer_all` waits, or the caller gets the error.
 enum class OutOfMemory : std::uint8_t { is_waited_out, is_the_callers };
 
-/// Repeats `transfer(done, left)`, `call` by name, until `total` bytes went over. Waits out what passes by itself; for
-/// ENOMEM and EBUSY the caller may be able to make room. EIO is tried a few times. Returns 0 or an errno.
+/// Repeats `transfer(done, left)` until `total` bytes are transferred; `call` names it for the log. Waits out transient
+/// errors. Returns ENOMEM and EBUSY if the caller may be able to make room. Retries EIO a few times. Returns 0 or an
+/// errno.
 template <typename Transfer>
 int transfer_all(const char* call, OutOfMemory out_of_memory, std::size_t total,
                  Transfer transfer) FAULTLINE_SIGNAL_SAFE {
@@ -71,7 +73,7 @@ int transfer_all(const char* call, OutOfMemory out_of_memory, std::size_t total,
     return 0;
 }
 
-/// Stores through a mapping are not held to the file size limit, which may have been set since the file was made.
+/// Writes through a mapping, to which the file size limit does not apply. The limit may be set after the file was made.
 int write_by_mapping(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
     const std::size_t inside = offset % core::kUnitBytes;
     const long begin = raw_syscall(SYS_mmap, 0, inside + bytes, PROT_WRITE, MAP_SHARED, fd, offset - inside);
@@ -80,7 +82,7 @@ int write_by_mapping(int fd, const void* from, std::size_t bytes, std::uint64_t 
     return error_of(raw_syscall(SYS_munmap, begin, inside + bytes));
 }
 
-/// What a new mapping, which nobody can access yet, is to be besides.
+/// Sets the other properties of a new mapping that no thread can access yet.
 int prepare(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     raw_syscall(SYS_munlock, syscall_argument(address), bytes);
     for (const int advice : {MADV_DONTFORK, MADV_DONTDUMP, MADV_NOHUGEPAGE}) {
@@ -96,7 +98,7 @@ MemoryFile MemoryFile::empty(const char* name) { return MemoryFile{memory_file(n
 
 MemoryFile MemoryFile::of_addresses(const char* name) {
     rlimit limit{};
-    // Asked first, since going past the limit does not just fail: it raises SIGXFSZ.
+    // Checked first, because exceeding the limit raises SIGXFSZ in addition to the error.
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         throw_error(EFBIG,
                     "Delivery::sigsegv needs a memory file as long as the address space, which the file "
@@ -138,7 +140,7 @@ void MemoryFile::free(std::uint64_t offset, std::size_t bytes) const FAULTLINE_S
 
 int MemoryFile::map(void* address, std::size_t bytes, std::uint64_t offset,
                     int protection) const FAULTLINE_SIGNAL_SAFE {
-    // Without access at first: a mapping that is locked from the start would be filled at once.
+    // Mapped without access at first: the kernel fills a mapping that is locked (MCL_FUTURE) and accessible at once.
     const long result = raw_syscall(SYS_mmap, syscall_argument(address), bytes, PROT_NONE,
                                     MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd_.get(), offset);
     if (const int error = error_of(result)) return error;

@@ -1,5 +1,6 @@
-// MemoryFile: memory that is a file (memfd_create(2)), so that it can be seen at several addresses, at none, and be
-// reached behind all of them. It knows nothing of pages: who shows what where, the mappers decide.
+// MemoryFile: memory in the form of a file (memfd_create(2)). It can be mapped at several addresses or at none, and
+// read and written through its descriptor. It knows nothing about pages: ProtectMapper and UffdViews decide where it is
+// mapped.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -10,26 +11,25 @@
 
 namespace faultline::sys {
 
-/// Calls that are signal-safe return 0 or an errno. Offsets and sizes are in bytes, those of mappings multiples of 4
-/// KiB.
+/// Signal-safe calls return 0 or an errno. Offsets and sizes are in bytes; those of mappings are multiples of 4 KiB.
 class MemoryFile {
 public:
-    /// A file of no bytes: an access to what is mapped from it raises SIGBUS. Throws std::system_error (EMFILE).
+    /// Returns an empty file: an access to a mapping of it raises SIGBUS. Throws std::system_error (EMFILE).
     [[nodiscard]] static MemoryFile empty(const char* name);
 
-    /// A file in which every address is an offset, so that nothing has to say where a page's bytes are. Throws
+    /// Returns a file as long as the address space: the offset of a page is its address, so no map is needed. Throws
     /// std::system_error: EFBIG under a file size limit, EMFILE.
     [[nodiscard]] static MemoryFile of_addresses(const char* name);
 
-    /// Writes all of it; EIO where it does not fit.
+    /// Writes or reads all bytes, or fails. EIO: the kernel transferred none.
     [[nodiscard]] int write(const void* from, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int read(void* into, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Gives the memory of a range back to the kernel: it reads as zeros. Ends the process where that fails.
+    /// Returns the memory of a range to the kernel; afterwards it reads as zeros. Ends the process on failure.
     void free(std::uint64_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Maps the file from `offset` over the range, in place of what is there, for this process only, left out of core
-    /// dumps and of what a program's mlockall does. `protection` as mmap(2) has it.
+    /// Maps the file from `offset` over the range and replaces what is mapped there. Fork and core dumps leave the
+    /// mapping out, and the program's mlockall does not fill it. `protection` is that of mmap(2).
     [[nodiscard]] int map(void* address, std::size_t bytes, std::uint64_t offset,
                           int protection) const FAULTLINE_SIGNAL_SAFE;
 
@@ -39,7 +39,7 @@ private:
     FileDescriptor fd_;
 };
 
-/// Maps zeros without access over the range in the same way, in place of what is there. Returns 0 or an errno.
+/// Maps inaccessible zeros over the range in the same way. Returns 0 or an errno.
 [[nodiscard]] int map_nothing(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::sys

@@ -15,20 +15,20 @@
 namespace faultline::sys {
 namespace {
 
-// As many files as the kernel lets a process open (`sysctl fs.nr_open`), unless that was raised. A bit each; the memory
-// is touched where descriptors are.
+// As many as the kernel lets a process open (`sysctl fs.nr_open`), unless that was raised. One bit for each number.
+// Memory is touched only where descriptors exist.
 constexpr unsigned kNumbers = 1U << 20;
 constexpr unsigned kWordBits = 64;
 
 constinit std::array<std::atomic<std::uint64_t>, kNumbers / kWordBits> listed{};
-constinit std::atomic<unsigned> end_of_list{0};  // no number of the list is at or above it
+constinit std::atomic<unsigned> end_of_list{0};  // above every number in the list
 constinit std::atomic<int> least_number{kLeastOwnDescriptor};
 
 std::uint64_t bit_of(unsigned fd) noexcept { return std::uint64_t{1} << fd % kWordBits; }
 
 void close_number(int fd) noexcept {
 #ifdef __SANITIZE_THREAD__
-    ::close(fd);  // which the sanitizer follows
+    ::close(fd);  // which the sanitizer tracks
 #else
     raw_syscall(SYS_close, fd);
 #endif
@@ -36,13 +36,13 @@ void close_number(int fd) noexcept {
 
 long move_above(int fd, int least) noexcept { return raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least); }
 
-/// Returns the number that it has in the end, or a negated errno. It then still has the old one, too.
+/// Returns the final number or a negated errno. The descriptor stays open at its old number, too.
 long find_place(int fd) noexcept {
     const int least = least_number.load(std::memory_order_relaxed);
     if (fd >= least) return fd;
     const long moved = move_above(fd, least);
     if (moved >= 0) return moved;
-    // The program may have lowered its limit since.
+    // The program may have lowered its limit meanwhile.
     return fd >= kLeastOwnDescriptor ? fd : move_above(fd, kLeastOwnDescriptor);
 }
 

@@ -23,16 +23,16 @@ constexpr std::chrono::milliseconds kOftenEnough{10};
 constexpr std::chrono::milliseconds kOftenEnoughForFaults{1};
 constinit std::atomic<std::chrono::nanoseconds::rep> last_look{0};
 
-/// Opens a file of /proc. Returns a descriptor or a negated errno.
+/// Opens a file in /proc or /sys. Returns a descriptor or a negated errno.
 long open_file(const char* path) FAULTLINE_SIGNAL_SAFE {
     return raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path), O_RDONLY | O_CLOEXEC);
 }
 
-// Whether the machine has been seen to merge pages. Until then faults and evictions make no system call for it, which a
-// seccomp filter of the program's might forbid.
+// Set once the machine was seen to merge pages. Until then faults and evictions make no system call about merging,
+// which a seccomp filter of the program might forbid.
 constinit std::atomic<bool> machine_merges{false};
 
-/// The first number in a file of the kernel's. 0 where there is no such file.
+/// Returns the first number in a kernel file, or 0 if there is no such file.
 std::uint64_t number_in(const char* path) FAULTLINE_SIGNAL_SAFE {
     const long fd = open_file(path);
     if (fd < 0) return 0;
@@ -48,8 +48,8 @@ std::uint64_t number_in(const char* path) FAULTLINE_SIGNAL_SAFE {
     return number;
 }
 
-/// Whether the kernel keeps notes of pages of this process, which it does before it merges one, and for as long as it
-/// may (Linux 6.1); before, whether some are merged now.
+/// Returns true if the kernel tracks pages of this process for merging. It does so before it merges one, and as long as
+/// it may (Linux 6.1). On older kernels returns true if some are merged now.
 bool looked_at_by_kernel() FAULTLINE_SIGNAL_SAFE {
     return number_in("/proc/self/ksm_stat") > 0 || number_in("/proc/self/ksm_merging_pages") > 0;
 }

@@ -1,7 +1,8 @@
-// PageMerging: what the kernel's merging of alike pages (KSM) does to this process. A page that is merged loses the
-// mark of userfaultfd that writes to it must fault. Each of our mappings is taken out of it (MADV_UNMERGEABLE, when it
-// is made), but the program can put them back: prctl(PR_SET_MEMORY_MERGE) names all mappings that there are, and
-// madvise(MADV_MERGEABLE) any. This tells when pages may have been merged, and which still have the mark.
+// PageMerging: detects whether the kernel's page merging (KSM) affects this process. A merged page loses the
+// userfaultfd mark that makes writes to it fault. Each of our mappings is excluded when it is made (MADV_UNMERGEABLE),
+// but the program can include it again: prctl(PR_SET_MEMORY_MERGE) includes all existing mappings,
+// madvise(MADV_MERGEABLE) any of them. This file tells when pages may have been merged, and which pages still have the
+// mark.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -11,20 +12,21 @@
 
 namespace faultline::sys {
 
-/// One for the process, as KSM's own switches are. Thread-safe.
+/// One for the process, like KSM's own switches. Thread-safe.
 class PageMerging {
 public:
-    /// Whether pages of ours may be merged, or may have been. No system call on a machine that merges none.
+    /// Returns true if the kernel may merge, or may have merged, pages of ours. No system call on a machine without
+    /// merging.
     [[nodiscard]] static bool may_happen() FAULTLINE_SIGNAL_SAFE;
 
-    /// Looks whether the machine merges pages, and has begun with those of this process; `may_happen` says so from then
-    /// on. Opens files of /sys and /proc. Signal-safe.
+    /// Checks whether the machine merges pages and has started with those of this process. `may_happen` returns the
+    /// result from then on. Opens files in /sys and /proc. Signal-safe.
     static void look() FAULTLINE_SIGNAL_SAFE;
 
-    /// The same, but does nothing on a machine that has merged nothing a moment ago.
+    /// Like look, but does nothing if a recent look found that the machine merges nothing.
     static void look_now_and_then() FAULTLINE_SIGNAL_SAFE;
 
-    /// Ends it for a range: merged pages are copied, none is merged until the program asks for it again. Returns 0 or
+    /// Ends merging for a range: copies merged pages and merges none until the program asks for it again. Returns 0 or
     /// an errno. Signal-safe.
     static int forbid(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
@@ -33,8 +35,7 @@ private:
     static inline constinit std::atomic<bool> unknown_to_kernel_{false};
 };
 
-/// Reads for pages of this process whether writes to them fault by a userfaultfd. Signal-safe; one file of /proc is
-/// open while it lives.
+/// Reads for pages of this process whether userfaultfd write-protects them. Keeps one file in /proc open. Signal-safe.
 class ProtectionMarks {
 public:
     ProtectionMarks() FAULTLINE_SIGNAL_SAFE;
@@ -42,7 +43,7 @@ public:
     ProtectionMarks(const ProtectionMarks&) = delete;
     ProtectionMarks& operator=(const ProtectionMarks&) = delete;
 
-    /// Whether every 4 KiB of a range have the mark. False where that cannot be told.
+    /// Returns true if every 4 KiB unit of a range has the mark. Returns false if that cannot be read.
     [[nodiscard]] bool all_marked(const void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
 
 private:

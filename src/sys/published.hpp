@@ -1,5 +1,6 @@
 // Published: one immutable value that the fault path reads without a lock and that control calls replace. `replace`
-// frees the old value when no reader of `readers` can hold it any more.
+// frees the old value when no reader of `readers` can hold it any more. It does not serialise the callers of `replace`:
+// the owner does.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -21,14 +22,14 @@ public:
     Published(const Published&) = delete;
     Published& operator=(const Published&) = delete;
 
-    /// The value, or null. The caller is a reader of `readers`, or the thread that replaces. Signal-safe.
+    /// Returns the value, or null. The caller is a reader of `readers`, or the thread that replaces. Signal-safe.
     [[nodiscard]] const T* get() const FAULTLINE_SIGNAL_SAFE { return value_.load(std::memory_order_acquire); }
 
-    /// The value, which must not be null. Otherwise like `get`.
+    /// Returns the value, which must not be null. Otherwise like `get`.
     [[nodiscard]] const T& read() const FAULTLINE_SIGNAL_SAFE { return *get(); }
 
-    /// Publishes `next` and returns when no reader holds the old value. The caller is no reader; callers are
-    /// serialised.
+    /// Publishes `next` and returns when no reader holds the old value. The caller must not be a reader. Callers must
+    /// be serialised.
     void replace(std::unique_ptr<const T> next) noexcept {
         const std::unique_ptr<const T> old{value_.exchange(next.release(), std::memory_order_acq_rel)};
         readers_.synchronize();
@@ -36,7 +37,7 @@ public:
 
 private:
     Quiescence& readers_;
-    std::atomic<const T*> value_;
+    std::atomic<const T*> value_;  // owned; acquire and release order the value's bytes
 };
 
 }  // namespace faultline::sys

@@ -15,13 +15,13 @@ void Quiescence::synchronize() {
 }
 
 void Quiescence::drain(unsigned set) {
-    // Most readers are faults of some microseconds. Others read from the store, or need the CPU that a thread of higher
-    // priority would keep by yielding: so it sleeps, longer each time.
+    // Most readers are faults of some microseconds. Others read from the store, or need the CPU that yielding in a
+    // thread of higher priority would keep. So the writer sleeps, longer each time.
     constexpr int kYields = 32;
     std::chrono::nanoseconds pause = std::chrono::microseconds{10};
     for (int looks = 0;; ++looks) {
-        // Left before entered: a reader counted in `left` is then counted in `entered`, so equal sums mean nobody
-        // inside.
+        // `left` is summed before `entered`: a reader counted in `left` is then counted in `entered`, too. So equal
+        // sums mean that no reader is inside.
         std::uint64_t left = 0;
         std::uint64_t entered = 0;
         for (const Shard& shard : shards_) left += shard.left[set].load();

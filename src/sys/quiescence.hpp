@@ -1,6 +1,7 @@
 // Quiescence: lets readers follow pointers without a lock, and lets writers wait until no reader can hold an old
-// pointer. Sleepable read-copy-update after Paul McKenney's SRCU: two sets of counters; the writer switches sets and
-// waits until the old set has drained, twice. Readers are signal-safe and may sleep inside; writers are control calls.
+// pointer. It is sleepable read-copy-update after Paul McKenney's SRCU, with two sets of counters. The writer switches
+// the sets and waits until the old set has drained, twice. Readers are signal-safe and may sleep; writers are control
+// calls.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -16,7 +17,7 @@ namespace faultline::sys {
 
 class Quiescence {
 public:
-    /// While a Reader lives, its thread may use everything that `synchronize` protects.
+    /// While a Reader lives, its thread may use all data that `synchronize` protects.
     class Reader {
     public:
         explicit Reader(Quiescence& quiescence) FAULTLINE_SIGNAL_SAFE : quiescence_{quiescence},
@@ -34,10 +35,10 @@ public:
         std::size_t shard_;
     };
 
-    /// Returns when every reader that was inside at the call has left. The caller must not be a reader.
+    /// Returns when every reader that existed at the call is gone. The caller must not be a reader.
     void synchronize();
 
-    /// Forgets the parent's readers, which never leave in a child of fork. No thread of the child is a reader.
+    /// Forgets the parent's readers, which never leave in a child of fork. No thread of the child may be a reader.
     void start_in_child() noexcept {
         for (Shard& shard : shards_) {
             for (unsigned set = 0; set < 2; ++set) shard.left[set].store(shard.entered[set].load());
@@ -46,6 +47,7 @@ public:
 
 private:
     static constexpr std::size_t kShards = 16;
+    // Readers of one set, by the CPU they entered on. A reader leaves on the shard that it entered.
     struct alignas(64) Shard {
         std::array<std::atomic<std::uint64_t>, 2> entered{};
         std::array<std::atomic<std::uint64_t>, 2> left{};
@@ -54,8 +56,8 @@ private:
     void drain(unsigned set);
 
     std::array<Shard, kShards> shards_{};
-    std::atomic<unsigned> current_{0};
-    std::mutex writers_;
+    std::atomic<unsigned> current_{0};  // the lowest bit is the set of new readers; sequentially consistent
+    std::mutex writers_;                // serialises synchronize()
 };
 
 }  // namespace faultline::sys

@@ -16,8 +16,8 @@
 namespace faultline::sys {
 namespace {
 
-/// Blocks what is the program's. The C library's signals stay as they are: the maker must take them while it waits for
-/// the C library's list of threads.
+/// Blocks the program's signals. The C library's signals stay as they are: the creating thread must receive them while
+/// it waits for the C library's list of threads.
 class ProgramSignalBlock {
 public:
     ProgramSignalBlock() noexcept {
@@ -45,11 +45,12 @@ void take_libc_signals() noexcept {
 
 ServiceThread::ServiceThread(const char* name, const char* advice, std::function<void()> body)
     : body_{std::move(body)} {
-    const ProgramSignalBlock inherited;  // a thread starts with its maker's mask, and this one keeps it
+    const ProgramSignalBlock inherited;  // a thread inherits and keeps the mask of its creator
     try {
         thread_ = std::thread{[this, name] {
             ::pthread_setname_np(::pthread_self(), name);
-            ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);  // a program may cancel what it has not made
+            ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE,
+                                     nullptr);  // a program may cancel threads that it did not create
             take_libc_signals();
             running_.store(1);
             futex_wake(running_);

@@ -28,12 +28,12 @@ void set_mask(std::uint64_t mask) noexcept {
 
 bool sent_by_a_process(const siginfo_t& info) noexcept { return info.si_code <= 0; }
 
-/// Restores the default action and makes the signal happen again, to this thread, with the same siginfo. A fault would
-/// come back by itself; a sent signal would not, and so both go the same road: it is pending until our handler returns.
+/// Restores the default action and sends the signal to this thread again, with the same siginfo. It stays pending until
+/// our handler returns. A fault would come back by itself; a sent signal would not, so both are sent.
 void die_by_default(int signal, siginfo_t* info) noexcept {
-    // Else the fault would come back for ever.
+    // Otherwise the fault would come back forever.
     FAULTLINE_REQUIRE(restore_default_action(signal),
-                      "a fault is not faultline's, and a seccomp filter refuses what would end the process by it");
+                      "a fault outside managed memory must end the process, but a seccomp filter refuses sigaction");
     raw_syscall(SYS_rt_tgsigqueueinfo, raw_syscall(SYS_getpid), raw_syscall(SYS_gettid), signal,
                 syscall_argument(info));
 }
@@ -79,14 +79,15 @@ void SignalAction::install(int signal, Handler handler) {
     struct sigaction action {};
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    // Not sigfillset(), which leaves out the two signals that glibc keeps for itself: a thread that is cancelled
-    // asynchronously would leave our handler half way, and the page it is at would stay its own for ever.
+    // Not sigfillset(), which omits the two signals that glibc reserves. A thread that is cancelled asynchronously
+    // would leave our handler half way, and the page that it owns would stay owned forever.
     std::memset(&action.sa_mask, 0xff, sizeof action.sa_mask);
     spent_.store(false);
     struct sigaction previous {};
-    if (::sigaction(signal, nullptr, &previous) != 0) throw_error(errno, "cannot look at a signal handler");
-    previous_.set(previous);  // before ours may want it
-    if (::sigaction(signal, &action, &previous) != 0) throw_error(errno, "cannot install a signal handler");
+    if (::sigaction(signal, nullptr, &previous) != 0)
+        throw_error(errno, "cannot read the current signal handler (sigaction)");
+    previous_.set(previous);  // before our handler may need it
+    if (::sigaction(signal, &action, &previous) != 0) throw_error(errno, "cannot install a signal handler (sigaction)");
     const SignalBlock signals;
     previous_.set(previous);
 }
@@ -95,7 +96,7 @@ void SignalAction::uninstall(int signal, Handler handler) noexcept {
     struct sigaction current {};
     if (::sigaction(signal, nullptr, &current) != 0 || current.sa_sigaction != handler) return;
     struct sigaction back = previous_.get();
-    if (spent_.load()) back = {};  // what the kernel has put there by now
+    if (spent_.load()) back = {};  // what the kernel has installed by now
     ::sigaction(signal, &back, nullptr);
 }
 
@@ -111,20 +112,21 @@ SignalAction::Next SignalAction::next_for(int signal, siginfo_t* info,
     if (is_plain && previous.sa_handler == SIG_IGN && sent_by_a_process(*info)) return {};
     const bool spent = (previous.sa_flags & static_cast<int>(SA_RESETHAND)) != 0 && spent_.exchange(true);
     if (spent || (is_plain && (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN))) {
-        die_by_default(signal, info);  // the kernel, too, does not let a fault be ignored
+        die_by_default(signal, info);  // the kernel does not let a program ignore a fault, either
         return {};
     }
-    // What the kernel would block for that handler: the interrupted mask, the handler's own, and the signal itself.
+    // The mask that the kernel would set for that handler: the interrupted one, the handler's own, and the signal
+    // itself.
     std::uint64_t mask =
         kernel_mask(static_cast<const ucontext_t*>(context)->uc_sigmask) | kernel_mask(previous.sa_mask);
     if ((previous.sa_flags & SA_NODEFER) == 0) mask |= std::uint64_t{1} << (signal - 1);
-    return {previous.sa_sigaction, mask};  // one of one argument finds it in the same register
+    return {previous.sa_sigaction, mask};  // a handler with one argument finds it in the same register
 }
 
 void SignalAction::call(const Next& next, int signal, siginfo_t* info, void* context) FAULTLINE_SIGNAL_SAFE {
     set_mask(next.mask);
     next.handler(signal, info, context);
-    set_mask(~std::uint64_t{0});  // until sigreturn puts the interrupted mask back
+    set_mask(~std::uint64_t{0});  // until sigreturn restores the interrupted mask
 }
 
 }  // namespace faultline::sys

@@ -1,6 +1,8 @@
-// Blocks every signal on the calling thread while in scope. Control calls hold it where they take the fault path's
-// locks or own a page: a signal handler of the program that faulted on the same thread would wait for itself.
-// Do not make or join a thread in such a scope: a thread in setuid holds the lock of the C library that this takes, and
+// SignalBlock: blocks every signal on the calling thread while in scope. Control calls hold it while they take locks of
+// the fault path or own a page: a signal handler of the program that faults on the same thread would wait for its own
+// thread.
+//
+// Do not create or join a thread in such a scope. A thread in setuid holds a lock of the C library that both take, and
 // waits for the signal that is blocked.
 #pragma once
 
@@ -12,8 +14,9 @@
 
 namespace faultline::sys {
 
-/// The signals that the C library keeps for itself. By one of them (33 in glibc) setuid(2) and its kin change the ids
-/// of every thread, and wait until each thread has handled it: a thread that blocks it for long hangs the program.
+/// Returns the signals that the C library reserves for itself. setuid(2) and related calls use one of them (33 in
+/// glibc) to change the ids of every thread, and wait until each thread has handled it. A thread that blocks it for
+/// long hangs the program.
 inline std::uint64_t libc_signals() noexcept {
     constexpr int kFirstRealTime = 32;  // the kernel's; SIGRTMIN is the first that the C library leaves to programs
     const int count = SIGRTMIN - kFirstRealTime;

@@ -1,5 +1,5 @@
-// SlotPool: up to 64 numbered things that threads share, each held by one thread at a time: taken and given back by
-// compare-exchange. It hands out numbers; what they stand for is the owner's. Signal-safe.
+// SlotPool: up to 64 numbered slots that threads share; one thread at a time holds a slot. Taking and returning use
+// compare-exchange. The pool hands out numbers only; the owner decides what they mean. Signal-safe.
 #pragma once
 
 #include "core/check.hpp"
@@ -14,7 +14,7 @@ namespace faultline::sys {
 
 class SlotPool {
 public:
-    static constexpr unsigned kMost = 64;  // one bit each
+    static constexpr unsigned kMost = 64;  // one bit for each slot
     static constexpr unsigned kNone = kMost;
 
     explicit SlotPool(unsigned slots) noexcept : absent_{slots == kMost ? 0 : ~std::uint64_t{0} << slots} {
@@ -23,7 +23,7 @@ public:
     SlotPool(const SlotPool&) = delete;
     SlotPool& operator=(const SlotPool&) = delete;
 
-    /// The lowest free number, which is the warmest; kNone when all are taken.
+    /// Takes the lowest free slot, which was probably used last. Returns kNone if all are held.
     [[nodiscard]] unsigned try_take() FAULTLINE_SIGNAL_SAFE {
         std::uint64_t taken = taken_.load();  // not relaxed: see Event
         while ((taken | absent_) != ~std::uint64_t{0}) {
@@ -33,7 +33,7 @@ public:
         return kNone;
     }
 
-    /// Waits when all are taken.
+    /// Takes a slot; blocks while all are held.
     [[nodiscard]] unsigned take() FAULTLINE_SIGNAL_SAFE {
         unsigned slot = kNone;
         given_back_.wait_until([&] { return (slot = try_take()) != kNone; });
@@ -45,12 +45,12 @@ public:
         given_back_.notify();
     }
 
-    /// How many are held just now.
+    /// Returns how many slots are held now.
     [[nodiscard]] unsigned held() const FAULTLINE_SIGNAL_SAFE {
         return static_cast<unsigned>(std::popcount(taken_.load(std::memory_order_relaxed)));
     }
 
-    /// Calls `visit(slot)` for each that is held just now.
+    /// Calls `visit(slot)` for each slot that is held now.
     template <typename Visit>
     void for_each_held(Visit visit) const FAULTLINE_SIGNAL_SAFE {
         for (std::uint64_t taken = taken_.load(); taken != 0; taken &= taken - 1) {
@@ -58,14 +58,14 @@ public:
         }
     }
 
-    /// Returns when none is held.
+    /// Blocks until no slot is held.
     void wait_until_unused() FAULTLINE_SIGNAL_SAFE {
         given_back_.wait_until([&] { return taken_.load() == 0; });
     }
 
 private:
-    const std::uint64_t absent_;  // bits that stand for nothing
-    std::atomic<std::uint64_t> taken_{0};
+    const std::uint64_t absent_;           // bits beyond the number of slots
+    std::atomic<std::uint64_t> taken_{0};  // sequentially consistent, as Event requires
     Event given_back_;
 };
 

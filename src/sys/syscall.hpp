@@ -1,5 +1,5 @@
-// System calls without libc: no errno, no cancellation point, no symbol that the program could interpose or the dynamic
-// linker would have to bind while a fault is being resolved. Set-up code uses libc like everybody else.
+// System calls without libc: no errno, no cancellation point, and no symbol that the program could interpose or the
+// dynamic linker would bind during a fault. The fault path and the preload use them. Set-up code uses libc.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -33,7 +33,7 @@ inline std::uint64_t syscall_argument(T* pointer) FAULTLINE_SIGNAL_SAFE {
     return reinterpret_cast<std::uint64_t>(pointer);
 }
 
-/// The errno in a raw result, or 0.
+/// Returns the errno in a raw result, or 0.
 inline int error_of(long raw_result) FAULTLINE_SIGNAL_SAFE {
     return raw_result < 0 && raw_result > -4096 ? static_cast<int>(-raw_result) : 0;
 }

@@ -18,7 +18,7 @@ struct Kind {
     std::atomic<std::uint64_t> times{0};
 };
 
-constexpr std::size_t kKinds = 32;  // more are counted with the last
+constexpr std::size_t kKinds = 32;  // further kinds are counted with the last
 constexpr unsigned kErrorBits = 12;
 
 std::array<Kind, kKinds> kinds;
@@ -27,17 +27,17 @@ std::uint64_t key_of(const char* call, int error) FAULTLINE_SIGNAL_SAFE {
     return syscall_argument(call) << kErrorBits | static_cast<std::uint64_t>(error);
 }
 
-/// The entry of a kind, made if it is new.
+/// Returns the entry of a kind; creates it if it is new.
 Kind& kind_of(std::uint64_t key) FAULTLINE_SIGNAL_SAFE {
     for (Kind& kind : kinds) {
         std::uint64_t known = kind.key.load();
-        if (known == 0) kind.key.compare_exchange_strong(known, key);  // on failure `known` is what is there
+        if (known == 0) kind.key.compare_exchange_strong(known, key);  // on failure `known` becomes the current key
         if (known == 0 || known == key) return kind;
     }
     return kinds.back();
 }
 
-/// By a system call of our own: the C library's may be the program's.
+/// Returns the time by a raw system call: the program may replace the C library's function.
 std::chrono::nanoseconds monotonic_time() FAULTLINE_SIGNAL_SAFE {
     timespec now{};
     raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, syscall_argument(&now));
@@ -47,7 +47,7 @@ std::chrono::nanoseconds monotonic_time() FAULTLINE_SIGNAL_SAFE {
 }  // namespace
 
 void nap(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE {
-    // By a call that the fault path needs anyway: a filter of the program's may forbid others.
+    // Sleeps by a call that the fault path needs anyway: a seccomp filter of the program may forbid others.
     const std::atomic<std::uint32_t> never_changes{0};
     futex_wait(never_changes, 0, &time);
 }

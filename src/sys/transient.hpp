@@ -1,6 +1,6 @@
-// TransientWait: waits out an error of the kernel that passes by itself, such as ENOMEM from one ioctl. The thread
-// sleeps between two tries, so that threads it may be waiting for run, also below it in priority. The wait has a bound,
-// and what was waited out is counted for the pager's log.
+// TransientWait: waits out a transient error of the kernel, such as ENOMEM from one ioctl. The thread sleeps between
+// two tries, so that the threads it may be waiting for can run, even with a lower priority. The wait has a limit.
+// Errors that were waited out are counted for the pager's log.
 //
 //   sys::TransientWait wait{"UFFDIO_COPY"};
 //   do error = try_it(); while (wait.again(error));
@@ -14,8 +14,8 @@
 
 namespace faultline::sys {
 
-/// Whether the same call may succeed a moment later. ENOSPC is not among them: the pager waits for a full disk, for as
-/// long as Config::full_disk_patience says.
+/// Returns true if the same call may succeed a moment later. Excludes ENOSPC: the pager waits for a full disk as long
+/// as Config::full_disk_patience says.
 [[nodiscard]] constexpr bool is_transient(int error) noexcept {
     return error == EINTR || error == EAGAIN || error == ENOMEM || error == EBUSY || error == ENOBUFS;
 }
@@ -25,17 +25,17 @@ void nap(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE;
 
 class TransientWait {
 public:
-    /// After so long since the first error, an error counts as permanent. Waits may be nested: the outer one's time
-    /// passes in the inner one, too.
+    /// An error counts as permanent after this time since the first one. Waits may be nested; the time of an inner wait
+    /// counts for the outer one, too.
     static constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{2};
 
-    /// `call`: a string literal for the log.
+    /// `call` is a string literal for the log.
     explicit TransientWait(const char* call, std::chrono::nanoseconds patience = kPatience) FAULTLINE_SIGNAL_SAFE
         : call_{call},
           patience_{patience} {}
 
-    /// True: the caller tries again. EINTR and the first EAGAINs do not sleep, other errors sleep for 10 us to 1 ms.
-    /// False: 0, an error that does not pass, or the patience is over.
+    /// Returns true if the caller must try again. EINTR and the first EAGAINs do not sleep; other errors sleep 10 us to
+    /// 1 ms. Returns false if `error` is 0 or not transient, or the patience is over.
     [[nodiscard]] bool again(int error) FAULTLINE_SIGNAL_SAFE;
 
 private:
@@ -50,7 +50,7 @@ private:
     int eager_tries_ = 0;
 };
 
-/// Repeats `call`, which returns 0 or an errno, until it succeeds or its error does not pass. Returns that error.
+/// Repeats `call`, which returns 0 or an errno, until it succeeds or fails permanently. Returns the last result.
 template <typename Call>
 [[nodiscard]] int wait_out(const char* name, Call call) FAULTLINE_SIGNAL_SAFE {
     TransientWait wait{name};
@@ -60,17 +60,17 @@ template <typename Call>
     }
 }
 
-/// Errors that were waited out since the last look, in the whole process.
+/// One kind of error that was waited out since the last look, in the whole process.
 struct TransientError {
     const char* call = nullptr;
     int error = 0;
     std::uint64_t times = 0;
 };
 
-/// Counts one. Signal-safe.
+/// Counts one error. Signal-safe.
 void note_transient(const char* call, int error) FAULTLINE_SIGNAL_SAFE;
 
-/// Takes one kind of error off the list, with how often it came; `times` is 0 when there is none left.
+/// Removes one kind of error from the list and returns it with its count; `times` is 0 if the list is empty.
 [[nodiscard]] TransientError take_transient() FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::sys

@@ -1,5 +1,6 @@
-// UnseenOrder: says to ThreadSanitizer, where it looks, that what is read is ordered after all writes by the kernel: a
-// page that has just been write-protected, say. It orders nothing itself.
+// UnseenOrder: tells ThreadSanitizer that the kernel orders some reads after all writes, for example reads of a page
+// that was just write-protected. It orders nothing itself, and does nothing in other builds. The pager's cleaner uses
+// it.
 #pragma once
 
 #ifdef __SANITIZE_THREAD__
@@ -11,7 +12,7 @@ void AnnotateIgnoreReadsEnd(const char* file, int line);
 
 namespace faultline::sys {
 
-/// What the thread reads while one lives is not looked at. Signal-safe.
+/// Excludes the thread's reads from the analysis while it lives. Signal-safe.
 class UnseenOrder {
 public:
 #ifdef __SANITIZE_THREAD__

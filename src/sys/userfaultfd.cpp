@@ -21,7 +21,7 @@ namespace {
 #define UFFD_USER_MODE_ONLY 1
 #endif
 
-/// Whether a process may is asked here; what it opens by the device later is not asked about again.
+/// The kernel checks the permission at this open, not at later ioctls on the device.
 FileDescriptor open_device() noexcept { return FileDescriptor{::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC)}; }
 
 FileDescriptor open_from_device(const FileDescriptor& kept) noexcept {
@@ -39,11 +39,12 @@ FileDescriptor open_userfaultfd(bool user_mode_only, const FileDescriptor& devic
     if (error == EPERM) {
         FileDescriptor from_device = open_from_device(device);
         if (from_device) return from_device;
-        throw_error(error, user_mode_only
-                               ? "this process may not use userfaultfd (a seccomp filter?)"
-                               : "this process may not take the kernel's own faults by userfaultfd: be root, have "
-                                 "CAP_SYS_PTRACE or access to /dev/userfaultfd, set `sysctl "
-                                 "vm.unprivileged_userfaultfd=1`, or use Delivery::uffd_signal");
+        throw_error(error,
+                    user_mode_only
+                        ? "this process may not use userfaultfd (a seccomp filter?)"
+                        : "this process may not handle faults of the kernel itself by userfaultfd: be root, have "
+                          "CAP_SYS_PTRACE or access to /dev/userfaultfd, set `sysctl "
+                          "vm.unprivileged_userfaultfd=1`, or use Delivery::uffd_signal");
     }
     if (error == ENOSYS) {
         throw_error(error, "this kernel has no userfaultfd (CONFIG_USERFAULTFD), or a seccomp filter hides it");
@@ -62,24 +63,24 @@ std::uint64_t negotiate(int fd, std::uint64_t features) {
     return api.features;
 }
 
-/// What this kernel offers; asking takes a descriptor of its own, since a second UFFDIO_API on one is refused.
+/// Returns the features of this kernel. Uses a descriptor of its own, because a second UFFDIO_API on one is refused.
 std::uint64_t available_features(bool user_mode_only) {
     const FileDescriptor probe = open_userfaultfd(user_mode_only);
     return negotiate(probe.get(), 0);
 }
 
-/// What no userfaultfd answers: there is none behind the descriptor, or the call does not reach it. Nothing that is
-/// absent can be had any more.
+/// Ends the process if the error shows that no userfaultfd is behind the descriptor, or that the call does not reach
+/// it. Absent pages could not be mapped any more.
 void require_reachable(int error) FAULTLINE_SIGNAL_SAFE {
     const bool lost = error == ENOSYS || error == EPERM || error == EACCES || error == EBADF || error == ENOTTY;
     FAULTLINE_REQUIRE(!lost,
-                      "the userfaultfd cannot be used any more: has the program closed it, or does a seccomp filter "
+                      "the userfaultfd is no longer usable: has the program closed it, or does a seccomp filter "
                       "refuse ioctl?");
 }
 
-/// Runs a range ioctl whose partial result stands in `done`, until all is done or it fails for good.
-/// A negative value in `done` is the error. EAGAIN with a part done is not an error; without, the kernel is changing
-/// the mapping, perhaps on a thread that needs this CPU. ENOMEM and EBUSY are the caller's, who can make room.
+/// Repeats a range ioctl, whose partial result `step` stores in `done`, until all is done or it fails permanently. A
+/// negative `done` is the error. EAGAIN with a partial result is no error. Without one, the kernel is changing the
+/// mapping, perhaps in a thread that needs this CPU. ENOMEM and EBUSY are returned to the caller, which can make room.
 template <typename Step>
 int until_done(const char* call, std::size_t bytes, Step step) noexcept {
     std::size_t total = 0;
@@ -140,8 +141,8 @@ void Userfaultfd::watch_for(void* address, std::size_t bytes, std::uint64_t mode
 
 namespace {
 
-/// The kernel works on one mapping at a time, and a change of protection splits one: in the smallest steps, then, none
-/// of which lies in two.
+/// Falls back to single units after ENOENT. The kernel works on one mapping at a time, and a change of protection
+/// splits a mapping. A single unit is never in two mappings.
 bool try_smaller_steps(int error, std::size_t& at_once, std::size_t length) FAULTLINE_SIGNAL_SAFE {
     if (error != ENOENT || length <= core::kUnitBytes) return false;
     at_once = core::kUnitBytes;
@@ -152,7 +153,7 @@ bool try_smaller_steps(int error, std::size_t& at_once, std::size_t length) FAUL
 
 int Userfaultfd::control(unsigned long request, void* argument) const FAULTLINE_SIGNAL_SAFE {
     const int error = error_of(raw_syscall(SYS_ioctl, fd(), request, syscall_argument(argument)));
-    // The calls in question never fail so by themselves: a filter answers, or there is no such descriptor any more.
+    // These calls never fail like this by themselves: a filter answers, or the descriptor is closed.
     if (error != ENOSYS && error != EPERM && error != EACCES && error != EBADF) [[likely]]
         return error;
     return stand_in_ != nullptr ? error_of(stand_in_->ioctl(request, argument, error)) : error;
@@ -193,10 +194,10 @@ int Userfaultfd::copy(void* destination, const void* source, std::size_t bytes, 
 }
 
 // UFFDIO_MOVE of Linux 6.18 can move pages and report an error for them. Inside the kernel, a page that another CPU
-// touches, or whose folio is locked, gives EAGAIN; the kernel tries again, moves the page with its neighbours, but
-// keeps the EAGAIN and so does not count them. Its next round finds the destination occupied, by the pages it has just
-// moved: EEXIST. The destination was empty before, so EEXIST for a page that is no longer at the source means: it has
-// moved.
+// touches, or whose folio is locked, gives EAGAIN. The kernel tries again and moves the page with its neighbours, but
+// keeps the EAGAIN and does not count them. Its next round finds the destination occupied by the pages that it has just
+// moved: EEXIST. The destination was empty before. So EEXIST for a page that is no longer at the source means that the
+// page has moved.
 int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
                       std::size_t* moved) const FAULTLINE_SIGNAL_SAFE {
     *moved = 0;
@@ -242,7 +243,7 @@ int Userfaultfd::poison(void* address, std::size_t bytes) const FAULTLINE_SIGNAL
 
 void Userfaultfd::wake(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     uffdio_range range{syscall_argument(address), bytes};
-    static_cast<void>(control(UFFDIO_WAKE, &range));  // fails only for a range that is not one
+    static_cast<void>(control(UFFDIO_WAKE, &range));  // fails only for an invalid range
 }
 
 int Userfaultfd::read(uffd_msg* message) const FAULTLINE_SIGNAL_SAFE {

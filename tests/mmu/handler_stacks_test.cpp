@@ -1,4 +1,5 @@
-// The way into the handler of faults, with a resolver of the test's: what runs on which stack, and who gets it back.
+// Tests the entry to the fault handler with the test's own resolver: which code runs on which stack, and when a stack
+// is given back.
 
 #include "mmu/handler_stacks.hpp"
 #include "mmu/signal_fault_source.hpp"
@@ -23,7 +24,7 @@ namespace {
 using core::FaultOutcome;
 using mmu::HandlerStacks;
 
-/// The page of a thread, closed: touching it is a fault, which the resolvers answer.
+/// One inaccessible page for each thread: touching it raises a fault, which the resolvers answer.
 class ClosedPage {
 public:
     ClosedPage()
@@ -44,7 +45,7 @@ void open_page_at(std::uintptr_t address) noexcept {
     ::mprotect(page, kBasePageBytes, PROT_READ | PROT_WRITE);
 }
 
-/// Takes more than any of the stacks has left.
+/// Uses more than any of the stacks has left.
 [[gnu::noinline]] void use_stack() noexcept {
     std::array<volatile std::byte, 12288> frame;
     for (volatile std::byte& byte : frame) byte = std::byte{1};
@@ -68,13 +69,13 @@ FaultOutcome forbid(const core::PageFault&) noexcept {
 
 core::ViolationReport say_nothing(const core::PageFault&) noexcept { return {}; }
 
-/// Sizes of stacks from one that takes nothing but the kernel's frame.
+/// Returns stack sizes, starting with one that holds only the kernel's signal frame.
 std::vector<std::size_t> small_sizes() {
     const std::size_t frame = signal_frame_bytes();
     return {frame + 1, frame + 8, least_stack_bytes(), least_stack_bytes() + 64, least_stack_bytes() + 1024};
 }
 
-// Frames of the program's own handlers.
+// Room for frames of the program's own handlers.
 constexpr std::size_t kForAHandler = 2048;
 
 class HandlerStacksTest : public TrapTest {
@@ -95,7 +96,7 @@ TEST_F(HandlerStacksTest, NothingIsWrittenBelowTheProgramsStack) {
     }
 }
 
-// ---- the program's handlers
+// ---- The program's handlers
 
 thread_local sigjmp_buf before_the_touch;
 std::atomic<std::uintptr_t> handlers_frame{0};
@@ -161,7 +162,7 @@ TEST_F(HandlerStacksTest, ForeignHandlerMayReturn) {
     EXPECT_EQ(stack.overrun_bytes(), 0U);
 }
 
-// ---- violations
+// ---- Violations
 
 ViolationAnswer leave(const AccessViolation& violation, void*) {
     handlers_address.store(const_cast<void*>(violation.address));
@@ -225,7 +226,7 @@ TEST_F(HandlerStacksTest, ViolationThatItsHandlerDeliversComesToTheForeignHandle
     EXPECT_EQ(stack.overrun_bytes(), 0U);
 }
 
-// ---- a handler in front of ours
+// ---- A handler in front of ours
 
 struct sigaction behind_front {};
 std::atomic<std::uint64_t> mask_changes{0};
@@ -242,7 +243,7 @@ void call_the_one_behind(int signal, siginfo_t* info, void* context) {
 
 void ignore(int, siginfo_t*, void*) {}
 
-/// Puts `front` in front of the source's handler, with an empty mask.
+/// Installs `front` in front of the source's handler, with an empty mask.
 void expect_front_handler_may_pass_on(ScopedSignal::Handler front) {
     const mmu::SignalFaultSource source{SIGSEGV, &open_page, &say_nothing};
     ASSERT_EQ(::sigaction(SIGSEGV, nullptr, &behind_front), 0);
@@ -254,7 +255,7 @@ void expect_front_handler_may_pass_on(ScopedSignal::Handler front) {
     mask_changes.store(0);
     run_threads(2, [&](unsigned) {
         const ClosedPage own;
-        const SmallStack stack{2 * signal_frame_bytes() + kForAHandler};  // with room for the ticks
+        const SmallStack stack{2 * signal_frame_bytes() + kForAHandler};  // with room for the timer signals
         const ThreadTimer timer{SIGRTMIN, std::chrono::microseconds{100}};
         for (int i = 0; i < 2000; ++i) {
             own.close();
@@ -269,7 +270,7 @@ TEST_F(HandlerStacksTest, HandlerInFrontMayCallOurs) { expect_front_handler_may_
 
 TEST_F(HandlerStacksTest, HandlerInFrontMayJumpToOurs) { expect_front_handler_may_pass_on(&jump_to_the_one_behind); }
 
-// ---- many threads
+// ---- Many threads
 
 std::atomic<std::uint32_t> inside{0};
 std::atomic<std::uint32_t> most_inside{0};
@@ -339,7 +340,7 @@ TEST_F(HandlerStacksTest, ChildOfForkHasTheStacksOfTheParentsThreads) {
     });
 }
 
-// ---- debuggers, profilers, exceptions
+// ---- Debuggers, profilers, exceptions
 
 std::array<void*, 64> trace;
 std::atomic<int> trace_length{0};

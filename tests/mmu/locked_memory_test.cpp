@@ -1,5 +1,5 @@
-// mlockall(2): the kernel fills what it locks. A pager's regions and bookkeeping are not filled, before the program
-// calls it or after, and go on working.
+// mlockall(2): the kernel fills memory that it locks. A pager's regions and metadata are not filled, whether the
+// program calls it before or after the pager exists, and the pager keeps working.
 
 #include "support/process.hpp"
 #include "traps/trap_support.hpp"
@@ -22,7 +22,7 @@ bool have_guards() {
     return have;
 }
 
-/// Fills a region larger than the limit, and looks at all of it.
+/// Fills a region larger than the limit and checks all of it.
 bool works(Pager& pager) {
     Region region = pager.reserve(2 * kMiB);
     fill_with_units(region);
@@ -61,7 +61,7 @@ TEST_P(LockedMemory, IsNotFilledByWhatIsLockedAfterwards) {
         for (int turn = 0; turn < 2; ++turn) {
             if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) return kSkipped;
             if (resident_bytes() > before + 128 * kMiB) return 1;
-            if (region.stats().first_touches > 16) return 2;  // neighbours may have come along
+            if (region.stats().first_touches > 16) return 2;  // read-ahead may have added neighbours
             if (read_word(region.data()) != 1 || !works(pager)) return 3;
             if (heap.try_allocate(kMiB) == nullptr) return 4;
         }

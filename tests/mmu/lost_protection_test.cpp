@@ -1,6 +1,6 @@
-// A page that came in for reading is write-protected, and the pager relies on it: what is not written to leaves without
-// being written back. Whatever the program or the kernel does to such a page meanwhile, a later write is not lost. The
-// kernel's merging of alike pages (KSM) takes the protection away; nothing else may.
+// A page that was read is write-protected, and the pager relies on that: a page without writes is evicted without
+// writeback. Whatever the program or the kernel does to such a page, a later write must not be lost. Only the kernel's
+// page merging (KSM) removes the protection.
 
 #include "traps/trap_support.hpp"
 
@@ -42,8 +42,8 @@ bool write_to(const std::string& path, const std::string& text) {
     return file.good();
 }
 
-/// Has the kernel merge pages as fast as it can, while it lives. Its settings are the machine's: one test at a time has
-/// them, or a test would put back what another one has set.
+/// Makes the kernel merge pages as fast as it can while it lives. The settings belong to the machine, so one test at a
+/// time uses them; otherwise a test would restore the settings of another test.
 class FastMerging {
 public:
     FastMerging() : turn_{::open((folder() + "run").c_str(), O_RDONLY | O_CLOEXEC)} {
@@ -55,14 +55,14 @@ public:
     }
     ~FastMerging() {
         for (const Setting& setting : settings_) write_to(setting.path(), setting.before);
-        ::close(turn_);  // and with it goes the lock
+        ::close(turn_);  // closing it releases the lock
     }
     FastMerging(const FastMerging&) = delete;
     FastMerging& operator=(const FastMerging&) = delete;
 
     [[nodiscard]] bool works() const noexcept { return works_; }
 
-    /// Waits until the kernel has merged pages of this process. False: it did not in ten seconds.
+    /// Waits until the kernel has merged pages of this process. Returns false after ten seconds.
     [[nodiscard]] static bool merged() {
         const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{10};
         while (number_in("/proc/self/ksm_merging_pages") < kPages / 2) {
@@ -72,7 +72,7 @@ public:
         return true;
     }
 
-    /// Waits until the kernel has looked at all memory a few times: what can be merged, is.
+    /// Waits until the kernel has scanned all memory several times: everything that can be merged is merged.
     static void scanned() {
         const std::string scans = folder() + "full_scans";
         const std::uint64_t enough = number_in(scans) + 4;
@@ -92,7 +92,7 @@ private:
     int turn_;
 };
 
-/// A region whose pages are all alike, clean and resident.
+/// A region whose pages are all equal, clean and resident.
 class CleanPages {
 public:
     explicit CleanPages(Pager& pager) : region_{pager.reserve(kPages * kBasePageBytes)} {
@@ -132,7 +132,7 @@ constexpr int kNotMerged = 98;
 
 class Merging : public TrapMatrix {
 protected:
-    /// Runs `body` in a process of its own, while the kernel merges.
+    /// Runs `body` in a child process while the kernel merges pages.
     void expect_no_write_lost(const std::function<int(Pager&)>& body) {
         FAULTLINE_SKIP_UNLESS_PERMITTED(config_of(GetParam()));
         if (GetParam().delivery == Delivery::sigsegv) GTEST_SKIP() << "shared memory, which is never merged";
@@ -214,7 +214,7 @@ TEST_P(Merging, TakesNoPageOfARegionThatWasMadeAfterwards) {
 
 INSTANTIATE_TEST_SUITE_P(Matrix, Merging, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
-// ---- everything else
+// ---- Other disturbances
 
 struct Disturbance {
     const char* name;
@@ -227,7 +227,7 @@ void advised(const Region& region) {
     (static_cast<void>(::madvise(region.data(), region.size(), kAdvice)), ...);
 }
 
-/// As checkpointing tools do to see what is written.
+/// Clears the soft-dirty bits, as checkpointing tools do to detect writes.
 void clear_soft_dirty(const Region&) { write_to("/proc/self/clear_refs", "4"); }
 
 void compact_memory(const Region&) { write_to("/proc/sys/vm/compact_memory", "1"); }
@@ -243,7 +243,7 @@ void lock_and_unlock(const Region& region) {
     static_cast<void>(::munlock(region.data(), region.size()));
 }
 
-/// A second userfaultfd of the program's asks for our pages, and lets go of them.
+/// A second userfaultfd of the program registers our pages and unregisters them again.
 void watch_by_another(const Region& region) {
     constexpr int kUserModeOnly = 1;
     const int fd = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | kUserModeOnly));
@@ -259,7 +259,7 @@ void watch_by_another(const Region& region) {
     ::close(fd);
 }
 
-/// A child that has the pages makes the kernel share them, and copy those that are written to.
+/// A child that has the pages makes the kernel share them and copy those that are written to.
 void share_with_a_child(const Region& region) {
     static_cast<void>(::madvise(region.data(), region.size(), MADV_DOFORK));
     const auto child = static_cast<pid_t>(::syscall(SYS_fork));
@@ -296,7 +296,7 @@ TEST_P(Protection, OutlivesWhatElseIsDoneToThePages) {
         CleanPages pages{pager};
         std::get<1>(GetParam()).on(pages.region());
         pages.write_each();
-        if (const int wrong = pages.lost_writes()) return wrong;  // before anything has left
+        if (const int wrong = pages.lost_writes()) return wrong;  // before anything is evicted
         evict_all(pages.region());
         return pages.lost_writes();
     });

@@ -1,4 +1,4 @@
-// MappingBudget: what is counted, when it is short, and that others' mappings are not ours to spend.
+// MappingBudget: what it counts, when it is short, and that it leaves the mappings of other code alone.
 
 #include "sys/mapping_budget.hpp"
 
@@ -21,7 +21,7 @@ std::int64_t allowed_by_the_kernel() {
     return count;
 }
 
-/// One budget for the process: whatever a test takes, it gives back.
+/// The process has one budget: each test returns what it takes.
 class MappingBudgetTest : public testing::Test {
 protected:
     MappingBudgetTest() { MappingBudget::recount(); }

@@ -1,4 +1,4 @@
-// SharedViews: what is seen where, against a table with a line for each page.
+// SharedViews: which address shows which page, compared with a table of single pages.
 
 #include "mmu/shared_views.hpp"
 
@@ -19,9 +19,9 @@ namespace {
 constexpr std::uintptr_t kUnit = core::kUnitBytes;
 constexpr std::uintptr_t kRegion = 1000 * kUnit;  // a shared region of 16 pages
 constexpr std::uintptr_t kPages = 16;
-constexpr std::uintptr_t kAddresses = 64;  // pages that views lie in, from address 0 on
+constexpr std::uintptr_t kAddresses = 64;  // views lie in this many pages, starting at address 0
 
-using SeenAt = std::map<std::uintptr_t, std::uintptr_t>;  // which page of the region an address shows
+using SeenAt = std::map<std::uintptr_t, std::uintptr_t>;  // address in a view -> page of the region
 
 SeenAt table_of(const std::vector<SharedView>& views) {
     SeenAt table;

@@ -1,4 +1,4 @@
-// UffdMapper where the kernel's answers are not to be taken at their word. Skipped where it does not move pages.
+// UffdMapper with kernel results that are not what they seem. Skipped where the kernel cannot move pages.
 #include "mmu/uffd_mapper.hpp"
 
 #include "core/units.hpp"
@@ -55,7 +55,7 @@ protected:
         if (machine_->mapper.eviction() != Eviction::move) GTEST_SKIP() << "this kernel does not move pages";
     }
 
-    /// As a kernel does that moves pages and then reports an error for them.
+    /// Moves pages behind the mapper's back: the kernel then looks as if it had moved them and reported an error.
     void move_unreported(std::byte* to, std::byte* from, std::size_t pages) const {
         sys::abi::UffdioMove request{core::address_of(to), core::address_of(from), pages * kPage, 0, 0};
         ASSERT_EQ(::ioctl(machine_->uffd.fd(), sys::abi::kUffdioMove, &request), 0);

@@ -1,6 +1,6 @@
-// UffdThreadSource when its handlers fail: one that is gone, stuck or without its userfaultfd ends the process with a
-// message and within a stated time; nobody waits for ever, and nobody reads zeros. Skipped where the kernel or the
-// administrator keeps its own faults to itself.
+// UffdThreadSource when its handlers fail. A handler that is gone, stuck or without its userfaultfd ends the process
+// with a message, within a stated time. No thread waits forever, and none reads zeros. Skipped where the kernel does
+// not deliver its own faults to this process.
 #include "mmu/uffd_thread_source.hpp"
 
 #include "core/units.hpp"
@@ -34,9 +34,9 @@ using testing::HasSubstr;
 constexpr std::size_t kPage = core::kUnitBytes;
 constexpr std::size_t kPages = 4096;
 
-// A resolver has no object to call: what it works with stands here. Each child has its own.
+// The objects that the resolver works with: a resolver is a plain function. Each child has its own.
 sys::Userfaultfd* served_uffd = nullptr;
-std::atomic<void (*)(std::uintptr_t address)> before_serving{nullptr};  // the misfortune of the test
+std::atomic<void (*)(std::uintptr_t address)> before_serving{nullptr};  // the failure that the test causes
 alignas(kPage) std::array<std::uint64_t, kPage / sizeof(std::uint64_t)> page_source;
 
 constexpr std::uint64_t kContents = 0xfa17'fa17'fa17'fa17U;
@@ -49,7 +49,7 @@ core::FaultOutcome serve_contents(const core::PageFault& fault) noexcept {
     return error == 0 ? core::FaultOutcome::resolved : core::FaultOutcome::failed;
 }
 
-/// A source with what it serves: pages that read as `kContents`.
+/// A source and the region that it serves: all pages read as `kContents`.
 struct Served {
     explicit Served(unsigned threads, std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience)
         : uffd{sys::Userfaultfd::Notify::by_message},
@@ -81,23 +81,23 @@ protected:
     }
 };
 
-/// Expects that the child ended itself with these words. Its exit codes tell of zeros (1) and of no end at all (2).
+/// Expects that the child ended itself with these words. Exit code 1 means that it read zeros, 2 that it did not end.
 void expect_fatal(const ChildEnd& end, const std::string& words) {
     EXPECT_TRUE(end.killed_by(SIGABRT)) << end;
     EXPECT_THAT(end.said, HasSubstr(words));
 }
 
-/// What a child does after its misfortune: reads pages, which must be right or end the process, then waits for the end.
+/// Runs in a child after the failure. Reads pages, which must be right or end the process, then waits for the end.
 int read_on(const Served& served) {
     for (std::size_t page = 0; page < kPages; ++page) {
-        if (served.read(page) != kContents) ::_exit(1);  // before anybody else ends the process
+        if (served.read(page) != kContents) ::_exit(1);  // before another thread ends the process
     }
     const auto limit = std::chrono::steady_clock::now() + 10s;  // the watchdog has two seconds
     while (std::chrono::steady_clock::now() < limit) std::this_thread::yield();
     return 2;
 }
 
-// ---- in health
+// ---- Without failure
 
 TEST_F(UffdThreadSource, ServesFaultsOfManyThreads) {
     const Served served{2};
@@ -114,7 +114,7 @@ TEST_F(UffdThreadSource, EndsAtOnce) {
         const Served served{2};
         ASSERT_EQ(served.read(0), kContents);
     }
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, 20s);  // half of what 40 waits for a watchdog's look would take
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 20s);  // half of what 40 waits for the watchdog would take
 }
 
 TEST_F(UffdThreadSource, FaultAfterFaultIsNoStuckHandler) {
@@ -132,7 +132,7 @@ TEST_F(UffdThreadSource, FaultAfterFaultIsNoStuckHandler) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-// ---- a handler that is gone
+// ---- A handler that has ended
 
 std::array<std::atomic<pthread_t>, 2> handlers_seen;
 
@@ -177,11 +177,11 @@ TEST_F(UffdThreadSource, HandlerThatEndsItselfIsNoticedAtOnce) {
         before_serving = [](std::uintptr_t) { ::pthread_exit(nullptr); };
         return read_on(Served{2});
     });
-    EXPECT_TRUE(end.killed_by(SIGABRT)) << end;  // the C++ run time says so: no exception leaves a handler
+    EXPECT_TRUE(end.killed_by(SIGABRT)) << end;  // from the C++ run time: no exception leaves a handler
     EXPECT_NE(end.said, "");
 }
 
-// ---- a handler that is stuck
+// ---- A handler that is stuck
 
 TEST_F(UffdThreadSource, StuckHandlerIsGivenUpByAddress) {
     const ChildEnd end = in_child([] {
@@ -215,12 +215,12 @@ TEST_F(UffdThreadSource, StuckHandlerIsNoticedWhileTheSourceEnds) {
 std::array<int, 2> to_stopper{};
 std::array<int, 2> from_stopper{};
 
-/// Stops its parent for longer than the parent's watchdog is patient, then lets it go on.
+/// Stops the parent for longer than its watchdog's patience, then continues it.
 [[noreturn]] void stop_parent() {
     char word = 0;
     const bool asked = ::read(to_stopper[0], &word, 1) == 1;
     ::kill(::getppid(), SIGSTOP);
-    timespec time{3, 0};  // the time itself is what is tested: it must not count
+    timespec time{3, 0};  // the test is about this time: it must not count
     ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
     ::kill(::getppid(), SIGCONT);
     const bool told = ::write(from_stopper[1], &word, 1) == 1;
@@ -242,7 +242,7 @@ TEST_F(UffdThreadSource, TimeInWhichTheProcessIsStoppedDoesNotCount) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-// ---- a userfaultfd that the program takes away
+// ---- A userfaultfd that the program closes or replaces
 
 struct Loss {
     const char* name;
@@ -278,7 +278,7 @@ TEST_P(LostUserfaultfd, EndsTheProcessWithoutAFault) {
     expect_fatal(end, "has the program ");
 }
 
-/// All handlers are busy, and none holds the file, when it goes.
+/// All handlers are busy when the userfaultfd goes, and none has the file in use.
 TEST_P(LostUserfaultfd, WhileItsHandlersAreBusyGivesNoZeros) {
     const ChildEnd end = in_child([] {
         static std::atomic<int> lost_fd{-1};
@@ -302,7 +302,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Loss{"dup2_pipe",
                          [](int fd) {
                              std::array<int, 2> ends{};
-                             put_in_place(fd, ::pipe(ends.data()) == 0 ? ends[0] : -1);  // nobody ever writes
+                             put_in_place(fd, ::pipe(ends.data()) == 0 ? ends[0] : -1);  // no test writes to the pipe
                          }}),
     [](const testing::TestParamInfo<Loss>& loss) { return std::string{loss.param.name}; });
 

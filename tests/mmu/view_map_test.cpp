@@ -1,5 +1,5 @@
-// ViewMap against an oracle too simple to be wrong: an array of views, whose mappings are counted one by one after each
-// of many random changes.
+// ViewMap compared with a simple model: an array of views, whose mappings are counted one by one after each of many
+// random changes.
 
 #include "mmu/view_map.hpp"
 
@@ -60,7 +60,7 @@ protected:
         return wanted != nullptr ? std::strtoull(wanted, nullptr, 0) : std::random_device{}();
     }
 
-    /// The same change to both.
+    /// Makes the same random change in both.
     void change_something() {
         const UnitRun run = any_run();
         if (below(3) == 0) {
@@ -83,7 +83,7 @@ protected:
 
     std::uint64_t seed_ = chosen_seed();
     std::mt19937_64 random_{seed_};
-    // Never dereferenced.
+    // never dereferenced
     std::byte* const address_ = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 40);
     ViewMap map_{address_, kUnits* core::kUnitBytes};
     Naive naive_;
@@ -164,8 +164,7 @@ TEST_F(ViewMapTest, NextClosedIsTheFirstRunOfClosedUnits) {
     }
 }
 
-/// What widening promises: it keeps the run, takes closed units only, and ends at a neighbour that allows something, if
-/// there is any.
+/// Widening keeps the run, adds closed units only, and ends at the nearest unit that is not closed, if there is one.
 TEST_F(ViewMapTest, WideningReachesTheNearestNeighbour) {
     for (int change = 0; change < 5000; ++change) {
         ASSERT_NO_FATAL_FAILURE(change_something());

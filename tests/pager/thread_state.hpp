@@ -1,14 +1,17 @@
 // Waiting, without sleeping for a guessed time, until threads of this process are asleep in the kernel.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -41,12 +44,17 @@ public:
     }
 
 private:
+    /// A thread may end between the two system calls; then the kernel answers ESRCH to the second.
     static bool asleep(int thread) {
-        std::ifstream file{"/proc/self/task/" + std::to_string(thread) + "/stat"};
-        if (!file) return true;  // it has ended
-        const std::string line{std::istreambuf_iterator<char>{file}, {}};
+        const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+        const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        if (file < 0) return true;  // it has ended
+        std::array<char, 512> text{};
+        const ssize_t length = ::read(file, text.data(), text.size());
+        ::close(file);
+        const std::string_view line{text.data(), length > 0 ? static_cast<std::size_t>(length) : 0};
         const std::size_t name_end = line.rfind(')');
-        if (name_end == std::string::npos || name_end + 2 >= line.size()) return true;
+        if (name_end == std::string_view::npos || name_end + 2 >= line.size()) return true;
         const char state = line[name_end + 2];
         return state == 'S' || state == 'D';
     }

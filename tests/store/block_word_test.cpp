@@ -1,4 +1,4 @@
-// BlockWord and the codec: what goes in comes out, and nothing else passes.
+// BlockWord and the codec: fields and bytes survive a round trip, and damaged input is refused.
 #include "store/block_word.hpp"
 
 #include "store/block_codec.hpp"

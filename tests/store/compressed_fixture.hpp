@@ -1,4 +1,4 @@
-// A pool and a compressed store on memory, and what a test asks of them again and again.
+// Fixture: a pool and a compressed store on memory, with helpers that many tests use.
 #pragma once
 
 #include "core/units.hpp"
@@ -42,7 +42,7 @@ public:
     [[nodiscard]] store::CompressedStats stats() const { return pool_.stats(); }
     [[nodiscard]] std::size_t page_bytes() const { return page_bytes_; }
 
-    /// Another store on the same bytes.
+    /// Opens another store on the same memory.
     [[nodiscard]] std::unique_ptr<store::CompressedStore> open() {
         return std::make_unique<store::CompressedStore>(pool_, std::make_unique<MemoryBehind>(behind_),
                                                         behind_->words.size() * 8, page_bytes_);

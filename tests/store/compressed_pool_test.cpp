@@ -1,4 +1,4 @@
-// CompressedPool by itself: entries that words name, and what becomes of words that were looked at too early.
+// CompressedPool alone: entries that words name, and words that were loaded before a change.
 #include "store/compressed_pool.hpp"
 
 #include "core/units.hpp"
@@ -25,7 +25,7 @@ using store::SequentialWriteQueue;
 constexpr std::uint64_t kBlocks = 8000;
 constexpr std::size_t kBlock = core::kUnitBytes;
 
-/// A pool with one table, as a store has it.
+/// A pool with one table, like that of a store.
 class CompressedPoolOfOne : public testing::Test {
 protected:
     ~CompressedPoolOfOne() override { pool_.leave(id_); }
@@ -116,7 +116,7 @@ TEST_F(CompressedPoolOfOne, AStoreThatGoesTakesItsBytesAlongAndNobodyElses) {
 
 TEST_F(CompressedPoolOfOne, AnOverwrittenEntryLosesItselfAndIsNotBelieved) {
     ASSERT_TRUE(keep(0, textlike(1)));
-    // The length in its header, which says where the next entry is.
+    // Damages the length in the entry's header, which locates the next entry.
     std::fill_n(pool_.memory().data() + 20, 4, std::byte{0xff});
     EXPECT_EQ(fetch(0, table_.load(0)), CompressedPool::Fetched::damaged);
     SequentialWriteQueue queue;

@@ -1,5 +1,5 @@
-// CompressedSpace: a fork finds everything in the files, whatever was in memory before; and nothing is lost when it
-// cannot be put there.
+// CompressedSpace: after a fork both processes find every page in the files, including those that were in memory. If
+// the pages cannot be written there, nothing is lost.
 #include "store/compressed_space.hpp"
 
 #include "core/units.hpp"
@@ -41,7 +41,7 @@ Contents contents_of(std::uint64_t page, std::uint64_t version) {
     return page % 5 == 0 ? incompressible(number) : textlike(number);
 }
 
-/// Aligned, as it must be for a file that is read past the page cache.
+/// Returns aligned memory, as direct I/O needs it.
 sys::Mapping aligned(std::size_t bytes) { return sys::Mapping::reserve(bytes, kPage, true, "a test page"); }
 
 void write(BackingStore& store, std::uint64_t page, std::uint64_t version) {
@@ -56,7 +56,7 @@ bool holds(BackingStore& store, std::uint64_t page, std::uint64_t version) {
     return store.read(page * kPage, bytes.bytes()) == 0 && std::ranges::equal(bytes.bytes(), expected);
 }
 
-/// Pages whose last decimal is below `digit` are of `version`, all others of the version before.
+/// Checks that pages whose last decimal digit is below `digit` have `version`, and all others the version before.
 bool holds_all(BackingStore& store, std::uint64_t version, std::uint64_t digit) {
     for (std::uint64_t page = 0; page < kPages; ++page) {
         if (!holds(store, page, page % 10 < digit ? version : 1)) return false;
@@ -153,7 +153,7 @@ TEST_P(CompressedSpaceOn, ForksAgainAndAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Each, CompressedSpaceOn, file_systems(), FileSystemName{});
 
-/// Stores on memory that fail when the test says so.
+/// Stores on memory that fail on demand.
 class MemoryStores final : public StoreFactory {
 public:
     explicit MemoryStores(std::shared_ptr<Behind> behind) : behind_{std::move(behind)} {}

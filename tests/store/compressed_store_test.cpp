@@ -1,5 +1,5 @@
-// CompressedStore: what was written is what is read, wherever it is in between; what cannot be read is an error; and
-// nothing is written, kept or punched that need not be.
+// CompressedStore: a read returns what was written, wherever the bytes were meanwhile. Unreadable bytes are an error.
+// Nothing is written, kept or punched without need.
 #include "store/compressed_store.hpp"
 
 #include "store/compressed_fixture.hpp"
@@ -137,10 +137,10 @@ TEST(CompressedStore, MovesTogetherWhatIsAliveBeforeItSpillsAny) {
     CompressedFixture fixture{8 * kSegment, 300};
     std::mt19937_64 random{7};
     std::vector<std::uint64_t> version(300);
-    // Half of the limit is alive, all of it would be used again and again.
+    // Half of the limit is live; writing without moving entries would fill all of it.
     for (std::uint64_t page = 0; page < 300; ++page) ASSERT_EQ(fixture.write(page, textlike(page)), 0);
     for (int step = 0; step < 10000; ++step) {
-        const std::uint64_t page = random() % 250;  // the others are never touched again
+        const std::uint64_t page = random() % 250;  // the other pages are never touched again
         version[page] = random() % 1000 * 1000;
         ASSERT_EQ(fixture.write(page, textlike(page + version[page])), 0);
     }
@@ -150,7 +150,7 @@ TEST(CompressedStore, MovesTogetherWhatIsAliveBeforeItSpillsAny) {
     for (std::uint64_t page = 0; page < 300; ++page) fixture.expect(page, textlike(page + version[page]));
 }
 
-// ---- errors
+// ---- Errors
 
 TEST(CompressedStore, AFullStoreBehindIsToldToWhoWritesAndCostsNobodyElseAPage) {
     CompressedFixture fixture{2 * kSegment, 1000};
@@ -241,7 +241,7 @@ TEST(CompressedStore, ABitFlippedInMemoryIsAnErrorOfThatPageAloneAndKeepsNoMemor
     fixture.expect(2, textlike(2));
 }
 
-// ---- two things at once
+// ---- Two operations at once
 
 /// A spill of page 0 that has come as far as its write.
 class DuringASpill : public testing::Test {
@@ -249,7 +249,7 @@ protected:
     DuringASpill() {
         EXPECT_EQ(fixture_.write(0, textlike(1)), 0);
         fixture_.behind().gate.close();
-        // What comes to the pool meanwhile it may leave there.
+        // Other blocks that enter the pool meanwhile may stay there.
         spiller_ = std::thread{[this] { static_cast<void>(fixture_.spill_all()); }};
         fixture_.behind().gate.wait_for_arrivals(1);
     }
@@ -304,7 +304,7 @@ TEST_F(DuringASpill, AStoreThatGoesWaits) {
     fixture_.expect(0, textlike(1));
 }
 
-// ---- against an oracle
+// ---- Against a model
 
 class CompressedStoreOfPages : public testing::TestWithParam<std::tuple<std::size_t, std::size_t>> {};
 
@@ -315,7 +315,7 @@ TEST_P(CompressedStoreOfPages, IsAnArrayWhateverTheOrder) {
     std::mt19937_64 random{seed};
     const std::uint64_t pages = page_bytes > 65536 ? 6 : 200;
     CompressedFixture fixture{segments * kSegment, pages, page_bytes};
-    std::vector<std::vector<std::byte>> oracle(pages);  // empty: nothing there
+    std::vector<std::vector<std::byte>> oracle(pages);  // empty: never written
     SequentialWriteQueue queue;
     for (int step = 0; step < (page_bytes > 65536 ? 150 : 3000); ++step) {
         const std::uint64_t page = random() % pages;

@@ -1,5 +1,5 @@
-// Many threads on one pool: each has pages of its own and knows what must be in them, while others write, discard and
-// read across them, segments are spilled under their hands, writes fail, and stores come and go.
+// Many threads on one pool. Each has its own pages and knows what must be in them. Meanwhile other threads write,
+// discard and read across them, segments are spilled, writes fail, and stores are opened and destroyed.
 #include "store/compressed_fixture.hpp"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ using store::BackingStore;
 using store::CompressedPool;
 using store::SequentialWriteQueue;
 
-/// Ends and joins when it goes: spills as a background thread does, and looks at the pool's memory.
+/// Spills like a background thread, and reads the pool's memory. Its destructor ends and joins the thread.
 class Spiller {
 public:
     explicit Spiller(CompressedPool& pool) : pool_{pool}, thread_{[this] { run(); }} {}
@@ -39,7 +39,7 @@ private:
     void run() {
         SequentialWriteQueue queue;
         while (!stopping_.load()) {
-            // May fail where tests make the store behind fail.
+            // May fail in tests whose store behind fails.
             static_cast<void>(pool_.wants_spill() ? pool_.spill_some(queue) : pool_.spill_all(queue));
             EXPECT_LE(resident(), pool_.limit() + kSegment);
             std::this_thread::yield();
@@ -58,7 +58,7 @@ private:
     std::thread thread_;
 };
 
-/// One thread's pages: every `threads`-th, so that neighbours are others'.
+/// The pages of one thread: every `threads`-th, so that adjacent pages belong to other threads.
 class Owner {
 public:
     Owner(BackingStore& store, std::size_t page_bytes, std::uint64_t pages, unsigned id, unsigned threads,
@@ -123,7 +123,7 @@ private:
         EXPECT_EQ(error, 0);
         if (error == 0) expect(mine, bytes);
     }
-    /// Others' pages come along, in whatever state they are.
+    /// Also reads pages of other threads, whatever state they are in.
     void read_across(std::uint64_t mine) {
         if (!oracle_[mine]) return;
         const std::uint64_t page = mine * threads_ + id_;

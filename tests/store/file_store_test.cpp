@@ -1,4 +1,4 @@
-// FileStore over a file that misbehaves: it finishes what is short, repeats what may pass, and reports the rest.
+// FileStore on a file with scripted results: it finishes short transfers, retries transient errors and reports others.
 #include "store/file_store.hpp"
 #include "store/scripted_file.hpp"
 
@@ -19,8 +19,8 @@ namespace {
 using store::FileStore;
 
 constexpr std::size_t kPage = 4096;
-constexpr std::uint64_t kBase = 3 * kPage;    // where the store begins in the file
-constexpr std::uint64_t kOffset = 2 * kPage;  // of the transfer under test, in the store
+constexpr std::uint64_t kBase = 3 * kPage;    // offset of the store in the file
+constexpr std::uint64_t kOffset = 2 * kPage;  // offset of the tested transfer in the store
 constexpr std::size_t kBytes = 4 * kPage;
 constexpr std::size_t kFileBytes = kBase + kOffset + kBytes + kPage;
 
@@ -38,7 +38,7 @@ protected:
         file_.contents = before_;
     }
 
-    /// What the file holds where the transfer goes.
+    /// Returns the bytes of the file at the location of the transfer.
     [[nodiscard]] std::vector<std::byte> in_place() const {
         const auto first = file_.contents.begin() + static_cast<std::ptrdiff_t>(kBase + kOffset);
         return {first, first + static_cast<std::ptrdiff_t>(kBytes)};
@@ -53,7 +53,7 @@ protected:
         return store_.write(kOffset, buffer_);
     }
 
-    /// Both directions survive `script`, and move exactly the bytes asked for.
+    /// Expects that reads and writes follow `script` and transfer exactly the requested bytes.
     void expect_finished(const std::deque<long>& script) {
         std::vector<std::byte> expected = before_;
         std::copy(buffer_.begin(), buffer_.end(), expected.begin() + static_cast<std::ptrdiff_t>(kBase + kOffset));

@@ -1,5 +1,5 @@
-// A write and a punch of the same unit, one interrupted by the other after each of its instructions in turn: the hole
-// never lands on what is written.
+// A write and a punch of the same unit; each is interrupted by the other after each of its instructions in turn. The
+// punch never removes what the write has written.
 #include "store/freed_blocks.hpp"
 
 #include "core/units.hpp"
@@ -24,7 +24,7 @@ constexpr int kHole = 0;
 constexpr int kOld = 1;
 constexpr int kNew = 2;
 
-/// One unit of a file that was freed, as all of its MiB that was ever written: the MiB is due.
+/// One unit of a file that is freed. No other unit of its MiB was ever written, so the MiB is due.
 class FreedUnit {
 public:
     FreedUnit() {
@@ -36,7 +36,7 @@ public:
         blocks_.about_to_write(kPlace, kUnit);
         contents_.store(kNew);
     }
-    /// `before_the_call` runs when the piece was chosen and is not punched yet.
+    /// Punches; calls `before_the_call` when the piece is chosen and not punched yet.
     template <typename Before>
     void punch(Before before_the_call) {
         blocks_.punch_one(0, [&](std::uint64_t offset, std::uint64_t bytes) {
@@ -54,7 +54,7 @@ private:
     std::atomic<int> contents_{kOld};
 };
 
-/// Another thread, which does something when it is told to.
+/// Another thread, which runs a function on demand.
 class Other {
 public:
     template <typename Work>
@@ -77,7 +77,7 @@ public:
         go_.store(true);
         go_.notify_one();
     }
-    /// Goes, and returns when it is done, or sleeps because of what the caller is doing.
+    /// Starts the function. Returns when it has ended, or when it sleeps because of the caller.
     void run_as_far_as_it_gets() {
         while (id_.load() == 0) std::this_thread::yield();
         go();
@@ -117,7 +117,7 @@ TEST(FreedBlocksInterleaving, AWriteThatIsInterruptedByAPunchIsNotPunched) {
         std::atomic<bool> written{false};
         std::atomic<bool> go_on{false};
         const int writer = this_thread_id();
-        // The piece is chosen; then the write goes on as far as it gets; then the call is made.
+        // The piece is chosen. Then the write runs until it ends or sleeps. Then the punch is made.
         std::thread puncher{[&] {
             go_on.wait(false);
             unit.punch([&] {

@@ -1,5 +1,4 @@
-// FreedBlocks: what is freed is punched in large pieces, and nothing that is in use ever is, whatever threads do at
-// once.
+// FreedBlocks: freed units are punched in large pieces, and units in use never are, whatever threads do at once.
 #include "store/freed_blocks.hpp"
 
 #include "core/units.hpp"
@@ -130,9 +129,9 @@ TEST_F(FreedBlocksOf64MiB, ForgettingTheLastUnitInUseMakesTheRestDue) {
 
 TEST_F(FreedBlocksOf64MiB, AUnitThatIsFreedWhileItIsWrittenAndAfterwardsIsPunchedAfterwards) {
     write(0);
-    free(0);              // the page goes while its write is in flight
-    punch_what_is_due();  // under the write
-    free(0);              // the write has ended, and has left a block
+    free(0);              // the page is freed while its write is in flight
+    punch_what_is_due();  // during the write
+    free(0);              // the write has ended and has left a block
     EXPECT_EQ(punch_what_is_due(), (Holes{{0, kMiB}}));
 }
 
@@ -201,7 +200,7 @@ TEST(FreedBlocks, IgnoreWhatIsBeyondTheLargestFile) {
     EXPECT_FALSE(blocks.any_due());
 }
 
-/// Random calls against a plain list of what is in use, freed, or neither.
+/// Random calls, compared with a plain list of units that are in use, freed, or neither.
 TEST(FreedBlocks, PunchAllThatWasFreedAndNothingInUseWhateverTheOrder) {
     enum class Unit : std::uint8_t { hole, live, freed };
     constexpr std::uint64_t kUnits = 5 * kMiB / kUnit;
@@ -241,8 +240,8 @@ TEST(FreedBlocks, PunchAllThatWasFreedAndNothingInUseWhateverTheOrder) {
     }
 }
 
-/// Threads write and free units of their own, neighbours of each other's, while two others punch. The file is plain
-/// memory: a punch that met a write is a lost byte here, and a race under the thread sanitizer.
+/// Threads write and free their own units, which are adjacent to those of other threads, while two threads punch. The
+/// file is plain memory: a punch during a write shows as a lost byte, and as a race under ThreadSanitizer.
 TEST(FreedBlocks, NoPunchLandsOnANewerWriteWhateverThreadsDo) {
     constexpr std::uint64_t kUnits = 2 * kMiB / kUnit;
     constexpr unsigned kWriters = 4;

@@ -1,5 +1,5 @@
-// Runs a function one instruction at a time, and another thread in between: every place where a thread can be
-// interrupted by another one is tried, without luck. x86-64 only (the trap flag).
+// Runs a function one instruction at a time and lets another thread run in between. So a test tries every point at
+// which a thread can be interrupted, without luck. x86-64 only (the trap flag).
 #pragma once
 
 #include <fcntl.h>
@@ -18,12 +18,12 @@ namespace faultline::test {
 
 inline int this_thread_id() { return static_cast<int>(::syscall(SYS_gettid)); }
 
-/// Whether a thread of this process sleeps in the kernel, or has ended.
+/// Returns true if a thread of this process sleeps in the kernel or has ended.
 inline bool asleep_or_gone(int thread) {
     const int file = ::open(("/proc/self/task/" + std::to_string(thread) + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
     if (file < 0) return true;
     std::array<char, 512> text{};
-    const ssize_t length = ::read(file, text.data(), text.size());  // fails when it has just ended
+    const ssize_t length = ::read(file, text.data(), text.size());  // fails if the thread has just ended
     ::close(file);
     const std::string_view line{text.data(), length < 0 ? 0 : static_cast<std::size_t>(length)};
     const std::size_t name_end = line.rfind(')');
@@ -34,7 +34,8 @@ inline bool asleep_or_gone(int thread) {
 
 class Interruption {
 public:
-    /// Runs `traced`, and calls `interrupt` on the same thread after `instructions` of it. False: it has fewer.
+    /// Runs `traced`, and calls `interrupt` on the same thread after `instructions` instructions. Returns false if
+    /// `traced` has fewer.
     static bool after(std::uint64_t instructions, const std::function<void()>& traced,
                       const std::function<void()>& interrupt) {
         left_ = instructions;

@@ -1,5 +1,5 @@
-// Layers: what parent and child read after a fork is what was there before, and what each wrote since, whatever the
-// other does; and files, layers and space that nobody needs go. Contents are compared with what the tests remember.
+// Layers: after a fork parent and child read the earlier bytes and then their own writes, whatever the other does.
+// Files, layers and space that no process needs are freed. Contents are compared with what the tests remember.
 #include "store/layered_store.hpp"
 
 #include "core/units.hpp"
@@ -52,13 +52,13 @@ constexpr std::uint64_t kPage = core::kUnitBytes;
 constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
 constexpr std::uint64_t kMostPagesPerRead = 16;
 
-/// The bytes of version `version` of a page: no two pages or versions are alike.
+/// Fills a page with the bytes of version `version`: no two pages or versions are alike.
 void fill(std::span<std::byte> page, std::uint64_t index, std::uint64_t version) {
     const std::array<std::uint64_t, 2> words{index * 1'000'003 + 1, version};
     for (std::size_t at = 0; at < page.size(); at += sizeof words) std::memcpy(&page[at], words.data(), sizeof words);
 }
 
-/// A store of so many pages and what must be in it.
+/// A store of `pages` pages and the contents that it must have.
 class Remembered {
 public:
     Remembered(Lease store, std::uint64_t pages)
@@ -77,7 +77,7 @@ public:
     void write_all(std::uint64_t version) {
         for (std::uint64_t page = 0; page < pages(); ++page) write(page, 1, version);
     }
-    /// As write(), but something else writes.
+    /// Records a write that other code makes.
     void now_has(std::uint64_t page, std::uint64_t version) { expected_[page] = version; }
 
     void discard(std::uint64_t first, std::uint64_t pages) {
@@ -85,14 +85,14 @@ public:
         for (std::uint64_t i = 0; i < pages; ++i) expected_[first + i].reset();
     }
 
-    /// Reads everything, `at_once` pages with each call.
+    /// Reads and checks everything, `at_once` pages with each call.
     void check(std::uint64_t at_once = 1) {
         for (std::uint64_t first = 0; first < pages(); first += at_once) {
             check_read(first, std::min(at_once, pages() - first));
         }
     }
 
-    /// Some writes, discards and reads anywhere.
+    /// Makes random writes, discards and reads.
     void churn(std::mt19937_64& random, int steps, std::uint64_t version) {
         for (int step = 0; step < steps; ++step) {
             const std::uint64_t first = random() % pages();
@@ -131,7 +131,7 @@ private:
     sys::Mapping wanted_;
 };
 
-/// One byte from one process to another, and the end of all who could send it.
+/// A pipe: sends one byte from one process to another, or tells when all possible senders have ended.
 class Signal {
 public:
     Signal() {
@@ -149,7 +149,7 @@ public:
 
     void send(char what = '.') const { EXPECT_EQ(::write(to_, &what, 1), 1); }
     void no_more() { ::close(std::exchange(to_, -1)); }
-    /// The byte, or 0 when all who could send one have ended.
+    /// Returns the byte, or 0 when all possible senders have ended.
     [[nodiscard]] char wait() const {
         char what = 0;
         return ::read(from_, &what, 1) == 1 ? what : '\0';
@@ -171,7 +171,7 @@ void expect_good_end_of(pid_t child) {
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
 }
 
-/// Forks with the swap space; `in_child` then runs in the child, which ends with it.
+/// Forks with the swap space. Runs `in_child` in the child, which then exits.
 pid_t fork_with(SwapSpace& space, const std::function<void()>& in_child) {
     space.prepare_fork();
     const pid_t child = ::fork();
@@ -185,7 +185,7 @@ pid_t fork_with(SwapSpace& space, const std::function<void()>& in_child) {
     return child;
 }
 
-/// What one side sees of a fork.
+/// Does what one side does at a fork, without forking.
 void as_if_forked(SwapSpace& space, ForkSide side = ForkSide::parent) {
     space.prepare_fork();
     space.continue_as(side);
@@ -275,7 +275,7 @@ TEST_P(LayersOn, AParentMayEndFirst) {
         region.write_all(1);
         fork_with(*space_, [&] {
             parent_lives.no_more();
-            EXPECT_EQ(parent_lives.wait(), '\0');  // until the parent, the last that could send, has ended
+            EXPECT_EQ(parent_lives.wait(), '\0');  // until the parent, the last possible sender, has ended
             region.check(8);
             region.write(0, 8, 2);
             region.check(8);
@@ -289,7 +289,7 @@ TEST_P(LayersOn, AParentMayEndFirst) {
     EXPECT_EQ(verdict.wait(), 'g');
 }
 
-/// Each generation changes some pages, forks, and lets both the child and itself go on.
+/// In each generation: changes some pages, forks, and continues in both the child and this process.
 void live(SwapSpace& space, Remembered& region, std::mt19937_64& random, int generations) {
     region.churn(random, 20, random() % 1000);
     if (generations > 0) {
@@ -428,7 +428,7 @@ TEST_P(LayersOn, WhatTheRingWroteIsFound) {
         ring->write(writes);
         for (const StoreWrite& write : writes) EXPECT_EQ(write.error, 0);
     };
-    write_with_ring(0, 1, 1);  // before there is a map
+    write_with_ring(0, 1, 1);  // before the map exists
     as_if_forked(*space_);
     EXPECT_EQ(space_->frozen_layers(), 1U);
     region.check(8);
@@ -446,7 +446,7 @@ TEST_P(LayersOn, ManyThreadsMayUseNeighbouringPages) {
     Remembered region = this->region(kPages);
     region.write_all(1);
     as_if_forked(*space_);
-    // Each has every fourth page, and reads across the others', as reading ahead does.
+    // Each thread has every fourth page and reads across the other threads' pages, like prefetching.
     const auto use_pages = [&](std::uint64_t thread) {
         const sys::Mapping bytes = sys::Mapping::reserve(kThreads * kPage, kPage, true, "test pages");
         const sys::Mapping wanted = sys::Mapping::reserve(kPage, kPage, true, "a test page");
@@ -472,7 +472,7 @@ TEST_P(LayersOn, ManyThreadsMayUseNeighbouringPages) {
     region.check();
 }
 
-// ---- What is kept, and for how long
+// ---- What is kept, and how long
 
 TEST_P(LayersOn, WithoutAForkThereIsNoMap) {
     constexpr std::uint64_t kPages = (std::uint64_t{16} << 30) / kPage;
@@ -543,7 +543,7 @@ TEST_P(LayersOn, AFrozenFileIsClosedWhenItsPagesAreAllWrittenAnew) {
     region.write(8, 4, 3);
     region.discard(12, 4);
     as_if_forked(*space_);
-    EXPECT_EQ(space_->frozen_layers(), 2U);  // one went, one came
+    EXPECT_EQ(space_->frozen_layers(), 2U);  // one was closed, one was added
     EXPECT_EQ(open_descriptors(), descriptors);
     region.check();
 }
@@ -600,7 +600,7 @@ TEST_P(LayersOn, DiscardingGivesBackWhatIsInTheTopAndLeavesWhatIsFrozen) {
     for (std::uint64_t page = 0; page < 2 * kMiB; page += 16) region.write(page, 16, 2);
     const std::uint64_t frozen_before = bytes_taken(frozen);
     const std::uint64_t top_before = bytes_taken(region.store().extent().fd);
-    region.discard(kMiB, 2 * kMiB);  // half of it in the top
+    region.discard(kMiB, 2 * kMiB);  // half of it is in the top
     EXPECT_EQ(bytes_taken(region.store().extent().fd), top_before - kMiB * kPage);
     EXPECT_EQ(bytes_taken(frozen), frozen_before);
     region.check(8);
@@ -671,7 +671,7 @@ TEST_P(LayersOn, ANamedFileIsFollowedByUnnamedOnes) {
     region.check(8);
 }
 
-// ---- When it does not work
+// ---- Failures
 
 TEST_P(LayersOn, CancellingLeavesAllAsItWas) {
     Remembered region = this->region(16);
@@ -701,7 +701,7 @@ TEST_P(LayersOn, ADirectoryNamedFromTheWorkingDirectoryIsFoundFromAnyOther) {
     const std::filesystem::path before = std::filesystem::current_path();
     std::filesystem::current_path(directory());
     space_ = std::make_unique<SwapSpace>(".", std::filesystem::path{});
-    std::filesystem::current_path("/proc");  // where nobody can make a file
+    std::filesystem::current_path("/proc");  // where no file can be created
     Remembered region = this->region(8);
     region.write_all(1);
     EXPECT_NO_THROW(as_if_forked(*space_));
@@ -709,7 +709,7 @@ TEST_P(LayersOn, ADirectoryNamedFromTheWorkingDirectoryIsFoundFromAnyOther) {
     std::filesystem::current_path(before);
 }
 
-/// The errno that preparing a fork fails with, 0 if it does not. Nothing is checked meanwhile: that may open files.
+/// Returns the errno of prepare_fork, 0 if it succeeds. Checks nothing meanwhile, because that may open files.
 int error_of_preparing(SwapSpace& space, rlim_t descriptors = RLIM_INFINITY) {
     try {
         std::optional<DescriptorLimit> limit;
@@ -746,7 +746,7 @@ TEST_P(LayersOn, WithoutDescriptorsItRefusesAndGoesOn) {
     const int next_free = ::dup(STDERR_FILENO);
     ::close(next_free);
     const std::size_t descriptors = open_descriptors();
-    // With room for none, and for one of the two files.
+    // With descriptors left for none, and for one of the two files.
     for (const int most : {next_free, next_free + 1}) {
         EXPECT_EQ(error_of_preparing(*space_, static_cast<rlim_t>(most)), EMFILE);
         EXPECT_EQ(open_descriptors(), descriptors);
@@ -806,7 +806,7 @@ TEST_F(LayeredStoreTest, OneReadForEachRunOfALayer) {
     write(store, 0, 16, 1);
     const auto second = add_layer(store);
     write(store, 4, 4, 2);
-    store.discard(10 * kPage, 1 * kPage);  // nowhere: read along with its neighbours
+    store.discard(10 * kPage, 1 * kPage);  // in no file: read together with its neighbours
     store.discard(0, kPage);
     first_->follow({});
     second->follow({});

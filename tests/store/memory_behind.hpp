@@ -1,6 +1,6 @@
-// A store in ordinary memory for compressed stores to spill to: it counts, stops, fails and corrupts as a test tells it
-// to, and sees when two writes of one page are in flight. Bytes are copied by words, as atomics: a read across pages
-// that nobody uses may meet a write of them.
+// A store in ordinary memory, for compressed stores to spill to. It counts, blocks, fails and corrupts on demand, and
+// detects two writes of one page in flight. It copies bytes as atomic words: a read across unused pages may meet a
+// write.
 #pragma once
 
 #include "core/units.hpp"
@@ -21,7 +21,7 @@
 
 namespace faultline::test {
 
-/// Writes that come while it is closed wait until it opens; the test waits until they have come.
+/// Blocks writes while it is closed. The test waits until they have come.
 class WriteGate {
 public:
     void close() { open_.store(false); }
@@ -43,7 +43,7 @@ private:
     std::atomic<int> arrived_{0};
 };
 
-/// What outlives the store, which its user owns.
+/// State that outlives the store, which its user owns.
 struct Behind {
     explicit Behind(std::uint64_t bytes) : words(bytes / sizeof(std::uint64_t)), units(bytes / core::kUnitBytes) {}
 
@@ -60,8 +60,8 @@ struct Behind {
     std::atomic<int> write_error{0};
     std::atomic<unsigned> fail_one_write_in{0};
     std::atomic<int> read_error{0};
-    std::atomic<bool> drops_writes{false};  // and says that all is well
-    std::atomic<int> yields{0};             // how often a transfer lets other threads run in the middle
+    std::atomic<bool> drops_writes{false};  // and reports success
+    std::atomic<int> yields{0};             // how often a transfer yields in the middle
     std::atomic<int> overlapping_writes{0};
     WriteGate gate;
 

@@ -1,4 +1,4 @@
-// Bytes of pages that compress well, or not at all, made from a number: two pages of different numbers differ
+// Page contents that compress well, or not at all, derived from a number. Pages with different numbers differ
 // everywhere.
 #pragma once
 

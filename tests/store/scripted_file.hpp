@@ -1,4 +1,4 @@
-// A BlockFile in memory whose next transfers go as a script says: short, interrupted, failing, ending early.
+// A BlockFile in memory whose next transfers follow a script: short, interrupted, failing, ending early.
 #pragma once
 
 #include "store/block_file.hpp"
@@ -21,7 +21,8 @@ public:
 
     explicit ScriptedFile(std::size_t bytes) : contents(bytes) {}
 
-    /// What the next transfers return: at most so many bytes, 0, or a negated errno. Afterwards, `then` each time.
+    /// Sets the results of the next transfers: at most that many bytes, 0, or a negated errno. Later transfers use
+    /// `then`.
     void follow(std::deque<long> script, long then = kAll) {
         script_ = std::move(script);
         then_ = then;

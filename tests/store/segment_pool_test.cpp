@@ -1,5 +1,5 @@
-// SegmentPool: entries never share bytes, memory stays within the limit and goes back, and nothing is used again while
-// somebody looks at it.
+// SegmentPool: entries never share bytes, memory stays within the limit and is returned, and no segment is reused while
+// a thread reads it.
 #include "store/segment_pool.hpp"
 
 #include "core/units.hpp"
@@ -26,10 +26,10 @@ using store::Segment;
 using store::SegmentPool;
 
 constexpr std::size_t kSegment = SegmentPool::kSegmentBytes;
-constexpr std::size_t kWarm = 16 * kSegment;  // memory of free segments that is kept
+constexpr std::size_t kWarm = 16 * kSegment;  // free segments whose memory is kept
 constexpr std::size_t kQuarter = kSegment / 4;
 
-/// Bytes of the pool that the kernel has memory for.
+/// Returns the resident bytes of the pool.
 std::size_t resident(const SegmentPool& pool) {
     std::vector<unsigned char> units(pool.memory().size() / core::kUnitBytes);
     EXPECT_EQ(::mincore(pool.memory().data(), pool.memory().size(), units.data()), 0);
@@ -38,7 +38,7 @@ std::size_t resident(const SegmentPool& pool) {
     return count * core::kUnitBytes;
 }
 
-/// Slots of entries of a quarter of a segment, written to all over.
+/// Fills entries of a quarter of a segment each. Returns their slots.
 std::vector<PoolSlot> fill(SegmentPool& pool, std::size_t quarters) {
     std::vector<PoolSlot> slots;
     for (std::size_t i = 0; i < quarters; ++i) {
@@ -158,7 +158,7 @@ TEST(SegmentPool, ASegmentIsNotUsedAgainWhileSomebodyHasPinnedIt) {
     }};
     pinned.wait(0);
     for (const PoolSlot slot : slots) pool.kill(slot, kQuarter);
-    Segment* const taken = pool.take_oldest();  // lets go of the open one, in which all is dead
+    Segment* const taken = pool.take_oldest();  // frees the open segment, whose entries are all dead
     EXPECT_EQ(taken, nullptr);
     EXPECT_EQ(compared.load(), 1);
     EXPECT_EQ(fill(pool, 4).size(), 4U);

@@ -1,4 +1,4 @@
-// Directories to swap to: one of our own on a disk and one on a tmpfs, each removed with its test.
+// Directories for swap files: one on a disk and one on a tmpfs, each removed with its test.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -62,10 +62,10 @@ inline struct stat status_of(int fd) {
     return status;
 }
 
-/// Bytes that the file takes on its device.
+/// Returns the bytes that the file uses on its device.
 inline std::uint64_t bytes_taken(int fd) { return static_cast<std::uint64_t>(status_of(fd).st_blocks) * 512; }
 
-/// Becomes an ordinary user, in a child that exits afterwards: root is not refused permission.
+/// Drops root, which is never refused permission. Call in a child that exits afterwards.
 inline void become_nobody() {
     constexpr uid_t kNobody = 65534;
     if (::geteuid() == 0 && ::setresuid(kNobody, kNobody, kNobody) != 0) std::_Exit(99);

@@ -1,4 +1,4 @@
-// SwapFile: private, gone with its descriptor, and clear about why it cannot be had. Each on a disk and on a tmpfs.
+// SwapFile: private, removed with its descriptor, and with clear errors. Each test runs on a disk and on a tmpfs.
 #include "store/swap_file.hpp"
 
 #include "core/units.hpp"
@@ -34,7 +34,7 @@ using testing::HasSubstr;
 
 constexpr std::size_t kPage = core::kUnitBytes;
 
-/// The error that `make` throws, or none.
+/// Returns the error that `make` throws, if any.
 std::optional<std::system_error> error_of(const std::function<void()>& make) {
     try {
         make();
@@ -51,7 +51,7 @@ void expect_error(int code, const std::string& named, const std::function<void()
     EXPECT_THAT(error->what(), HasSubstr(named));
 }
 
-/// Sets the limit that counts, and not the one that it may be raised to again.
+/// Sets the soft limit and leaves the hard limit alone.
 void limit_file_size(rlim_t bytes) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_FSIZE, &limit) != 0) std::_Exit(99);
@@ -59,7 +59,7 @@ void limit_file_size(rlim_t bytes) {
     if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) std::_Exit(99);
 }
 
-/// In a child: says what was thrown and exits with the error's number, 0 if nothing was.
+/// Runs in a child: prints the exception and exits with its errno, or with 0 if there was none.
 [[noreturn]] void exit_with_error_of(const std::function<void()>& make) {
     const auto error = error_of(make);
     limit_file_size(RLIM_INFINITY);  // standard error is a file, too
@@ -253,7 +253,7 @@ TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
     EXPECT_EXIT(open(), testing::ExitedWithCode(EMFILE), directory().string() + ".*ulimit -n");
 }
 
-// ---- blocks given ahead of small writes
+// ---- Blocks allocated ahead of small writes
 
 class SmallWrites : public testing::Test {
 protected:
@@ -324,7 +324,7 @@ TEST_F(SmallWrites, DoNotCountWhenTheyAreLarge) {
     EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2);
 }
 
-// ---- giving blocks back later
+// ---- Blocks returned later
 
 TEST_P(SwapFileOn, GivesAMiBBackThatIsNotInUseAnyMoreAndNotBefore) {
     SwapFile file = SwapFile::unnamed_in(directory());

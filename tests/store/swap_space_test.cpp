@@ -1,4 +1,4 @@
-// SwapSpace: leases that never overlap, space that is used again and given back, descriptors that are not wasted.
+// SwapSpace: leases never overlap, space is reused and returned, and descriptors are not wasted.
 #include "store/swap_space.hpp"
 
 #include "core/units.hpp"
@@ -32,7 +32,7 @@ using Lease = std::unique_ptr<BackingStore>;
 constexpr std::uint64_t kPage = core::kUnitBytes;
 constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
 
-/// Leases that are open, by where they are; adding one that overlaps another fails.
+/// The open leases by location. Adding one that overlaps another fails.
 class Ledger {
 public:
     void add(Lease lease, std::uint64_t bytes) {
@@ -77,7 +77,7 @@ protected:
         ASSERT_EQ(store.read(offset, page_.bytes()), 0);
         for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, static_cast<std::byte>(value));
     }
-    /// What is possible here: file systems differ in how large a sparse file may be.
+    /// Returns true if the file system can hold so large a sparse file; file systems differ.
     bool can_lease(std::uint64_t bytes) {
         try {
             SwapSpace space{directory(), {}};
@@ -211,7 +211,7 @@ TEST_P(SwapSpaceOn, ThousandsOfLeasesShareOneDescriptor) {
         files.insert(leases.back()->extent().fd);
     }
     EXPECT_EQ(files.size(), 1U);
-    EXPECT_EQ(open_descriptors(), before + 2);  // and the directory
+    EXPECT_EQ(open_descriptors(), before + 2);  // and the one of the directory
 }
 
 TEST_P(SwapSpaceOn, OpensAnotherFileWhenOneIsFull) {

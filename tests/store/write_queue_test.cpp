@@ -1,4 +1,4 @@
-// The two write queues must be told apart by speed alone: the same bytes, the same errors.
+// The two write queues differ in speed only: same bytes, same errors.
 #include "store/write_queue.hpp"
 
 #include "core/units.hpp"
@@ -38,7 +38,7 @@ using store::WriteQueue;
 constexpr std::size_t kPage = core::kUnitBytes;
 constexpr int kUntouched = -77;
 
-/// A store that answers by itself but points the ring at a file of another kind.
+/// A store that does its own transfers but returns an extent in a file that the ring cannot use.
 class MisleadingStore final : public BackingStore {
 public:
     MisleadingStore(FileExtent shown, int answer) : shown_{shown}, answer_{answer} {}
@@ -83,7 +83,7 @@ protected:
         return mapping;
     }
 
-    /// One write for each page of `from`, to the same place in `store`.
+    /// Returns one write for each page of `from`, to the same offset in `store`.
     static std::vector<StoreWrite> page_by_page(BackingStore& store, const sys::Mapping& from) {
         std::vector<StoreWrite> writes;
         for (std::size_t at = 0; at < from.size(); at += kPage) {
@@ -235,7 +235,8 @@ TEST_P(AnyWriteQueue, WorksAgainAfterFailures) {
     expect_contents(store, bytes);
 }
 
-/// In a child: writes four pages where the file size limit allows two. Exits 0 if exactly the others report EFBIG.
+/// Runs in a child: writes four pages where the file size limit allows two. Exits with 0 if exactly the other two
+/// report EFBIG.
 [[noreturn]] void write_past_the_limit(const std::filesystem::path& directory, bool ring) {
     const std::unique_ptr<WriteQueue> queue =
         ring ? RingWriteQueue::create() : std::make_unique<SequentialWriteQueue>();

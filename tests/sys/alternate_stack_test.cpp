@@ -1,4 +1,4 @@
-// AlternateStack: a thread has a large enough signal stack while one lives, and what it had before afterwards.
+// AlternateStack: a thread has a large enough signal stack while one lives, and its earlier stack afterwards.
 #include <faultline/alternate_stack.hpp>
 
 #include "core/units.hpp"
@@ -36,7 +36,7 @@ void set_no_stack() {
     ASSERT_EQ(::sigaltstack(&none, nullptr), 0);
 }
 
-/// On a thread of its own, whose signal stack is nobody else's business.
+/// Runs `body` on a thread of its own, whose signal stack no other test uses.
 template <typename Body>
 void on_a_thread(Body body) {
     std::thread{[&body] {
@@ -146,7 +146,7 @@ TEST(AlternateStack, EndsInAGuardPage) {
 int refused_with = 0;
 std::size_t mappings_made = 0;
 
-/// On a stack that is too small: it cannot be exchanged while somebody stands on it.
+/// Runs on a stack that is too small: it cannot be exchanged while the thread runs on it.
 void ask_while_on_one(int) {
     const std::size_t before = mappings();
     refused_with = 0;
@@ -167,7 +167,7 @@ TEST(AlternateStack, RefusedInAHandlerOnASmallOneLeavesNothingBehind) {
     on_a_thread([] {
         std::vector<std::byte> small(AlternateStack::kBytes - core::kUnitBytes);
         set_stack(small);
-        ask_while_on_one(0);  // first of all on the ordinary stack, where it works
+        ask_while_on_one(0);  // first on the ordinary stack, where it works
         EXPECT_EQ(refused_with, 0);
         raise_on_the_alternate_stack(ask_while_on_one);
         EXPECT_EQ(refused_with, EPERM);

@@ -1,5 +1,5 @@
-// DescriptorKeeper: a file outlives its number in the program, and no other file does. Pipes tell: their reader sees
-// the end of the file when, and only when, nobody has the other end any more.
+// DescriptorKeeper: a file stays open after the program closes its number, and no other file does. The test uses pipes:
+// a reader gets end-of-file exactly when no process has the write end open.
 #include "sys/descriptor_keeper.hpp"
 
 #include "sys/file_descriptor.hpp"
@@ -26,7 +26,7 @@ struct Pipe {
         read_end = sys::FileDescriptor{ends[0]};
         write_end = sys::FileDescriptor{ends[1]};
     }
-    /// Whether somebody could still write.
+    /// Returns true if the write end is still open.
     [[nodiscard]] bool is_open() const {
         char nothing = 0;
         return ::read(read_end.get(), &nothing, 1) < 0 && errno == EAGAIN;

@@ -1,4 +1,4 @@
-// A write beyond the file size limit fails, and no signal comes of it.
+// A write beyond the file size limit fails, and raises no signal.
 #include "sys/file_write.hpp"
 
 #include "support/child.hpp"

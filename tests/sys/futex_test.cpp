@@ -1,4 +1,4 @@
-// FutexLock excludes, and futex_wait returns when it should. A lost wake-up shows as a test that never ends.
+// FutexLock excludes other threads, and futex_wait returns when it should. A lost wake-up shows as a test that hangs.
 #include "sys/futex.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/signal_block.hpp"
@@ -37,7 +37,7 @@ TEST(FutexLock, LetsOneThreadInAtATime) {
     EXPECT_EQ(inside, kThreads * kRounds);
 }
 
-// Holders that lose the processor while they hold: the others have to sleep, and each must be woken.
+// Holders that lose the CPU while they hold the lock: the other threads sleep, and each must be woken.
 TEST(FutexLock, WakesEverySleeper) {
     constexpr unsigned kThreads = 8;
     constexpr std::uint64_t kRounds = 1000;

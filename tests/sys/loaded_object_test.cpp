@@ -1,4 +1,4 @@
-// LoadedObject: what it finds in the C library is what the dynamic loader finds there.
+// LoadedObject finds the same symbols in the C library as the dynamic loader.
 #include "sys/loaded_object.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Mapping and what is built on it: exact, aligned, zero, and gone when it goes.
+// Mapping and what uses it: exact size, aligned, zero, and unmapped by the destructor.
 #include "sys/mapping.hpp"
 
 #include "core/units.hpp"
@@ -39,7 +39,7 @@ bool is_mapped(const void* address) {
            0;
 }
 
-/// The line of /proc/self/smaps with the flags of the mapping around `address`.
+/// Returns the line of /proc/self/smaps with the flags of the mapping around `address`.
 std::string flags_of(const void* address) {
     std::ifstream maps{"/proc/self/smaps"};
     bool here = false;
@@ -287,7 +287,7 @@ TEST(FileDescriptor, MovesItsOwnership) {
 
 TEST(Mapping, GoesWithItsMemoryThoughTheProcessHasAllTheMappingsItMay) {
     const ChildEnd end = in_child([] {
-        // Alike and side by side, they are one mapping to the kernel, which has to split it when the middle one goes.
+        // Three equal neighbours are one mapping in the kernel, which must split it when the middle one is unmapped.
         Mapping around = Mapping::reserve(3 * kUnit, kUnit, true, "a test");
         std::byte* const first = around.data();
         around = Mapping{};
@@ -295,11 +295,11 @@ TEST(Mapping, GoesWithItsMemoryThoughTheProcessHasAllTheMappingsItMay) {
         Mapping middle = Mapping::reserve_at(core::address_of(first + kUnit), kUnit, "a test");
         Mapping right = Mapping::reserve_at(core::address_of(first + 2 * kUnit), kUnit, "a test");
         first[kUnit] = std::byte{1};
-        // Neighbours that differ cannot be one mapping.
+        // Neighbours with different access cannot be one mapping.
         for (int access = PROT_READ;; access ^= PROT_READ ^ PROT_NONE) {
             if (::mmap(nullptr, kUnit, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) break;
         }
-        if (::munmap(first + kUnit, kUnit) == 0) return 1;  // the test has not got where it wants
+        if (::munmap(first + kUnit, kUnit) == 0) return 1;  // the kernel could still split: the set-up has failed
         middle = Mapping{};
         unsigned char resident = 1;
         return ::mincore(first + kUnit, kUnit, &resident) == 0 && (resident & 1U) == 0 ? 0 : 2;

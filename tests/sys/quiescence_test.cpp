@@ -1,4 +1,4 @@
-// sys::Quiescence: nobody frees what a reader may still hold, and readers never wait.
+// sys::Quiescence: no writer frees what a reader may still hold, and readers never wait.
 #include "sys/quiescence.hpp"
 
 #include "pager_parts/threads.hpp"
@@ -41,7 +41,8 @@ TEST(Quiescence, WaitsForAReaderThatSleeps) {
             EXPECT_TRUE(leaving.load()) << "returned while the reader slept inside";
         }};
         while (!synchronizing.load()) std::this_thread::yield();
-        for (int chance = 0; chance < 100; ++chance) std::this_thread::yield();  // to return too early
+        for (int chance = 0; chance < 100; ++chance)
+            std::this_thread::yield();  // gives a wrong implementation time to return too early
         may_leave.count_down();
         writer.join();
         reader.join();

@@ -1,4 +1,4 @@
-// ServiceThread: what the program does with signals and cancellation is not for the library's threads.
+// ServiceThread: the program's signals and cancellation do not reach the library's threads.
 
 #include "sys/service_thread.hpp"
 

@@ -1,4 +1,5 @@
-// SignalAction: a signal that is not ours fares as if we were not there. What ends the process happens in a child.
+// SignalAction: a signal that is not ours has the same effect as without the library. Cases that end the process run in
+// a child.
 #include "sys/signal_action.hpp"
 
 #include "core/units.hpp"
@@ -35,7 +36,7 @@ std::uint64_t blocked_signals() {
     return mask;
 }
 
-// What the handlers saw. They are plain functions, so this is global; each test begins by clearing it.
+// What the handlers saw. Global, because handlers are plain functions; each test starts by clearing it.
 struct Seen {
     int calls = 0;
     int signal = 0;
@@ -118,7 +119,7 @@ private:
     std::array<struct sigaction, 4> before_{};
 };
 
-/// Handlers run in the middle of this: what they read must be written before, what they write read after.
+/// A handler runs in the middle of this: memory that it reads must be written before, memory that it writes read after.
 void touch(std::byte* address) {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     *static_cast<volatile std::byte*>(address) = std::byte{1};
@@ -139,7 +140,7 @@ void touch(std::byte* address) {
     std::_Exit(0);
 }
 
-/// Touches a file mapping where the file has ended.
+/// Touches a file mapping beyond the end of the file.
 [[noreturn]] void bus_error_with_previous(void (*previous)(int)) {
     set_handler(SIGBUS, previous);
     action.install(SIGBUS, in_front);
@@ -185,7 +186,7 @@ TEST_F(SignalActionTest, ThePreviousHandlerGetsTheSameFault) {
     install_theirs(SIGSEGV, SA_SIGINFO);
     action.install(SIGSEGV, in_front);
     const sys::Mapping page = close_a_page();
-    touch(page.data() + 123);  // their handler opens the page
+    touch(page.data() + 123);  // the program's handler makes the page accessible
     EXPECT_EQ(page.data()[123], std::byte{1});
     EXPECT_EQ(seen.calls, 1);
     EXPECT_EQ(seen.signal, SIGSEGV);
@@ -203,7 +204,7 @@ TEST_F(SignalActionTest, APlainPreviousHandlerGetsTheNumber) {
     EXPECT_EQ(seen.signal, SIGUSR1);
 }
 
-/// Raises SIGUSR1 on a thread that blocks SIGHUP, with a previous handler that wants SIGUSR2 blocked, too.
+/// Raises SIGUSR1 on a thread that blocks SIGHUP; the previous handler also blocks SIGUSR2.
 void raise_with_masks(int flags) {
     install_theirs(SIGUSR1, flags, {SIGUSR2});
     action.install(SIGUSR1, in_front);
@@ -256,7 +257,7 @@ TEST_F(SignalActionTest, ThePreviousHandlerMayJumpOut) {
     }
 }
 
-/// A crash handler as many programs have: speaks once, then lets the default action come.
+/// A crash handler like that of many programs: prints once, then restores the default action.
 void speak_once(int) {
     if (++seen.calls > 1) std::_Exit(77);
 }

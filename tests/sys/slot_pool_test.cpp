@@ -1,4 +1,4 @@
-// SlotPool and Event: nothing is held twice, and nobody sleeps for ever.
+// SlotPool and Event: no slot is held twice, and no thread sleeps forever.
 #include "sys/slot_pool.hpp"
 #include "sys/event.hpp"
 

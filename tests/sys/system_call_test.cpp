@@ -1,4 +1,4 @@
-// System calls without libc, errors with it, and what tells processes and threads apart.
+// System calls without libc, errors with libc, and the ids of processes and threads.
 #include "core/check.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
@@ -26,7 +26,7 @@
 #include <thread>
 #include <vector>
 
-extern "C" const char __executable_start;  // the linker's: where the program's code is
+extern "C" const char __executable_start;  // defined by the linker: the begin of the program's code
 extern "C" const char etext;
 
 namespace faultline::test {
@@ -94,7 +94,7 @@ TEST(Fatal, SaysWhereAndStopsTheProcess) {
                 "faultline: all is lost \\(some_file.cpp:4711\\)");
 }
 
-/// As in a handler of faults of a program whose system calls are dispatched: those of the C library would end it.
+/// Fails as in a fault handler of a program with syscall user dispatch: the C library's system calls would end it.
 [[noreturn]] void fail_with_calls_of_libc_barred() {
     static char barred = 1;  // SYSCALL_DISPATCH_FILTER_BLOCK
     const std::uint64_t all = ~std::uint64_t{0};
@@ -118,7 +118,7 @@ TEST(Require, StopsTheProcessInEveryBuild) {
     FAULTLINE_REQUIRE(1 + 1 == 2, "arithmetic is off");
 }
 
-/// Forks, and returns the code that `body` gave the child to exit with.
+/// Forks and runs `body` in the child. Returns the child's exit code.
 template <typename Body>
 int in_a_child(Body body) {
     const pid_t child = ::fork();

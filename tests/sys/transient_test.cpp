@@ -1,4 +1,5 @@
-// TransientWait: repeats what passes by itself, sleeps in between, gives up at last, and counts what it has waited out.
+// TransientWait: retries transient errors, sleeps in between, gives up after a limit, and counts the errors it waited
+// out.
 #include "sys/transient.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 using sys::TransientWait;
 
-/// How often each of `call`'s errors was waited out since the last look, of what this process has counted.
+/// Returns how often each error of `call` was waited out since the last call, in this process.
 std::map<int, std::uint64_t> waited_out(const std::string& call) {
     std::map<int, std::uint64_t> times;
     for (;;) {

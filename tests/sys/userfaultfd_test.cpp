@@ -1,5 +1,5 @@
-// Userfaultfd: range calls finish what the kernel leaves partial and say how far they came. Skipped where the kernel or
-// the administrator does not allow it.
+// Userfaultfd: range calls complete partial results of the kernel and return how far they came. Skipped where the
+// kernel or the administrator does not allow userfaultfd.
 #include "sys/userfaultfd.hpp"
 
 #include "core/units.hpp"
@@ -34,7 +34,7 @@ using sys::Userfaultfd;
 constexpr std::size_t kPage = core::kUnitBytes;
 constexpr std::size_t kPages = 8;
 
-/// Opens one, or says why not.
+/// Opens a userfaultfd, or returns why it cannot.
 std::optional<Userfaultfd> open_or_explain(Userfaultfd::Notify notify, std::string& why) {
     try {
         return std::optional<Userfaultfd>{std::in_place, notify};
@@ -61,7 +61,7 @@ bool is_present(const std::byte* page) {
     return (resident & 1U) != 0;
 }
 
-// An access that may raise SIGBUS: the handler jumps out and says what it was told.
+// An access that may raise SIGBUS: the handler leaves by siglongjmp and records the siginfo.
 sigjmp_buf way_out;
 siginfo_t bus_error;
 void on_bus_error(int, siginfo_t* info, void*) {
@@ -188,7 +188,7 @@ TEST_F(UserfaultfdTest, SaysHowFarAMoveCame) {
     EXPECT_TRUE(is_present(source_.data() + 3 * kPage)) << "what did not go is where it was";
 }
 
-/// Moves one page past the wrapper, so that the wrapper's move meets what the kernel has moved without reporting it.
+/// Moves one page without the wrapper, so that the wrapper meets a page that the kernel moved without reporting it.
 bool move_unreported(const Userfaultfd& uffd, std::byte* destination, std::byte* source) {
     sys::abi::UffdioMove request{};
     request.destination = core::address_of(destination);
@@ -245,7 +245,7 @@ TEST_F(UserfaultfdTest, SaysWhatItCouldNotWatch) {
     }
 }
 
-/// Faults arrive as messages, from the kernel's own accesses, too.
+/// Faults arrive as messages, including faults of the kernel's own accesses.
 class UserfaultfdMessages : public testing::Test {
 protected:
     void SetUp() override {
@@ -256,7 +256,7 @@ protected:
         uffd_->watch(view_.data(), view_.size(), true);
     }
 
-    /// Reads the next message, which must be of a fault.
+    /// Reads the next message, which must be a page fault.
     uffd_msg next_fault() {
         uffd_msg message{};
         EXPECT_EQ(uffd_->read(&message), 0);
@@ -312,7 +312,7 @@ TEST_F(UserfaultfdMessages, WakeLetsAThreadLookAgain) {
     std::thread reader{[&] { read = *static_cast<volatile std::byte*>(view_.data()); }};
     static_cast<void>(next_fault());
     uffd_->wake(view_.data(), kPage);
-    static_cast<void>(next_fault());  // it looked, found nothing, and says so again
+    static_cast<void>(next_fault());  // the kernel looked again, found no page, and repeats the message
     EXPECT_EQ(uffd_->copy(view_.data(), source_.data(), kPage, false), 0);
     reader.join();
     EXPECT_EQ(read, std::byte{1});

@@ -219,7 +219,7 @@ set_up)
         says err "--swap (FAULTLINE_SWAP)"
         ! grep -qF Config:: err || fail "a user of the command knows no Config: $(cat err)"
     done
-    ! grep -qF "no such directory" err || fail "/proc is there: $(cat err)"
+    ! grep -qF "the directory does not exist" err || fail "/proc is there: $(cat err)"
     expect 125 bash -c 'ulimit -d 4000; exec "$1" run -- true' bash "$faultline"
     says err "ulimit -d unlimited"
     ! grep -qF "ulimit -v" err || fail "that is not what refuses: $(cat err)"
