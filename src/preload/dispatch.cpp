@@ -279,7 +279,7 @@ void Dispatch::start(int signal) {
     const KernelAction mine{reinterpret_cast<std::uint64_t>(&faultline_preload_enter),
                             SA_SIGINFO | SA_RESTART | SA_ONSTACK | kRestorer, restorer, kHandlerMask};
     if (const long result = kernel_action(SIGSYS, &mine, &for_sigsys)) {
-        sys::throw_error(sys::error_of(result), "cannot handle SIGSYS");
+        sys::throw_error(sys::error_of(result), "cannot install the handler of SIGSYS");
     }
     // The handler of faults must return to the kernel directly, with all signals blocked. A return through the C
     // library would make a dispatched call.
@@ -288,13 +288,13 @@ void Dispatch::start(int signal) {
     faults.flags |= kRestorer;
     faults.restorer = restorer;
     if (const long result = kernel_action(signal, &faults, nullptr)) {
-        sys::throw_error(sys::error_of(result), "cannot handle faults");
+        sys::throw_error(sys::error_of(result), "cannot install the handler of faults");
     }
     unblock_kept();
     if (const int error = dispatch_this_thread()) {
         sys::throw_error(error == EINVAL ? ENOSYS : error,
-                         "this kernel has no Syscall User Dispatch (Linux 5.11), without which system calls on absent "
-                         "pages fail; be root, or set FAULTLINE_DELIVERY to uffd_threads where that is allowed");
+                         "this kernel has no Syscall User Dispatch (Linux 5.11), so system calls on absent pages would "
+                         "fail; run as root, or set FAULTLINE_DELIVERY to uffd_threads if that is allowed");
     }
     measure_signal_frames();
     this_thread.stacks = CallStacks::take();

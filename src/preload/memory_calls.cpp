@@ -130,9 +130,10 @@ constinit std::atomic<bool> said_of_mlockall{false};
 std::optional<long> lock_everything(std::uint64_t flags) noexcept {
     constexpr std::uint64_t kKnown = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
     if (heap_bytes().empty() || flags == 0 || (flags & ~kKnown) != 0 || flags == MCL_ONFAULT) return std::nullopt;
-    say_once(said_of_mlockall,
-             "faultline: mlockall is refused (ENOMEM): the program runs within a limit of resident memory, and what is "
-             "beyond it is swapped out; mlock of what must stay in memory works, as far as the limit goes\n");
+    say_once(
+        said_of_mlockall,
+        "faultline: mlockall fails with ENOMEM: the program's resident memory is limited, and pages beyond the limit "
+        "are swapped out; mlock works for memory that must stay resident, up to the limit\n");
     return -ENOMEM;
 }
 

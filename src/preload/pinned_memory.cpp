@@ -43,8 +43,8 @@ constexpr std::uint64_t kSmallPages = 16;  // a range of at most this many pages
 
 PinnedMemory::~PinnedMemory() { give_up(); }
 
-/// A fork may come at any time, and the child gives back what this object says is pinned: it says so last when a page
-/// is pinned, and first takes it back when it is unpinned.
+/// Unpins everything. A fork may come at any time, and the child releases the pins that this object lists. So a page is
+/// listed after it is pinned, and removed from the list before it is unpinned.
 void PinnedMemory::give_up() noexcept {
     if (count_ == 0) return;
     const InLibrary inside;

@@ -82,8 +82,8 @@ heap::Heap* make_heap_unless_filtered(const run::Settings& settings) {
     } catch (const std::system_error& error) {
         if (!has_gained_seccomp_filter(settings.status_file)) throw;
         say(std::string{
-                "a seccomp filter of the program that started this one forbids what a heap needs: memory is not "
-                "managed, and no limit holds; "} +
+                "memory is not managed, and no limit holds: a seccomp filter of the program that started this one "
+                "forbids a call that the heap needs; "} +
             error.what());
         return nullptr;
     }
@@ -112,7 +112,7 @@ bool stand_aside() {
     if (!unmanaged::program_has_own_malloc()) return false;
     const std::string_view object = unmanaged::object_of_own_malloc();
     say(std::string{object.empty() ? "the program" : object} +
-        " brings a malloc of its own: its memory is not managed, and no limit holds");
+        " brings a malloc of its own: its memory is neither managed nor limited");
     return true;
 }
 
