@@ -21,8 +21,8 @@ namespace faultline::api {
 template <typename Struct>
 void check_size(const Struct& given, std::size_t first_bytes) {
     if (given.size >= first_bytes) return;
-    sys::throw_error(EINVAL, "the field `size` of a struct says " + std::to_string(given.size) +
-                                 "; it must be set to the size of the struct, here " + std::to_string(sizeof(Struct)));
+    sys::throw_error(EINVAL, "the field `size` of a struct is " + std::to_string(given.size) +
+                                 "; set it to sizeof the struct, here " + std::to_string(sizeof(Struct)));
 }
 
 /// Returns what the caller passes in; fields beyond `given->size` are 0. Returns zeros if `given` is null. Throws
