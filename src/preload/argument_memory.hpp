@@ -1,5 +1,5 @@
 // ArgumentMemory: the managed memory that the arguments of one system call name, in a state that the kernel can use.
-// make_call uses it for every call that Transfer does not represent. It does not make the call itself.
+// The function make_call uses it for every call that Transfer does not represent. It does not make the call itself.
 #pragma once
 
 #include "preload/calls.hpp"

@@ -13,8 +13,8 @@
 #include <cstdint>
 #include <cstring>
 
-// Two functions that make the call. Registers are those of the program's call. Every signal that can be blocked is
-// blocked.
+// Two functions that make the call. They run with the registers of the program's call, and with every signal blocked
+// that can be blocked.
 //
 // faultline_preload_clone: the child starts on a stack of its own, with a ChildBeginning on it.
 // faultline_preload_vfork: the child starts on the stack of its parent, which waits for it: both take the same path.

@@ -1,4 +1,5 @@
-// The entry of the handler of dispatched calls, and the exit while a call waits. See call_stacks.hpp.
+// The assembly that enters the handler of dispatched calls, and that leaves it while a call waits on the program's
+// stack. Used by dispatch.cpp and program_call.cpp. See call_stacks.hpp for the stacks.
 #pragma once
 
 #include "preload/call_stacks.hpp"

@@ -119,8 +119,7 @@ CallStacks* CallStacks::take() noexcept {
     const stack_t alternate = stacks->alternate_stack();
     stack_t present{};
     static_cast<void>(raw_syscall(SYS_sigaltstack, 0, syscall_argument(&present)));
-    stacks->substituted_.is = (present.ss_flags & SS_DISABLE) != 0;  // else a library that started before us has set a
-                                                                     // stack
+    stacks->substituted_.is = (present.ss_flags & SS_DISABLE) != 0;  // else an earlier library has set one
     if (stacks->substituted_.is) static_cast<void>(raw_syscall(SYS_sigaltstack, syscall_argument(&alternate), 0));
     return stacks;
 }

@@ -2,13 +2,14 @@
 // The program's own stack may be too small: coroutine stacks can have 2 KiB, and Go functions have little more than
 // they need.
 //
-//    guard | alternate signal stack | this object | slot 3 | slot 2 | slot 1 | slot 0
+//     guard | alternate signal stack | this object | slot 3 | slot 2 | slot 1 | slot 0
 //
 // The kernel starts the handler of a call on the alternate stack. The handler moves to a slot, which frees the
 // alternate stack. A call that waits does so on the program's stack, where signal handlers find the stack that they
 // expect.
-// Each slot belongs to one call. Calls nest, because signal handlers make calls, too. A mark in the two words below the
-// program's stack pointer tells whether a slot's call still runs: siglongjmp out of a call destroys the mark.
+// Each slot belongs to one call. Calls nest, because signal handlers make calls, too. Each call puts a mark of two
+// words below the program's stack pointer, which stays intact until the call ends. A changed mark therefore tells that
+// a handler has left the call by siglongjmp; its slot is then free.
 #pragma once
 
 #include "preload/call_resource.hpp"

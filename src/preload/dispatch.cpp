@@ -78,7 +78,7 @@ std::uint64_t& mask_of(ucontext_t& context) noexcept {
 // ---- the program's signals
 
 int fault_signal = 0;
-sys::FutexLock actions;             // lock order: take with all signals blocked
+sys::FutexLock actions;             // guards the actions below; taken with all signals blocked
 constinit KernelAction for_sigsys;  // the program's action for SIGSYS
 
 KernelAction action_behind_fault() noexcept {

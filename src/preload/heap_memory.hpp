@@ -13,10 +13,11 @@ namespace faultline::preload {
 
 class HeapMemory {
 public:
-    /// Prepares the notes of what children of fork must do. Call once, when the heap is made. Throws std::system_error.
+    /// Prepares the notes of locked pages and of what children of fork must do. Call once, when the heap is made.
+    /// Throws std::system_error.
     static void start(std::uint64_t pages);
 
-    /// madvise(2).
+    /// Does what madvise(2) does.
     [[nodiscard]] static long advise(core::PageRange pages, int advice) noexcept;
 
     /// Does what mprotect(2) does. -EACCES: writable and executable at once, under the delivery sigsegv.
@@ -27,7 +28,7 @@ public:
 
     /// Does what mlock(2) does: the pages become and stay resident. -ENOMEM: the resident limit has no room for them.
     [[nodiscard]] static long lock(core::PageRange pages) noexcept;
-    /// munlock(2), munlockall(2).
+    /// Do what munlock(2) and munlockall(2) do.
     [[nodiscard]] static long unlock(core::PageRange pages) noexcept;
     static void unlock_all() noexcept;
 
@@ -45,8 +46,7 @@ public:
     static void start_in_child() noexcept;
 
 private:
-    static inline constinit std::atomic<bool> in_use_{false};  // true once the program has asked for protection, locks
-                                                               // or notes
+    static inline constinit std::atomic<bool> in_use_{false};  // true once the program has asked for anything
 };
 
 }  // namespace faultline::preload

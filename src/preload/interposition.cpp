@@ -100,8 +100,7 @@ void replace_functions_of_libc() noexcept {
         // Replaces older versions of the symbol, too, if they are the same function.
         libc.for_each_version(self.name_of(ours), [&](ElfW(Sym) & version, bool) {
             if (version.st_value != before || !pages.hold(version)) return;
-            std::atomic_ref{version.st_value}.store(after, std::memory_order_release);  // other threads may be looking
-                                                                                        // it up
+            std::atomic_ref{version.st_value}.store(after, std::memory_order_release);  // other threads may read it
         });
     });
 }

@@ -104,7 +104,7 @@ void* allocate(std::size_t bytes, const void* caller) noexcept {
 }
 
 void* allocate_aligned(std::size_t alignment, std::size_t bytes, const void* caller) noexcept {
-    // The heap supports no such alignment, and programs do not keep such blocks for long.
+    // The heap supports no such alignment, and programs keep little data in such blocks.
     if (!ManagedHeap::serves(caller) || alignment > kMostAlignment)
         return unmanaged::allocate_aligned(alignment, bytes);
     if (bytes > PTRDIFF_MAX) return or_out_of_memory(nullptr);

@@ -33,9 +33,9 @@ public:
     /// Returns the heap; null until `open`.
     [[nodiscard]] static heap::Heap* get() noexcept { return heap_.load(std::memory_order_acquire); }
 
-    /// Returns true if an allocation by the code at `caller` is managed. Allocations of the C library are not: it
-    /// passes them to system calls that no code can intercept, keeps in them the locks and lists of fork and exit, and
-    /// holds little data of the program there.
+    /// Returns true if an allocation by the code at `caller` is managed. Allocations of the C library are not, for
+    /// three reasons. The library passes them to system calls that cannot be intercepted. Fork and exit use locks and
+    /// lists in them. They hold little data of the program.
     [[nodiscard]] static bool serves(const void* caller) noexcept {
         return get() != nullptr && this_thread.inside == 0 && !neighbours_.libc.contains(caller) &&
                !neighbours_.self.contains(caller) && !neighbours_.loader.contains(caller);

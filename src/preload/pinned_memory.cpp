@@ -36,8 +36,7 @@ core::PageRange pages_of(const pager::Region& region, Bytes part) noexcept {
 /// Returns the errno for read or write. ENOSPC would mean the disk that the program writes to.
 int errno_of_call(int pin_error) noexcept { return pin_error == EACCES ? EFAULT : pin_error == EIO ? EIO : ENOMEM; }
 
-constexpr std::uint64_t kSmallPages = 16;  // a range of at most this many pages is pinned even if it takes all the room
-                                           // that is left
+constexpr std::uint64_t kSmallPages = 16;  // ranges up to this size may take all the room that is left
 
 }  // namespace
 

@@ -52,8 +52,8 @@ void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 /// Returns true if any byte of the range is managed.
 [[nodiscard]] bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 
-/// Returns how many managed bytes one call may have pinned or copied at a time: a quarter of the resident limit, at
-/// least 64 KiB and at most 1 MiB.
+/// Returns how many managed bytes one call may have pinned or copied at a time. That is a quarter of the resident
+/// limit, but at least 64 KiB and at most 1 MiB.
 [[nodiscard]] std::uint64_t transfer_window() noexcept;
 
 }  // namespace faultline::preload

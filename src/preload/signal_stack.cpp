@@ -17,8 +17,7 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr std::size_t kForHandlers = std::size_t{12} << 10;  // room for the program's handler and for that of a call
-                                                             // that it makes
+constexpr std::size_t kForHandlers = std::size_t{12} << 10;  // for the program's handler and for a call that it makes
 constexpr std::size_t kLeast = 2048;                         // MINSIGSTKSZ: the kernel refuses smaller stacks
 constexpr unsigned kAutoDisarm = 1U << 31;                   // SS_AUTODISARM, for which glibc has no name
 

@@ -1,9 +1,9 @@
 // The program's alternate signal stack (sigaltstack(2)).
-// The kernel writes to that stack, cannot wait for absent pages there, and a dispatched thread always needs one. So the
-// kernel gets a stack of ours in three cases: the program has set none, its own is managed memory, or its own is too
-// small for a call's handler on top of a signal's.
-// sigaltstack reports to the program the stack that it has set. A handler that runs on a stack of ours gets that one
-// reported.
+// The kernel writes to that stack, cannot wait for absent pages there, and a dispatched thread always needs one. The
+// kernel gets a stack of ours if the program has set none, if its own is managed memory, or if its own is too small for
+// a call's handler on top of a signal's.
+// The program's sigaltstack still returns the stack that the program has set. In a handler that runs on a stack of
+// ours, it returns ours.
 #pragma once
 
 #include <csignal>

@@ -1,6 +1,6 @@
 // Starts the preload: makes the heap from the environment before the program's first instruction.
-// A failure ends the program, with a message and the exit code by which `faultline run` reports failures, because a
-// program that was given a limit must not run without it.
+// A failure ends the program, because a program that was given a limit must not run without it. The program then prints
+// a message and returns the exit code by which `faultline run` reports failures.
 
 #include "preload/call_stacks.hpp"
 #include "preload/credentials.hpp"

@@ -22,8 +22,7 @@ namespace {
 
 using Path = std::array<char, PATH_MAX>;
 
-constinit std::array<char, 256> preload_name{};  // the library's file name, without its folder; empty if LD_PRELOAD
-                                                 // does not name it
+constinit std::array<char, 256> preload_name{};  // file name of the library; empty: LD_PRELOAD does not name it
 
 /// Joins the two. Returns false if the path is too long for the kernel.
 bool put_together(Path& path, std::string_view directory, std::string_view file) noexcept {

@@ -1,5 +1,5 @@
-// Writes the program's figures to the status file of `faultline run`: twice a second from a thread of the library, and
-// once more when the program ends or calls exec.
+// Writes the program's figures to the status file of `faultline run`. A thread of the library writes them twice a
+// second. They are written once more when the program ends or calls exec.
 #pragma once
 
 #include "heap/heap.hpp"

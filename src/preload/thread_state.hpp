@@ -23,8 +23,8 @@ struct ThreadState {
 
 [[gnu::tls_model("initial-exec")]] inline constinit thread_local ThreadState this_thread;
 
-/// Marks the calling thread as running library code: its allocations are not managed, the threads that it creates are
-/// the library's, and its system calls go straight to the kernel.
+/// Marks the calling thread as running library code. Its allocations are not managed, and threads that it creates are
+/// the library's. Its system calls go straight to the kernel.
 class InLibrary {
 public:
     InLibrary() noexcept { enter(); }
@@ -37,9 +37,7 @@ public:
         this_thread.selector = kAllowCalls;
     }
     static void leave() noexcept {
-        if (--this_thread.inside == 0)
-            this_thread.selector = kBlockCalls;  // the kernel reads it only for dispatched
-                                                 // threads
+        if (--this_thread.inside == 0) this_thread.selector = kBlockCalls;  // read for dispatched threads only
     }
 };
 

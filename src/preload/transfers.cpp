@@ -236,8 +236,8 @@ MovedPiece move_piece(const Transfer& transfer, const BufferCursor& buffers, std
 }
 
 /// Moves the next piece of a transfer that waits. Only the first piece waits in its own call; later ones wait in poll.
-/// A later call that waits would be restarted after a signal, or would miss a signal that came since the last piece;
-/// the kernel ends a transfer at such a signal.
+/// The kernel ends a transfer when a signal comes. A later call that waits would instead be restarted after a signal,
+/// or would miss a signal that came since the last piece.
 MovedPiece move_next_piece(const Transfer& transfer, const BufferCursor& buffers, std::uint64_t moved,
                            std::uint64_t mask) {
     const int descriptor = transfer.descriptor();
