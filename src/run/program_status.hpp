@@ -107,7 +107,7 @@ struct ProgramStatus {
 
     ProgramCounters counters;
     ProgramGauges gauges;
-    MemoryPeaks memory;  ///< Of the whole process, what is managed included.
+    MemoryPeaks memory;  ///< Of the whole process, managed memory included.
     FaultLatency first_touch;
     FaultLatency hard;
     FaultLatency soft;
@@ -127,10 +127,10 @@ void set_figures(ProgramStatus& status, const PagerStats& pager, const HeapStats
 /// Subtracts from the latencies in `stats` what `earlier` had already counted. Signal-safe.
 void count_latencies_since(PagerStats& stats, const PagerStats& earlier) noexcept;
 
-/// Puts a map into `status`; `cells` are at most `kMapCells`, drawn out to that many. Signal-safe.
+/// Stores a map in `status`. `cells`: at most `kMapCells`, which are stretched to that number. Signal-safe.
 void set_map(ProgramStatus& status, std::span<const ResidencyCell> cells) noexcept;
 
-/// The map as cells of `kMapCells` equal parts, in parts of 255 of their bytes, for those who draw it.
+/// Returns the map as `kMapCells` cells of 255 bytes each, for drawing.
 [[nodiscard]] std::array<ResidencyCell, kMapCells> map_cells(const ProgramStatus& status) noexcept;
 
 }  // namespace faultline::run

@@ -10,7 +10,7 @@
 // An owner writes its n-th status to records[n % 2] and then stores n to `published`. A reader has a whole record if
 // neither `owner` nor `published` has changed meanwhile and the record names the owner's claim. A writer that is killed
 // halfway leaves its previous record whole. Words of records are stored with release and loaded with acquire order. So
-// a reader that sees a word of record n + 2 also sees `published` at n + 1 or more, and a reader that sees a word of
+// a reader that sees a word of record n + 2 also sees `published` at n + 1 or more. A reader that sees a word of
 // another owner also sees the change of owner.
 #pragma once
 
