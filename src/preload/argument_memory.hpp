@@ -1,5 +1,6 @@
 // ArgumentMemory: the managed memory that the arguments of one system call name, in a state that the kernel can use.
 // The function make_call uses it for every call that Transfer does not represent. It does not make the call itself.
+// For calls that move bytes to or from a descriptor, see transfers.hpp.
 #pragma once
 
 #include "preload/calls.hpp"

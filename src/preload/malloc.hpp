@@ -1,4 +1,6 @@
 // The functions behind malloc and operator new. `caller`: the address that the call came from (ManagedHeap::serves).
+// They choose between the heap and the unmanaged allocator (unmanaged.hpp). Called by the malloc family, operator new
+// and delete, strdup, and the extensions of other allocators.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 // Makes system calls for the program from inside the SIGSYS handler, with the program's signal mask: signals interrupt
 // a call, and their handlers run while it waits.
+// Used by make_call and by the transfers. It neither pins memory nor changes the call's arguments.
 #pragma once
 
 #include "preload/calls.hpp"

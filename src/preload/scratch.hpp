@@ -1,5 +1,6 @@
 // Scratch: an anonymous mapping that one system call uses in place of the program's memory, if the limit has no room to
 // pin that memory.
+// Used by ArgumentMemory and by the transfers, which copy to it and from it.
 #pragma once
 
 #include "preload/call_resource.hpp"

@@ -1,5 +1,6 @@
 // Detects seccomp filters that a program installed before it started this one. They stay, and may forbid what a heap
 // needs (man's filters forbid userfaultfd and opening any file for writing).
+// It does not read the filters, only their number. Called by start.cpp when the heap cannot be made.
 #pragma once
 
 #include <string_view>

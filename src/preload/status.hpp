@@ -1,5 +1,7 @@
 // Writes the program's figures to the status file of `faultline run`. A thread of the library writes them twice a
 // second. They are written once more when the program ends or calls exec.
+// The file's protocol is in run/status_layout.hpp. Called at the start, around fork, exec and changes of ids, and by
+// _exit.
 #pragma once
 
 #include "heap/heap.hpp"
