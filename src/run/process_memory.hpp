@@ -1,4 +1,5 @@
 // The kernel's figures of a process's memory: all of it, not only the memory that faultline manages.
+// Called by the preload for the status file. Allocates nothing and throws nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // StatusFile: the command's end of the status file of `faultline run`. It makes the file, names the path by which
 // programs find it, and reads their records. It never waits.
+// Used by run_command.cpp, the report and the live view.
 #pragma once
 
 #include "run/program_status.hpp"

@@ -1,5 +1,6 @@
 // UnmanagedProgram: a program under `faultline run` that the preloaded library could not enter, as a value that fits
 // into memory that processes share.
+// Written by the preload, read by the command.
 #pragma once
 
 #include "run/program_file.hpp"
