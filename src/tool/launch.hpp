@@ -1,5 +1,6 @@
 // Launch: runs a program as a child in the command's own process group, and passes on to it the signals that only the
 // command gets. To a shell it looks as if the shell had run the program itself.
+// It knows nothing of the preloaded library. Used by run_command.cpp.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
 // The command line as a value. Sizes and names are checked here; files are not.
+// Parsed once by main.cpp. The parser prints help and the version itself; the caller prints errors.
 #pragma once
 
 #include "run/settings.hpp"

@@ -1,5 +1,6 @@
 // Finds the library that `faultline run` preloads. Makes the program's environment: it tells the dynamic loader to load
 // the library, and tells the library its settings.
+// Used by run_command.cpp and by the doctor. It loads nothing itself.
 #pragma once
 
 #include "run/settings.hpp"

@@ -1,4 +1,5 @@
 // Finds a program, and forecasts whether the preloaded library can enter it. The kernel and the dynamic loader decide.
+// run/program_file.hpp has the checks; this adds $PATH and the words for messages. Used by run_command.cpp.
 #pragma once
 
 #include "run/program_file.hpp"

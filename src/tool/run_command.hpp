@@ -1,4 +1,5 @@
 // `faultline run`: connects the library, the status file and the program, and prints the messages about them.
+// The parts are in other files: options, launch, report, live_view. Called by main.cpp.
 #pragma once
 
 #include "tool/options.hpp"

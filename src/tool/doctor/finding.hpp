@@ -1,4 +1,5 @@
 // Finding: one item that the doctor has checked, as a value: its state, and how to improve it.
+// Made by the checks of doctor.hpp, printed by doctor.cpp.
 #pragma once
 
 #include <cstdint>
