@@ -1,4 +1,5 @@
 // Bars in one line of text: the progress of a job, and which parts of a region are resident.
+// Used by the live view of `faultline run` and by the demos. These functions return text; they print nothing.
 #pragma once
 
 #include "display/terminal.hpp"

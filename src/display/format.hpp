@@ -1,4 +1,5 @@
 // Formats numbers for people. Every function returns plain ASCII, so its size() is its width on a terminal.
+// Used by the command and by the demos. For sizes that a user types, see run/size_text.hpp.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 // JsonObject: one JSON object, written key by key. It parses nothing.
+// Used for the report of `faultline run`, for the doctor and by the demos.
 #pragma once
 
 #include <concepts>

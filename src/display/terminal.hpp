@@ -1,4 +1,5 @@
 // Terminal: what an output stream can show. A value that is looked up once; only the width is looked up again.
+// Used by the command and by the demos. It prints nothing.
 #pragma once
 
 #include <cstddef>
