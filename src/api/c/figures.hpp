@@ -1,4 +1,6 @@
 // Copies the statistics of stats.hpp to the structs of faultline.h.
+// Each struct begins with its size (sized_struct.hpp), so older callers get the fields that they know. Called by the C
+// functions that return statistics.
 #pragma once
 
 #include <faultline/faultline.h>

@@ -1,4 +1,6 @@
 // The opaque handles of faultline.h: each is an object that holds one C++ handle. Functions get at it with `checked`.
+// The handles add nothing to the C++ ones: no lock, no reference count. Included by every file of C functions that
+// takes a handle.
 #pragma once
 
 #include "api/c/errors.hpp"

@@ -1,5 +1,6 @@
 // Converts between the enumeration constants of faultline.h and the C++ enumerations. An invalid number throws
 // std::system_error with EINVAL.
+// Included by the C functions; the C++ interface has no numbers.
 #pragma once
 
 #include <faultline/types.hpp>
