@@ -25,7 +25,7 @@ std::string printed(const char* format, ...) {
 std::string format_bytes(double bytes) {
     constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     std::size_t unit = 0;
-    // 1023.95 and up would print as "1024.0": the next unit says it shorter.
+    // 1023.95 and more would print as "1024.0", so the next unit is used.
     while (bytes >= 1023.95 && unit + 1 < kUnits.size()) {
         bytes /= 1024;
         ++unit;

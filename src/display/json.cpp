@@ -55,7 +55,7 @@ JsonObject& JsonObject::add(std::string_view key, const std::vector<JsonObject>&
 }
 
 JsonObject& JsonObject::add_raw(std::string_view key, std::string_view value) {
-    // Quoted text holds no line break, so one can separate the members until they are printed.
+    // A line break separates members until they are printed: quoted text contains none.
     if (!members_.empty()) members_ += ",\n";
     members_.append(quoted(key)).append(": ").append(value);
     return *this;

@@ -1,4 +1,5 @@
-// JsonObject: one JSON object, written key by key. Enough for results; it parses nothing.
+// JsonObject: one JSON object, written key by key. It parses nothing.
+// Used for the report of `faultline run`, for the doctor and by the demos.
 #pragma once
 
 #include <concepts>
@@ -21,7 +22,7 @@ public:
         return add_raw(key, value ? "true" : "false");
     }
 
-    /// Not a number and infinity, which JSON does not have, become null.
+    /// Writes null for NaN and infinity, which JSON does not have.
     JsonObject& add(std::string_view key, double value);
 
     JsonObject& add(std::string_view key,
@@ -29,7 +30,7 @@ public:
         return add_raw(key, std::to_string(value));
     }
 
-    /// The object, its members one to a line, each line begun with `indent`.
+    /// Returns the object, one member per line, each line indented by `indent`.
     [[nodiscard]] std::string text(std::string_view indent = "") const;
 
 private:
@@ -38,7 +39,7 @@ private:
     std::string members_;
 };
 
-/// What has been counted of faults and evictions, under the names that RegionStats has for it.
+/// Adds the counts of faults and evictions under the names of RegionStats's members.
 template <typename Counted>
 JsonObject& add_paging(JsonObject& json, const Counted& counted) {
     return json.add("first_touches", counted.first_touches)
@@ -53,7 +54,7 @@ JsonObject& add_paging(JsonObject& json, const Counted& counted) {
         .add("bytes_written", counted.bytes_written);
 }
 
-/// The objects as an array, ended by a newline.
+/// Returns the objects as an array that ends with a newline.
 [[nodiscard]] std::string json_array(const std::vector<JsonObject>& objects);
 
 }  // namespace faultline::display

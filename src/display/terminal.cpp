@@ -19,8 +19,8 @@ std::string_view environment(const char* name) {
     return value != nullptr ? value : "";
 }
 
-/// The locale of characters, as setlocale(3) finds it. Unset is common in containers, whose terminals are UTF-8 all
-/// the same: only a locale that names something else counts as a no.
+/// Returns true unless the locale, looked up as setlocale(3) does, names another character set. An unset locale is
+/// common in containers, whose terminals use UTF-8 all the same.
 bool speaks_utf8() {
     std::string locale;
     for (const char* const name : {"LC_ALL", "LC_CTYPE", "LANG"}) {

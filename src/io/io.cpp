@@ -1,6 +1,7 @@
-// faultline::io. Finds the managed parts of the buffers, pins as much of their front as may be, hands that front to the
-// C library's function and unpins. Nothing here throws or allocates; nothing is noexcept across a call either, since
-// the calls are cancellation points, and glibc unwinds the stack of a thread that is cancelled.
+// faultline::io. Finds the managed parts of the buffers, pins as much of their front as possible, calls the C library's
+// function on that front, and unpins.
+// Nothing here throws or allocates. No function that makes the call is noexcept, because the calls are cancellation
+// points: glibc unwinds the stack of a cancelled thread.
 
 #include "core/units.hpp"
 #include "pager/pager.hpp"
@@ -42,7 +43,7 @@ static_assert(std::is_same_v<ssize_t, std::ptrdiff_t> && std::is_same_v<off_t, s
 constexpr std::size_t kMostBuffers = IOV_MAX;
 constexpr std::size_t kMostRegionsOfABuffer = 64;
 
-/// Managed bytes of one transfer that may be short. More would keep frames from others and gain nothing.
+/// Maximum of managed bytes in a transfer that may be short. More would keep frames from other pages and gain nothing.
 constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
 
 /// Pages of one region that a call has pinned.
@@ -52,16 +53,16 @@ struct Held {
     std::uint32_t count;
 };
 
-/// How much of the buffers' front the kernel may have: all of it when there is no error, else why not more.
+/// The part of the buffers' front that the kernel may use: all bytes, or fewer and an error that tells why.
 struct Front {
     std::size_t bytes;
     int error;
 };
 
-/// What a call has pinned, unpinned when it ends.
+/// The pins of one call, released when it ends.
 class HeldPages {
 public:
-    /// Keeps its list in `room`.
+    /// Stores the list of pins in `room`.
     HeldPages(std::span<Held> room, PinFor purpose) noexcept : room_{room}, purpose_{purpose} {}
     ~HeldPages() { release(); }
     HeldPages(const HeldPages&) = delete;
@@ -72,7 +73,7 @@ public:
         amount_ = amount;
         window_ = amount == PinAmount::all ? SIZE_MAX : kWindowBytes;
         error_ = 0;
-        // A region that was found does not go before its pages are pinned; then it cannot (EBUSY).
+        // A region that was found cannot be destroyed: until its pages are pinned, a reader protects it, then EBUSY.
         std::optional<RegionReader> reader;
         {
             const sys::SignalBlock signals;
@@ -86,7 +87,7 @@ public:
         return {bytes, error_};
     }
 
-    /// Leaves errno alone: it is the system call's.
+    /// Unpins. Keeps errno, which the system call has set.
     void release() noexcept {
         const int call_error = errno;
         for (const Held& held : room_.first(count_)) held.region->pager().unpin(*held.region, {held.first, held.count});
@@ -95,7 +96,7 @@ public:
     }
 
 private:
-    /// Returns how many bytes of the buffer's front are pinned or not managed; `error_` says why not all.
+    /// Returns how many bytes of the buffer's front are pinned or unmanaged; `error_` says why not all.
     [[nodiscard]] std::size_t hold_buffer(std::uintptr_t begin, std::size_t bytes) noexcept {
         const std::uintptr_t end = begin + bytes;
         for (std::uintptr_t at = begin; at < end;) {
@@ -109,7 +110,7 @@ private:
         return bytes;
     }
 
-    /// Returns up to where [begin, end), which lies in `region` and is not empty, is pinned.
+    /// Pins in [begin, end), which lies in `region` and is not empty. Returns the end of the pinned part.
     [[nodiscard]] std::uintptr_t hold_in(Region& region, std::uintptr_t begin, std::uintptr_t end) noexcept {
         if (window_ == 0) {
             error_ = ENOMEM;
@@ -141,8 +142,8 @@ private:
         return got;
     }
 
-    /// How many of the range's first pages the previous buffer has pinned: small neighbours share a page, whose pins
-    /// are limited in number, and each of which counts against the resident limit.
+    /// Returns how many of the range's first pages the previous buffer has pinned. Small buffers that are neighbours
+    /// share a page; the pins of a page are limited in number, and each counts against the resident limit.
     [[nodiscard]] std::uint64_t already_held(const Region& region, PageRange range) const noexcept {
         if (count_ == 0) return 0;
         const Held& last = room_[count_ - 1];
@@ -151,7 +152,7 @@ private:
         return std::min(range.count, end - range.first);
     }
 
-    /// What the caller of read or write takes the errno of a pin for. ENOSPC would be the disk it writes to.
+    /// Returns the errno for read or write. ENOSPC would mean the disk that the program writes to.
     static int meaning_of(int pin_error) noexcept {
         return pin_error == EACCES ? EFAULT : pin_error == EIO ? EIO : ENOMEM;
     }
@@ -164,21 +165,23 @@ private:
     int error_ = 0;
 };
 
-/// Which descriptor, what for (seen from the memory), and the flags of send and recv.
+/// The descriptor, the purpose of the pins, and the flags of send and recv.
 struct Request {
     int descriptor;
     PinFor purpose;
     int flags = 0;
 };
 
-/// A read of at most PIPE_BUF bytes may take a packet, which is lost where it is cut: the reading end cannot tell. A
-/// write of at most PIPE_BUF bytes is atomic, and on a packet pipe every write is.
+/// Returns the least bytes to transfer on a pipe. A read of at most PIPE_BUF bytes may take a packet, and a cut packet
+/// is lost: the reading end cannot tell. A write of at most PIPE_BUF bytes is atomic, as is every write to a packet
+/// pipe.
 std::size_t shortest_on_pipe(int descriptor, std::size_t bytes, PinFor purpose) {
     if (purpose == PinFor::writing) return std::min<std::size_t>(bytes, PIPE_BUF);
     return bytes <= PIPE_BUF || (sys::open_flags(descriptor) & O_DIRECT) != 0 ? bytes : 1;
 }
 
-/// To how few of its bytes a transfer may be cut without losing some, or tearing what readers expect to find together.
+/// Returns the least bytes to transfer such that no bytes are lost, and bytes that readers expect together stay
+/// together.
 std::size_t shortest_transfer(const Request& request, std::size_t bytes) {
     if ((request.flags & MSG_WAITALL) != 0) return bytes;
     switch (sys::descriptor_kind(request.descriptor)) {
@@ -197,7 +200,7 @@ std::size_t shortest_transfer(const Request& request, std::size_t bytes) {
     return bytes;
 }
 
-/// Bytes in all buffers, or more than SSIZE_MAX where that is so or they do not fit into a number.
+/// Returns the bytes in all buffers; a value above SSIZE_MAX if the sum is larger or overflows.
 std::size_t total_bytes(std::span<const iovec> buffers) {
     std::size_t total = 0;
     for (const iovec& buffer : buffers) {
@@ -207,7 +210,7 @@ std::size_t total_bytes(std::span<const iovec> buffers) {
     return total;
 }
 
-/// The first `bytes` bytes of the buffers.
+/// Cuts the buffers to their first `bytes` bytes.
 std::span<iovec> cut(std::span<iovec> buffers, std::size_t bytes) {
     std::size_t count = 0;
     while (bytes > 0) {
@@ -218,11 +221,11 @@ std::span<iovec> cut(std::span<iovec> buffers, std::size_t bytes) {
     return buffers.first(count);
 }
 
-/// Runs `call` on as much of `buffers`, which it changes, as can be pinned. `room` is for the list of pins.
+/// Runs `call` on the part of `buffers` that can be pinned; changes `buffers`. `room`: storage for the list of pins.
 template <typename Call>
 ssize_t transfer(const Request& request, std::span<iovec> buffers, std::span<Held> room, Call call) {
     const std::size_t bytes = total_bytes(buffers);
-    if (bytes > SSIZE_MAX) {  // the result could not say so
+    if (bytes > SSIZE_MAX) {  // the result could not represent it
         errno = EINVAL;
         return -1;
     }
@@ -243,7 +246,7 @@ ssize_t transfer(const Request& request, std::span<iovec> buffers, std::span<Hel
     return call(cut(buffers, front.bytes));
 }
 
-/// `call` gets the bytes that it may transfer.
+/// Runs `call` with the number of bytes that it may transfer.
 template <typename Call>
 ssize_t transfer_one(const Request& request, const void* buffer, std::size_t bytes, Call call) {
     std::array<Held, kMostRegionsOfABuffer> room;
@@ -299,7 +302,7 @@ std::ptrdiff_t recv(int socket, void* buffer, std::size_t bytes, int flags) {
 }
 
 std::ptrdiff_t send(int socket, const void* buffer, std::size_t bytes, int flags) {
-    // MSG_WAITALL means something to recv only.
+    // MSG_WAITALL has a meaning for recv only.
     return transfer_one({socket, PinFor::reading, flags & ~MSG_WAITALL}, buffer, bytes,
                         [&](std::size_t front) { return ::send(socket, buffer, front, flags); });
 }

@@ -1,6 +1,7 @@
-// Functions that jemalloc, tcmalloc and mimalloc have beside malloc's family. In a program that is linked to one of
-// them malloc is the preload's, and these would be given blocks that their allocator does not know. Other blocks go to
-// the allocator's own function, or to free and its kind where the program has no such allocator.
+// Functions that jemalloc, tcmalloc and mimalloc offer besides the malloc family.
+// In a program that is linked to such an allocator, malloc is the preload's, so these functions would get blocks that
+// their allocator does not know. Here, blocks of the managed heap are handled. Other blocks go to the allocator's own
+// function, or to free and its relatives if the program has no such allocator.
 
 #include "preload/malloc.hpp"
 #include "preload/managed_heap.hpp"
@@ -16,7 +17,7 @@ using namespace faultline::preload;
 
 namespace {
 
-// jemalloc's flags: the binary logarithm of an alignment, that the block is to be zeroed, and above them which arena.
+// jemalloc's flags: the low bits are log2 of the alignment, then a bit that asks for a zeroed block, then the arena.
 constexpr int kAlignmentFlags = 0x3f;
 constexpr int kZero = 0x40;
 constexpr int kArenaFlags = ~0xff;
@@ -35,7 +36,7 @@ void* allocate_as_flags_say(std::size_t bytes, int flags, const void* caller) no
     return block;
 }
 
-/// rallocx for a block of the heap: the new part is zeroed if the flags say so.
+/// Does what rallocx does for a block of the heap: zeroes the added part if the flags ask for it.
 void* reallocate_as_flags_say(void* block, std::size_t bytes, int flags, const void* caller) noexcept {
     void* const moved = allocate_as_flags_say(bytes, flags, caller);
     if (moved == nullptr) return nullptr;
@@ -44,7 +45,7 @@ void* reallocate_as_flags_say(void* block, std::size_t bytes, int flags, const v
     return moved;
 }
 
-/// Whether the function of the allocator is to be called for this block.
+/// Returns true if the block must go to the allocator's own function.
 template <typename Function>
 bool is_for(Next<Function>& next, const void* block) noexcept {
     return !ManagedHeap::owns(block) && next.exists();
@@ -54,20 +55,20 @@ bool is_for(Next<Function>& next, const void* block) noexcept {
 
 #define CALLER __builtin_return_address(0)
 
-// A function of one allocator that frees a block, and takes `arguments` beside it. NOLINTNEXTLINE
+// Defines an allocator's function that frees a block and takes `arguments` besides it. NOLINTNEXTLINE
 #define RELEASES(name, parameters, arguments)                         \
     void name parameters noexcept {                                   \
         static constinit Next<void parameters> next{#name};           \
         return is_for(next, block) ? next arguments : release(block); \
     }
-// One that says how large a block is. NOLINTNEXTLINE
+// Defines an allocator's function that returns the size of a block. NOLINTNEXTLINE
 #define TELLS_SIZE(name)                                                        \
     std::size_t name(void* block) noexcept {                                    \
         static constinit Next<std::size_t(void*)> next{#name};                  \
         return is_for(next, block) ? next(block) : ::malloc_usable_size(block); \
     }
 
-// NOLINTBEGIN: their names and signatures
+// NOLINTBEGIN: the allocators' names and signatures
 extern "C" {
 
 void* mallocx(std::size_t bytes, int flags) noexcept {
@@ -79,7 +80,7 @@ void* rallocx(void* block, std::size_t bytes, int flags) noexcept {
     if (is_for(next_rallocx, block)) return next_rallocx(block, bytes, flags);
     return reallocate_as_flags_say(block, bytes, flags, CALLER);
 }
-/// Resizes in place, which the heap does not do.
+/// Resizes in place. The heap cannot do that, so a block of the heap keeps its size.
 std::size_t xallocx(void* block, std::size_t bytes, std::size_t extra, int flags) noexcept {
     return is_for(next_xallocx, block) ? next_xallocx(block, bytes, extra, flags) : ::malloc_usable_size(block);
 }

@@ -45,7 +45,7 @@ void ArgumentMemory::touch_rest() const noexcept {
     for_each_indirect_memory(given_, {touch, nullptr});
 }
 
-/// The kernel changes little of a long vector: what is as it was is not written to.
+/// Writes only the bytes that have changed: the kernel changes little of a long vector.
 void ArgumentMemory::give_back() const noexcept {
     constexpr std::size_t kStep = 4096;
     for (unsigned i = 0; i < copies_.size(); ++i) {

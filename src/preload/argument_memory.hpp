@@ -1,4 +1,6 @@
-// ArgumentMemory: the managed memory that the arguments of one call lead to, in a state that the kernel can use.
+// ArgumentMemory: the managed memory that the arguments of one system call name, in a state that the kernel can use.
+// The function make_call uses it for every call that Transfer does not represent. It does not make the call itself.
+// For calls that move bytes to or from a descriptor, see transfers.hpp.
 #pragma once
 
 #include "preload/calls.hpp"
@@ -12,18 +14,18 @@ namespace faultline::preload {
 
 class ArgumentMemory {
 public:
-    /// Pins it. What cannot be pinned is replaced by a copy, where it is known to the byte how much it is, and else
-    /// brought in by touching it: then `complete` is false.
+    /// Pins the memory. Memory that cannot be pinned is replaced by a copy if its exact size is known. Otherwise this
+    /// touches it, so that it is resident for a moment, and `complete` returns false.
     explicit ArgumentMemory(const Call& call) noexcept;
     ArgumentMemory(const ArgumentMemory&) = delete;
     ArgumentMemory& operator=(const ArgumentMemory&) = delete;
 
-    /// The call to make: with the addresses of the copies.
+    /// Returns the call to make: an argument whose memory was copied holds the address of the copy.
     [[nodiscard]] const Call& call() const noexcept { return call_; }
     [[nodiscard]] bool complete() const noexcept { return complete_; }
-    /// Brings in again what is neither pinned nor copied.
+    /// Makes memory resident again that is neither pinned nor copied.
     void touch_rest() const noexcept;
-    /// Copies what the kernel has changed in copies to the program's memory.
+    /// Copies what the kernel has written to copies back to the program's memory.
     void give_back() const noexcept;
 
 private:
@@ -34,7 +36,7 @@ private:
     Call call_;
     PinnedMemory pinned_;
     std::array<Scratch, 6> copies_;  // by argument
-    std::uint8_t touched_ = 0;       // a bit for each argument that is neither pinned nor copied
+    std::uint8_t touched_ = 0;       // one bit for each argument whose memory is neither pinned nor copied
     bool complete_ = true;
 };
 

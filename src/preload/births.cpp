@@ -13,13 +13,13 @@
 #include <cstdint>
 #include <cstring>
 
-// Two places to make the call from; the registers are those of the program's call, and all signals but those that are
-// never blocked are blocked.
+// Two functions that make the call. They run with the registers of the program's call, and with every signal blocked
+// that can be blocked.
 //
-// faultline_preload_clone: the child begins on a stack of its own, with a ChildBeginning on it.
-// faultline_preload_vfork: the child begins on the stack of its parent, which waits for it: both go the same way.
+// faultline_preload_clone: the child starts on a stack of its own, with a ChildBeginning on it.
+// faultline_preload_vfork: the child starts on the stack of its parent, which waits for it: both take the same path.
 //
-// The program expects what it has in registers, but for rax, rcx and r11, to be there after a system call.
+// A system call must preserve all registers but rax, rcx and r11.
 asm(R"(
         .pushsection .text.faultline_preload, "ax", @progbits
         .globl  faultline_preload_clone
@@ -100,7 +100,7 @@ using sys::syscall_argument;
 
 constexpr std::uint64_t kAllButKept = kHandlerMask & ~(std::uint64_t{1} << (SIGSYS - 1));
 
-/// What clone3(2) takes, as far as the kernel has grown it.
+/// The structure that clone3(2) takes, in the longest form that the kernel knows.
 struct CloneArguments {
     std::array<std::uint64_t, 16> words;
     static constexpr std::size_t kFlags = 0;
@@ -108,7 +108,7 @@ struct CloneArguments {
     static constexpr std::size_t kStackBytes = 6;
 };
 
-/// Lies on the stack of a child that has one of its own; popped by faultline_preload_clone.
+/// Lies on the stack of a child that has one of its own; faultline_preload_clone pops it.
 struct ChildBeginning {
     std::uint64_t resume_at;
     std::uint64_t rdi;
@@ -116,17 +116,17 @@ struct ChildBeginning {
     std::uint64_t mask;
 };
 
-/// What the parent goes on with.
+/// What the parent needs to continue.
 struct Birth {
     pid_t parent = 0;
     std::uint64_t resume_at = 0;
     std::uint64_t rdi = 0;
     std::uint64_t rsi = 0;
     std::uint64_t mask = 0;
-    CloneArguments arguments{};  // in place of the program's
+    CloneArguments arguments{};  // replaces the program's structure
 };
 
-/// Of a thread and the children that it waits for, and that they wait for: these share its thread-local storage.
+/// Pending births of a thread and of the children that it waits for; these share its thread-local storage.
 constexpr std::size_t kMostBirths = 4;
 struct Births {
     std::size_t count = 0;
@@ -134,10 +134,10 @@ struct Births {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local Births births;
 
-/// How the child begins.
+/// How the child starts.
 struct Plan {
     std::uint64_t flags = 0;
-    std::uint64_t stack_end = 0;  // 0: on its parent's
+    std::uint64_t stack_end = 0;  // 0: on the parent's stack
 };
 
 bool plan_of(const Call& call, Plan& plan, CloneArguments& copy) noexcept {
@@ -170,7 +170,7 @@ void begin_child(std::uint64_t mask) noexcept {
     Dispatch::begin_thread();
 }
 
-/// Parents above the child's own have been left behind by children that were killed.
+/// Drops this birth and those above it, which belong to children that were killed.
 void end_birth(std::size_t index) noexcept {
     births.count = index;
     this_thread.inside = 0;
@@ -230,7 +230,7 @@ bool in_child_of_vfork() noexcept { return births.count > 0; }
 
 }  // namespace faultline::preload
 
-// NOLINTBEGIN: called by the code above
+// NOLINTBEGIN: the assembly above calls these
 extern "C" {
 
 struct RegistersAfterBirth {
@@ -242,7 +242,7 @@ struct RegistersAfterBirth {
     begin_child(static_cast<const ChildBeginning*>(beginning)->mask);
 }
 
-/// For the parent, and for a child on its stack.
+/// Runs in the parent, and in a child on its parent's stack.
 [[gnu::visibility("hidden"), gnu::used]] void faultline_preload_after_birth(RegistersAfterBirth* registers) noexcept {
     using namespace faultline::preload;
     std::size_t index = births.count - 1;

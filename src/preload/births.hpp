@@ -1,7 +1,8 @@
-// Births: children that begin in the memory of their parent. Such are the threads that the C library makes for itself
-// (timers, asynchronous I/O, lookups of names) and the children of vfork and posix_spawn. The kernel does not dispatch
-// the calls of any new thread, and so a child would block, or reset, the signals that faults arrive by. The call that
-// makes one is therefore made by code of this library, where the child and the parent both come out of it.
+// Creates children that start in their parent's memory: threads that the C library creates for itself (timers,
+// asynchronous I/O, name lookups) and children of vfork and posix_spawn.
+// The kernel does not dispatch the calls of a new thread. Such a child would therefore block, or reset, the signals
+// that report faults. So code of this library makes the call, and both parent and child return through it. The dispatch
+// handler calls these functions. Threads of pthread_create are not handled here, but in threads.cpp.
 #pragma once
 
 #include "preload/calls.hpp"
@@ -12,16 +13,17 @@
 
 namespace faultline::preload {
 
-/// Whether the call makes a child that shares the caller's memory: it cannot be made on the stack of a handler.
+/// Returns true if the call creates a child that shares the caller's memory. A signal handler cannot make such a call
+/// on its own stack.
 [[nodiscard]] bool begins_in_shared_memory(const Call& call) noexcept;
 
-/// Sends the interrupted thread to code of this library that makes the call; the thread and its child then go on behind
-/// the place in `context`, with the same registers and signal mask, and the child's calls are dispatched. Returns false
-/// where that cannot be done: for a child that shares the caller's thread-local storage and runs beside it.
+/// Makes the interrupted thread run code of this library that makes the call. The thread and its child then continue
+/// after the instruction in `context`, with the same registers and signal mask, and the child's calls are dispatched.
+/// Returns false if the child would share the caller's thread-local storage and run beside it: that is not possible.
 [[nodiscard]] bool send_to_give_birth(ucontext_t& context, const Call& call) noexcept;
 
-/// Whether the calling thread is that of a child of vfork or posix_spawn, whose parent waits for it: what it changes of
-/// its own process must not be changed in memory, which is its parent's.
+/// Returns true in a child of vfork or posix_spawn, whose parent waits for it. Such a child shares its parent's memory,
+/// so changes of its own process state must not be recorded there.
 [[nodiscard]] bool in_child_of_vfork() noexcept;
 
 }  // namespace faultline::preload

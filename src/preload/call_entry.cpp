@@ -86,8 +86,8 @@ faultline_preload_call_on:
 namespace faultline::preload {
 namespace {
 
-/// What the kernel puts on a stack for a signal: where the handler returns to, the context, the siginfo, and above them
-/// the state of the vector registers, which the context points to.
+/// The frame that the kernel puts on a stack for a signal: the return address of the handler, the context, the siginfo.
+/// Above them lies the state of the vector registers, to which the context points.
 struct SignalFrame {
     std::uint64_t restorer;
     std::byte context[304];
@@ -96,10 +96,10 @@ struct SignalFrame {
 static_assert(sizeof(SignalFrame) == 440 && offsetof(SignalFrame, info) == 312);
 
 constexpr std::uint64_t kVectorAlignment = 64;
-constexpr std::size_t kPlainVectorBytes = 512;  // of FXSAVE
+constexpr std::size_t kPlainVectorBytes = 512;  // size of the FXSAVE area
 
 std::size_t vector_bytes(const void* state) noexcept {
-    constexpr std::size_t kMarkAt = 464;  // struct _fpx_sw_bytes, in space of FXSAVE that the CPU leaves alone
+    constexpr std::size_t kMarkAt = 464;  // struct _fpx_sw_bytes, in a part of FXSAVE that the CPU does not use
     constexpr std::uint32_t kMark = 0x4650'5853;
     std::uint32_t words[2];
     std::memcpy(&words, static_cast<const std::byte*>(state) + kMarkAt, sizeof words);
@@ -110,7 +110,7 @@ bool is_on(const stack_t& stack, std::uint64_t stack_pointer) noexcept {
     return (stack.ss_flags & SS_DISABLE) == 0 && stack_pointer - core::address_of(stack.ss_sp) - 1 < stack.ss_size;
 }
 
-/// Whether the call is done with at once, and without anything of the program's running meanwhile.
+/// Returns true if the call is handled at once, without running code of the program meanwhile.
 bool stays(const siginfo_t& info, const Call& call) noexcept {
     if (info.si_code != kSystemCallDispatched) return true;
     switch (call.number) {
@@ -128,7 +128,7 @@ bool stays(const siginfo_t& info, const Call& call) noexcept {
     }
 }
 
-/// Copies a frame to a slot, from its top down. Returns where it is.
+/// Copies a frame to a slot, below its top. Returns the address of the copy.
 SignalFrame* copy_to(CallStacks::Slot& slot, const SignalFrame& frame) noexcept {
     ucontext_t context;
     std::memcpy(&context, frame.context, sizeof frame.context);
@@ -140,7 +140,7 @@ SignalFrame* copy_to(CallStacks::Slot& slot, const SignalFrame& frame) noexcept 
         std::memcpy(reinterpret_cast<void*>(at), vectors, bytes);
         vectors = reinterpret_cast<void*>(at);
     }
-    at = core::align_down<std::uint64_t>(at - sizeof(SignalFrame), 16) - 8;  // as after a call
+    at = core::align_down<std::uint64_t>(at - sizeof(SignalFrame), 16) - 8;  // aligned as after a call instruction
     auto* const moved = reinterpret_cast<SignalFrame*>(at);
     std::memcpy(moved, &frame, sizeof frame);
     std::memcpy(moved->context + offsetof(ucontext_t, uc_mcontext.fpregs), &vectors, sizeof vectors);
@@ -176,8 +176,8 @@ using namespace faultline::preload;
 
 extern "C" {
 
-/// Returns the frame that the handler is to use. The program's own alternate stack is not left: a fault on the way
-/// would begin at its top, where handlers of the program may be.
+/// Returns the frame for the handler to use. Does not leave an alternate stack that is the program's own: a fault would
+/// then start at its top, where handlers of the program may be running.
 [[gnu::visibility("hidden"), gnu::used]] SignalFrame* faultline_preload_move_frame(SignalFrame* frame) noexcept {
     ucontext_t context;
     std::memcpy(&context, frame->context, sizeof frame->context);

@@ -1,4 +1,5 @@
-// The way into the handler of dispatched calls, and out of it for as long as a call waits. See call_stacks.hpp.
+// The assembly that enters the handler of dispatched calls, and that leaves it while a call waits on the program's
+// stack. Used by dispatch.cpp and program_call.cpp. See call_stacks.hpp for the stacks.
 #pragma once
 
 #include "preload/call_stacks.hpp"
@@ -12,19 +13,18 @@
 
 namespace faultline::preload {
 
-inline constexpr int kSystemCallDispatched =
-    2;  // SYS_USER_DISPATCH of siginfo's si_code, which glibc does not name yet
+inline constexpr int kSystemCallDispatched = 2;  // SYS_USER_DISPATCH in siginfo's si_code; glibc has no name for it yet
 
-/// The call that a thread is about to make.
+/// Returns the call that the interrupted thread is about to make.
 [[nodiscard]] Call call_in(const ucontext_t& context) noexcept;
 
-/// The handler of SIGSYS, on a slot of the thread's where it has one. In dispatch.cpp.
+/// Handles SIGSYS, on one of the thread's slots if a slot is free. Defined in dispatch.cpp.
 void on_call(int signal, siginfo_t* info, void* context);
 
-/// One call in progress: what it holds is listed, and its slot is free when it ends.
+/// One call in progress. Lists the resources that the call holds; frees the call's slot at the end.
 class CallScope {
 public:
-    /// `context`: where the handler has its own, which says which slot it is on.
+    /// `context`: the context that the handler got, if the handler runs on a slot of its own; it tells which slot.
     explicit CallScope(const void* context) noexcept;
     ~CallScope();
     CallScope(const CallScope&) = delete;
@@ -32,7 +32,7 @@ public:
 
 private:
     CallStacks::Slot* slot_;
-    CallResource* resources_ = nullptr;  // where there is no slot
+    CallResource* resources_ = nullptr;  // used if there is no slot
     std::uint64_t outer_stack_;
     CallResource** outer_resources_;
 };
@@ -41,10 +41,11 @@ private:
 
 extern "C" {
 
-/// What the kernel calls for SIGSYS: moves the signal's frame to a slot, and calls on_call there.
+/// The signal handler that the kernel calls for SIGSYS: moves the signal's frame to a slot and calls on_call there.
 void faultline_preload_enter();
 
-/// Makes a system call (number and six arguments) on another stack, or on the present one where `stack` is 0, with the
-/// first of two signal masks, and returns with the second. A cancelled thread is unwound from any instruction of it.
+/// Makes a system call (number and six arguments) on `stack`, or on the current stack if `stack` is 0. The call runs
+/// with the first of the two signal masks; the function returns with the second. Cancellation may unwind the thread
+/// from any instruction of this function.
 long faultline_preload_call_on(const std::uint64_t* call, std::uint64_t stack, const std::uint64_t* masks);
 }

@@ -32,9 +32,9 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr std::uint64_t kPlainObject = 4096;  // a path is as long at most; other things are shorter
+constexpr std::uint64_t kPlainObject = 4096;  // the longest path; other objects are shorter
 
-// Newer than the distribution's headers.
+// Missing in the distribution's headers.
 constexpr long kEpollPwait2 = 441;
 constexpr long kFutexWaitv = 449;
 constexpr long kStatmount = 457;
@@ -51,17 +51,17 @@ T* pointer(std::uint64_t address) noexcept {
     return reinterpret_cast<T*>(address);
 }
 
-/// Saturates.
+/// Multiplies; saturates at UINT64_MAX.
 std::uint64_t times(std::uint64_t count, std::uint64_t bytes) noexcept {
     std::uint64_t product = 0;
     return __builtin_mul_overflow(count, bytes, &product) ? UINT64_MAX : product;
 }
 
-/// A set of bits in words of the kernel's.
+/// Returns the size of a bit set in whole kernel words.
 std::uint64_t bit_set(std::uint64_t bits) noexcept { return (bits / 64 + (bits % 64 != 0 ? 1 : 0)) * 8; }
 
-/// A structure may be looked into where it is managed. Where it is not, its address may be wrong, which is the
-/// kernel's to report.
+/// Returns true if a structure may be read here, which is so if it is managed. An unmanaged address may be invalid; the
+/// kernel reports that.
 bool readable(std::uint64_t address, std::uint64_t bytes) noexcept { return is_managed(address, bytes); }
 
 // ---- by call
@@ -83,7 +83,7 @@ Extent of_ioctl(const Call& call) noexcept {
     }
 }
 
-/// The semaphores of a set.
+/// Returns the extent of a semaphore set's values.
 Extent of_semctl(const Call& call) noexcept {
     constexpr int kVersionFlag = 0x100;  // IPC_64
     const int command = static_cast<int>(call.arguments[2]) & ~kVersionFlag;
@@ -100,12 +100,12 @@ Extent of_getsockopt(const Call& call) noexcept {
 }
 
 Extent of_keyctl(const Call& call, unsigned i) noexcept {
-    // Where an operation takes a buffer, it is the third argument, and the fourth says how large it is.
+    // For operations with a buffer, the third argument is its address and the fourth its size.
     return i == 2 ? Extent{std::max(call.arguments[3] & UINT_MAX, kPlainObject), false} : kPlain;
 }
 
 Extent of_syslog(const Call& call) noexcept {
-    constexpr int kReadFirst = 2;  // SYSLOG_ACTION_READ, and the two behind it, fill the buffer
+    constexpr int kReadFirst = 2;  // SYSLOG_ACTION_READ and the two actions after it fill the buffer
     constexpr int kReadLast = 4;
     const auto type = static_cast<int>(call.arguments[0]);
     return type >= kReadFirst && type <= kReadLast ? exactly(call.arguments[2] & INT_MAX) : kNone;

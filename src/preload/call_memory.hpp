@@ -1,5 +1,5 @@
-// What memory a system call leads to: argument by argument, and through the structures that arguments point to. Not of
-// those that transfer.hpp represents.
+// Tells which memory a system call names: per argument, and through structures that arguments point to.
+// Does not cover the calls that transfer.hpp represents. Called by ArgumentMemory.
 #pragma once
 
 #include "preload/calls.hpp"
@@ -8,23 +8,23 @@
 
 namespace faultline::preload {
 
-/// How much memory one argument leads to, if it is an address.
+/// How much memory one argument names, if it is an address.
 struct Extent {
     std::uint64_t bytes = 0;
-    bool exact = false;  ///< Else at most so much: what lies behind the object may be anything.
+    bool exact = false;  ///< False: `bytes` is an upper bound, and memory behind the object may hold anything.
 };
 
 [[nodiscard]] Extent extent_of(const Call& call, unsigned argument) noexcept;
+/// Returns the memory that this argument names; 0 bytes if it is no address.
 
-/// A callback without an allocation.
+/// A callback that needs no allocation.
 struct MemoryVisitor {
     void (*visit)(void* context, std::uint64_t address, std::uint64_t bytes);
     void* context;
     void operator()(std::uint64_t address, std::uint64_t bytes) const { visit(context, address, bytes); }
 };
 
-/// Calls `visit` for memory that is reached through structures. Reads these: they must be readable, if they are
-/// managed.
+/// Calls `visit` for memory that the call reaches through structures. Reads these structures, so they must be readable.
 void for_each_indirect_memory(const Call& call, const MemoryVisitor& visit);
 
 }  // namespace faultline::preload

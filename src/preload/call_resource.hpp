@@ -1,5 +1,6 @@
-// CallResource: what a dispatched call holds while it is made. A signal handler of the program may leave the call by
-// siglongjmp, and then no destructor runs: the list that a call keeps of its resources is how they are found then.
+// CallResource: something that a dispatched call holds until it returns (pins, copies).
+// A signal handler of the program may leave a call by siglongjmp, and then no destructor runs. Each call therefore
+// keeps a list of its resources, from which CallStacks releases those of an abandoned call.
 #pragma once
 
 #include "preload/thread_state.hpp"
@@ -11,7 +12,7 @@ public:
     CallResource(const CallResource&) = delete;
     CallResource& operator=(const CallResource&) = delete;
 
-    /// Gives back what the object holds, once. Signal-safe.
+    /// Releases what the object holds; further calls do nothing. Signal-safe.
     virtual void give_up() noexcept = 0;
 
     [[nodiscard]] CallResource* next() const noexcept { return next_; }
@@ -21,7 +22,7 @@ protected:
     ~CallResource();
 
 private:
-    CallResource** head_;  // of the call's list; null outside of calls
+    CallResource** head_;  // of the call's list; null outside calls
     CallResource* next_ = nullptr;
 };
 

@@ -16,11 +16,11 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr std::uint64_t kRedZone = 128;   // below the stack pointer, in use by the program
-constexpr std::uint64_t kMarkBytes = 16;  // two words, and the alignment of the stack
-constexpr unsigned kLooks = 16;           // stacks of the dead are looked for among so many
+constexpr std::uint64_t kRedZone = 128;   // bytes below the stack pointer that the program uses
+constexpr std::uint64_t kMarkBytes = 16;  // two words; keeps the stack aligned
+constexpr unsigned kLooks = 16;           // number of entries searched for stacks of ended threads
 
-constinit std::atomic<CallStacks*> all{nullptr};  // ever mapped; a list that only grows
+constinit std::atomic<CallStacks*> all{nullptr};  // all that were ever mapped; the list only grows
 constinit std::atomic<CallStacks*> cursor{nullptr};
 
 int thread_id() noexcept { return static_cast<int>(raw_syscall(SYS_gettid)); }
@@ -43,7 +43,7 @@ CallResource::~CallResource() {
 
 // ---- Slot
 
-/// The mark lies on a stack of the program's, which may be unmapped by now.
+/// Reads the mark safely: it lies on a stack of the program, which may be unmapped by now.
 bool CallStacks::Slot::is_abandoned() const noexcept {
     std::uint64_t found[2] = {};
     if (is_managed(mark_, kMarkBytes)) {
@@ -92,7 +92,7 @@ CallStacks* CallStacks::map() noexcept {
     return made;
 }
 
-/// A few are looked at each time, so that a thread begins as fast among many.
+/// Checks a few entries each time, so that starting a thread does not become slower with the number of threads.
 CallStacks* CallStacks::take_from_the_dead(int thread) noexcept {
     CallStacks* at = cursor.load();
     for (unsigned i = 0; i < kLooks; ++i) {
@@ -119,7 +119,7 @@ CallStacks* CallStacks::take() noexcept {
     const stack_t alternate = stacks->alternate_stack();
     stack_t present{};
     static_cast<void>(raw_syscall(SYS_sigaltstack, 0, syscall_argument(&present)));
-    stacks->substituted_.is = (present.ss_flags & SS_DISABLE) != 0;  // else a library's, which began before us
+    stacks->substituted_.is = (present.ss_flags & SS_DISABLE) != 0;  // else an earlier library has set one
     if (stacks->substituted_.is) static_cast<void>(raw_syscall(SYS_sigaltstack, syscall_argument(&alternate), 0));
     return stacks;
 }

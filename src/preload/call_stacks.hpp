@@ -1,12 +1,15 @@
-// CallStacks: where a thread of the program handles its dispatched calls and its faults. The program's own stack may
-// have no room for that: the stacks of coroutines have 2 KiB, and those of Go's functions hardly more than they need.
+// CallStacks: the stacks on which one thread of the program handles its dispatched calls and its faults.
+// The program's own stack may be too small: coroutine stacks can have 2 KiB, and Go functions have little more than
+// they need.
 //
 //     guard | alternate signal stack | this object | slot 3 | slot 2 | slot 1 | slot 0
 //
-// The kernel begins the handler of a call on the alternate stack. The handler moves to a slot, and leaves the alternate
-// stack free: a call that waits does so on the program's stack, where signals find what they find without us. A slot
-// belongs to one call. Calls nest, since signal handlers make calls; a call that a handler has left by siglongjmp is
-// found out by its mark: two words below the program's stack pointer, which last as long as the call does.
+// The kernel starts the handler of a call on the alternate stack. The handler moves to a slot, which frees the
+// alternate stack. A call that waits does so on the program's stack, where signal handlers find the stack that they
+// expect.
+// Each slot belongs to one call. Calls nest, because signal handlers make calls, too. Each call puts a mark of two
+// words below the program's stack pointer, which stays intact until the call ends. A changed mark therefore tells that
+// a handler has left the call by siglongjmp; its slot is then free.
 #pragma once
 
 #include "preload/call_resource.hpp"
@@ -24,12 +27,12 @@ public:
     /// The stack of one call.
     class Slot {
     public:
-        /// Where the stack begins, downwards.
+        /// Returns the top of the stack, which grows downwards.
         [[nodiscard]] std::uint64_t top() const noexcept { return top_; }
-        /// The mark's address, below which the program's stack is free.
+        /// Returns the mark's address; the program's stack is free below it.
         [[nodiscard]] std::uint64_t mark() const noexcept { return mark_; }
         [[nodiscard]] CallResource*& resources() noexcept { return resources_; }
-        /// At the end of the call.
+        /// Frees the slot. Called at the end of the call.
         void release() noexcept { used_ = false; }
 
     private:
@@ -44,34 +47,34 @@ public:
         CallResource* resources_ = nullptr;
     };
 
-    /// For the calling thread, with the alternate stack installed. Those of threads that have ended are used again.
-    /// Null where the kernel has no memory. Signal-safe.
+    /// Returns stacks for the calling thread and installs the alternate stack. Reuses those of threads that have ended.
+    /// Returns null if the kernel has no memory. Signal-safe.
     [[nodiscard]] static CallStacks* take() noexcept;
 
-    /// In the child of a fork: the calling thread keeps its stacks, and what the calls of all others held is given
-    /// back.
+    /// Releases what the calls of all other threads held; the calling thread keeps its stacks. Called in the child of a
+    /// fork.
     static void forget_other_threads() noexcept;
 
-    /// The stack of a call that was made with the stack pointer `program_stack`. Gives back what abandoned calls held.
-    /// Null where calls nest too deeply. With all signals blocked.
+    /// Returns a slot for a call that was made with the stack pointer `program_stack`, or null if calls nest too
+    /// deeply. Releases what abandoned calls held. Call with all signals blocked.
     [[nodiscard]] Slot* claim(std::uint64_t program_stack) noexcept;
 
-    /// The slot that an address lies in, or null.
+    /// Returns the slot that contains the address, or null.
     [[nodiscard]] Slot* slot_of(const void* address) noexcept;
 
-    /// The alternate stack, as sigaltstack(2) takes it.
+    /// Returns the alternate stack, as sigaltstack(2) takes it.
     [[nodiscard]] stack_t alternate_stack() const noexcept;
 
-    /// What the program knows of its alternate stack, while the kernel has another one: see signal_stack.cpp.
+    /// The alternate stack that the program believes it has, while the kernel has another: see signal_stack.cpp.
     struct Substituted {
         bool is = true;
-        stack_t told{};   ///< What the program has given; SS_DISABLE where it has given none.
-        stack_t large{};  ///< A mapping that is larger than ours, for as long as the thread lives; null before.
+        stack_t told{};   ///< The stack that the program has set; SS_DISABLE if it has set none.
+        stack_t large{};  ///< A mapping larger than ours, kept until the thread ends; null until it is needed.
     };
     [[nodiscard]] Substituted& substituted() noexcept { return substituted_; }
 
-    /// Handlers of the program run there, too, if they ask for an alternate stack that they have not given, or handle
-    /// faults. Memory is spent on what is touched.
+    /// Handlers of the program run there, too: those that ask for an alternate stack that the program has not set, and
+    /// those of fault signals. Only touched pages take memory.
     static constexpr std::size_t kAlternateBytes = std::size_t{256} << 10;
 
 private:

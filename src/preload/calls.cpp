@@ -34,7 +34,7 @@ struct MaskAndBytes {
     std::uint64_t bytes;
 };
 
-/// Which argument leads to a signal mask that holds while the call waits; -1: none.
+/// Returns the index of the argument that points to a signal mask for the time of the call; -1: none.
 int mask_argument(long number) noexcept {
     switch (number) {
         case SYS_rt_sigsuspend:
@@ -51,7 +51,7 @@ int mask_argument(long number) noexcept {
     }
 }
 
-/// Faults and calls must come through also to the handlers that run with that mask.
+/// Removes the signals of faults and calls from the mask: handlers that run under it need them, too.
 void clear_kept_signals(Call& call, std::uint64_t& mask, MaskAndBytes& both) noexcept {
     const int which = mask_argument(call.number);
     if (which < 0) return;
@@ -72,7 +72,7 @@ void clear_kept_signals(Call& call, std::uint64_t& mask, MaskAndBytes& both) noe
 
 // ---- execve
 
-/// A page at a time: where it ends is not known before it is there.
+/// Makes a string resident page by page, because its end is unknown until it is resident.
 void touch_text(const char* text) noexcept {
     while (is_managed(reinterpret_cast<std::uint64_t>(text), 1)) {
         const auto address = reinterpret_cast<std::uint64_t>(text);
@@ -93,7 +93,7 @@ void touch_list(char* const* list) noexcept {
 
 // ---- the kinds of calls
 
-/// The kernel touches a futex only as the call begins, and then may wait for ever: nothing is pinned.
+/// Makes a futex call without pins: the kernel reads the futex only at the start, and then may wait for ever.
 long make_futex_call(const Call& call, std::uint64_t mask) {
     long result = interruptible_call(call, mask);
     for (int tries = 0; result == -EFAULT && tries < kMostRetries; ++tries) {

@@ -1,5 +1,6 @@
-// System calls as numbers and arguments: how much of the memory that they name the kernel may read or write, and the
-// making of one with that memory in place.
+// System calls as numbers and arguments, and functions that make a call with its managed memory in place.
+// Dispatch calls make_call for each call of the program that may name managed memory; the interposed exec functions
+// call make_exec_call. What memory a call names is the business of call_memory.hpp and transfer.hpp.
 #pragma once
 
 #include <array>
@@ -13,21 +14,21 @@ struct Call {
     std::array<std::uint64_t, 6> arguments{};
 };
 
-/// Makes the call as if it stood where the signal came from, whose signal mask was `mask`: signals interrupt it, and
-/// are handled while it waits. What of its memory is managed is brought in and, where the limit has room, pinned
-/// meanwhile. Returns what the kernel did. To be called with all signals blocked that `kHandlerMask` has. A
-/// cancellation point, and so not noexcept.
+/// Makes the call as if the interrupted code made it, whose signal mask was `mask`: signals interrupt the call, and
+/// their handlers run while it waits. Managed memory of the call is made resident and, if the limit has room, pinned
+/// until the call returns. Returns the kernel's result. Call with the signals of kHandlerMask blocked. A cancellation
+/// point, and so not noexcept.
 [[nodiscard]] long make_call(Call call, std::uint64_t mask);
 
-/// The signals that are blocked while the library looks at a call: all but those that faults arrive by.
+/// The signals that are blocked while the library inspects a call: all but the two that report faults.
 inline constexpr std::uint64_t kFaultSignals = std::uint64_t{1} << (7 - 1) | std::uint64_t{1} << (11 - 1);
 inline constexpr std::uint64_t kHandlerMask = ~kFaultSignals;
 
-/// Brings in what execve(2) reads. Signal-safe; also for a child of vfork, which no dispatch sees.
+/// Makes resident what execve(2) reads. Signal-safe; also for a child of vfork, whose calls are not dispatched.
 void touch_exec_memory(const char* path, char* const* arguments, char* const* environment) noexcept;
 
-/// execve(2) and execveat(2), tried again where the kernel finds something absent. As touch_exec_memory. `mask`: as for
-/// make_call, and the next program begins with it; null where the caller stands outside of a handler.
+/// Makes execve(2) or execveat(2), and repeats it while the kernel finds memory absent; see touch_exec_memory. The next
+/// program starts with `mask`; null if the caller does not run in a signal handler.
 [[nodiscard]] long make_exec_call(const Call& call, const std::uint64_t* mask, const char* path, char* const* arguments,
                                   char* const* environment) noexcept;
 

@@ -1,4 +1,4 @@
-// The C library's functions that close descriptors, which the library's own are none of for the program.
+// Interposes the C library's functions that close descriptors (close, dup2, ...): faultline's own report EBADF.
 
 #include "preload/descriptors.hpp"
 #include "sys/syscall.hpp"

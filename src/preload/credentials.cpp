@@ -1,7 +1,8 @@
-// The C library's functions that change the ids of the process, and those that the kernel does for a process of one
-// thread only. A program that has one thread of its own may have given it other capabilities than the library's threads
-// have; the C library aborts when a change of ids succeeds in one thread and fails in another. So the library has no
-// threads during such a call, and new ones after it, which have what the calling thread has.
+// Interposes the C library's functions that change the ids of the process, and those that the kernel grants only to a
+// process with one thread.
+// A program with a single thread of its own may have given that thread other capabilities than the library's threads
+// have. The C library aborts if a change of ids succeeds in one thread and fails in another. So the library ends its
+// threads before such a call. It starts new ones afterwards, which have the capabilities of the calling thread.
 
 #include "preload/credentials.hpp"
 
@@ -44,14 +45,14 @@ Next<int(int)> next_unshare{"unshare"};
 Next<int(int, int)> next_setns{"setns"};
 Next<int(cap_user_header_t, const cap_user_data_t)> next_capset{"capset"};
 
-std::mutex changing;  // one thread has the others stopped
+std::mutex changing;  // held by the thread that has ended the library's threads
 
-constinit std::atomic<long> process{0};  // that has the library's threads
+constinit std::atomic<long> process{0};  // the process that the library's threads belong to
 
-/// A child of vfork has the memory of its parent, and none of its threads.
+/// Returns true in a child of vfork: it shares its parent's memory but has none of the parent's threads.
 bool is_child_of_vfork() noexcept { return sys::raw_syscall(SYS_getpid) != process.load(std::memory_order_relaxed); }
 
-/// Threads that have ended are still the kernel's for a moment.
+/// Calls `change`, and repeats it for a while: the kernel counts ended threads for a moment longer.
 template <typename Change>
 int changed_when_alone(Change change) noexcept {
     constexpr int kMostTries = 100;
@@ -64,7 +65,7 @@ int changed_when_alone(Change change) noexcept {
     return result;
 }
 
-/// Calls `change`, which touches nothing that is managed, without threads of the library.
+/// Calls `change` while the library has no threads. `change` must not touch managed memory.
 template <typename Change>
 int without_threads(Change change) noexcept {
     heap::Heap* const heap = ManagedHeap::get();
@@ -89,7 +90,7 @@ int without_threads(Change change) noexcept {
     return result;
 }
 
-/// A list of groups that the kernel can read while nothing serves faults.
+/// A list of groups in memory that the kernel can read while no thread serves faults.
 class Groups {
 public:
     Groups(std::size_t count, const gid_t* groups) noexcept
@@ -154,7 +155,7 @@ int setresgid(gid_t real, gid_t effective, gid_t saved) noexcept {
 
 int setgroups(std::size_t count, const gid_t* groups) noexcept { return set_groups(count, groups); }
 
-/// Looking up the groups may run any code, and needs what serves faults; setting them is another matter.
+/// Looks up the groups while faults are served, because that may run any code; then sets them.
 int initgroups(const char* user, gid_t group) {
     int count = 64;
     for (;;) {
@@ -166,7 +167,7 @@ int initgroups(const char* user, gid_t group) {
         }
         if (getgrouplist(user, group, groups.get(), &count) >= 0) {
             int result = -1;
-            // The kernel may take fewer than there are.
+            // The kernel may accept fewer groups than the user has.
             for (; count > 0; --count) {
                 result = set_groups(static_cast<std::size_t>(count), groups.get());
                 if (result == 0 || errno != EINVAL) break;
@@ -184,7 +185,7 @@ int capset(cap_user_header_t header, const cap_user_data_t data) noexcept {
     const std::size_t words = its_header.version == _LINUX_CAPABILITY_VERSION_1 ? 1 : 2;
     if (data != nullptr) std::memcpy(its_data, data, words * sizeof its_data[0]);
     const int result = without_threads([&] { return next_capset(&its_header, data != nullptr ? its_data : nullptr); });
-    header->version = its_header.version;  // the kernel says there what it would have
+    header->version = its_header.version;  // the kernel stores the version there that it prefers
     return result;
 }
 

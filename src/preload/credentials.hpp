@@ -1,9 +1,11 @@
-// Changes of the process's ids, capabilities and namespaces, which the library's threads must not be in the way of.
+// Lets the program change its ids, capabilities and namespaces although the library has threads of its own.
+// The C library and the kernel apply such changes to threads one by one, or refuse them to processes with several
+// threads. The interposed functions stand in credentials.cpp.
 #pragma once
 
 namespace faultline::preload {
 
-/// The calling process is the one that the library's threads are in. At the start, and in the child of a fork.
+/// Records that the library's threads belong to the calling process. Called at the start, and in the child of a fork.
 void remember_process() noexcept;
 
 }  // namespace faultline::preload

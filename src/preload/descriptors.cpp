@@ -14,9 +14,9 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr unsigned kPlaces = 64;     // for descriptors of the library
-constexpr unsigned kLeastFree = 32;  // a program that may open fewer beside them is left all numbers
-constexpr unsigned kMost = 1024;     // select(2) takes no number above
+constexpr unsigned kPlaces = 64;     // numbers for the library's descriptors
+constexpr unsigned kLeastFree = 32;  // if the program would have fewer numbers left, it keeps all of them
+constexpr unsigned kMost = 1024;     // select(2) accepts no larger number
 
 }  // namespace
 

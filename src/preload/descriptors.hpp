@@ -1,6 +1,6 @@
-// The library's descriptors among the program's: numbers high enough to be in no program's way, and not for the program
-// to close. Programs count on the lowest free number, name small ones, and close whatever they did not open. The list
-// of them is sys/own_descriptors.hpp's.
+// Keeps the library's descriptors out of the program's way: at high numbers, and safe from the program's close calls.
+// Programs rely on the lowest free number, use small numbers by name, and close descriptors that they did not open. The
+// list of the library's descriptors is in sys/own_descriptors.hpp.
 #pragma once
 
 #include "sys/own_descriptors.hpp"
@@ -10,16 +10,16 @@
 
 namespace faultline::preload {
 
-/// Puts the library's descriptors at the highest numbers below 1,024 that the program may open, from now on. Where it
-/// may open fewer than 96 files they stay among the program's.
+/// Makes the library open its descriptors at the highest numbers below 1,024 that the program may open. If the program
+/// may open fewer than 96 files, they stay among the program's.
 void place_descriptors_high() noexcept;
 
-/// For the number in a register: the kernel looks at 32 bits of it.
+/// Takes the number as a register holds it: the kernel reads only 32 bits.
 [[nodiscard]] inline bool is_own_descriptor(std::uint64_t fd) noexcept {
     return sys::is_own_descriptor(static_cast<unsigned>(fd & UINT_MAX));
 }
 
-/// close_range(2) without the library's own. Returns 0 or a negated errno. Signal-safe.
+/// Does what close_range(2) does, but skips the library's own descriptors. Returns 0 or a negated errno. Signal-safe.
 [[nodiscard]] long close_range_around_own(unsigned first, unsigned last, unsigned flags) noexcept;
 
 }  // namespace faultline::preload

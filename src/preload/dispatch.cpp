@@ -27,8 +27,8 @@
 #include <mutex>
 #include <optional>
 
-// Where handlers return to: like the C library's, to the byte, which debuggers and unwinders know it by, but at an
-// address that the dispatch lets pass.
+// The return address of handlers. Its code is the C library's to the byte, by which debuggers and unwinders recognize
+// it, but at an address whose calls the dispatch lets pass.
 asm(R"(
         .pushsection .text.faultline_preload, "ax", @progbits
         nop
@@ -49,16 +49,16 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc keeps to itself
+constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc does not export
 constexpr std::uint64_t kSetBytes = sizeof(std::uint64_t);
-constexpr std::uint64_t kCallBytes = 2;  // of the instruction
+constexpr std::uint64_t kCallBytes = 2;  // size of the system call instruction
 
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
-/// The signals that a thread never has blocked: faults, and calls.
+/// The signals that are never blocked in a thread: those of faults and of calls.
 constexpr std::uint64_t kKept = kFaultSignals | bit(SIGSYS);
 
-/// What the kernel's rt_sigaction(2) takes.
+/// The structure that the kernel's rt_sigaction(2) takes.
 struct KernelAction {
     std::uint64_t handler = 0;
     std::uint64_t flags = 0;
@@ -78,8 +78,8 @@ std::uint64_t& mask_of(ucontext_t& context) noexcept {
 // ---- the program's signals
 
 int fault_signal = 0;
-sys::FutexLock actions;             // with all signals blocked
-constinit KernelAction for_sigsys;  // what the program would have done with SIGSYS
+sys::FutexLock actions;             // guards the actions below; taken with all signals blocked
+constinit KernelAction for_sigsys;  // the program's action for SIGSYS
 
 KernelAction action_behind_fault() noexcept {
     const struct sigaction behind = mmu::action_behind(fault_signal);
@@ -99,10 +99,10 @@ void put_behind_fault(const KernelAction& wanted) noexcept {
     mmu::put_action_behind(fault_signal, action);
 }
 
-/// What a child of vfork has made of the signals that are the library's. Its parent, whose memory this is, keeps its
-/// own.
+/// A child of vfork's changes to the actions of the library's signals. Its parent owns this memory and keeps its own
+/// actions.
 struct ChildActions {
-    long child = 0;  // whose they are
+    long child = 0;  // the child's process number
     std::array<std::optional<KernelAction>, 2> changed;
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local ChildActions child_actions;
@@ -113,7 +113,7 @@ std::optional<KernelAction>& action_of_child(int signal) noexcept {
     return child_actions.changed[signal == SIGSYS ? 0 : 1];
 }
 
-/// What the kernel is not told: the signals that are the library's.
+/// Changes the program's action for a signal of the library, of which the kernel is not told.
 long change_own_signal(int signal, const KernelAction* wanted, KernelAction& before) noexcept {
     const sys::SignalBlock signals;
     const std::lock_guard lock{actions};
@@ -133,7 +133,7 @@ long change_own_signal(int signal, const KernelAction* wanted, KernelAction& bef
     return 0;
 }
 
-/// rt_sigaction(2): handlers run with the kept signals unblocked, and return where the dispatch lets them.
+/// Does what rt_sigaction(2) does. Handlers run with the kept signals unblocked, and return through the restorer above.
 long change_action(int signal, const KernelAction* given, KernelAction* previous, std::uint64_t set_bytes) noexcept {
     if (set_bytes != kSetBytes) return -EINVAL;
     KernelAction wanted;
@@ -151,7 +151,7 @@ long change_action(int signal, const KernelAction* given, KernelAction* previous
     return result;
 }
 
-/// rt_sigprocmask(2), on what the thread's mask will be when it goes on.
+/// Does what sigprocmask does to the mask that the thread will have when it continues.
 long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::uint64_t* previous,
                  std::uint64_t set_bytes) noexcept {
     if (set_bytes != kSetBytes) return -EINVAL;
@@ -211,7 +211,7 @@ long answer(ucontext_t& context, const Call& call) {
             return make_exec_call(call, &mask_of(context), pointer<const char>(a[1]), pointer<char* const>(a[2]),
                                   pointer<char* const>(a[3]));
         case SYS_prctl:
-            if (a[0] == PR_SET_SYSCALL_USER_DISPATCH) return -EINVAL;  // it is taken
+            if (a[0] == PR_SET_SYSCALL_USER_DISPATCH) return -EINVAL;  // this library uses it
             break;
         default:
             break;
@@ -219,13 +219,13 @@ long answer(ucontext_t& context, const Call& call) {
     return make_call(call, mask_of(context));
 }
 
-/// SIGSYS that is none of ours: from a filter of the program's, or sent.
+/// Passes on a SIGSYS that dispatch did not cause: a filter of the program raised it, or a process sent it.
 void pass_on(int signal, siginfo_t* info, void* context) noexcept {
     KernelAction action;
     static_cast<void>(change_own_signal(SIGSYS, nullptr, action));
     if (action.handler == reinterpret_cast<std::uint64_t>(SIG_IGN)) return;
     if (action.handler != reinterpret_cast<std::uint64_t>(SIG_DFL)) {
-        // Whether it takes three arguments or one.
+        // For handlers with three arguments and with one.
         return reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, context);
     }
     const KernelAction fallback;
@@ -247,7 +247,7 @@ void on_call(int signal, siginfo_t* info, void* given) {
     }
     if (begins_in_shared_memory(call)) {
         if (send_to_give_birth(context, call)) return;
-        // Made again where it stands, and let pass; the next call of the library's closes the door again.
+        // The thread makes the call again, and the kernel lets it pass. The library's next call restores the selector.
         registers[REG_RIP] -= static_cast<greg_t>(kCallBytes);
         this_thread.selector = kAllowCalls;
         return;
@@ -279,21 +279,22 @@ void Dispatch::start(int signal) {
     const KernelAction mine{reinterpret_cast<std::uint64_t>(&faultline_preload_enter),
                             SA_SIGINFO | SA_RESTART | SA_ONSTACK | kRestorer, restorer, kHandlerMask};
     if (const long result = kernel_action(SIGSYS, &mine, &for_sigsys)) {
-        sys::throw_error(sys::error_of(result), "cannot handle SIGSYS");
+        sys::throw_error(sys::error_of(result), "cannot install the handler of SIGSYS");
     }
-    // The handler of faults returns with all signals blocked: by way of the C library it would be one call too many.
+    // The handler of faults must return to the kernel directly, with all signals blocked. A return through the C
+    // library would make a dispatched call.
     KernelAction faults;
     kernel_action(signal, nullptr, &faults);
     faults.flags |= kRestorer;
     faults.restorer = restorer;
     if (const long result = kernel_action(signal, &faults, nullptr)) {
-        sys::throw_error(sys::error_of(result), "cannot handle faults");
+        sys::throw_error(sys::error_of(result), "cannot install the handler of faults");
     }
     unblock_kept();
     if (const int error = dispatch_this_thread()) {
         sys::throw_error(error == EINVAL ? ENOSYS : error,
-                         "this kernel has no Syscall User Dispatch (Linux 5.11), without which system calls on absent "
-                         "pages fail; be root, or set FAULTLINE_DELIVERY to uffd_threads where that is allowed");
+                         "this kernel has no Syscall User Dispatch (Linux 5.11), so system calls on absent pages would "
+                         "fail; run as root, or set FAULTLINE_DELIVERY to uffd_threads if that is allowed");
     }
     measure_signal_frames();
     this_thread.stacks = CallStacks::take();
@@ -304,7 +305,7 @@ void Dispatch::begin_thread() noexcept {
     if (!active_) return;
     unblock_kept();
     if (this_thread.stacks == nullptr) this_thread.stacks = CallStacks::take();
-    // It was to be had for the first thread, and takes no memory.
+    // Succeeds, because it did for the first thread and takes no memory.
     if (dispatch_this_thread() == 0 && this_thread.inside == 0) this_thread.selector = kBlockCalls;
 }
 

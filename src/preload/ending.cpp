@@ -1,4 +1,4 @@
-// The C library's functions that end the program at once, without what it has said to run at exit.
+// Interposes the C library's functions that end the program at once, without running its exit handlers.
 
 #include "preload/status.hpp"
 #include "sys/syscall.hpp"

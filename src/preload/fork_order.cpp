@@ -1,9 +1,10 @@
-// The order of fork handlers. The C library runs those that were registered first last before fork, and first after it:
-// so the pager's must be the first, or those of a library whose constructors ran before ours would use the heap while
-// nothing serves faults. Every registration in the program comes by here.
+// Decides the order of fork handlers. Every registration in the program comes through here.
+// Before a fork, the C library runs the handlers that were registered first last; after it, first. So the pager's
+// handlers must be registered first. Otherwise handlers of a library whose constructors ran before ours would use the
+// heap while no thread serves faults.
 //
-// The handlers of an allocator that the program is linked to (jemalloc, tcmalloc) lock it, and the pager's allocate
-// from it: they are kept here, and run inside the pager's.
+// An allocator that the program is linked to (jemalloc, tcmalloc) has handlers that lock it, and the pager's handlers
+// allocate from it. So these are kept here and run inside the pager's.
 
 #include "preload/next.hpp"
 #include "preload/unmanaged.hpp"
@@ -18,8 +19,7 @@ namespace {
 
 Next<int(void (*)(), void (*)(), void (*)(), void*)> next_register{"__register_atfork"};
 
-/// In the order of registration. An allocator that the program is linked to is not unloaded, and none has more than
-/// one.
+/// In the order of registration. Such an allocator is never unloaded, and has one set of handlers at most.
 constinit std::array<sys::ForkHandlers, 4> of_allocator{};
 constinit std::atomic<std::size_t> of_allocator_count{0};
 
@@ -38,7 +38,7 @@ void in_child() {
 }
 constexpr sys::ForkHandlers kAllocatorHandlers{&before_fork, &in_parent, &in_child};
 
-/// False if there is no room. While the process starts, with one thread.
+/// Keeps the handlers. Returns false if there is no room. Called while the process starts, with one thread.
 bool keep(const sys::ForkHandlers& handlers) noexcept {
     const std::size_t count = of_allocator_count.load();
     if (count == of_allocator.size()) return false;

@@ -25,18 +25,18 @@ using core::PageRange;
 
 constexpr int kAdvisePopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
 
-/// What the program has asked for that pages' words do not say.
+/// State of pages that the program has asked for and that page words do not hold.
 struct Notes {
     explicit Notes(std::uint64_t pages)
         : locked{pages}, being_locked{pages}, wiped_on_fork{pages}, writable_code{pages} {}
-    table::PageSet locked;         // each of these pages holds one pin
-    table::PageSet being_locked;   // and each of these, by the lock call that is under way
+    table::PageSet locked;         // each page in the set holds one pin
+    table::PageSet being_locked;   // pages that the running lock call has pinned
     table::PageSet wiped_on_fork;  // MADV_WIPEONFORK
-    table::PageSet writable_code;  // PROT_WRITE | PROT_EXEC, which page words cannot say
+    table::PageSet writable_code;  // PROT_WRITE | PROT_EXEC, which page words do not hold
 };
 
 std::optional<Notes> notes;
-constinit sys::FutexLock locking;  // serialises lock and unlock: a page is pinned once
+constinit sys::FutexLock locking;  // serialises lock and unlock, so that each page is pinned once
 
 pager::Region& region() noexcept { return ManagedHeap::get()->region(); }
 pager::Pager& pager() noexcept { return ManagedHeap::get()->pager(); }
@@ -44,7 +44,7 @@ pager::Pager& pager() noexcept { return ManagedHeap::get()->pager(); }
 std::uint64_t address_of(PageRange pages) noexcept { return sys::syscall_argument(region().address_of(pages.first)); }
 std::size_t bytes_of(PageRange pages) noexcept { return region().offset_of(pages.count); }
 
-/// Makes a control call of the pager's. Returns 0 or a negated errno.
+/// Calls `act`, a control operation of the pager. Returns 0 or a negated errno.
 template <typename Act>
 long errno_of(Act act) noexcept {
     try {
@@ -65,7 +65,7 @@ long for_each_page(PageRange pages, Visit visit) noexcept {
     return 0;
 }
 
-/// A page that is pinned, for a system call that is under way, cannot leave: its bytes are overwritten.
+/// Clears a page. A page that a running system call has pinned cannot be discarded: its bytes are overwritten.
 long clear_page(std::uint64_t page) noexcept {
     const long error = errno_of([&] { pager().discarder().discard(region(), {page, 1}); });
     if (error != -EBUSY) return error;
@@ -74,13 +74,13 @@ long clear_page(std::uint64_t page) noexcept {
     return 0;
 }
 
-/// Makes pages read as zeros.
+/// Makes the pages read as zeros.
 long clear(PageRange pages) noexcept {
     const long error = errno_of([&] { pager().discarder().discard(region(), pages); });
     return error == -EBUSY ? for_each_page(pages, clear_page) : error;
 }
 
-/// Brings one page in, as an access would.
+/// Makes one page resident, as an access would.
 long populate_page(std::uint64_t page, PinFor purpose) noexcept {
     const pager::PinnedFront pinned = pager().pin_front(region(), {page, 1}, purpose, pager::PinAmount::all);
     switch (pinned.error) {
@@ -88,13 +88,13 @@ long populate_page(std::uint64_t page, PinFor purpose) noexcept {
             pager().unpin(region(), {page, 1});
             return 0;
         case EACCES:
-            return -EINVAL;  // which madvise(2) says of a protection that forbids it
+            return -EINVAL;  // as madvise(2) reports a protection that forbids the access
         case ENOMEM:
-        case EOVERFLOW:  // other pins leave no room: it comes in for a moment all the same
+        case EOVERFLOW:  // other pins leave no room: an access makes it resident for a moment
             touch_managed(core::address_of(region().address_of(page)), 1);
             return 0;
         default:
-            return -EFAULT;  // the store could not read it back, or has no room for what would have to leave
+            return -EFAULT;  // the store cannot read the page, or has no room for the page to be evicted
     }
 }
 
@@ -124,9 +124,9 @@ long HeapMemory::advise(PageRange pages, int advice) noexcept {
         case MADV_COLD:
             return hint(pages, Advice::cold);
         case MADV_PAGEOUT:
-            return hint(pages, Advice::dontneed);  // as faultline::Advice has it: leave now, keep the bytes
+            return hint(pages, Advice::dontneed);  // as with faultline::Advice: evict now, keep the bytes
         case MADV_DONTNEED:
-        case MADV_FREE:  // the kernel may free the pages at any time, also at once
+        case MADV_FREE:  // the kernel may free the pages at any time, so also at once
             return notes->locked.contains_any(pages) ? -EINVAL : clear(pages);
         case sys::abi::kAdviseDontneedLocked:
             return clear(pages);
@@ -140,21 +140,21 @@ long HeapMemory::advise(PageRange pages, int advice) noexcept {
         case MADV_KEEPONFORK:
             notes->wiped_on_fork.erase(pages);
             return 0;
-        case MADV_DOFORK:  // what these ask for is so
+        case MADV_DOFORK:  // these ask for what is the case anyway
         case MADV_UNMERGEABLE:
         case MADV_NOHUGEPAGE:
         case MADV_DONTDUMP:
             return 0;
         default:
-            // DONTFORK, MERGEABLE, HUGEPAGE, COLLAPSE, DODUMP, guards, hardware poison: as a kernel without them.
-            // REMOVE is for shared memory only.
+            // DONTFORK, MERGEABLE, HUGEPAGE, COLLAPSE, DODUMP, guards, hardware poison: EINVAL, as on a kernel without
+            // them. REMOVE is for shared memory only.
             return -EINVAL;
     }
 }
 
 long HeapMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
     in_use_.store(true, std::memory_order_relaxed);
-    constexpr std::uint64_t kSemaphores = 8;  // PROT_SEM, which means nothing here
+    constexpr std::uint64_t kSemaphores = 8;  // PROT_SEM, which has no effect here
     protection &= ~kSemaphores;
     if ((protection & ~std::uint64_t{PROT_READ | PROT_WRITE | PROT_EXEC}) != 0) return -EINVAL;
     const bool write = (protection & PROT_WRITE) != 0;
@@ -186,7 +186,8 @@ long HeapMemory::replace(PageRange pages, std::uint64_t protection) noexcept {
 
 namespace {
 
-/// Pins one page for good, with what its protection allows. -ENOMEM, as mlock(2) says it: it cannot be had.
+/// Pins one page until it is unlocked, as far as its protection allows. -ENOMEM, as mlock(2) reports it: the page
+/// cannot be made resident.
 long pin_page(std::uint64_t page) noexcept {
     pager::PinnedFront pinned = pager().pin_front(region(), {page, 1}, PinFor::writing, pager::PinAmount::all);
     if (pinned.error == EACCES) {
@@ -195,7 +196,7 @@ long pin_page(std::uint64_t page) noexcept {
     return pinned.error == 0 ? 0 : -ENOMEM;
 }
 
-/// Pins what of a range is not locked, and notes it in `being_locked`.
+/// Pins the unlocked pages of a range and adds them to `being_locked`.
 long pin_unlocked(PageRange pages) noexcept {
     return for_each_page(pages, [](std::uint64_t page) -> long {
         if (notes->locked.contains(page)) return 0;
@@ -205,7 +206,7 @@ long pin_unlocked(PageRange pages) noexcept {
     });
 }
 
-/// Unpins what of a range is in `set`, and takes it out.
+/// Unpins the pages of a range that are in `set` and removes them from it.
 void unpin_all(const table::PageSet& set, PageRange pages) noexcept {
     static_cast<void>(for_each_page(pages, [&](std::uint64_t page) -> long {
         if (!set.contains(page)) return 0;
@@ -218,8 +219,8 @@ void unpin_all(const table::PageSet& set, PageRange pages) noexcept {
 
 }  // namespace
 
-/// The kernel locks, too, what is pinned: then the machine does not swap it out either, and the program's own limit of
-/// locked memory holds. On failure nothing has changed.
+/// Locks the pinned pages in the kernel, too, so that the machine does not swap them and the program's own limit of
+/// locked memory holds. Changes nothing on failure.
 long HeapMemory::lock(PageRange pages) noexcept {
     in_use_.store(true, std::memory_order_relaxed);
     const std::lock_guard lock{locking};
@@ -257,7 +258,7 @@ void HeapMemory::forget(const void* block, std::size_t bytes) noexcept {
     const bool open = for_each_page(pages, [](std::uint64_t page) -> long {
                           return region().load(page).protection() == Access::read_write ? 0 : 1;
                       }) == 0;
-    // What stays closed because there are too many mappings, stays so for the next block, too.
+    // If the kernel's limit on mappings prevents opening the pages, they stay closed for the next block, too.
     if (!open || notes->writable_code.contains_any(pages)) static_cast<void>(protect(pages, PROT_READ | PROT_WRITE));
 }
 
@@ -267,7 +268,7 @@ void HeapMemory::before_fork() noexcept { locking.lock(); }
 
 void HeapMemory::after_fork() noexcept { locking.unlock(); }
 
-/// Memory locks are not inherited, but pins are: they stay locked as far as the pager goes.
+/// Pages stay pinned: a child does not inherit memory locks, but it inherits the pager's pins.
 void HeapMemory::start_in_child() noexcept {
     if (!notes) return;
     notes->wiped_on_fork.for_each_run([](PageRange run) { static_cast<void>(clear(run)); });

@@ -31,7 +31,7 @@ constexpr std::size_t kMostReplaced = 128;
 std::array<Replaced, kMostReplaced> replaced;
 std::size_t replaced_count = 0;
 
-/// Makes pages of an object writable while it lives, which are readable only.
+/// Makes read-only pages of a loaded object writable during the object's lifetime.
 class WritablePages {
 public:
     WritablePages(std::uintptr_t first, std::uintptr_t last) noexcept
@@ -55,7 +55,7 @@ private:
     bool writable_;
 };
 
-/// Calls `visit(ours, theirs)` for each function that both export.
+/// Calls `visit(ours, theirs)` for each function that both libraries export.
 template <typename Visit>
 void for_each_shared_function(const LoadedObject& self, const LoadedObject& libc, Visit visit) noexcept {
     self.for_each_definition([&](const ElfW(Sym) & ours) {
@@ -65,7 +65,7 @@ void for_each_shared_function(const LoadedObject& self, const LoadedObject& libc
     });
 }
 
-/// Where the symbols of these functions are.
+/// The addresses that the symbols of these functions span.
 struct SymbolSpan {
     std::uintptr_t first = UINTPTR_MAX;
     std::uintptr_t last = 0;
@@ -89,7 +89,7 @@ void replace_functions_of_libc() noexcept {
     if (!libc || !self) return;
     const SymbolSpan span = span_of_replaced(self, libc);
     if (span.first > span.last) return;
-    // Where this is refused (SELinux may), modules of that kind stay with the C library, as before.
+    // If the system refuses this (SELinux may), such modules keep using the C library.
     const WritablePages pages{span.first, span.last};
     if (!pages.writable()) return;
     for_each_shared_function(self, libc, [&](const ElfW(Sym) & ours, ElfW(Sym) & theirs) {
@@ -97,10 +97,10 @@ void replace_functions_of_libc() noexcept {
         replaced[replaced_count++] = {self.name_of(ours), libc.address_of(theirs)};
         const ElfW(Addr) before = theirs.st_value;
         const ElfW(Addr) after = core::address_of(self.address_of(ours)) - libc.base();
-        // An older version is replaced where it is the same function.
+        // Replaces older versions of the symbol, too, if they are the same function.
         libc.for_each_version(self.name_of(ours), [&](ElfW(Sym) & version, bool) {
             if (version.st_value != before || !pages.hold(version)) return;
-            std::atomic_ref{version.st_value}.store(after, std::memory_order_release);  // others may be looking it up
+            std::atomic_ref{version.st_value}.store(after, std::memory_order_release);  // other threads may read it
         });
     });
 }

@@ -1,5 +1,5 @@
-// The C library's own allocator, under the names that nobody interposes. It is the arena of everything that must not be
-// managed: what the program allocates before there is a heap, what the C library and faultline allocate for themselves.
+// The C library's own allocator, under names that no library interposes. It serves every allocation that must not be
+// managed: those before the heap exists, and those of the C library and of faultline itself.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Where the pager's messages go in a program that knows nothing of it: standard error, past the program's own buffers.
-// This takes the place of the library's own log, and of spdlog, which a program would have to load with it.
+// Writes the pager's messages to standard error, past the program's own buffers.
+// Replaces the library's own log, and with it spdlog, which a program would have to load.
 
 #include "pager/log/standard_error_log.hpp"
 #include "sys/syscall.hpp"

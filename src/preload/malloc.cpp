@@ -1,5 +1,6 @@
-// The malloc family. Each call goes to the managed heap or to the C library's, by who calls (ManagedHeap::serves) or by
-// whose block it is; what they promise is glibc's: malloc(0) is a block, realloc to nothing frees.
+// The malloc family. A new block comes from the managed heap or from the C library, depending on the caller
+// (ManagedHeap::serves). Other calls go to the allocator of the block. Guarantees are glibc's: malloc(0) returns a
+// block, realloc to 0 bytes frees.
 
 #include "preload/malloc.hpp"
 
@@ -37,7 +38,7 @@ void* allocate_zeroed(std::size_t count, std::size_t bytes, const void* caller) 
     return or_out_of_memory(ManagedHeap::get()->try_allocate_zeroed(product));
 }
 
-/// A block of the C library's that grows for the program moves into the heap: it may have been made by strdup, say.
+/// Moves a block of the C library (made by strdup, for example) to the heap, because the program makes it grow.
 void* move_to_heap(void* block, std::size_t bytes, const void* caller) noexcept {
     const std::size_t had = next_usable_size(block);
     void* const moved = allocate(bytes, caller);
@@ -61,7 +62,7 @@ void* reallocate(void* block, std::size_t bytes, const void* caller) noexcept {
     return ManagedHeap::serves(caller) ? move_to_heap(block, bytes, caller) : unmanaged::reallocate(block, bytes);
 }
 
-/// As memalign has it: any alignment, of which the next power of two is meant.
+/// Accepts any alignment, as memalign does, and uses the next power of two.
 void* allocate_aligned_somehow(std::size_t alignment, std::size_t bytes, const void* caller) noexcept {
     if (alignment > PTRDIFF_MAX) {
         errno = EINVAL;
@@ -103,7 +104,7 @@ void* allocate(std::size_t bytes, const void* caller) noexcept {
 }
 
 void* allocate_aligned(std::size_t alignment, std::size_t bytes, const void* caller) noexcept {
-    // Nobody keeps what is aligned so, and the heap does not have it.
+    // The heap supports no such alignment, and programs keep little data in such blocks.
     if (!ManagedHeap::serves(caller) || alignment > kMostAlignment)
         return unmanaged::allocate_aligned(alignment, bytes);
     if (bytes > PTRDIFF_MAX) return or_out_of_memory(nullptr);
@@ -112,7 +113,7 @@ void* allocate_aligned(std::size_t alignment, std::size_t bytes, const void* cal
 }
 
 void release(void* block) noexcept {
-    if (!ManagedHeap::owns(block)) return unmanaged::release(block);  // null, too
+    if (!ManagedHeap::owns(block)) return unmanaged::release(block);  // or null
     const int error = errno;
     {
         const InLibrary inside;
@@ -165,7 +166,7 @@ void* pvalloc(std::size_t bytes) noexcept {
     return allocate_aligned(faultline::kBasePageBytes, pages * faultline::kBasePageBytes, CALLER);
 }
 
-// C23; the sizes tell the heap nothing that it does not know.
+// C23. The heap does not need the sizes.
 void free_sized(void* block, std::size_t) noexcept { release(block); }
 void free_aligned_sized(void* block, std::size_t, std::size_t) noexcept { release(block); }
 
@@ -190,7 +191,7 @@ struct mallinfo2 mallinfo2() noexcept {
     return info<struct mallinfo2>();
 }
 
-/// There is nothing here that its parameters name.
+/// Accepts every parameter: the heap has none of them.
 int mallopt(int, int) noexcept { return 1; }
 
 }  // extern "C"

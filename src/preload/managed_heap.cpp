@@ -34,10 +34,10 @@ int look_at(dl_phdr_info* object, std::size_t, void* into) {
 }
 
 void say_smaller(std::size_t bytes) {
-    pager::say_on_standard_error(
-        LogLevel::warning, "the heap has " + sys::readable_bytes(bytes) +
-                               " of addresses only, half of what `ulimit -v` or `sysctl vm.overcommit_memory` allow; "
-                               "FAULTLINE_HEAP sets another size");
+    pager::say_on_standard_error(LogLevel::warning,
+                                 "the heap gets only " + sys::readable_bytes(bytes) +
+                                     " of addresses, half of what `ulimit -v` or `sysctl vm.overcommit_memory` allow; "
+                                     "set FAULTLINE_HEAP for another size");
 }
 
 }  // namespace

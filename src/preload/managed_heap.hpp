@@ -1,5 +1,5 @@
-// The one heap of a program that the preload is in, and which allocations are its. It is made once and never destroyed:
-// programs allocate and free until their last instruction.
+// ManagedHeap: the single heap of a preloaded program, and the decision which allocations it serves.
+// It is made once and never destroyed, because programs allocate and free until their last instruction.
 #pragma once
 
 #include "heap/heap.hpp"
@@ -12,7 +12,7 @@
 
 namespace faultline::preload {
 
-/// Code of one loaded object. Empty before it is known.
+/// The code of one loaded object. Empty until it is known.
 struct CodeRange {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
@@ -21,7 +21,7 @@ struct CodeRange {
     }
 };
 
-/// Code whose allocations are not managed: the C library's, the dynamic loader's, and this library's own.
+/// Code whose allocations are not managed: that of the C library, of the dynamic loader and of this library.
 struct Neighbours {
     CodeRange libc;
     CodeRange loader;
@@ -30,12 +30,12 @@ struct Neighbours {
 
 class ManagedHeap {
 public:
-    /// Null until there is one.
+    /// Returns the heap; null until `open`.
     [[nodiscard]] static heap::Heap* get() noexcept { return heap_.load(std::memory_order_acquire); }
 
-    /// Whether an allocation by the code at `caller` is managed. What the C library allocates is not: it has system
-    /// calls that nobody can see use it, locks and lists that fork and exit go through, and no data of the program's to
-    /// speak of.
+    /// Returns true if an allocation by the code at `caller` is managed. Allocations of the C library are not, for
+    /// three reasons. The library passes them to system calls that cannot be intercepted. Fork and exit use locks and
+    /// lists in them. They hold little data of the program.
     [[nodiscard]] static bool serves(const void* caller) noexcept {
         return get() != nullptr && this_thread.inside == 0 && !neighbours_.libc.contains(caller) &&
                !neighbours_.self.contains(caller) && !neighbours_.loader.contains(caller);
@@ -46,11 +46,11 @@ public:
         return heap != nullptr && heap->owns(address);
     }
 
-    /// Makes the heap, which serves nobody before `open`. Throws std::system_error.
+    /// Makes the heap, which serves no allocation before `open`. Throws std::system_error.
     static heap::Heap& make(const run::Settings& settings);
     static void open(heap::Heap& heap) noexcept { heap_.store(&heap, std::memory_order_release); }
 
-    /// Finds the code of the libraries above. Before `open`.
+    /// Finds the code of the libraries above. Call before `open`.
     static void find_neighbours() noexcept;
     [[nodiscard]] static const Neighbours& neighbours() noexcept { return neighbours_; }
 

@@ -22,7 +22,7 @@ namespace {
 
 using sys::raw_syscall;
 
-// Newer than the distribution's headers.
+// Missing in the distribution's headers.
 constexpr long kMseal = 462;
 constexpr int kFixedNoReplace = 0x100000;
 constexpr int kSetMemoryMerge = 67;  // PR_SET_MEMORY_MERGE, Linux 6.4
@@ -39,7 +39,7 @@ Bytes heap_bytes() noexcept {
     return heap == nullptr ? Bytes{} : Bytes{heap->region().begin(), heap->region().end()};
 }
 
-/// The range in whole units, as the kernel takes it. Empty where the kernel refuses it, or has nothing to do.
+/// Returns the range in whole units, as the kernel takes it. Empty if the kernel refuses it or has nothing to do.
 Bytes whole_units(std::uint64_t address, std::uint64_t bytes) noexcept {
     const std::uint64_t rounded = core::align_up(bytes, core::kUnitBytes);
     if (address % core::kUnitBytes != 0 || rounded < bytes || address + rounded < address) return {};
@@ -61,14 +61,14 @@ core::PageRange pages_of(Bytes bytes) noexcept {
     return {region.page_of(bytes.begin), bytes.size() / core::kUnitBytes};
 }
 
-/// The same call on a part of its range that is not managed.
+/// Makes the same call on an unmanaged part of its range.
 long on_part(const Call& call, Bytes part) noexcept {
     if (part.empty()) return 0;
     const auto& a = call.arguments;
     return raw_syscall(call.number, part.begin, part.size(), a[2], a[3], a[4], a[5]);
 }
 
-/// A call on a range, of which each part can be treated for itself: `act` for the managed one.
+/// Makes a call on a range whose parts are independent: `act` handles the managed part.
 template <typename Act>
 std::optional<long> in_parts(const Call& call, Bytes range, Act act) noexcept {
     const Bytes managed = common(range, heap_bytes());
@@ -78,7 +78,7 @@ std::optional<long> in_parts(const Call& call, Bytes range, Act act) noexcept {
     return on_part(call, {managed.end, range.end});
 }
 
-/// Maps zeros over whole managed pages; anything else cannot lie in the heap.
+/// Maps zeros over whole managed pages. No other mapping can lie in the heap.
 std::optional<long> map(const Call& call) noexcept {
     const auto& a = call.arguments;
     const std::uint64_t flags = a[3];
@@ -94,7 +94,7 @@ std::optional<long> map(const Call& call) noexcept {
     return error != 0 ? error : static_cast<long>(a[0]);
 }
 
-/// Managed memory stays where it is, and nothing else moves there.
+/// Keeps managed memory in place, and refuses to move other memory there.
 std::optional<long> remap(const Call& call) noexcept {
     const auto& [old_address, old_bytes, new_bytes, flags, new_address, unused] = call.arguments;
     const bool fixed = (flags & MREMAP_FIXED) != 0;
@@ -126,13 +126,14 @@ void say_once(std::atomic<bool>& said, std::string_view line) noexcept {
 
 constinit std::atomic<bool> said_of_mlockall{false};
 
-/// All memory cannot be locked where a limit holds that is smaller.
+/// Refuses to lock all memory, because the limit is smaller than the heap.
 std::optional<long> lock_everything(std::uint64_t flags) noexcept {
     constexpr std::uint64_t kKnown = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
     if (heap_bytes().empty() || flags == 0 || (flags & ~kKnown) != 0 || flags == MCL_ONFAULT) return std::nullopt;
-    say_once(said_of_mlockall,
-             "faultline: mlockall is refused (ENOMEM): the program runs within a limit of resident memory, and what is "
-             "beyond it is swapped out; mlock of what must stay in memory works, as far as the limit goes\n");
+    say_once(
+        said_of_mlockall,
+        "faultline: mlockall fails with ENOMEM: the program's resident memory is limited, and pages beyond the limit "
+        "are swapped out; mlock works for memory that must stay resident, up to the limit\n");
     return -ENOMEM;
 }
 
@@ -141,7 +142,8 @@ std::optional<long> unlock_everything() noexcept {
     return std::nullopt;
 }
 
-/// The kernel would merge the pager's pages with others', too, and forget on the way that writes to them must be seen.
+/// Refuses to merge all memory: the kernel would merge the pager's pages, too, and drop the write protection by which
+/// the pager sees writes.
 std::optional<long> control_process(const Call& call) noexcept {
     const auto& a = call.arguments;
     if (static_cast<int>(a[0]) != kSetMemoryMerge || a[1] == 0 || heap_bytes().empty()) return std::nullopt;
@@ -196,7 +198,7 @@ std::optional<long> answer_memory_call(const Call& call) noexcept {
             });
         case SYS_mlock:
         case SYS_mlock2: {
-            // The kernel rounds to whole pages in both directions.
+            // The kernel rounds both ends outwards to whole pages.
             const std::uint64_t begin = core::align_down(a[0], core::kUnitBytes);
             if (call.number == SYS_mlock2 && (a[2] & ~std::uint64_t{MLOCK_ONFAULT}) != 0) return std::nullopt;
             return in_parts(call, whole_units(begin, a[1] + (a[0] - begin)), &HeapMemory::lock);

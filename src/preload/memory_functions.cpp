@@ -1,5 +1,5 @@
-// The C library's functions that change mappings, for calls that no dispatch sees: what concerns the managed heap is
-// answered here (memory_calls.hpp), the rest goes to the kernel as it is.
+// Interposes the C library's functions that change mappings, for calls that are not dispatched. Calls that concern the
+// managed heap are answered here (memory_calls.hpp); others go to the kernel unchanged.
 
 #include "preload/dispatch.hpp"
 #include "preload/memory_calls.hpp"
@@ -17,7 +17,7 @@
 namespace faultline::preload {
 namespace {
 
-/// Blocks the signals that the dispatch blocks, while it lives.
+/// Blocks the signals that the dispatch blocks, during the object's lifetime.
 class HandlerMask {
 public:
     HandlerMask() noexcept {
@@ -79,7 +79,7 @@ int madvise(void* address, std::size_t bytes, int advice) noexcept {
     return static_cast<int>(make(SYS_madvise, argument(address), bytes, advice));
 }
 
-/// As glibc has it: POSIX_MADV_DONTNEED is only advice, and takes no contents away.
+/// Does what glibc does: POSIX_MADV_DONTNEED is only a hint and keeps the contents.
 int posix_madvise(void* address, std::size_t bytes, int advice) noexcept {
     constexpr int kDontNeed = 4;
     if (advice == kDontNeed) return 0;
@@ -140,7 +140,7 @@ int prctl(int option, ...) noexcept {
     long a[4];
     for (long& each : a) each = va_arg(list, long);
     va_end(list);
-    // What the dispatch itself has an eye on, it sees only where the C library makes the call.
+    // Dispatch inspects this call, and sees it only if the C library makes it.
     if (Dispatch::active() && this_thread.inside == 0) return next_prctl(option, a[0], a[1], a[2], a[3]);
     return static_cast<int>(make(SYS_prctl, option, a[0], a[1], a[2], a[3]));
 }

@@ -1,4 +1,4 @@
-// The transfers that are several: sendmmsg(2), recvmmsg(2), and vmsplice(2), which may stop anywhere.
+// Transfers of several parts: sendmmsg(2), recvmmsg(2), and vmsplice(2), which may stop anywhere.
 
 #include "core/units.hpp"
 #include "preload/pinned_memory.hpp"
@@ -42,7 +42,7 @@ std::int64_t now() noexcept {
     return nanoseconds(time);
 }
 
-/// The time that recvmmsg(2) has: the kernel looks at it after each message, and tells what is left of it.
+/// The timeout of recvmmsg(2). The kernel checks it after each message and stores the time that is left.
 class TimeLimit {
 public:
     explicit TimeLimit(timespec* given) noexcept
@@ -59,7 +59,7 @@ private:
     std::int64_t end_;
 };
 
-/// sendmsg(2) or recvmsg(2), on one message of a list.
+/// Makes sendmsg(2) or recvmsg(2) for one message of a list.
 long move_message(const Call& call, mmsghdr& message, unsigned flags, std::uint64_t mask) {
     const long number = call.number == SYS_recvmmsg ? SYS_recvmsg : SYS_sendmsg;
     return make_transfer({number, {call.arguments[0], syscall_argument(&message.msg_hdr), flags}}, mask);
@@ -75,7 +75,7 @@ bool any_managed(const Call& call, std::uint64_t count) noexcept {
     return false;
 }
 
-/// A page is what a pipe that poll calls writable has room for.
+/// Writes one page: a pipe that poll reports as writable has room for that much.
 long write_page(const Transfer& transfer, std::uint64_t mask) {
     const iovec first = BufferCursor{transfer.buffers()}.front();
     const std::uint64_t bytes = std::min<std::uint64_t>(first.iov_len, core::kUnitBytes);
@@ -87,7 +87,7 @@ bool is_writable(int pipe) noexcept {
     return raw_syscall(SYS_poll, syscall_argument(&asked), 1, 0) == 1;
 }
 
-/// Moves what the pipe has room for, and waits for room only where it has none.
+/// Moves as much as the pipe has room for. Waits only if it has no room at all.
 long splice_into_pipe(const Transfer& transfer, unsigned flags, std::uint64_t mask) {
     constexpr std::uint64_t kNoPosition = ~std::uint64_t{0};
     const auto& a = transfer.call().arguments;

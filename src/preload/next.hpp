@@ -1,5 +1,5 @@
-// The function of that name that the program would have had without the preload. Looked up when it is first wanted, and
-// never on a path that malloc takes: the lookup may allocate.
+// Next: the function of a name that the program would call without the preload.
+// Looked up at the first use, and never on a path that malloc takes, because the lookup may allocate.
 #pragma once
 
 #include "preload/interposition.hpp"
@@ -28,7 +28,7 @@ private:
         Pointer found = found_.load(std::memory_order_acquire);
         if (found == nullptr) {
             void* next = ::dlsym(RTLD_NEXT, name_);
-            // The C library's name leads back to the preload once it is replaced.
+            // Once the C library's name is replaced, the lookup finds the preload itself.
             if (next != nullptr && is_own_code(next)) next = replaced_function(name_);
             found = reinterpret_cast<Pointer>(next);
             found_.store(found, std::memory_order_release);

@@ -1,5 +1,6 @@
-// Operators new and delete, all forms. What cannot be had is left to the operator that the program would have had: it
-// knows the program's new-handler and throws the program's std::bad_alloc, and this library's are others.
+// Operators new and delete, all forms. If the heap has no memory, the operator that the program would have had is
+// called. It knows the program's new-handler and throws the program's std::bad_alloc; this library's own copies are
+// different ones.
 
 #include "preload/malloc.hpp"
 #include "preload/next.hpp"
@@ -19,7 +20,7 @@ Next<void*(std::size_t, std::align_val_t, const std::nothrow_t&)> next_new_align
 
 void* make(std::size_t bytes, const void* caller) {
     if (void* const block = allocate(bytes, caller)) return block;
-    if (!next_new.exists()) throw std::bad_alloc{};  // this library's own caller
+    if (!next_new.exists()) throw std::bad_alloc{};  // the caller is this library itself
     return next_new(bytes);
 }
 

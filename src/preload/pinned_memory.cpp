@@ -16,7 +16,7 @@ struct Bytes {
     std::uint64_t end;
 };
 
-/// The part of a range that lies in the heap.
+/// Returns the part of a range that lies in the heap.
 std::optional<Bytes> managed_part(std::uint64_t address, std::uint64_t bytes) noexcept {
     heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || bytes == 0) return std::nullopt;
@@ -33,17 +33,17 @@ core::PageRange pages_of(const pager::Region& region, Bytes part) noexcept {
     return {first, region.page_of(part.end - 1) - first + 1};
 }
 
-/// What read or write would say. ENOSPC would be the disk that the program writes to.
+/// Returns the errno for read or write. ENOSPC would mean the disk that the program writes to.
 int errno_of_call(int pin_error) noexcept { return pin_error == EACCES ? EFAULT : pin_error == EIO ? EIO : ENOMEM; }
 
-constexpr std::uint64_t kSmallPages = 16;  // so few are pinned even if they are all that the limit has left
+constexpr std::uint64_t kSmallPages = 16;  // ranges up to this size may take all the room that is left
 
 }  // namespace
 
 PinnedMemory::~PinnedMemory() { give_up(); }
 
-/// A fork may come at any time, and the child gives back what this object says is pinned: it says so last when a page
-/// is pinned, and first takes it back when it is unpinned.
+/// Unpins everything. A fork may come at any time, and the child releases the pins that this object lists. So a page is
+/// listed after it is pinned, and removed from the list before it is unpinned.
 void PinnedMemory::give_up() noexcept {
     if (count_ == 0) return;
     const InLibrary inside;
@@ -94,7 +94,7 @@ UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) 
     return {std::max<std::uint64_t>(end, part->begin) - address, errno_of_call(front.error)};
 }
 
-/// Neighbours in a list of small buffers share pages.
+/// Returns true if the last pinned range covers these pages: small buffers that are neighbours share pages.
 bool PinnedMemory::has(core::PageRange pages) const noexcept {
     if (count_ == 0) return false;
     const core::PageRange& last = pinned_[count_ - 1];

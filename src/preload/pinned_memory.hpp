@@ -1,4 +1,5 @@
-// The managed memory that one system call may touch, pinned for as long as the object lives.
+// PinnedMemory: pins the managed memory that one system call may touch, until the object is destroyed.
+// Used by ArgumentMemory and by the transfers. The pins count against the pager's limit for pins.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -12,7 +13,8 @@
 
 namespace faultline::preload {
 
-/// How many bytes of a range's front the kernel may use; `error` (an errno of read or write) says why not all of it.
+/// How many bytes at the start of a range the kernel may use. `error`: the errno of read or write if it is not the
+/// whole range.
 struct UsableFront {
     std::uint64_t bytes;
     int error;
@@ -20,16 +22,16 @@ struct UsableFront {
 
 class PinnedMemory final : public CallResource {
 public:
-    /// `purpose`: what the kernel does with the memory.
+    /// `purpose`: whether the kernel reads or writes the memory.
     explicit PinnedMemory(PinFor purpose = PinFor::writing) noexcept : purpose_{purpose} {}
     ~PinnedMemory();
     void give_up() noexcept override;
 
-    /// Pins what is managed of a range: all of it, or nothing. Returns false where the limit, or this object, has no
-    /// room for it, or where a page cannot be had.
+    /// Pins the managed pages of a range: all of them or none. Returns false if the limit or this object has no room,
+    /// or if a page cannot be read in.
     [[nodiscard]] bool add(std::uint64_t address, std::uint64_t bytes) noexcept;
 
-    /// Pins what is managed of the front of a range, up to half of what the limit has left for pins.
+    /// Pins the managed pages at the start of a range, up to half of what the limit leaves for pins.
     [[nodiscard]] UsableFront add_front(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 private:
@@ -43,14 +45,15 @@ private:
     PinFor purpose_;
 };
 
-/// Brings in what is managed of a range, writable, by touching it: it may leave again at once. Changes nothing in it.
+/// Touches the managed pages of a range, which makes them resident and writable. They may be evicted again at once.
+/// Leaves the contents as they are.
 void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 
-/// Whether a byte of the range is managed.
+/// Returns true if any byte of the range is managed.
 [[nodiscard]] bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 
-/// How many managed bytes one call may have pinned, or copied, at a time: a quarter of the resident limit, at least
-/// 64 KiB and at most 1 MiB.
+/// Returns how many managed bytes one call may have pinned or copied at a time. That is a quarter of the resident
+/// limit, but at least 64 KiB and at most 1 MiB.
 [[nodiscard]] std::uint64_t transfer_window() noexcept;
 
 }  // namespace faultline::preload

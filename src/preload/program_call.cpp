@@ -16,7 +16,7 @@ using sys::raw_syscall;
 
 constexpr std::size_t kSetBytes = sizeof(std::uint64_t);
 
-/// Outside of the library, as long as it lives.
+/// Leaves the library for the lifetime of the object.
 class AsTheProgram {
 public:
     AsTheProgram() noexcept { InLibrary::leave(); }
@@ -25,7 +25,8 @@ public:
     AsTheProgram& operator=(const AsTheProgram&) = delete;
 };
 
-/// The kernel keeps signals without a handler pending, too, while they are blocked: those interrupt nothing.
+/// Returns true if the program handles the signal. The kernel keeps blocked signals pending without a handler, too;
+/// these interrupt nothing.
 bool has_handler(int signal) noexcept {
     std::uint64_t action[4] = {};  // the kernel's structure; its first word is the handler
     const long result = raw_syscall(SYS_rt_sigaction, signal, 0, sys::syscall_argument(&action[0]), kSetBytes);
@@ -54,7 +55,7 @@ long wait_interruptibly(int descriptor, short events, const timespec* time, std:
     const Call call{SYS_ppoll,
                     {sys::syscall_argument(&asked), 1, time != nullptr ? sys::syscall_argument(&left) : 0,
                      sys::syscall_argument(&mask), kSetBytes}};
-    return interruptible_call(call, kHandlerMask);  // the kernel sets the mask and waits as one step
+    return interruptible_call(call, kHandlerMask);  // the kernel sets the mask and waits in one step
 }
 
 bool handler_is_due(std::uint64_t mask) noexcept {

@@ -1,5 +1,6 @@
-// Scratch: an anonymous mapping that one system call uses in place of the program's memory, where the limit leaves no
-// room to pin that.
+// Scratch: an anonymous mapping that one system call uses in place of the program's memory, if the limit has no room to
+// pin that memory.
+// Used by ArgumentMemory and by the transfers, which copy to it and from it.
 #pragma once
 
 #include "preload/call_resource.hpp"
@@ -10,13 +11,13 @@ namespace faultline::preload {
 
 class Scratch final : public CallResource {
 public:
-    /// Empty.
+    /// Creates an empty object.
     Scratch() noexcept = default;
     explicit Scratch(std::size_t bytes) noexcept { map(bytes); }
     ~Scratch() { give_up(); }
 
-    /// Maps `bytes` zeros, page-aligned, where the object is empty; memory is spent on what is touched. Stays empty
-    /// when the kernel has no room, and for 0 bytes. Signal-safe.
+    /// Maps `bytes` zero bytes, page-aligned, if the object is empty; only touched pages take memory. Stays empty if
+    /// the kernel has no memory, and for 0 bytes. Signal-safe.
     void map(std::size_t bytes) noexcept;
     void give_up() noexcept override;
 

@@ -19,7 +19,7 @@ using sys::syscall_argument;
 
 constexpr std::string_view kFolder = "/proc/";
 
-/// /proc/PID/status, ended by a zero byte.
+/// Returns "/proc/PID/status", ended by a zero byte.
 std::array<char, 48> status_path(std::uint64_t pid) noexcept {
     constexpr std::string_view kFile = "/status";
     std::array<char, 48> path{};
@@ -29,9 +29,9 @@ std::array<char, 48> status_path(std::uint64_t pid) noexcept {
     return path;
 }
 
-/// The number of filters of a process (Linux 5.9).
+/// Returns the number of filters of a process (Linux 5.9 reports it).
 std::optional<unsigned> filters_of(std::uint64_t pid) noexcept {
-    std::array<char, 4096> text{};  // the line is behind some 1,400 bytes
+    std::array<char, 4096> text{};  // the line stands after about 1,400 bytes
     const auto path = status_path(pid);
     const long fd = raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path.data()), O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0) return std::nullopt;
@@ -47,7 +47,7 @@ std::optional<unsigned> filters_of(std::uint64_t pid) noexcept {
     return count;
 }
 
-/// The process in "/proc/PID/fd/N"; 0: the path is another one.
+/// Returns the process in "/proc/PID/fd/N"; 0 for any other path.
 std::uint64_t process_in(std::string_view path) noexcept {
     if (!path.starts_with(kFolder)) return 0;
     path.remove_prefix(kFolder.size());

@@ -1,13 +1,14 @@
-// Seccomp filters that a program put on itself before it began the next one. They stay, and may forbid what a heap
-// needs (man's do: no userfaultfd, and no file may be opened for writing).
+// Detects seccomp filters that a program installed before it started this one. They stay, and may forbid what a heap
+// needs (man's filters forbid userfaultfd and opening any file for writing).
+// It does not read the filters, only their number. Called by start.cpp when the heap cannot be made.
 #pragma once
 
 #include <string_view>
 
 namespace faultline::preload {
 
-/// Whether this process has more filters than the one that it is compared with: the command that runs the program,
-/// where `status_file` is the path that it gave, else the parent. False where /proc does not tell.
+/// Returns true if this process has more filters than the command that runs the program, which `status_file` names;
+/// without a status file, more than the parent. Returns false if /proc does not tell.
 [[nodiscard]] bool has_gained_seccomp_filter(std::string_view status_file) noexcept;
 
 }  // namespace faultline::preload

@@ -17,11 +17,11 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr std::size_t kForHandlers = std::size_t{12} << 10;  // the program's, and that of a call that it makes
-constexpr std::size_t kLeast = 2048;                         // what the kernel refuses less than: MINSIGSTKSZ
-constexpr unsigned kAutoDisarm = 1U << 31;                   // SS_AUTODISARM, which glibc does not name
+constexpr std::size_t kForHandlers = std::size_t{12} << 10;  // for the program's handler and for a call that it makes
+constexpr std::size_t kLeast = 2048;                         // MINSIGSTKSZ: the kernel refuses smaller stacks
+constexpr unsigned kAutoDisarm = 1U << 31;                   // SS_AUTODISARM, for which glibc has no name
 
-/// What a stack needs to be used as it is: two signal frames, which may hold the vector registers of AVX-512.
+/// The size from which a program's stack is used as it is: two signal frames, which may hold AVX-512 registers.
 constinit std::size_t roomy = std::size_t{32} << 10;
 
 long kernel_stack(const stack_t* wanted, stack_t* before) noexcept {
@@ -38,8 +38,9 @@ bool is_managed(const stack_t& stack) noexcept {
     return preload::is_managed(core::address_of(stack.ss_sp), stack.ss_size);
 }
 
-/// Returns what the program is told that it has: what it has given, or, while it runs on a stack of ours, that stack.
-/// Runtimes (Go's) ask in each handler which stack they are on, and the C library does before a longjmp that leaves it.
+/// Returns the stack that the program is told that it has: the one that it has set, or, while it runs on a stack of
+/// ours, that one. Language runtimes (Go's) ask in each handler which stack they run on; the C library asks before a
+/// longjmp that leaves a stack.
 stack_t told(const CallStacks::Substituted& substituted, const stack_t& of_kernel, bool on) noexcept {
     if (!on) return substituted.is ? substituted.told : of_kernel;
     stack_t stack = of_kernel;
@@ -47,7 +48,7 @@ stack_t told(const CallStacks::Substituted& substituted, const stack_t& of_kerne
     return stack;
 }
 
-/// A stack of the kernel's memory of at least as many bytes as the program has given.
+/// Finds a stack of unmanaged memory that is at least as large as the one that the program has set.
 long stand_in(CallStacks& stacks, const stack_t& wanted, stack_t& found) noexcept {
     found = stacks.alternate_stack();
     found.ss_flags = static_cast<int>(static_cast<unsigned>(wanted.ss_flags) & kAutoDisarm);
@@ -114,7 +115,7 @@ long change_alternate_stack(ucontext_t& context, const stack_t* given, stack_t* 
     if (given != nullptr) {
         if (on) return -EPERM;
         if (const long error = install(stacks, wanted)) return error;
-        static_cast<void>(kernel_stack(nullptr, &context.uc_stack));  // which returning from the handler sets again
+        static_cast<void>(kernel_stack(nullptr, &context.uc_stack));  // the return from the handler sets it again
     }
     if (previous != nullptr) *previous = before;
     return 0;

@@ -1,6 +1,6 @@
-// What begins other programs from the memory of this one: the kernel reads paths and arguments on behalf of a child
-// that no dispatch sees (vfork, posix_spawn), so they are brought in here, or handed over as copies that are not
-// managed.
+// Interposes the functions that start other programs.
+// The kernel reads paths and arguments on behalf of a child whose calls are not dispatched (vfork, posix_spawn). So
+// these functions make that memory resident first, or pass unmanaged copies.
 
 #include "preload/calls.hpp"
 #include "preload/dispatch.hpp"
@@ -32,7 +32,7 @@ using Spawn = int(pid_t*, const char*, const posix_spawn_file_actions_t*, const 
 Next<Spawn> next_spawn{"posix_spawn"};
 Next<Spawn> next_spawnp{"posix_spawnp"};
 
-/// A copy of a string, or of a list of strings, in memory of the C library's; null stays null.
+/// A copy of a string or of a list of strings in memory of the C library; null stays null.
 class UnmanagedText {
 public:
     explicit UnmanagedText(const char* text) noexcept {
@@ -112,7 +112,7 @@ int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_fil
     return error;
 }
 
-/// Notes that the shell is about to be started, which `system` and `popen` do.
+/// Reports that the shell is about to be started, as `system` and `popen` do.
 void note_shell() {
     const InLibrary inside;
     note_started_program("/bin/sh", environ);
@@ -123,7 +123,7 @@ int fail(long result) noexcept {
     return -1;
 }
 
-/// How many pointers a copy of `environment` needs, where the next program must not find LD_PRELOAD in it; else 0.
+/// Returns the number of pointers for a copy of `environment` without LD_PRELOAD; 0 if the next program may keep it.
 std::size_t room_without_preload(run::Obstacle obstacle, char* const* environment) noexcept {
     if (obstacle != run::Obstacle::musl || environment == nullptr) return 0;
     std::size_t count = 1;
@@ -131,8 +131,8 @@ std::size_t room_without_preload(run::Obstacle obstacle, char* const* environmen
     return count;
 }
 
-/// `environment`, or, with room for it, its copy without LD_PRELOAD. The room is on the caller's stack: what a child of
-/// vfork allocates, its parent keeps.
+/// Returns `environment`, or its copy without LD_PRELOAD if `room` is not 0. The copy lies on the caller's stack,
+/// because memory that a child of vfork allocates would remain allocated in its parent.
 char* const* environment_for_next(char* const* environment, char** copy, std::size_t room) noexcept {
     if (room == 0) return environment;
     std::copy_n(environment, room, copy);
@@ -152,8 +152,8 @@ int exec(const char* path, char* const* arguments, char* const* environment) noe
     return fail(make_exec_call(call, nullptr, path, arguments, environment));
 }
 
-/// The C library looks for the file, and tries one after the other: what it is given is touched before each, by exec's
-/// own retries where a dispatch sees them, and by ours where none does.
+/// Tries the file in each folder of the path. The arguments are made resident before each attempt: by make_exec_call's
+/// retries if calls are dispatched, otherwise by the loop here.
 int exec_in_path(const char* file, char* const* arguments, char* const* environment) noexcept {
     if (std::strchr(file, '/') != nullptr) {
         const int result = exec(file, arguments, environment);
@@ -173,8 +173,9 @@ int exec_in_path(const char* file, char* const* arguments, char* const* environm
     return result;
 }
 
-/// Calls `call` with the arguments of execl and its like as a list, on the stack: what a child of vfork allocates, its
-/// parent keeps. `rest` is then behind the null that ends them.
+/// Calls `call` with the arguments of execl and its relatives as a list. The list lies on the stack, because memory
+/// that a child of vfork allocates would remain allocated in its parent. `rest` then points behind the terminating
+/// null.
 template <typename Call>
 int with_arguments(const char* first, std::va_list& rest, Call call) noexcept {
     std::va_list counting;

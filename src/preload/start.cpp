@@ -1,6 +1,6 @@
-// The beginning: before the program's first instruction the heap is made, as the environment says, and from then on it
-// serves. What goes wrong here ends the program, with a message and the exit code by which `faultline run` fails: a
-// program that was given a limit must not run without.
+// Starts the preload: makes the heap from the environment before the program's first instruction.
+// A failure ends the program, because a program that was given a limit must not run without it. The program then prints
+// a message and returns the exit code by which `faultline run` reports failures.
 
 #include "preload/call_stacks.hpp"
 #include "preload/credentials.hpp"
@@ -51,7 +51,7 @@ void start_dispatch_for(Delivery delivery) {
     if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
 }
 
-/// The pager may have changed its delivery: a child that has lost its privileges takes faults by signal.
+/// Starts dispatch if the pager now needs it: in a child that has lost its privileges, faults arrive by signal.
 void dispatch_in_child() {
     if (Dispatch::active()) return Dispatch::begin_thread();
     heap::Heap* const heap = ManagedHeap::get();
@@ -75,15 +75,15 @@ void after_fork_in_child() {
 
 constexpr sys::ForkHandlers kForkHandlers{&before_fork, &after_fork_in_parent, &after_fork_in_child};
 
-/// Null, with a message: a seccomp filter of the program that began this one forbids what a heap needs.
+/// Returns null, after a message, if a seccomp filter of the program that started this one forbids what a heap needs.
 heap::Heap* make_heap_unless_filtered(const run::Settings& settings) {
     try {
         return &ManagedHeap::make(settings);
     } catch (const std::system_error& error) {
         if (!has_gained_seccomp_filter(settings.status_file)) throw;
         say(std::string{
-                "a seccomp filter of the program that started this one forbids what a heap needs: memory is not "
-                "managed, and no limit holds; "} +
+                "memory is not managed, and no limit holds: a seccomp filter of the program that started this one "
+                "forbids a call that the heap needs; "} +
             error.what());
         return nullptr;
     }
@@ -106,12 +106,13 @@ void make_heap(const char* const* environment) {
     ManagedHeap::open(*heap);
 }
 
-/// What an allocator of the program's own hands out is neither managed nor limited; the preload does nothing then.
+/// Returns true if the program has an allocator of its own, whose blocks are neither managed nor limited. The preload
+/// then does nothing.
 bool stand_aside() {
     if (!unmanaged::program_has_own_malloc()) return false;
     const std::string_view object = unmanaged::object_of_own_malloc();
     say(std::string{object.empty() ? "the program" : object} +
-        " brings a malloc of its own: its memory is not managed, and no limit holds");
+        " brings a malloc of its own: its memory is neither managed nor limited");
     return true;
 }
 

@@ -22,9 +22,9 @@ namespace {
 
 using Path = std::array<char, PATH_MAX>;
 
-constinit std::array<char, 256> preload_name{};  // the library's file, without its folder; empty: not preloaded by name
+constinit std::array<char, 256> preload_name{};  // file name of the library; empty: LD_PRELOAD does not name it
 
-/// False where the path is too long for the kernel.
+/// Joins the two. Returns false if the path is too long for the kernel.
 bool put_together(Path& path, std::string_view directory, std::string_view file) noexcept {
     const std::size_t slash = directory.empty() ? 0 : 1;
     if (directory.size() + slash + file.size() >= path.size()) return false;
@@ -39,7 +39,7 @@ bool can_be_executed(const Path& path) noexcept {
     return sys::raw_syscall(SYS_faccessat, AT_FDCWD, sys::syscall_argument(path.data()), X_OK) == 0;
 }
 
-/// `path` is a copy: the kernel may not be able to read the program's own.
+/// Checks and reports a program. `path` is a copy, because the kernel may not be able to read the program's own.
 run::Obstacle note(const Path& path, const char* const* environment) noexcept {
     run::Obstacle obstacle = run::check_program(path.data(), run::LookForCapabilities::no).obstacle;
     if (obstacle == run::Obstacle::none && preload_name[0] != '\0' &&
@@ -50,8 +50,8 @@ run::Obstacle note(const Path& path, const char* const* environment) noexcept {
     return obstacle;
 }
 
-/// Whether the program's memory may be looked at: not in a child of vfork that has taken our handler of faults away
-/// before exec. An absent page would end it there.
+/// Returns true if managed memory of the program may be read. A child of vfork may have removed our fault handler
+/// before exec; an absent page would then end it.
 bool faults_are_answered() noexcept {
     heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || heap->pager().delivery() == Delivery::uffd_threads) return true;
@@ -84,7 +84,7 @@ run::Obstacle note_started_program(const char* path, const char* const* environm
 run::Obstacle note_started_program_in_path(const char* file, const char* const* environment) noexcept {
     if (!wants_notes() || file == nullptr) return run::Obstacle::none;
     if (std::string_view{file}.find('/') != std::string_view::npos) return note_started_program(file, environment);
-    // Not by getenv, which some programs replace by a function of their own.
+    // Not by getenv: some programs replace it.
     std::string_view rest = run::value_of(environ, "PATH");
     if (rest.empty()) rest = "/bin:/usr/bin";
     for (;;) {

@@ -21,7 +21,7 @@
 namespace faultline::preload {
 namespace {
 
-// Often at first: a program that crashes early has left figures all the same.
+// Samples often at first, so that a program that crashes early leaves figures.
 constexpr std::chrono::nanoseconds kFirstPause = std::chrono::milliseconds{10};
 constexpr std::chrono::nanoseconds kPause = std::chrono::milliseconds{500};
 constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{1};
@@ -32,7 +32,7 @@ public:
         status_.gauges.reservation = reservation;
     }
 
-    /// Whether the file was opened.
+    /// Returns true if the file was opened.
     [[nodiscard]] bool open(std::string_view path) noexcept { return writer_.open(path) == 0; }
     [[nodiscard]] bool wants_figures() const noexcept { return writer_.wants_figures(); }
 
@@ -51,8 +51,8 @@ public:
         stopping_.store(false);
     }
 
-    /// The parent's thread may have held the lock, and is not here. What the child counts from has been taken when this
-    /// returns.
+    /// Starts the thread. Makes a new lock first: a thread of the parent may have held it at the fork, and does not
+    /// exist here. On return, the figures from which the child counts have been taken.
     void start_in_child() {
         new (&mutex_) std::mutex;
         pid_ = run::this_pid();
@@ -63,11 +63,11 @@ public:
         publish_soon(false);
     }
 
-    /// Has the thread publish, and waits until it has; not for long: somebody may hold the heap's locks for good, who
-    /// was interrupted by a handler that does not return. Takes none itself, and allocates nothing. Signal-safe.
-    /// `complete`: nothing follows that these figures would miss.
+    /// Asks the thread to publish, and waits until it has, for a short time only: a thread that a handler interrupted
+    /// for good may hold the heap's locks. Takes no lock and allocates nothing. Signal-safe. `complete`: these figures
+    /// are final.
     void publish_soon(bool complete) noexcept {
-        if (run::this_pid() != pid_) return;  // a child of vfork: it is its parent that figures are of
+        if (run::this_pid() != pid_) return;  // a child of vfork; the figures are its parent's
         if (complete) completing_.store(true, std::memory_order_release);
         const std::uint32_t wanted = asked_.fetch_add(1, std::memory_order_acq_rel) + 1;
         sys::futex_wake(asked_);
@@ -81,7 +81,8 @@ public:
         }
     }
 
-    /// Publishes the figures, unless the last ones have been. `complete`: the program is about to end or to call exec.
+    /// Publishes the figures, unless the last ones are published. `complete`: the program is about to end or to call
+    /// exec.
     void publish(run::StatusWriter::Last last, bool complete) noexcept {
         const std::lock_guard guard{mutex_};
         if (ended_) return;
@@ -100,7 +101,7 @@ public:
             status_.complete = complete ? 1 : 0;
             writer_.publish(status_, last);
         } catch (const std::exception&) {
-            return;  // no memory for it: the program has worse to think of
+            return;  // no memory for it
         }
     }
 
@@ -122,16 +123,16 @@ private:
     run::ProgramStatus status_;
     std::array<ResidencyCell, run::kMapCells> cells_{};
     PagerStats pager_;
-    PagerStats at_fork_;  // whose latencies the parent had counted
+    PagerStats at_fork_;  // latencies that the parent had counted
     bool new_child_ = false;
     std::mutex mutex_;
     bool ended_ = false;
     std::uint64_t pid_ = run::this_pid();
-    std::atomic<std::uint32_t> asked_{0};     // futexes: to publish at once, so many times, and
-    std::atomic<std::uint32_t> answered_{0};  // which of these are done
-    std::atomic<bool> completing_{false};     // whether what is asked for next are the last figures
+    std::atomic<std::uint32_t> asked_{0};     // futexes: number of requests to publish,
+    std::atomic<std::uint32_t> answered_{0};  // and how many of them are done
+    std::atomic<bool> completing_{false};     // the next requested figures are the last
     std::atomic<bool> stopping_{false};
-    sys::ServiceThread* thread_ = nullptr;  // not deleted at the program's end
+    sys::ServiceThread* thread_ = nullptr;  // not deleted at the end of the program
 };
 
 Status* status = nullptr;
@@ -167,7 +168,7 @@ void start_status_again() noexcept {
     try {
         status->start();
     } catch (const std::exception&) {
-        status = nullptr;  // no thread to be had
+        status = nullptr;  // cannot start a thread
     }
 }
 
@@ -176,12 +177,12 @@ void start_status_in_child() noexcept {
     try {
         status->start_in_child();
     } catch (const std::exception&) {
-        status = nullptr;  // no thread to be had
+        status = nullptr;  // cannot start a thread
     }
 }
 
 void publish_status_before_end() noexcept {
-    // Inside of the library the thread may hold what the figures wait for.
+    // Inside the library, this thread may hold a lock that the publishing thread needs.
     if (status != nullptr && status->wants_figures() && this_thread.inside == 0) status->publish_soon(true);
 }
 

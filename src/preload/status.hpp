@@ -1,5 +1,7 @@
-// Tells the status file of `faultline run` how the program is doing: a thread of the library's, twice a second, and
-// once more when the program ends or calls exec.
+// Writes the program's figures to the status file of `faultline run`. A thread of the library writes them twice a
+// second. They are written once more when the program ends or calls exec.
+// The file's protocol is in run/status_layout.hpp. Called at the start, around fork, exec and changes of ids, and by
+// _exit.
 #pragma once
 
 #include "heap/heap.hpp"
@@ -8,25 +10,25 @@
 
 namespace faultline::preload {
 
-/// Does nothing where no status file is named, or where it cannot be had.
+/// Starts the thread. Does nothing if no status file is named or if it cannot be opened.
 void start_status(heap::Heap& heap, const run::Settings& settings);
 
-/// Ends the thread, and starts it again: what it does not say meanwhile, it says then.
+/// Ends the thread, and starts it again. The next sample makes up for those that were left out.
 void stop_status() noexcept;
 void start_status_again() noexcept;
 
-/// In the child of a fork, which has a slot of its own, and counts from here.
+/// Starts the thread in the child of a fork, which takes a slot of its own and counts from here.
 void start_status_in_child() noexcept;
 
-/// Before what may be the program's last instruction, and runs nothing that it has said to run at exit: _exit, exec.
-/// Waits a moment at most, takes no lock, allocates nothing. Nothing happens in a child of vfork. Signal-safe.
+/// Writes a last sample before _exit or exec, which run no exit handlers. Waits briefly at most, takes no lock,
+/// allocates nothing. Does nothing in a child of vfork. Signal-safe.
 void publish_status_before_end() noexcept;
 
-/// Tells the command of a program that is started without the library; nothing where no status file is open. For any
-/// thread, also in a child of vfork. Signal-safe.
+/// Tells the command about a program that is started without the library. Does nothing if no status file is open. Any
+/// thread may call it, also in a child of vfork. Signal-safe.
 void note_unmanaged(const run::UnmanagedProgram& program) noexcept;
 
-/// Whether `note_unmanaged` reaches the command. Signal-safe.
+/// Returns true if `note_unmanaged` reaches the command. Signal-safe.
 [[nodiscard]] bool notes_unmanaged() noexcept;
 
 }  // namespace faultline::preload

@@ -1,5 +1,5 @@
-// strdup and strndup: made by the C library, their blocks would not be managed (ManagedHeap::serves), and some programs
-// keep all they have in them.
+// strdup and strndup. If the C library made them, their blocks would not be managed (ManagedHeap::serves), and some
+// programs keep most of their data in such blocks.
 
 #include "preload/malloc.hpp"
 

@@ -1,5 +1,5 @@
-// Threads: those that the library makes are its own for life; those of the program are dispatched where the delivery
-// wants it (Dispatch).
+// Interposes pthread_create and thrd_create. Threads that the library creates stay inside the library (InLibrary).
+// Threads of the program start dispatch if the delivery needs it (Dispatch).
 
 #include "core/units.hpp"
 #include "preload/dispatch.hpp"
@@ -18,11 +18,11 @@ namespace faultline::preload {
 namespace {
 
 constexpr std::size_t kSmallStack = std::size_t{256} << 10;
-constexpr std::size_t kForSignals = std::size_t{64} << 10;  // what our handlers take on the thread's own stack
+constexpr std::size_t kForSignals = std::size_t{64} << 10;  // bytes that our handlers use on the thread's own stack
 
 Next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)> next_create{"pthread_create"};
 
-/// What a thread is to begin with. Exactly one of the functions is set.
+/// The function that a thread starts with. Exactly one of the two is set.
 struct Beginning {
     void* (*posix)(void*);
     int (*standard)(void*);
@@ -42,11 +42,11 @@ void* begin(void* given) {
     return reinterpret_cast<void*>(static_cast<std::intptr_t>(beginning.standard(beginning.argument)));
 }
 
-/// A small stack is made larger by what signals take.
+/// Creates the thread. Enlarges a small stack by what signal handlers need.
 int create_roomy(pthread_t* thread, const pthread_attr_t* attributes, void* argument) {
     std::size_t bytes = 0;
     void* stack = nullptr;
-    // Without a stack of the program's own, glibc says that one ends at 0.
+    // If the program gives no stack of its own, glibc reports one that ends at address 0.
     if (attributes != nullptr && ::pthread_attr_getstack(attributes, &stack, &bytes) == 0 &&
         core::address_of(stack) + bytes == 0 && bytes != 0 && bytes < kSmallStack) {
         pthread_attr_t roomy = *attributes;

@@ -12,8 +12,8 @@
 namespace faultline::preload {
 namespace {
 
-constexpr std::uint64_t kMostBytes = 0x7fff'f000;         // the kernel's MAX_RW_COUNT: one call moves no more
-constexpr std::uint64_t kNoPosition = ~std::uint64_t{0};  // preadv2: the descriptor's own
+constexpr std::uint64_t kMostBytes = 0x7fff'f000;         // the kernel's MAX_RW_COUNT: the most that one call moves
+constexpr std::uint64_t kNoPosition = ~std::uint64_t{0};  // preadv2: use the descriptor's position
 
 template <typename T>
 T* pointer(std::uint64_t address) noexcept {
@@ -147,7 +147,7 @@ void Transfer::read_addressed() noexcept {
     via_ = Via::message;
     flags_ = static_cast<unsigned>(a[3]);
     read_buffer(a[1], a[2]);
-    // An address that is not managed may be wrong, which is the kernel's to report.
+    // Unmanaged memory stays with the kernel, which reports invalid addresses.
     if (!is_managed(a[1], a[2]) && !is_managed(a[4], 1) && !is_managed(a[5], sizeof(socklen_t))) return;
     name_ = a[4];
     if (name_ == 0) return;
@@ -197,7 +197,7 @@ Call Transfer::call_on(std::span<iovec> vectors, std::uint64_t moved, Patience p
     return {reads ? SYS_readv : SYS_writev, {a[0], list, vectors.size()}};
 }
 
-/// Control data goes with the first part of a message.
+/// Sends control data with the first part of a message only.
 long Transfer::make_message(std::span<iovec> vectors, std::uint64_t moved, std::uint64_t mask,
                             Patience patience) const {
     sockaddr_storage name{};

@@ -1,5 +1,6 @@
-// Transfer: one of the calls that move bytes between a descriptor and a list of buffers (read, pwritev, recvmsg, ...),
-// as a value, and the making of it on other buffers: parts of the program's, or copies.
+// Transfer: a system call that moves bytes between a descriptor and a list of buffers (read, pwritev, recvmsg, ...), as
+// a value.
+// It can make the call on other buffers: parts of the program's, or copies. It pins nothing; transfers.cpp does.
 #pragma once
 
 #include "preload/calls.hpp"
@@ -17,14 +18,14 @@
 
 namespace faultline::preload {
 
-/// A place in a list of buffers, and how many bytes are left from there on.
+/// A position in a list of buffers, and the number of bytes from there to the end.
 class BufferCursor {
 public:
     BufferCursor() noexcept = default;
     explicit BufferCursor(std::span<const iovec> buffers) noexcept;
 
     [[nodiscard]] std::uint64_t left() const noexcept { return left_; }
-    /// What is left of the buffer at the cursor; `left` is not 0.
+    /// Returns the rest of the buffer at the cursor. Precondition: `left` is not 0.
     [[nodiscard]] iovec front() const noexcept;
     void advance(std::uint64_t bytes) noexcept;
 
@@ -38,13 +39,13 @@ private:
 
 /// Whether a call may wait.
 enum class Patience : std::uint8_t {
-    of_program,  ///< As the program has it: with its signal mask, and as the descriptor and the flags say.
-    none,        ///< -EAGAIN instead, or -EOPNOTSUPP where the descriptor does not know how. No signal interrupts it.
+    of_program,  ///< As the program asks: with its signal mask, its flags and those of the descriptor.
+    none,        ///< Returns -EAGAIN instead of waiting; -EOPNOTSUPP if the descriptor cannot. No signal interrupts it.
 };
 
 class Transfer {
 public:
-    /// Whether the call is one that this class represents.
+    /// Returns true if this class represents the call of that number.
     [[nodiscard]] static bool is_one(long number) noexcept;
 
     explicit Transfer(const Call& call) noexcept;
@@ -53,17 +54,17 @@ public:
 
     [[nodiscard]] const Call& call() const noexcept { return call_; }
     [[nodiscard]] int descriptor() const noexcept { return static_cast<int>(call_.arguments[0]); }
-    /// `writing`: the kernel writes to the buffers.
+    /// Returns `writing` if the kernel writes to the buffers.
     [[nodiscard]] PinFor purpose() const noexcept { return purpose_; }
     [[nodiscard]] bool on_socket() const noexcept { return via_ == Via::message; }
-    /// MSG_* on a socket, else RWF_*.
+    /// Returns MSG_* flags for a socket, RWF_* flags otherwise.
     [[nodiscard]] unsigned flags() const noexcept { return flags_; }
     [[nodiscard]] bool has_control_data() const noexcept { return control_bytes_ > 0; }
     [[nodiscard]] const std::span<const iovec>& buffers() const noexcept { return buffers_; }
-    /// The kernel refuses a call with such a list of buffers.
+    /// Returns true if the kernel refuses a call with this list of buffers.
     [[nodiscard]] bool is_senseless() const noexcept { return senseless_; }
 
-    /// Calls `use(address, bytes)` for each piece of memory beside the buffers that the call as it stands leads to.
+    /// Calls `use(address, bytes)` for each piece of memory besides the buffers that the original call names.
     template <typename Use>
     void for_each_other_memory(Use use) const {
         if (given_buffers_ != 0) use(given_buffers_, buffers_.size_bytes());
@@ -73,9 +74,9 @@ public:
         if (control_ != 0) use(control_, control_bytes_);
     }
 
-    /// Makes the call on `vectors` in place of the buffers, of which `moved` bytes have gone over before. Names,
-    /// control data and message headers are copied both ways: the kernel sees none of the program's. Returns a result
-    /// or a negated errno. A cancellation point.
+    /// Makes the call on `vectors` in place of the buffers. `moved`: bytes that earlier parts have transferred. Copies
+    /// names, control data and message headers both ways, so that the kernel sees none of the program's. Returns a
+    /// result or a negated errno. A cancellation point.
     [[nodiscard]] long make(std::span<iovec> vectors, std::uint64_t moved, std::uint64_t mask,
                             Patience patience = Patience::of_program) const;
 
@@ -98,8 +99,8 @@ private:
     bool senseless_ = false;
     iovec single_{};
     std::span<const iovec> buffers_;
-    std::uint64_t given_buffers_ = 0;  // an array of the program's
-    // Of sockets; null where the program gives none.
+    std::uint64_t given_buffers_ = 0;  // address of the program's array
+    // For sockets; null if the program passes none.
     std::uint64_t given_message_ = 0;
     std::uint64_t name_ = 0;
     std::uint64_t name_bytes_ = 0;

@@ -1,8 +1,9 @@
-// How a transfer is made, from the best way to the last resort:
-// 1. No buffer is managed: as it is.
-// 2. All of it fits into the window and can be pinned: as it is.
-// 3. It may be cut without a difference, and is larger than the window: in pieces, each pinned as far as may be.
-// 4. Else with one call, on the pinned front of the buffers and a copy of the rest.
+// Makes transfers. In order of preference:
+// 1. No buffer is managed: make the call as it is.
+// 2. The window holds all managed bytes and they can be pinned: make the call as it is.
+// 3. The transfer is larger than the window and may be split without a visible difference: make it in pieces, each
+// pinned as far as possible.
+// 4. Otherwise: make one call on the pinned front of the buffers and a copy of the rest.
 
 #include "preload/transfers.hpp"
 
@@ -27,19 +28,19 @@ namespace faultline::preload {
 namespace {
 
 constexpr std::uint64_t kCopiedPiece = std::uint64_t{64} << 10;
-constexpr unsigned kAtomicWrite = 0x40;  // RWF_ATOMIC, which the distribution's headers lack
+constexpr unsigned kAtomicWrite = 0x40;  // RWF_ATOMIC, missing in the distribution's headers
 
 enum class Way : std::uint8_t {
-    whole,             ///< With one call.
-    pieces,            ///< One piece after the other; signals do not end it.
-    pieces_that_wait,  ///< A signal with a handler ends it, as soon as a piece has been moved.
+    whole,             ///< In one call.
+    pieces,            ///< In pieces; signals do not end it.
+    pieces_that_wait,  ///< In pieces; a signal with a handler ends it once a piece has been moved.
 };
 
 bool is_managed(const iovec& buffer) noexcept {
     return preload::is_managed(core::address_of(buffer.iov_base), buffer.iov_len);
 }
 
-/// Pins all memory that the call leads to. Returns false where that cannot be, or is more than the window.
+/// Pins all memory of the call. Returns false if that is more than the window or cannot be pinned.
 bool pin_all(const Transfer& transfer, PinnedMemory& memory) noexcept {
     bool all = true;
     transfer.for_each_other_memory(
@@ -55,7 +56,7 @@ bool pin_all(const Transfer& transfer, PinnedMemory& memory) noexcept {
     return all;
 }
 
-/// Which receive calls on a stream take one byte after the other, and wait for all of them.
+/// Returns true for receive calls on a stream that wait until all bytes have arrived.
 bool waits_for_all(const Transfer& transfer) noexcept {
     constexpr unsigned kOrdinary = MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
     return (transfer.flags() & MSG_WAITALL) != 0 && (transfer.flags() & ~kOrdinary) == 0 &&
@@ -71,8 +72,8 @@ Way way_on_stream(const Transfer& transfer) noexcept {
     return ordinary ? Way::pieces_that_wait : Way::whole;
 }
 
-/// For a transfer of more than the window. What is read from a pipe, a socket or a terminal never is in pieces: the
-/// kernel returns what has arrived, and a second piece might wait for more.
+/// Chooses how to make a transfer that is larger than the window. Reads from pipes, sockets and terminals are never
+/// split: the kernel returns what has arrived, but a second piece might wait for more.
 Way way_of(const Transfer& transfer) noexcept {
     if (!transfer.on_socket() && (transfer.flags() & kAtomicWrite) != 0) return Way::whole;
     switch (sys::descriptor_kind(transfer.descriptor())) {
@@ -92,14 +93,14 @@ Way way_of(const Transfer& transfer) noexcept {
     return Way::whole;
 }
 
-/// The transfer, which has begun, may wait for more room or more bytes.
+/// Returns true if the transfer, once started, may wait for room or bytes.
 bool may_wait(const Transfer& transfer) noexcept {
     if (transfer.on_socket() && (transfer.flags() & MSG_DONTWAIT) != 0) return false;
     if (!transfer.on_socket() && (transfer.flags() & RWF_NOWAIT) != 0) return false;
     return (sys::open_flags(transfer.descriptor()) & O_NONBLOCK) == 0;
 }
 
-/// How long a socket waits (SO_RCVTIMEO, SO_SNDTIMEO); null: for ever.
+/// The timeout of a socket (SO_RCVTIMEO, SO_SNDTIMEO); null: it waits for ever.
 class WaitTime {
 public:
     explicit WaitTime(const Transfer& transfer) noexcept {
@@ -108,7 +109,7 @@ public:
         const int option = transfer.purpose() == PinFor::writing ? SO_RCVTIMEO : SO_SNDTIMEO;
         const long result = sys::raw_syscall(SYS_getsockopt, transfer.descriptor(), SOL_SOCKET, option,
                                              sys::syscall_argument(&limit), sys::syscall_argument(&bytes));
-        limited_ = result == 0 && (limit.tv_sec != 0 || limit.tv_usec != 0);  // a pipe is no socket: an error
+        limited_ = result == 0 && (limit.tv_sec != 0 || limit.tv_usec != 0);  // getsockopt fails on a pipe
         time_ = {limit.tv_sec, limit.tv_usec * 1000};
     }
     [[nodiscard]] const timespec* get() const noexcept { return limited_ ? &time_ : nullptr; }
@@ -118,7 +119,7 @@ private:
     bool limited_ = false;
 };
 
-/// The front of what is left of the buffers, pinned: at most a window of managed bytes, and at most kMost buffers.
+/// A pinned piece at the front of the remaining buffers: at most a window of managed bytes, at most kMost buffers.
 class PinnedPiece {
 public:
     PinnedPiece(BufferCursor from, PinFor purpose) noexcept : memory_{purpose} {
@@ -141,8 +142,8 @@ public:
         vectors_[count_++] = buffer;
         bytes_ += buffer.iov_len;
     }
-    /// Direct I/O takes whole blocks only, and packets in pipes are PIPE_BUF bytes long: a piece that ends before the
-    /// transfer does ends at a multiple of 4 KiB.
+    /// Cuts a piece that ends before the transfer does to a multiple of 4 KiB: direct I/O takes whole blocks only, and
+    /// packets in pipes have PIPE_BUF bytes.
     void cut_to_units() noexcept {
         if (bytes_ < core::kUnitBytes) return;
         std::uint64_t surplus = bytes_ % core::kUnitBytes;
@@ -158,11 +159,11 @@ public:
 
     [[nodiscard]] std::span<iovec> vectors() noexcept { return {vectors_.data(), count_}; }
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-    /// Why the piece ends where it does, unless it is at the end of the buffers, or full. ENOMEM: the limit.
+    /// Returns why the piece ends here; 0 at the end of the buffers, or if the piece is full. ENOMEM: the limit.
     [[nodiscard]] int error() const noexcept { return error_; }
 
 private:
-    static constexpr std::size_t kMost = 15;  // and one place for a copy of the rest
+    static constexpr std::size_t kMost = 15;  // one more entry holds a copy of the rest
 
     PinnedMemory memory_;
     std::array<iovec, kMost + 1> vectors_;
@@ -171,7 +172,7 @@ private:
     int error_ = 0;
 };
 
-/// Copies between the buffers from a place on and `copy`.
+/// Copies the buffers, from the cursor on, to `copy`.
 void copy_from(BufferCursor buffers, std::span<std::byte> copy) noexcept {
     while (!copy.empty()) {
         const iovec buffer = buffers.front();
@@ -191,7 +192,7 @@ void copy_to(BufferCursor buffers, std::span<const std::byte> copy) noexcept {
     }
 }
 
-/// Makes the call on the front and, behind it, a copy of the next `rest` bytes. `buffers` is where the front begins.
+/// Makes the call on the pinned front, followed by a copy of the next `rest` bytes. `buffers`: the start of the front.
 long make_with_copy(const Transfer& transfer, BufferCursor buffers, PinnedPiece& front, std::uint64_t rest,
                     std::uint64_t moved, std::uint64_t mask, Patience patience = Patience::of_program) {
     const Scratch copy{rest};
@@ -202,7 +203,7 @@ long make_with_copy(const Transfer& transfer, BufferCursor buffers, PinnedPiece&
     front.append({copy.data(), rest});
     const long result = transfer.make(front.vectors(), moved, mask, patience);
     if (transfer.purpose() == PinFor::writing && result > static_cast<long>(pinned)) {
-        // With MSG_TRUNC the result is how long the message was, which may be more than what came.
+        // With MSG_TRUNC the result is the length of the message, which may exceed the bytes received.
         copy_to(buffers, {copy.data(), std::min(static_cast<std::uint64_t>(result) - pinned, rest)});
     }
     return result;
@@ -217,7 +218,7 @@ long move_whole(const Transfer& transfer, std::uint64_t mask) {
     return make_with_copy(transfer, buffers, front, rest, 0, mask);
 }
 
-/// Bytes that were moved, or a negated errno; and how many there were to be.
+/// The bytes that were moved, or a negated errno, and the bytes that were requested.
 struct MovedPiece {
     long result;
     std::uint64_t bytes;
@@ -234,8 +235,9 @@ MovedPiece move_piece(const Transfer& transfer, const BufferCursor& buffers, std
     return {make_with_copy(transfer, buffers, piece, bytes, moved, mask, patience), bytes};
 }
 
-/// The next piece of a transfer that waits. A call of its own would be restarted after a signal, or would miss one that
-/// has come since the last piece: the kernel ends a transfer there. So no piece waits but the first; waiting is poll's.
+/// Moves the next piece of a transfer that waits. Only the first piece waits in its own call; later ones wait in poll.
+/// The kernel ends a transfer when a signal comes. A later call that waits would instead be restarted after a signal,
+/// or would miss a signal that came since the last piece.
 MovedPiece move_next_piece(const Transfer& transfer, const BufferCursor& buffers, std::uint64_t moved,
                            std::uint64_t mask) {
     const int descriptor = transfer.descriptor();
@@ -251,7 +253,7 @@ MovedPiece move_next_piece(const Transfer& transfer, const BufferCursor& buffers
     }
 }
 
-/// An error after bytes have been moved is the next call's to report, as the kernel has it.
+/// Moves the pieces. Once bytes have been moved, an error is left to the program's next call, as the kernel does.
 long move_in_pieces(const Transfer& transfer, Way way, std::uint64_t mask) {
     BufferCursor buffers{transfer.buffers()};
     std::uint64_t moved = 0;

@@ -1,5 +1,6 @@
-// Transfers: the calls that move bytes between a descriptor and buffers. Each moves what the kernel would move if the
-// buffers were ordinary memory, however large they are and however little the limit leaves for pins.
+// Makes the calls that move bytes between a descriptor and buffers.
+// Each moves what the kernel would move if the buffers were ordinary memory, however large they are and however little
+// room the limit has for pins. Called by make_call.
 #pragma once
 
 #include "preload/calls.hpp"
@@ -9,20 +10,20 @@
 
 namespace faultline::preload {
 
-/// Whether the call, as it stands, leads to managed memory. Signal-safe.
+/// Returns true if the call, as it is, names managed memory. Signal-safe.
 [[nodiscard]] bool touches_managed_memory(const Transfer& transfer) noexcept;
 
-/// A call of which Transfer::is_one is true, made with the program's signal mask. Returns what the kernel would return.
-/// A cancellation point.
+/// Makes a call for which Transfer::is_one is true, with the program's signal mask. Returns what the kernel would
+/// return. A cancellation point.
 [[nodiscard]] long make_transfer(const Call& call, std::uint64_t mask);
 
-/// sendmmsg(2) and recvmmsg(2), message by message.
+/// Makes sendmmsg(2) or recvmmsg(2), message by message.
 [[nodiscard]] long make_message_transfers(const Call& call, std::uint64_t mask);
 
-/// vmsplice(2). Copies what it moves: pages that the kernel kept would change when the pager uses their frames again.
+/// Makes vmsplice(2) on copies: the kernel keeps the pages, and they would change once the pager reuses their frames.
 [[nodiscard]] long make_vmsplice(const Call& call, std::uint64_t mask);
 
-/// getrandom(2).
+/// Makes getrandom(2).
 [[nodiscard]] long make_getrandom(const Call& call, std::uint64_t mask);
 
 }  // namespace faultline::preload

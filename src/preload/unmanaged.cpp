@@ -11,7 +11,7 @@
 namespace faultline::preload::unmanaged {
 namespace {
 
-/// Functions of one allocator.
+/// The functions of one allocator.
 struct Allocator {
     void* (*allocate)(std::size_t);
     void* (*allocate_zeroed)(std::size_t, std::size_t);
@@ -23,7 +23,7 @@ struct Allocator {
 constexpr Allocator kLibc{&__libc_malloc, &__libc_calloc, &__libc_realloc, &__libc_free, &__libc_memalign};
 
 constinit Allocator found{};
-constinit bool is_in_front = false;  // the program's calls go to it, past the preload
+constinit bool is_in_front = false;  // the program's calls reach this allocator and not the preload
 constinit std::atomic<const Allocator*> chosen{nullptr};
 constinit std::atomic<unsigned> calls{0};
 
@@ -33,7 +33,8 @@ bool look_up(void* where, const char* name, Function& function) noexcept {
     return function != nullptr;
 }
 
-/// Fills `found` with the allocator that a lookup from `where` leads to. False: it is the preload's or the C library's.
+/// Fills `found` with the allocator that a lookup from `where` finds. Returns false if that is the preload's or the C
+/// library's.
 bool find_allocator(void* where) noexcept {
     Allocator allocator{};
     if (!look_up(where, "malloc", allocator.allocate) || !look_up(where, "calloc", allocator.allocate_zeroed) ||
@@ -41,7 +42,7 @@ bool find_allocator(void* where) noexcept {
         return false;
     }
     if (allocator.release == &::free || allocator.release == &__libc_free) return false;
-    // An allocator without memalign has the C library's beside it, as it would have without the preload.
+    // An allocator without memalign is used together with the C library's memalign, as without the preload.
     if (!look_up(where, "memalign", allocator.allocate_aligned) || allocator.allocate_aligned == &::memalign) {
         allocator.allocate_aligned = &__libc_memalign;
     }
@@ -49,7 +50,8 @@ bool find_allocator(void* where) noexcept {
     return true;
 }
 
-/// Whether blocks of the allocator come from the preload in the end: it is a wrapper, as tools that count calls have.
+/// Returns true if the allocator gets its blocks from the preload: then it is a wrapper, such as tools that count calls
+/// use.
 bool leads_to_preload(const Allocator& allocator) noexcept {
     chosen.store(&kLibc, std::memory_order_release);
     const unsigned before = calls.load(std::memory_order_relaxed);
@@ -62,12 +64,13 @@ const Allocator& choose() noexcept {
         is_in_front = !leads_to_preload(found);
         return is_in_front ? found : kLibc;
     }
-    // One that the program is linked to stands behind the preload. It frees what other functions of it made (mallocx).
+    // An allocator that the program is linked to comes after the preload. It frees blocks of its own other functions
+    // (mallocx).
     return find_allocator(RTLD_NEXT) ? found : kLibc;
 }
 
-/// Found when it is first wanted, which is before the preload's constructors where another library's constructor calls
-/// strdup.
+/// Returns the allocator, looked up at the first use. That can be before the preload's constructors run, if the
+/// constructor of another library calls strdup.
 const Allocator& allocator() noexcept {
     const Allocator* known = chosen.load(std::memory_order_acquire);
     if (known == nullptr) {
@@ -81,7 +84,7 @@ const void* address_of(const Allocator& allocator) noexcept {
     return reinterpret_cast<const void*>(allocator.allocate);
 }
 
-/// The loaded object that an address lies in; null fields where it lies in none.
+/// Returns the loaded object that contains the address; null fields if there is none.
 Dl_info object_of(const void* address) noexcept {
     Dl_info where{};
     return ::dladdr(address, &where) != 0 ? where : Dl_info{};

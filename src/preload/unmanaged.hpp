@@ -1,7 +1,7 @@
-// Where allocations go that the heap does not serve: to the allocator that the program would have without the preload.
-// That is the C library's, or one that the program brings along. One in its executable (a statically linked jemalloc)
-// gets the program's calls of malloc, which never reach the preload then: what the preload allocates in the name of the
-// program, for strdup or operator new, must come from there, too.
+// The allocator for allocations that the heap does not serve: the one that the program would have without the preload.
+// That is the C library's, or one that the program brings along. If the executable contains one (a statically linked
+// jemalloc), the program's malloc calls never reach the preload. Blocks that the preload allocates for the program
+// (strdup, operator new) must then come from that allocator, too.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,15 @@ namespace faultline::preload::unmanaged {
 [[nodiscard]] void* reallocate(void* block, std::size_t bytes) noexcept;
 void release(void* block) noexcept;
 
-/// Whether the program's calls of malloc go to an allocator in front of the preload. One that hands them on to the
-/// preload is not meant: it is a wrapper.
+/// Returns true if the program's calls of malloc reach another allocator before the preload. A wrapper, which passes
+/// them on to the preload, does not count.
 [[nodiscard]] bool program_has_own_malloc() noexcept;
 
-/// Whether the code at `address` is in the library of the allocator that `allocate` uses; false for the C library's.
+/// Returns true if the code at `address` is in the library of the allocator that `allocate` uses; false for the C
+/// library's.
 [[nodiscard]] bool is_code_of_linked_allocator(const void* address) noexcept;
 
-/// The path of the object whose malloc that is, as the loader knows it; empty for one that has no name.
+/// Returns the path of the object that defines this malloc, as the loader knows it; empty if it has no name.
 [[nodiscard]] const char* object_of_own_malloc() noexcept;
 
 }  // namespace faultline::preload::unmanaged

@@ -1,5 +1,5 @@
-// What the command and the preload say of a failed set-up, whose messages come from the library and name members of
-// Config: a user of the command knows options and variables.
+// Words of messages about a failed set-up. The library's messages name members of Config; users of the command know
+// options and variables. Used by the command and by the preload.
 #pragma once
 
 #include <string>
@@ -7,10 +7,11 @@
 
 namespace faultline::run {
 
-/// The exit code of a program whose set-up has failed, which is the command's own for its failures.
+/// The exit code of a program whose set-up has failed; the command uses it for its own failures, too.
 inline constexpr int kExitCannotSetUp = 125;
 
-/// `message` with options for members of Config, and without the name "faultline: ", which the speaker puts in front.
+/// Returns `message` with option names in place of members of Config, and without the leading "faultline: ", which the
+/// caller prints itself.
 [[nodiscard]] std::string in_words_of_options(std::string_view message);
 
 }  // namespace faultline::run

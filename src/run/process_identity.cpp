@@ -17,11 +17,11 @@ using sys::raw_syscall;
 using sys::syscall_argument;
 
 struct StatLine {
-    std::array<char, 1024> text{};  // the longest is some 400 bytes
+    std::array<char, 1024> text{};  // the longest line has about 400 bytes
     std::size_t bytes = 0;
 };
 
-/// /proc/PID/stat, ended by a zero byte.
+/// Returns "/proc/PID/stat", ended by a zero byte.
 std::array<char, 48> stat_path(std::uint64_t pid) noexcept {
     constexpr std::string_view kBegin = "/proc/";
     constexpr std::string_view kEnd = "/stat";
@@ -48,10 +48,10 @@ StatLine read_stat(std::uint64_t pid) noexcept {
     return line;
 }
 
-/// "PID (NAME) STATE PPID ...": the name may hold anything, a bracket too; proc(5) counts the fields from 1.
+/// Splits "PID (NAME) STATE PPID ...". The name may contain any character, also ')'. proc(5) counts the fields from 1.
 struct StatFields {
     std::string_view name;
-    std::string_view rest;  // from the state, field 3, on
+    std::string_view rest;  // from field 3, the state, on
 
     explicit StatFields(std::string_view line) noexcept {
         const std::size_t open = line.find('(');

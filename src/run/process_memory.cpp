@@ -16,7 +16,7 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-/// Bytes from the line "NAME:    123 kB"; 0 where there is none.
+/// Returns the bytes of the line "NAME:    123 kB"; 0 if there is no such line.
 std::uint64_t bytes_in_line(std::string_view text, std::string_view name) noexcept {
     std::size_t at = text.find(name);
     if (at == std::string_view::npos) return 0;
@@ -26,7 +26,7 @@ std::uint64_t bytes_in_line(std::string_view text, std::string_view name) noexce
     return kibibytes << 10;
 }
 
-/// Fills `text` from the file; returns how many bytes there were.
+/// Fills `text` from the file. Returns the number of bytes read.
 std::size_t read_file(const char* path, std::array<char, 4096>& text) noexcept {
     const long fd = raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path), O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0) return 0;

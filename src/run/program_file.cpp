@@ -18,7 +18,7 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr int kMostScripts = 4;  // that the kernel follows from interpreter to interpreter
+constexpr int kMostScripts = 4;  // the most interpreters of interpreters that the kernel follows
 
 /// A file opened for reading while in scope.
 class OpenFile {
@@ -36,7 +36,7 @@ public:
     OpenFile(const OpenFile&) = delete;
     OpenFile& operator=(const OpenFile&) = delete;
 
-    /// Returns how many bytes were read: fewer at the end of the file, none where it cannot be read.
+    /// Returns the number of bytes read: fewer at the end of the file, 0 if the file cannot be read.
     std::size_t read(void* into, std::size_t bytes, std::uint64_t offset) const noexcept {
         if (fd_ < 0) return 0;
         long got;
@@ -57,9 +57,9 @@ private:
     long fd_ = -1;
 };
 
-using Line = std::array<char, 256>;  // as much of a script as the kernel looks at
+using Line = std::array<char, 256>;  // as much of a script as the kernel reads
 
-/// The interpreter that "#!/usr/bin/env python3" names; false where the file is not a script.
+/// Finds the interpreter that a line such as "#!/usr/bin/env python3" names. Returns false if the file is no script.
 bool read_interpreter(const OpenFile& file, Line& interpreter) noexcept {
     Line line{};
     const std::string_view text{line.data(), file.read(line.data(), line.size(), 0)};
@@ -131,7 +131,7 @@ ProgramCheck check_program(const char* path, LookForCapabilities capabilities) n
         const OpenFile file{at};
         Line interpreter{};
         if (!read_interpreter(file, interpreter)) {
-            // The kernel ignores the privileges that a script's own file names, so they count here only.
+            // The kernel ignores the privileges of a script's own file, so only those of the last interpreter count.
             check.obstacle =
                 changes_privileges(at, capabilities) ? Obstacle::changes_privileges : obstacle_of_elf(file);
             return check;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kLeastReservation = std::size_t{64} << 20;
 
-/// Null where the process, or the machine, does not have the addresses.
+/// Returns null if the process or the machine lacks the addresses.
 std::unique_ptr<heap::Heap> try_reserve(const std::shared_ptr<pager::Pager>& pager, const HeapConfig& config) {
     try {
         return std::make_unique<heap::Heap>(pager, config);

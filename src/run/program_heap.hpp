@@ -1,5 +1,6 @@
-// ProgramHeap: the heap that a program is given, made as its settings say, and smaller by default where the process or
-// the machine does not have the addresses. The preload makes it for the program, the doctor to see whether it can be.
+// Makes the heap of a program from its settings. By default it is smaller if the process or the machine lacks
+// addresses.
+// Called by the preload, and by the doctor to see whether such a heap can be made.
 #pragma once
 
 #include "heap/heap.hpp"
@@ -13,12 +14,12 @@ namespace faultline::run {
 
 struct ProgramHeap {
     std::unique_ptr<heap::Heap> heap;
-    std::size_t reservation = 0;  ///< Bytes of its addresses.
+    std::size_t reservation = 0;  ///< Bytes of reserved addresses.
 };
 
-/// The default reservation is far more than most programs need: where there are not so many addresses, the heap takes
-/// half of what there is and leaves the rest to the program. What the user has set is taken, or refused. Throws
-/// std::system_error.
+/// Makes the heap. The default reservation is far more than most programs need. If there are fewer addresses, the heap
+/// takes half of them and leaves the rest to the program. A size that the user has set is used as it is, or refused.
+/// Throws std::system_error.
 [[nodiscard]] ProgramHeap make_program_heap(const Settings& settings);
 
 }  // namespace faultline::run

@@ -68,7 +68,7 @@ void set_figures(ProgramStatus& status, const PagerStats& pager, const HeapStats
                        .write_errors = pager.write_errors,
                        .direct_reclaims = pager.direct_reclaims,
                        .discarded_bytes = heap.discarded_bytes};
-    const std::uint64_t reservation = status.gauges.reservation;  // neither of the two knows it
+    const std::uint64_t reservation = status.gauges.reservation;  // not known to the pager or the heap
     status.gauges = {.resident_limit = pager.resident_limit,
                      .frames_used = pager.frames_used,
                      .frames_peak = pager.frames_peak,

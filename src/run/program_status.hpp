@@ -1,6 +1,6 @@
-// ProgramStatus: what a program under `faultline run` says of itself, as a value: who it is, what it has counted, how
-// things are now, how long faults took, and a map of its heap. Nothing but 64-bit words and bytes, since it goes
-// through memory that processes share. Where it goes is status_layout.hpp's.
+// ProgramStatus: what a program under `faultline run` reports about itself, as a value: its identity, counters, current
+// state, fault latencies, and a map of its heap.
+// Consists of 64-bit words and bytes only, because it goes through memory that processes share (status_layout.hpp).
 #pragma once
 
 #include "run/process_identity.hpp"
@@ -18,7 +18,7 @@
 
 namespace faultline::run {
 
-/// Since the program began (for a child of fork: since the fork). Figures of several programs can be added.
+/// Counts since the program started (a child of fork: since the fork). Counts of several programs can be added.
 struct ProgramCounters {
     std::uint64_t first_touches = 0;
     std::uint64_t hard_faults = 0;
@@ -33,20 +33,20 @@ struct ProgramCounters {
     std::uint64_t read_errors = 0;
     std::uint64_t write_errors = 0;
     std::uint64_t direct_reclaims = 0;
-    std::uint64_t discarded_bytes = 0;  ///< Of pages without a live block, given back unwritten.
+    std::uint64_t discarded_bytes = 0;  ///< Pages without a live block, dropped without being written.
 
     [[nodiscard]] std::uint64_t faults() const noexcept {
         return first_touches + hard_faults + soft_faults + write_faults;
     }
 
-    /// Figure by figure; a difference that would be negative is 0.
+    /// Adds or subtracts member by member; a difference that would be negative is 0.
     ProgramCounters& operator+=(const ProgramCounters& other) noexcept;
     [[nodiscard]] ProgramCounters since(const ProgramCounters& earlier) const noexcept;
 
     bool operator==(const ProgramCounters&) const = default;
 };
 
-/// Now, in bytes where nothing else is said.
+/// The current state; in bytes unless the name says otherwise.
 struct ProgramGauges {
     std::uint64_t resident_limit = 0;
     std::uint64_t frames_used = 0;
@@ -72,7 +72,7 @@ struct ProgramGauges {
     bool operator==(const ProgramGauges&) const = default;
 };
 
-/// Of faults of one kind, in nanoseconds.
+/// Latencies of one kind of fault, in nanoseconds.
 struct FaultLatency {
     std::uint64_t count = 0;
     std::uint64_t median = 0;
@@ -82,10 +82,11 @@ struct FaultLatency {
     bool operator==(const FaultLatency&) const = default;
 };
 
-/// A part of the heap's used addresses: how much of it is in which state, in parts of 255. Never 0 where there is some.
+/// A part of the heap's used addresses: the share in each state, in units of 1/255. A share above 0 is never rounded to
+/// 0.
 struct MapCell {
     std::uint8_t resident = 0;
-    std::uint8_t dirty = 0;  ///< Of the resident ones.
+    std::uint8_t dirty = 0;  ///< The dirty share of the resident bytes.
     std::uint8_t staged = 0;
     std::uint8_t swapped = 0;
 
@@ -96,40 +97,40 @@ inline constexpr std::size_t kMapCells = 256;
 
 struct ProgramStatus {
     ProcessIdentity process;
-    std::uint64_t claim = 0;         ///< Of its slot: programs come in this order, from 1.
-    std::uint64_t started_at = 0;    ///< When it took its slot, and
-    std::uint64_t published_at = 0;  ///< when this was said: nanoseconds of CLOCK_MONOTONIC.
-    std::uint64_t ended = 0;         ///< 1: the program says that this is its last word.
-    std::uint64_t complete = 0;      ///< 1: said just before an end or an exec, which nothing follows.
-    std::uint64_t delivery = 0;      ///< As a `Delivery`.
-    std::uint64_t eviction = 0;      ///< As an `Eviction`.
+    std::uint64_t claim = 0;         ///< Number of its claim of a slot: 1, 2, ... in the order of starts.
+    std::uint64_t started_at = 0;    ///< When the program claimed its slot,
+    std::uint64_t published_at = 0;  ///< and when it wrote this record: nanoseconds of CLOCK_MONOTONIC.
+    std::uint64_t ended = 0;         ///< 1: the program has announced that this is its last record.
+    std::uint64_t complete = 0;      ///< 1: written just before an end or an exec, so that no later figures exist.
+    std::uint64_t delivery = 0;      ///< A `Delivery`.
+    std::uint64_t eviction = 0;      ///< An `Eviction`.
 
     ProgramCounters counters;
     ProgramGauges gauges;
-    MemoryPeaks memory;  ///< Of the whole process, what is managed included.
+    MemoryPeaks memory;  ///< Of the whole process, managed memory included.
     FaultLatency first_touch;
     FaultLatency hard;
     FaultLatency soft;
     FaultLatency write;
 
-    std::uint64_t map_used = 0;            ///< Bytes of addresses that the map is of; 0: there is none.
-    std::array<MapCell, kMapCells> map{};  ///< From low addresses to high ones.
+    std::uint64_t map_used = 0;            ///< Bytes of addresses that the map covers; 0: no map.
+    std::array<MapCell, kMapCells> map{};  ///< In ascending address order.
 
-    /// Whether the program has left figures: its first record has none.
+    /// Returns true if the program has written figures; its first record has none.
     [[nodiscard]] bool has_figures() const noexcept { return gauges.resident_limit > 0; }
 };
 static_assert(std::is_trivially_copyable_v<ProgramStatus> && sizeof(ProgramStatus) % sizeof(std::uint64_t) == 0);
 
-/// Puts a pager's and its heap's figures into `status`: counters, gauges, latencies. Allocates nothing. Signal-safe.
+/// Copies the counters, gauges and latencies of a pager and its heap to `status`. Allocates nothing. Signal-safe.
 void set_figures(ProgramStatus& status, const PagerStats& pager, const HeapStats& heap) noexcept;
 
-/// Takes out of the latencies in `stats` those that `earlier` had counted already. Signal-safe.
+/// Subtracts from the latencies in `stats` what `earlier` had already counted. Signal-safe.
 void count_latencies_since(PagerStats& stats, const PagerStats& earlier) noexcept;
 
-/// Puts a map into `status`; `cells` are at most `kMapCells`, drawn out to that many. Signal-safe.
+/// Stores a map in `status`. `cells`: at most `kMapCells`, which are stretched to that number. Signal-safe.
 void set_map(ProgramStatus& status, std::span<const ResidencyCell> cells) noexcept;
 
-/// The map as cells of `kMapCells` equal parts, in parts of 255 of their bytes, for those who draw it.
+/// Returns the map as `kMapCells` cells of 255 bytes each, for drawing.
 [[nodiscard]] std::array<ResidencyCell, kMapCells> map_cells(const ProgramStatus& status) noexcept;
 
 }  // namespace faultline::run

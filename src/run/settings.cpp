@@ -21,7 +21,7 @@ constexpr std::array kDeliveries{Delivery::automatic, Delivery::uffd_threads, De
 
 std::string_view name_of(std::string_view variable) noexcept { return variable.substr(0, variable.find('=')); }
 
-/// Appends to a problem's text, and always ends it.
+/// Appends to the text of a problem; the text always ends with a zero byte.
 class Sentence {
 public:
     explicit Sentence(SettingsProblem& problem) noexcept : problem_{problem} { problem_.text.fill('\0'); }
@@ -72,7 +72,7 @@ bool read_delivery(const char* const* environment, Delivery& delivery, SettingsP
         return true;
     }
     Sentence sentence{problem};
-    sentence << kDelivery << ": '" << text << "' is not a delivery; it can be";
+    sentence << kDelivery << ": '" << text << "' is not a delivery; expected one of:";
     for (const Delivery possible : kDeliveries) sentence << " " << name(possible);
     return false;
 }

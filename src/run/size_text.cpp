@@ -13,7 +13,7 @@ constexpr std::string_view kUnits = "KMGT";
 
 char upper(char c) noexcept { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
-/// The power of two that a unit multiplies with: "K", "KB" and "KiB" alike.
+/// Returns the power of two of a unit: "K", "KB" and "KiB" mean the same.
 std::optional<unsigned> shift_of(std::string_view suffix) noexcept {
     if (suffix.empty() || (suffix.size() == 1 && upper(suffix[0]) == 'B')) return 0;
     const std::size_t unit = kUnits.find(upper(suffix[0]));
@@ -26,7 +26,7 @@ std::optional<unsigned> shift_of(std::string_view suffix) noexcept {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-/// Digits behind a decimal point, as `digits` / `divisor`; the seventh and later ones are dropped.
+/// The digits after a decimal point, as `digits` / `divisor`. Drops the seventh and later digits.
 struct Fraction {
     std::uint64_t digits = 0;
     std::uint64_t divisor = 1;
@@ -36,7 +36,7 @@ struct Fraction {
     }
 };
 
-/// Takes ".5" off the front of `text`. Nothing where no digit follows the point.
+/// Removes ".5" from the front of `text`. Returns nothing if no digit follows the point.
 std::optional<Fraction> take_fraction(std::string_view& text) noexcept {
     constexpr std::uint64_t kMostDivisor = 1'000'000;
     Fraction fraction;

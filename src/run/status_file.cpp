@@ -12,7 +12,7 @@
 namespace faultline::run {
 namespace {
 
-constexpr int kTries = 100;  // a record takes its writer under a microsecond
+constexpr int kTries = 100;  // a record takes its writer less than a microsecond
 
 SlotReading read_patiently(const StatusSlot& slot) noexcept {
     SlotReading reading = read_slot(slot);

@@ -1,5 +1,6 @@
-// StatusFile: the end of the status file that `faultline run` holds. It makes the file, says by which path programs
-// find it, and reads what they have said. It waits for nobody.
+// StatusFile: the command's end of the status file of `faultline run`. It makes the file, names the path by which
+// programs find it, and reads their records. It never waits.
+// Used by run_command.cpp, the report and the live view.
 #pragma once
 
 #include "run/program_status.hpp"
@@ -13,11 +14,11 @@
 namespace faultline::run {
 
 struct SeenProgram {
-    bool running = false;  ///< Whether more is to come.
+    bool running = false;  ///< True while more records may follow.
     ProgramStatus status;
 };
 
-/// Programs of one name that ran without the preloaded library, for one reason.
+/// Programs of one name that ran without the preloaded library for one reason.
 struct SeenUnmanaged {
     UnmanagedProgram program;
     std::uint64_t starts = 0;
@@ -25,36 +26,37 @@ struct SeenUnmanaged {
 
 struct SeenPrograms {
     std::vector<SeenProgram> programs;  ///< In the order of their claims.
-    EarlierPrograms earlier;            ///< Whose slots others have.
-    std::uint64_t unheard = 0;          ///< Programs that found no slot.
+    EarlierPrograms earlier;            ///< Programs whose slots others have taken over.
+    std::uint64_t unheard = 0;          ///< Programs that found no free slot.
     std::uint64_t claims = 0;           ///< Programs that the preloaded library has entered.
 
     std::vector<SeenUnmanaged> unmanaged;  ///< In the order of their first starts.
-    std::uint64_t more_unmanaged = 0;      ///< Starts of further ones, whose names found no room.
+    std::uint64_t more_unmanaged = 0;      ///< Starts of programs for which no entry was free.
 };
 
 class StatusFile {
 public:
-    /// Whether programs leave figures, or only tell that they were entered and what they start unmanaged.
+    /// Whether programs write figures, or only report their start and the programs that they start unmanaged.
     enum class Figures : std::uint8_t { none, wanted };
 
-    /// Makes a file in memory, which no process can make shorter. Throws std::system_error.
+    /// Makes a file in memory that no process can shorten. Throws std::system_error.
     explicit StatusFile(Figures figures = Figures::wanted);
     ~StatusFile();
     StatusFile(const StatusFile&) = delete;
     StatusFile& operator=(const StatusFile&) = delete;
 
-    /// Good for any process that may look into this one, while this one lives, whatever descriptors it has closed.
+    /// Returns the path. It works while this process lives, in any process that may inspect this one, whatever
+    /// descriptors that one closes.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
-    /// Whether this process can open the path: not where /proc is not mounted, and then programs can neither.
+    /// Returns true if this process can open the path. It cannot if /proc is not mounted; then programs cannot, either.
     [[nodiscard]] bool can_be_opened() const noexcept;
 
-    /// Whether the preloaded library has entered a program.
+    /// Returns true once the preloaded library has entered a program.
     [[nodiscard]] bool entered() const noexcept { return memory_->claims.load(std::memory_order_acquire) > 0; }
 
-    /// What all programs have said last. One that was saying something just then at every try is left out, so look
-    /// again. Any thread; may throw std::bad_alloc.
+    /// Returns the last record of each program. Omits a program that was writing at every attempt, so call it again.
+    /// Any thread may call it; may throw std::bad_alloc.
     [[nodiscard]] SeenPrograms look() const;
 
 private:

@@ -1,16 +1,17 @@
-// The status file: memory that `faultline run` makes and all programs under it map, each with a slot of its own to say
-// in how it is doing (ProgramStatus). This is its shape and its protocol; StatusWriter and StatusFile are its two ends.
+// The status file: memory that `faultline run` makes and that all programs under it map. Each program writes its
+// ProgramStatus to a slot of its own. This is the file's layout and protocol; StatusWriter and StatusFile are its two
+// ends.
 //
-// A slot belongs to `owner`: a process's number and the number of its claim, which no other claim has, so a process
-// that has called exec, or has been given the number of one that is gone, does not take up where another left off.
-// Claiming is one compare-exchange: of a slot that was free, else of one whose owner is gone, whose counters are then
-// added to those of `earlier` programs.
+// Each slot belongs to its `owner`: a process number together with the number of its claim. No two claims have the same
+// number. So a process that has called exec, or has got the number of an ended process, does not continue another's
+// records. One compare-exchange claims a slot: a free one, otherwise one whose owner has ended. The counters of that
+// owner are then added to those of `earlier` programs.
 //
-// An owner writes its n-th status into records[n % 2] and then stores n to `published`. Whoever reads finds the record
-// whole if neither `owner` nor `published` has changed meanwhile, and it is of the owner's claim. A writer that is
-// killed half way through leaves its last record whole. Words of records are stored with release and loaded with
-// acquire order: who has seen a word of record n + 2 sees `published` at n + 1 at least, and who has seen a word of
-// another owner's sees that there is another.
+// An owner writes its n-th status to records[n % 2] and then stores n to `published`. A reader has a whole record if
+// neither `owner` nor `published` has changed meanwhile and the record names the owner's claim. A writer that is killed
+// halfway leaves its previous record whole. Words of records are stored with release and loaded with acquire order. So
+// a reader that sees a word of record n + 2 also sees `published` at n + 1 or more. A reader that sees a word of
+// another owner also sees the change of owner.
 #pragma once
 
 #include "run/program_status.hpp"
@@ -27,7 +28,7 @@ namespace faultline::run {
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "other processes know nothing of a lock");
 
-/// A value that many may write and read, word by word: whole only where something else says so.
+/// A value that several threads may write and read word by word. Only the protocol above tells whether it is whole.
 template <typename Value>
 class SharedWords {
 public:
@@ -43,7 +44,7 @@ public:
         for (std::size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
         return std::bit_cast<Value>(words);
     }
-    /// Adds word to word, each at once, all not.
+    /// Adds word by word. Each word is added atomically, the whole is not.
     void add(const Value& value) noexcept {
         const auto words = std::bit_cast<std::array<std::uint64_t, kWords>>(value);
         for (std::size_t i = 0; i < kWords; ++i) words_[i].fetch_add(words[i], std::memory_order_relaxed);
@@ -57,8 +58,9 @@ struct StatusSlot {
     static constexpr std::uint64_t kFree = 0;
 
     std::atomic<std::uint64_t> owner;      ///< kFree, or `owner_word`.
-    std::atomic<std::uint64_t> gone;       ///< The owner that another program has taken the place of, by exec say.
-    std::atomic<std::uint64_t> published;  ///< Records so far.
+    std::atomic<std::uint64_t> gone;       ///< The previous owner, once another program has taken its place (after
+                                           ///< exec, for example).
+    std::atomic<std::uint64_t> published;  ///< Number of records so far.
     std::array<SharedWords<ProgramStatus>, 2> records;
 
     [[nodiscard]] static std::uint64_t owner_word(std::uint64_t pid, std::uint64_t claim) noexcept {
@@ -68,7 +70,7 @@ struct StatusSlot {
     [[nodiscard]] static std::uint64_t claim_of(std::uint64_t owner) noexcept { return owner & 0xffff'ffff; }
 };
 
-/// Programs that no slot speaks of any more.
+/// Programs that have no slot any more.
 struct EarlierPrograms {
     std::uint64_t programs = 0;
     ProgramCounters counters;
@@ -78,38 +80,38 @@ inline constexpr std::uint64_t kStatusMagic = 0x3153'5554'4154'4c46;  // "FLTATU
 inline constexpr std::uint64_t kStatusVersion = 2;
 inline constexpr std::size_t kStatusSlots = 256;
 
-/// Programs of one name that were started without the preloaded library. Filled by one writer, who owns the entry by
-/// its index; `starts` is not 0 once the rest is there.
+/// Programs of one name that were started without the preloaded library. The writer that takes the index owns and fills
+/// the entry; `starts` is not 0 once the rest is filled in.
 struct UnmanagedEntry {
     SharedWords<UnmanagedProgram> program;
     std::atomic<std::uint64_t> starts;
 };
 inline constexpr std::size_t kUnmanagedEntries = 32;
 
-/// The whole of the file. All zeros behind the first four words are a file to which no program has written.
+/// The whole file. If everything after the first four words is 0, no program has written to it.
 struct StatusMemory {
     std::uint64_t magic;
     std::uint64_t version;
-    std::uint64_t bytes;                 ///< Of all this.
+    std::uint64_t bytes;                 ///< Size of this struct.
     std::uint64_t wants_figures;         ///< 0: programs only add to `claims` and `unmanaged`, and take no slot.
-    std::atomic<std::uint64_t> claims;   ///< Begun so far.
-    std::atomic<std::uint64_t> unheard;  ///< Programs that found no slot.
-    std::atomic<std::uint64_t> unmanaged_taken;  ///< Entries taken so far, also those that there was no room for.
+    std::atomic<std::uint64_t> claims;   ///< Number of claims so far.
+    std::atomic<std::uint64_t> unheard;  ///< Programs that found no free slot.
+    std::atomic<std::uint64_t> unmanaged_taken;  ///< Entries requested so far, including those that found no room.
     std::array<UnmanagedEntry, kUnmanagedEntries> unmanaged;
     SharedWords<EarlierPrograms> earlier;
     std::array<StatusSlot, kStatusSlots> slots;
 };
 
-/// Counts a program that starts without the preloaded library. Signal-safe; any thread of any process.
+/// Counts a program that is started without the preloaded library. Signal-safe; any thread of any process may call it.
 void note_unmanaged(StatusMemory& memory, const UnmanagedProgram& program) noexcept;
 
 struct SlotReading {
     std::uint64_t owner = StatusSlot::kFree;
-    bool whole = false;  ///< False: nothing has been published, or it changed under our eyes.
+    bool whole = false;  ///< False: no record exists, or it changed during the read.
     ProgramStatus status;
 };
 
-/// One try to read a slot. Signal-safe.
+/// Tries once to read a slot. Signal-safe.
 [[nodiscard]] inline SlotReading read_slot(const StatusSlot& slot) noexcept {
     SlotReading reading;
     reading.owner = slot.owner.load(std::memory_order_acquire);
@@ -122,7 +124,7 @@ struct SlotReading {
     return reading;
 }
 
-/// Whether the owner will say nothing more: its process is gone, or runs another program. Signal-safe.
+/// Returns true if the owner will write no more: its process has ended or runs another program. Signal-safe.
 [[nodiscard]] inline bool has_ended(const StatusSlot& slot, const SlotReading& reading) noexcept {
     if (slot.gone.load(std::memory_order_acquire) == reading.owner) return true;
     const std::uint64_t pid = StatusSlot::pid_of(reading.owner);

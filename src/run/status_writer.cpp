@@ -27,7 +27,7 @@ Mapped map_file(int fd) noexcept {
     struct stat file {};
     const long looked = raw_syscall(SYS_fstat, fd, syscall_argument(&file));
     if (looked < 0) return {.error = sys::error_of(looked)};
-    // Shorter, its end could not be touched; the file of another program may stand where the path leads by now.
+    // Touching the end of a shorter file would fault. The path may lead to another program's file by now.
     if (!S_ISREG(file.st_mode) || static_cast<std::size_t>(file.st_size) < sizeof(StatusMemory))
         return {.error = EINVAL};
     const long address = raw_syscall(SYS_mmap, 0, sizeof(StatusMemory), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -44,8 +44,8 @@ Mapped map_path(std::string_view path) noexcept {
     std::array<char, PATH_MAX> name{};
     if (path.size() >= name.size()) return {.error = ENAMETOOLONG};
     std::copy(path.begin(), path.end(), name.begin());
-    // The path goes through a descriptor of another process: should that be a terminal or a pipe, nothing must come of
-    // it.
+    // The path goes through a descriptor of another process. If that is a terminal or a pipe, opening it must have no
+    // effect.
     constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     long fd;
     do {
@@ -108,7 +108,7 @@ void StatusWriter::claim() noexcept {
     published_ = 0;
     slot_ = nullptr;
     const std::uint64_t number = memory_->claims.fetch_add(1, std::memory_order_relaxed) + 1;
-    // Who had our number is gone, or was us before exec.
+    // The previous process of this number has ended, or it was this process before exec.
     for (StatusSlot& slot : memory_->slots) {
         const std::uint64_t owner = slot.owner.load(std::memory_order_acquire);
         if (StatusSlot::pid_of(owner) == process_.pid) slot.gone.store(owner, std::memory_order_release);

@@ -19,7 +19,7 @@ void note_unmanaged(StatusMemory& memory, const UnmanagedProgram& program) noexc
         entry.starts.fetch_add(1, std::memory_order_relaxed);
         return;
     }
-    // Two writers may take an entry each for the same program: the reader adds them up.
+    // Two writers may take an entry each for the same program; the reader adds them.
     const std::uint64_t index = memory.unmanaged_taken.fetch_add(1, std::memory_order_relaxed);
     if (index >= memory.unmanaged.size()) return;
     memory.unmanaged[index].program.store(program);

@@ -1,5 +1,6 @@
-// UnmanagedProgram: a program under `faultline run` that the preloaded library could not enter, as a value that goes
-// through memory which processes share.
+// UnmanagedProgram: a program under `faultline run` that the preloaded library could not enter, as a value that fits
+// into memory that processes share.
+// Written by the preload, read by the command.
 #pragma once
 
 #include "run/program_file.hpp"
@@ -12,12 +13,12 @@ namespace faultline::run {
 
 struct UnmanagedProgram {
     Obstacle obstacle = Obstacle::none;
-    std::array<char, 40> name{};  ///< The last part of its path, cut to 39 bytes and ended by zeros.
+    std::array<char, 40> name{};  ///< The last part of its path, cut to 39 bytes, ended by zeros.
 
     bool operator==(const UnmanagedProgram&) const = default;
 };
 
-/// Signal-safe.
+/// Makes the value. Signal-safe.
 [[nodiscard]] UnmanagedProgram unmanaged_program(std::string_view path, Obstacle obstacle) noexcept;
 
 }  // namespace faultline::run

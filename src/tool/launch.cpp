@@ -18,8 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Those that end, stop or tell a program something; those of the terminal's job control act on the whole process
-/// group.
+/// The signals that end, stop or inform a program. Those of the terminal's job control act on the whole process group.
 constexpr std::array kSentOn{SIGHUP,  SIGINT,   SIGQUIT, SIGTERM, SIGUSR1,   SIGUSR2,
                              SIGALRM, SIGWINCH, SIGPWR,  SIGXCPU, SIGVTALRM, SIGPROF};
 
@@ -37,7 +36,7 @@ timespec as_timespec(std::chrono::nanoseconds duration) {
     return {static_cast<std::time_t>(count / kSecond), static_cast<long>(count % kSecond)};
 }
 
-/// The errno that the child has written before it ended; 0 when it has become the program.
+/// Returns the errno that the child has written before it ended; 0 if exec succeeded.
 int start_error_from(int fd) {
     int error = 0;
     ssize_t got;
@@ -67,15 +66,15 @@ Launch::Launch() {
     sigemptyset(&awaited_);
     sigaddset(&awaited_, SIGCHLD);
     for (const int signal : kSentOn) sigaddset(&awaited_, signal);
-    // Whoever has us ignore our children's ends would have the kernel forget them.
+    // If the command's parent made it ignore SIGCHLD, the kernel would discard the program's exit status.
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
     if (::sigaction(SIGCHLD, &action, &child_before_) != 0 || ::sigprocmask(SIG_BLOCK, &awaited_, &mask_before_) != 0) {
-        sys::throw_error(errno, "cannot hold signals back");
+        sys::throw_error(errno, "cannot block signals");
     }
 }
 
-/// What came for the program after its end is of no use to anyone, and must not be what ends us.
+/// Discards signals that came for the program after its end, because they would end the command.
 Launch::~Launch() {
     const timespec at_once{};
     while (::sigtimedwait(&awaited_, nullptr, &at_once) > 0) {
@@ -108,12 +107,12 @@ void Launch::become(const std::string& file, const std::vector<std::string>& arg
     ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
     ::execve(file.c_str(), pointers_to(arguments).data(), pointers_to(environment).data());
     int error = errno;
-    if (error == ENOEXEC) {  // a script without a first line that says for what: as execvp(3) does
+    if (error == ENOEXEC) {  // a script without a "#!" line: as execvp(3) does
         std::vector<std::string> script{"sh", file};
         if (!arguments.empty()) script.insert(script.end(), arguments.begin() + 1, arguments.end());
         ::execve("/bin/sh", pointers_to(script).data(), pointers_to(environment).data());
     }
-    // A parent that is gone needs no answer.
+    // If the parent has ended, it needs no answer.
     static_cast<void>(!::write(report_to, &error, sizeof error));
     ::_exit(kExitNotStarted);
 }
@@ -145,11 +144,11 @@ std::optional<ProgramEnd> Launch::ended() {
     return end;
 }
 
-/// What the kernel sends of itself (a terminal's ^C, its size) has gone to the whole process group.
+/// Passes on a signal. Signals that the kernel sends (a terminal's ^C, its size) have gone to the whole process group.
 void Launch::send_on(const siginfo_t& signal) const noexcept {
     if (signal.si_signo == SIGCHLD || signal.si_code > 0) return;
-    if (signal.si_pid == pid_) return;  // it signals the whole group, itself included
-    ::kill(pid_, signal.si_signo);      // fails only when it has just ended
+    if (signal.si_pid == pid_) return;  // the program signals its whole group, itself included
+    ::kill(pid_, signal.si_signo);      // fails only if the program has just ended
 }
 
 }  // namespace faultline::tool

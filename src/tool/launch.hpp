@@ -1,5 +1,6 @@
-// A program as a child in the command's own process group: started, watched, and sent the signals that only the command
-// has got. What a shell sees of it is as if it had run the program itself.
+// Launch: runs a program as a child in the command's own process group, and passes on to it the signals that only the
+// command gets. To a shell it looks as if the shell had run the program itself.
+// It knows nothing of the preloaded library. Used by run_command.cpp.
 #pragma once
 
 #include <chrono>
@@ -16,36 +17,36 @@ namespace faultline::tool {
 
 /// How a program has ended.
 struct ProgramEnd {
-    int status = 0;       ///< As waitpid(2) has it; 0 when it could not be started.
-    int start_error = 0;  ///< The errno of execve(2) or fork(2) when it could not be started.
-    rusage used{};        ///< By it and by those of its children that it waited for.
+    int status = 0;       ///< As waitpid(2) reports it; 0 if the program could not be started.
+    int start_error = 0;  ///< The errno of execve(2) or fork(2) if the program could not be started.
+    rusage used{};        ///< By the program and by the children that it waited for.
     std::chrono::nanoseconds took{};
 
-    /// For the shell: see exit_code.hpp.
+    /// Returns the exit code for the shell: see exit_code.hpp.
     [[nodiscard]] int exit_code() const noexcept;
-    /// "exited with 0", "was ended by SIGTERM", "could not be started: ...".
+    /// Returns "exited with 0", "was ended by SIGTERM", "could not be started: ...".
     [[nodiscard]] std::string text() const;
 };
 
-/// One at a time in a process, whose other threads, if any, block all signals.
+/// One object at a time in a process. Other threads of the process must block all signals.
 class Launch {
 public:
-    /// From here on signals are held back, to be sent on to the program. Throws std::system_error.
+    /// Blocks signals, which are then passed on to the program. Throws std::system_error.
     Launch();
-    /// Whoever gets here without `wait_until` having returned an end leaves the program running.
+    /// Leaves the program running if `wait_until` has not returned its end.
     ~Launch();
     Launch(const Launch&) = delete;
     Launch& operator=(const Launch&) = delete;
 
-    /// Starts `file` with `arguments` (the first is its name) and `environment`. Returns how that ended, if it has
-    /// already: because it could not be started.
+    /// Starts `file` with `arguments` (the first is its name) and `environment`. Returns an end only if the program
+    /// could not be started.
     [[nodiscard]] std::optional<ProgramEnd> start(const std::string& file, const std::vector<std::string>& arguments,
                                                   const std::vector<std::string>& environment);
 
-    /// Waits for the end of the program, sending signals on, or until `when`.
+    /// Passes on signals until the program ends or until `when`. Returns the end, or nothing at `when`.
     [[nodiscard]] std::optional<ProgramEnd> wait_until(std::chrono::steady_clock::time_point when);
 
-    /// Waits for the end of the program, sending signals on.
+    /// Passes on signals until the program ends.
     [[nodiscard]] ProgramEnd wait();
 
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }

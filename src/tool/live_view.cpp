@@ -16,11 +16,11 @@ using display::format_bytes_short;
 using display::format_rate;
 using display::printed;
 
-constexpr std::size_t kNarrowestMap = 8;  // below that it says nothing
+constexpr std::size_t kNarrowestMap = 8;  // a narrower map would show nothing useful
 constexpr std::size_t kWidestMap = 64;
-constexpr std::size_t kPlainMap = 32;  // where no width is known
+constexpr std::size_t kPlainMap = 32;  // if the width is unknown
 
-/// The program with the most bytes in use, of those that run; none when there is none with a map.
+/// Returns the running program with the most bytes in use that has a map; null if there is none.
 const run::ProgramStatus* largest(const run::SeenPrograms& seen) noexcept {
     const run::ProgramStatus* chosen = nullptr;
     const auto held = [](const run::ProgramStatus& status) {
@@ -33,7 +33,7 @@ const run::ProgramStatus* largest(const run::SeenPrograms& seen) noexcept {
     return chosen;
 }
 
-/// `kMapCells` cells as `columns`, each the sum of those that fall into it.
+/// Returns `kMapCells` cells combined to `columns`, each the sum of its cells.
 std::vector<ResidencyCell> drawn_together(std::span<const ResidencyCell> cells, std::size_t columns) {
     std::vector<ResidencyCell> together(columns);
     for (std::size_t i = 0; i < cells.size(); ++i) {
@@ -59,7 +59,7 @@ std::string LiveView::next(const run::SeenPrograms& seen, std::chrono::steady_cl
     const run::ProgramCounters counters = totals_of(seen).counters;
     const Look last = before_.value_or(Look{now, {}});
     before_ = Look{now, counters};
-    // The first line is of what came before it, as if in one second.
+    // The first line covers the time before it, as if that had been one second.
     const double seconds = std::chrono::duration<double>(now - last.at).count();
     std::string text = lines_++ % kLinesPerHeader == 0 ? header() + "\n" : "";
     std::string line = figures(seen, seconds > 0 ? seconds : 1, counters.since(last.counters));

@@ -1,5 +1,6 @@
-// LiveView: a line each second that says what all programs under `faultline run` are doing, as vmstat(8) does, with a
-// map of the largest one's heap behind it. It makes lines; when, and where they go, is the caller's business.
+// LiveView: a line each second about all programs under `faultline run`, like vmstat(8), with a map of the largest
+// heap.
+// It only makes the lines. The caller decides when, and where they go.
 #pragma once
 
 #include "display/terminal.hpp"
@@ -12,14 +13,14 @@
 
 namespace faultline::tool {
 
-/// Used by one thread.
+/// For one thread.
 class LiveView {
 public:
     static constexpr unsigned kLinesPerHeader = 20;
 
     explicit LiveView(const display::Terminal& terminal) noexcept : terminal_{terminal} {}
 
-    /// The next line, ended, with the header in front where one is due. `columns`: how wide the terminal is.
+    /// Returns the next line, newline included, after the header if one is due. `columns`: the width of the terminal.
     [[nodiscard]] std::string next(const run::SeenPrograms& seen, std::chrono::steady_clock::time_point now,
                                    std::size_t columns);
 

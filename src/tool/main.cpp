@@ -33,7 +33,7 @@ int execute(int argc, const char* const* argv) {
         return run_command(options->run, ::environ);
     } catch (const std::invalid_argument& error) {
         complain(error.what());
-        complain("`faultline help` lists what there is");
+        complain("see `faultline help`");
     } catch (const std::exception& error) {
         complain(error.what());
     }

@@ -16,13 +16,13 @@
 namespace faultline::tool {
 namespace {
 
-constexpr const char* kAbout = "Runs programs whose heap may be larger than the memory they are given";
+constexpr const char* kAbout = "Limits the heap memory of a program and its children: cold pages go to a swap file";
 
 const char* const kRunNotes =
-    "As in: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
-    "What does not fit the limit is swapped to a file. The limits hold for each process that PROGRAM starts.\n"
-    "Exit status: that of PROGRAM; 128 and a signal's number when one has ended it; 127 when PROGRAM is not\n"
-    "found, 126 when it cannot be run, 125 when this command fails or cannot hold PROGRAM to the limit.\n"
+    "Full form: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
+    "Pages beyond the limit go to compressed memory or to a swap file. Each process has limits of its own.\n"
+    "Exit status: that of PROGRAM; 128 + N if signal N has ended it; 127 if PROGRAM is not found; 126 if it\n"
+    "cannot be run; 125 if faultline itself fails or cannot hold PROGRAM to the limit.\n"
     "See faultline(1).";
 
 const std::vector<std::string>& deliveries() {
@@ -54,37 +54,37 @@ void add_size(CLI::App& app, const std::string& option, std::size_t& bytes, cons
 }
 
 void add_run(CLI::App& app, RunOptions& options, std::string& delivery) {
-    CLI::App& run = *app.add_subcommand("run", "Runs a program with its heap in managed memory");
+    CLI::App& run = *app.add_subcommand("run", "Runs a program with a limit on its heap memory");
     run.footer(kRunNotes);
     run.prefix_command();
     add_size(run, "--resident", options.settings.resident_limit, run::Settings::kResidentRange,
-             "Most bytes of the heap in memory");
+             "Maximum heap memory kept in RAM, per process");
     add_size(run, "--compressed", options.settings.compressed_limit, run::Settings::kCompressedRange,
-             "Memory for compressed pages beside that; 0: none");
+             "Memory for compressed pages, on top of that; 0: none");
     add_size(run, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
-             "Addresses for the heap: the most that it can hold");
+             "Addresses reserved for the heap, which limit its total size");
     run.add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
         ->type_name("DIR");
-    run.add_option("--delivery", delivery, "How page faults arrive")
+    run.add_option("--delivery", delivery, "How page faults reach the library")
         ->check(CLI::IsMember(deliveries()))
         ->capture_default_str();
-    run.add_flag("--stats", options.stats, "Report on standard error at the end");
+    run.add_flag("--stats", options.stats, "Print a report on standard error at the end");
     run.add_option("--stats-json", options.json_file, "Write the report to this file")->type_name("FILE");
     run.add_flag("--live", options.live, "Print figures and a map each second, on standard error");
     run.add_flag("--allow-unmanaged", options.allow_unmanaged,
-                 "Run programs that the library cannot enter: without a limit");
-    run.add_option("--library", options.library, "Preload this library, not the one beside this command")
+                 "Run PROGRAM without a limit if the library cannot enter it");
+    run.add_option("--library", options.library, "Preload this library instead of the one beside this command")
         ->type_name("FILE");
 }
 
 void add_doctor(CLI::App& app, DoctorOptions& options) {
-    CLI::App& doctor = *app.add_subcommand("doctor", "Says what this machine allows, and how to get more");
-    doctor.add_option("--swap", options.swap_directory, "Look at this directory for the swap file")->type_name("DIR");
+    CLI::App& doctor = *app.add_subcommand("doctor", "Tests what this machine allows, and says how to get more");
+    doctor.add_option("--swap", options.swap_directory, "Test this directory for swap files")->type_name("DIR");
     doctor.add_flag("--json", options.json, "Print JSON");
-    doctor.footer("Exit status: 0 when all that matters works, 1 when something does not.");
+    doctor.footer("Exit status: 0 if everything that matters works, else 1.");
 }
 
-/// The command line, cut at the first "--": the parser sees none, which it has ideas of its own about.
+/// The command line, split at the first "--". The parser gets no "--", because it gives it a meaning of its own.
 struct Arguments {
     std::vector<std::string> ours;
     std::vector<std::string> behind;  // with the "--", if there is one
@@ -96,29 +96,30 @@ struct Arguments {
     }
 };
 
-/// `left` is what the parser has left: a program that was named without "--". One behind it is then the program's.
+/// Returns the program and its arguments. `left`: what the parser did not consume, that is, a program named without
+/// "--". A "--" after that belongs to the program.
 std::vector<std::string> program_of(std::vector<std::string> left, const std::vector<std::string>& behind) {
     if (!left.empty() && left.front().rfind("-", 0) == 0) {
-        throw std::invalid_argument("'" + left.front() + "' is no option of run");
+        throw std::invalid_argument("unknown option '" + left.front() + "' of run");
     }
     const bool separated = left.empty() && !behind.empty();
     left.insert(left.end(), behind.begin() + (separated ? 1 : 0), behind.end());
     if (left.empty()) {
-        throw std::invalid_argument("which program? Usage: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]");
+        throw std::invalid_argument("PROGRAM is missing: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]");
     }
     return left;
 }
 
-/// Throws where the first argument is neither a command nor an option: the parser's own message names neither.
+/// Throws if the first argument is neither a command nor an option: the parser's own message would name neither.
 void check_command(const std::vector<std::string>& arguments) {
-    constexpr const char* kCommands = "run, doctor and help";
-    if (arguments.empty()) throw std::invalid_argument(std::string{"which command? There are "} + kCommands);
+    constexpr const char* kCommands = "(run, doctor, help)";
+    if (arguments.empty()) throw std::invalid_argument(std::string{"a command is missing "} + kCommands);
     const std::string& command = arguments.front();
     if (command == "run" || command == "doctor" || command.rfind("-", 0) == 0) return;
-    throw std::invalid_argument("there is no command '" + command + "': there are " + kCommands);
+    throw std::invalid_argument("unknown command '" + command + "' " + kCommands);
 }
 
-/// The arguments, the last one first, as the parser wants them; "help COMMAND" is "COMMAND --help".
+/// Returns the arguments, the last one first, as the parser needs them. Turns "help COMMAND" into "COMMAND --help".
 std::vector<std::string> reversed(std::vector<std::string> arguments) {
     if (!arguments.empty() && arguments.front() == "help") {
         arguments.erase(arguments.begin());
@@ -129,7 +130,7 @@ std::vector<std::string> reversed(std::vector<std::string> arguments) {
     return arguments;
 }
 
-/// What is wrong with a variable; those behind it keep their defaults.
+/// Returns what is wrong with a variable; later variables then keep their defaults.
 std::string read_environment(const char* const* environment, run::Settings& settings) {
     run::SettingsProblem problem;
     return run::read_settings(environment, settings, problem) ? std::string{} : std::string{problem.text.data()};

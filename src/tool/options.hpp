@@ -1,4 +1,5 @@
-// What was asked for on the command line. It decides nothing: sizes and names are checked, files are not looked at.
+// The command line as a value. Sizes and names are checked here; files are not.
+// Parsed once by main.cpp. The parser prints help and the version itself; the caller prints errors.
 #pragma once
 
 #include "run/settings.hpp"
@@ -11,21 +12,21 @@
 namespace faultline::tool {
 
 struct RunOptions {
-    run::Settings settings;            ///< Its texts are views of the environment;
-    std::string swap_directory;        ///< this one counts.
-    std::string library;               ///< To preload; empty: the one that belongs to this command.
-    std::string json_file;             ///< For the report; empty: none.
-    bool stats = false;                ///< Report on standard error at the end.
-    bool live = false;                 ///< A line each second.
-    bool allow_unmanaged = false;      ///< Run the program also where the library cannot enter it.
-    std::vector<std::string> program;  ///< And its arguments. Not empty.
+    run::Settings settings;            ///< Texts in it are views of the environment;
+    std::string swap_directory;        ///< this one takes precedence over `settings.swap_directory`.
+    std::string library;               ///< The library to preload; empty: the one that belongs to this command.
+    std::string json_file;             ///< File for the JSON report; empty: none.
+    bool stats = false;                ///< Print a report on standard error at the end.
+    bool live = false;                 ///< Print a line each second.
+    bool allow_unmanaged = false;      ///< Run the program even if the library cannot enter it.
+    std::vector<std::string> program;  ///< The program and its arguments. Not empty.
 
-    /// Whether programs have to say how they are doing.
+    /// Returns true if programs have to write figures.
     [[nodiscard]] bool wants_figures() const noexcept { return stats || live || !json_file.empty(); }
 };
 
 struct DoctorOptions {
-    std::string swap_directory;  ///< Empty: what programs get.
+    std::string swap_directory;  ///< Empty: the directory that programs would use.
     bool json = false;
 };
 
@@ -34,11 +35,11 @@ struct Options {
     Command command = Command::run;
     RunOptions run;
     DoctorOptions doctor;
-    std::string environment_problem;  ///< What is wrong with a variable, which run refuses. Empty: nothing.
+    std::string environment_problem;  ///< An invalid variable, which `run` refuses. Empty: none.
 };
 
-/// What the arguments and `environment` ask for. Nothing when it was help or the version, which is then printed. Throws
-/// std::invalid_argument when something is wrong with the arguments, or, where it is run, with the environment.
+/// Parses the arguments and `environment`. Returns nothing if help or the version was asked for, after printing it.
+/// Throws std::invalid_argument if an argument is invalid, and for `run` if the environment is.
 [[nodiscard]] std::optional<Options> parse_options(int argc, const char* const* argv, const char* const* environment);
 
 }  // namespace faultline::tool

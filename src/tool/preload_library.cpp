@@ -22,12 +22,12 @@ namespace {
 
 constexpr std::string_view kPreload = "LD_PRELOAD=";
 
-/// The folder of this command.
+/// Returns the folder of this command.
 std::filesystem::path own_folder() {
     std::error_code error;
     std::filesystem::path command = std::filesystem::read_symlink("/proc/self/exe", error);
     if (!error) return command.parent_path();
-    // Without /proc: the path that the kernel was given for this command, which a shell has looked up in $PATH.
+    // Without /proc: the path that the kernel got for this command, which a shell has looked up in $PATH.
     const auto* const given = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
     if (given != nullptr) command = std::filesystem::canonical(given, error);
     if (given == nullptr || error) {
@@ -37,7 +37,7 @@ std::filesystem::path own_folder() {
     return command.parent_path();
 }
 
-/// Whether the file is a shared object for this machine, as far as its header says.
+/// Returns true if the file's header is that of a shared object for this machine.
 bool is_shared_object(const std::string& file) {
     Elf64_Ehdr header{};
     std::ifstream stream{file, std::ios::binary};

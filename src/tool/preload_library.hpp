@@ -1,5 +1,6 @@
-// The library that `faultline run` preloads: where it is, and the environment that has the dynamic loader load it and
-// tells it what to do.
+// Finds the library that `faultline run` preloads. Makes the program's environment: it tells the dynamic loader to load
+// the library, and tells the library its settings.
+// Used by run_command.cpp and by the doctor. It loads nothing itself.
 #pragma once
 
 #include "run/settings.hpp"
@@ -9,16 +10,16 @@
 
 namespace faultline::tool {
 
-/// libfaultline-preload.so: beside this command, in preload/ there, or where it is installed, in ../lib. Throws
-/// std::runtime_error saying where it was looked for.
+/// Returns the path of libfaultline-preload.so. Searches beside this command, in preload/ there, and in the
+/// installation's ../lib. Throws std::runtime_error that lists these places.
 [[nodiscard]] std::string find_preload_library();
 
-/// The absolute path of `file`, the library that a user names. Throws std::runtime_error where the dynamic loader could
-/// not load it: it would only print a message, and the program would run without a limit.
+/// Returns the absolute path of `file`, the library that a user names. Throws std::runtime_error if the dynamic loader
+/// could not load it: it would only print a message, and the program would run without a limit.
 [[nodiscard]] std::string check_preload_library(const std::string& file);
 
-/// `environment` with `library` in front of what LD_PRELOAD has, and `settings` in place of any it holds. Throws
-/// std::invalid_argument when the dynamic loader could not read the library's name (it has a space or a colon).
+/// Returns `environment` with `library` first in LD_PRELOAD, and with `settings` in place of earlier ones. Throws
+/// std::invalid_argument if the library's name contains a space or a colon, where the dynamic loader would split it.
 [[nodiscard]] std::vector<std::string> environment_of_program(const char* const* environment,
                                                               const std::string& library,
                                                               const run::Settings& settings);

@@ -14,7 +14,7 @@ using display::format_count;
 using display::format_nanoseconds;
 using display::printed;
 
-constexpr std::size_t kMostLines = 20;  // of programs
+constexpr std::size_t kMostLines = 20;  // one per program
 
 double seconds_of(const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
@@ -22,7 +22,7 @@ double seconds_of(const timeval& time) {
 
 std::string size_of(std::uint64_t bytes) { return format_bytes_short(static_cast<double>(bytes)); }
 
-/// Bytes in memory at most: of the heap, and of the whole process as the kernel counts it.
+/// The peak of memory in use: of the heap, and of the whole process as the kernel counts it.
 struct PeakCells {
     std::string managed;
     std::string real;
@@ -51,7 +51,7 @@ std::string hard_latency(const run::ProgramStatus& status) {
                    format_nanoseconds(status.hard.percentile_99).c_str());
 }
 
-/// How old the figures are, where the program did not leave its last ones.
+/// Tells how old the figures are if the program did not leave its last ones.
 std::string age_note(const run::SeenProgram& program) {
     const run::ProgramStatus& status = program.status;
     if (program.running) return "  still runs";
@@ -72,7 +72,7 @@ std::string program_line(const run::SeenProgram& program) {
            hard_latency(status) + age_note(program) + "\n";
 }
 
-/// Those with the most faults where there are too many for a line each; in the order in which they began.
+/// Returns the programs with the most faults if there are too many to list, in the order of their starts.
 std::vector<run::SeenProgram> listed(const std::vector<run::SeenProgram>& programs) {
     std::vector<run::SeenProgram> chosen = programs;
     if (chosen.size() <= kMostLines) return chosen;
@@ -117,7 +117,7 @@ std::string totals_text(const RunReport& report) {
     const run::ProgramCounters& all = totals_of(report.seen).counters;
     std::string text = printed(
         "  %s first touches, %s first writes, %s pages read ahead; %s evictions, %s without a "
-        "write; %s of dead pages never written\n",
+        "write; %s of freed pages dropped without being written\n",
         format_count(all.first_touches).c_str(), format_count(all.write_faults).c_str(),
         format_count(all.pages_read_ahead).c_str(), format_count(all.evictions).c_str(),
         format_count(all.clean_evictions).c_str(), display::format_bytes(all.discarded_bytes).c_str());
@@ -127,7 +127,7 @@ std::string totals_text(const RunReport& report) {
                         format_count(all.write_errors).c_str());
     }
     if (report.seen.unheard > 0) {
-        text += printed("  %s programs found no place in the status file and are not counted\n",
+        text += printed("  %s programs found no free slot in the status file and are not counted\n",
                         format_count(report.seen.unheard).c_str());
     }
     return text;
@@ -141,8 +141,8 @@ bool ran_unmanaged(const RunReport& report) noexcept {
 
 std::string never_entered_text(const RunReport& report) {
     const std::string why = !report.obstacle.empty() ? "it " + report.obstacle
-                                                     : "no process has loaded the library, or none may look into this "
-                                                       "command";
+                                                     : "no process has loaded the library, or none may open this "
+                                                       "command's status file";
     return "faultline: " + printable(report.program.front()) +
            " ran without faultline, and so without a limit: " + why + "\n";
 }
@@ -164,7 +164,7 @@ std::string list_of_unmanaged(const run::SeenPrograms& seen) {
     return more == 0 ? list : list + printed("; and %s more", format_count(more).c_str());
 }
 
-/// Where the memory of a process is more than 1.5 times what it was allowed, and so its limit does not say much.
+/// Returns true if a process took more than 1.5 times its limit: then the limit covers little of its memory.
 bool exceeds_limit(const run::ProgramStatus& status, std::uint64_t limit) noexcept {
     return status.has_figures() && status.memory.resident > limit + limit / 2;
 }

@@ -34,7 +34,7 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-/// Opened ahead: a report that cannot be written is better known before an hour's run.
+/// Opens the report early: better to learn before an hour's run that it cannot be written.
 File open_report(const std::string& path) {
     if (path.empty()) return {};
     File file{std::fopen(path.c_str(), "we")};
@@ -43,7 +43,7 @@ File open_report(const std::string& path) {
 }
 
 void print(const std::string& text) {
-    // There is nobody left to be told when standard error takes nothing.
+    // A failure to write to standard error cannot be reported.
     static_cast<void>(std::fputs(text.c_str(), stderr));
     static_cast<void>(std::fflush(stderr));
 }
@@ -54,7 +54,7 @@ bool write_report(std::FILE* file, const std::string& path, const std::string& t
     return false;
 }
 
-/// Watches whether the library enters the program, and says once that it does not.
+/// Watches whether the library enters the program, and reports once if it does not.
 class EntryWatch {
 public:
     EntryWatch(const RunReport& report, const run::StatusFile& status) noexcept : report_{report}, status_{status} {}
@@ -63,7 +63,7 @@ public:
         if (said_ || !report_.can_be_told || !report_.obstacle.empty() || status_.entered()) return;
         said_ = true;
         print("faultline: warning: " + printable(report_.program.front()) +
-              " runs without faultline so far, and so without a limit: no process has loaded the library\n");
+              " runs without a limit so far: no process has loaded faultline's library\n");
     }
 
 private:
@@ -73,7 +73,7 @@ private:
 };
 
 ProgramEnd wait_quietly(Launch& launch, EntryWatch& entry) {
-    constexpr std::chrono::seconds kTimeToStart{10};  // also where the machine is busy
+    constexpr std::chrono::seconds kTimeToStart{10};  // long enough for a busy machine
     if (const auto end = launch.wait_until(Clock::now() + kTimeToStart)) return *end;
     entry.look();
     return launch.wait();
@@ -88,15 +88,15 @@ ProgramEnd wait_with_lines(Launch& launch, EntryWatch& entry, const run::StatusF
     }
 }
 
-/// False: the program must not run, which has been said.
+/// Returns false, after a message, if the program must not run.
 bool may_run(const RunOptions& options, const std::string& obstacle) {
     if (obstacle.empty()) return true;
     const std::string begin = "faultline: " + printable(options.program.front()) + " " + obstacle;
     if (!options.allow_unmanaged) {
-        print(begin + ": faultline cannot hold it to a limit; run --allow-unmanaged runs it without one\n");
+        print(begin + ": faultline cannot limit its memory; to run it without a limit, use run --allow-unmanaged\n");
         return false;
     }
-    print(begin + ": it runs without a limit, but not what it starts\n");
+    print(begin + ": it runs without a limit; programs that it starts are limited\n");
     return true;
 }
 
@@ -107,7 +107,8 @@ void warn_of_limit(std::size_t resident_limit) {
           display::format_bytes(memory) + " of this machine: it limits nothing\n");
 }
 
-/// musl's loader ends a program that it cannot load a library into, so such a one gets what this command has got.
+/// Returns the program's environment. musl's loader ends a program if it cannot load a library, so such a program gets
+/// the command's own environment.
 std::vector<std::string> environment_for(run::Obstacle obstacle, const char* const* environment,
                                          const std::string& library, const run::Settings& settings) {
     if (obstacle != run::Obstacle::musl) return environment_of_program(environment, library, settings);
@@ -140,7 +141,7 @@ int run_command(const RunOptions& options, const char* const* environment) {
     const std::string& name = options.program.front();
     const std::optional<std::string> file = find_program(name);
     if (!file) {
-        print("faultline: there is no program '" + printable(name) + "'\n");
+        print("faultline: program '" + printable(name) + "' not found in $PATH\n");
         return kExitNotFound;
     }
     const ProgramObstacle obstacle = obstacle_to_preload(*file);

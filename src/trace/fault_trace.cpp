@@ -52,7 +52,7 @@ void FaultTrace::drain() noexcept {
         while (const std::optional<Fault> fault = faults_.take()) writer_.append(fault->page, fault->write);
     } catch (const std::exception& error) {
         recording_.store(false);
-        log_(LogLevel::error, std::string{error.what()} + "; no more faults are recorded, and the trace is not whole");
+        log_(LogLevel::error, std::string{error.what()} + "; recording stops, and the trace file is incomplete");
     }
 }
 
@@ -63,9 +63,9 @@ void FaultTrace::finish() noexcept {
         if (lost() == 0) return;
         log_(LogLevel::warning, "the trace " + path_.string() + " ends after " + std::to_string(writer_.records()) +
                                     " faults: " + std::to_string(lost()) +
-                                    " more are missing, because they came faster than they could be written");
+                                    " more were lost, because they came faster than they could be written");
     } catch (const std::exception& error) {
-        log_(LogLevel::error, std::string{error.what()} + "; the trace is not whole");
+        log_(LogLevel::error, std::string{error.what()} + "; the trace file is incomplete");
     }
 }
 

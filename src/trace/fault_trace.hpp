@@ -1,11 +1,11 @@
-// FaultTrace: writes a page trace of the faults that a pager resolves, for replaying them under other policies
-// (docs/trace-format.md). Faults are put into a ring; a thread of its own turns them into the file. It sees faults, not
-// touches: a touch of a page that is there leaves no trace, here or anywhere.
+// FaultTrace: records the faults that a pager resolves in a trace file, to replay them under other policies
+// (docs/trace-format.md). A fault puts a record into a ring; a thread of this class writes the file. Accesses to
+// resident pages cause no fault and leave no record.
 //
-// Recording ends with the first fault that finds no room, because faults come faster than they can be written: what
-// came later would not follow what came before. (Another thread's fault of that very moment may still get in.) Those
-// that are missing are counted, and the trace says how many. It ends, too, when the file cannot be written, and that is
-// then not whole. A message tells of both; the pager goes on.
+// Recording stops at the first fault that finds the ring full, because later records would not follow the earlier ones.
+// (Another thread's fault at that very moment may still get in.) The faults that follow are counted, and the trace
+// states how many. Recording also stops if the file cannot be written; the file is then incomplete. Both are logged,
+// and the pager continues.
 #pragma once
 
 #include "core/event_ring.hpp"
@@ -30,23 +30,23 @@ public:
     using Log = std::function<void(LogLevel, std::string_view)>;
     static constexpr std::size_t kFaultsWaiting = std::size_t{1} << 16;
 
-    /// Creates or replaces the file. Nothing is written to it before start(). `waiting`: faults in the ring, a power of
-    /// two. Throws std::system_error.
+    /// Creates or replaces the file; writes nothing to it before start(). `waiting`: capacity of the ring in faults, a
+    /// power of two. Throws std::system_error.
     FaultTrace(std::filesystem::path path, Log log, std::size_t waiting = kFaultsWaiting);
-    /// Ends the thread, writes what is left, and makes the file whole.
+    /// Ends the thread, writes the remaining records, and completes the file.
     ~FaultTrace();
     FaultTrace(const FaultTrace&) = delete;
     FaultTrace& operator=(const FaultTrace&) = delete;
 
-    /// Starts the thread that writes. Throws std::system_error.
+    /// Starts the writing thread. Throws std::system_error.
     void start();
 
-    /// A fault on the page at `page` was resolved. Signal-safe.
+    /// Records that a fault on the page at `page` was resolved. Signal-safe.
     void record(const std::byte* page, bool write) FAULTLINE_SIGNAL_SAFE;
 
 private:
     struct Fault {
-        std::uint64_t page = 0;  // address, in 4 KiB
+        std::uint64_t page = 0;  // address divided by 4 KiB
         bool write = false;
     };
 
@@ -58,12 +58,12 @@ private:
     std::filesystem::path path_;
     Log log_;
     core::EventRing<Fault> faults_;
-    std::atomic<bool> recording_{true};  // false: the file takes no more
+    std::atomic<bool> recording_{true};  // false: no further faults are recorded
     std::atomic<std::uint64_t> lost_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<std::uint32_t> news_{0};  // futex
     TraceWriter writer_;
-    std::optional<sys::ServiceThread> thread_;  // last: joined before the rest goes
+    std::optional<sys::ServiceThread> thread_;  // last member: its thread ends before the other members are destroyed
 };
 
 }  // namespace faultline::trace

@@ -4,8 +4,8 @@
 //        0      8  magic: 89 46 4c 54 52 41 43 45, which is "\x89" "FLTRACE"
 //        8      4  version: 2
 //       12      4  page size in bytes, a power of two
-//       16      8  number of records; all ones as long as the writer has not finished
-//       24      8  number of references that are missing, because the writer had no room for them
+//       16      8  number of records; all bits set until the writer has finished
+//       24      8  number of references that were lost because the writer had no room for them
 //       32      8  checksum: FNV-1a, 64 bits, of all records and then of bytes 0 to 31
 //       40         records, to the end of the file
 //
@@ -33,7 +33,7 @@ inline constexpr std::uint64_t kMostPages = std::uint64_t{1} << 62;
 
 using TraceHeader = std::array<unsigned char, kTraceHeaderBytes>;
 
-/// Fowler, Noll and Vo's hash, variant 1a, fed piece by piece. Finds accidents, not malice.
+/// Fowler, Noll and Vo's hash, variant 1a, fed piece by piece. Detects accidental damage, not forgery.
 class TraceChecksum {
 public:
     void add(std::span<const unsigned char> bytes) noexcept {
@@ -65,7 +65,7 @@ inline void store_little_endian(unsigned char* to, std::uint64_t value, std::siz
     return static_cast<std::int64_t>(code >> 1 ^ ((code & 1) != 0 ? ~std::uint64_t{0} : 0));
 }
 
-/// Writes `value` as a varint to `to`, which has room for kLongestRecord bytes. Returns how many it took.
+/// Writes `value` as a varint to `to`, which has room for kLongestRecord bytes. Returns the number of bytes written.
 inline std::size_t encode_varint(std::uint64_t value, unsigned char* to) noexcept {
     std::size_t length = 0;
     for (; value >= 0x80; value >>= 7) to[length++] = static_cast<unsigned char>(value | 0x80);

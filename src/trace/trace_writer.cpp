@@ -23,7 +23,7 @@ TraceWriter::TraceWriter(const std::filesystem::path& path, std::uint32_t page_b
     if (!std::has_single_bit(page_bytes)) {
         throw std::invalid_argument{"a trace's page size must be a power of two, not " + std::to_string(page_bytes)};
     }
-    constexpr mode_t kReadWriteForAll = 0666;  // less what the process's umask forbids
+    constexpr mode_t kReadWriteForAll = 0666;  // the process's umask removes some of these
     file_ = sys::FileDescriptor{::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kReadWriteForAll)};
     if (!file_) fail("create");
     buffer_.reserve(kBufferBytes);
@@ -32,7 +32,7 @@ TraceWriter::TraceWriter(const std::filesystem::path& path, std::uint32_t page_b
 
 void TraceWriter::append(std::uint64_t page, bool write) {
     if (page >= kMostPages) {
-        throw std::out_of_range{"page number " + std::to_string(page) + " does not fit a trace"};
+        throw std::out_of_range{"page number " + std::to_string(page) + " does not fit a trace: it must be below 2^62"};
     }
     if (buffer_.size() + kLongestRecord > kBufferBytes) write_out();
     const auto difference = static_cast<std::int64_t>(page - previous_page_);
@@ -54,7 +54,7 @@ void TraceWriter::finish(std::uint64_t lost) {
     if (errno != 0) fail("write");
 }
 
-/// Without the checksum.
+/// Fills in everything but the checksum.
 TraceHeader TraceWriter::header(std::uint64_t records, std::uint64_t lost) const {
     TraceHeader made{};
     std::copy(kTraceMagic.begin(), kTraceMagic.end(), made.begin());
@@ -70,7 +70,7 @@ void TraceWriter::write(std::span<const unsigned char> bytes) {
         const long written = sys::write_file_at(file_.get(), bytes.data(), bytes.size(), offset_);
         if (written == -EINTR) continue;
         if (written <= 0) {
-            errno = written == 0 ? ENOSPC : static_cast<int>(-written);  // a file takes a byte or fails
+            errno = written == 0 ? ENOSPC : static_cast<int>(-written);  // a file takes a byte or reports an error
             fail("write");
         }
         bytes = bytes.subspan(static_cast<std::size_t>(written));

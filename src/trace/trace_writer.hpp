@@ -1,6 +1,6 @@
-// TraceWriter: makes a trace file from page numbers, as they come. For one ordinary thread: it allocates, does blocking
-// I/O and throws, so a fault handler must hand its references over to a thread that feeds this. A file whose writer was
-// not finished says so to readers.
+// TraceWriter: writes page numbers to a trace file, in the order of its calls.
+// For one ordinary thread: it allocates, blocks on I/O and throws, so a fault handler must pass its references to a
+// thread that calls this. A file that was not finished is marked so for readers.
 #pragma once
 
 #include "sys/file_descriptor.hpp"
@@ -15,15 +15,15 @@ namespace faultline::trace {
 
 class TraceWriter {
 public:
-    /// Creates or replaces the file. `page_bytes` is a power of two. Throws std::system_error, std::invalid_argument.
+    /// Creates or replaces the file. `page_bytes`: a power of two. Throws std::system_error, std::invalid_argument.
     TraceWriter(const std::filesystem::path& path, std::uint32_t page_bytes);
 
-    /// Adds one reference; `page` is below 2^62. Throws std::system_error (a full disk, say, or EFBIG beyond
-    /// RLIMIT_FSIZE, without SIGXFSZ), std::out_of_range.
+    /// Adds one reference; `page` is below 2^62. Throws std::out_of_range, or std::system_error (a full disk; EFBIG
+    /// beyond RLIMIT_FSIZE, without SIGXFSZ).
     void append(std::uint64_t page, bool write);
 
-    /// Writes what is buffered and makes the file whole. `lost`: references that could not be kept, for whoever reads
-    /// it. Nothing may be appended afterwards. Throws std::system_error.
+    /// Writes the buffered records and completes the file. `lost`: number of references that could not be recorded,
+    /// stored for readers. Nothing may be appended afterwards. Throws std::system_error.
     void finish(std::uint64_t lost = 0);
 
     [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
@@ -41,7 +41,7 @@ private:
     std::uint32_t page_bytes_;
     std::uint64_t previous_page_ = 0;
     std::uint64_t records_ = 0;
-    std::uint64_t offset_ = 0;  // in the file, of what is written next
+    std::uint64_t offset_ = 0;  // file offset of the next write
 };
 
 }  // namespace faultline::trace

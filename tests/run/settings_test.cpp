@@ -116,7 +116,7 @@ TEST(Settings, SayWhatIsWrongWithThem) {
     EXPECT_THAT(problem_with("FAULTLINE_RESIDENT=4K"), HasSubstr("outside of 64K to 8T"));
     EXPECT_THAT(problem_with("FAULTLINE_HEAP=9T"), HasSubstr("outside of 1M to 8T"));
     EXPECT_THAT(problem_with("FAULTLINE_COMPRESSED=all"), HasSubstr("'all' is not a size"));
-    EXPECT_THAT(problem_with("FAULTLINE_DELIVERY=post"), HasSubstr("it can be automatic uffd_threads"));
+    EXPECT_THAT(problem_with("FAULTLINE_DELIVERY=post"), HasSubstr("expected one of: automatic uffd_threads"));
     EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=" + std::string(5000, 'x')).size(), SettingsProblem{}.text.size() - 1);
 }
 

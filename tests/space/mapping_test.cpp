@@ -168,7 +168,7 @@ TEST_P(MappingTest, InvalidCallsAreRefused) {
                    "stack");
     expect_refused([&] { space().map_anonymous(kPage, {.address = space().stack_begin() - kPage, .replace = true}); },
                    EINVAL, "stack");
-    expect_refused([&] { space().map_file(file.fd(), 1, kPage); }, EINVAL, "middle of a page");
+    expect_refused([&] { space().map_file(file.fd(), 1, kPage); }, EINVAL, "must be a multiple of 4096");
     expect_refused([&] { space().map_file(-1, 0, kPage); }, EBADF, "descriptor");
     const int write_only = ::open(file.path().c_str(), O_WRONLY | O_CLOEXEC);
     expect_refused([&] { space().map_file(write_only, 0, kPage); }, EACCES, "reading");

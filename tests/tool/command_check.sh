@@ -67,7 +67,7 @@ help)
     says err "outside of 64K to 8T"
     expect 0 "$faultline" run --resident 64MB --heap 1.5G -- true
     expect 125 "$faultline" bogus
-    says err "there is no command 'bogus'"
+    says err "unknown command 'bogus' (run, doctor, help)"
     says err "doctor"
     expect 125 "$faultline" run --resdent 1M -- true
     expect 125 env FAULTLINE_DELIVERY=post "$faultline" run -- true
@@ -85,7 +85,7 @@ exit_codes)
     expect 7 "$faultline" run sh -c 'exit 7'
     expect 143 "$faultline" run -- sh -c 'kill -TERM $$'
     expect 127 "$faultline" run -- no-such-program
-    says err "no program 'no-such-program'"
+    says err "program 'no-such-program' not found"
     expect 127 "$faultline" run -- ./no-such-program
     touch not-executable
     expect 126 "$faultline" run -- ./not-executable
@@ -239,7 +239,7 @@ set_up)
 memory)
     # The program has memory that is not from its heap.
     expect 0 "$faultline" run --resident 16M --stats --stats-json report.json -- \
-        python3 -c 'import mmap; memory = mmap.mmap(-1, 100 << 20); memory.write(b"x" * (100 << 20))'
+        python3 -c 'import mmap, os; memory = mmap.mmap(-1, 100 << 20); memory.write(b"x" * (100 << 20)); os._exit(0)'
     says err "had up to"
     says err "times its limit of 16.0 MiB"
     python3 - <<'PYTHON'
@@ -284,7 +284,7 @@ identity)
 doctor)
     expect 0 "$faultline" doctor
     says out "automatic is"
-    says out "All that matters works here."
+    says out "Everything that matters works here."
     expect 0 "$faultline" doctor --json
     python3 -c 'import json; assert json.load(open("out"))["works"] is True'
     expect 1 "$faultline" doctor --swap /no/such/folder

@@ -17,7 +17,7 @@ void report(int error, const char* message) noexcept {
     try {
         last_message = message;
     } catch (const std::bad_alloc&) {
-        last_message.clear();  // errno says it: there is no memory
+        last_message.clear();  // out of memory; errno tells it
     }
     errno = error;
 }
@@ -32,12 +32,14 @@ void report_exception() noexcept {
     } catch (const std::bad_alloc&) {
         report(ENOMEM, "faultline: no memory for the library's own bookkeeping");
     } catch (const std::exception& failure) {
-        report(EINVAL, failure.what());  // a path or a size that the standard library refuses
+        report(EINVAL, failure.what());  // the standard library refuses a path or a size
     }
 }
 
 const char* error_message() noexcept { return last_message.c_str(); }
 
-void refuse_null(const char* handle) { sys::throw_error(EINVAL, std::string("this ") + handle + " is NULL"); }
+void refuse_null(const char* handle) {
+    sys::throw_error(EINVAL, std::string("argument is NULL: ") + handle + " is required");
+}
 
 }  // namespace faultline::api

@@ -1,21 +1,22 @@
-// Where C++ ends: `guarded` calls what a function for C is about, and turns what it throws into errno and a message.
-// The only place of the interface that catches; nothing here knows what was called.
+// Error handling of the C interface: `guarded` runs the C++ part of a C function and turns an exception into errno and
+// a message.
+// No other file of the interface catches exceptions. Functions of src/api/c that can throw use it.
 #pragma once
 
 #include <utility>
 
 namespace faultline::api {
 
-/// Of a call whose exception is being handled: sets errno and the thread's message.
+/// Sets errno and the thread's message from the exception that is being handled.
 void report_exception() noexcept;
 
-/// The thread's message; never null.
+/// Returns the thread's message; never null.
 const char* error_message() noexcept;
 
-/// Throws std::system_error with EINVAL: the `handle` ("pager") is NULL.
+/// Throws std::system_error with EINVAL: the caller passed NULL for `handle` ("pager").
 [[noreturn]] void refuse_null(const char* handle);
 
-/// What `call` returns, or `on_failure` after it has thrown.
+/// Returns what `call` returns, or `on_failure` if it throws.
 template <typename Result, typename Call>
 Result guarded(Result on_failure, Call&& call) noexcept {
     try {
@@ -26,7 +27,7 @@ Result guarded(Result on_failure, Call&& call) noexcept {
     }
 }
 
-/// 0, or -1 after `call` has thrown.
+/// Returns 0, or -1 if `call` throws.
 template <typename Call>
 int done_or_refused(Call&& call) noexcept {
     return guarded(-1, [&] {

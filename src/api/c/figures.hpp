@@ -1,4 +1,6 @@
-// The figures of stats.hpp in faultline.h's structs.
+// Copies the statistics of stats.hpp to the structs of faultline.h.
+// Each struct begins with its size (sized_struct.hpp), so older callers get the fields that they know. Called by the C
+// functions that return statistics.
 #pragma once
 
 #include <faultline/faultline.h>
@@ -6,7 +8,7 @@
 
 namespace faultline::api {
 
-/// Fills in what the caller's struct has room for. Throws std::system_error with EINVAL for its `size`.
+/// Fills in the fields that the caller's struct has. Throws std::system_error with EINVAL if its `size` is too small.
 void write_stats(faultline_stats& to, const RegionStats& from);
 void write_stats(faultline_pager_stats& to, const PagerStats& from);
 

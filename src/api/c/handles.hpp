@@ -1,5 +1,6 @@
-// What the opaque handles of faultline.h are: the C++ handles, each in an object of its own. `checked` is how every
-// function gets at them.
+// The opaque handles of faultline.h: each is an object that holds one C++ handle. Functions get at it with `checked`.
+// The handles add nothing to the C++ ones: no lock, no reference count. Included by every file of C functions that
+// takes a handle.
 #pragma once
 
 #include "api/c/errors.hpp"
@@ -41,14 +42,14 @@ struct faultline_alternate_stack {
 
 namespace faultline::api {
 
-/// The C++ handle. Throws std::system_error with EINVAL for NULL.
+/// Returns the C++ handle. Throws std::system_error with EINVAL if `handle` is NULL.
 template <typename Handle>
 [[nodiscard]] auto& checked(Handle* handle) {
     if (handle == nullptr) refuse_null(Handle::kName);
     return handle->cpp;
 }
 
-/// Destroys what has to be asked, and keeps the handle when the answer is no. NULL is nothing to destroy.
+/// Destroys an object whose destruction may be refused; then the handle stays valid. Ignores NULL. Returns 0 or -1.
 template <typename Handle>
 int destroy_if_possible(Handle* handle) noexcept {
     if (handle == nullptr) return 0;

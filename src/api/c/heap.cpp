@@ -1,4 +1,4 @@
-// faultline.h: heaps. What allocates does not go through `guarded`: nothing in it throws.
+// The C functions for heaps. Those that allocate do not use `guarded`, because nothing in them throws.
 
 #include "api/c/figures.hpp"
 #include "api/c/handles.hpp"

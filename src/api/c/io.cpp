@@ -1,4 +1,4 @@
-// faultline.h: io. Not through `guarded`: nothing throws, and what cancels a thread must get through.
+// The C functions of io. They do not use `guarded`: nothing in them throws, and a thread's cancellation must pass.
 
 #include <faultline/faultline.h>
 #include <faultline/io.hpp>

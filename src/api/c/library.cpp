@@ -1,4 +1,4 @@
-// faultline.h: the library itself, and its words.
+// The C functions for the library itself, and the names of constants.
 
 #include "api/c/errors.hpp"
 #include "api/c/words.hpp"

@@ -1,4 +1,4 @@
-// faultline.h: pagers.
+// The C functions for pagers.
 
 #include "api/c/figures.hpp"
 #include "api/c/handles.hpp"
@@ -19,10 +19,11 @@ constexpr unsigned kKnownFlags = FAULTLINE_NO_BACKGROUND_EVICTOR | FAULTLINE_NO_
 
 const char* text_of(const char* text) { return text != nullptr ? text : ""; }
 
-/// 0 in C is the default, which is what a `Config` is made with.
+/// Converts the configuration. A 0 in C means the default, which a new `Config` holds.
 faultline::Config config_of(const faultline_config& given) {
     if ((given.flags & ~kKnownFlags) != 0) {
-        faultline::sys::throw_error(EINVAL, "faultline_config.flags has bits that are no FAULTLINE_NO_...");
+        faultline::sys::throw_error(
+            EINVAL, "faultline_config.flags has unknown bits set; valid are the FAULTLINE_NO_... constants");
     }
     faultline::Config config;
     if (given.resident_limit != 0) config.resident_limit = given.resident_limit;

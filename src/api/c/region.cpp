@@ -1,4 +1,4 @@
-// faultline.h: regions, and pins.
+// The C functions for regions and pins.
 
 #include "api/c/figures.hpp"
 #include "api/c/handles.hpp"
@@ -62,7 +62,7 @@ int faultline_region_retry(faultline_region* region, void* address, size_t bytes
 
 int faultline_region_get_stats(const faultline_region* region, faultline_stats* stats) {
     return done_or_refused([&] {
-        if (stats == nullptr) refuse_null("struct of figures");
+        if (stats == nullptr) refuse_null("struct for the statistics");
         write_stats(*stats, checked(region).stats());
     });
 }

@@ -1,6 +1,6 @@
-// Structs that begin with their size, so that programs and libraries of different age understand each other
-// (openat2(2) does it so). `first_bytes` is how long the struct was in the first version of the ABI, which never
-// changes.
+// Structs that begin with their size, so that programs and libraries of different versions work together (as in
+// openat2(2)).
+// `first_bytes`: the size of the struct in the first version of the ABI, which never changes.
 #pragma once
 
 #include "sys/error.hpp"
@@ -14,18 +14,19 @@
 
 namespace faultline::api {
 
-/// sizeof a struct whose last field was `last` when the ABI's first version was made.
+/// The size of a struct whose last field was `last` in the first version of the ABI.
 #define FAULTLINE_FIRST_BYTES(type, last) (offsetof(type, last) + sizeof(type::last))
 
+/// Throws std::system_error with EINVAL if the struct's `size` is less than `first_bytes`.
 template <typename Struct>
 void check_size(const Struct& given, std::size_t first_bytes) {
     if (given.size >= first_bytes) return;
-    sys::throw_error(EINVAL, "the field `size` of a struct says " + std::to_string(given.size) +
-                                 "; it must be set to the size of the struct, here " + std::to_string(sizeof(Struct)));
+    sys::throw_error(EINVAL, "the field `size` of a struct is " + std::to_string(given.size) +
+                                 "; set it to sizeof the struct, here " + std::to_string(sizeof(Struct)));
 }
 
-/// What the caller passes in; what he does not say is 0, as is everything where `given` is null. Throws
-/// std::system_error: EINVAL, E2BIG.
+/// Returns what the caller passes in; fields beyond `given->size` are 0. Returns zeros if `given` is null. Throws
+/// std::system_error: EINVAL, or E2BIG if the caller's struct is newer and sets a field that is unknown here.
 template <typename Struct>
 Struct read_sized(const Struct* given, std::size_t first_bytes) {
     static_assert(std::is_trivially_copyable_v<Struct>);
@@ -42,8 +43,8 @@ Struct read_sized(const Struct* given, std::size_t first_bytes) {
     return known;
 }
 
-/// Copies `filled` to the caller's struct, as far as that goes, and zeros what lies beyond. `size` stays as it is.
-/// Throws std::system_error: EINVAL.
+/// Copies `filled` to the caller's struct. Fields that the caller's struct lacks are dropped; bytes beyond `filled` are
+/// zeroed. Leaves `size` unchanged. Throws std::system_error: EINVAL.
 template <typename Struct>
 void write_sized(Struct& to, const Struct& filled, std::size_t first_bytes) {
     static_assert(std::is_trivially_copyable_v<Struct> && offsetof(Struct, size) == 0);

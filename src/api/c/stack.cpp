@@ -1,4 +1,4 @@
-// faultline.h: stacks, and pools of them.
+// The C functions for stacks and stack pools.
 
 #include "api/c/figures.hpp"
 #include "api/c/handles.hpp"
@@ -12,13 +12,13 @@ using namespace faultline::api;
 
 namespace {
 
-/// What C has of a range: where it begins, and how long it is if that is asked for.
+/// Returns the first byte of a range, and its size if `bytes` is not null.
 void* begin_of(std::span<std::byte> memory, size_t* bytes) {
     if (bytes != nullptr) *bytes = memory.size();
     return memory.data();
 }
 
-/// 1 and what there is to say, or 0.
+/// Returns 1 and fills in `overflow` if there was an overflow; otherwise returns 0.
 int tell(const std::optional<faultline::StackOverflow>& happened, faultline_stack_overflow* overflow) noexcept {
     if (!happened) return 0;
     if (overflow != nullptr) {
@@ -46,7 +46,7 @@ int faultline_stack_run(faultline_stack* stack, void (*function)(void*), void* a
                         faultline_stack_overflow* overflow) {
     return guarded(-1, [&] {
         if (function == nullptr) refuse_null("function");
-        // noexcept: what it throws is not an error of ours.
+        // noexcept: an exception of the program's function is not an error of this library.
         return tell(checked(stack).run([&]() noexcept { function(argument); }), overflow);
     });
 }
@@ -102,7 +102,7 @@ size_t faultline_stack_pool_capacity(const faultline_stack_pool* pool) {
 
 int faultline_stack_pool_get_stats(const faultline_stack_pool* pool, faultline_stats* stats) {
     return done_or_refused([&] {
-        if (stats == nullptr) refuse_null("struct of figures");
+        if (stats == nullptr) refuse_null("struct for the statistics");
         write_stats(*stats, checked(pool).stats());
     });
 }

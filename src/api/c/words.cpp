@@ -12,7 +12,7 @@
 namespace faultline::api {
 namespace {
 
-/// The words of one enumeration of C are 0, 1, 2...: the place in a table is the word.
+/// The constants of a C enumeration are 0, 1, 2, ...: the index in this table is the constant.
 template <typename Word, std::size_t Count>
 using Table = std::array<Word, Count>;
 
@@ -64,13 +64,13 @@ template <typename Word, std::size_t Count>
 template <typename Word, std::size_t Count>
 [[nodiscard]] Word required(const Table<Word, Count>& table, int word, const char* what) {
     if (const Word* const found = find(table, word)) return *found;
-    sys::throw_error(EINVAL, std::to_string(word) + " is no " + what);
+    sys::throw_error(EINVAL, std::to_string(word) + " is not a valid " + what);
 }
 
 template <typename Word, std::size_t Count>
 [[nodiscard]] int place_in(const Table<Word, Count>& table, Word wanted) noexcept {
     int place = 0;
-    while (table[static_cast<std::size_t>(place)] != wanted) ++place;  // it is there: the tables are complete
+    while (table[static_cast<std::size_t>(place)] != wanted) ++place;  // ends, because the tables are complete
     return place;
 }
 

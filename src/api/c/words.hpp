@@ -1,4 +1,6 @@
-// The small words of faultline.h in C++'s, and back. Numbers that are no word throw std::system_error with EINVAL.
+// Converts between the enumeration constants of faultline.h and the C++ enumerations. An invalid number throws
+// std::system_error with EINVAL.
+// Included by the C functions; the C++ interface has no numbers.
 #pragma once
 
 #include <faultline/types.hpp>
@@ -17,7 +19,7 @@ namespace faultline::api {
 [[nodiscard]] int word_of(Eviction eviction) noexcept;
 [[nodiscard]] int word_of(LogLevel level) noexcept;
 
-/// "unknown" for what is none.
+/// Returns "unknown" for any other value.
 [[nodiscard]] const char* delivery_name(int word) noexcept;
 [[nodiscard]] const char* eviction_name(int word) noexcept;
 

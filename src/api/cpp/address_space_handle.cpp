@@ -76,8 +76,8 @@ std::byte* AddressSpace::map_anonymous(std::size_t bytes, const MapOptions& opti
 std::byte* AddressSpace::map_file(int descriptor, std::uint64_t offset, std::size_t bytes, const MapOptions& options) {
     space::Space& space = alive(space_);
     if (offset % kBasePageBytes != 0)
-        sys::throw_error(EINVAL, "cannot map a file at offset " + std::to_string(offset) +
-                                     ": it is in the middle of a page of 4 KiB");
+        sys::throw_error(
+            EINVAL, "cannot map a file at offset " + std::to_string(offset) + ": it must be a multiple of 4096 bytes");
     faultline::space::Origin origin{.kind = SegmentKind::file};
     origin.file = faultline::space::SourceFile::of(descriptor);
     origin.file_offset = offset;

@@ -36,7 +36,7 @@ AlternateStack::AlternateStack() {
     next.ss_size = kBytes;
     stack_t previous{};
     if (::sigaltstack(&next, &previous) != 0) {
-        const int error = errno;  // EPERM: a handler is running on the present one
+        const int error = errno;  // EPERM: a handler is running on the current one
         ::munmap(mapping, kBytes + kGuardBytes);
         sys::throw_error(error, "cannot change the thread's signal stack");
     }

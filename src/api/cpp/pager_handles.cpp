@@ -1,4 +1,4 @@
-// The public handles: Pager, Region, Pin. They check what the program passes, turn addresses into pages, and forward.
+// The public handles Pager, Region and Pin. They check arguments, convert addresses to pages, and forward.
 
 #include "core/units.hpp"
 #include "pager/pager.hpp"
@@ -21,7 +21,7 @@ using core::PageRange;
     sys::throw_error(EINVAL, std::string("this ") + handle + " is empty: destroyed, moved from, or never made");
 }
 
-/// The pages that [address, address + bytes) touches. Throws when any byte is outside.
+/// Returns the pages that [address, address + bytes) touches. Throws if any byte is outside the region.
 PageRange touched_pages(const pager::Region& region, const void* address, std::size_t bytes) {
     const std::uintptr_t begin = core::address_of(address);
     if (begin < region.begin() || begin > region.end() || bytes > region.end() - begin) {
@@ -34,7 +34,7 @@ PageRange touched_pages(const pager::Region& region, const void* address, std::s
     return {first, region.page_of(begin + bytes - 1) - first + 1};
 }
 
-/// The pages of a range that must be made of whole ones.
+/// Returns the pages of a range. Throws unless the range consists of whole pages.
 PageRange whole_pages(const pager::Region& region, const void* address, std::size_t bytes) {
     const PageRange pages = touched_pages(region, address, bytes);
     const std::uintptr_t misaligned = (core::address_of(address) | bytes) & (region.page_bytes() - 1);
@@ -94,8 +94,8 @@ Region& Region::operator=(Region&& other) noexcept {
     return *this;
 }
 
-// A region that still is pinned cannot go: whoever holds the pin would write to memory that is somebody else's.
-// Throwing here ends the program, with the message.
+// A pinned region must not be destroyed: the holder of the pin would write to memory that is in use for something else.
+// The exception thrown here ends the program with a message.
 Region::~Region() {
     if (region_ != nullptr && pager_->in_owner_process()) destroy();
 }

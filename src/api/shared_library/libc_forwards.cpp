@@ -1,5 +1,5 @@
-// The C library's functions that libfaultline.so calls inside the fault handler, most of them in the place of copies
-// and loops that the compiler recognizes. tests/layers/check_imports.py holds the list of all others.
+// The C library's functions that libfaultline.so calls inside the fault handler. The compiler inserts most of them for
+// copies and loops that it recognizes. tests/layers/check_imports.py holds the list of all others.
 
 #include "sys/libc_forwards.hpp"
 

@@ -34,7 +34,7 @@ bool has_capability(unsigned number) noexcept {
 void look_at_choice(Findings& findings) {
     try {
         const mmu::ChosenDelivery chosen = mmu::choose_delivery(Delivery::automatic, Eviction::automatic);
-        // Why not a better one, is what comes next.
+        // The following findings tell why not a better one.
         const bool second_best = chosen.reason.rfind("chosen, since", 0) == 0;
         findings.push_back({"delivery",
                             Verdict::good,
@@ -54,12 +54,12 @@ void look_at_deliveries(Findings& findings) {
         const char* remedy;
     };
     constexpr std::array kMeanings{
-        Meaning{Delivery::uffd_threads, "works: system calls on absent pages are served by the kernel's own faults",
+        Meaning{Delivery::uffd_threads, "works: system calls on absent pages fault like any access",
                 "see userfaultfd, below"},
-        Meaning{Delivery::uffd_signal, "works: needs no privilege; system calls have their buffers pinned first",
+        Meaning{Delivery::uffd_signal, "works without privilege: buffers of system calls are pinned first",
                 "a kernel with CONFIG_USERFAULTFD (5.18 or later), and no seccomp filter against it"},
-        Meaning{Delivery::sigsegv, "works: needs nothing that is ever refused; system calls as with uffd_signal",
-                "see what is said; ulimit -f must be unlimited"},
+        Meaning{Delivery::sigsegv, "works without userfaultfd: buffers of system calls are pinned first",
+                "remove the cause named here; ulimit -f must be unlimited"},
     };
     for (const Meaning& meaning : kMeanings) {
         const std::string obstacle = run::in_words_of_options(mmu::try_delivery(meaning.delivery));
@@ -69,7 +69,7 @@ void look_at_deliveries(Findings& findings) {
     }
 }
 
-/// What the system says of userfaultfd, whatever has been tried out above.
+/// Reports the system's settings for userfaultfd, whatever the trials above have shown.
 void look_at_permissions(Findings& findings) {
     const std::string open_to_all = first_word_of("/proc/sys/vm/unprivileged_userfaultfd");
     const bool device = ::access("/dev/userfaultfd", F_OK) == 0;
@@ -85,10 +85,10 @@ void look_at_permissions(Findings& findings) {
     const bool privileged = capable || usable || open_to_all == "1";
     findings.push_back({"userfaultfd", privileged ? Verdict::good : Verdict::less,
                         features + "; vm.unprivileged_userfaultfd is " +
-                            (open_to_all.empty() ? "not there" : open_to_all) + "; /dev/userfaultfd " +
+                            (open_to_all.empty() ? "missing" : open_to_all) + "; /dev/userfaultfd " +
                             (usable   ? "can be used"
-                             : device ? "is for others"
-                                      : "is not there") +
+                             : device ? "is not open to this user"
+                                      : "does not exist") +
                             "; CAP_SYS_PTRACE: " + (capable ? "yes" : "no"),
                         privileged ? "" : kMorePrivilege});
 }
@@ -100,7 +100,7 @@ void look_at_moving(Findings& findings) {
         const bool moves = mapper.eviction() == Eviction::move;
         findings.push_back(
             {"UFFDIO_MOVE", moves ? Verdict::good : Verdict::less,
-             moves ? "works: pages leave without being copied" : "is not there: pages are copied when they leave",
+             moves ? "works: pages are evicted without a copy" : "is not available: pages are copied for eviction",
              moves ? "" : "Linux 6.8 or later"});
     } catch (const std::exception& error) {
         findings.push_back({"UFFDIO_MOVE", Verdict::less, run::in_words_of_options(error.what()), {}});
@@ -112,8 +112,9 @@ void look_at_guards(Findings& findings) {
         const mmu::ProtectMapper mapper{Eviction::automatic};
         const bool guards = mapper.eviction() == Eviction::guard;
         findings.push_back({"guard markers", guards ? Verdict::good : Verdict::less,
-                            guards ? "work: under sigsegv a hidden page takes no mapping"
-                                   : "are not there: under sigsegv scattered pages take mappings (vm.max_map_count)",
+                            guards
+                                ? "work: under sigsegv an unmapped page takes no mapping of its own"
+                                : "are not available: under sigsegv scattered pages take mappings (vm.max_map_count)",
                             guards ? "" : "Linux 6.15 or later, or another delivery"});
     } catch (const std::exception& error) {
         findings.push_back({"guard markers", Verdict::less, run::in_words_of_options(error.what()), {}});

@@ -9,10 +9,10 @@
 namespace faultline::tool {
 namespace {
 
-constexpr std::size_t kIndent = 21;  // of what is said, behind verdict and topic
+constexpr std::size_t kIndent = 21;  // of the text after verdict and topic
 constexpr std::size_t kNarrowest = 24;
 
-/// `text` in lines of at most `width`, the second and the next indented; words that are longer stay whole.
+/// Returns `text` in lines of at most `width`, with the second and later lines indented. Keeps longer words whole.
 std::string wrapped(std::string_view text, std::size_t width) {
     std::string result;
     std::size_t used = 0;
@@ -61,8 +61,8 @@ std::string findings_text(const Findings& findings, std::size_t columns) {
             text += std::string(kIndent - 3, ' ') + "-> " + wrapped(finding.remedy, width);
         }
     }
-    return text +
-           (all_work(findings) ? "All that matters works here.\n" : "Something that matters does not work here.\n");
+    return text + (all_work(findings) ? "Everything that matters works here.\n"
+                                      : "Something that matters does not work here.\n");
 }
 
 std::string findings_json(const Findings& findings) {

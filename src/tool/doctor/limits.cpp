@@ -13,7 +13,7 @@
 namespace faultline::tool {
 namespace {
 
-/// Of the soft limit; RLIM_INFINITY where it cannot be told.
+/// Returns the soft limit; RLIM_INFINITY if it is unknown.
 rlim_t limit_of(__rlimit_resource resource) noexcept {
     rlimit limit{};
     return ::getrlimit(resource, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
@@ -23,7 +23,7 @@ std::string bytes_or_all(rlim_t limit) {
     return limit == RLIM_INFINITY ? "unlimited" : display::format_bytes(std::uint64_t{limit});
 }
 
-/// Not what the settings promise, but what the kernel gives: a heap is made as a program's is.
+/// Makes a heap as a program's is made: reports what the kernel grants, not what the settings ask for.
 void look_at_heap(Findings& findings, const run::Settings& settings) {
     const std::string overcommit = first_word_of("/proc/sys/vm/overcommit_memory");
     const std::string limits = "RLIMIT_AS is " + bytes_or_all(limit_of(RLIMIT_AS)) + ", RLIMIT_DATA is " +
@@ -58,12 +58,12 @@ void look_at_mappings(Findings& findings) {
     findings.push_back({"mappings", enough ? Verdict::good : Verdict::less,
                         "vm.max_map_count is " + (allowed.empty() ? "unknown" : allowed) + ", " +
                             display::format_count(static_cast<std::uint64_t>(left)) +
-                            " of them for pages (sigsegv without guard markers only)",
+                            " of them are left for pages (matters to sigsegv without guard markers only)",
                         enough ? "" : "as root: sysctl vm.max_map_count=1048576"});
 }
 
 void look_at_descriptors(Findings& findings) {
-    constexpr rlim_t kNeeded = 64;  // a heap takes ten or so; the rest is the program's
+    constexpr rlim_t kNeeded = 64;  // a heap takes about ten; the rest is for the program
     constexpr rlim_t kPlenty = 1024;
     const rlim_t allowed = limit_of(RLIMIT_NOFILE);
     const Verdict verdict = allowed >= kPlenty ? Verdict::good : allowed >= kNeeded ? Verdict::less : Verdict::bad;

@@ -31,8 +31,8 @@ void look_at_kernel(Findings& findings) {
                         {}});
 }
 
-/// The process's path in the hierarchy of `controller` (empty: the unified one), from /proc/self/cgroup: lines of
-/// "NUMBER:CONTROLLERS:PATH".
+/// Returns the process's path in the hierarchy of `controller` (empty: the unified one). /proc/self/cgroup has lines of
+/// the form "NUMBER:CONTROLLERS:PATH".
 std::string cgroup_path(std::string_view controller) {
     std::ifstream groups{"/proc/self/cgroup"};
     for (std::string line; std::getline(groups, line);) {
@@ -44,7 +44,7 @@ std::string cgroup_path(std::string_view controller) {
     return {};
 }
 
-/// The least of the limits in `file` of a group and of those above it.
+/// Returns the least limit in the `file`s of a group and of the groups above it.
 std::uint64_t least_limit(const std::string& root, std::string path, const std::string& file) {
     std::uint64_t least = kNoLimit;
     for (;;) {
@@ -81,7 +81,7 @@ void look_at_cgroup(Findings& findings, std::size_t resident_limit) {
 void look_at_machine(Findings& findings, std::size_t resident_limit) {
     look_at_kernel(findings);
     if (resident_limit > sys::physical_memory()) {
-        findings.push_back({"memory", Verdict::bad, "FAULTLINE_RESIDENT is more than the machine has",
+        findings.push_back({"memory", Verdict::bad, "FAULTLINE_RESIDENT is more than the memory of this machine",
                             "run programs with a smaller --resident"});
     }
     look_at_cgroup(findings, resident_limit);

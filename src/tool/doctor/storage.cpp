@@ -74,11 +74,11 @@ void look_at_io_uring(Findings& findings) {
     try {
         if (sys::IoRing::open(8)) {
             findings.push_back(
-                {"io_uring", Verdict::good, "works: pages are written and read ahead many at once" + setting, {}});
+                {"io_uring", Verdict::good, "works: many pages are written and read ahead at once" + setting, {}});
             return;
         }
         findings.push_back(
-            {"io_uring", Verdict::less, "cannot be used: pages are written one after the other" + setting,
+            {"io_uring", Verdict::less, "cannot be used: pages are written one at a time" + setting,
              "as root: sysctl kernel.io_uring_disabled=0; in a container, a seccomp profile that allows it"});
     } catch (const std::exception& error) {
         findings.push_back({"io_uring", Verdict::less, run::in_words_of_options(error.what()), {}});

@@ -1,11 +1,11 @@
 # gdb settings for programs that use faultline, as a library or under `faultline run`:
 #
-#     gdb -x faultline.gdb --args PROGRAM ...        with faultline inside of PROGRAM
-#     gdb -x faultline.gdb --args PROGRAM ...        and then: faultline-preload LIBRARY 64M
-#     gdb -x faultline.gdb -p PID                    a program that runs
+#     gdb -x faultline.gdb --args PROGRAM ...        PROGRAM is linked with faultline
+#     gdb -x faultline.gdb --args PROGRAM ...        then enter: faultline-preload LIBRARY 64M
+#     gdb -x faultline.gdb -p PID                    attach to a running program
 #
-# Page faults of managed memory arrive as signals, thousands a second: the library answers them, and gdb must neither
-# stop at them nor keep them. uffd_signal takes SIGBUS. System calls that the preloaded library dispatches (uffd_signal
+# Page faults of managed memory arrive as signals, thousands a second. The library handles them, so gdb must pass them on
+# without stopping. uffd_signal takes SIGBUS. System calls that the preloaded library dispatches (uffd_signal
 # and sigsegv) arrive as SIGSYS. With uffd_threads there are no such signals.
 
 handle SIGBUS nostop noprint pass
