@@ -1,5 +1,5 @@
 // The C library's functions that the preload and the code linked into it call. The calls always reach the C library,
-// whatever the program exports under these names. tests/preload/imports_check.py fails if a function is missing here.
+// whatever the program exports under these names. tests/layers/check_imports.py fails if a function is missing here.
 
 #include "sys/libc_forwards.hpp"
 
