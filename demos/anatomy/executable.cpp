@@ -14,7 +14,8 @@ namespace faultline::demo::anatomy {
 namespace {
 
 constexpr std::uint64_t kPage = kBasePageBytes;
-constexpr std::size_t kHeadBytes = 64 << 10;  // program headers come right after the first header, in all that we know
+constexpr std::size_t kHeadBytes =
+    64 << 10;  // in all known executables the program headers follow the first header directly
 
 std::vector<std::byte> head_of(const std::filesystem::path& program) {
     InputFile file{program};

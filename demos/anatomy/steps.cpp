@@ -23,11 +23,11 @@ void heading(const char* text) { std::printf("\n== %s\n\n", text); }
 
 void show(const Explanation& explanation) { std::printf("%s", explanation.text().c_str()); }
 
-/// Reads a byte as a program does: what happens on the way is the pager's.
+/// Reads a byte with an ordinary load, which may fault.
 std::byte load(const std::byte* at) { return *static_cast<const volatile std::byte*>(at); }
 void store(std::byte* at, std::byte value) { *static_cast<volatile std::byte*>(at) = value; }
 
-/// The byte of a file, read as anybody would.
+/// Reads a byte of a file with ordinary system calls.
 std::byte byte_of(const std::filesystem::path& path, std::uint64_t offset) {
     InputFile file{path};
     std::vector<std::byte> bytes(offset + 1);
@@ -70,7 +70,7 @@ void Tour::fault_text_in() {
     show(space_.explain(at));
     const PagerStats before = pager_.stats();
     const std::byte value = load(at);
-    // Pinned, it is there for as long as it is looked at.
+    // Pinned, so that it stays resident while its state is printed.
     const Pin pin = space_.pin(at, 1, PinFor::reading);
     const PagerStats after = pager_.stats();
     std::printf("\n  read: %02x; %llu fault, %s read\n\n", static_cast<unsigned>(value),
@@ -190,7 +190,7 @@ namespace {
 
 constexpr unsigned kMostCalls = 1'000'000;
 
-/// A frame of some hundred bytes, and then another.
+/// Calls itself with a frame of a few hundred bytes.
 [[gnu::noinline]] unsigned go_deeper(unsigned depth, volatile unsigned* deepest) {  // NOLINT(misc-no-recursion)
     volatile char frame[256];
     frame[0] = static_cast<char>(depth);
@@ -208,7 +208,7 @@ void Tour::overflow_a_stack() {
     const std::byte* const bottom = stack.memory().data();
     std::printf("  a stack of %s, its guard below %p\n", display::format_bytes(kStack).c_str(),
                 static_cast<const void*>(bottom));
-    volatile unsigned deepest = 0;  // told before the calls are abandoned
+    volatile unsigned deepest = 0;  // the deepest call; printed before the calls are abandoned
     const std::optional<StackOverflow> overflow = stack.run([&] { static_cast<void>(go_deeper(1, &deepest)); });
     if (!overflow) return expect(false, "the stack has an end");
     std::printf("  after %u calls the next frame is at %p, %td bytes into the guard; the calls are abandoned\n",

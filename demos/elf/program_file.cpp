@@ -24,7 +24,7 @@ constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 47) - kPage;
     refuse("its program header " + std::to_string(index) + " " + why);
 }
 
-/// Whether [offset, offset + bytes) lies within `whole` bytes.
+/// Returns whether [offset, offset + bytes) lies within `whole` bytes, without overflow.
 bool within(std::uint64_t offset, std::uint64_t bytes, std::uint64_t whole) noexcept {
     return offset <= whole && bytes <= whole - offset;
 }
@@ -108,7 +108,7 @@ bool is_executable_at(const ProgramFile& program, std::uint64_t address) noexcep
     });
 }
 
-/// Where a run of the file's bytes is in memory; nothing where no part has all of it.
+/// Returns the address in memory of a range of file bytes; nothing if no part contains all of it.
 std::optional<std::uint64_t> address_of(const ProgramFile& program, std::uint64_t offset,
                                         std::uint64_t bytes) noexcept {
     for (const LoadedPart& part : program.parts) {

@@ -28,7 +28,7 @@
 namespace faultline::demo {
 namespace {
 
-/// The value whose name is `text`; the command line has refused all other names.
+/// Returns the value whose name is `text`. The parser has refused all other names.
 template <typename Value>
 Value named(std::string_view text, std::initializer_list<Value> values) {
     for (const Value value : values) {
@@ -97,7 +97,7 @@ Config PagerOptions::config() const {
 }
 
 CLI::Option* add_size(CLI::App& app, const std::string& option, std::size_t& bytes, const std::string& description) {
-    // Zero is a size where it is the default: none.
+    // 0 is allowed where it is the default, and means none.
     const auto parse = [&bytes, option, least = bytes == 0 ? 0U : 1U](const std::string& text) {
         const run::ParsedSize size = run::parse_size(text);
         if (size.problem != nullptr) throw CLI::ValidationError(option, "'" + text + "' " + size.problem);
