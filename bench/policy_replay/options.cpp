@@ -15,7 +15,7 @@ constexpr const char* kDescription =
     "Replays page traces under replacement policies and counts what they would read from the store.\n"
     "No page is touched: workloads are made from a seed, and the result is the same on every machine.";
 
-/// What is given as words, until all of it is known.
+/// Options that are given as words, until all of them are parsed.
 struct Words {
     std::string suite = "both";
     std::string evictor = "faulting_thread";

@@ -10,7 +10,7 @@
 namespace bench {
 namespace {
 
-// --smoke only lowers what the command line left at its default.
+// --smoke changes only options that the command line left at their defaults.
 void make_small(const CLI::App& app, Options& options) {
     const auto absent = [&app](const char* name) { return app.count(name) == 0; };
     // A sweep is six to ten runs.
@@ -61,11 +61,11 @@ void refuse_nonsense(const Options& options) {
     }
     if (options.seconds <= 0) throw CLI::ValidationError{"--seconds", "must be above 0"};
     if (options.warm_up < 0) throw CLI::ValidationError{"--warm-up", "must not be negative"};
-    // A write is counted in the upper half of a word; see workload.cpp.
+    // A write adds to the upper half of a word; see workload.cpp.
     if (options.size >> 32 >= faultline::kBasePageBytes) throw CLI::ValidationError{"--size", "must be below 16T"};
 }
 
-// What CLI11 fills in as text and flags, before it becomes a part of `Options`.
+// Options that CLI11 fills in as text and flags, before they become parts of `Options`.
 struct Words {
     std::vector<std::string> modes{"r", "z", "s", "n", "rw", "zw", "sw"};
     std::string sweep = "none";
@@ -141,7 +141,7 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->group(group);
 }
 
-// The value whose name is `word`. The word is known to be among the names: CLI11 has checked it.
+// Returns the value whose name is `word`. CLI11 has checked that there is one.
 template <typename Value>
 Value named(const std::string& word, std::initializer_list<Value> values) {
     return *std::find_if(values.begin(), values.end(), [&](Value value) { return word == faultline::name(value); });
@@ -168,7 +168,7 @@ void interpret(const Program& program, const Words& words, Options& options) {
 }  // namespace
 
 std::size_t named_at_once(const Options& options) noexcept {
-    // The batch that is touched and those named after it, of every thread.
+    // The batch in use and those announced after it, for every thread.
     const std::size_t fitting = options.resident / kTouchedPageBytes / (8 * options.threads);
     return std::clamp<std::size_t>(fitting, 1, options.named_at_once);
 }
