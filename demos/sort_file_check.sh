@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# sort_file_check.sh SORT_FILE FOLDER [OPTION...]: sorts a file four times as large as sort_file's memory limit, in a new
-# folder under FOLDER, and compares the result with sort(1). OPTIONs go to sort_file. Passes on exit code 77 (not
+# sort_file_check.sh SORT_FILE FOLDER [OPTION...]: sorts a file four times as large as sort_file's memory limit, in a
+# new folder under FOLDER, and compares the result with sort(1). OPTIONs go to sort_file. Passes on exit code 77 (not
 # permitted here). Keeps the files if the results differ.
 set -euo pipefail
 
