@@ -47,7 +47,7 @@ public:
         const Header& its = header(all_[index]);
         std::uint64_t last = 0;
         std::memcpy(&last, all_[index] + its.bytes - sizeof last, sizeof last);
-        if (its.bytes < 32 || last != mix(its.stamp)) throw std::runtime_error("an object is not what was written");
+        if (its.bytes < 32 || last != mix(its.stamp)) throw std::runtime_error("an object has wrong contents");
     }
     void replace(std::size_t index, Random& random) {
         drop(index);
@@ -83,7 +83,7 @@ private:
     std::byte* make(Random& random) {
         const std::size_t bytes = size_of_next(random) / 8 * 8;
         auto* const object = static_cast<std::byte*>(allocator_.allocate(allocator_.context, bytes));
-        if (object == nullptr) throw std::runtime_error("no memory is left");
+        if (object == nullptr) throw std::runtime_error("the allocator has no memory left");
         auto* const words = reinterpret_cast<std::uint64_t*>(object);
         words[0] = bytes;
         words[1] = random.next();

@@ -23,7 +23,7 @@ FileDescriptor open_locked() {
     for (;;) {
         FileDescriptor file{check(::open(kPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), kPath)};
         if (::flock(file.get(), LOCK_EX | LOCK_NB) == -1) {
-            if (errno == EWOULDBLOCK) throw std::runtime_error{"another run of vs_kernel is under way"};
+            if (errno == EWOULDBLOCK) throw std::runtime_error{"another run of vs_kernel holds the lock"};
             throw_errno(std::string{"flock of "} + kPath);
         }
         struct stat status {};

@@ -103,14 +103,14 @@ void add_run_options(CLI::App& app, const Program& program, Options& options, Wo
                    "resident: all at 10,20..100% of the size resident; threads: all with 1,2,4..32 threads")
         ->check(CLI::IsMember({"none", "resident", "threads"}))
         ->capture_default_str();
-    app.add_option("--named-at-once", options.named_at_once, "Pages that mode n names at once, two batches ahead")
+    app.add_option("--named-at-once", options.named_at_once, "Pages that mode n announces at once, two batches ahead")
         ->check(CLI::Range(1U, 65536U))
         ->capture_default_str();
     app.add_option("--swap-dir", options.swap_directory, "Directory of every swap file")
         ->check(CLI::ExistingDirectory)
         ->capture_default_str();
     app.add_option("--json", options.json, "Write the results to this file, too")->type_name("FILE");
-    app.add_flag("--smoke", words.smoke, "Tiny sizes, one short round: whether it works, not how fast");
+    app.add_flag("--smoke", words.smoke, "Tiny sizes, one short round, to check that it works");
 }
 
 void add_faultline_options(CLI::App& app, Options& options, Words& words) {
@@ -119,15 +119,15 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->check(CLI::IsMember({"automatic", "uffd_threads", "uffd_signal", "sigsegv"}))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--replacement", words.replacement, "Which page leaves")
+    app.add_option("--replacement", words.replacement, "Which page is evicted")
         ->check(CLI::IsMember({"fifo", "second_chance"}))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--eviction", words.eviction, "How a page leaves")
+    app.add_option("--eviction", words.eviction, "How a page is evicted")
         ->check(CLI::IsMember({"automatic", "move", "copy", "guard", "protect"}))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--page-size", options.page_size, "Moved by one fault (4K); a touch stays one of 4K")
+    app.add_option("--page-size", options.page_size, "Bytes that one fault reads (4K); a touch is of 4K in any case")
         ->transform(size_value())
         ->check(CLI::Range(faultline::kBasePageBytes, faultline::kLargestPageBytes).description(""))
         ->group(group);

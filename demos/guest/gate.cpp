@@ -48,14 +48,14 @@ public:
     SignalStack()
         : memory_{::mmap(nullptr, kStackBytes + kBasePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1,
                          0)} {
-        if (memory_ == MAP_FAILED) fail("cannot have a stack for signals");
+        if (memory_ == MAP_FAILED) fail("cannot map a signal stack for the gate");
         char* const bottom = static_cast<char*>(memory_) + kBasePageBytes;
         const stack_t mine{bottom, 0, kStackBytes};
         if (::mprotect(bottom, kStackBytes, PROT_READ | PROT_WRITE) != 0 || ::sigaltstack(&mine, &previous_) != 0) {
             const int error = errno;
             ::munmap(memory_, kStackBytes + kBasePageBytes);
             errno = error;
-            fail("cannot use a stack for signals");
+            fail("cannot install the gate's signal stack");
         }
     }
     ~SignalStack() {

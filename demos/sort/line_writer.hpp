@@ -36,8 +36,7 @@ private:
     std::size_t window_;
     Progress& progress_;
     Region buffer_;
-    Pin buffer_pin_;  // each sweep rewrites the whole buffer, and a system call reads it: swapping it out would be
-                      // wasted
+    Pin buffer_pin_;  // each sweep rewrites the whole buffer, so evicting it would be wasted
     Visits visits_;
     std::size_t used_ = 0;  // bytes used in the buffer
 };

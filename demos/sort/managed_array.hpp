@@ -34,7 +34,7 @@ public:
     [[nodiscard]] const T& operator[](std::size_t index) const noexcept { return items_[index]; }
 
     void push_back(const T& item) {
-        if (full()) throw std::length_error("an array outgrew the addresses reserved for it");
+        if (full()) throw std::length_error("an array is larger than the address range reserved for it");
         std::construct_at(items_ + size_, item);
         ++size_;
     }

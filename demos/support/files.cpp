@@ -50,7 +50,7 @@ InputFile::InputFile(std::filesystem::path path) : path_{std::move(path)} {
     file_ = FileDescriptor{open_retrying(path_, O_RDONLY | O_NONBLOCK)};
     if (file_.get() < 0) fail(errno, "cannot open", path_);
     struct stat status {};
-    if (::fstat(file_.get(), &status) != 0) fail(errno, "cannot look at", path_);
+    if (::fstat(file_.get(), &status) != 0) fail(errno, "cannot read the attributes of", path_);
     if (S_ISDIR(status.st_mode)) fail(EISDIR, "cannot read", path_);
     if (!S_ISREG(status.st_mode)) fail(EINVAL, "not a regular file:", path_);
     size_ = static_cast<std::uint64_t>(status.st_size);
@@ -65,13 +65,13 @@ std::size_t InputFile::read(std::span<std::byte> buffer) {
 }
 
 void InputFile::rewind() {
-    if (::lseek(file_.get(), 0, SEEK_SET) != 0) fail(errno, "cannot go back to the beginning of", path_);
+    if (::lseek(file_.get(), 0, SEEK_SET) != 0) fail(errno, "cannot rewind", path_);
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_{std::move(path)} {
     struct stat status {};
     if (::stat(path_.c_str(), &status) != 0) {
-        if (errno != ENOENT) fail(errno, "cannot look at", path_);
+        if (errno != ENOENT) fail(errno, "cannot read the attributes of", path_);
         open_beside(kNewFile);
         return;
     }

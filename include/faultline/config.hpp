@@ -15,8 +15,7 @@
 namespace faultline {
 
 /// The options of a pager. A plain value: copy it, change it, pass it to `Pager`, which keeps a copy. The constructor
-/// of
-/// `Pager` checks the values and throws EINVAL for one out of range; the struct itself checks nothing.
+/// of `Pager` checks the values and throws EINVAL for one out of range; the struct itself checks nothing.
 ///
 ///     faultline::Config config;
 ///     config.resident_limit = std::size_t{64} << 20;  // 64 MiB
@@ -24,14 +23,12 @@ namespace faultline {
 ///     faultline::Pager pager{config};
 struct Config {
     /// Limit in bytes of the physical memory that all regions of the pager hold together, staged pages included.
-    /// Rounded
-    /// down to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use.
+    /// Rounded down to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use.
     std::size_t resident_limit = std::size_t{256} << 20;
 
     /// Directory of the unnamed swap file (mode 0600), which disappears with the pager. Empty: $TMPDIR, else /var/tmp.
     /// The file takes disk space only for the pages it holds. For pages that are written singly, the file gets its
-    /// space
-    /// by the MiB, once 16 pages of that MiB are in it.
+    /// space by the MiB, once 16 pages of that MiB are in it.
     std::filesystem::path swap_directory{};
 
     /// Path of the swap file; overrides `swap_directory`. The file must not exist. The pager creates it with mode 0600
@@ -39,22 +36,21 @@ struct Config {
     std::filesystem::path swap_file{};
 
     /// Limit in bytes of memory for compressed pages, in addition to `resident_limit`. Evicted pages that LZ4
-    /// compresses
-    /// from 4,096 to less than 3,000 bytes stay there; the oldest move on to the swap file. A checksum is verified when
-    /// a page is read back: the error is EIO, never wrong bytes. Rounded down to 64 KiB; 0: no compression. Buffers for
-    /// compression take up to 3 MiB more.
+    /// compresses from 4,096 to less than 3,000 bytes stay there; the oldest move on to the swap file. A checksum is
+    /// verified when a page is read back: the error is EIO, never wrong bytes. 0: no compression;
+    /// else at least 256 KiB and at most the machine's memory, rounded down to 64 KiB. Buffers for compression take up
+    /// to 3 MiB more.
     std::size_t compressed_limit = 0;
 
     /// How faults arrive.
     Delivery delivery = Delivery::automatic;
 
-    /// Number of handler threads of `Delivery::uffd_threads`, each pinned to one CPU. 0: one for each CPU that the
-    /// process may use.
+    /// Number of handler threads of `Delivery::uffd_threads`, each pinned to one CPU. At most 4096. 0: one for each
+    /// CPU that the process may use.
     unsigned handler_threads = 0;
 
     /// Runs a background thread that evicts before frames run out. It keeps at most 1/50 of the limit free, and not
-    /// more
-    /// than the number of pages that do not fit. False: the faulting threads evict.
+    /// more than the number of pages that do not fit. False: the faulting threads evict.
     bool background_evictor = true;
 
     /// How the pager takes pages away from the program.
@@ -65,19 +61,18 @@ struct Config {
 
     /// Percentage of the resident limit, 0 to 50, for staged pages: pages that are unmapped and keep their frame for a
     /// while. A fault on a staged page needs no read. Staging costs a system call and an interrupt of the program's
-    /// CPUs
-    /// for each scattered page; without it, clean pages are dropped in batches of hundreds. It pays where a read takes
-    /// milliseconds (a hard disk, a network), not with a solid-state disk or compressed memory. `Replacement::fifo`
-    /// stages no pages.
+    /// CPUs for each scattered page; without it, clean pages are dropped in batches of hundreds. It pays where a read
+    /// takes milliseconds (a hard disk, a network), not with a solid-state disk or compressed memory.
+    /// `Replacement::fifo` stages no pages.
     unsigned staging_percent = 0;
 
     /// Reads neighbouring pages ahead when a thread accesses stored pages in order. Where the thread writes to them,
-    /// the
-    /// pages read ahead count as written before the thread reaches them. At the end of such a walk, up to one window of
-    /// at most 1 MiB is written back without need.
+    /// the pages read ahead count as written before the thread reaches them. At the end of such a walk, up to one
+    /// window of at most 1 MiB is written back without need.
     bool read_ahead = true;
 
-    /// How long a fault waits for space on a full swap disk before the program gets SIGBUS.
+    /// How long a fault waits for space on a full swap disk before the program gets SIGBUS: 0 to one
+    /// year.
     std::chrono::milliseconds full_disk_patience{2000};
 
     /// Path of a file that records the faults that the pager resolves, as a page trace for policy_replay
@@ -86,8 +81,7 @@ struct Config {
     std::filesystem::path trace_file{};
 
     /// What a child of fork gets of the pager. With `inherit`, the two processes need swap files with room for the
-    /// dirty
-    /// pages. If they cannot be had, that child is refused, and a message reports it.
+    /// dirty pages. If they cannot be had, that child is refused, and a message reports it.
     ForkPolicy fork = ForkPolicy::refuse;
 
     /// Receives the pager's messages. Called from the pager's own threads and from set-up calls, never from a fault. It

@@ -1,7 +1,6 @@
 /// @file
 /// read(2), write(2) and related calls for buffers in managed memory. Each function pins its buffers for the duration
-/// of
-/// the call, so that it works under every delivery, also on absent pages. The functions are not buffered and not
+/// of the call, so that it works under every delivery, also on absent pages. The functions are not buffered and not
 /// asynchronous. They do not replace `Pin`, which costs less around many calls on one buffer.
 #pragma once
 
@@ -18,15 +17,12 @@ struct iovec;  // <sys/uio.h>
 ///
 /// Arguments (sizes and offsets in bytes), results and errno are those of the POSIX functions of the same names. An
 /// error is -1 and errno, never an exception. Buffers may lie in managed memory of any pager, in other memory, or
-/// partly
-/// in both. Calls that touch no managed memory are passed to the kernel unchanged, except that more than SSIZE_MAX
-/// bytes
-/// are EINVAL. Where managed memory is involved:
+/// partly in both. Calls that touch no managed memory are passed to the kernel unchanged, except that more than
+/// SSIZE_MAX bytes are EINVAL. Where managed memory is involved:
 ///
 /// - A transfer may be short, as POSIX allows. A call moves at most 1 MiB of managed memory, and less when pins leave
 ///   less of the resident limit. For each buffer a call pins at most half of what is left, so that concurrent calls
-///   also
-///   make progress. Repeat the call for the rest, as with the POSIX functions.
+///   also make progress. Repeat the call for the rest, as with the POSIX functions.
 /// - A transfer that would lose data if it were short is never short. These are transfers on sockets other than
 ///   SOCK_STREAM, recv with MSG_WAITALL, writes of at most PIPE_BUF bytes to pipes, all writes to pipes opened with
 ///   O_DIRECT, and the first PIPE_BUF bytes of reads from pipes. The same holds on descriptors that are not files,
@@ -46,8 +42,7 @@ struct iovec;  // <sys/uio.h>
 ///
 /// Thread-safe. Each function is a cancellation point if the POSIX function is one. Not for signal handlers. Do not
 /// leave a call by longjmp: its pages would stay pinned. `readv` and `writev` use 40 KiB of stack. They read the array
-/// of
-/// buffers before the call: it must be readable, and may lie in managed memory.
+/// of buffers before the call: it must be readable, and may lie in managed memory.
 namespace faultline::io {
 
 /// Reads into `buffer` as read(2) does. Returns the number of bytes, or -1 and errno.

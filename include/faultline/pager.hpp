@@ -39,12 +39,13 @@ public:
     static constexpr std::size_t kMinimumPages = 8;
 
     /// Opens the swap file and the userfaultfd, and starts the threads. Throws std::system_error, whose text names what
-    /// failed and what to do: EINVAL (limit too small), ENOENT, EACCES, ENOTDIR or ENOSPC (swap directory), EPERM or
-    /// ENOSYS (the delivery is not allowed, or not in this kernel), EEXIST (the swap file exists).
+    /// failed and what to do: EINVAL (a value of `config` out of range), ENOENT, EACCES, ENOTDIR or ENOSPC (swap
+    /// directory), EPERM or ENOSYS (the delivery is not allowed, or not in this kernel), EEXIST (the swap file exists),
+    /// ENOTSUP (the program runs under valgrind).
     explicit Pager(const Config& config = {});
     /// Gives up the handle. The pager lives on while regions, heaps, address spaces or stacks use it.
     ~Pager();
-    /// Takes over the pager of the other handle, which must not be used afterwards except to assign or destroy it.
+    /// Takes over the pager of the other handle, which is empty afterwards: its functions throw EINVAL or return 0.
     Pager(Pager&&) noexcept;
     /// Gives up the own pager, then takes over that of the other handle.
     Pager& operator=(Pager&&) noexcept;

@@ -51,7 +51,8 @@ public:
     Region& operator=(Region&& other) noexcept;
     Region(const Region&) = delete;
     Region& operator=(const Region&) = delete;
-    /// Frees addresses, frames and swap space. Ends the program while a `Pin` of the region lives.
+    /// Frees addresses, frames and swap space. Ends the program while a `Pin` of the region lives. Does nothing in a
+    /// child of fork that has not inherited the region.
     ~Region();
 
     /// Returns the first byte, aligned to the page size; null for an empty handle.
@@ -70,8 +71,7 @@ public:
     explicit operator bool() const noexcept { return region_ != nullptr; }
 
     /// Makes every page that the range touches resident, and keeps it resident until the pin is destroyed. The range
-    /// may
-    /// have any alignment. Use it for system calls, O_DIRECT, io_uring and devices.
+    /// may have any alignment. Use it for system calls, O_DIRECT, io_uring and devices.
     ///
     /// Throws std::system_error: EINVAL (outside the region), EACCES (the protection forbids `purpose`), ENOMEM (the
     /// pins would leave fewer than `Pager::kMinimumPages` pages for faults), EIO or ENOSPC (a page cannot be made
@@ -89,8 +89,7 @@ public:
     void wait_for_advised(const void* address, std::size_t bytes);
 
     /// Drops the contents: the range reads as zeros, and its frames and swap space are free. Throws EBUSY when a page
-    /// of
-    /// the range is pinned; the other pages are discarded.
+    /// of the range is pinned; the other pages are discarded.
     void discard(void* address, std::size_t bytes);
 
     /// Sets the accesses that the range allows. A forbidden access raises SIGSEGV, as after mprotect(2). Contents are
@@ -109,8 +108,7 @@ public:
     void residency(std::span<ResidencyCell> cells) const;
 
     /// Frees addresses, frames and swap space now; the handle is empty afterwards. Throws std::system_error: EINVAL
-    /// (the
-    /// handle is empty: destroyed twice, or moved from), EBUSY (a `Pin` of the region lives; the region stays).
+    /// (the handle is empty: destroyed twice, or moved from), EBUSY (a `Pin` of the region lives; the region stays).
     void destroy();
 
 private:

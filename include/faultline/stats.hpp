@@ -1,7 +1,6 @@
 // RegionStats, PagerStats, ResidencyCell: what a region and a pager have counted, as plain values. They are not the
-// live
-// counters, which are sharded inside the pager. While faults run, each figure is as it was at some moment of the call;
-// the figures together are no snapshot.
+// live counters, which are sharded inside the pager. While faults run, each figure is as it was at some moment of the
+// call; the figures together are no snapshot.
 #pragma once
 
 #include <faultline/language.hpp>

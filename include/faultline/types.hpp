@@ -54,11 +54,9 @@ enum class PinFor : std::uint8_t {
 /// `normal`, `sequential` and `random` describe an access pattern. They apply to every 2 MiB block, counted from the
 /// region's begin, that the range touches. The last call wins.
 enum class Advice : std::uint8_t {
-    /// The program needs the range soon. Background threads read its stored pages, up to 60 reads at once, and may
-    /// evict
-    /// other pages for them. `Region::wait_for_advised` waits for the reads. Without io_uring the call itself reads,
-    /// and
-    /// stops when no frame is free.
+    /// The program needs the range soon. A background thread reads its stored pages, up to 60 at once, and may
+    /// evict other pages for them. `Region::wait_for_advised` waits for the reads. Without io_uring the call itself
+    /// reads, and stops when no frame is free.
     willneed,
     /// The program does not need the range for a while: evict it now. Contents are kept, unlike
     /// madvise(MADV_DONTNEED).
@@ -93,13 +91,11 @@ enum class Replacement : std::uint8_t {
 /// of its own. vfork and posix_spawn are not affected.
 enum class ForkPolicy : std::uint8_t {
     /// Nothing: an access to managed memory raises SIGSEGV in the child, and the handles' functions fail with EPERM.
-    /// The
-    /// parent is not affected, and fork costs nothing.
+    /// The parent is not affected, and fork costs nothing.
     refuse,
     /// A pager of its own with the same contents. After the fork, parent and child do not see each other's changes.
-    /// Fork
-    /// first writes dirty pages to the swap file, from which both then read. The child inherits pins; pages that other
-    /// threads had pinned stay pinned in it.
+    /// Fork first writes dirty pages to the swap file, from which both then read. The child inherits pins; pages that
+    /// other threads had pinned stay pinned in it.
     inherit,
 };
 

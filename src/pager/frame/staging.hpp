@@ -60,8 +60,7 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         std::uint8_t first_entry_of_write[kMostPages];
         bool writing[kMostPages];
         Leaving leaving[kMostPages];
-        core::PageRef
-            written[kMostPages];  // copies: an entry loses its page's name if the region is destroyed meanwhile
+        core::PageRef written[kMostPages];  // copies: an entry loses its page's name if the region is destroyed
     };
 
     Entry entries[kMostPages];
