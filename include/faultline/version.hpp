@@ -1,6 +1,6 @@
 /// @file
 /// The version of these headers, for the C and C++ preprocessor. It is not the version of the loaded library:
-/// `faultline_version` in faultline.h returns that, and the library's soname holds its ABI version.
+/// `faultline_version` in faultline.h returns that, and the library's soname has its major version.
 #pragma once
 
 /// The major version.
