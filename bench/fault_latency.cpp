@@ -1,5 +1,5 @@
-// fault_latency: what one page fault costs, in this library, in the kernel, and in the bare mechanisms between the two.
-// See bench/README.md. The cases are in support/; here is only the command line.
+// fault_latency: the cost of one page fault in this library, in the kernel, and in the bare mechanisms between the two.
+// See bench/README.md. The cases are in support/; this file has the command line.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -27,11 +27,11 @@ constexpr const char* kHelp =
 
 struct CommandLine {
     bench::LatencyOptions options;
-    std::string json;                  // empty, or the option that asks Google Benchmark for it
-    std::vector<char*> for_benchmark;  // argv with our own options taken out
+    std::string json;                  // empty, or Google Benchmark's option for a JSON file
+    std::vector<char*> for_benchmark;  // argv without our own options
 };
 
-// Ours go before what the user wrote: of two equal options Google Benchmark takes the last.
+// Our options precede the user's: of two equal options Google Benchmark takes the last.
 CommandLine parse(int argc, char** argv, char* default_time, char* smoke_time) {
     constexpr std::string_view kSwapDir = "--swap-dir=";
     constexpr std::string_view kJson = "--json=";
@@ -45,7 +45,7 @@ CommandLine parse(int argc, char** argv, char* default_time, char* smoke_time) {
         } else if (text.substr(0, kSwapDir.size()) == kSwapDir) {
             line.options.directory = text.substr(kSwapDir.size());
         } else if (text.substr(0, kJson.size()) == kJson) {
-            line.json = "--benchmark_out=" + std::string{text.substr(kJson.size())};  // whose format is JSON
+            line.json = "--benchmark_out=" + std::string{text.substr(kJson.size())};  // the default format is JSON
         } else {
             rest.push_back(argument);
         }

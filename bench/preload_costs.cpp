@@ -1,5 +1,5 @@
-// preload_costs: what libfaultline-preload.so adds to the calls of a program. The program knows nothing of it; run it
-// without and with the preload in front and compare: see docs/preload.md.
+// preload_costs: what libfaultline-preload.so adds to the cost of a program's calls. The program does not use
+// faultline: run it with and without LD_PRELOAD and compare the output. See docs/preload.md.
 //
 //     preload_costs [--smoke]
 #include <fcntl.h>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kRounds = 5;
 
-/// Prints the median over the rounds of what one call of `act` takes, in microseconds.
+/// Prints the time of one call of `act` in microseconds, the median over the rounds.
 template <typename Act>
 void measure(const char* what, int calls, Act act) {
     std::vector<double> rounds;
@@ -47,7 +47,8 @@ void wait_for(pid_t child) {
 
 int main(int count, char** arguments) {
     const bool smoke = count > 1 && std::strcmp(arguments[1], "--smoke") == 0;
-    if (count > 1 && std::strcmp(arguments[1], "--nothing") == 0) return 0;  // a child of this program
+    if (count > 1 && std::strcmp(arguments[1], "--nothing") == 0)
+        return 0;  // the child that this program starts to measure process creation
     const int many = smoke ? 1000 : 200'000;
     const int few = smoke ? 1 : 20;
 

@@ -1,6 +1,5 @@
-// anatomy: draws what every program has - text, data, bss, heap, mappings, stack - from an address space that is alive,
-// and steps through what happens to it: a fault, a brk, a write to a page of data, a write that is refused, a
-// copy-on-write, a stack overflow.
+// anatomy: draws the parts of a program - text, data, bss, heap, mappings, stack - from a live address space. Then it
+// steps through a fault, a brk, a write to a page of data, a refused write, a copy-on-write and a stack overflow.
 #include "anatomy/executable.hpp"
 #include "anatomy/options.hpp"
 #include "anatomy/picture.hpp"
@@ -19,7 +18,7 @@
 namespace faultline::demo::anatomy {
 namespace {
 
-// Beside the space's own fixed ranges.
+// Not within the fixed ranges of the space itself.
 constexpr ClonePlace kFixedClone{Layout::kFixedBase + 4 * Layout::kFixedDistance,
                                  Layout::kFixedBase + 5 * Layout::kFixedDistance};
 

@@ -1,6 +1,5 @@
-// run_elf: runs a static program for x86-64 in an address space of faultline's, in a child process of its own. Its
-// pages come from its file and from nowhere, at most so many of them are in memory at once, and its calls for memory
-// are answered by the space.
+// run_elf: runs a static program for x86-64 in an address space of faultline, in a child process. Its pages come from
+// its file or begin as zeros, a limited number of them is in memory at a time, and the space answers its memory calls.
 #include "display/format.hpp"
 #include "guest/child.hpp"
 #include "guest/options.hpp"
@@ -41,7 +40,7 @@ elf::ProgramFile read_program(const std::string& path, int descriptor) {
 int run_child(const Options& options, OpenProgram program, const HeldSignals& signals, ReportBoard& board,
               pid_t parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) return kExitUnusable;  // it has ended before it could be watched
+    if (::getppid() != parent) return kExitUnusable;  // the parent has ended before this could be set
     run_in_this_process(options, program, signals.mask_before(), board);
     return kExitOk;
 }
@@ -53,7 +52,7 @@ int run(const Options& options) {
     ReportBoard board;
     const HeldSignals signals;
     const pid_t parent = ::getpid();
-    // Before there is any pager: the one in the child is its own.
+    // Before a pager exists: the child makes its own.
     const pid_t child = ::fork();
     if (child < 0) throw std::system_error(errno, std::generic_category(), "cannot fork");
     if (child == 0) return run_child(options, {file.release(), program.file}, signals, board, parent);

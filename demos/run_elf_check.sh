@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# run_elf_check.sh RUN_ELF PROGRAMS FOLDER CASE: runs something with run_elf, in a new folder under FOLDER, and compares
-# what it prints and returns with what it does outside. PROGRAMS is where the built programs are; CASE is one of
+# run_elf_check.sh RUN_ELF PROGRAMS FOLDER CASE: runs a program with run_elf in a new folder under FOLDER, and compares
+# its output and exit code with those outside of run_elf. PROGRAMS is the folder of the built programs; CASE is one of
 #     hello_break grow_break pause probe probe_pie violation refused busybox malformed
-# Exits 77 (ctest: skipped) where it is not permitted, or busybox-static is not installed.
+# Exits 77 (ctest: skipped) if run_elf is not permitted, or busybox-static is not installed.
 set -euo pipefail
 
 run_elf=$1 programs=$2 folder=$(mktemp -d "$3/run_elf_check.XXXXXX") case=$4
@@ -15,7 +15,7 @@ fail() {
     exit 1
 }
 
-# inside LIMIT PROGRAM ARGUMENT...: leaves code and output in $folder; the caller is left where run_elf may not run.
+# inside LIMIT PROGRAM ARGUMENT...: leaves code and output in $folder; ends the script if run_elf is not permitted.
 inside() {
     local limit=$1
     code=0
@@ -27,7 +27,7 @@ inside() {
     fi
 }
 
-# same LIMIT PROGRAM ARGUMENT...: inside and outside are alike, and the limit was kept.
+# same LIMIT PROGRAM ARGUMENT...: checks that code and output are the same inside and outside, and the limit was kept.
 same() {
     local expected=0 peak
     inside "$@"
@@ -40,12 +40,12 @@ same() {
     cat "$folder/inside.report"
 }
 
-# says TEXT: the report does.
+# says TEXT: checks that the report contains TEXT.
 says() {
     grep -q -- "$1" "$folder/inside.report" || fail "it does not say \"$1\""
 }
 
-# Pauses until a signal comes: sent to run_elf, once it says that the program runs.
+# Runs a program that pauses until a signal, and sends run_elf the signal once it reports that the program runs.
 paused() {
     mkfifo "$folder/said"
     "$run_elf" --resident 32K --swap "$folder" --maps -- "$programs/pause" 2>"$folder/said" &
@@ -65,7 +65,7 @@ paused() {
     cat "$folder/inside.report"
 }
 
-# Words of all lengths, the same each time; about 20 MB in lines of up to 4,000 characters.
+# Makes words of all lengths, the same each time; about 20 MB in lines of up to 4,000 characters.
 make_text() {
     LC_ALL=C awk -v bytes=$((20 << 20)) 'BEGIN {
         srand(1)
@@ -77,7 +77,7 @@ make_text() {
     }' >"$folder/text"
 }
 
-# Each as long as it takes to need more than it may have.
+# Each input is long enough to need more memory than the limit.
 real_work() {
     [[ -x /bin/busybox ]] && ! ldd /bin/busybox >/dev/null 2>&1 || {
         echo "skipped: there is no static /bin/busybox (package busybox-static)"
@@ -91,7 +91,7 @@ real_work() {
         END { print NR, words, longest, length(first), first["0123"] }' "$folder/text"
 }
 
-# Programs whose headers were changed at random: run_elf refuses them, or they run and end, but it never ends itself.
+# Runs programs with randomly changed headers: run_elf refuses them, or they run and end, but run_elf never crashes.
 malformed() {
     inside 32K "$programs/hello_break"  # may it run at all?
     local seed=$RANDOM$RANDOM

@@ -1,6 +1,6 @@
-// sort_file: sorts a text file larger than the memory it may have. The text and the array of its lines live in managed
-// memory and are handled with plain pointers and std::sort; the pager does the rest. What the program does for its
-// speed is what any program does whose data is larger than memory: it minds the order in which it touches pages.
+// sort_file: sorts a text file that is larger than its memory limit. The text and the array of its lines lie in managed
+// memory. The program uses plain pointers and std::sort; the pager does the rest. To be fast, it takes care of the
+// order in which it touches pages, as any program must whose data is larger than memory.
 #include "display/format.hpp"
 #include "sort/line_sorter.hpp"
 #include "sort/line_writer.hpp"
@@ -27,11 +27,11 @@
 namespace faultline::demo::sort {
 namespace {
 
-/// A run shorter than this shows its result only.
+/// A run shorter than this prints its result only.
 constexpr std::chrono::milliseconds kQuietFor{2000};
 
 struct Timing {
-    double load = 0;  ///< Seconds, from the start to the end of each part.
+    double load = 0;  ///< Seconds that each part took.
     double sort = 0;
     double write = 0;
     double all = 0;
@@ -39,7 +39,7 @@ struct Timing {
 
 class Lap {
 public:
-    /// Seconds since the last call.
+    /// Returns the seconds since the last call.
     double next() {
         const auto now = Clock::now();
         const double seconds = std::chrono::duration<double>(now - last_).count();
@@ -88,7 +88,7 @@ void print_result(const TextSize& size, const Timing& timing, const Pager& pager
 int run(const Options& options) {
     catch_interrupts();
     InputFile input{options.input};
-    OutputFile output{options.output};  // now, so that a wrong name is told before the work
+    OutputFile output{options.output};  // opened now, so that a wrong name is reported before the work
     LiveLine line{stdout, kQuietFor};
     Pager pager = open_pager(options.pager.config(), line);
     Timing timing;

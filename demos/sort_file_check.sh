@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# sort_file_check.sh SORT_FILE FOLDER [OPTION...]: sorts a file four times sort_file's memory limit, in a new folder
-# under FOLDER, and compares with sort(1). OPTIONs go to sort_file. Passes on exit code 77 (not permitted here). Keeps
-# the files when they differ.
+# sort_file_check.sh SORT_FILE FOLDER [OPTION...]: sorts a file four times as large as sort_file's memory limit, in a
+# new folder under FOLDER, and compares the result with sort(1). OPTIONs go to sort_file. Passes on exit code 77 (not
+# permitted here). Keeps the files if the results differ.
 set -euo pipefail
 
 sort_file=$1
@@ -9,7 +9,7 @@ folder=$(mktemp -d "$2/sort_file_check.XXXXXX")
 options=("${@:3}")
 limit_mib=4
 
-# Same bytes every time; lines of 0 to 40 characters, some of them twice.
+# The same bytes each time: lines of 0 to 40 characters, some of them duplicates.
 LC_ALL=C awk -v bytes=$((4 * limit_mib << 20)) 'BEGIN {
     srand(1)
     for (written = 0; written < bytes; written += length(line) + 1) {

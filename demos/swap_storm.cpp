@@ -1,6 +1,6 @@
-// swap_storm: threads read and rewrite pages at random in a region larger than the memory it may have. Every byte of
-// every page is predictable, and checked on each visit and once more at the end: a pager that loses a write, mixes two
-// pages up or shows a half-filled one is found out.
+// swap_storm: threads read and rewrite random pages in a region larger than its memory limit. Every byte of every page
+// is predictable, and is checked on each visit and once more at the end. A pager that loses a write, mixes up two pages
+// or shows a half-filled page is detected.
 #include "display/format.hpp"
 #include "storm/checked_pages.hpp"
 #include "storm/live_view.hpp"
@@ -88,13 +88,13 @@ void blow(CheckedPages& pages, const Options& options, const Pager& pager, const
 void verify(CheckedPages& pages, unsigned threads, LiveLine& line, Results& results) {
     if (interrupted()) line.print("interrupted: what was done is checked all the same");
     const Stopwatch watch;
-    // Not to be interrupted: what was done up to an interrupt is checked all the same. A second one kills.
+    // Not interruptible: what was done before an interrupt is still checked. A second signal ends the program.
     sweep(
         line, "verify", pages.count(), threads, [&](std::size_t page) { pages.read(page); }, [] { return false; });
     results.verify_seconds = watch.seconds();
 }
 
-/// The file for the results, opened before the work so that a wrong name is told at once.
+/// Opens the file for the results before the work, so that a wrong name is reported at once.
 std::optional<OutputFile> open_json(const Options& options) {
     return options.json.empty() ? std::nullopt : std::optional<OutputFile>{std::in_place, options.json};
 }

@@ -1,4 +1,4 @@
-// guarded_stacks: what stacks in managed memory cost. See bench/README.md.
+// guarded_stacks: the costs of stacks in managed memory. See bench/README.md.
 #include <faultline/alternate_stack.hpp>
 #include <faultline/faultline.hpp>
 
@@ -40,7 +40,7 @@ private:
 
 void say(const char* what, double nanoseconds) { std::printf("%-58s %10.0f ns\n", what, nanoseconds); }
 
-/// Runs `body(i)` many times and prints what one took.
+/// Runs `body(i)` many times and prints the time of one run.
 template <typename Body>
 void measure(const char* what, std::size_t repetitions, Body body) {
     const Stopwatch watch;
@@ -48,7 +48,7 @@ void measure(const char* what, std::size_t repetitions, Body body) {
     say(what, watch.nanoseconds() / static_cast<double>(repetitions));
 }
 
-/// A line such as "VmRSS:   123 kB" of /proc/self/status, in bytes.
+/// Returns the number of a line such as "VmRSS:   123 kB" of /proc/self/status, in bytes.
 double status_bytes(const std::string& field) {
     std::ifstream status{"/proc/self/status"};
     for (std::string line; std::getline(status, line);) {

@@ -18,18 +18,19 @@ int parse(int argc, char** argv, StackOptions& options) {
                                                                 {"sigsegv", faultline::Delivery::sigsegv}};
     const auto size = CLI::AsSizeValue(false);
     app.add_option("--fibers", options.fibers, "How many fibers sleep at the same time")->capture_default_str();
-    app.add_option("--stack", options.stack_bytes, "What each stack may grow to")->transform(size);
-    app.add_option("--used", options.used_bytes, "What each fiber keeps on its stack, at most 256K")->transform(size);
+    app.add_option("--stack", options.stack_bytes, "Maximum size of each stack")->transform(size);
+    app.add_option("--used", options.used_bytes, "Bytes that each fiber keeps on its stack, at most 256K")
+        ->transform(size);
     app.add_option("--limit", options.limit_bytes, "The pager's resident limit")->transform(size);
-    app.add_option("--compressed", options.compressed_bytes, "Memory for compressed pages besides")->transform(size);
+    app.add_option("--compressed", options.compressed_bytes, "Additional memory for compressed pages")->transform(size);
     app.add_option("--rounds", options.rounds, "How often each fiber is resumed")->capture_default_str();
     app.add_option("--repetitions", options.repetitions, "How often each single step is measured")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     app.add_option("--delivery", options.delivery, "How faults arrive")
         ->transform(CLI::CheckedTransformer(deliveries, CLI::ignore_case));
-    app.add_option("--swap-dir", options.swap_directory, "Where the swap file goes")->check(CLI::ExistingDirectory);
-    app.add_flag("--smoke", smoke, "Small numbers: whether it works");
+    app.add_option("--swap-dir", options.swap_directory, "Directory of the swap file")->check(CLI::ExistingDirectory);
+    app.add_flag("--smoke", smoke, "Small numbers, to check that it works");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

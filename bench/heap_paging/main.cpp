@@ -1,5 +1,5 @@
-// heap_paging: programs with more objects than memory, on a heap in managed memory and on glibc's under kernel swap.
-// See bench/README.md.
+// heap_paging: programs with more objects than memory, on a heap in managed memory and on glibc's heap under kernel
+// swap. See bench/README.md.
 #include "heap_paging/measured.hpp"
 #include "heap_paging/options.hpp"
 #include "heap_paging/programs.hpp"
@@ -28,7 +28,7 @@ constexpr int kExitSignal = 128;
 
 double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
-/// A median over the rounds of whatever `of` says; not a number when none was finished.
+/// Returns the median of `of` over the rounds; NaN if no round finished.
 template <typename Of>
 double median(const std::vector<Measured>& rounds, Of of) {
     std::vector<double> values;
@@ -39,7 +39,7 @@ double median(const std::vector<Measured>& rounds, Of of) {
     return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-/// Where both systems work: set up here, and gone when this is.
+/// The cgroup and swap area for both systems. Set up by the constructor, removed by the destructor.
 class Run {
 public:
     Run(const PagingOptions& options, const Interrupt& interrupt) : options_{options}, interrupt_{interrupt} {
@@ -85,7 +85,7 @@ private:
     using Results = std::array<std::vector<Measured>, kSystems.size()>;
 
     Results take_turns(std::size_t bytes, const Program& program) {
-        const std::size_t theirs = bytes + bytes / 4;  // glibc's headers, and what lies between blocks
+        const std::size_t theirs = bytes + bytes / 4;  // glibc's block headers, and gaps between blocks
         const MemoryCgroup cgroup{journal_, options_.limit_bytes + table_bytes(theirs) + cgroup_allowance(theirs)};
         const SwapFile swap{journal_, options_.swap_directory, swap_bytes_for(theirs)};
         Results results;
@@ -99,8 +99,8 @@ private:
         return results;
     }
 
-    /// Under a small limit the kernel now and then kills a process although there is swap space left: nothing, if it
-    /// does that each time.
+    /// Under a small limit the kernel sometimes kills a process although there is swap space left. Returns nothing if
+    /// it does so in every attempt.
     std::optional<Measured> measured_at_last(System system, const MemoryCgroup& cgroup, const Program& program) {
         const int attempts = options_.smoke ? 1 : 4;
         for (int attempt = 0; attempt < attempts; ++attempt) {

@@ -90,7 +90,7 @@ Measured run(System system, const PagingOptions& options, const MemoryCgroup& cg
     return measured;
 }
 
-/// Kills it unless it has ended.
+/// Kills the process unless it has ended.
 class Child {
 public:
     explicit Child(pid_t pid) noexcept : pid_{pid} {}
@@ -120,7 +120,7 @@ Measured measure(System system, const PagingOptions& options, const MemoryCgroup
     const pid_t parent = ::getpid();
     const pid_t pid = check(::fork(), "fork");
     if (pid == 0) {
-        // Must not outlive its parent: it would hold the cgroup and the swap area.
+        // The child must not outlive its parent: it would keep the cgroup and the swap area in use.
         if (::prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || ::getppid() != parent) ::_exit(1);
         Interrupt::restore_default();
         const Measured measured = run(system, options, cgroup, program);

@@ -1,4 +1,4 @@
-// One program in a process of its own, on one system, and what it took.
+// Runs one program in a process of its own on one system, and measures it.
 #pragma once
 
 #include "heap_paging/options.hpp"
@@ -17,18 +17,18 @@ inline constexpr std::array kSystems{System::faultline, System::kernel};
 
 struct Measured {
     Phases phases{};
-    double seconds = 0;               ///< From before the heap is made until the program has freed all.
-    std::uint64_t allocated = 0;      ///< In bytes, where the program says so.
-    std::uint64_t bytes_written = 0;  ///< To the store; by the kernel's side: swapped out, by the whole machine.
-    std::uint64_t bytes_read = 0;     ///< Likewise.
-    std::array<char, 256> failure{};  ///< Empty: none.
+    double seconds = 0;               ///< Seconds from before the heap is made until the program has freed everything.
+    std::uint64_t allocated = 0;      ///< Bytes allocated, if the program reports it.
+    std::uint64_t bytes_written = 0;  ///< Bytes written to the store; with kernel swap, by the whole machine.
+    std::uint64_t bytes_read = 0;     ///< Bytes read, likewise.
+    std::array<char, 256> failure{};  ///< Why it failed; empty: it did not.
 };
 
-/// What a process does with its allocator.
+/// What a process does with an allocator.
 using Program = std::function<void(const Allocator&, Measured&)>;
 
-/// Forks; the child runs `program` on a heap with a limit of `options`, or on glibc's in `cgroup`. Throws
-/// std::runtime_error when it fails, `Interrupted` when the user does not want to wait.
+/// Forks. The child runs `program` on a heap with the limit of `options`, or on glibc's heap in `cgroup`. Throws
+/// std::runtime_error if the program fails, `Interrupted` if the user interrupts it.
 Measured measure(System system, const PagingOptions& options, const MemoryCgroup& cgroup, const Interrupt& interrupt,
                  const Program& program);
 

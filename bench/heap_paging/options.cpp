@@ -27,8 +27,9 @@ int parse(int argc, char** argv, PagingOptions& options) {
         ->capture_default_str();
     app.add_option("--delivery", options.delivery, "How faults arrive")
         ->transform(CLI::CheckedTransformer(deliveries, CLI::ignore_case));
-    app.add_option("--swap-dir", options.swap_directory, "Where both systems swap to")->check(CLI::ExistingDirectory);
-    app.add_flag("--smoke", options.smoke, "Little of everything: whether it works");
+    app.add_option("--swap-dir", options.swap_directory, "Directory of both systems' swap files")
+        ->check(CLI::ExistingDirectory);
+    app.add_flag("--smoke", options.smoke, "Little of everything, to check that it works");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -22,9 +22,9 @@ const std::array<PhaseName, kPhases> kPhaseNames{{{"build", "allocate and fill o
 
 namespace {
 
-constexpr std::size_t kMeanBytes = 800;  // about, of the sizes below
+constexpr std::size_t kMeanBytes = 800;  // the approximate mean of the sizes below
 
-/// Most are small, most bytes are in larger ones.
+/// Most objects are small; most bytes are in large objects.
 std::size_t size_of_next(Random& random) {
     const std::uint64_t choice = random.below(100);
     if (choice < 50) return 32 + random.below(224);
@@ -47,14 +47,14 @@ public:
         const Header& its = header(all_[index]);
         std::uint64_t last = 0;
         std::memcpy(&last, all_[index] + its.bytes - sizeof last, sizeof last);
-        if (its.bytes < 32 || last != mix(its.stamp)) throw std::runtime_error("an object is not what was written");
+        if (its.bytes < 32 || last != mix(its.stamp)) throw std::runtime_error("an object has wrong contents");
     }
     void replace(std::size_t index, Random& random) {
         drop(index);
         all_[index] = make(random);
         bytes_ += header(all_[index]).bytes;
     }
-    /// Frees all but the first `left`.
+    /// Frees all objects except the first `left`.
     void shrink(std::size_t left) {
         while (all_.size() > left) {
             drop(all_.size() - 1);
@@ -64,13 +64,13 @@ public:
     void shuffle(Random& random) {
         for (std::size_t i = all_.size(); i > 1; --i) std::swap(all_[i - 1], all_[random.below(i)]);
     }
-    /// Frees all but the first `left`, which are `others`' from now on.
+    /// Frees all objects except the first `left`, and moves those to `others`.
     void leave(std::size_t left, Objects& others) {
         shrink(left);
         others.all_.insert(others.all_.end(), all_.begin(), all_.end());
         all_.clear();
     }
-    /// Of all that were ever made.
+    /// Counts all objects ever made.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
 private:
@@ -83,7 +83,7 @@ private:
     std::byte* make(Random& random) {
         const std::size_t bytes = size_of_next(random) / 8 * 8;
         auto* const object = static_cast<std::byte*>(allocator_.allocate(allocator_.context, bytes));
-        if (object == nullptr) throw std::runtime_error("no memory is left");
+        if (object == nullptr) throw std::runtime_error("the allocator has no memory left");
         auto* const words = reinterpret_cast<std::uint64_t*>(object);
         words[0] = bytes;
         words[1] = random.next();

@@ -1,4 +1,4 @@
-// What the processes do: the same calls, with the same sizes in the same order, whoever's heap it is.
+// The measured programs. They make the same calls with the same sizes in the same order on every allocator.
 #pragma once
 
 #include "heap_throughput/contestants.hpp"
@@ -9,7 +9,7 @@
 
 namespace bench {
 
-/// A part of a program's life that is timed for itself.
+/// A part of a program's run that is timed separately.
 struct Phase {
     double seconds = 0;
     std::uint64_t operations = 0;
@@ -24,15 +24,15 @@ struct PhaseName {
 };
 extern const std::array<PhaseName, kPhases> kPhaseNames;
 
-/// A program that has objects of `bytes` in all: builds them, uses them, frees most, builds anew, frees all. Throws
-/// std::runtime_error when an object is not what was written, or there is no memory.
+/// A program with objects of `bytes` bytes in total: builds them, uses them, frees most, builds them again, frees all.
+/// Throws std::runtime_error if an object does not hold what was written, or if there is no memory.
 Phases live_with(const Allocator& allocator, std::size_t bytes, std::size_t lookups);
 
-/// A program that frees most of what it allocates: `generations` times objects of `bytes`, of which one in 32 stays.
-/// Returns what it has allocated, in bytes. Throws as above.
+/// A program that frees most of what it allocates: `generations` times objects of `bytes` bytes, of which one in 32
+/// stays. Returns the bytes allocated. Throws as above.
 std::uint64_t free_most(const Allocator& allocator, std::size_t bytes, unsigned generations);
 
-/// Memory that the programs need besides, for their tables.
+/// Additional memory that the programs need for their tables.
 std::size_t table_bytes(std::size_t object_bytes) noexcept;
 
 }  // namespace bench

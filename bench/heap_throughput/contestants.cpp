@@ -38,7 +38,7 @@ bool find(void* library, const std::string& prefix, const char* name, Function& 
 Allocator c_library() { return from_functions("glibc", {&std::malloc, &std::realloc, &std::free}); }
 
 Allocator from_library(const std::string& file) {
-    // Left open: an allocator may have threads, and keys with destructors.
+    // Never closed: an allocator may have threads, and thread keys with destructors.
     void* const library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     Allocator none;
     if (library == nullptr) {

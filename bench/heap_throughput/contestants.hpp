@@ -1,5 +1,4 @@
-// The allocators that are compared, each behind the same three function pointers, so that all pay the same for the
-// call.
+// The allocators that are compared. Each is behind the same three function pointers, so that every call costs the same.
 #pragma once
 
 #include <cstddef>
@@ -15,14 +14,14 @@ struct Allocator {
     void* (*allocate)(void* context, std::size_t bytes) = nullptr;
     void* (*reallocate)(void* context, void* block, std::size_t bytes) = nullptr;
     void (*deallocate)(void* context, void* block) = nullptr;
-    std::shared_ptr<void> owned;  ///< What the functions need.
+    std::shared_ptr<void> owned;  ///< Owns what the functions need.
 };
 
-/// The C library's.
+/// Returns the C library's allocator.
 Allocator c_library();
 
-/// Of a shared library that has malloc, or mi_malloc; it is loaded besides the process's own. Null functions where it
-/// is not there, and `name` says why.
+/// Loads a shared library that has malloc or mi_malloc, besides the process's own allocator. If it cannot be loaded,
+/// the functions are null, and `name` contains the reason.
 Allocator from_library(const std::string& file);
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-// heap_throughput: a heap in managed memory against the allocators that programs use. See bench/README.md.
+// heap_throughput: compares a heap in managed memory with other allocators. See bench/README.md.
 #include "heap_throughput/contestants.hpp"
 #include "heap_throughput/options.hpp"
 #include "heap_throughput/workloads.hpp"
@@ -72,7 +72,7 @@ double now(const HeapOptions& options) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-/// Millions of operations a second, the median of the rounds, for each contestant.
+/// Returns millions of operations per second for each contestant, the median of the rounds.
 std::vector<double> measure(const std::vector<Allocator>& all, const Workload& workload, const HeapOptions& options) {
     std::vector<std::vector<double>> rates(all.size());
     for (unsigned round = 0; round < options.rounds; ++round) {

@@ -30,7 +30,7 @@ int parse(int argc, char** argv, HeapOptions& options) {
     app.add_option("--only", options.only, "Run this workload only");
     app.add_flag("--processor-time", options.processor_time,
                  "Count seconds that the process runs, of all threads: for a machine that others use, too");
-    app.add_flag("--smoke", smoke, "Little of everything: whether it works");
+    app.add_flag("--smoke", smoke, "Little of everything, to check that it works");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

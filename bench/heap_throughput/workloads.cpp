@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// xorshift64*: what is measured is not the generator.
+/// xorshift64*, so that the generator costs little of what is measured.
 class Random {
 public:
     explicit Random(std::uint64_t seed) : state_{seed * 2 + 1} {}
@@ -30,7 +30,7 @@ private:
     std::uint64_t state_;
 };
 
-/// Small blocks mostly, as programs have them: half below 64 bytes, one in a hundred of some KiB.
+/// Mostly small blocks, as in real programs: half below 64 bytes, one in a hundred of some KiB.
 std::size_t mixed_size(Random& random) {
     const std::uint64_t choice = random.below(100);
     if (choice < 50) return 8 + random.below(56);
@@ -44,14 +44,14 @@ void* checked(void* block) {
     return block;
 }
 
-/// What a program does with a block at least.
+/// Writes to a block as the least that a program does with it.
 void use(void* block, std::size_t bytes) {
     auto* const at = static_cast<volatile char*>(block);
     at[0] = 1;
     at[bytes - 1] = 1;
 }
 
-/// Runs `body(thread, stop)` on each of some threads for a time, and returns the sum of what they return.
+/// Runs `body(thread, stop)` on several threads for a time, and returns the sum of their results.
 std::uint64_t on_threads(unsigned threads, double seconds,
                          const std::function<std::uint64_t(unsigned, const std::atomic<bool>&)>& body) {
     std::atomic<bool> stop{false};

@@ -1,4 +1,4 @@
-// What the allocators are asked to do. Each runs for a time and returns how many operations it has come to.
+// The workloads. Each runs for a time and returns the number of its operations.
 #pragma once
 
 #include "heap_throughput/contestants.hpp"
@@ -11,7 +11,7 @@ namespace bench {
 struct Workload {
     const char* name;
     const char* what;
-    /// Operations: blocks allocated and freed, or reallocated.
+    /// Runs it. Returns the number of blocks allocated and freed, or reallocated.
     std::uint64_t (*run)(const Allocator& allocator, double seconds, unsigned threads);
 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures with vs_kernel and draws what it measured. bench/README.md says what the figures show.
+# Runs vs_kernel and draws the results. bench/README.md explains the figures.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -27,7 +27,7 @@ find_gnuplot() {
     command -v python3 >/dev/null || fail 77 "python3 is missing: apt-get install python3 (or your system's package)"
 }
 
-# given NAME OPTION...: whether the option NAME is among them.
+# given NAME OPTION...: returns whether the option NAME is among the OPTIONs.
 given() {
     local name=$1 option
     shift
@@ -37,7 +37,7 @@ given() {
     return 1
 }
 
-# measure FIGURE OPTION...
+# measure FIGURE OPTION...: runs vs_kernel for the figure with the OPTIONs.
 measure() {
     local figure=$1
     shift

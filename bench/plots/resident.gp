@@ -1,4 +1,4 @@
-# Throughput against the part of the region that may be in memory. Whiskers: the slowest and the fastest round.
+# Throughput against the resident part of the region. Whiskers: the slowest and the fastest round.
 figure = "resident"
 load folder . "/common.gp"
 

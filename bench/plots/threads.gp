@@ -1,4 +1,4 @@
-# Throughput of all threads together against their number. Whiskers: the slowest and the fastest round.
+# Throughput of all threads together against the number of threads. Whiskers: the slowest and the fastest round.
 figure = "threads"
 load folder . "/common.gp"
 

@@ -1,5 +1,5 @@
-// policy_replay: page traces under replacement policies; see bench/README.md.
-// Exit status: 0 done, 1 a file could not be read or written. A bad command line ends with CLI11's status.
+// policy_replay: replays page traces under replacement policies. See bench/README.md. Exit status: 0 done; 1 a file
+// could not be read or written; CLI11's status for a bad command line.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>

@@ -15,7 +15,7 @@ constexpr const char* kDescription =
     "Replays page traces under replacement policies and counts what they would read from the store.\n"
     "No page is touched: workloads are made from a seed, and the result is the same on every machine.";
 
-/// What is given as words, until all of it is known.
+/// Options that are given as words, until all of them are parsed.
 struct Words {
     std::string suite = "both";
     std::string evictor = "faulting_thread";
@@ -35,10 +35,10 @@ void add_what(CLI::App& app, Options& options, Words& words) {
     app.add_option("--references", options.references, "Length of a workload")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 32))
         ->capture_default_str();
-    app.add_option("--seed", options.seed, "Of the tuning suite; the held-out suite's is 1000 more")
+    app.add_option("--seed", options.seed, "Seed of the tuning suite; the held-out suite's is 1000 more")
         ->capture_default_str();
-    app.add_flag("--list", words.list, "Name the workloads and policies, and end");
-    app.add_flag("--smoke", words.smoke, "Small sizes: whether it works");
+    app.add_flag("--list", words.list, "List the workloads and policies, and exit");
+    app.add_flag("--smoke", words.smoke, "Small sizes, to check that it works");
 }
 
 void add_conditions(CLI::App& app, Options& options, Words& words) {
@@ -46,7 +46,8 @@ void add_conditions(CLI::App& app, Options& options, Words& words) {
     app.add_option("--frames", options.frames,
                    "Pages that memory holds (1024; of a trace file, a quarter of its pages)")
         ->check(CLI::Range(std::size_t{2}, std::size_t{1} << 30));
-    app.add_option("--evictor", words.evictor, "Who evicts in faultline's pager: faulting_thread or background")
+    app.add_option("--evictor", words.evictor,
+                   "Which thread evicts in faultline's pager: faulting_thread or background")
         ->check(CLI::IsMember({"faulting_thread", "background"}))
         ->capture_default_str();
     app.add_option("--frame-of-staged", words.frame_of_staged,
@@ -67,7 +68,7 @@ void add_conditions(CLI::App& app, Options& options, Words& words) {
 
 void add_files(CLI::App& app, Options& options, Words& words) {
     app.add_option("--json", options.json, "Write all counts to this file, too")->type_name("FILE");
-    app.add_option("--csv", options.csv, "The same as lines of commas")->type_name("FILE");
+    app.add_option("--csv", options.csv, "Write all counts to this file as comma-separated lines")->type_name("FILE");
     const std::string group = "import";
     CLI::Option* const import =
         app.add_option("--import-lackey", options.import_lackey,
@@ -88,7 +89,7 @@ void add_files(CLI::App& app, Options& options, Words& words) {
 template <typename Known>
 void refuse_unknown(const char* option, const std::vector<std::string>& names, Known known) {
     for (const std::string& name : names) {
-        if (!known(name)) throw CLI::ValidationError{option, "there is none called '" + name + "', see --list"};
+        if (!known(name)) throw CLI::ValidationError{option, "unknown name '" + name + "'; --list prints all names"};
     }
 }
 

@@ -42,7 +42,7 @@ std::vector<Field> fields_of(const Options& options, const TraceResult& trace, c
     };
 }
 
-// A trace file's name may hold anything.
+// Escapes a string: the name of a trace file may contain any character.
 std::string json_text(std::string_view text) {
     std::string quoted = "\"";
     for (const char character : text) {

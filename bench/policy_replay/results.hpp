@@ -1,4 +1,4 @@
-// Results: what one trace came to under each policy, and the files they are written to.
+// Results: what one trace counted under each policy. Functions that write results to files.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,13 @@
 namespace bench {
 
 struct TraceResult {
-    std::string suite;  ///< Or "file".
+    std::string suite;  ///< The suite's name, or "file".
     std::string trace;
-    std::uint64_t seed = 0;  ///< 0 for files.
+    std::uint64_t seed = 0;  ///< The suite's seed; 0 for files.
     std::size_t frames = 0;
     std::size_t pages = 0;
     std::uint64_t lost = 0;            ///< References missing in a file.
-    std::vector<ReplayCounts> counts;  ///< In the order of `Results::policies`.
+    std::vector<ReplayCounts> counts;  ///< Counts in the order of `Results::policies`.
 };
 
 struct Results {
@@ -26,14 +26,14 @@ struct Results {
     std::vector<TraceResult> traces;
 };
 
-/// Microseconds by what happens, under each of the two stores.
+/// Costs in microseconds of the events of paging, for each of the two stores.
 [[nodiscard]] CostModel file_costs(const Options& options) noexcept;
 [[nodiscard]] CostModel compressed_costs(const Options& options) noexcept;
 
-/// An array with one object per trace and policy.
+/// Writes a JSON array with one object per trace and policy.
 void write_json(std::ostream& out, const Options& options, const Results& results);
 
-/// A line of names, then one line per trace and policy; the same fields.
+/// Writes a line of field names, then one line per trace and policy, with the same fields.
 void write_csv(std::ostream& out, const Options& options, const Results& results);
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-// Contestants: every policy that can be asked for, by the name used on the command line and in the tables.
+// Contestants: every policy that policy_replay has, by the name used on the command line and in the tables.
 #pragma once
 
 #include <memory>
@@ -13,14 +13,14 @@ namespace bench {
 struct Contestant {
     std::string name;
     const char* what;
-    bool faults_only;  ///< A policy of src/policy under PagerModel; else it sees every reference.
+    bool faults_only;  ///< True: a policy of src/policy under PagerModel. False: a model that sees every reference.
     std::unique_ptr<Model> (*make)(const Contestant&, const DenseTrace&, const PagerSettings&);
 };
 
-/// In the order in which they are shown.
+/// Returns all contestants, in the order of the tables.
 [[nodiscard]] const std::vector<Contestant>& contestants();
 
-/// Null: no such contestant.
+/// Returns the contestant with a name, or null.
 [[nodiscard]] const Contestant* find_contestant(std::string_view name);
 
 }  // namespace bench

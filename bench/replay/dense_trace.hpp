@@ -1,5 +1,5 @@
-// DenseTrace: a trace with its pages renumbered 0, 1, 2, ... in the order of their numbers, so that models keep what
-// they know of pages in arrays.
+// DenseTrace: a trace whose pages are renumbered 0, 1, 2, ... in the order of their numbers, so that models can use
+// arrays indexed by page.
 #pragma once
 
 #include "replay/reference.hpp"
@@ -20,7 +20,7 @@ struct DenseTrace {
     PageIndex pages = 0;
 };
 
-/// Throws std::length_error for a trace of more than 2^32 - 1 pages.
+/// Renumbers a trace. Throws std::length_error for more than 2^32 - 1 pages.
 [[nodiscard]] DenseTrace renumbered(const std::vector<PageReference>& references);
 
 }  // namespace bench

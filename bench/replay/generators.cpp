@@ -12,7 +12,7 @@ namespace {
 
 using References = std::vector<PageReference>;
 
-/// What differs between the suites.
+/// The differences between the suites.
 template <typename Value>
 Value by(Suite suite, Value tuning, Value held_out) {
     return suite == Suite::tuning ? tuning : held_out;
@@ -20,7 +20,7 @@ Value by(Suite suite, Value tuning, Value held_out) {
 
 bool chance(Random& random, std::uint64_t percent) { return random.below(100) < percent; }
 
-/// Ranks with probability proportional to 1 / (rank + 1)^skew, spread over page numbers by a shuffle of their own.
+/// Draws ranks with probability proportional to 1 / (rank + 1)^skew, and shuffles them over the page numbers.
 class SkewedPages {
 public:
     SkewedPages(std::size_t pages, double skew, Random& random) : cumulative_(pages), page_of_(pages) {
@@ -43,7 +43,7 @@ private:
     std::vector<std::uint64_t> page_of_;
 };
 
-/// Pages in all, for workloads that do not say otherwise.
+/// The number of pages of workloads that do not define their own.
 std::size_t pages_of(const WorkloadScale& scale, Suite suite) {
     return by<std::size_t>(suite, scale.frames * 4, scale.frames * 5 / 2);
 }
@@ -116,7 +116,7 @@ References phases(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     return references;
 }
 
-/// About normally distributed around 0 with deviation `deviation`: twelve uniform draws have variance 1.
+/// Approximately normal around 0 with standard deviation `deviation`: the sum of twelve uniform draws has variance 1.
 std::int64_t bell(Random& random, std::int64_t deviation) {
     std::int64_t sum = 0;
     for (int draw = 0; draw < 12; ++draw) sum += static_cast<std::int64_t>(random.below(1U << 20));
@@ -128,7 +128,7 @@ References drift(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     const auto pages = static_cast<std::int64_t>(pages_of(scale, suite));
     const auto frames = static_cast<std::int64_t>(scale.frames);
     const std::int64_t deviation = frames * by(suite, 35, 25) / 100;
-    const std::int64_t rounds = by(suite, 1, 3);  // how often the set comes by the same pages
+    const std::int64_t rounds = by(suite, 1, 3);  // how often the working set passes over the same pages
     References references(scale.references);
     for (std::size_t i = 0; i < references.size(); ++i) {
         const auto middle = static_cast<std::int64_t>(i) * pages * rounds / static_cast<std::int64_t>(scale.references);
@@ -138,7 +138,7 @@ References drift(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     return references;
 }
 
-/// Two cursors run towards each other and both parts are sorted in turn, the left one first; again and again.
+/// Quicksort: two cursors run towards each other, then both parts are sorted, the left one first. Repeated.
 References quicksort(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
     const std::uint64_t pages = pages_of(scale, suite);
@@ -157,7 +157,7 @@ References quicksort(const WorkloadScale& scale, std::uint64_t seed, Suite suite
             references.push_back({page, true});
         }
         if (end - first < 2) continue;
-        // The mean of two draws: pivots near the middle are likelier.
+        // the mean of two draws, which makes pivots near the middle likelier
         const std::uint64_t span = end - first - 1;
         const std::uint64_t pivot = first + 1 + (random.below(span) + random.below(span)) / 2;
         parts.emplace_back(pivot, end);
@@ -166,7 +166,7 @@ References quicksort(const WorkloadScale& scale, std::uint64_t seed, Suite suite
     return references;
 }
 
-/// Passes over the edges in order, and for each edge a vertex, some much oftener than others.
+/// Passes over the edges in order, and for each edge visits a vertex. Some vertices are visited much more often.
 References graph(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
     const std::size_t pages = pages_of(scale, suite);
@@ -184,7 +184,7 @@ References graph(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     return references;
 }
 
-/// Look-ups from the root through two levels to a leaf, all leaves alike; some change the leaf.
+/// Look-ups from the root through two levels to a leaf, all leaves with equal probability. Some of them write the leaf.
 References btree(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
     const std::size_t pages = pages_of(scale, suite);

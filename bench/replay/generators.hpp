@@ -1,8 +1,8 @@
-// Workloads made up from a seed: the same references on every machine, since they are made with integers only, but for
-// the weights of Zipf's distribution, which are rounded to integers.
+// Synthetic workloads from a seed. They give the same references on every machine, because they use integers only; the
+// weights of Zipf's distribution are rounded to integers.
 //
-// There are two suites. The policies of src/policy were tuned by looking at the first; the second, with other seeds,
-// sizes and shapes, says whether that holds elsewhere. Do not tune by the second.
+// There are two suites. The policies of src/policy were tuned with the first. The second has other seeds, sizes and
+// shapes, and shows whether the result holds elsewhere. Do not tune with the second.
 #pragma once
 
 #include "replay/reference.hpp"
@@ -15,7 +15,7 @@
 
 namespace bench {
 
-/// How large everything is. Pages and the like follow from `frames`.
+/// The sizes of a workload. Numbers of pages follow from `frames`.
 struct WorkloadScale {
     std::size_t frames = 1024;
     std::size_t references = 120'000;
@@ -31,10 +31,10 @@ struct Workload {
     std::vector<PageReference> (*generate)(const WorkloadScale& scale, std::uint64_t seed, Suite suite);
 };
 
-/// In the order in which they are shown.
+/// Returns the names of all workloads, in the order of the tables.
 [[nodiscard]] const std::vector<Workload>& workloads();
 
-/// Null: no such workload.
+/// Returns the workload with a name, or null.
 [[nodiscard]] const Workload* find_workload(std::string_view name);
 
 }  // namespace bench

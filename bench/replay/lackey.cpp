@@ -11,7 +11,7 @@
 namespace bench {
 namespace {
 
-// No instruction accesses more at once; a longer one is not lackey's.
+// No instruction accesses more bytes at once; a line with a larger size is not lackey's.
 constexpr std::uint64_t kLargestAccess = std::uint64_t{1} << 20;
 
 struct Access {
@@ -20,7 +20,7 @@ struct Access {
     std::uint64_t bytes = 0;
 };
 
-// "I  0401ab70,3", " L 1fff0006f8,8", " S ..." or " M ..."; anything else is none.
+// Parses "I  0401ab70,3", " L 1fff0006f8,8", " S ..." or " M ..."; returns nothing for any other line.
 std::optional<Access> parse(std::string_view line) {
     if (line.size() < 4 || line[2] != ' ') return std::nullopt;
     Access access;
@@ -38,7 +38,7 @@ std::optional<Access> parse(std::string_view line) {
     return access;
 }
 
-// Holds the reference back until another page follows.
+// Merges references: holds one back until a reference to another page follows.
 class Merger {
 public:
     explicit Merger(const std::function<void(PageReference)>& sink) : sink_{sink} {}

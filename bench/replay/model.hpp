@@ -1,5 +1,5 @@
-// Model: something that answers page references with a fixed number of frames, and what it is asked to count. A trace
-// is replayed under a model by touching its pages in order.
+// Model: answers page references with a fixed number of frames, and counts faults. PagerModel and the observing
+// policies are models. `replay` runs a trace under one.
 #pragma once
 
 #include "replay/dense_trace.hpp"
@@ -9,22 +9,23 @@
 
 namespace bench {
 
+/// What a model counts.
 struct ReplayCounts {
     std::uint64_t references = 0;
-    std::uint64_t first_touches = 0;  ///< Of pages never seen before: filled with zeros, whatever the policy.
-    std::uint64_t hard_faults = 0;    ///< Of pages that had left: read from the store.
-    std::uint64_t soft_faults = 0;    ///< Of pages off the view whose frame was still held.
-    std::uint64_t unmapped = 0;       ///< Pages taken off the view, to staging or for good.
+    std::uint64_t first_touches = 0;  ///< First accesses to pages: filled with zeros under every policy.
+    std::uint64_t hard_faults = 0;    ///< Accesses to evicted pages: read from the store.
+    std::uint64_t soft_faults = 0;    ///< Accesses to staged pages, whose frame was still held.
+    std::uint64_t unmapped = 0;       ///< Pages unmapped, staged or evicted.
     std::uint64_t written = 0;        ///< Dirty pages written to the store.
 
-    /// Of all references, those that needed nothing from the store; 0 to 1.
+    /// Returns the fraction of references that did not read the store; 0 to 1.
     [[nodiscard]] double hit_rate() const noexcept {
         if (references == 0) return 0;
         return 1.0 - static_cast<double>(hard_faults) / static_cast<double>(references);
     }
 };
 
-/// Microseconds that paging adds to the program's own work, by what happens to a page.
+/// Microseconds that paging adds to a program's own work, by event.
 struct CostModel {
     double hard_fault = 100;
     double soft_fault = 3.5;
@@ -50,11 +51,11 @@ public:
         answer(reference.page, reference.write);
     }
 
-    /// What was counted since the last call of `forget_counts`, or the beginning.
+    /// Returns the counts since the last call of `forget_counts`, or since the construction.
     [[nodiscard]] const ReplayCounts& counts() const noexcept { return counts_; }
     void forget_counts() noexcept { counts_ = {}; }
 
-    /// Frames that hold a page now, mapped or not.
+    /// Returns the number of frames that hold a page, mapped or staged.
     [[nodiscard]] virtual std::size_t frames_used() const noexcept = 0;
 
 protected:
@@ -65,7 +66,7 @@ private:
     ReplayCounts counts_;
 };
 
-/// Replays the trace; what the first `warm_up` references cause is not counted.
+/// Replays the trace. The first `warm_up` references are not counted.
 inline ReplayCounts replay(Model& model, const DenseTrace& trace, std::size_t warm_up = 0) {
     for (std::size_t i = 0; i < trace.references.size(); ++i) {
         if (i == warm_up) model.forget_counts();

@@ -10,7 +10,7 @@
 namespace bench {
 namespace {
 
-/// What all of them share: who is resident, who was ever seen, who is dirty.
+/// What all of them share: which pages are resident, which were seen before, which are dirty.
 class Observing : public Model {
 public:
     Observing(const DenseTrace& trace, std::size_t frames) : frames_{frames}, pages_(trace.pages) {}
@@ -18,11 +18,11 @@ public:
     [[nodiscard]] std::size_t frames_used() const noexcept final { return used_; }
 
 protected:
-    /// A resident page was referenced.
+    /// Called when a resident page is referenced.
     virtual void used(PageIndex page) = 0;
-    /// An absent page takes its frame.
+    /// Called when an absent page takes a frame.
     virtual void came(PageIndex page) = 0;
-    /// All frames are taken, and `wanted` needs one: which resident page leaves. It forgets that page.
+    /// Called when all frames are taken and `wanted` needs one. Returns the page to evict, and forgets it.
     [[nodiscard]] virtual PageIndex victim(PageIndex wanted) = 0;
 
 private:
@@ -72,13 +72,13 @@ private:
     void used(PageIndex page) override { came(page); }
     void came(PageIndex page) override { farthest_.push({next_[now_++], page}); }
     PageIndex victim(PageIndex) override {
-        // Entries that a later use has overtaken lie in the past and so below all others.
+        // Entries that a later use has replaced are in the past, and so below all others.
         const PageIndex page = farthest_.top().second;
         farthest_.pop();
         return page;
     }
 
-    std::vector<std::size_t> next_;  // of each reference: where its page is referenced next
+    std::vector<std::size_t> next_;  // by reference: where its page is referenced next
     std::priority_queue<std::pair<std::size_t, PageIndex>> farthest_;
     std::size_t now_ = 0;
 };
@@ -96,7 +96,7 @@ private:
         return page;
     }
 
-    std::list<PageIndex> order_;  // the most recently used last
+    std::list<PageIndex> order_;  // most recently used last
     std::vector<std::list<PageIndex>::iterator> place_;
 };
 
@@ -160,14 +160,14 @@ private:
 
     void came(PageIndex page) override {
         uses_[page] = 0;
-        // While the frames first fill, the small queue takes its share and no more.
+        // While the frames fill for the first time, the small queue takes its share only.
         const bool to_main = std::exchange(is_ghost_, false) || (!was_full_ && small_.size() >= small_size_);
         (to_main ? main_ : small_).push_back(page);
     }
 
     PageIndex victim(PageIndex wanted) override {
         was_full_ = true;
-        // Looked up before the eviction, which may push the page out of the ghost queue.
+        // Before the eviction, which may push the page out of the ghost queue.
         is_ghost_ = left_small_at_[wanted] != kNever && left_small_ - left_small_at_[wanted] <= ghost_size_;
         left_small_at_[wanted] = kNever;
         for (;;) {
@@ -194,9 +194,9 @@ private:
     std::deque<PageIndex> small_;
     std::deque<PageIndex> main_;
     std::vector<std::uint8_t> uses_;
-    std::vector<std::uint64_t> left_small_at_;  // the ghost queue: when a page left the small queue
+    std::vector<std::uint64_t> left_small_at_;  // the ghost queue: when each page left the small queue
     std::uint64_t left_small_ = 0;
-    bool is_ghost_ = false;  // of the page that is coming
+    bool is_ghost_ = false;  // whether the arriving page is in the ghost queue
     bool was_full_ = false;
 };
 

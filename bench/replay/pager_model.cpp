@@ -45,7 +45,7 @@ void PagerModel::answer(PageIndex number, bool write) {
         page.dirty |= write;
         return;
     }
-    // Finding a frame for a staged page may settle its batch: then it is to be read like any other.
+    // Finding a frame for a staged page may finish the page's own batch. The page must then be read like any other.
     if (page.where != Where::staged || !take_back(number, write)) bring_in(number, write);
     if (settings_.evictor == EvictorKind::background && settings_.frames - used_ < low_water_) keep_house();
 }
@@ -80,7 +80,7 @@ bool PagerModel::take_back(PageIndex number, bool write) {
     return true;
 }
 
-/// The page takes the frame that was reserved for it.
+/// Maps the page into the frame that was reserved for it.
 void PagerModel::map(PageIndex number, bool dirty, const Arrival& arrival) {
     const FrameId frame = free_frame_ids_.back();
     free_frame_ids_.pop_back();
@@ -121,7 +121,7 @@ PagerModel::Reclaimed PagerModel::free_frames(std::size_t wanted, std::size_t pa
             const Reclaimed staged = stage_victims(pages_at_once, keep_staged > 0);
             add(staged);
             if (staged.progress) continue;
-            oldest = pop_oldest(0);  // nothing mapped can leave: second chances are over
+            oldest = pop_oldest(0);  // no mapped page can be evicted, so staged pages are
             if (!oldest) return total;
         }
         add(settle(*oldest));
@@ -174,7 +174,7 @@ PagerModel::Reclaimed PagerModel::stage_victims(std::size_t pages_at_once, bool 
     return result;
 }
 
-/// The frame's number is free; the frame itself is its page's or its batch's still.
+/// Frees the frame's number. The frame itself still belongs to its page or its batch.
 void PagerModel::unmap(const Chosen& chosen) {
     ++counting().unmapped;
     policy_->removed(chosen.victim.frame);

@@ -1,10 +1,10 @@
-// PagerModel: faultline's pager without pages, memory or threads. One thread's references are answered as src/pager
-// answers them: a frame budget, batches in a staging zone that are settled oldest first, a departure number and the
-// policy's tag for each absent page; above it the policy objects of the library itself, which see what they see there.
+// PagerModel: faultline's pager without pages, memory or threads. It answers one thread's references as src/pager does,
+// with a frame budget, batches in a staging zone that finish oldest first, and the departure and policy tag of each
+// absent page. It uses the library's own policy objects, which see the same calls as in the pager.
 //
-// Left out: read-ahead, pins, advice, pages larger than a frame, pages of zeros, stores that fail, other threads, and
-// the grip of the progress guard. The first touch of a page writes it, whatever the trace says: so it has a slot when
-// it leaves, and is missed when it is wanted again. The background evictor works at once when it is woken.
+// Not modelled: read-ahead, pins, advice, pages larger than a frame, zero pages, failing stores, other threads, and the
+// grip of ProgressGuard. The first touch of a page writes it, whatever the trace says, so an evicted page has a slot
+// and is read when it is accessed again. The background evictor finishes as soon as it is woken.
 #pragma once
 
 #include "policy/replacement_policy.hpp"
@@ -20,14 +20,14 @@
 
 namespace bench {
 
-/// Who evicts; `Config::background_evictor`.
+/// Which thread evicts; `Config::background_evictor`.
 enum class EvictorKind : std::uint8_t { faulting_thread, background };
 
-/// What becomes of a staged page's frame when the page is taken back; see `mmu::StagedFrames`.
+/// What happens to a staged page's frame when a fault takes the page back; see `mmu::StagedFrames`.
 enum class FrameOfStaged : std::uint8_t {
-    moves,   ///< A write brings it back. A read takes another frame, and this one is free when its batch is settled.
-    copied,  ///< Read or write, another frame is taken.
-    stays,   ///< It never left.
+    moves,   ///< A write moves it back. A read takes another frame, and this one is freed when its batch is finished.
+    copied,  ///< A read or a write takes another frame.
+    stays,   ///< The frame stays in the memory file.
 };
 
 struct PagerSettings {
@@ -36,7 +36,7 @@ struct PagerSettings {
     FrameOfStaged frame_of_staged = FrameOfStaged::moves;
 };
 
-/// Makes a policy over storage for its frames; see FrameTable.
+/// Makes a policy over storage for its frames, as FrameTable does.
 using PolicyFactory = std::function<std::unique_ptr<faultline::policy::ReplacementPolicy>(
     std::span<faultline::policy::FrameLinks>, std::span<faultline::policy::FrameId>, std::size_t frames)>;
 
@@ -58,7 +58,7 @@ private:
         std::uint8_t tag = 0;
         faultline::policy::FrameId frame = faultline::policy::kNoFrame;
         std::uint32_t left_at = 0;
-        Batch* batch = nullptr;  // where it is staged
+        Batch* batch = nullptr;  // the batch in which it is staged
         std::size_t entry = 0;
     };
     struct Batch {
@@ -96,12 +96,12 @@ private:
     std::vector<faultline::policy::FrameLinks> links_;
     std::vector<faultline::policy::FrameId> main_slots_;
     std::unique_ptr<faultline::policy::ReplacementPolicy> policy_;
-    std::vector<PageIndex> page_in_;  // of each frame
+    std::vector<PageIndex> page_in_;  // by frame
     std::vector<faultline::policy::FrameId> free_frame_ids_;
     std::vector<Page> pages_;
     std::deque<std::unique_ptr<Batch>> zone_;
-    std::size_t zone_pages_ = 0;  // entries of the batches in the zone, taken back or not
-    std::size_t used_ = 0;        // frames: mapped, and held by batches
+    std::size_t zone_pages_ = 0;  // entries of the batches in the zone, also of pages taken back
+    std::size_t used_ = 0;        // frames in use: mapped, or held by batches
     std::uint32_t departures_ = 0;
     std::size_t staging_target_ = 0;
     std::size_t low_water_ = 0;

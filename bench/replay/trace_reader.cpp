@@ -104,7 +104,7 @@ std::size_t TraceReader::read(unsigned char* to, std::size_t bytes) {
     return length;
 }
 
-/// " at byte N": of the byte read last.
+/// Returns " at byte N" for the byte read last.
 std::string TraceReader::place() const { return " at byte " + std::to_string(buffer_offset_ + position_ - 1); }
 
 void TraceReader::refuse(const std::string& why) const { throw BadTrace{path_.string() + ": " + why}; }

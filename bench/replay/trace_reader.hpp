@@ -1,5 +1,5 @@
-// TraceReader: reads a trace file record by record and believes nothing in it. Whatever is wrong with a file is told
-// with its name and, where there is one, the byte at which it shows.
+// TraceReader: reads a trace file record by record, and checks everything in it. An error names the file and, if there
+// is one, the byte where it shows. policy_replay and the tests use it.
 #pragma once
 
 #include "replay/reference.hpp"
@@ -19,7 +19,7 @@ namespace bench {
 using faultline::trace::TraceChecksum;
 using faultline::trace::TraceHeader;
 
-/// The file is no trace, or no longer the one that was written.
+/// Thrown if the file is not a trace, or was damaged.
 class BadTrace : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -32,11 +32,11 @@ public:
 
     [[nodiscard]] std::uint32_t page_bytes() const noexcept { return page_bytes_; }
     [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
-    /// References that its writer could not keep.
+    /// Returns the number of references that the recorder lost.
     [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
 
-    /// The next reference; none after the last. Then, and not before, the checksum has been compared: do not believe
-    /// the references of a file that was not read to its end. Throws std::system_error, BadTrace.
+    /// Returns the next reference; nothing after the last. The checksum is compared at the end only: do not trust the
+    /// references of a file that was not read to its end. Throws std::system_error, BadTrace.
     [[nodiscard]] std::optional<PageReference> next();
 
 private:
@@ -56,8 +56,8 @@ private:
     std::unique_ptr<std::FILE, Close> file_;
     TraceHeader header_{};
     std::vector<unsigned char> buffer_;
-    std::size_t buffered_ = 0;  // bytes of buffer_ that are the file's
-    std::size_t position_ = 0;  // of the next one
+    std::size_t buffered_ = 0;  // valid bytes in buffer_
+    std::size_t position_ = 0;  // of the next byte
     std::uint64_t buffer_offset_ = faultline::trace::kTraceHeaderBytes;
     TraceChecksum checksum_;
     std::uint32_t page_bytes_ = 0;
@@ -67,7 +67,7 @@ private:
     std::uint64_t page_ = 0;
 };
 
-/// The whole file.
+/// Reads a whole trace file.
 [[nodiscard]] Trace read_trace(const std::filesystem::path& path);
 
 }  // namespace bench

@@ -1,4 +1,5 @@
-// Signal handlers that do one system call and nothing else: what no user-space pager that works by signals can beat.
+// Signal handlers that make one system call and nothing else: the lower bound for pagers in user space that use
+// signals.
 #include <optional>
 
 #include "support/bare_userfaultfd.hpp"
@@ -14,7 +15,7 @@ namespace {
 
 constexpr std::size_t kPageBytes = 4096;
 
-// PROT_NONE pages, unprotected one by one. In random order each lonely page costs the kernel two more mappings.
+// PROT_NONE pages, unprotected one by one. In random order each isolated page costs the kernel two more mappings.
 class MprotectScene final : public Scene, private SignalResolver {
 public:
     enum class Page : std::uint8_t { resident, fresh };
@@ -44,7 +45,7 @@ private:
     std::vector<std::byte*> targets_;
 };
 
-// Pages of a memory file, all in memory and hidden; shown one by one, by protection or by taking a guard marker away.
+// Pages of a memory file, all in memory and hidden; shown one by one, by mprotect or by removing a guard marker.
 class HiddenFileScene final : public Scene, private SignalResolver {
 public:
     enum class By : std::uint8_t { protection, guard };
@@ -68,7 +69,7 @@ public:
     }
 
 private:
-    // Linux 6.13, of files 6.15: newer than the C library's headers.
+    // Linux 6.13; for files 6.15. Newer than the C library's headers.
     static constexpr int kGuardInstall = 102;
     static constexpr int kGuardRemove = 103;
 
@@ -165,7 +166,7 @@ void register_bare_signal_cases(const LatencyOptions& options) {
     register_for_threads("bare/sigsegv_guard/memory_file", Act::write,
                          [pages] { return std::make_unique<HiddenFileScene>(pages, By::guard); });
     for (const Install install : {Install::zeropage, Install::copy, Install::move}) {
-        // The zero page is read-only: writing would measure a second fault, the kernel's.
+        // The zero page is read-only: a write would measure a second fault, the kernel's copy-on-write.
         const Act act = install == Install::zeropage ? Act::read : Act::write;
         register_for_threads(std::string{"bare/uffd_sigbus_"} + name(install), act,
                              [pages, install] { return std::make_unique<SigbusScene>(pages, install); });

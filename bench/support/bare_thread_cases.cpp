@@ -1,5 +1,5 @@
-// userfaultfd handler threads that copy one page and nothing else. Where the thread runs decides: on the faulting
-// thread's own CPU it costs a context switch, on another one a wake-up across CPUs.
+// userfaultfd handler threads that copy one page and nothing else. The thread's CPU matters: on the faulting thread's
+// CPU a fault costs a context switch, on another one a wake-up across CPUs.
 #include <sched.h>
 
 #include <atomic>
@@ -51,7 +51,7 @@ public:
     }
 
     ~HandlerScene() override {
-        // A thread blocked in read(2) leaves after its next fault: there is one page for each behind the others.
+        // A thread that is blocked in read(2) ends after its next fault, so there is one extra page for each.
         stopping_.store(true);
         for (std::size_t i = 0; i < threads_.size(); ++i) {
             static_cast<void>(*static_cast<volatile std::byte*>(memory_.data() + (targets_.size() + i) * kPageBytes));
@@ -66,7 +66,7 @@ public:
 private:
     static constexpr int kAnyCpu = -1;
 
-    // A handler that cannot go on must not leave its faulting thread waiting for ever.
+    // A handler that fails must not leave its faulting thread waiting for ever.
     void serve(int cpu) noexcept {
         try {
             if (cpu != kAnyCpu) pin_to(cpu);
@@ -74,7 +74,7 @@ private:
             while (!stop) {
                 std::byte* const fault = uffd_.next_fault();
                 if (fault == nullptr) continue;
-                // Before the answer: what the faulting thread does afterwards is not meant for this thread.
+                // Read before the answer: a stop that is requested after it is not for this thread.
                 stop = stopping_.load();
                 if (!uffd_.copy(fault, page_.data(), kPageBytes)) throw_errno("UFFDIO_COPY");
             }
@@ -87,10 +87,10 @@ private:
     BareUserfaultfd uffd_;
     std::vector<int> cpus_;
     Mapping memory_;
-    Mapping page_;  // what every page gets
+    Mapping page_;  // copied to every faulting page
     std::vector<std::byte*> targets_;
     std::atomic<bool> stopping_{false};
-    std::vector<std::jthread> threads_;  // last: joined before the rest goes
+    std::vector<std::jthread> threads_;  // declared last: joined before the other fields are destroyed
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 
 std::uint64_t number(const std::byte* address) noexcept { return reinterpret_cast<std::uintptr_t>(address); }
 
-// Faults from user mode are all that is measured; everybody may have those. The full right is root's.
+// Only faults from user mode are measured, which every user may handle. Faults from the kernel need root.
 FileDescriptor open_userfaultfd(BareUserfaultfd::Reading reading) {
     const int flags = O_CLOEXEC | (reading == BareUserfaultfd::Reading::polled ? O_NONBLOCK : 0);
     const long fd = check(::syscall(SYS_userfaultfd, flags | UFFD_USER_MODE_ONLY), "userfaultfd");

@@ -1,5 +1,5 @@
-// BareUserfaultfd: the kernel's mechanism with nothing on top, to see what a library adds. The resolving calls return
-// false with errno instead of throwing: they run in signal handlers and in the middle of measurements.
+// BareUserfaultfd: the kernel's mechanism without a library, to measure what the library adds. The calls that resolve
+// faults return false with errno and do not throw, because they run in signal handlers and inside measurements.
 #pragma once
 
 #include <cstddef>
@@ -13,22 +13,23 @@ class BareUserfaultfd {
 public:
     enum class Reading : std::uint8_t { blocking, polled };
 
-    /// Opens and shakes hands. Throws std::system_error when the kernel or the user's rights do not allow it.
+    /// Opens the descriptor and does the handshake. Throws std::system_error if the kernel or the user's rights do not
+    /// allow it.
     explicit BareUserfaultfd(std::uint64_t features, Reading reading = Reading::blocking);
 
-    /// Absent pages of the range fault to this descriptor from now on.
+    /// Registers the range: faults on its absent pages go to this descriptor.
     void watch(std::byte* address, std::size_t bytes);
 
-    /// Installs copies of `bytes` at `source`, and wakes who waits for them.
+    /// Installs copies of `bytes` bytes at `source`, and wakes the threads that wait for them.
     bool copy(std::byte* to, const std::byte* source, std::size_t bytes) const noexcept;
 
     /// Installs the zero page.
     bool zero(std::byte* to, std::size_t bytes) const noexcept;
 
-    /// Moves the frames of `source`, which become absent there. False also when only some moved.
+    /// Moves the frames of `source`, whose pages are absent afterwards. Returns false also if only some moved.
     bool move(std::byte* to, std::byte* source, std::size_t bytes) const noexcept;
 
-    /// Waits for the next fault's address; null when a poll found nothing.
+    /// Blocks until the next fault, and returns its address; null if a poll found none.
     [[nodiscard]] std::byte* next_fault() const;
 
 private:

@@ -1,5 +1,5 @@
-// Time stamps cheap enough to take around one page touch, and their conversion to nanoseconds. Used by both benchmark
-// programs. Not a calendar clock: stamps of different machines or boots mean nothing to each other.
+// Time stamps that are cheap enough to take around one page touch, and their conversion to nanoseconds. Both benchmark
+// programs use them. They are no calendar time: stamps of different machines or boots cannot be compared.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@
 
 namespace bench {
 
-/// A stamp that no later instruction is allowed to run ahead of.
+/// Returns a time stamp. No later instruction is executed before it.
 inline std::uint64_t ticks_before() noexcept {
 #if defined(__x86_64__)
     const std::uint64_t now = __rdtsc();
@@ -22,7 +22,7 @@ inline std::uint64_t ticks_before() noexcept {
 #endif
 }
 
-/// A stamp taken once every earlier load has its value: the load is what took the fault.
+/// Returns a time stamp after every earlier load has its value, so that a load's fault is over.
 inline std::uint64_t ticks_after() noexcept {
 #if defined(__x86_64__)
     unsigned cpu = 0;
@@ -32,7 +32,7 @@ inline std::uint64_t ticks_after() noexcept {
 #endif
 }
 
-/// How long a tick is. Measured once per process against the monotonic clock, which takes 20 ms.
+/// The length of a tick. Measured once per process against the monotonic clock, which takes 20 ms.
 class TickScale {
 public:
     static const TickScale& instance() {
@@ -40,7 +40,7 @@ public:
         return scale;
     }
 
-    /// Nanoseconds between two stamps; 0 when they were taken on CPUs whose counters disagree by more than they differ.
+    /// Returns the nanoseconds between two stamps; 0 if they come from CPUs whose counters differ by more than that.
     [[nodiscard]] std::uint64_t nanoseconds(std::uint64_t before, std::uint64_t after) const noexcept {
         return after > before ? static_cast<std::uint64_t>(static_cast<double>(after - before) * per_tick_) : 0;
     }

@@ -1,4 +1,4 @@
-// The system calls that faults and evictions consist of, called directly: no fault is in these figures.
+// The system calls of which faults and evictions consist, called directly: these figures contain no fault.
 #include <fcntl.h>
 
 #include <cstdlib>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kPageBytes = 4096;
 
-// One run of pages after another changes places between the program's view and a staging area.
+// Runs of pages move between the program's mapping and a staging area and back.
 class MoveScene final : public Scene {
 public:
     enum class Direction : std::uint8_t { out, in };
@@ -39,7 +39,7 @@ public:
         }
         if (moved_) move_all(&MoveScene::move_in);
         moved_ = true;
-        // The pages leave with the translations that a working program has cached.
+        // Pages are moved while their translations are cached, as in a working program.
         for (std::size_t offset = 0; offset < view_.size(); offset += kPageBytes) view_.data()[offset] = std::byte{2};
         return targets_;
     }
@@ -103,7 +103,7 @@ private:
     std::vector<std::byte*> targets_;
 };
 
-// A target is not touched here: its distance from the first says where in the file to read.
+// A target is not touched here: its distance from the first target is the file offset to read.
 class PreadScene final : public Scene {
 public:
     PreadScene(const std::filesystem::path& directory, std::size_t file_bytes, std::size_t read_bytes)
@@ -125,7 +125,7 @@ public:
     }
 
 private:
-    // Written, not just allotted: reading unwritten blocks costs no I/O.
+    // Written, not only allocated: reading unwritten blocks costs no I/O.
     void fill(std::size_t file_bytes) {
         const Mapping block = Mapping::anonymous(std::size_t{1} << 20);
         for (std::size_t i = 0; i < block.size(); ++i) block.data()[i] = static_cast<std::byte>(i * 7);

@@ -1,5 +1,5 @@
-// The faults of the library: each kind, each delivery (that by SIGSEGV with both of its ways to hide a page), one and
-// two threads.
+// The library's faults: each kind under each delivery (under `sigsegv` with both ways to hide a page), with one and two
+// threads.
 #include <algorithm>
 
 #include "support/faultline_scenes.hpp"
@@ -29,7 +29,7 @@ void register_hard(const FaultlineSetup& setup, const std::string& delivery) {
     }
 }
 
-// The same number of pages of ever larger regions: what a fault costs must not depend on what was reserved.
+// The same number of pages in ever larger regions: the cost of a fault must not depend on the reserved size.
 void register_spread(const FaultlineSetup& setup, const std::string& delivery) {
     for (const std::size_t gibibytes : {std::size_t{1}, std::size_t{64}, std::size_t{1024}}) {
         FaultlineSetup spread = setup;
@@ -44,7 +44,7 @@ void register_spread(const FaultlineSetup& setup, const std::string& delivery) {
     }
 }
 
-// Far more threads than CPUs: while one waits for its page, the others must find the disk free.
+// Many more threads than CPUs: while one waits for its page, the others must be able to use the disk.
 void register_crowd(const FaultlineSetup& setup, const std::string& delivery) {
     for (const unsigned threads : {1U, 2U, 4U, 8U, 16U, 32U}) {
         register_case("faultline/hard_fault_crowd/" + delivery + "/threads:" + std::to_string(threads), Act::read,
@@ -72,12 +72,12 @@ void register_faultline_cases(const LatencyOptions& options) {
         std::string word = faultline::name(way.delivery);
         if (way.eviction != Eviction::automatic) word = word + '_' + faultline::name(way.eviction);
         register_first_touch(setup, word);
-        // With fewer pages than this the pager has better uses for frames than a staging zone.
+        // With fewer pages than this, the pager stages none.
         FaultlineSetup staged = setup;
         staged.pages = std::max<std::size_t>(setup.pages, 2048);
         register_for_threads("faultline/soft_fault/" + word, Act::read,
                              [staged] { return make_soft_fault_scene(staged); });
-        // Every batch has to be written out again before the next: small batches.
+        // Every batch must be written out before the next one, so batches are small.
         FaultlineSetup small = setup;
         small.pages = setup.pages / 4;
         register_for_threads("faultline/write_fault/" + word, Act::write,

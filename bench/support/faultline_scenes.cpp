@@ -18,12 +18,12 @@ faultline::Config config_for(const FaultlineSetup& setup, std::size_t resident_l
     return config;
 }
 
-// Bytes from one page to the next.
+// The distance between two pages, in bytes.
 std::size_t distance(const FaultlineSetup& setup) {
     return setup.spread_over == 0 ? setup.page_bytes : setup.spread_over / setup.pages;
 }
 
-// A pager with one region, and the difference of its counters around the timed batches.
+// A pager with one region. Counts the difference of its counters over the timed batches.
 class FaultlineScene : public Scene {
 public:
     FaultlineScene(const FaultlineSetup& setup, const faultline::Config& config)
@@ -39,7 +39,7 @@ public:
         return targets;
     }
 
-    // The last batch was made ready and never touched: what is counted ends before it.
+    // The last batch was prepared but never touched: counting ends before it.
     void report(benchmark::State& state, std::uint64_t operations) const final {
         const auto per_touch = [operations](std::uint64_t faults) {
             return static_cast<double>(faults) / static_cast<double>(operations);
@@ -59,7 +59,7 @@ protected:
 
     void write_all() {
         for (std::byte* page = region_.data(); page != region_.data() + region_.size(); page += distance_) {
-            // A pattern: pages of zeros never reach the swap file.
+            // Not zeros: pages of zeros are never written to the swap file.
             std::fill_n(page, region_.page_size(), static_cast<std::byte>(1 + (page - region_.data()) / 4096 % 255));
         }
     }
@@ -73,7 +73,7 @@ protected:
     void evict_all() { region_.advise(region_.data(), region_.size(), faultline::Advice::dontneed); }
 
 private:
-    // Since the last batch was ready, nothing but its touches has happened.
+    // Since the last batch was ready, only its touches have happened.
     void count() {
         if (!touched_) {
             touched_ = true;
@@ -98,7 +98,7 @@ private:
     std::uint64_t write_ = 0;
 };
 
-// Frames for every page and as many again: no eviction disturbs.
+// Frames for every page, twice: no eviction disturbs.
 std::size_t ample_limit(const FaultlineSetup& setup) { return 2 * setup.pages * setup.page_bytes; }
 
 class FirstTouchScene final : public FaultlineScene {
@@ -118,7 +118,7 @@ public:
     explicit HardFaultScene(const FaultlineSetup& setup) : FaultlineScene{setup, config(setup)} { write_all(); }
 
 private:
-    // Without read-ahead every page is its own fault, in whatever order.
+    // Without read-ahead every page is a fault of its own, in any order.
     static faultline::Config config(const FaultlineSetup& setup) {
         faultline::Config config = config_for(setup, ample_limit(setup));
         config.read_ahead = false;
@@ -131,7 +131,7 @@ private:
     }
 };
 
-// Its targets are rounds, not pages: nothing is touched.
+// Its targets are rounds, not pages: no page is touched.
 class ReservationScene final : public Scene {
 public:
     explicit ReservationScene(const FaultlineSetup& setup)
@@ -159,14 +159,14 @@ private:
     std::span<std::byte* const> make_ready() override {
         evict_all();
         region().advise(region().data(), region().size(), faultline::Advice::willneed);
-        read_all();  // whatever willneed left out or left staged
+        read_all();  // pages that willneed left out or left staged
         return targets();
     }
 };
 
-// A quarter of what fits into memory is staged, of a region a little larger than that: touching it in random order
-// fills the zone again. What is touched then is what is staged, under a higher limit, so that nothing is pushed out
-// meanwhile. Which pages that are is asked of the region, one residency cell per page.
+// Stages a quarter of what fits into memory, of a region slightly larger than that: touching it in random order fills
+// the zone again. The measured touches are of staged pages, under a higher limit, so that no page is evicted meanwhile.
+// The region reports which pages are staged, with one residency cell per page.
 class SoftFaultScene final : public FaultlineScene {
 public:
     explicit SoftFaultScene(const FaultlineSetup& setup)
@@ -178,7 +178,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t kEnough = 32;  // staged pages
+    static constexpr std::size_t kEnough = 32;  // number of staged pages
 
     static faultline::Config config(const FaultlineSetup& setup) {
         faultline::Config config = config_for(setup, setup.pages * setup.page_bytes / 8 * 7);
@@ -197,7 +197,7 @@ private:
                 pager().set_resident_limit(2 * limit_);
                 return staged_;
             }
-            // In random order: what is in main leaves as it likes, and no walk is seen.
+            // In random order, so that no walk is detected.
             for (std::size_t i = shuffled_.size(); i > 1; --i) std::swap(shuffled_[i - 1], shuffled_[random_.below(i)]);
             for (std::byte* const page : shuffled_) static_cast<void>(*static_cast<volatile std::byte*>(page));
         }

@@ -1,4 +1,4 @@
-// FileDescriptor: an open file that closes itself. An owning handle, move-only.
+// FileDescriptor: an open file that is closed by the destructor. An owning handle, move-only.
 #pragma once
 
 #include <unistd.h>
@@ -22,8 +22,8 @@ public:
 
     [[nodiscard]] int get() const noexcept { return fd_; }
 
-    /// Closes now. Linux releases the descriptor even when close(2) reports an error, and nothing here is written
-    /// through descriptors whose late write errors would matter.
+    /// Closes now. Linux releases the descriptor even if close(2) reports an error. No descriptor here is written to
+    /// whose late write errors would matter.
     void reset() noexcept {
         if (fd_ >= 0) ::close(fd_);
         fd_ = -1;

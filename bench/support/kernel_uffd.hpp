@@ -1,6 +1,6 @@
 // userfaultfd of kernels newer than the distribution's headers: UFFDIO_MOVE and its feature bit (Linux 6.8). Numbers
-// and layout are the kernel's ABI (include/uapi/linux/userfaultfd.h). Nothing here says that the running kernel has it:
-// the handshake of `BareUserfaultfd` asks.
+// and layout are the kernel's ABI (include/uapi/linux/userfaultfd.h). Whether the running kernel has it, the handshake
+// of `BareUserfaultfd` finds out.
 #pragma once
 
 #include <linux/userfaultfd.h>

@@ -1,4 +1,4 @@
-// The cases of fault_latency, group by group. A name reads mechanism/what/order/threads.
+// The cases of fault_latency, group by group. A case's name is mechanism/what/order/threads.
 #pragma once
 
 #include <cstddef>
@@ -7,14 +7,14 @@
 namespace bench {
 
 struct LatencyOptions {
-    std::filesystem::path directory{"/var/tmp"};  ///< For swap files and the file that pread reads.
+    std::filesystem::path directory{"/var/tmp"};  ///< Directory of swap files and of the file that pread reads.
     bool smoke = false;
 
-    /// Pages of a batch; a batch is set up untimed.
+    /// Pages of a batch. A batch is set up untimed.
     [[nodiscard]] std::size_t pages() const noexcept { return smoke ? 256 : 4096; }
 };
 
-/// Faults that the kernel answers by itself: the floor.
+/// Faults that the kernel answers itself: the lower bound.
 void register_kernel_cases(const LatencyOptions& options);
 
 /// Faults answered in a signal handler: mprotect, MADV_GUARD_REMOVE, UFFDIO_ZEROPAGE, UFFDIO_COPY, UFFDIO_MOVE.
@@ -26,7 +26,7 @@ void register_bare_thread_cases(const LatencyOptions& options);
 /// System calls without a fault: UFFDIO_MOVE, UFFDIO_COPY, pread with O_DIRECT.
 void register_direct_cases(const LatencyOptions& options);
 
-/// The library, each delivery.
+/// The library's faults, under each delivery.
 void register_faultline_cases(const LatencyOptions& options);
 
 }  // namespace bench

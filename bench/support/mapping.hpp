@@ -1,5 +1,5 @@
-// Mapping: a range of ordinary memory, anonymous or of a file, unmapped when it goes. Never with huge pages: what is
-// compared here is 4 KiB pages with 4 KiB pages.
+// Mapping: a range of ordinary memory, anonymous or of a file, unmapped by the destructor. It never uses huge pages,
+// because the benchmarks compare 4 KiB pages with 4 KiB pages.
 #pragma once
 
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
-// Random numbers that need no memory: in the kernel peers every table would count against the memory limit. A
-// generator, a bijection of page numbers, and Zipf's distribution.
+// Random numbers without memory: in the kernel peers every table would count against the memory limit. A generator, a
+// bijection of page numbers, and Zipf's distribution.
 #pragma once
 
 #include <cmath>
@@ -21,20 +21,20 @@ public:
 
     std::uint64_t next() noexcept { return mix(state_ += 0x9e3779b97f4a7c15ULL); }
 
-    /// Uniform in [0, bound), by multiplication (Lemire); the bias is below bound / 2^64.
+    /// Returns a number in [0, bound), uniform by multiplication (Lemire); the bias is below bound / 2^64.
     std::uint64_t below(std::uint64_t bound) noexcept {
         __extension__ using Wide = unsigned __int128;
         return static_cast<std::uint64_t>((Wide{next()} * bound) >> 64);
     }
 
-    /// Uniform in [0, 1).
+    /// Returns a number in [0, 1), uniform.
     double unit() noexcept { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 
 private:
     std::uint64_t state_;
 };
 
-/// A fixed permutation of [0, count): mixes within the next power of two and walks on until the result is in range.
+/// A fixed permutation of [0, count): mixes within the next power of two, and repeats until the result is in range.
 class Shuffle {
 public:
     explicit Shuffle(std::uint64_t count) noexcept : count_{count} {
@@ -62,8 +62,8 @@ private:
     unsigned shift_ = 1;
 };
 
-/// Ranks 0 .. count-1 with probability proportional to 1 / (rank + 1)^exponent, exponent not 1, by rejection-inversion
-/// (Hörmann and Derflinger 1996): no table, about one draw per rank.
+/// Draws ranks 0 .. count-1 with probability proportional to 1 / (rank + 1)^exponent, exponent not 1, by
+/// rejection-inversion (Hörmann and Derflinger 1996): no table, about one draw per rank.
 class Zipf {
 public:
     Zipf(std::uint64_t count, double exponent) noexcept

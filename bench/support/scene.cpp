@@ -14,7 +14,7 @@ namespace {
 
 using Targets = std::span<std::byte* const>;
 
-// What one thread has seen of one batch.
+// What one thread measured in one batch.
 struct Share {
     faultline::LatencyHistogram latency;
     std::uint64_t start = 0;  // ticks
@@ -40,7 +40,7 @@ void act_on(Act act, Scene& scene, Targets targets, Share& share) {
             time_each(targets, share, [&](std::byte* target) { static_cast<void>(*word(target)); });
             break;
         case Act::write:
-            // Not zero: a page of zeros is a special case to a pager.
+            // Not zero: pagers treat pages of zeros specially.
             time_each(targets, share, [&](std::byte* target) { *word(target) = 1; });
             break;
         case Act::perform:
@@ -49,7 +49,7 @@ void act_on(Act act, Scene& scene, Targets targets, Share& share) {
     }
 }
 
-// Part `index` of `parts`, the last one with the rest.
+// Returns part `index` of `parts`; the last part has the remainder.
 Targets part_of(Targets targets, std::size_t index, std::size_t parts) {
     const std::size_t each = targets.size() / parts;
     return index + 1 == parts ? targets.subspan(index * each) : targets.subspan(index * each, each);
@@ -65,8 +65,8 @@ std::vector<Share> run_batch(Act act, Scene& scene, Targets targets, unsigned th
     std::vector<std::jthread> workers;
     for (unsigned index = 0; index < threads; ++index) {
         workers.emplace_back([&, index] {
-            // The threads let each other go: none starts while another is still being created. Where they are more
-            // than the CPUs, one that waits must not keep another from coming.
+            // The threads start together: none begins while another is still being created. They yield while they wait,
+            // because there may be more threads than CPUs.
             ready.fetch_add(1);
             while (ready.load() < threads) std::this_thread::yield();
             Share share;
@@ -78,7 +78,7 @@ std::vector<Share> run_batch(Act act, Scene& scene, Targets targets, unsigned th
     return shares;
 }
 
-// From the first thread's start to the last one's end.
+// Returns the time from the first thread's start to the last thread's end.
 double batch_seconds(const std::vector<Share>& shares) {
     std::uint64_t start = shares[0].start;
     std::uint64_t end = shares[0].end;

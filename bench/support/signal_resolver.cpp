@@ -37,7 +37,7 @@ void SignalResolver::handle(int signal, siginfo_t* info, void*) {
     const auto address = reinterpret_cast<std::uintptr_t>(info->si_addr) & ~kPageMask;
     SignalResolver* const resolver = the_resolver.load();
     const bool resolved = resolver != nullptr && resolver->resolve(reinterpret_cast<std::byte*>(address));
-    // The access is repeated on return, and without a handler it ends the process as it should.
+    // The access is repeated on return. Without a handler it then ends the process.
     if (!resolved) ::signal(signal, SIG_DFL);
     errno = saved_errno;
 }

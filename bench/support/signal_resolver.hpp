@@ -1,5 +1,5 @@
 // SignalResolver: answers the faults of the whole process in a signal handler while it lives. Only one may live at a
-// time, and no pager whose faults arrive by the same signal beside it.
+// time, and no pager whose faults arrive by the same signal.
 #pragma once
 
 #include <csignal>
@@ -15,8 +15,8 @@ public:
     virtual ~SignalResolver();
 
 protected:
-    /// Makes the page at `address` accessible, in the handler: signal-safe. False when it cannot; the process then dies
-    /// of the signal.
+    /// Makes the page at `address` accessible. Called in the handler: must be signal-safe. If it returns false, the
+    /// signal ends the process.
     virtual bool resolve(std::byte* address) noexcept = 0;
 
 private:

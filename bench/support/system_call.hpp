@@ -1,5 +1,5 @@
-// Turns the result of a system call into an exception that names the call. For set-up code only: what runs in a signal
-// handler or inside a measurement looks at its results itself.
+// Turns the result of a system call into an exception that names the call. For set-up code only: code in a signal
+// handler or inside a measurement checks its results itself.
 #pragma once
 
 #include <cerrno>
@@ -12,7 +12,7 @@ namespace bench {
     throw std::system_error{errno, std::generic_category(), what};
 }
 
-/// `result` when it is not -1.
+/// Returns `result` unless it is -1; throws std::system_error then.
 template <typename Result>
 Result check(Result result, const std::string& what) {
     if (result == Result{-1}) throw_errno(what);

@@ -35,7 +35,7 @@ Hierarchy memory_hierarchy() {
     return {mount, "memory.max"};
 }
 
-// Version 2 hands a controller down explicitly. It stays handed down: others may rely on it by the time we end.
+// Version 2 delegates a controller explicitly. The delegation is not undone: other programs may rely on it by then.
 void delegate_memory(const Hierarchy& hierarchy) {
     const std::string control = hierarchy.root + "/cgroup.subtree_control";
     std::error_code ignored;
@@ -69,7 +69,7 @@ MemoryCgroup::~MemoryCgroup() {
 void MemoryCgroup::join() const { write_system_file(path_ + "/cgroup.procs", "0"); }
 
 bool remove_cgroup(const std::string& path) noexcept {
-    // A process that has been waited for may stay charged for a moment.
+    // A process that has been waited for may stay charged for a short time.
     for (int attempt = 0; attempt < 100; ++attempt) {
         if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return true;
         std::this_thread::sleep_for(std::chrono::milliseconds{20});

@@ -1,4 +1,4 @@
-// MemoryCgroup: the memory limit that a kernel peer works under. Version 1 and version 2 of the controller.
+// MemoryCgroup: the memory limit of a kernel peer. It supports versions 1 and 2 of the controller.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +8,9 @@
 
 namespace bench {
 
-/// What the limit of a kernel peer grants beside the resident memory, so that a page of it is a page of the workload:
-/// the process itself (code, stacks, histograms, the kernel's bookkeeping), and the page tables of the whole range,
-/// which are charged to the group as well (8 bytes per 4 KiB).
+/// Returns the bytes that the limit of a kernel peer grants in addition to the resident memory, so that the workload
+/// gets all of that: the process itself (code, stacks, histograms, the kernel's data), and the page tables of the whole
+/// range, which are charged to the group as well (8 bytes per 4 KiB).
 constexpr std::size_t cgroup_allowance(std::size_t region_bytes) noexcept {
     return (std::size_t{2} << 20) + region_bytes / 512;
 }
@@ -24,7 +24,7 @@ public:
     MemoryCgroup& operator=(const MemoryCgroup&) = delete;
     ~MemoryCgroup();
 
-    /// Moves the calling process in: what it touches from now on is charged here.
+    /// Moves the calling process into the group: memory that it touches from now on is charged to it.
     void join() const;
 
 private:
@@ -32,7 +32,7 @@ private:
     JournalEntry entry_;
 };
 
-/// Removes the group at `path`; false when it is still there. The processes in it must have ended.
+/// Removes the group at `path`; returns false if it still exists. The processes in it must have ended.
 bool remove_cgroup(const std::string& path) noexcept;
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-// fork(2), a socket pair, and what can go wrong with either.
+// fork(2), a socket pair, and the handling of their errors.
 #include "vs_kernel/child.hpp"
 
 #include <sys/prctl.h>
@@ -15,7 +15,7 @@
 namespace bench {
 namespace {
 
-// A child must not outlive its parent, whatever ended that: it would hold the cgroup and the swap area.
+// A child must not outlive its parent, however that ended: it would keep the cgroup and the swap area in use.
 void die_with_parent(pid_t parent) {
     check(::prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl(PR_SET_PDEATHSIG)");
     if (::getppid() != parent) ::_exit(1);

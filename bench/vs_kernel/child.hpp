@@ -1,5 +1,5 @@
-// ChildProcess: the parent's handle on one system under test. The child is forked here, before the parent has any
-// thread, and killed if the handle goes before `finish`.
+// ChildProcess: the parent's handle on one system under test. The constructor forks the child, before the parent has
+// any thread. The destructor kills it unless `finish` was called.
 #pragma once
 
 #include <sys/types.h>
@@ -16,12 +16,12 @@
 
 namespace bench {
 
-/// The child could not do what it was to do, or is dead.
+/// Thrown if the child failed or died.
 class ChildFailure : public std::runtime_error {
 public:
     ChildFailure(const std::string& what, int error) : std::runtime_error{what}, error_{error} {}
 
-    /// The errno value behind it, 0 when there is none.
+    /// Returns the errno value of the failure, 0 if there is none.
     [[nodiscard]] int error() const noexcept { return error_; }
 
 private:
@@ -38,19 +38,19 @@ public:
     ChildProcess& operator=(const ChildProcess&) = delete;
     ~ChildProcess();
 
-    /// The next reply. Throws `ChildFailure`, or `Interrupted` when the user does not want to wait.
+    /// Returns the next reply. Throws `ChildFailure`, or `Interrupted` if the user interrupts the wait.
     Reply receive();
 
     /// Sends an order and waits for its reply. Throws as `receive` does.
     Reply ask(const Order& order);
 
-    /// Lets the child take its memory down and waits for its end. Throws `ChildFailure` when that does not go well.
+    /// Lets the child free its memory, and waits for its end. Throws `ChildFailure` if it ends with an error.
     void finish();
 
 private:
     void send(const Order& order);
     [[noreturn]] void throw_gone();
-    [[nodiscard]] std::string wait();  // how the child ended; empty: well
+    [[nodiscard]] std::string wait();  // returns how the child ended; empty: without an error
 
     const Interrupt& interrupt_;
     FileDescriptor socket_;

@@ -18,7 +18,7 @@ sigset_t handled_signals() noexcept {
     return set;
 }
 
-// poll(2) until one of `files` has something, or for no time at all when `timeout` is 0.
+// poll(2) until one of `files` is ready; without blocking if `timeout` is 0.
 void poll_files(pollfd* files, nfds_t count, int timeout) {
     while (::poll(files, count, timeout) == -1) {
         if (errno != EINTR) throw_errno("poll");

@@ -1,6 +1,6 @@
-// Interrupt: SIGINT, SIGTERM and SIGHUP as something the main loop looks at, instead of something that happens to it.
-// The signals stay blocked, so that taking down the swap device is never cut short (swapoff(2) gives up with EINTR),
-// and arrive as an exception at the places where waiting takes long: the stack unwinds and every destructor cleans up.
+// Interrupt: SIGINT, SIGTERM and SIGHUP, taken by the main loop. The signals stay blocked, so that removing the swap
+// device is never interrupted (swapoff(2) fails with EINTR). They become an exception at the places that wait long: the
+// stack unwinds, and every destructor cleans up.
 #pragma once
 
 #include <exception>
@@ -25,13 +25,13 @@ class Interrupt {
 public:
     Interrupt();
 
-    /// Throws `Interrupted` when a signal has come.
+    /// Throws `Interrupted` if a signal has come.
     void check() const;
 
-    /// Returns when `fd` is readable or its other end is gone. Throws `Interrupted`.
+    /// Blocks until `fd` is readable or its other end is closed. Throws `Interrupted`.
     void wait_readable(int fd) const;
 
-    /// In a forked child: signals end it again as they normally do.
+    /// Called in a forked child: restores the normal effect of the signals.
     static void restore_default() noexcept;
 
 private:

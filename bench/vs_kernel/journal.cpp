@@ -1,4 +1,4 @@
-// One line per entry, "kind name"; the whole file is rewritten at each change, it never has more than a few lines.
+// One line per entry, "kind name". The whole file is rewritten at each change; it has a few lines only.
 #include "vs_kernel/journal.hpp"
 
 #include <fcntl.h>
@@ -16,14 +16,14 @@
 namespace bench {
 namespace {
 
-// On a file system that a reboot empties, as it empties what the journal lists. Only root can write there.
+// On a file system that a reboot clears, as it clears what the journal lists. Only root can write there.
 constexpr const char* kPath = "/run/faultline-vs_kernel.journal";
 
 FileDescriptor open_locked() {
     for (;;) {
         FileDescriptor file{check(::open(kPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), kPath)};
         if (::flock(file.get(), LOCK_EX | LOCK_NB) == -1) {
-            if (errno == EWOULDBLOCK) throw std::runtime_error{"another run of vs_kernel is under way"};
+            if (errno == EWOULDBLOCK) throw std::runtime_error{"another run of vs_kernel holds the lock"};
             throw_errno(std::string{"flock of "} + kPath);
         }
         struct stat status {};
@@ -38,7 +38,7 @@ FileDescriptor open_locked() {
 Journal::Journal() : file_{open_locked()} { read(); }
 
 Journal::~Journal() {
-    // The file goes before the lock does; see open_locked.
+    // Remove the file before releasing the lock; see open_locked.
     if (entries_.empty() && file_.get() >= 0) ::unlink(kPath);
 }
 
@@ -59,7 +59,8 @@ void Journal::read() {
 bool Journal::write() const noexcept {
     std::string text;
     for (const Leftover& entry : entries_) text += entry.kind + ' ' + entry.name + '\n';
-    // In this order a kill in between leaves a name too many, never one too few: clean-up of what is gone is harmless.
+    // In this order a kill in between leaves one name too many, never one too few. To clean up a missing thing is
+    // harmless.
     const ssize_t written = ::pwrite(file_.get(), text.data(), text.size(), 0);
     return written == static_cast<ssize_t>(text.size()) && ::ftruncate(file_.get(), written) == 0;
 }

@@ -1,6 +1,6 @@
-// Journal: what this program has set up on the machine and not yet taken down, on file, so that the next run can clean
-// up after one that was killed. Its lock also keeps two runs from disturbing each other. Root's business only: nobody
-// else can set any of it up. It only remembers; leftovers.hpp knows how each kind is removed.
+// Journal: a file with what this program has set up on the machine and not yet removed, so that the next run can clean
+// up after one that was killed. Its lock also keeps two runs apart. Only root can set these things up, so only root
+// uses it. It only records; leftovers.hpp removes.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace bench {
 
-/// Something that has to be removed: "cgroup", "swap-file" or "zram", and which one.
+/// A thing that must be removed: its kind ("cgroup", "swap-file" or "zram") and its name.
 struct Leftover {
     std::string kind;
     std::string name;
@@ -18,20 +18,20 @@ struct Leftover {
 
 class Journal {
 public:
-    /// Takes the lock. Throws std::runtime_error when another run holds it, std::system_error when there is nowhere to
-    /// write.
+    /// Takes the lock. Throws std::runtime_error if another run holds it, std::system_error if the file cannot be
+    /// written.
     Journal();
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
     ~Journal();
 
-    /// What an earlier run left, oldest first; until `add` is first called.
+    /// Returns what an earlier run left, oldest first. Valid until `add` is first called.
     [[nodiscard]] const std::vector<Leftover>& leftovers() const noexcept { return entries_; }
 
     void add(const Leftover& entry);
     void remove(const Leftover& entry) noexcept;
 
-    /// In a forked child: lets go of the lock's file, so that the lock does not outlive the parent.
+    /// Called in a forked child: closes the lock's file, so that the lock does not outlive the parent.
     void close_in_child() noexcept { file_.reset(); }
 
 private:
@@ -42,7 +42,7 @@ private:
     std::vector<Leftover> entries_;
 };
 
-/// An entry that is struck out when what it stands for has been removed.
+/// An entry that the destructor removes from the journal, after the thing was removed.
 class JournalEntry {
 public:
     JournalEntry(Journal& journal, Leftover entry) : journal_{journal}, entry_{std::move(entry)} {
@@ -54,7 +54,7 @@ public:
         if (!kept_) journal_.remove(entry_);
     }
 
-    /// Leaves the entry in the file: the removal failed, the next run is to try again.
+    /// Keeps the entry in the file, because the removal failed: the next run tries again.
     void keep() noexcept { kept_ = true; }
 
 private:

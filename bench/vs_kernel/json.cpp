@@ -7,7 +7,7 @@
 namespace bench {
 namespace {
 
-// One object; writes the commas.
+// Writes one object, with its commas.
 class Object {
 public:
     explicit Object(std::ostream& out) : out_{out} { out_ << "  {"; }
@@ -18,7 +18,7 @@ public:
     void text(const char* name, const std::string& value) { key(name) << '"' << value << '"'; }
     void number(const char* name, double value) { key(name) << std::setprecision(9) << value; }
     void number(const char* name, std::uint64_t value) { key(name) << value; }
-    // Null where there is nothing to divide by.
+    // Null if the divisor is 0.
     void number_above_zero(const char* name, double value) {
         if (value > 0) {
             number(name, value);
@@ -104,7 +104,7 @@ void JsonFile::add(const Options& options, const Pairing& pairing) {
     if (!out_.is_open()) return;
     add_system(options, pairing.ours, pairing.theirs.empty() ? "" : pairing.theirs.front().name);
     for (const SystemResult& system : pairing.theirs) add_system(options, system, pairing.ours.name);
-    out_.flush();  // a long sweep that is killed keeps what it has
+    out_.flush();  // so that a long sweep that is killed keeps its results
 }
 
 void JsonFile::add_system(const Options& options, const SystemResult& system, const std::string& paired_with) {

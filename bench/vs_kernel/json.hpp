@@ -1,4 +1,4 @@
-// The results as JSON: an array with one object per system and mode, written pairing by pairing. A run that ends early
+// Writes the results as JSON: an array with one object per system and mode, pairing by pairing. A run that ends early
 // leaves the objects of the pairings it finished.
 #pragma once
 
@@ -12,17 +12,18 @@ namespace bench {
 
 class JsonFile {
 public:
-    /// An empty path: nothing is written. Throws std::runtime_error when the file cannot be.
+    /// Opens the file; an empty path writes nothing. Throws std::runtime_error if it cannot be written.
     explicit JsonFile(const std::filesystem::path& path);
     JsonFile(const JsonFile&) = delete;
     JsonFile& operator=(const JsonFile&) = delete;
     ~JsonFile();
 
-    /// Figures are medians over the rounds; `ops_per_s_min` and `_max` give their spread. No string in it needs
-    /// escaping: all are names from these programs. `paired_with` tells the several measurements of faultline apart.
+    /// Writes the objects of a pairing. Figures are medians over the rounds; `ops_per_s_min` and `_max` are their
+    /// range. No string needs escaping: all are names from these programs. `paired_with` distinguishes measurements of
+    /// faultline.
     void add(const Options& options, const Pairing& pairing);
 
-    /// Ends the array. Throws std::runtime_error when not all could be written.
+    /// Ends the array. Throws std::runtime_error if not all could be written.
     void close();
 
 private:

@@ -31,12 +31,12 @@ private:
     MemoryCgroup cgroup_;
     std::optional<SwapFile> swap_file_;
     std::optional<ZramSwap> zram_;
-    FileDescriptor mapped_file_;  // of mmap alone
+    FileDescriptor mapped_file_;  // for mmap only
 };
 
 class KernelPeers final : public PeerSource {
 public:
-    /// Clears up after a run that was killed. Throws with the reason when this run cannot set up any kernel peer.
+    /// Cleans up after a run that was killed. Throws with the reason if this run cannot set up any kernel peer.
     KernelPeers();
 
     std::unique_ptr<Peer> make(const std::string& name, const Options& options) override;

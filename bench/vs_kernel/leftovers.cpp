@@ -1,4 +1,4 @@
-// Each kind of journal entry with the function that removes it.
+// Maps each kind of journal entry to the function that removes it.
 #include "vs_kernel/leftovers.hpp"
 
 #include <cstdio>

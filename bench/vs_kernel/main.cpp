@@ -1,4 +1,4 @@
-// vs_kernel: faultline and the kernel's own paging at the same work under the same limit; see bench/README.md.
+// vs_kernel: compares faultline with the kernel's paging on the same work under the same limit. See bench/README.md.
 #include "vs_kernel/kernel_peer.hpp"
 #include "vs_kernel/run_all.hpp"
 

@@ -1,4 +1,4 @@
-// The two ways to have memory: see memory.hpp.
+// The two kinds of memory: see memory.hpp.
 #include "vs_kernel/memory.hpp"
 
 #include <sys/resource.h>
@@ -36,7 +36,7 @@ public:
     [[nodiscard]] std::string description() const override { return description_; }
     [[nodiscard]] FaultCounts faults() const override {
         const faultline::PagerStats stats = pager_.stats();
-        // Faults, not pages: one first touch may bring several pages.
+        // Faults, not pages: one first touch may map several pages.
         return {stats.hard_faults, stats.soft_faults + stats.first_touch_latency.count()};
     }
     void will_need(std::span<const std::span<std::byte>> ranges) override {

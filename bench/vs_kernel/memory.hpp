@@ -1,4 +1,4 @@
-// Memory: the range under test, whoever pages it, and what its paging has cost so far. Made in the child process.
+// Memory: the range under test, whichever system pages it, and the faults so far. Made in the child process.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,11 @@ namespace bench {
 struct Options;
 
 struct FaultCounts {
-    std::uint64_t hard = 0;  ///< Needed the store.
-    std::uint64_t soft = 0;  ///< Needed only a mapping, or a first page of zeros.
+    std::uint64_t hard = 0;  ///< Faults that read the store.
+    std::uint64_t soft = 0;  ///< Faults that needed a mapping or a zero page only.
 };
 
-/// As getrusage(2) counts for this process: major and minor faults.
+/// Returns this process's major and minor faults, from getrusage(2).
 FaultCounts kernel_fault_counts();
 
 class Memory {
@@ -25,18 +25,18 @@ public:
     [[nodiscard]] virtual std::span<std::byte> bytes() const = 0;
     [[nodiscard]] virtual FaultCounts faults() const = 0;
 
-    /// Tells the pager that these parts of the memory are needed soon, whether they are resident or not. May be called
-    /// by several threads at once.
+    /// Tells the pager that these parts of the memory are needed soon, resident or not. Several threads may call it at
+    /// once.
     virtual void will_need(std::span<const std::span<std::byte>> ranges) = 0;
 
-    /// How faults arrive and pages leave, for people; the first word is the delivery ("uffd_signal, move").
+    /// Returns how faults arrive and pages are evicted, as text; the first word is the delivery ("uffd_signal, move").
     [[nodiscard]] virtual std::string description() const = 0;
 };
 
-/// A region of a fresh pager. Throws what `faultline::Pager` throws.
+/// Makes a region of a new pager. Throws what `faultline::Pager` throws.
 std::unique_ptr<Memory> make_faultline_memory(const Options& options);
 
-/// Ordinary memory of `bytes`: anonymous, or of `file` when that is not -1.
+/// Maps `bytes` bytes of ordinary memory: anonymous, or of `file` unless that is -1.
 std::unique_ptr<Memory> make_kernel_memory(std::size_t bytes, int file);
 
 }  // namespace bench

@@ -1,5 +1,5 @@
-// Mode: in which order pages are touched and whether a touch writes. The names are those of the command line, the
-// table and the JSON: r z s n rw zw sw.
+// Mode: the order in which pages are touched, and whether a touch writes. Command line, table and JSON use the same
+// names: r z s n rw zw sw.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@ enum class Pattern : std::uint8_t {
     uniform,
     zipf,
     sequential,
-    named,  ///< Uniform, and the program says which pages come before it touches them.
+    named,  ///< Uniform; the program names the pages before it touches them.
 };
 enum class Touch : std::uint8_t { read, modify };
 
@@ -32,12 +32,12 @@ inline constexpr std::array<Mode, 7> kModes{{
     {Pattern::sequential, Touch::modify, "sw"},
 }};
 
-/// The first write of every page: reported like a mode, done once before all modes, never asked for.
+/// The first write of every page. Reported like a mode, done once before all modes; not an option.
 inline constexpr Mode kPopulate{Pattern::sequential, Touch::modify, "populate"};
 
 constexpr bool is_populate(const Mode& mode) noexcept { return std::string_view{mode.name} == kPopulate.name; }
 
-/// The mode called `name`; null when there is none.
+/// Returns the mode called `name`, or null.
 constexpr const Mode* find_mode(std::string_view name) noexcept {
     for (const Mode& mode : kModes) {
         if (name == mode.name) return &mode;

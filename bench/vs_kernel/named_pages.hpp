@@ -1,6 +1,6 @@
-// NamedPages: the pages of mode n. A uniformly random sequence that names its pages to their pager, batch by batch,
-// before it gives them out. One per thread, kept from round to round: what is named at the end of one round is touched
-// in the next.
+// NamedPages: the pages of mode n: a uniformly random sequence whose pages are announced to the pager, batch by batch,
+// before they are touched. One per thread, kept from round to round: pages announced at the end of one round are
+// touched in the next.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,15 @@
 
 namespace bench {
 
-/// One touch is one access to one unit of this size, whatever the page size of the system under test.
+/// One touch is an access to one unit of this size, in bytes, whatever the page size of the system under test.
 inline constexpr std::size_t kTouchedPageBytes = 4096;
 
 class NamedPages {
 public:
-    /// How many batches are named before the one that is given out.
+    /// How many batches are announced before the one in use.
     static constexpr std::size_t kBatchesAhead = 2;
 
-    /// Names the first batches. Throws what `Memory::will_need` throws, as does the call operator.
+    /// Announces the first batches. Throws what `Memory::will_need` throws, as does the call operator.
     NamedPages(Memory& memory, std::size_t named_at_once, std::uint64_t seed)
         : memory_{memory},
           pages_{memory.bytes().size() / kTouchedPageBytes},
@@ -31,7 +31,7 @@ public:
         for (std::size_t batch = 0; batch < kBatchesAhead; ++batch) name_batch();
     }
 
-    /// The next page.
+    /// Returns the next page.
     std::uint64_t operator()() {
         if (left_ == 0) {
             name_batch();
@@ -52,9 +52,9 @@ private:
     Memory& memory_;
     std::uint64_t pages_;
     Random next_;
-    Random ahead_;  // gives the same numbers, `kBatchesAhead` batches earlier: no list of them is needed
+    Random ahead_;  // the same numbers, `kBatchesAhead` batches earlier, so that no list is needed
     std::vector<std::span<std::byte>> batch_;
-    std::size_t left_ = 0;  // of the batch that is given out
+    std::size_t left_ = 0;  // pages left of the batch in use
 };
 
 }  // namespace bench

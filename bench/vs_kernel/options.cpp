@@ -10,7 +10,7 @@
 namespace bench {
 namespace {
 
-// --smoke only lowers what the command line left at its default.
+// --smoke changes only options that the command line left at their defaults.
 void make_small(const CLI::App& app, Options& options) {
     const auto absent = [&app](const char* name) { return app.count(name) == 0; };
     // A sweep is six to ten runs.
@@ -61,11 +61,11 @@ void refuse_nonsense(const Options& options) {
     }
     if (options.seconds <= 0) throw CLI::ValidationError{"--seconds", "must be above 0"};
     if (options.warm_up < 0) throw CLI::ValidationError{"--warm-up", "must not be negative"};
-    // A write is counted in the upper half of a word; see workload.cpp.
+    // A write adds to the upper half of a word; see workload.cpp.
     if (options.size >> 32 >= faultline::kBasePageBytes) throw CLI::ValidationError{"--size", "must be below 16T"};
 }
 
-// What CLI11 fills in as text and flags, before it becomes a part of `Options`.
+// Options that CLI11 fills in as text and flags, before they become parts of `Options`.
 struct Words {
     std::vector<std::string> modes{"r", "z", "s", "n", "rw", "zw", "sw"};
     std::string sweep = "none";
@@ -103,14 +103,14 @@ void add_run_options(CLI::App& app, const Program& program, Options& options, Wo
                    "resident: all at 10,20..100% of the size resident; threads: all with 1,2,4..32 threads")
         ->check(CLI::IsMember({"none", "resident", "threads"}))
         ->capture_default_str();
-    app.add_option("--named-at-once", options.named_at_once, "Pages that mode n names at once, two batches ahead")
+    app.add_option("--named-at-once", options.named_at_once, "Pages that mode n announces at once, two batches ahead")
         ->check(CLI::Range(1U, 65536U))
         ->capture_default_str();
     app.add_option("--swap-dir", options.swap_directory, "Directory of every swap file")
         ->check(CLI::ExistingDirectory)
         ->capture_default_str();
     app.add_option("--json", options.json, "Write the results to this file, too")->type_name("FILE");
-    app.add_flag("--smoke", words.smoke, "Tiny sizes, one short round: whether it works, not how fast");
+    app.add_flag("--smoke", words.smoke, "Tiny sizes, one short round, to check that it works");
 }
 
 void add_faultline_options(CLI::App& app, Options& options, Words& words) {
@@ -119,15 +119,15 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->check(CLI::IsMember({"automatic", "uffd_threads", "uffd_signal", "sigsegv"}))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--replacement", words.replacement, "Which page leaves")
+    app.add_option("--replacement", words.replacement, "Which page is evicted")
         ->check(CLI::IsMember({"fifo", "second_chance"}))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--eviction", words.eviction, "How a page leaves")
+    app.add_option("--eviction", words.eviction, "How a page is evicted")
         ->check(CLI::IsMember({"automatic", "move", "copy", "guard", "protect"}))
         ->capture_default_str()
         ->group(group);
-    app.add_option("--page-size", options.page_size, "Moved by one fault (4K); a touch stays one of 4K")
+    app.add_option("--page-size", options.page_size, "Bytes that one fault reads (4K); a touch is of 4K in any case")
         ->transform(size_value())
         ->check(CLI::Range(faultline::kBasePageBytes, faultline::kLargestPageBytes).description(""))
         ->group(group);
@@ -141,7 +141,7 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->group(group);
 }
 
-// The value whose name is `word`. The word is known to be among the names: CLI11 has checked it.
+// Returns the value whose name is `word`. CLI11 has checked that there is one.
 template <typename Value>
 Value named(const std::string& word, std::initializer_list<Value> values) {
     return *std::find_if(values.begin(), values.end(), [&](Value value) { return word == faultline::name(value); });
@@ -168,7 +168,7 @@ void interpret(const Program& program, const Words& words, Options& options) {
 }  // namespace
 
 std::size_t named_at_once(const Options& options) noexcept {
-    // The batch that is touched and those named after it, of every thread.
+    // The batch in use and those announced after it, for every thread.
     const std::size_t fitting = options.resident / kTouchedPageBytes / (8 * options.threads);
     return std::clamp<std::size_t>(fitting, 1, options.named_at_once);
 }

@@ -25,18 +25,19 @@ struct Options {
     unsigned rounds = 3;
     unsigned threads = 1;
     Sweep sweep = Sweep::none;        ///< The point's own values replace `resident` or `threads`.
-    std::size_t named_at_once = 256;  ///< Pages of a batch in mode n, as far as `named_at_once` below allows.
-    std::filesystem::path swap_directory{"/var/tmp"};  ///< For the swap files of both systems and the mmap peer's file.
-    std::filesystem::path json{};                      ///< Empty: no JSON.
+    std::size_t named_at_once = 256;  ///< Pages of a batch in mode n; `named_at_once` below limits it.
+    std::filesystem::path swap_directory{
+        "/var/tmp"};               ///< Directory of the swap files of both systems and of the mmap peer's file.
+    std::filesystem::path json{};  ///< Path of a JSON file; empty: none.
 
-    // Of faultline alone.
+    // For faultline only.
     faultline::Delivery delivery = faultline::Delivery::uffd_signal;
     faultline::Replacement replacement = faultline::Replacement::second_chance;
     faultline::Eviction eviction = faultline::Eviction::automatic;
     std::size_t page_size = faultline::kBasePageBytes;
     bool read_ahead = true;
     bool background_evictor = true;
-    std::size_t compressed = 0;  ///< Bytes for compressed pages, on top of `resident`; 0: the file alone.
+    std::size_t compressed = 0;  ///< Bytes for compressed pages, in addition to `resident`; 0: the file only.
 
     bool same_total = false;  ///< Kernel peers may have `compressed` bytes more resident.
 
@@ -48,18 +49,18 @@ constexpr const char* name(Sweep sweep) noexcept {
     return sweep == Sweep::resident ? "resident" : sweep == Sweep::threads ? "threads" : "none";
 }
 
-/// How many pages each thread really names at once: less than asked where the named pages of all threads would be more
-/// than a good third of what may be resident. At least 1.
+/// Returns how many pages each thread announces at once: fewer than asked for if the announced pages of all threads
+/// would be more than about a third of the resident pages. At least 1.
 std::size_t named_at_once(const Options& options) noexcept;
 
-/// A program of this family, for its command line.
+/// One program of this family, for its command line.
 struct Program {
     const char* name;
     const char* description;
-    std::vector<std::string> peers;  ///< All it knows; the default is all of them.
+    std::vector<std::string> peers;  ///< The peers it has; the default is all of them.
 };
 
-/// Reads the command line. Prints help or a complaint and ends the process where those are the answer.
+/// Parses the command line. Prints help or an error and ends the process if the line asks for it or is wrong.
 Options parse_options(const Program& program, int argc, char** argv);
 
 }  // namespace bench

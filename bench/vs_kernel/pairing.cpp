@@ -10,10 +10,10 @@
 namespace bench {
 namespace {
 
-// A kernel that kills a peer under its limit does so again if it is unlucky: not for ever.
+// Bounds how often a peer is restarted that the kernel kills under its limit.
 constexpr unsigned kMostRestarts = 5;
 
-// One system while it runs. Without a child it has failed and takes no further part.
+// One running system. Without a child it has failed and takes no further part.
 struct Side {
     SystemResult result;
     std::unique_ptr<ChildProcess> child;
@@ -92,15 +92,15 @@ private:
         side.child = std::make_unique<ChildProcess>(surroundings_.interrupt, make_in_child, shape);
         const Reply ready = side.child->receive();
         side.result.description = ready.text.data();
-        // Chosen over there, where the pager is.
+        // Chosen in the child, where the pager is.
         side.result.delivery = side.result.description.substr(0, side.result.description.find(','));
-        // One that starts again has been under way before: its first attempt counts.
+        // A restarted peer was measured before: its first attempt counts.
         std::vector<Round>& populating = side.result.modes.front().rounds;
         if (populating.empty()) populating.push_back(ready.round);
     }
 
-    // The reply, or none from a side that has failed. A peer that the kernel has killed starts again from the beginning
-    // and gets its order again; faultline has to get through at the first attempt.
+    // Returns the reply, or nothing for a system that has failed. A peer that the kernel has killed is restarted from
+    // the beginning and gets its order again. faultline must succeed at the first attempt.
     std::optional<Reply> ask(Side& side, const Order& order) {
         while (side.child) {
             try {
@@ -128,7 +128,8 @@ private:
         }
         for (unsigned round = 0; round < options_.rounds; ++round) {
             std::vector<Side*> order = sides();
-            // Who goes first alternates, too: a turn begins on what the one before left of the disk's mood.
+            // The first system alternates, too, because a turn depends on the state in which the last one left the
+            // disk.
             if (round % 2 == 1) std::reverse(order.begin(), order.end());
             for (Side* const side : order) run_round(*side, mode, round);
         }
@@ -149,7 +150,7 @@ private:
         progress_.done(options_.seconds);
     }
 
-    // Not repeated on a fresh child: that one would have nothing to prove.
+    // Not repeated with a new child: that child would have nothing to verify.
     void verify(Side& side) {
         announce(side, "verify");
         if (!side.child) return;
@@ -166,7 +167,7 @@ private:
     Progress& progress_;
     const Peer* peer_;
     Side ours_;
-    std::vector<Side> theirs_;  // none or one
+    std::vector<Side> theirs_;  // zero or one
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// One pairing: faultline and a peer, each in its own process, taking turns round by round, so that what the disk and
-// the machine do in the meantime happens to both.
+// A pairing: faultline and a peer, each in its own process, take turns round by round, so that changes of the disk and
+// the machine affect both.
 #pragma once
 
 #include "vs_kernel/child.hpp"
@@ -11,24 +11,24 @@
 
 namespace bench {
 
-/// faultline could not even start: there is nothing to compare.
+/// Thrown if faultline could not start: there is nothing to compare.
 class FaultlineUnavailable : public ChildFailure {
 public:
     using ChildFailure::ChildFailure;
 };
 
-/// What runs of pairings have in common.
+/// What the pairings of a run share.
 struct Surroundings {
     const Interrupt& interrupt;
     Progress& progress;
-    PeerSource* peers;  ///< Null: there are none.
+    PeerSource* peers;  ///< Null: no peers.
 };
 
-/// How long the rounds of one pairing take, in seconds: what `run_pairing` reports as done to the progress.
+/// Returns the seconds that the rounds of one pairing take: what `run_pairing` reports to the progress.
 double pairing_seconds(const Options& options, bool with_peer) noexcept;
 
-/// Runs all modes. `peer` may be null: faultline alone. A system that fails on the way is told in its
-/// `SystemResult::failure`. Throws `FaultlineUnavailable` and `Interrupted`.
+/// Runs all modes. `peer` may be null: faultline alone. A system that fails is reported in its `SystemResult::failure`.
+/// Throws `FaultlineUnavailable` and `Interrupted`.
 Pairing run_pairing(const Options& options, const Peer* peer, const Surroundings& surroundings);
 
 }  // namespace bench

@@ -1,5 +1,5 @@
-// Peer: a way to page memory that faultline is measured against, set up and ready for a child process to work under.
-// What it owns (cgroup, swap area, file) is gone when it is; its child has to end first.
+// Peer: another way to page memory, which faultline is compared with, set up for a child process to use. The destructor
+// removes what it owns (cgroup, swap area, file); its child must end first.
 #pragma once
 
 #include <cstddef>
@@ -17,32 +17,32 @@ public:
 
     [[nodiscard]] virtual const std::string& name() const noexcept = 0;
 
-    /// Where pages go: "file" or "compressed".
+    /// Returns where pages go: "file" or "compressed".
     [[nodiscard]] virtual const char* store() const noexcept = 0;
 
-    /// Bytes moved by one fault.
+    /// Returns the bytes that one fault reads.
     [[nodiscard]] virtual std::size_t page_bytes() const noexcept = 0;
 
-    /// The memory to work on. Called in the child process, which comes under the peer's limit here.
+    /// Makes the memory to work on. Called in the child process, which enters the peer's limit here.
     [[nodiscard]] virtual std::unique_ptr<Memory> make_memory() const = 0;
 
-    /// Memory in use beside the limit, in bytes.
+    /// Returns the memory in use outside the limit, in bytes.
     [[nodiscard]] virtual std::uint64_t memory_beside() const { return 0; }
 };
 
-/// Sets peers up by their names.
+/// Sets up peers by name.
 class PeerSource {
 public:
     virtual ~PeerSource() = default;
 
-    /// Throws with the reason when this machine or user cannot have the peer. Not two at a time: the kernel would fill
-    /// one swap area before it used the other.
+    /// Sets up a peer. Throws with the reason if this machine or user cannot have it. Only one at a time: the kernel
+    /// would fill one swap area before it used the other.
     virtual std::unique_ptr<Peer> make(const std::string& name, const Options& options) = 0;
 
-    /// What the peers have and what it counts, in whole lines for people.
+    /// Returns a description of the peers and of what is counted, in whole lines.
     [[nodiscard]] virtual std::string conditions(const Options& options) const = 0;
 
-    /// In a forked child, whoever's: lets go of what only the parent may hold.
+    /// Called in every forked child: closes what only the parent may hold.
     virtual void let_go_in_child() noexcept {}
 };
 

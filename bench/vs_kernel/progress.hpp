@@ -1,4 +1,4 @@
-// Progress: what is being measured, on standard error. One line redrawn in place on a terminal, plain lines elsewhere.
+// Progress: shows on standard error what is being measured: one redrawn line on a terminal, plain lines elsewhere.
 #pragma once
 
 #include <string>
@@ -12,22 +12,22 @@ public:
     Progress& operator=(const Progress&) = delete;
     ~Progress() { clear(); }
 
-    /// How much there is to do, in seconds of measuring; starts from nothing done.
+    /// Sets the total, in seconds of measuring, and starts at 0.
     void expect(double seconds);
 
-    /// Where in a sweep the steps from now on belong; empty: nowhere.
+    /// Sets the sweep's label of the steps that follow; empty: no sweep.
     void at(const std::string& point) { point_ = point; }
 
-    /// Something begins: "swap: rw, round 2 of 3: faultline".
+    /// Shows that a step begins: "swap: rw, round 2 of 3: faultline".
     void step(const std::string& what);
 
-    /// It took part of what was expected.
+    /// Adds seconds that are done.
     void done(double seconds) { done_ += seconds; }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     void note(const std::string& text);
 
-    /// Takes the redrawn line away, before something else is printed.
+    /// Removes the redrawn line, before other output.
     void clear();
 
 private:

@@ -1,5 +1,5 @@
-// What the parent and a child process say to each other: one packet each way on a SOCK_SEQPACKET pair. The child
-// speaks first, when it has populated its memory; afterwards each order gets one reply.
+// The messages between the parent and a child process: one packet each way on a SOCK_SEQPACKET pair. The child sends
+// first, when it has populated its memory; afterwards it answers each order with one reply.
 #pragma once
 
 #include <array>
@@ -21,9 +21,9 @@ struct Order {
 
 struct Reply {
     bool failed = false;
-    int error = 0;                 // an errno value, where the failure was one
-    std::array<char, 480> text{};  // what failed; in the first reply of one that did not: the memory's description
-    Round round{};                 // in the first reply: populating
+    int error = 0;                 // the errno value of the failure, if it has one
+    std::array<char, 480> text{};  // what failed; in a successful first reply, the memory's description
+    Round round{};                 // in the first reply: of populating
     Verification verification{};
 };
 

@@ -31,7 +31,7 @@ bool colours_wanted() {
     return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0');
 }
 
-// "1.23x", green where faultline is ahead, red where it is behind.
+// "1.23x", green if faultline is faster, red if it is slower.
 std::string ratio_text(double ours, double theirs) {
     if (ours <= 0 || theirs <= 0) return format("%9s", "-");
     const double ratio = ours / theirs;
@@ -42,10 +42,10 @@ std::string ratio_text(double ours, double theirs) {
 
 constexpr const char* kSpeedColumns = "     ops/s spread   p50 us   p99 us p99.9 us";
 
-// What stands under `kSpeedColumns`.
+// A row of the table whose heads are `kSpeedColumns`.
 std::string speed_columns(const std::vector<Round>& rounds) {
     if (rounds.empty()) return format(" %9s %6s %8s %8s %8s", "-", "-", "-", "-", "-");
-    // Of one round there is no spread.
+    // One round has no spread.
     const std::string spread = rounds.size() == 1 ? "-" : format("%.0f%%", spread_of(rounds, &Round::ops_per_s) * 100);
     return format(" %9s %6s %8.2f %8.1f %8.1f", count_text(median_of(rounds, &Round::ops_per_s)).c_str(),
                   spread.c_str(), median_of(rounds, &Round::p50_us), median_of(rounds, &Round::p99_us),

@@ -1,4 +1,4 @@
-// What is measured, as values, and the median of several rounds.
+// Results as values, and the median of several rounds.
 #pragma once
 
 #include <algorithm>
@@ -12,11 +12,11 @@
 
 namespace bench {
 
-/// How many quantiles of the latency a round keeps: p1 to p99 in steps of 1, on to p99.9 in steps of 0.1, on to p99.99
-/// in steps of 0.01.
+/// The number of latency quantiles that a round keeps: p1 to p99 in steps of 1, to p99.9 in steps of 0.1, to p99.99 in
+/// steps of 0.01.
 inline constexpr std::size_t kQuantiles = 99 + 9 + 9;
 
-/// Which fraction of the touches quantile number `index` (below `kQuantiles`) covers: 0.01 to 0.9999.
+/// Returns the fraction of the touches that quantile `index` (below `kQuantiles`) covers: 0.01 to 0.9999.
 constexpr double quantile_fraction(std::size_t index) noexcept {
     const auto steps = static_cast<double>(index + 1);
     if (index < 99) return steps / 100;
@@ -34,7 +34,7 @@ struct Round {
     double soft_faults = 0;
     double operations = 0;
     double cpu_s = 0;                             ///< User and system time of all the process's threads.
-    double cpu_s_per_million_faults = 0;          ///< Hard and soft ones; 0 when there was none.
+    double cpu_s_per_million_faults = 0;          ///< Hard and soft faults together; 0 without faults.
     std::array<double, kQuantiles> latency_us{};  ///< See `quantile_fraction`.
     std::uint64_t peak_rss_bytes = 0;             ///< Since the process began.
 };
@@ -44,27 +44,27 @@ struct ModeResult {
     std::vector<Round> rounds;
 };
 
-/// Everything about one system in one pairing.
+/// The results of one system in one pairing.
 struct SystemResult {
     std::string name;      ///< faultline, swap, zram, mmap, umap.
     std::string store;     ///< file, compressed.
     std::string delivery;  ///< uffd_signal, uffd_threads, sigsegv, kernel.
     std::string description;
-    std::size_t page_bytes = 0;     ///< Moved by one fault.
+    std::size_t page_bytes = 0;     ///< Bytes that one fault reads.
     std::vector<ModeResult> modes;  ///< `kPopulate` first, with one round.
     Verification verification;
     std::uint64_t memory_beside = 0;  ///< Bytes outside the limit (zram's pool) after populating.
-    unsigned restarts = 0;            ///< Times the kernel killed it and it began anew.
-    std::string failure;              ///< Why it did not finish; empty when it did.
+    unsigned restarts = 0;            ///< How often the kernel killed it and it was restarted.
+    std::string failure;              ///< Why it did not finish; empty if it did.
 };
 
-/// Two systems whose rounds alternated; `theirs` is empty where faultline ran alone.
+/// The results of two systems whose rounds alternated; `theirs` is empty if faultline ran alone.
 struct Pairing {
     SystemResult ours;
-    std::vector<SystemResult> theirs;  // none or one
+    std::vector<SystemResult> theirs;  // zero or one
 };
 
-/// The middle of `values`, the mean of the two in the middle, 0 of none.
+/// Returns the median of `values`, the mean of the middle two for an even number, 0 for none.
 inline double median(std::vector<double> values) {
     if (values.empty()) return 0;
     std::sort(values.begin(), values.end());
@@ -72,7 +72,7 @@ inline double median(std::vector<double> values) {
     return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-/// One figure of all rounds: `figures(rounds, &Round::p50_us)`.
+/// Returns the median of one figure over all rounds: `figures(rounds, &Round::p50_us)`.
 inline std::vector<double> figures(const std::vector<Round>& rounds, double Round::*figure) {
     std::vector<double> values;
     for (const Round& round : rounds) values.push_back(round.*figure);
@@ -83,7 +83,7 @@ inline double median_of(const std::vector<Round>& rounds, double Round::*figure)
     return median(figures(rounds, figure));
 }
 
-/// Half the distance between the fastest and the slowest round, as part of the median.
+/// Returns half the distance between the fastest and the slowest round, as a fraction of the median.
 inline double spread_of(const std::vector<Round>& rounds, double Round::*figure) {
     const std::vector<double> values = figures(rounds, figure);
     const double middle = median(values);
@@ -92,7 +92,7 @@ inline double spread_of(const std::vector<Round>& rounds, double Round::*figure)
     return (*high - *low) / 2 / middle;
 }
 
-/// Each latency quantile's median over the rounds.
+/// Returns the median over the rounds for each latency quantile.
 inline std::array<double, kQuantiles> latency_quantiles_of(const std::vector<Round>& rounds) {
     std::array<double, kQuantiles> medians{};
     for (std::size_t i = 0; i < kQuantiles; ++i) {

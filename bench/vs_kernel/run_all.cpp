@@ -15,7 +15,7 @@ constexpr int kExitFailed = 1;
 constexpr int kExitCannotRun = 77;
 constexpr int kExitSignal = 128;
 
-// Null, with the reason told, when there is no peer to be had.
+// Returns null, and prints the reason, if no peer can be had.
 std::unique_ptr<PeerSource> open_or_tell(const Options& options, const OpenPeers& open_peers, Progress& progress) {
     if (options.peers.empty()) return nullptr;
     try {
@@ -26,8 +26,8 @@ std::unique_ptr<PeerSource> open_or_tell(const Options& options, const OpenPeers
     }
 }
 
-// A peer that did not finish is told in its table and is no failure of this run: under a small limit the kernel now and
-// then kills a process although there is swap space left. A wrong page is a failure whoever lost it.
+// A peer that does not finish is reported in its table and is no failure of this run: under a small limit the kernel
+// sometimes kills a process although there is swap space left. A wrong page is a failure, whichever system lost it.
 bool all_well(const Pairing& pairing) {
     if (!pairing.ours.failure.empty() || !pairing.ours.verification.passed()) return false;
     for (const SystemResult& system : pairing.theirs) {
@@ -41,7 +41,7 @@ public:
     Run(const Options& options, const Surroundings& surroundings)
         : options_{options}, surroundings_{surroundings}, points_{points_of(options)}, json_{options.json} {}
 
-    // Whether all went well.
+    // Returns whether all systems verified their pages.
     bool all() {
         const PeerSource* const peers = surroundings_.peers;
         print_conditions(options_, peers != nullptr ? peers->conditions(options_) : std::string{});
@@ -87,7 +87,7 @@ private:
         }
     }
 
-    // Null, with the reason told, when the peer cannot be had.
+    // Returns null, and prints the reason, if the peer cannot be had.
     std::unique_ptr<Peer> set_up(const std::string& name, const Point& point) {
         Progress& progress = surroundings_.progress;
         progress.step("set up " + name);

@@ -19,14 +19,14 @@
 namespace bench {
 namespace {
 
-// A swapped page goes to the area of the highest priority: the machine's own areas are left alone.
+// The kernel swaps to the area with the highest priority first, so the machine's own areas are not used.
 constexpr int kSwapFlags = SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK;
 
 void require(int error, const char* what) {
     if (error != 0) throw std::system_error{error, std::generic_category(), what};
 }
 
-// posix_spawn's attributes: no output, and none of the signals that this program has blocked.
+// Attributes for posix_spawn: no output, and no blocked signals.
 class QuietSpawn {
 public:
     QuietSpawn() {
@@ -48,7 +48,7 @@ public:
         posix_spawnattr_destroy(&attributes_);
     }
 
-    // 0 or an error number. `program` is looked for in PATH unless it has a slash.
+    // Returns 0 or an error number. `program` is searched for in PATH unless it has a slash.
     int operator()(const char* program, const std::string& argument, pid_t& pid) {
         std::string name{program};
         std::string value{argument};
@@ -65,7 +65,7 @@ pid_t spawn_mkswap(const std::string& path) {
     QuietSpawn spawn;
     pid_t pid = -1;
     int error = ENOENT;
-    // Root's PATH does not always have sbin.
+    // PATH of root does not always contain sbin.
     for (const char* const program : {"mkswap", "/usr/sbin/mkswap", "/sbin/mkswap"}) {
         error = spawn(program, path, pid);
         if (error == 0) return pid;
@@ -91,7 +91,7 @@ void write_zeros(const FileDescriptor& file, std::size_t bytes, const std::strin
     }
 }
 
-// Every block allotted, nothing of it left in the page cache.
+// Allocates every block, and leaves nothing in the page cache.
 void create_file(const std::string& path, std::size_t bytes) {
     const FileDescriptor file{check(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path)};
     if (::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)) == -1) {
@@ -130,7 +130,7 @@ void switch_swap_on(const std::string& path) {
 }
 
 bool switch_swap_off(const std::string& path) noexcept {
-    // EINVAL: not an area that is on.
+    // EINVAL: it is not an active swap area.
     if (::swapoff(path.c_str()) == 0 || errno == EINVAL || errno == ENOENT || errno == ENXIO) return true;
     std::perror(("swapoff of " + path).c_str());
     return false;

@@ -1,5 +1,5 @@
-// The kernel's side of swapping: an area that is switched on with the highest priority, and a file to hold one.
-// Whoever swapped should have ended before an area is switched off: what it still holds has to fit into memory.
+// The kernel's swap: an area that is activated with the highest priority, and a file for it. The processes that swapped
+// should end before an area is deactivated: what it still holds must fit into memory.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,12 @@
 
 namespace bench {
 
-/// Bytes a swap area needs for `region_bytes`: all of it may be out at once, and the kernel allots in clusters.
+/// Returns the size of a swap area for `region_bytes`: all of it may be swapped out, and the kernel allocates clusters.
 constexpr std::size_t swap_bytes_for(std::size_t region_bytes) noexcept {
     return region_bytes + region_bytes / 8 + (std::size_t{16} << 20);
 }
 
-/// A swap area in a fresh file, whose blocks are all allotted beforehand.
+/// A swap area in a new file, whose blocks are all allocated in advance.
 class SwapFile {
 public:
     SwapFile(Journal& journal, const std::filesystem::path& directory, std::size_t bytes);
@@ -28,13 +28,13 @@ private:
     JournalEntry entry_;
 };
 
-/// Formats (mkswap) and switches on the file or device at `path`. Throws, saying what refused.
+/// Formats (mkswap) and activates the file or device at `path`. Throws with the failed step.
 void switch_swap_on(const std::string& path);
 
-/// True when no such area is on any more.
+/// Returns true if no such area is active.
 bool switch_swap_off(const std::string& path) noexcept;
 
-/// Switches off and deletes; false when something is left.
+/// Deactivates and deletes the file; returns false if it remains.
 bool remove_swap_file(const std::string& path) noexcept;
 
 }  // namespace bench

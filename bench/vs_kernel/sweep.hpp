@@ -1,4 +1,4 @@
-// Sweep: one option of a run taken through a series of values, everything else left as it is.
+// Sweep: one option of a run takes a series of values; all other options stay the same.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace bench {
 
-/// One value of the series; the only one, without a label, when nothing is swept.
+/// One value of the series. Without a sweep there is one point, without a label.
 struct Point {
-    std::string label;  ///< "30%" of the size resident, or "8" threads.
+    std::string label;  ///< "30%" (resident part of the size), or "8" (threads).
     Options options;
 };
 

@@ -1,4 +1,4 @@
-// A file without a name, so that it needs no removing, with all its blocks allotted, as those of a swap file are.
+// Opens a file without a name, which needs no removal. All its blocks are allocated, as those of a swap file are.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace bench {
 
-/// Opens one of `bytes` zeros in `directory`; `flags` are open(2)'s beside O_RDWR. Throws std::system_error, naming the
-/// directory.
+/// Opens a file of `bytes` zeros in `directory`. `flags` are open(2)'s, in addition to O_RDWR. Throws
+/// std::system_error, naming the directory.
 FileDescriptor open_unnamed_file(const std::filesystem::path& directory, std::size_t bytes, int flags);
 
 }  // namespace bench

@@ -18,7 +18,7 @@ void send_reply(int socket, const Reply& reply) {
     check(::send(socket, &reply, sizeof reply, MSG_NOSIGNAL), "send to the parent");
 }
 
-// False when the parent is gone.
+// Returns false if the parent is gone.
 bool receive_order(int socket, Order& order) {
     const ssize_t bytes = check(::recv(socket, &order, sizeof order, 0), "recv from the parent");
     return bytes == ssize_t{sizeof order};
@@ -46,7 +46,7 @@ std::uint64_t peak_rss_bytes() {
     return 0;
 }
 
-// Does `work`, which returns its touches, and says what it was and took.
+// Does `work`, which returns the number of touches, and reports what it was and how long it took.
 template <typename Work>
 Round measure(const Memory& memory, Work work) {
     const FaultCounts faults_before = memory.faults();

@@ -1,4 +1,4 @@
-// The child's half: makes its memory, populates it, then does what it is told.
+// The child's side of the protocol: makes its memory, populates it, then executes the parent's orders.
 #pragma once
 
 #include <functional>
@@ -9,8 +9,8 @@
 
 namespace bench {
 
-/// Serves `socket` until told to finish or until the parent is gone. `make_memory` is called here, in the child.
-/// Returns the process's exit status; throws nothing.
+/// Serves `socket` until it is told to finish or the parent is gone. Calls `make_memory` in the child. Returns the
+/// process's exit status; throws nothing.
 int serve(int socket, const std::function<std::unique_ptr<Memory>()>& make_memory, const WorkloadShape& shape) noexcept;
 
 }  // namespace bench

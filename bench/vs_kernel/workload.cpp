@@ -1,8 +1,8 @@
-// A page is 512 words. Word 0 is the page's number, every fourth other word is random, the rest is zero: LZ4 makes less
-// than half of it. A write adds 2^32 to one of those words, so that afterwards
+// A page is 512 words. Word 0 is the page's number, every fourth other word is random, the rest is zero: LZ4 compresses
+// it to less than half. A write adds 2^32 to one of those words, so that afterwards
 //     word = filled word + 2^32 * writes to it
-// holds for every word, and the sum over all words must be the number of writes made: a page that lost a write shows up
-// even when its bytes look sane. Writing keeps the page as compressible as it was.
+// holds for every word, and the sum over all words is the number of writes made. So a page that lost a write is
+// detected even if its bytes look right. Writes do not change how well the page compresses.
 #include "vs_kernel/workload.hpp"
 
 #include <atomic>
@@ -32,7 +32,7 @@ void fill(std::uint64_t* words, std::uint64_t page) noexcept {
     for (std::size_t word = 0; word < kWords; ++word) words[word] = filled_word(page, word);
 }
 
-// Adds the writes that the page's words have seen to `writes`; false when a word cannot be explained by writes.
+// Adds the writes that the page's words have received to `writes`. Returns false if a word cannot result from writes.
 bool check_page(const std::uint64_t* words, std::uint64_t page, std::uint64_t& writes) noexcept {
     std::uint64_t odd_bits = 0;
     for (std::size_t word = 0; word < kWords; ++word) {
@@ -51,12 +51,12 @@ void touch_word(std::uint64_t* word) noexcept {
         cell.fetch_add(kOneWrite, std::memory_order_relaxed);
     } else {
         [[maybe_unused]] const std::uint64_t value = cell.load(std::memory_order_relaxed);
-        // The load has to stay although nobody wants its value.
+        // Keeps the load although its value is not used.
         asm volatile("" : : "r"(value) : "memory");
     }
 }
 
-// What is timed is the touch alone: choosing the page costs 10 to 40 ns, which the operations per second include.
+// Only the touch is timed. Choosing the page costs 10 to 40 ns, which the operations per second include.
 template <Touch touch, typename NextPage>
 void touch_until(std::span<std::byte> memory, std::uint64_t deadline, Random& random, NextPage next_page,
                  Touches& touches) {
@@ -107,7 +107,7 @@ Touches Workload::populate() {
         std::uint64_t* const words = words_of(memory_, page);
         const std::uint64_t before = ticks_before();
         std::atomic_ref{*words}.store(page, std::memory_order_relaxed);
-        // The store stays before the second stamp; a store that faults is over before the next instruction counts.
+        // The store stays before the second stamp; a store that faults is over before the next instruction is counted.
         asm volatile("" : : : "memory");
         touches.latency.record(scale.nanoseconds(before, ticks_after()));
         fill(words, page);
@@ -118,7 +118,7 @@ Touches Workload::populate() {
 }
 
 Touches Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t deadline) {
-    // On this thread's stack while it works: the neighbours in the vectors share cache lines.
+    // Local copies while the thread works: neighbours in the vectors share cache lines.
     Touches touches;
     Random random = randoms_[thread];
     std::uint64_t next = next_pages_[thread];
@@ -139,7 +139,7 @@ Touches Workload::run_thread(unsigned thread, const Mode& mode, std::uint64_t de
             break;
         }
         case Pattern::sequential:
-            // Each round goes on where the last one stopped, round and round through all pages.
+            // Each round continues where the last one stopped, and wraps around at the last page.
             touch_pages([&next, pages = pages_](Random&) {
                 const std::uint64_t page = next;
                 next = page + 1 == pages ? 0 : page + 1;

@@ -1,6 +1,6 @@
-// Workload: the standard workload of this benchmark on any range of memory: fill every page, touch pages in some order
-// for some time, say how long touches took, and prove at the end that no page was lost, swapped for another or robbed
-// of a write. It knows nothing of who pages the memory. Called in the child process only.
+// Workload: the standard workload of this benchmark on any range of memory. It fills every page, touches pages in some
+// order for some time, measures the touches, and verifies at the end that no page was lost, mixed up or lost a write.
+// It does not know which system pages the memory. Runs in the child process only.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ namespace bench {
 
 struct WorkloadShape {
     unsigned threads = 1;
-    std::size_t named_at_once = 1;  ///< Pages of a batch in mode n, not 0.
+    std::size_t named_at_once = 1;  ///< Pages of a batch in mode n; at least 1.
 };
 
 struct Touches {
@@ -30,7 +30,7 @@ struct Touches {
 
 struct Verification {
     std::uint64_t pages = 0;
-    std::uint64_t mismatches = 0;  ///< Pages with a word that is neither what was filled in nor that plus its writes.
+    std::uint64_t mismatches = 0;     ///< Pages with a word that is neither the filled value nor that plus writes.
     std::int64_t missing_writes = 0;  ///< Writes made minus writes found, over all pages.
 
     [[nodiscard]] bool passed() const noexcept { return mismatches == 0 && missing_writes == 0; }
@@ -38,10 +38,10 @@ struct Verification {
 
 class Workload {
 public:
-    /// `memory` is used until the workload goes.
+    /// `memory` must outlive the workload.
     Workload(Memory& memory, const WorkloadShape& shape);
 
-    /// Writes every page, in order, on the calling thread. The latencies are those of each page's first word.
+    /// Writes every page, in order, on the calling thread. The latencies are those of each page's first write.
     Touches populate();
 
     /// Touches pages on all threads for `seconds`. Throws what `Memory::will_need` throws.

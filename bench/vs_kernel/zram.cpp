@@ -26,11 +26,11 @@ std::string hot_add() {
     if (!std::filesystem::exists(kControl, ignored)) {
         throw std::runtime_error{"this kernel has no zram, or it is not loaded (modprobe zram)"};
     }
-    // Reading this file is what makes the device.
+    // Reading this file creates the device.
     return read_system_file(std::string{kControl} + "/hot_add");
 }
 
-// A moment after swapoff something like udev may still hold the device open.
+// For a short time after swapoff, another program such as udev may hold the device open.
 template <typename Step>
 bool retried(Step step) noexcept {
     for (int attempt = 0;; ++attempt) {

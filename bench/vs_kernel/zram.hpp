@@ -1,5 +1,5 @@
-// ZramSwap: a fresh zram device, compressing with LZ4, as swap area. Its pool lies outside every memory cgroup: the
-// peer gets the compressed copies on top of its limit, and `pool_bytes` says how much that is.
+// ZramSwap: a new zram device, compressing with LZ4, as a swap area. Its pool lies outside every memory cgroup: the
+// peer gets the compressed copies in addition to its limit. `pool_bytes` returns how much that is.
 #pragma once
 
 #include <cstddef>
@@ -18,15 +18,15 @@ public:
     ZramSwap& operator=(const ZramSwap&) = delete;
     ~ZramSwap();
 
-    /// Memory the device takes now.
+    /// Returns the memory that the device takes now, in bytes.
     [[nodiscard]] std::uint64_t pool_bytes() const;
 
 private:
     std::string number_;
-    std::optional<JournalEntry> entry_;  // only once the kernel has told the number
+    std::optional<JournalEntry> entry_;  // set once the kernel has returned the number
 };
 
-/// Switches off, empties and removes device `number`; false when something is left.
+/// Deactivates, empties and removes device `number`; returns false if it remains.
 bool remove_zram(const std::string& number) noexcept;
 
 }  // namespace bench

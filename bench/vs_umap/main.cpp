@@ -1,5 +1,5 @@
-// vs_umap: faultline and UMap at the same work with the same memory; see bench/README.md. It is vs_kernel with another
-// peer, and is built only where UMap (LLNL, version 2.1) is installed.
+// vs_umap: compares faultline with UMap on the same work with the same memory; see bench/README.md. It is vs_kernel
+// with another peer, and is built only if UMap (LLNL, version 2.1) is installed.
 #include <umap/umap.h>
 
 #include <fcntl.h>
@@ -28,13 +28,13 @@ public:
         if (address_ == UMAP_FAILED) throw_errno("umap of " + std::to_string(bytes) + " bytes");
     }
 
-    // Not unmapped: the process ends next, and what is dirty then is nobody's.
+    // Not unmapped: the process ends next, and its dirty pages are not needed.
 
     [[nodiscard]] std::span<std::byte> bytes() const override { return {static_cast<std::byte*>(address_), bytes_}; }
     [[nodiscard]] FaultCounts faults() const override { return kernel_fault_counts(); }
     [[nodiscard]] std::string description() const override { return "umap"; }
 
-    // UMap's call for this is not the same in all its versions, and some have none.
+    // UMap's call for this differs between versions, and some have none.
     void will_need(std::span<const std::span<std::byte>>) override {}
 
 private:
@@ -47,7 +47,7 @@ public:
     explicit UmapPeer(const Options& options)
         : bytes_{options.size},
           buffer_pages_{options.resident / umap_page_bytes()},
-          // Past the page cache, which would be memory beside the limit.
+          // Bypasses the page cache, which would be memory outside the limit.
           file_{open_unnamed_file(options.swap_directory, options.size, O_DIRECT)} {
         if (bytes_ % umap_page_bytes() != 0) throw std::runtime_error{"UMAP_PAGESIZE does not divide --size"};
         if (buffer_pages_ == 0) throw std::runtime_error{"--resident is less than a page of UMAP_PAGESIZE"};

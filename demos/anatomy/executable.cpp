@@ -14,7 +14,8 @@ namespace faultline::demo::anatomy {
 namespace {
 
 constexpr std::uint64_t kPage = kBasePageBytes;
-constexpr std::size_t kHeadBytes = 64 << 10;  // program headers come right after the first header, in all that we know
+// In all known executables the program headers follow the first header directly.
+constexpr std::size_t kHeadBytes = 64 << 10;
 
 std::vector<std::byte> head_of(const std::filesystem::path& program) {
     InputFile file{program};
@@ -31,7 +32,7 @@ template <typename T>
 T at(const std::vector<std::byte>& bytes, std::uint64_t offset) {
     T value;
     if (offset > bytes.size() || bytes.size() - offset < sizeof value) {
-        throw std::invalid_argument("the executable's headers are not at its beginning");
+        throw std::invalid_argument("the program headers are not within the first 64 KiB of the executable");
     }
     std::memcpy(&value, bytes.data() + offset, sizeof value);
     return value;

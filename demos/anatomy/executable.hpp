@@ -1,5 +1,5 @@
-// The loadable parts of an executable, as its program headers name them. Enough of ELF to draw a program, not to run
-// it.
+// Reads the loadable parts of an executable from its program headers, for anatomy. It is enough of ELF to draw a
+// program, not to run it: elf/program_file.hpp is for that.
 #pragma once
 
 #include <faultline/layout.hpp>
@@ -9,8 +9,8 @@
 
 namespace faultline::demo::anatomy {
 
-/// The parts of a 64-bit ELF file for x86-64, in the order of their addresses, the first at the image's begin. Throws
-/// std::invalid_argument for what is none, std::system_error for what cannot be read.
+/// Returns the parts of a 64-bit ELF file for x86-64 in order of address; the first is at the image's begin. Throws
+/// std::invalid_argument if the file is not such a program, std::system_error if it cannot be read.
 [[nodiscard]] std::vector<ImageSegment> image_of(const std::filesystem::path& program);
 
 }  // namespace faultline::demo::anatomy

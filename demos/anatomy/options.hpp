@@ -1,4 +1,4 @@
-// The command line of anatomy as a value.
+// The command line of anatomy as a value. main calls it.
 #pragma once
 
 #include "support/command_line.hpp"
@@ -10,11 +10,11 @@ namespace faultline::demo::anatomy {
 
 struct Options {
     PagerOptions pager;
-    std::string program = "/proc/self/exe";  ///< Whose parts are shown.
-    bool fixed = false;                      ///< The same addresses each time.
+    std::string program = "/proc/self/exe";  ///< The program whose parts are shown.
+    bool fixed = false;                      ///< Use the same addresses each time.
 };
 
-/// The options, or nothing when help was asked for and given. Throws std::invalid_argument.
+/// Parses the command line. Returns nothing if it asked for help, which is then printed. Throws std::invalid_argument.
 [[nodiscard]] std::optional<Options> parse_options(int argc, const char* const* argv);
 
 }  // namespace faultline::demo::anatomy

@@ -72,7 +72,7 @@ std::string picture_of(const AddressSpace& space) {
     std::vector<SegmentInfo> segments = space.segments();
     std::reverse(segments.begin(), segments.end());
     std::string picture;
-    std::uintptr_t below = 0;  // where the last segment began
+    std::uintptr_t below = 0;  // begin of the previous segment
     for (const SegmentInfo& segment : segments) {
         if (below != segment.end) {
             if (below != 0) picture += border(below) + gap(below - segment.end);

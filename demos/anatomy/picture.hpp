@@ -1,4 +1,5 @@
-// The picture that the textbooks have: a space's segments in a column, high addresses on top, gaps told by their size.
+// Draws the textbook picture of an address space: its segments in a column, high addresses on top, gaps with their
+// sizes.
 #pragma once
 
 #include <faultline/address_space.hpp>
@@ -7,13 +8,13 @@
 
 namespace faultline::demo::anatomy {
 
-/// Plain ASCII, a few lines for each segment.
+/// Returns the picture as ASCII text, a few lines per segment.
 [[nodiscard]] std::string picture_of(const AddressSpace& space);
 
-/// A table: each segment's size and where its pages are.
+/// Returns a table of each segment's size and page states.
 [[nodiscard]] std::string usage_table(const AddressSpace& space);
 
-/// What page tables for it cost, in a few lines.
+/// Returns a few lines about the cost of page tables for the space.
 [[nodiscard]] std::string table_costs(const AddressSpace& space);
 
 }  // namespace faultline::demo::anatomy

@@ -23,11 +23,11 @@ void heading(const char* text) { std::printf("\n== %s\n\n", text); }
 
 void show(const Explanation& explanation) { std::printf("%s", explanation.text().c_str()); }
 
-/// Reads a byte as a program does: what happens on the way is the pager's.
+/// Reads a byte with an ordinary load, which may fault.
 std::byte load(const std::byte* at) { return *static_cast<const volatile std::byte*>(at); }
 void store(std::byte* at, std::byte value) { *static_cast<volatile std::byte*>(at) = value; }
 
-/// The byte of a file, read as anybody would.
+/// Reads a byte of a file with ordinary system calls.
 std::byte byte_of(const std::filesystem::path& path, std::uint64_t offset) {
     InputFile file{path};
     std::vector<std::byte> bytes(offset + 1);
@@ -70,7 +70,7 @@ void Tour::fault_text_in() {
     show(space_.explain(at));
     const PagerStats before = pager_.stats();
     const std::byte value = load(at);
-    // Pinned, it is there for as long as it is looked at.
+    // Pinned, so that it stays resident while its state is printed.
     const Pin pin = space_.pin(at, 1, PinFor::reading);
     const PagerStats after = pager_.stats();
     std::printf("\n  read: %02x; %llu fault, %s read\n\n", static_cast<unsigned>(value),
@@ -94,14 +94,14 @@ void Tour::move_the_break() {
     std::printf("  the break goes back to the first page: the others are gone, with what was in them\n");
     show(space_.explain(begin + kPage));
     space_.brk(begin + 2 * kPage);
-    expect(load(begin + kPage) == std::byte{0}, "what is given again is zeros");
+    expect(load(begin + kPage) == std::byte{0}, "memory that the heap gets again reads as zeros");
     std::printf("  and up again: the byte that was 42 is %u\n", static_cast<unsigned>(load(begin + kPage)));
 }
 
 void Tour::write_data() {
     const ImageSegment* const data = part(Access::read_write);
     if (data == nullptr) return;
-    heading("a write to data: the page leaves the file behind");
+    heading("a write to data: the page is no longer the file's");
     std::byte* const at = begin_of(*data);
     show(space_.explain(at));
     const std::byte before = byte_of(data->file, data->file_offset);
@@ -119,12 +119,12 @@ void Tour::write_data() {
     const std::byte still = byte_of(data->file, data->file_offset);
     std::printf("\n  the program reads %02x; the file has %02x, as before\n", static_cast<unsigned>(load(at)),
                 static_cast<unsigned>(still));
-    expect(load(at) == changed, "the program has what it wrote");
-    expect(still == before, "the file is as it was");
+    expect(load(at) == changed, "the program reads what it wrote");
+    expect(still == before, "the file is unchanged");
 }
 
 void Tour::grow_the_stack() {
-    heading("the stack grows by being used");
+    heading("the stack grows when it is used");
     std::byte* const end = space_.stack_end();
     std::printf("  it may take %s\n",
                 display::format_bytes(static_cast<std::uint64_t>(end - space_.stack_begin())).c_str());
@@ -134,7 +134,8 @@ void Tour::grow_the_stack() {
         const std::vector<SegmentInfo> segments = space_.segments();
         std::printf("  a byte %5td below its end: %s\n", depth,
                     display::format_bytes(std::uint64_t{segments.back().bytes()}).c_str());
-        expect(segments.back().bytes() >= static_cast<std::size_t>(depth), "it reaches to what was touched");
+        expect(segments.back().bytes() >= static_cast<std::size_t>(depth),
+               "the stack segment reaches down to the touched page");
     }
 }
 
@@ -149,17 +150,17 @@ void Tour::write_text() {
         store(at, std::byte{0xcc});
         expect(false, "the write did not happen");
     } else {
-        std::printf("  %s of %s at %p: %s, which is delivered as SIGSEGV unless a handler goes on elsewhere, as here\n",
+        std::printf("  %s of %s at %p: %s, which raises SIGSEGV unless a handler continues elsewhere, as here\n",
                     name(last_violation.attempt), last_violation.segment, last_violation.address,
                     name(last_violation.kind));
         expect(last_violation.address == at, "the address is exact");
     }
     space_.on_violation(nullptr);
-    expect(load(at) == before, "text is as it was");
+    expect(load(at) == before, "text is unchanged");
 }
 
 void Tour::write_to_a_clone(const ClonePlace& place) {
-    heading("a clone: two programs have one page, until one of them writes to it");
+    heading("a clone: two programs share a page until one of them writes to it");
     std::byte* const at = space_.sbrk(static_cast<std::ptrdiff_t>(kPage));
     store(at, std::byte{42});
     AddressSpace clone = space_.clone(place);
@@ -175,7 +176,7 @@ void Tour::write_to_a_clone(const ClonePlace& place) {
                 display::format_bytes(after.bytes_read - before.bytes_read).c_str());
     show(space_.explain(at));
     show(clone.explain(there));
-    expect(read == 42, "the clone has what the original had");
+    expect(read == 42, "the clone reads what the original wrote");
 
     store(there, std::byte{43});
     const auto [mine, theirs] = std::pair{static_cast<unsigned>(load(at)), static_cast<unsigned>(load(there))};
@@ -183,14 +184,14 @@ void Tour::write_to_a_clone(const ClonePlace& place) {
                 theirs);
     show(space_.explain(at));
     show(clone.explain(there));
-    expect(mine == 42 && theirs == 43, "each has its own");
+    expect(mine == 42 && theirs == 43, "each program has its own page");
 }
 
 namespace {
 
 constexpr unsigned kMostCalls = 1'000'000;
 
-/// A frame of some hundred bytes, and then another.
+/// Calls itself with a frame of a few hundred bytes.
 [[gnu::noinline]] unsigned go_deeper(unsigned depth, volatile unsigned* deepest) {  // NOLINT(misc-no-recursion)
     volatile char frame[256];
     frame[0] = static_cast<char>(depth);
@@ -202,18 +203,18 @@ constexpr unsigned kMostCalls = 1'000'000;
 }  // namespace
 
 void Tour::overflow_a_stack() {
-    heading("a stack overflow, which is survived");
+    heading("a stack overflow that the program survives");
     constexpr std::size_t kStack = 16 * kPage;
     GuardedStack stack{pager_, kStack};
     const std::byte* const bottom = stack.memory().data();
     std::printf("  a stack of %s, its guard below %p\n", display::format_bytes(kStack).c_str(),
                 static_cast<const void*>(bottom));
-    volatile unsigned deepest = 0;  // told before the calls are abandoned
+    volatile unsigned deepest = 0;  // the deepest call; printed before the calls are abandoned
     const std::optional<StackOverflow> overflow = stack.run([&] { static_cast<void>(go_deeper(1, &deepest)); });
     if (!overflow) return expect(false, "the stack has an end");
     std::printf("  after %u calls the next frame is at %p, %td bytes into the guard; the calls are abandoned\n",
                 unsigned{deepest}, overflow->address, bottom - static_cast<const std::byte*>(overflow->address));
-    expect(overflow->stack == bottom && overflow->depth > kStack, "it is told where it ended");
+    expect(overflow->stack == bottom && overflow->depth > kStack, "the overflow report has the stack and the depth");
     unsigned answer = 0;
     const bool again = !stack.run([&] { answer = 42; });
     std::printf("  the same stack runs the next function, which returns %u\n", answer);

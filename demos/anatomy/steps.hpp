@@ -1,4 +1,4 @@
-// The steps of the tour: each does one thing to a program's memory and tells what it was seen to do.
+// Tour: the steps of anatomy. Each step does one thing to the memory of a program and prints what happened.
 #pragma once
 
 #include <faultline/address_space.hpp>
@@ -9,33 +9,34 @@
 
 namespace faultline::demo::anatomy {
 
+/// Used by one thread. Pager, space and image must outlive it.
 class Tour {
 public:
     Tour(Pager& pager, AddressSpace& space, std::span<const ImageSegment> image) noexcept
         : pager_{pager}, space_{space}, image_{image} {}
 
-    /// An access to a page of text that is not there: it comes from the file.
+    /// Accesses a page of text that is absent: it is read from the file.
     void fault_text_in();
 
-    /// The break goes up, a page is used, the break goes down again.
+    /// Raises the break, uses a page, and lowers the break again.
     void move_the_break();
 
-    /// A page of data is written: it leaves the file behind, which stays as it is.
+    /// Writes to a page of data. The file keeps its old bytes.
     void write_data();
 
-    /// The stack is used further down.
+    /// Uses the stack further down.
     void grow_the_stack();
 
-    /// A write to text is refused, and survived.
+    /// Writes to text. The access is refused, and the program survives it.
     void write_text();
 
-    /// A clone, at `place`, reads a page of the space and then writes to it.
+    /// Makes a clone at `place`, reads one of its pages, and then writes to that page.
     void write_to_a_clone(const ClonePlace& place);
 
-    /// A function calls itself until its stack, one of a pool, is at its end.
+    /// Calls a recursive function until it overflows its stack, which comes from a pool.
     void overflow_a_stack();
 
-    /// Whether everything was as it should be.
+    /// Returns whether every step had the expected result.
     [[nodiscard]] bool as_expected() const noexcept { return as_expected_; }
 
 private:

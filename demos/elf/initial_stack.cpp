@@ -11,10 +11,10 @@ namespace {
 
 constexpr std::uint64_t kAlignment = 16;
 
-/// Texts and numbers at the stack's end, the first at the lowest address; then the vectors that point to them.
+/// Collects strings and numbers for the stack's end, the first at the lowest address. The vectors point to them.
 class Composer {
 public:
-    /// Returns where it will be, counted from the first.
+    /// Adds bytes, and returns their offset from the first.
     std::size_t add(std::span<const std::byte> bytes) {
         const std::size_t at = information_.size();
         information_.insert(information_.end(), bytes.begin(), bytes.end());
@@ -45,7 +45,7 @@ InitialStack make_initial_stack(const StackStart& start, std::uint64_t end, std:
     const std::vector<std::size_t> environment = add_all(composer, start.environment);
     const std::size_t executable = composer.add(start.executable);
     std::vector<std::byte>& information = composer.information();
-    information.resize((information.size() + kAlignment) / kAlignment * kAlignment);  // some zeros end it
+    information.resize((information.size() + kAlignment) / kAlignment * kAlignment);  // padding, at least one zero byte
     if (information.size() > most) throw std::invalid_argument("arguments and environment are too long for the stack");
     const std::uint64_t base = end - information.size();
 
@@ -60,7 +60,7 @@ InitialStack make_initial_stack(const StackStart& start, std::uint64_t end, std:
     say(AT_PLATFORM, base + platform);
     say(AT_EXECFN, base + executable);
     say(AT_NULL, 0);
-    if (vectors.size() % 2 != 0) vectors.push_back(0);  // so that they begin at a multiple of 16
+    if (vectors.size() % 2 != 0) vectors.push_back(0);  // so that the vectors begin at a multiple of 16
 
     const std::span<const std::byte> below = std::as_bytes(std::span{vectors});
     if (below.size() > most - information.size()) {

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kPage = kBasePageBytes;
 constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 47) - kPage;
-constexpr std::uint64_t kKindOfMapping = MAP_SHARED | MAP_PRIVATE;  // MAP_SHARED_VALIDATE is both
+constexpr std::uint64_t kKindOfMapping = MAP_SHARED | MAP_PRIVATE;  // MAP_SHARED_VALIDATE is both bits
 
 void* pointer_to(std::uint64_t address) noexcept {
     return reinterpret_cast<void*>(address);  // NOLINT: the program names memory by numbers
@@ -24,7 +24,7 @@ void* pointer_to(std::uint64_t address) noexcept {
 std::uint64_t page_begin(std::uint64_t address) noexcept { return address / kPage * kPage; }
 std::uint64_t whole_pages(std::uint64_t bytes) noexcept { return page_begin(bytes + kPage - 1); }
 
-/// `call`'s result, or what its error is as a system call's.
+/// Calls `call` and returns its result; converts an exception to a negated errno.
 template <typename Call>
 long result_of(Call call) {
     try {
@@ -34,7 +34,8 @@ long result_of(Call call) {
     }
 }
 
-/// Nothing for memory that is writable and executable. As on x86, what may be written or executed may be read.
+/// Converts mmap protection bits. Returns nothing for writable and executable memory. As on x86, memory that can be
+/// written or executed can be read.
 std::optional<Access> access_of(std::uint64_t protection) noexcept {
     const bool write = (protection & PROT_WRITE) != 0;
     const bool execute = (protection & PROT_EXEC) != 0;
@@ -85,7 +86,7 @@ long MemoryCalls::brk(std::uint64_t address) {
     return reinterpret_cast<long>(space_.brk(pointer_to(address)));  // NOLINT: a result is a number
 }
 
-/// The order of the checks is the kernel's.
+/// Checks in the same order as the kernel.
 long MemoryCalls::map(const Arguments& arguments) {
     const auto [address, bytes, protection, flags, descriptor, offset] = arguments;
     const bool anonymous = (flags & MAP_ANONYMOUS) != 0;
@@ -103,15 +104,15 @@ long MemoryCalls::map(const Arguments& arguments) {
     const std::optional<Access> access = access_of(protection);
     if (!access) return -EACCES;
     MapOptions options{.access = *access};
-    // What is of no file has one process that could share it.
+    // Anonymous shared memory would be shared with this process only, so it can be private.
     options.shared = !anonymous && kind != MAP_PRIVATE;
     if (fixed) {
         options.address = pointer_to(address);
         options.replace = (flags & MAP_FIXED_NOREPLACE) == 0;
         const long result = map_at(arguments, options);
-        return result == -EINVAL ? -ENOMEM : result;  // not in the space, or heap and stack, which stay
+        return result == -EINVAL ? -ENOMEM : result;  // not in the space, or in heap or stack, which cannot be replaced
     }
-    // Any other address is a wish.
+    // Without MAP_FIXED the address is only a hint.
     if (address != 0) {
         options.address = pointer_to(page_begin(address));
         const long result = result_of([&] { return map_at(arguments, options); });
@@ -130,7 +131,7 @@ long MemoryCalls::map_at(const Arguments& arguments, MapOptions options) {
     });
 }
 
-/// What is not there, in the space or outside, is no error; so each segment is asked for its part.
+/// Gaps are no error for munmap, so each segment's part of the range is unmapped separately.
 long MemoryCalls::unmap(std::uint64_t address, std::uint64_t bytes) {
     if (address % kPage != 0 || bytes == 0 || bytes > kUserEnd || address > kUserEnd - bytes) return -EINVAL;
     const std::uint64_t end = address + whole_pages(bytes);
@@ -146,7 +147,7 @@ long MemoryCalls::unmap(std::uint64_t address, std::uint64_t bytes) {
     return 0;
 }
 
-/// The stack's pages below the lowest that was touched are no segment yet, and may be used all the same.
+/// Stack pages below the lowest touched one belong to no segment yet, but the program may use them.
 std::vector<MemoryCalls::Run> MemoryCalls::runs_in(std::uint64_t begin, std::uint64_t end) const {
     const auto stack_begin = reinterpret_cast<std::uintptr_t>(space_.stack_begin());
     std::vector<Run> runs;
@@ -166,7 +167,7 @@ long MemoryCalls::protect(std::uint64_t address, std::uint64_t bytes, std::uint6
     if ((protection & ~std::uint64_t{PROT_READ | PROT_WRITE | PROT_EXEC}) != 0) return -EINVAL;
     const std::optional<Access> access = access_of(protection);
     if (!access) return -EACCES;
-    std::uint64_t done = address;  // up to the first gap
+    std::uint64_t done = address;  // end of the mapped part, up to the first gap
     for (const Run& run : runs_in(address, end)) {
         if (run.begin != done) break;
         space_.protect(pointer_to(run.begin), run.end - run.begin, *access);
@@ -180,7 +181,7 @@ long MemoryCalls::advise(std::uint64_t address, std::uint64_t bytes, std::uint64
     std::optional<Advice> told;
     switch (advice) {
         case MADV_DONTNEED:
-        case MADV_FREE:  // may show zeros from now on
+        case MADV_FREE:  // after MADV_FREE the pages may read as zeros at any time
             forget = true;
             break;
         case MADV_NORMAL:
@@ -217,7 +218,7 @@ long MemoryCalls::advise(std::uint64_t address, std::uint64_t bytes, std::uint64
     const std::uint64_t end = address + whole_pages(bytes);
     if (end < address) return -EINVAL;
     if (end == address) return 0;
-    std::uint64_t mapped = 0;  // gaps are passed over
+    std::uint64_t mapped = 0;  // mapped bytes; gaps are skipped
     for (const Run& run : runs_in(address, end)) {
         const std::uint64_t size = run.end - run.begin;
         if (forget) space_.discard(pointer_to(run.begin), size);

@@ -1,5 +1,6 @@
-// A program's system calls for memory, answered by the address space that it runs in: brk, mmap, munmap, mprotect,
-// madvise, msync. Numbers in, a result or a negated errno out, as the kernel would have it; no call is made here.
+// MemoryCalls: answers a program's memory system calls (brk, mmap, munmap, mprotect, madvise, msync) from the address
+// space that the program runs in. It takes numbers and returns a result or a negated errno, as the kernel does. It
+// makes no system call itself. Guest calls it.
 #pragma once
 
 #include <faultline/address_space.hpp>
@@ -12,18 +13,18 @@ namespace faultline::demo::elf {
 
 using Arguments = std::array<std::uint64_t, 6>;
 
-/// Used by one thread, which is not that of a fault.
+/// Used by one thread, never during a fault.
 class MemoryCalls {
 public:
-    /// `space` must live as long.
+    /// `space` must outlive this.
     explicit MemoryCalls(AddressSpace& space) noexcept : space_{space} {}
 
-    /// Whether `serve` answers this system call.
+    /// Returns whether `serve` answers this system call.
     [[nodiscard]] static bool serves(long number) noexcept;
 
-    /// What differs from the kernel's: memory is never writable and executable (EACCES), heap and stack are not
-    /// unmapped (EINVAL), and at a fixed address outside the space's two ranges there is no room (ENOMEM). Throws
-    /// nothing but std::bad_alloc.
+    /// Answers a system call. It differs from the kernel in three points: memory is never writable and executable
+    /// (EACCES); heap and stack cannot be unmapped (EINVAL); a fixed address outside the space's two ranges has no room
+    /// (ENOMEM). Throws std::bad_alloc only.
     [[nodiscard]] long serve(long number, const Arguments& arguments);
 
 private:
@@ -35,12 +36,12 @@ private:
     [[nodiscard]] long advise(std::uint64_t address, std::uint64_t bytes, std::uint64_t advice);
     [[nodiscard]] long sync(std::uint64_t address, std::uint64_t bytes, std::uint64_t flags);
 
-    /// A run of addresses that are mapped, in one segment.
+    /// A range of mapped addresses in one segment.
     struct Run {
         std::uint64_t begin;
         std::uint64_t end;
     };
-    /// Those in [begin, end), lowest first.
+    /// Returns the runs in [begin, end), lowest first.
     [[nodiscard]] std::vector<Run> runs_in(std::uint64_t begin, std::uint64_t end) const;
 
     AddressSpace& space_;

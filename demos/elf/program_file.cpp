@@ -24,7 +24,7 @@ constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 47) - kPage;
     refuse("its program header " + std::to_string(index) + " " + why);
 }
 
-/// Whether [offset, offset + bytes) lies within `whole` bytes.
+/// Returns whether [offset, offset + bytes) lies within `whole` bytes, without overflow.
 bool within(std::uint64_t offset, std::uint64_t bytes, std::uint64_t whole) noexcept {
     return offset <= whole && bytes <= whole - offset;
 }
@@ -64,10 +64,10 @@ std::vector<Elf64_Phdr> read_program_headers(const Elf64_Ehdr& file, std::uint64
 Access access_of(const Elf64_Phdr& header, std::size_t index) {
     const bool write = (header.p_flags & PF_W) != 0;
     const bool execute = (header.p_flags & PF_X) != 0;
-    if (write && execute) refuse_part(index, "wants memory that is writable and executable, which is not offered");
+    if (write && execute) refuse_part(index, "asks for memory that is writable and executable, which is not supported");
     if (write) return Access::read_write;
     if (execute) return Access::read_execute;
-    if ((header.p_flags & PF_R) == 0) refuse_part(index, "wants memory that nobody may access");
+    if ((header.p_flags & PF_R) == 0) refuse_part(index, "asks for memory without read access, which is not supported");
     return Access::read;
 }
 
@@ -75,12 +75,13 @@ LoadedPart part_of(const Elf64_Phdr& header, std::size_t index, std::uint64_t fi
     const LoadedPart part{header.p_offset, header.p_filesz, header.p_vaddr, header.p_memsz, access_of(header, index)};
     if (part.file_bytes > part.memory_bytes) refuse_part(index, "has more bytes in the file than in memory");
     if (!within(part.file_offset, part.file_bytes, file_bytes)) refuse_part(index, "names bytes beyond the file's end");
-    if (!within(part.address, part.memory_bytes, kUserEnd)) refuse_part(index, "names addresses that no program has");
+    if (!within(part.address, part.memory_bytes, kUserEnd))
+        refuse_part(index, "has addresses outside the user address space");
     if (part.file_bytes > 0 && part.address % kPage != part.file_offset % kPage) {
         refuse_part(index, "has an address and a place in the file that differ modulo 4 KiB");
     }
     if (part.file_bytes > 0 && part.memory_bytes > part.file_bytes && part.access != Access::read_write) {
-        refuse_part(index, "wants zeros after the file's bytes in memory that is not writable");
+        refuse_part(index, "asks for zeros after the file's bytes in memory that is not writable");
     }
     return part;
 }
@@ -108,7 +109,7 @@ bool is_executable_at(const ProgramFile& program, std::uint64_t address) noexcep
     });
 }
 
-/// Where a run of the file's bytes is in memory; nothing where no part has all of it.
+/// Returns the address in memory of a range of file bytes; nothing if no part contains all of it.
 std::optional<std::uint64_t> address_of(const ProgramFile& program, std::uint64_t offset,
                                         std::uint64_t bytes) noexcept {
     for (const LoadedPart& part : program.parts) {
@@ -151,7 +152,8 @@ ProgramFile read_program(std::span<const std::byte> file) {
 
 ProgramFile read_program(int descriptor) {
     struct stat found {};
-    if (::fstat(descriptor, &found) != 0) throw std::system_error(errno, std::generic_category(), "cannot look at it");
+    if (::fstat(descriptor, &found) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot read its attributes");
     if (!S_ISREG(found.st_mode)) refuse("it is no regular file");
     return read_program(
         static_cast<std::uint64_t>(found.st_size), [descriptor](std::uint64_t offset, std::span<std::byte> into) {

@@ -1,6 +1,6 @@
-// docs/embedding.md: containers of Boost.Container in more memory than one wants to spend: a flat_map, which is one
-// large sorted block, and a stable_vector, which is many small ones. Exits with 0 when all is found as it was put
-// there.
+// docs/embedding.md: containers of Boost.Container that are larger than their memory limit: a flat_map, which is one
+// large sorted block, and a stable_vector, which is many small blocks. Exits with 0 if every element is found
+// unchanged.
 #include <faultline/allocator.hpp>
 #include <faultline/heap.hpp>
 

@@ -1,6 +1,6 @@
-// docs/embedding.md: Boost.Interprocess's own allocator in a region, with objects that are found by their names. All it
-// knows stands in the region, as offsets: a copy of the bytes elsewhere is the same objects again. Exits with 0 when
-// all is found there.
+// docs/embedding.md: Boost.Interprocess's own allocator in a region, with objects that are found by name. All its data
+// is in the region, as offsets: a copy of the bytes elsewhere holds the same objects. Exits with 0 if all are found
+// there.
 #include <faultline/pager.hpp>
 #include <faultline/region.hpp>
 

@@ -1,5 +1,5 @@
-// docs/embedding.md: a list of three million numbers in 16 MiB of memory, in C. Exits with 0 when every number is found
-// as it was put there.
+// docs/embedding.md: a list of three million numbers in 16 MiB of memory, in C. Exits with 0 if every number is found
+// unchanged.
 #include <faultline/faultline.h>
 
 #include <errno.h>
@@ -11,7 +11,7 @@ typedef struct node {
     uint64_t number;
 } node;
 
-/// What the program exits with when the library refuses; 77: this kernel or user may not.
+/// Returns the exit code after an error of the library; 77: this kernel or user may not do it.
 static int say_why(void) {
     const int error = errno;
     fprintf(stderr, "%s\n", faultline_error_message());

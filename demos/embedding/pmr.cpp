@@ -1,5 +1,5 @@
-// docs/embedding.md: standard containers in more memory than one wants to spend. Exits with 0 when every string is
-// found as it was put there.
+// docs/embedding.md: standard containers that are larger than their memory limit. Exits with 0 if every string is found
+// unchanged.
 #include <faultline/allocator.hpp>
 #include <faultline/heap.hpp>
 

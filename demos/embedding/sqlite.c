@@ -1,5 +1,5 @@
-// docs/embedding.md: SQLite with all its memory in a heap, in C: a database in memory that is larger than the memory,
-// and a copy of it in a file. Exits with 0 when SQLite finds both whole.
+// docs/embedding.md: SQLite with all its memory in a heap, in C: a database in memory that is larger than the memory
+// limit, and a copy of it in a file. Exits with 0 if SQLite finds both intact.
 #define _POSIX_C_SOURCE 200809L
 
 #include <faultline/faultline.h>
@@ -80,7 +80,7 @@ static void check_copy(const char* copy) {
     unlink(copy);
 }
 
-/// What the program exits with when the library refuses; 77: this kernel or user may not.
+/// Returns the exit code after an error of the library; 77: this kernel or user may not do it.
 static int say_why(void) {
     const int error = errno;
     fprintf(stderr, "%s\n", faultline_error_message());

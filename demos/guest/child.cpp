@@ -29,7 +29,7 @@ std::vector<ImageSegment> image_of(const OpenProgram& program) {
     bool before_text = true;
     for (const elf::LoadedPart& part : program.file.parts) {
         ImageSegment& segment = image.emplace_back();
-        // The file that was looked at, whatever its name says by now.
+        // The file that was checked, even if its name refers to another file by now.
         if (part.file_bytes > 0) segment.file = "/proc/self/fd/" + std::to_string(program.descriptor);
         segment.file_offset = part.file_offset;
         segment.file_bytes = part.file_bytes;
@@ -59,7 +59,7 @@ std::array<std::byte, 16> random_bytes() {
     return bytes;
 }
 
-/// Where the program is, less where it is linked for.
+/// The distance between where the program is and where it is linked.
 std::uint64_t bias_of(const AddressSpace& space, const OpenProgram& program) {
     return address_of(space.image()) - program.file.begin();
 }
@@ -84,7 +84,7 @@ elf::StackStart stack_start(const Options& options, const OpenProgram& program, 
                                                    {AT_GID, ::getgid()},
                                                    {AT_EGID, ::getegid()},
                                                    {AT_SECURE, 0}});
-    // The kernel's own, the code by which clocks are read without a call included.
+    // The kernel's vDSO, which reads clocks without a system call.
     for (const unsigned long type :
          std::initializer_list<unsigned long>{AT_HWCAP, AT_HWCAP2, AT_CLKTCK, AT_MINSIGSTKSZ, AT_SYSINFO_EHDR}) {
         if (const unsigned long value = ::getauxval(type)) start.auxiliary.emplace_back(type, value);
@@ -92,7 +92,7 @@ elf::StackStart stack_start(const Options& options, const OpenProgram& program, 
     return start;
 }
 
-/// Returns the stack pointer.
+/// Puts the initial stack into the space, and returns the stack pointer.
 std::uint64_t fill_stack(const AddressSpace& space, const elf::StackStart& start) {
     const auto whole = static_cast<std::size_t>(space.stack_end() - space.stack_begin());
     const elf::InitialStack stack = elf::make_initial_stack(start, address_of(space.stack_end()), whole / 4);
@@ -100,7 +100,7 @@ std::uint64_t fill_stack(const AddressSpace& space, const elf::StackStart& start
     return stack.pointer;
 }
 
-/// A kernel that cannot is nobody's fault.
+/// Converts an error of a kernel without the needed feature to NotPermitted.
 GuestEnd run(Guest& guest, std::uint64_t entry, std::uint64_t stack) {
     try {
         return guest.run(entry, stack);

@@ -1,5 +1,5 @@
-// The process that the program runs in: makes pager and address space, lays the program out in it, runs it, and
-// reports.
+// The process in which the program runs: makes the pager and the address space, maps the program, runs it, and writes
+// the report. run_elf forks it; parent.hpp is the other process.
 #pragma once
 
 #include "elf/program_file.hpp"
@@ -10,14 +10,14 @@
 
 namespace faultline::demo::guest {
 
-/// A program, open and read.
+/// An open program and its headers.
 struct OpenProgram {
     int descriptor = -1;
     elf::ProgramFile file;
 };
 
-/// Returns when the program has ended and the board is written. `mask` is the signals that the program has blocked when
-/// it begins. Throws NotPermitted, std::system_error, std::invalid_argument.
+/// Runs the program. Returns when it has ended and the board is written. `mask`: the signals that the program has
+/// blocked at its begin. Throws NotPermitted, std::system_error, std::invalid_argument.
 void run_in_this_process(const Options& options, const OpenProgram& program, std::uint64_t mask, ReportBoard& board);
 
 }  // namespace faultline::demo::guest

@@ -28,9 +28,9 @@ namespace faultline::demo::guest {
 namespace {
 
 constexpr unsigned long kHardwareFsgsbase = 2;   // AT_HWCAP2
-constexpr int kSystemCallDispatched = 2;         // SYS_USER_DISPATCH, which glibc does not name yet
-constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc keeps to itself
-constexpr std::uint64_t kRedZone = 128;          // bytes below the stack pointer that are the program's
+constexpr int kSystemCallDispatched = 2;         // SYS_USER_DISPATCH, which glibc does not define yet
+constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc does not export
+constexpr std::uint64_t kRedZone = 128;          // bytes below the stack pointer that the program may use (ABI)
 constexpr std::size_t kStackBytes = std::size_t{512} << 10;
 
 GateKeeper* keeper = nullptr;
@@ -42,20 +42,20 @@ void store(std::uint64_t address, std::uint64_t value) noexcept {
     *reinterpret_cast<volatile std::uint64_t*>(address) = value;  // NOLINT: the program's registers are numbers
 }
 
-/// A signal stack with a page below it that nobody may touch.
+/// A signal stack with an inaccessible page below it.
 class SignalStack {
 public:
     SignalStack()
         : memory_{::mmap(nullptr, kStackBytes + kBasePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1,
                          0)} {
-        if (memory_ == MAP_FAILED) fail("cannot have a stack for signals");
+        if (memory_ == MAP_FAILED) fail("cannot map a signal stack for the gate");
         char* const bottom = static_cast<char*>(memory_) + kBasePageBytes;
         const stack_t mine{bottom, 0, kStackBytes};
         if (::mprotect(bottom, kStackBytes, PROT_READ | PROT_WRITE) != 0 || ::sigaltstack(&mine, &previous_) != 0) {
             const int error = errno;
             ::munmap(memory_, kStackBytes + kBasePageBytes);
             errno = error;
-            fail("cannot use a stack for signals");
+            fail("cannot install the gate's signal stack");
         }
     }
     ~SignalStack() {
@@ -71,13 +71,13 @@ private:
     stack_t previous_{};
 };
 
-/// System calls of this thread from outside the gate are dispatched while it lives, when the selector says so.
+/// While it lives, system calls of this thread from outside the gate are dispatched if the selector says so.
 class Dispatch {
 public:
     Dispatch() {
         const auto bytes = static_cast<unsigned long>(gate_end - gate_begin);
         if (::prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, gate_begin, bytes, &gate_selector) != 0) {
-            // EINVAL: the kernel does not know it.
+            // EINVAL: the kernel does not have the feature.
             throw std::system_error(errno == EINVAL ? ENOSYS : errno, std::generic_category(),
                                     "Syscall User Dispatch (Linux 5.11) is not possible here");
         }
@@ -87,7 +87,7 @@ public:
     Dispatch& operator=(const Dispatch&) = delete;
 };
 
-/// All signals are blocked while it lives.
+/// Blocks all signals while it lives.
 class Blocked {
 public:
     Blocked() noexcept {
@@ -133,7 +133,7 @@ void GuestCall::pass() noexcept {
     registers[REG_RIP] = static_cast<greg_t>(address_of(gate_pass));
 }
 
-/// From below: rdi, r10, r8, r9, the way back, the mask, its address, its size.
+/// What gate_pass pops, lowest address first: rdi, r10, r8, r9, the return address, the mask, its address, its size.
 void GuestCall::pass_with_mask(unsigned argument, MaskArgument kind, std::uint64_t mask) noexcept {
     static constexpr std::array<int, 6> kNames{REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
     auto& registers = registers_.uc_mcontext.gregs;
@@ -167,7 +167,7 @@ long watch_signal(int signal) noexcept {
     return change_signal_action(signal, &action, nullptr);
 }
 
-// ---- in and out
+// ---- entering and leaving
 
 void run_through_gate(GateKeeper& by, std::uint64_t entry, std::uint64_t stack, std::uint64_t mask) {
     const SignalStack signals;
@@ -199,7 +199,7 @@ void gate_call_keeper(int signal, siginfo_t* info, void* context) {
     }
     GuestCall call{registers};
     if (info->si_arch != AUDIT_ARCH_X86_64) {
-        call.answer(-ENOSYS);  // int $0x80: numbers of another architecture
+        call.answer(-ENOSYS);  // int $0x80: the numbers are those of another architecture
         return;
     }
     keeper->on_call(call);

@@ -1,14 +1,14 @@
-// The instructions of the gate: where the kernel comes in with a signal and goes back to the program. Between two
-// programs in one thread, only these may not assume a thread pointer, and only these may make system calls while the
-// dispatch blocks them: the kernel is told their addresses (gate_begin to gate_end).
+// The gate's instructions: the kernel enters here with a signal, and returns from here to the program. Between two
+// programs in one thread, only these instructions may run without a valid thread pointer. Only these may make system
+// calls while dispatch is on: the kernel is told their addresses (gate_begin to gate_end).
 #include "guest/gate_entry.hpp"
 
-// Registers at a signal: rdi number, rsi siginfo, rdx context, rsp 8 below a multiple of 16; it returns to
-// gate_restore.
+// At a signal: rdi is the number, rsi the siginfo, rdx the context; rsp is 8 below a multiple of 16, and the handler
+// returns to gate_restore.
 //
-// The program's call is repeated by gate_pass in its own context. rcx and r11 are the call's to destroy, and so is
-// nothing else: the way back lies on the program's stack, below the 128 bytes that are its own (the ABI's red zone),
-// where a handler of the program's that interrupts the call will not write.
+// gate_pass repeats the program's call in the program's own context. A system call may destroy rcx and r11, and no
+// other register. So the return address lies on the program's stack, below its red zone (the 128 bytes that the ABI
+// reserves), where a signal handler of the program that interrupts the call does not write.
 asm(R"(
         .pushsection .text.faultline_gate, "ax", @progbits
         .globl  gate_begin, gate_end, gate_pass, gate_pass_restoring, gate_pass_signal_return, gate_restore

@@ -16,7 +16,7 @@
 namespace faultline::demo::guest {
 namespace {
 
-// System calls that the distribution's headers may not have.
+// System calls that older headers do not define.
 constexpr long kMemorySeal = 462;
 constexpr long kMapShadowStack = 453;
 
@@ -25,7 +25,8 @@ struct MaskAndSize {
     std::uint64_t bytes = 0;
 };
 
-/// Another thread or process would not be dispatched, and rings and shared memory lie outside the space.
+/// Calls that are refused: a new thread or process would not be dispatched, and rings and shared memory would lie
+/// outside the space.
 bool is_not_offered(long number) noexcept {
     switch (number) {
         case SYS_clone:
@@ -58,7 +59,7 @@ bool is_refused_control(std::uint64_t operation) noexcept {
     return operation == PR_SET_SYSCALL_USER_DISPATCH || operation == PR_SET_SECCOMP || operation == PR_SET_MM;
 }
 
-/// The process's own actions for all signals; put back at the end.
+/// Saves the process's signal actions, and restores them at the end.
 class SavedActions {
 public:
     SavedActions() noexcept {
@@ -68,7 +69,8 @@ public:
     }
     ~SavedActions() {
         for (int signal = 1; signal <= GuestSignals::kSignals; ++signal) {
-            static_cast<void>(change_signal_action(signal, &at(signal), nullptr));  // SIGKILL has none
+            static_cast<void>(
+                change_signal_action(signal, &at(signal), nullptr));  // fails for SIGKILL, which has no action
         }
     }
     SavedActions(const SavedActions&) = delete;
@@ -108,7 +110,7 @@ void Guest::on_call(GuestCall& call) noexcept {
     } catch (const std::bad_alloc&) {
         call.answer(-ENOMEM);
     } catch (const std::exception&) {
-        call.answer(-EIO);  // /proc is gone, say
+        call.answer(-EIO);  // for example without /proc
     }
 }
 
@@ -138,14 +140,14 @@ void Guest::route(GuestCall& call) {
             return pass_with_mask(call, 4, GuestCall::MaskArgument::direct);
         case SYS_pselect6:
             return pass_with_mask(call, 5, GuestCall::MaskArgument::with_size);
-        case SYS_set_tid_address:  // what libc has told the kernel stays
+        case SYS_set_tid_address:  // libc's address stays registered with the kernel
             return call.answer(::gettid());
         case SYS_set_robust_list:
             return call.answer(0);
         case SYS_mlock:
         case SYS_mlock2:
         case SYS_mlockall:
-            return call.answer(-EPERM);  // the limit is the pager's to hold
+            return call.answer(-EPERM);  // only the pager may change the limit
         case SYS_prctl:
             if (is_refused_control(a)) return call.answer(-EINVAL);
             return pass(call);
@@ -172,7 +174,7 @@ void Guest::serve_memory(GuestCall& call) {
     if (maps_a_file) descriptors_.claim();
 }
 
-/// The kernel would find no room for a signal either.
+/// As the kernel does when it cannot push a signal frame.
 void Guest::require_scratch(const GuestCall& call) {
     const auto begin = reinterpret_cast<std::uint64_t>(space_.stack_begin());
     const auto end_of_stack = reinterpret_cast<std::uint64_t>(space_.stack_end());

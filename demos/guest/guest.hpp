@@ -1,6 +1,6 @@
-// Guest: the program in the address space, from its first instruction to its end. It is the gate's keeper: calls for
-// memory go to the space, those that would change what the process around it lives by are answered here, all others
-// are the kernel's.
+// Guest: runs the program in the address space from its first instruction to its end. As the GateKeeper, it passes
+// memory calls to MemoryCalls and answers calls that would change the process around the program. The kernel gets all
+// others.
 #pragma once
 
 #include "elf/memory_calls.hpp"
@@ -15,26 +15,27 @@
 
 namespace faultline::demo::guest {
 
-/// How it ended.
+/// How the program ended.
 struct GuestEnd {
     int exit_code = 0;
-    int signal = 0;             ///< Instead of an exit code; 0: none.
-    bool was_a_fault = false;   ///< The signal is of an access of the program's own.
-    std::uint64_t address = 0;  ///< Of that access.
+    int signal = 0;             ///< The signal that ended it, in place of an exit code; 0: none.
+    bool was_a_fault = false;   ///< The signal was raised by an access of the program.
+    std::uint64_t address = 0;  ///< The address of that access.
 };
 
+/// What the program did.
 struct GuestCounts {
-    std::uint64_t calls = 0;         ///< System calls.
-    std::uint64_t memory_calls = 0;  ///< Of those, the ones that the space has answered.
+    std::uint64_t calls = 0;         ///< All system calls.
+    std::uint64_t memory_calls = 0;  ///< The calls that the space answered.
 };
 
 class Guest final : public GateKeeper {
 public:
-    /// All of them must live as long.
+    /// The arguments must outlive this.
     Guest(AddressSpace& space, GuestSignals& signals, HostDescriptors& descriptors) noexcept
         : space_{space}, memory_{space}, signals_{signals}, descriptors_{descriptors} {}
 
-    /// Runs the program to its end. Throws as run_through_gate does.
+    /// Runs the program until it ends. Throws what run_through_gate throws.
     GuestEnd run(std::uint64_t entry, std::uint64_t stack);
 
     [[nodiscard]] const GuestCounts& counts() const noexcept { return counts_; }

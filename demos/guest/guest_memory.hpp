@@ -1,5 +1,5 @@
-// A program's memory as a system call sees it: copied by the kernel, so that an address that is none is an error and
-// no signal. Absent pages come in meanwhile.
+// Copies between the process and the program's memory through a system call: an invalid address is an error, not a
+// signal, and absent pages are read in. Guest and GuestSignals use it for arguments of system calls.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace faultline::demo::guest {
 
-/// Copies `bytes`. False: the program may not read, or write, all of it.
+/// Copies `bytes` bytes. Returns false if the program may not read, or write, all of them.
 [[nodiscard]] bool copy_from_guest(void* to, std::uint64_t address, std::size_t bytes) noexcept;
 [[nodiscard]] bool copy_to_guest(std::uint64_t address, const void* from, std::size_t bytes) noexcept;
 

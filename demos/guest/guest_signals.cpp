@@ -16,7 +16,7 @@ constexpr std::size_t kLeastStackBytes = 2048;
 
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
-/// By default: it is ignored, stops the process, or cannot be handled.
+/// Returns whether the default action does not end the program: ignore, stop, or a signal that cannot be handled.
 bool is_harmless(int signal) noexcept {
     switch (signal) {
         case SIGCHLD:
@@ -41,7 +41,7 @@ std::uint64_t GuestSignals::allowed(std::uint64_t mask) noexcept { return mask &
 GuestSignals::GuestSignals(std::uint64_t mask) noexcept : initial_mask_{mask}, blocks_gate_{(mask & bit(SIGSYS)) != 0} {
     for (int signal = 1; signal <= kSignals; ++signal) {
         KernelSignalAction now;
-        // What this process handles itself is not the program's.
+        // A signal that this process handles itself is not ignored by the program.
         if (change_signal_action(signal, nullptr, &now) == 0 && now.handler == kIgnore) {
             actions_.at(static_cast<std::size_t>(signal)) = now;
         }
@@ -61,7 +61,7 @@ long GuestSignals::install(int signal, const KernelSignalAction& action) noexcep
     if (action.handler == kDefault && !is_harmless(signal)) return watch_signal(signal);
     KernelSignalAction mine = action;
     mine.mask = allowed(mine.mask);
-    mine.flags &= ~static_cast<std::uint64_t>(SA_ONSTACK);  // that stack is the gate's
+    mine.flags &= ~static_cast<std::uint64_t>(SA_ONSTACK);  // the signal stack is the gate's
     return change_signal_action(signal, &mine, nullptr);
 }
 

@@ -1,6 +1,6 @@
-// What a program knows of its signals: actions, mask and alternate stack, as it has set them. Its handlers are the
-// kernel's to call, on the program's own stack. What it leaves to the default and would end it comes to the gate's
-// keeper instead, and SIGSYS, by which its calls come, stays the gate's whatever the program does.
+// GuestSignals: the program's view of its signals: actions, mask and alternate stack. The kernel calls the program's
+// handlers directly, on the program's stack. Signals that would end the program by default come to the gate's keeper
+// instead. SIGSYS, which carries the program's calls, always belongs to the gate.
 #pragma once
 
 #include "guest/gate.hpp"
@@ -11,16 +11,16 @@
 
 namespace faultline::demo::guest {
 
-/// Answers calls with a value or a negated errno. Used by the gate's thread.
+/// Answers system calls with a value or a negated errno. Used by the gate's thread.
 class GuestSignals {
 public:
     static constexpr int kSignals = 64;
 
-    /// What the process ignores now, before anything else changes it, the program ignores; it begins with the signals
-    /// of `mask` blocked. Bit n - 1 is signal n.
+    /// The program ignores the signals that the process ignores now, so construct this before anything changes them.
+    /// The program begins with the signals of `mask` blocked. Bit n - 1 is signal n.
     explicit GuestSignals(std::uint64_t mask) noexcept;
 
-    /// The signals that end a program come to the keeper, where they are not ignored.
+    /// Directs the signals that end a program to the keeper, unless they are ignored.
     void watch_fatal() const noexcept;
 
     [[nodiscard]] std::uint64_t initial_mask() const noexcept { return allowed(initial_mask_); }
@@ -29,10 +29,10 @@ public:
                               std::uint64_t set_bytes) noexcept;
     [[nodiscard]] long mask(std::uint64_t& current, int how, std::uint64_t set, std::uint64_t previous,
                             std::uint64_t set_bytes) noexcept;
-    /// Is remembered; handlers run on the ordinary stack all the same.
+    /// Stores the setting and returns the previous one. Handlers run on the ordinary stack in any case.
     [[nodiscard]] long alternate_stack(std::uint64_t stack, std::uint64_t previous) noexcept;
 
-    /// Without what the gate needs.
+    /// Returns `mask` without the signals that the gate needs.
     [[nodiscard]] static std::uint64_t allowed(std::uint64_t mask) noexcept;
 
 private:
@@ -42,7 +42,7 @@ private:
 
     std::array<KernelSignalAction, kSignals + 1> actions_{};
     std::uint64_t initial_mask_;
-    bool blocks_gate_ = false;  // the program believes that it has blocked SIGSYS
+    bool blocks_gate_ = false;  // the program has asked to block SIGSYS
     stack_t alternate_{};
 };
 

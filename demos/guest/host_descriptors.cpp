@@ -25,12 +25,12 @@ std::set<unsigned> HostDescriptors::open_now() {
         std::from_chars(name.data(), name.data() + name.size(), number);
         all.insert(number);
     }
-    // The one that has just been read from is gone.
+    // The descriptor of the directory that was just read is closed by now.
     std::erase_if(all, [](unsigned number) { return ::fcntl(static_cast<int>(number), F_GETFD) < 0; });
     return all;
 }
 
-/// What cannot be had is not needed: the numbers are then as they come.
+/// An error is ignored: the numbers are then low ones.
 HostDescriptors::OnlyHigh::OnlyHigh() {
     for (;;) {
         const int filler = ::open("/dev/null", O_RDONLY | O_CLOEXEC);

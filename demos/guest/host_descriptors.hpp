@@ -1,5 +1,5 @@
-// The descriptors that the process has for itself, beside those of the program in it: a program that closes everything
-// it does not know must not take the swap file away.
+// HostDescriptors: which descriptors belong to the process, and which to the program in it. A program that closes all
+// descriptors it does not know must not close the swap file. Guest asks it on close and similar calls.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 namespace faultline::demo::guest {
 
-/// Used by one thread. Throws std::system_error where /proc is not there.
+/// Used by one thread. The constructor throws std::system_error without /proc.
 class HostDescriptors {
 public:
-    /// All that are open now are the program's.
+    /// All descriptors that are open now belong to the program.
     HostDescriptors() : before_{open_now()} {}
 
-    /// Low numbers are the program's to have: until it is destroyed, new descriptors get high ones.
+    /// While it lives, new descriptors get high numbers, so that the program can use the low ones.
     class OnlyHigh {
     public:
         OnlyHigh();
@@ -26,14 +26,14 @@ public:
         std::vector<int> fillers_;
     };
 
-    /// What has been opened since `remember`, or since the beginning, is the process's.
+    /// Assigns the descriptors opened since `remember`, or since the construction, to the process.
     void claim();
-    /// What has been opened since the last of all these was the program.
+    /// Assigns the descriptors opened since the last of these calls to the program.
     void remember() { before_ = open_now(); }
 
     [[nodiscard]] bool has(std::uint64_t descriptor) const noexcept;
 
-    /// close_range(2) of the program's own.
+    /// Does close_range(2) for the program's own descriptors only.
     [[nodiscard]] long close_range(std::uint64_t first, std::uint64_t last, std::uint64_t flags) const noexcept;
 
 private:

@@ -13,7 +13,7 @@
 namespace faultline::demo::guest {
 namespace {
 
-constexpr int kSignalled = 128;  // as shells have it
+constexpr int kSignalled = 128;  // as shells do
 constexpr std::array kHandedOn{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
 
 sigset_t held() noexcept {
@@ -34,7 +34,7 @@ std::optional<int> status_of(pid_t child) noexcept {
     return status;
 }
 
-/// What the terminal sends, it sends to the child, too.
+/// The terminal sends these signals to the child, too, so they are not forwarded.
 void hand_on(pid_t child, const siginfo_t& info) noexcept {
     if (info.si_code <= 0) ::kill(child, info.si_signo);
 }
@@ -42,11 +42,11 @@ void hand_on(pid_t child, const siginfo_t& info) noexcept {
 }  // namespace
 
 HeldSignals::HeldSignals() noexcept {
-    ::signal(SIGCHLD, SIG_DFL);  // or the child's end would be nobody's to hear of
+    ::signal(SIGCHLD, SIG_DFL);  // if SIGCHLD were ignored, the child's end could not be waited for
     const sigset_t set = held();
     sigset_t before;
     ::sigprocmask(SIG_BLOCK, &set, &before);
-    std::memcpy(&before_, &before, sizeof before_);  // glibc's begins with the kernel's
+    std::memcpy(&before_, &before, sizeof before_);  // glibc's sigset_t begins with the kernel's
 }
 
 int relay(pid_t child, const ReportBoard& board) {
@@ -63,7 +63,7 @@ int relay(pid_t child, const ReportBoard& board) {
         static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));
         return board.end().signal != 0 ? kSignalled + board.end().signal : board.end().exit_code;
     }
-    if (!WIFSIGNALED(*status)) return WEXITSTATUS(*status);  // it has said why
+    if (!WIFSIGNALED(*status)) return WEXITSTATUS(*status);  // the child has printed the reason
     static_cast<void>(
         std::fprintf(stderr, "run_elf: the program's process was killed by signal %d\n", WTERMSIG(*status)));
     return kSignalled + WTERMSIG(*status);

@@ -41,7 +41,7 @@ std::string figures(const PagerStats& stats, const GuestCounts& counts) {
                             display::format_count(counts.memory_calls).c_str());
 }
 
-/// A fault is answered a moment before it is counted; to unmap waits for those that are under way.
+/// A fault is counted shortly after it is answered. Unmapping waits for faults in progress, so that all are counted.
 void settle(AddressSpace& space) { space.unmap(space.map_anonymous(kBasePageBytes), kBasePageBytes); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What is said of a program that has run: how it ended, its faults, its segments, and the most memory it had.
+// Composes the report about a program that has run: how it ended, its faults, its segments, and its peak memory.
 #pragma once
 
 #include "guest/guest.hpp"
@@ -11,7 +11,7 @@
 
 namespace faultline::demo::guest {
 
-/// Some lines, as `options` want them; none with --quiet and without --maps.
+/// Returns the report that `options` ask for; empty with --quiet and without --maps.
 [[nodiscard]] std::string report_of(const Options& options, const Pager& pager, AddressSpace& space, const Guest& guest,
                                     const GuestEnd& end);
 

@@ -14,7 +14,7 @@ struct ReportBoard::Contents {
     bool written = false;
     GuestEnd end;
     std::size_t bytes = 0;
-    std::array<char, std::size_t{1} << 20> text;  // takes memory as it is written
+    std::array<char, std::size_t{1} << 20> text;  // takes memory only where it is written
 };
 
 ReportBoard::ReportBoard() {

@@ -1,5 +1,5 @@
-// What the child process, in which the program runs, leaves for its parent: how the program ended, and the report as
-// text. The program may have closed standard error by then.
+// ReportBoard: shared memory in which the child process leaves the report and how the program ended, for its parent.
+// The child does not print it itself, because the program may have closed standard error.
 #pragma once
 
 #include "guest/guest.hpp"
@@ -10,19 +10,19 @@
 
 namespace faultline::demo::guest {
 
-/// Made before fork; the child writes, the parent reads after the child has ended.
+/// Made before fork. The child writes; the parent reads after the child has ended.
 class ReportBoard {
 public:
-    /// Throws std::system_error.
+    /// Maps the shared memory. Throws std::system_error.
     ReportBoard();
     ~ReportBoard();
     ReportBoard(const ReportBoard&) = delete;
     ReportBoard& operator=(const ReportBoard&) = delete;
 
-    /// `text` is cut where there is no room for it.
+    /// Writes the board. `text` is truncated if it is too long.
     void write(const GuestEnd& end, std::string_view text) noexcept;
 
-    /// Whether the child has come so far.
+    /// Returns whether the child has written the board.
     [[nodiscard]] bool written() const noexcept;
     [[nodiscard]] const GuestEnd& end() const noexcept;
     [[nodiscard]] std::string_view text() const noexcept;

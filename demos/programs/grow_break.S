@@ -1,5 +1,5 @@
-# Grows the break by 4096 bytes at a time to 64 MiB and writes each page's number into it, checks every page, and
-# shrinks the break again by as much at a time. Exit code 0: all was as it should be.
+# Raises the break in steps of 4096 bytes up to 64 MiB, and writes each page's number into it. Then it checks every page
+# and lowers the break in the same steps. Exit code 0: every page held its number.
 #include <sys/syscall.h>
 
         .equ    PAGE, 4096

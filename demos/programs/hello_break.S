@@ -1,4 +1,4 @@
-# Asks for the break, raises it by 4 bytes, stores "HI\n" there and writes it out: the least that brk must do.
+# Reads the break, raises it by 4 bytes, stores "HI\n" there and writes it to standard output: the minimum use of brk.
 #include <sys/syscall.h>
 
         .globl  _start

@@ -1,6 +1,6 @@
-// probe: does what programs do to their memory, signals and descriptors, and prints what came of it. run_elf_check.sh
-// runs it in an address space and outside, where it must say the same. Linked statically, in two ways: for a fixed
-// address, and position independent.
+// probe: uses memory, signals and descriptors as programs do, and prints the results. run_elf_check.sh runs it inside
+// and outside an address space and compares the output. It is linked statically, once for a fixed address and once
+// position independent.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/auxv.h>
@@ -33,12 +33,12 @@ sigjmp_buf back;
 
 void say(const char* what, long value) { std::printf("%-44s %ld\n", what, value); }
 
-/// The errno of what failed, or 0.
+/// Returns the errno of a failed call, or 0.
 long failed(bool failure) { return failure ? errno : 0; }
 
 void on_alarm(int) {
     handled = handled + 1;
-    // A handler may make calls, in the midst of a call.
+    // A handler may make system calls, also while it interrupts one.
     static_cast<void>(::getppid());
     static_cast<void>(::write(-1, "", 0));
 }
@@ -55,7 +55,7 @@ void handle(int signal, void (*handler)(int)) {
     ::sigaction(signal, &action, nullptr);
 }
 
-/// Again and again, so that none can come too early; 0: no more.
+/// Sets a repeating timer, so that no signal can come too early; 0 stops it.
 void every(long microseconds) {
     itimerval timer{};
     timer.it_value.tv_usec = timer.it_interval.tv_usec = microseconds;
@@ -82,7 +82,7 @@ void memory() {
     for (const std::string& text : many) letters += text.size();
     say("letters", static_cast<long>(letters));
 
-    auto* grown = static_cast<char*>(std::malloc(1 << 20));  // large enough to be mapped
+    auto* grown = static_cast<char*>(std::malloc(1 << 20));  // large enough that malloc maps it
     std::memset(grown, 'g', 1 << 20);
     grown = static_cast<char*>(std::realloc(grown, 3 << 20));
     say("realloc keeps the last byte", grown[(1 << 20) - 1]);
@@ -167,7 +167,7 @@ void signals() {
     say("a violation was handled", 1);
 }
 
-/// Signals at any moment, in calls and between them, that make calls themselves.
+/// Signals arrive at any moment, inside and between system calls, and their handlers make system calls.
 void storm() {
     struct sigaction action {};
     action.sa_handler = &on_alarm;
@@ -196,7 +196,7 @@ void storm() {
     ::close(pipe[1]);
 }
 
-/// Registers that calls and signals must leave alone.
+/// Checks that system calls and signals preserve registers.
 void registers() {
     double sum = 0;
     for (int i = 0; i < 1000; ++i) {

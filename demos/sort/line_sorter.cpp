@@ -31,13 +31,13 @@ void LineSorter::sort() {
     }
 }
 
-/// How many bytes the line has behind `depth_`; all more than a key's are alike.
+/// Returns the number of bytes of the line behind `depth_`. Values above the key size are equivalent.
 std::uint64_t LineSorter::rest(const Line& line) const noexcept {
     return std::min(text_.lengths.length(line.place) - depth_, kKeyBytes + 1);
 }
 
-/// Among equal keys the shorter rest comes first: "a" before "a\0", whose keys are the same. Ends with the place,
-/// so that a run lies in the order of the text.
+/// For equal keys the line with the shorter rest comes first: "a" before "a\0", whose keys are equal. The last
+/// criterion is the place, so that a run is in the order of the text.
 bool LineSorter::before(const Line& a, const Line& b) {
     progress_.advance();
     if (a.key != b.key) return a.key < b.key;
@@ -66,7 +66,7 @@ void LineSorter::fetch_batch() {
     });
 }
 
-/// Sorts each run by its keys, and leaves the runs that are still tied. Returns how many lines these have.
+/// Sorts each run by its keys, and keeps the runs that are still tied. Returns the number of their lines.
 std::uint64_t LineSorter::sort_runs(std::uint64_t tied) {
     const auto lines = static_cast<double>(tied);
     progress_.begin("sort", static_cast<std::uint64_t>(lines * std::max(std::log2(lines), 1.0)));
@@ -87,7 +87,7 @@ std::uint64_t LineSorter::collect_ties(const Run& run) {
     for (std::uint64_t first = run.first, next = first; first < end; first = next) {
         const Line line = text_.lines[first];
         for (next = first + 1; next < end && text_.lines[next].key == line.key;) ++next;
-        // Lines that end within the key are told apart by their length, or equal: they come before the others.
+        // Lines that end within the key differ in length or are equal. They come before the other lines.
         while (first < next && rest(text_.lines[first]) <= kKeyBytes) ++first;
         if (next - first < 2) continue;
         next_runs_.push_back({first, next - first});

@@ -1,14 +1,14 @@
-// LineSorter: std::sort in managed memory, arranged so that it hardly ever touches the text.
+// LineSorter: sorts lines with std::sort in managed memory, and hardly ever touches the text. sort_file calls it.
 //
-// A comparison of two lines that looks at the text costs two page faults when the text is larger than memory, and a
-// sort of n lines makes n log n of them. So lines are compared by eight bytes that lie in the array itself (the cached
-// keys of Ng and Kakehi's CRadix sort, 2007, here around std::sort):
+// A comparison that reads the text of two lines costs two page faults if the text is larger than memory, and a sort of
+// n lines makes n log n comparisons. So it compares eight bytes of each line, which lie in the array itself (the cached
+// keys of Ng and Kakehi's CRadix sort, 2007, used here with std::sort):
 //
 //     1 sort all lines by their first eight bytes
-//     2 the runs of lines that these do not tell apart get their next eight bytes, fetched in the order of the text
+//     2 for each run of lines with equal keys, fetch the next eight bytes, in the order of the text
 //     3 sort each of these runs; repeat from 2 until no run is left
 //
-// Each line's text is read once for each eight bytes it takes to tell it from its neighbours, in sweeps.
+// Each sweep over the text reads eight more bytes of those lines that are still equal to a neighbour.
 #pragma once
 
 #include "sort/managed_array.hpp"
@@ -28,11 +28,11 @@ class LineSorter {
 public:
     LineSorter(Pager& pager, RegionOptions options, Text& text, Progress& progress);
 
-    /// Puts the lines in the order of memcmp, a line before those that it begins.
+    /// Sorts the lines in memcmp order; a line comes before the lines that it is a prefix of.
     void sort();
 
 private:
-    /// Neighbours in the array whose first `depth_` bytes are the same.
+    /// Neighbours in the array whose first `depth_` bytes are equal.
     struct Run {
         std::uint64_t first = 0;
         std::uint64_t count = 0;

@@ -55,7 +55,7 @@ void LineWriter::write_buffer() {
     used_ = 0;
 }
 
-/// A line too long for the buffer, straight out of the text.
+/// Writes a line that is too long for the buffer directly from the text.
 void LineWriter::write_from_text(std::span<std::byte> bytes) {
     for_each_pinned_window(text_.region, bytes, window_, PinFor::reading, [&](std::span<std::byte> part) {
         output_.write(part);

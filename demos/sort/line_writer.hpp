@@ -1,7 +1,7 @@
-// LineWriter: writes lines in their sorted order, though the text lies in another one.
+// LineWriter: writes lines in sorted order, though the text is in another order. sort_file calls it.
 //
-// Line by line, that is a jump through the text and a fault for each. Instead as many lines as a buffer holds are
-// copied to their places in it in the order of the text, in one sweep, and the buffer is written whole.
+// Written one by one, each line would cost a jump through the text and a fault. Instead, it takes as many lines as the
+// buffer holds, copies them to their places in the order of the text, in one sweep, and writes the buffer.
 #pragma once
 
 #include "sort/progress.hpp"
@@ -36,9 +36,9 @@ private:
     std::size_t window_;
     Progress& progress_;
     Region buffer_;
-    Pin buffer_pin_;  // written all over in each sweep, and then by a system call: there is no time to swap it out
+    Pin buffer_pin_;  // each sweep rewrites the whole buffer, so evicting it would be wasted
     Visits visits_;
-    std::size_t used_ = 0;  // of the buffer, in bytes
+    std::size_t used_ = 0;  // bytes used in the buffer
 };
 
 }  // namespace faultline::demo::sort

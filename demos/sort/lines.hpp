@@ -1,4 +1,5 @@
-// Lines as they are sorted: 16 bytes each, so that little memory moves, with the bytes that decide most comparisons.
+// Line: a line as it is sorted, in 16 bytes, so that sorting moves little memory. It holds the eight bytes that decide
+// most comparisons. LineSorter sorts these, LineWriter writes the lines.
 #pragma once
 
 #include <algorithm>
@@ -12,19 +13,19 @@ namespace faultline::demo::sort {
 
 /// A line of the text, without its newline.
 struct Line {
-    std::uint64_t key = 0;    ///< Eight of its bytes, the first one on top, zeros behind its end.
-    std::uint64_t place = 0;  ///< Its offset in the text (40 bits, on top) and its length (24 bits; see `LineLengths`).
+    std::uint64_t key = 0;    ///< Eight of its bytes, the first one most significant; zeros behind the line's end.
+    std::uint64_t place = 0;  ///< Its offset in the text (upper 40 bits) and its length (24 bits; see `LineLengths`).
 };
 
 inline constexpr unsigned kLengthBits = 24;
-inline constexpr std::uint64_t kLongLine = (std::uint64_t{1} << kLengthBits) - 1;  // this length or more
+inline constexpr std::uint64_t kLongLine = (std::uint64_t{1} << kLengthBits) - 1;  // stands for this length or more
 inline constexpr std::uint64_t kLargestText = std::uint64_t{1} << (64 - kLengthBits);
 inline constexpr std::uint64_t kKeyBytes = 8;
 
-/// Packs and unpacks `Line::place`. Lines of 16 MiB and more are rare, but exist: their lengths are kept aside.
+/// Packs and unpacks `Line::place`. Lines of 16 MiB and more are rare; their lengths are stored separately.
 class LineLengths {
 public:
-    /// To be called for the lines in the order of the text.
+    /// Packs a line. Call it for the lines in the order of the text.
     [[nodiscard]] std::uint64_t pack(std::uint64_t offset, std::uint64_t length) {
         if (length >= kLongLine) long_lines_.push_back({offset, length});
         return offset << kLengthBits | std::min(length, kLongLine);
@@ -44,13 +45,13 @@ private:
         std::uint64_t length = 0;
     };
 
-    std::vector<LongLine> long_lines_;  // by offset
+    std::vector<LongLine> long_lines_;  // sorted by offset
 };
 
-/// The first up to eight of `bytes` bytes at `text` as a number that compares as memcmp would.
+/// Returns up to eight of the `bytes` bytes at `text` as a number that compares as memcmp does.
 [[nodiscard]] inline std::uint64_t key_of(const std::byte* text, std::uint64_t bytes) noexcept {
     std::uint64_t key = 0;
-    // Not more than the line has: the next byte may lie on another page, and cost a fault.
+    // Only the line's own bytes: the next byte may lie on another page and cost a fault.
     std::memcpy(&key, text, static_cast<std::size_t>(std::min(bytes, kKeyBytes)));
     if constexpr (std::endian::native == std::endian::little) key = __builtin_bswap64(key);
     return key;

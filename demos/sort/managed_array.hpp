@@ -1,5 +1,5 @@
-// ManagedArray: a growing array in a region of its own. Its capacity is address space only: memory is taken page by
-// page as the array grows, and all of it may be swapped out.
+// ManagedArray: a growing array in a region of its own. Its capacity is only address space: pages take memory as the
+// array grows, and all of them may be swapped out. It never moves its items.
 #pragma once
 
 #include <faultline/pager.hpp>
@@ -34,13 +34,13 @@ public:
     [[nodiscard]] const T& operator[](std::size_t index) const noexcept { return items_[index]; }
 
     void push_back(const T& item) {
-        if (full()) throw std::length_error("an array outgrew the addresses reserved for it");
+        if (full()) throw std::length_error("an array is larger than the address range reserved for it");
         std::construct_at(items_ + size_, item);
         ++size_;
     }
 
-    /// Forgets the items. What was long is discarded from memory and swap, so that no dead page is ever written out; a
-    /// few pages will be used again sooner than that would pay.
+    /// Removes all items. A large array is discarded from memory and swap, so that no dead page is written. A few pages
+    /// are kept, because they will be used again soon.
     void clear() {
         constexpr std::size_t kWorthDiscarding = std::size_t{64} << 10;
         const std::size_t page = region_.page_size();

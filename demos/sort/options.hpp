@@ -1,4 +1,4 @@
-// The command line of sort_file as a value.
+// The command line of sort_file as a value. main calls it.
 #pragma once
 
 #include "support/command_line.hpp"
@@ -15,7 +15,7 @@ struct Options {
     PagerOptions pager{.resident = std::size_t{16} << 20};
 };
 
-/// The options, or nothing when help was asked for and given. Throws std::invalid_argument.
+/// Parses the command line. Returns nothing if it asked for help, which is then printed. Throws std::invalid_argument.
 [[nodiscard]] std::optional<Options> parse_options(int argc, const char* const* argv);
 
 }  // namespace faultline::demo::sort

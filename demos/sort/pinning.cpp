@@ -17,7 +17,7 @@
 namespace faultline::demo::sort {
 
 std::size_t pinnable_bytes(const Pager& pager, std::size_t page_size) {
-    constexpr std::size_t kLeast = Pager::kMinimumPages + 2;  // a page for each half
+    constexpr std::size_t kLeast = Pager::kMinimumPages + 2;  // one page for each half
     const std::size_t frames = pager.resident_limit() / page_size;
     if (frames < kLeast) {
         throw std::invalid_argument("--resident must be at least " + run::size_text(kLeast * page_size) + " (" +
@@ -28,7 +28,7 @@ std::size_t pinnable_bytes(const Pager& pager, std::size_t page_size) {
 }
 
 std::size_t window_bytes(const Pager& pager, std::size_t page_size) {
-    constexpr std::size_t kBest = std::size_t{256} << 10;  // more makes no system call faster
+    constexpr std::size_t kBest = std::size_t{256} << 10;  // larger calls are not faster
     return std::min(std::max(kBest, page_size), pinnable_bytes(pager, page_size));
 }
 

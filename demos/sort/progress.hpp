@@ -1,5 +1,5 @@
-// Progress: what sort_file is doing and how far it is, told by the sorting thread and shown by another one. The sorting
-// thread is never stopped for it.
+// Progress: the current phase of sort_file and how far it is. The sorting thread writes it, and a Ticker's thread shows
+// it, without ever stopping the sorting thread.
 #pragma once
 
 #include "support/interrupt.hpp"
@@ -18,17 +18,17 @@
 
 namespace faultline::demo::sort {
 
-/// One thread tells, others look. `phase` names must be literals.
+/// One thread writes, others read; all accesses are relaxed. `phase` names must be literals.
 class Progress {
 public:
-    /// Begins a phase of about `total` steps; 0: nobody knows.
+    /// Begins a phase of about `total` steps; 0: unknown.
     void begin(const char* phase, std::uint64_t total) noexcept {
         done_.store(0, std::memory_order_relaxed);
         total_.store(total, std::memory_order_relaxed);
         phase_.store(phase, std::memory_order_relaxed);
     }
 
-    /// Counts steps. Throws Interrupted: here is where long work ends early.
+    /// Counts steps. Throws Interrupted after SIGINT or SIGTERM, which ends long work early.
     void advance(std::uint64_t steps = 1) {
         done_.store(done_.load(std::memory_order_relaxed) + steps, std::memory_order_relaxed);
         throw_if_interrupted();
@@ -36,7 +36,7 @@ public:
 
     [[nodiscard]] const char* phase() const noexcept { return phase_.load(std::memory_order_relaxed); }
 
-    /// At most 0.99 before the phase is over: some totals are estimates.
+    /// Returns the fraction done, at most 0.99 before the phase ends: some totals are estimates.
     [[nodiscard]] double fraction() const noexcept {
         const auto total = static_cast<double>(total_.load(std::memory_order_relaxed));
         return total > 0 ? std::min(static_cast<double>(done_.load(std::memory_order_relaxed)) / total, 0.99) : 0;
@@ -64,10 +64,10 @@ private:
     const Pager& pager_;
     LiveLine& line_;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-    std::mutex mutex_;  // guards over_
+    std::mutex mutex_;  // guards `over_`
     std::condition_variable wake_;
     bool over_ = false;
-    std::thread thread_;  // last: it uses all of the above
+    std::thread thread_;  // declared last: it uses all fields above
 };
 
 }  // namespace faultline::demo::sort

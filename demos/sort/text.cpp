@@ -27,13 +27,13 @@ namespace {
                             "'" + input.path().string() + "' changed while it was read");
 }
 
-/// Fills a Text from its file.
+/// Fills a Text from its file. One use.
 class Loader {
 public:
     Loader(Pager& pager, RegionOptions options, InputFile& input, const TextSize& size)
         : input_{input},
           bytes_{static_cast<std::size_t>(size.bytes)},
-          // One more, for the newline that the last line may lack.
+          // One byte more, for a newline that the last line may lack.
           text_{pager.reserve(bytes_ + 1, options), 0, {pager, options, static_cast<std::size_t>(size.lines)}, {}} {}
 
     Text load(std::size_t window, Progress& progress) {
@@ -59,7 +59,7 @@ private:
         }
     }
 
-    /// While the window is still in memory.
+    /// Finds the lines of a window while it is still in memory.
     void find_lines(std::span<const std::byte> part) {
         while (!part.empty()) {
             const void* const newline = std::memchr(part.data(), '\n', part.size());
@@ -93,7 +93,7 @@ private:
 
 TextSize measure(InputFile& input, Progress& progress) {
     progress.begin("count", input.size());
-    std::vector<std::byte> buffer(std::size_t{256} << 10);  // unmanaged
+    std::vector<std::byte> buffer(std::size_t{256} << 10);  // unmanaged memory
     TextSize size;
     auto last = std::byte{'\n'};
     while (const std::size_t got = input.read(buffer)) {

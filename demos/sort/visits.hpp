@@ -1,6 +1,5 @@
-// Visits: a batch of places in the text that somebody wants to look at in some other order, and may as well look at in
-// the order of the text. One sweep over the text then serves thousands of lines, where a jump to each of them would
-// cost each a fault.
+// Visits: a batch of places in the text that the caller needs in some order, but can visit in the order of the text.
+// One sweep then serves thousands of lines; a jump to each would cost a fault each. LineSorter and LineWriter use it.
 #pragma once
 
 #include "sort/lines.hpp"
@@ -15,7 +14,7 @@
 
 namespace faultline::demo::sort {
 
-/// A quarter of the resident limit: what each batch may take, so that the text and whatever else is in use stay in too.
+/// A batch takes at most a quarter of the resident limit, so that the text and other data stay resident, too.
 inline std::size_t batch_bytes(const Pager& pager, std::size_t page_size) {
     return std::max(pager.resident_limit() / 4 / page_size, std::size_t{1}) * page_size;
 }
@@ -28,10 +27,10 @@ public:
 
     [[nodiscard]] bool full() const noexcept { return visits_.full(); }
 
-    /// Remembers a line to visit, and what for.
+    /// Adds a place to visit, and the purpose of the visit.
     void add(std::uint64_t place, std::uint64_t purpose) { visits_.push_back({place, purpose}); }
 
-    /// Calls `visit(place, purpose)` for all that were added, in the order of the text, and forgets them.
+    /// Calls `visit(place, purpose)` for each place added, in the order of the text, and removes them.
     template <typename Function>
     void make(Function visit) {
         std::sort(visits_.begin(), visits_.end(), [](const Visit& a, const Visit& b) { return a.place < b.place; });

@@ -1,4 +1,4 @@
-// CheckedPages: a region whose every byte is known. All that the storm does to managed memory happens here.
+// CheckedPages: a region of which every byte is predictable. All accesses of swap_storm to managed memory are here.
 #pragma once
 
 #include "support/live_line.hpp"
@@ -15,10 +15,10 @@
 
 namespace faultline::demo::storm {
 
-/// Any number of threads may visit; the region and the line must outlive it.
+/// Any number of threads may call it. The region and the line must outlive it.
 class CheckedPages {
 public:
-    /// How a rewriting visit begins.
+    /// How a rewriting visit begins: with a read, or with a write.
     enum class Approach : std::uint8_t { reading, writing };
 
     CheckedPages(const Region& region, std::uint64_t seed, LiveLine& line)
@@ -32,18 +32,18 @@ public:
 
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
 
-    /// Wrong contents found so far; the same ones of a page count once, however many visits see them.
+    /// Returns the number of wrong contents found. The same wrong contents of a page count once.
     [[nodiscard]] std::uint64_t mismatches() const noexcept { return mismatches_.load(std::memory_order_relaxed); }
 
-    /// Checks a page, also while another thread rewrites it.
+    /// Checks a page, even while another thread rewrites it.
     void read(std::size_t page) {
         for (;;) {
             const PageLedger::Entry before = ledger_.look(page);
             const PageFindings findings = check(page, before);
             if (findings.ok()) return;
             const PageLedger::Entry after = ledger_.look(page);
-            // Only what no writer can account for is wrong: the page was left alone meanwhile, or it was seen during
-            // one write that has ended since. Otherwise it moved on while we looked: look again.
+            // Contents are wrong only if no writer explains them: no write happened during the check, or exactly one
+            // write that has ended since. Otherwise the page has changed, so check again.
             const bool same_write = before.writing && after == PageLedger::Entry{PageLedger::next(before.counter)};
             if (after != before && !same_write) continue;
             report(findings, page, before.counter, before.writing ? "seen during a rewrite" : "read");
@@ -51,7 +51,7 @@ public:
         }
     }
 
-    /// Checks a page and brings it to its next contents. False, and nothing done, when another thread is at it.
+    /// Checks a page and writes its next contents. Returns false and does nothing if another thread is writing it.
     bool rewrite(std::size_t page, Approach approach) {
         const auto counter = ledger_.begin_write(page);
         if (!counter) return false;
@@ -65,7 +65,7 @@ public:
         return true;
     }
 
-    /// Gives a page that was never written its first contents. Each page once.
+    /// Writes the first contents of a page. Call it once per page.
     void populate(std::size_t page) {
         const auto counter = ledger_.begin_write(page);
         if (!counter) return;
@@ -75,7 +75,7 @@ public:
     }
 
 private:
-    static constexpr std::uint64_t kReported = 8;  // more would bury the result
+    static constexpr std::uint64_t kReported = 8;  // more would hide the result
 
     [[nodiscard]] std::byte* address(std::size_t page) const noexcept { return memory_ + page * page_bytes_; }
 
@@ -95,7 +95,7 @@ private:
     std::size_t count_;
     PagePattern pattern_;
     PageLedger ledger_;
-    std::unique_ptr<std::atomic<bool>[]> known_wrong_;  // set by the first who reports, cleared by the next rewrite
+    std::unique_ptr<std::atomic<bool>[]> known_wrong_;  // set by the first report, cleared by the next rewrite
     LiveLine& line_;
     std::atomic<std::uint64_t> mismatches_{0};
 };

@@ -15,7 +15,7 @@
 namespace faultline::demo::storm {
 namespace {
 
-/// Fits 80 columns with some room for the bar.
+/// Fits 80 columns and leaves some room for the bar.
 std::string terse_text(double seconds, const PagerStats& stats, const RateWindow::Rates& rates) {
     return display::printed("%3.0fs  faults %5s/s  evict %5s/s  in %4s/s  out %4s/s  res %s", seconds,
                             display::format_rate(rates.faults).c_str(), display::format_rate(rates.evictions).c_str(),
@@ -36,7 +36,7 @@ std::string full_text(double seconds, const PagerStats& stats, const RateWindow:
 
 LiveView::LiveView(const Pager& pager, const Region& region, LiveLine& line)
     : pager_{pager}, region_{region}, line_{line} {
-    static_cast<void>(rates_.update(pager.stats()));  // what rates are counted from
+    static_cast<void>(rates_.update(pager.stats()));  // the baseline of the rates
 }
 
 void LiveView::show(double seconds) {

@@ -1,4 +1,4 @@
-// What is seen while the storm blows: rates, and which parts of the region are in memory.
+// LiveView: shows the storm while it runs: rates, and which parts of the region are in memory.
 #pragma once
 
 #include "support/live_line.hpp"
@@ -14,12 +14,12 @@
 
 namespace faultline::demo::storm {
 
-/// Used by one thread. Rates count from its construction on.
+/// Used by one thread. Rates count from its construction.
 class LiveView {
 public:
     LiveView(const Pager& pager, const Region& region, LiveLine& line);
 
-    /// Draws, `seconds` after the start.
+    /// Draws the line. `seconds`: since the start.
     void show(double seconds);
 
 private:

@@ -21,7 +21,7 @@ Mode mode_named(const std::string& name) {
     return name == "w" ? Mode::write : Mode::read_write;
 }
 
-/// Not left to the parser, which makes large numbers of negative ones, and the largest one of those too large.
+/// Checked here, not by the parser, which converts negative numbers to large ones and rejects the largest of those.
 std::uint64_t parse_seed(const std::string& text) {
     std::uint64_t seed = 0;
     const char* const end = text.data() + text.size();

@@ -1,4 +1,4 @@
-// What swap_storm measured, as a block for people and as JSON.
+// Formats the results of swap_storm, as a text block and as JSON.
 #pragma once
 
 #include "storm/options.hpp"
@@ -18,22 +18,22 @@ struct Results {
     std::size_t page_size = 0;
     Delivery delivery{};
     Eviction eviction{};
-    std::size_t populated = 0;  ///< Pages.
+    std::size_t populated = 0;  ///< Number of pages filled.
     double populate_seconds = 0;
-    PagerStats populate;  ///< What filling added.
+    PagerStats populate;  ///< What the filling phase counted.
     double storm_seconds = 0;
-    PagerStats storm;  ///< What the storm added.
+    PagerStats storm;  ///< What the storm counted.
     Visits visits;
     double verify_seconds = 0;
-    std::uint64_t resident_limit = 0;  ///< In bytes.
-    std::uint64_t peak_resident = 0;   ///< Of the whole process, in bytes.
+    std::uint64_t resident_limit = 0;  ///< The limit, in bytes.
+    std::uint64_t peak_resident = 0;   ///< Peak of the whole process, in bytes.
     std::uint64_t mismatches = 0;
 };
 
-/// Prints the block on standard output.
+/// Prints the results on standard output.
 void print_report(const Results& results);
 
-/// The same as one JSON object.
+/// Returns the results as one JSON object.
 [[nodiscard]] std::string json_text(const Options& options, const Results& results);
 
 }  // namespace faultline::demo::storm

@@ -15,7 +15,7 @@
 namespace faultline::demo::storm {
 namespace {
 
-/// Hands out the pages in runs, so that neighbours stay with one thread.
+/// Hands out the pages in runs, so that one thread visits neighbouring pages.
 class PageQueue {
 public:
     explicit PageQueue(std::size_t pages) : pages_{pages} {}
@@ -25,7 +25,7 @@ public:
         std::size_t end = 0;
     };
 
-    /// The next run; empty when there are no more.
+    /// Returns the next run; an empty one after the last.
     Run take() {
         constexpr std::size_t kRun = 64;
         const std::size_t first = std::min(next_.fetch_add(kRun, std::memory_order_relaxed), pages_);

@@ -1,5 +1,5 @@
-// A sweep: every page once, by several threads, while the calling thread shows how far it is. The storm is filled and
-// checked at the end by sweeps.
+// A sweep: several threads visit every page once, while the calling thread shows the progress. swap_storm fills the
+// region with one sweep, and checks it at the end with another.
 #pragma once
 
 #include "support/live_line.hpp"
@@ -10,8 +10,8 @@
 
 namespace faultline::demo::storm {
 
-/// Calls `visit(page)` for every page below `pages` from `threads` threads, until `stop` says so. Returns how many
-/// pages were visited.
+/// Calls `visit(page)` for every page below `pages` from `threads` threads, until `stop` returns true. Returns the
+/// number of pages visited.
 std::size_t sweep(LiveLine& line, const std::string& title, std::size_t pages, unsigned threads,
                   const std::function<void(std::size_t)>& visit, const std::function<bool()>& stop);
 

@@ -1,4 +1,4 @@
-// The visitors: threads that read and rewrite pages at random until told to stop.
+// Visitors: threads that read and rewrite random pages until they are stopped. swap_storm starts them.
 #pragma once
 
 #include "storm/checked_pages.hpp"
@@ -12,23 +12,23 @@
 
 namespace faultline::demo::storm {
 
-/// How many visits were made.
+/// Numbers of visits.
 struct Visits {
     std::uint64_t reads = 0;
     std::uint64_t rewrites = 0;
-    std::uint64_t occupied = 0;  ///< Passed over, because another thread was rewriting the page.
+    std::uint64_t occupied = 0;  ///< Visits skipped, because another thread was rewriting the page.
 
     [[nodiscard]] std::uint64_t done() const noexcept { return reads + rewrites; }
 };
 
-/// `visit` is the body of thread `index`; `stop` and `visits` are for any thread.
+/// `visit` is the body of thread `index`. Any thread may call `stop` and `visits`.
 class Visitors {
 public:
     Visitors(CheckedPages& pages, const Options& options)
         : pages_{pages}, mode_{options.mode}, seed_{options.seed}, counts_(options.threads) {}
 
     void visit(unsigned index) {
-        // Not the seed itself: contents are made from that.
+        // Not the seed itself, from which contents are made.
         Random random{mix64(seed_) + index};
         Counts& counts = counts_[index];
         while (!stopped_.load(std::memory_order_relaxed)) {
@@ -56,7 +56,7 @@ public:
     }
 
 private:
-    /// One thread writes, others look; a cache line of its own so that counting costs nothing.
+    /// One thread writes, others read. It has a cache line of its own, so that counting costs nothing.
     struct alignas(64) Counts {
         std::atomic<std::uint64_t> reads{0};
         std::atomic<std::uint64_t> rewrites{0};

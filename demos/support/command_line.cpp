@@ -28,7 +28,7 @@
 namespace faultline::demo {
 namespace {
 
-/// The value whose name is `text`; the command line has refused all other names.
+/// Returns the value whose name is `text`. The parser has refused all other names.
 template <typename Value>
 Value named(std::string_view text, std::initializer_list<Value> values) {
     for (const Value value : values) {
@@ -97,7 +97,7 @@ Config PagerOptions::config() const {
 }
 
 CLI::Option* add_size(CLI::App& app, const std::string& option, std::size_t& bytes, const std::string& description) {
-    // Zero is a size where it is the default: none.
+    // 0 is allowed where it is the default, and means none.
     const auto parse = [&bytes, option, least = bytes == 0 ? 0U : 1U](const std::string& text) {
         const run::ParsedSize size = run::parse_size(text);
         if (size.problem != nullptr) throw CLI::ValidationError(option, "'" + text + "' " + size.problem);
@@ -111,17 +111,17 @@ CLI::Option* add_size(CLI::App& app, const std::string& option, std::size_t& byt
 
 void add_pager_options(CLI::App& app, PagerOptions& options) {
     add_size(app, "--resident", options.resident, "Limit of resident memory");
-    add_size(app, "--compressed", options.compressed, "Limit of memory for compressed pages, beside that; 0: none");
+    add_size(app, "--compressed", options.compressed, "Limit of additional memory for compressed pages; 0: none");
     app.add_option("--record", options.record, "Record the faults to this file, a page trace for policy_replay")
         ->type_name("FILE");
     add_size(app, "--page-size", options.page_size, "Bytes of one page: a power of two from 4K to 2M");
     app.add_option("--delivery", options.delivery, "How faults arrive")
         ->check(CLI::IsMember(names(kDeliveries)))
         ->capture_default_str();
-    app.add_option("--eviction", options.eviction, "How pages leave")
+    app.add_option("--eviction", options.eviction, "How pages are evicted")
         ->check(CLI::IsMember(names(kEvictions)))
         ->capture_default_str();
-    app.add_option("--replacement", options.replacement, "Which pages leave")
+    app.add_option("--replacement", options.replacement, "Which pages are evicted")
         ->check(CLI::IsMember(names(kReplacements)))
         ->capture_default_str();
     app.add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")

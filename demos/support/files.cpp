@@ -41,16 +41,16 @@ constexpr unsigned kNewFile = 0666;
 }  // namespace
 
 FileDescriptor::~FileDescriptor() {
-    // Nothing to save here: whoever wrote closes with a check before.
+    // No error to report here: writers check before they close.
     if (number_ >= 0) static_cast<void>(::close(number_));
 }
 
 InputFile::InputFile(std::filesystem::path path) : path_{std::move(path)} {
-    // NONBLOCK: opening a FIFO would wait for a writer, only to be refused below. Regular files ignore it.
+    // NONBLOCK: opening a FIFO would wait for a writer before it could be refused. It has no effect on regular files.
     file_ = FileDescriptor{open_retrying(path_, O_RDONLY | O_NONBLOCK)};
     if (file_.get() < 0) fail(errno, "cannot open", path_);
     struct stat status {};
-    if (::fstat(file_.get(), &status) != 0) fail(errno, "cannot look at", path_);
+    if (::fstat(file_.get(), &status) != 0) fail(errno, "cannot read the attributes of", path_);
     if (S_ISDIR(status.st_mode)) fail(EISDIR, "cannot read", path_);
     if (!S_ISREG(status.st_mode)) fail(EINVAL, "not a regular file:", path_);
     size_ = static_cast<std::uint64_t>(status.st_size);
@@ -65,13 +65,13 @@ std::size_t InputFile::read(std::span<std::byte> buffer) {
 }
 
 void InputFile::rewind() {
-    if (::lseek(file_.get(), 0, SEEK_SET) != 0) fail(errno, "cannot go back to the beginning of", path_);
+    if (::lseek(file_.get(), 0, SEEK_SET) != 0) fail(errno, "cannot rewind", path_);
 }
 
 OutputFile::OutputFile(std::filesystem::path path) : path_{std::move(path)} {
     struct stat status {};
     if (::stat(path_.c_str(), &status) != 0) {
-        if (errno != ENOENT) fail(errno, "cannot look at", path_);
+        if (errno != ENOENT) fail(errno, "cannot read the attributes of", path_);
         open_beside(kNewFile);
         return;
     }
@@ -79,9 +79,9 @@ OutputFile::OutputFile(std::filesystem::path path) : path_{std::move(path)} {
         open_directly();
         return;
     }
-    // A rename would succeed on a file we may not write: ask first.
+    // A rename would succeed on a file that this process may not write, so check first.
     if (::access(path_.c_str(), W_OK) != 0) fail(errno, "cannot write", path_);
-    // Through symbolic links: the file is replaced, not the link.
+    // Resolve symbolic links, so that the file is replaced and not the link.
     path_ = std::filesystem::canonical(path_);
     open_beside(kNewFile);
     if (::fchmod(file_.get(), status.st_mode & 07777) != 0) {
@@ -123,7 +123,7 @@ void OutputFile::write(std::span<const std::byte> bytes) {
         const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) fail(errno, "cannot write", path_);
-        // A regular file that takes nothing and gives no reason would make this loop endless.
+        // Without this, a file that accepts nothing and reports no error would make the loop endless.
         if (written == 0) fail(EIO, "cannot write", path_);
         bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
@@ -131,7 +131,7 @@ void OutputFile::write(std::span<const std::byte> bytes) {
 
 void OutputFile::commit() {
     if (!temporary_.empty() && ::fsync(file_.get()) != 0 && !cannot_sync(errno)) fail(errno, "cannot write", path_);
-    // Not retried on EINTR: Linux has closed the descriptor by then.
+    // Not repeated after EINTR: Linux has closed the descriptor by then.
     if (::close(file_.release()) != 0 && errno != EINTR) fail(errno, "cannot write", path_);
     if (temporary_.empty()) return;
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(errno, "cannot replace", path_);

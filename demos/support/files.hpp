@@ -1,5 +1,5 @@
-// Files read and written with every result looked at: short transfers, EINTR, full disks, and errors that only close(2)
-// tells of. A failure is a std::system_error that names the file.
+// Files with every result checked: short transfers, EINTR, full disks, and errors that only close(2) reports. Each
+// failure is a std::system_error that names the file.
 #pragma once
 
 #include <cstddef>
@@ -35,15 +35,15 @@ class InputFile {
 public:
     explicit InputFile(std::filesystem::path path);
 
-    /// Its size when it was opened, in bytes.
+    /// Returns the file's size in bytes when it was opened.
     [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
-    /// Reads up to `buffer.size()` bytes, at least one; 0 at the end of the file. The buffer must be unmanaged memory
-    /// or pinned: a system call does not wait for a page.
+    /// Reads up to `buffer.size()` bytes, at least one; returns 0 at the end of the file. The buffer must be unmanaged
+    /// memory or pinned: the system call fails with EFAULT on an absent page.
     [[nodiscard]] std::size_t read(std::span<std::byte> buffer);
 
-    /// The next read begins at the first byte again.
+    /// Moves back to the first byte.
     void rewind();
 
 private:
@@ -52,7 +52,7 @@ private:
     std::uint64_t size_ = 0;
 };
 
-/// A file that appears whole or not at all: it is written beside `path` and takes its place in `commit`. What is not a
+/// A file that appears complete or not at all: it is written beside `path`, and `commit` renames it. A path that is no
 /// regular file (a pipe, a device) is written directly. Used by one thread.
 class OutputFile {
 public:
@@ -61,11 +61,11 @@ public:
     OutputFile(const OutputFile&) = delete;
     OutputFile& operator=(const OutputFile&) = delete;
 
-    /// Writes all of it. The bytes must be in unmanaged memory or pinned.
+    /// Writes all bytes. They must be in unmanaged memory or pinned.
     void write(std::span<const std::byte> bytes);
     void write(std::string_view text) { write(std::as_bytes(std::span{text})); }
 
-    /// Makes the file durable and puts it in its place. Nothing is left behind when it was not called.
+    /// Makes the file durable and renames it to `path`. Without it, the destructor removes the file.
     void commit();
 
 private:
@@ -73,7 +73,7 @@ private:
     void open_beside(unsigned permissions);
 
     std::filesystem::path path_;
-    std::filesystem::path temporary_;  // empty when `path_` is written directly, or committed
+    std::filesystem::path temporary_;  // empty if `path_` is written directly, or after `commit`
     FileDescriptor file_;
 };
 

@@ -18,7 +18,7 @@ void remember(int) { came.store(true, std::memory_order_relaxed); }
 void catch_interrupts() {
     struct sigaction action {};
     action.sa_handler = remember;
-    // RESTART: the flag is looked at often enough, and half-written lines of stdio help nobody.
+    // RESTART: programs check the flag often enough, and an interrupted stdio call could write half a line.
     action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
     sigemptyset(&action.sa_mask);
     for (const int signal : {SIGINT, SIGTERM}) {

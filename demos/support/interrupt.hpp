@@ -1,12 +1,12 @@
-// SIGINT and SIGTERM as a flag to look at, so that a program ends in order: threads joined, temporary files removed.
-// A second signal kills as usual.
+// SIGINT and SIGTERM as a flag, so that a program ends in order: threads joined, temporary files removed. A second
+// signal ends the program at once.
 #pragma once
 
 #include <stdexcept>
 
 namespace faultline::demo {
 
-/// Thrown by work that gives up because the user asked for it.
+/// Thrown by work that ends early because the user asked for it.
 class Interrupted : public std::runtime_error {
 public:
     Interrupted() : std::runtime_error{"interrupted"} {}
@@ -15,10 +15,10 @@ public:
 /// Catches SIGINT and SIGTERM from now on. Throws std::system_error.
 void catch_interrupts();
 
-/// Whether one of them came. Any thread; cheap enough for an inner loop.
+/// Returns whether one of the signals came. Any thread; cheap enough for an inner loop.
 [[nodiscard]] bool interrupted() noexcept;
 
-/// Throws Interrupted when one came.
+/// Throws Interrupted if one of the signals came.
 void throw_if_interrupted();
 
 }  // namespace faultline::demo

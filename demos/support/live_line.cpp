@@ -14,11 +14,11 @@ namespace faultline::demo {
 namespace {
 
 constexpr std::chrono::milliseconds kPlainPeriod{2000};
-constexpr std::size_t kNarrowestBar = 8;  // below that a bar says nothing
-constexpr std::size_t kPlainBar = 32;     // where no width is known
+constexpr std::size_t kNarrowestBar = 8;  // a narrower bar shows nothing useful
+constexpr std::size_t kPlainBar = 32;     // if the width is unknown
 
 void write_line(std::FILE* stream, std::string_view line) {
-    // What cannot be written here shows in ferror(), which the program looks at before it ends.
+    // Errors are ignored here: they set ferror(), which the program checks before it ends.
     static_cast<void>(std::fwrite(line.data(), 1, line.size(), stream));
     static_cast<void>(std::fputc('\n', stream));
     static_cast<void>(std::fflush(stream));
@@ -54,7 +54,7 @@ void LiveLine::show(std::string_view text, const Bar& bar, std::size_t widest) {
 }
 
 std::string LiveLine::fitted(std::string_view text, const Bar& bar, std::size_t widest) const {
-    // One column less than there are: some terminals wrap as soon as the last one is written.
+    // One column less than the width: some terminals wrap after the last column.
     const std::size_t columns = display::terminal_columns(stream_) - 1;
     std::string line{text.substr(0, columns)};
     if (line.size() + 2 + kNarrowestBar > columns) return line;

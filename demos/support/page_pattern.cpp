@@ -12,18 +12,18 @@
 namespace faultline::demo {
 namespace {
 
-/// A checksum that sees the order of the words: each is turned further than the next.
+/// A checksum that depends on the order of the words: each is rotated further than the one before.
 class Checksum {
 public:
     void add(std::uint64_t word) noexcept { sum_ = std::rotl(sum_, 5) ^ word; }
     [[nodiscard]] std::uint64_t value() const noexcept { return sum_; }
 
 private:
-    // Not zero, so that a page of zeros has no valid checksum and is not taken for written contents.
+    // Not zero, so that a page of zeros has no valid checksum.
     std::uint64_t sum_ = kGoldenGamma;
 };
 
-/// The words of one page for one counter, in order.
+/// Generates the words of one page for one counter, in order.
 class Contents {
 public:
     Contents(std::uint64_t seed, std::uint64_t number, std::uint32_t counter, std::size_t words) noexcept
@@ -59,7 +59,7 @@ std::uint64_t load(const std::byte* page, std::size_t index) noexcept {
     return word_at(const_cast<std::byte*>(page), index).load(std::memory_order_acquire);
 }
 
-/// Collects what differs while a page is walked.
+/// Collects the differences while a page is walked.
 class Findings {
 public:
     void see(std::size_t index, std::uint64_t found, bool right, std::uint64_t expected, std::size_t words) noexcept {
@@ -118,8 +118,8 @@ PageFindings PagePattern::check_during_write(const std::byte* page, std::uint64_
 }
 
 void PagePattern::touch_for_writing(std::byte* page, std::uint64_t number, std::uint32_t counter) const noexcept {
-    // Swaps word 0 for itself. An atomic exchange needs write access whether or not it finds what it expects, and a
-    // wrong word stays as it is, to be found by the check that follows.
+    // Exchanges word 0 with itself. An atomic exchange needs write access whatever value it finds. A wrong word stays,
+    // and the check that follows finds it.
     std::uint64_t expected = counter == 0 ? 0 : number;
     static_cast<void>(word_at(page, 0).compare_exchange_strong(expected, expected, std::memory_order_relaxed));
 }

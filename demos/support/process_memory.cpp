@@ -10,7 +10,7 @@
 namespace faultline::demo {
 namespace {
 
-/// The figure of a line like "VmHWM:      1234 kB", in bytes.
+/// Returns the number of a line like "VmHWM:      1234 kB", in bytes.
 std::uint64_t status_bytes(std::string_view key) {
     std::ifstream status{"/proc/self/status"};
     for (std::string line; std::getline(status, line);) {

@@ -1,14 +1,14 @@
-// What the kernel says this process holds in physical memory: the proof that a resident limit is kept.
+// What the kernel reports about this process's physical memory: the proof that a resident limit is kept.
 #pragma once
 
 #include <cstdint>
 
 namespace faultline::demo {
 
-/// Bytes resident now (VmRSS). Throws std::system_error when /proc/self/status does not say.
+/// Returns the resident bytes now (VmRSS). Throws std::system_error if /proc/self/status does not have it.
 [[nodiscard]] std::uint64_t resident_bytes();
 
-/// The most bytes ever resident (VmHWM). Throws as above.
+/// Returns the peak of the resident bytes (VmHWM). Throws as above.
 [[nodiscard]] std::uint64_t peak_resident_bytes();
 
 }  // namespace faultline::demo

@@ -1,5 +1,5 @@
-// Small fast generators for workloads. Repeatable from a seed on every machine, which std's distributions are not.
-// Not for secrets.
+// Small fast random generators for workloads. Unlike std's distributions, they give the same values from a seed on
+// every machine. Not for secrets.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace faultline::demo {
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection whose every output bit hangs on every input bit.
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection; every output bit depends on every input bit.
 [[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t value) noexcept {
     value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9U;
     value = (value ^ (value >> 27)) * 0x94d049bb133111ebU;
@@ -37,16 +37,16 @@ public:
         return result;
     }
 
-    /// Uniform in [0, bound) to within bound / 2^64, for a bound above 0.
+    /// Returns a number in [0, bound), uniform to within bound / 2^64. `bound` is above 0.
     constexpr std::uint64_t below(std::uint64_t bound) noexcept {
         __extension__ using Wide = unsigned __int128;
         return static_cast<std::uint64_t>((Wide{next()} * bound) >> 64);
     }
 
-    /// True half of the time.
+    /// Returns true with probability 1/2.
     constexpr bool coin() noexcept { return (next() >> 63) != 0; }
 
-    /// Uniform in [0, 1).
+    /// Returns a number in [0, 1), uniform.
     constexpr double unit() noexcept { return static_cast<double>(next() >> 11) * 0x1p-53; }
 
 private:

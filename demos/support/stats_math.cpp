@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kWindow{1000};
 
-/// The counters are read while they move, so a later look may, of one of them, say less than an earlier one.
+/// The counters are read while they change, so a later sample may have a smaller value than an earlier one.
 std::uint64_t since(std::uint64_t later, std::uint64_t earlier) { return later > earlier ? later - earlier : 0; }
 
 }  // namespace

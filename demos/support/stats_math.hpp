@@ -1,4 +1,4 @@
-// Arithmetic on faultline's statistics: what one phase of a run added, and how fast the counters move right now.
+// Arithmetic on faultline's statistics: what one phase of a run counted, and the current rates.
 #pragma once
 
 #include <faultline/latency_histogram.hpp>
@@ -10,13 +10,13 @@
 
 namespace faultline::demo {
 
-/// Faults of every kind.
+/// Returns the number of faults of all kinds.
 [[nodiscard]] std::uint64_t total_faults(const RegionStats& stats) noexcept;
 
-/// The durations that `later` counted and `earlier`, a copy of the same histogram, had not yet.
+/// Returns the durations that `later` counted after `earlier`, an older copy of the same histogram.
 [[nodiscard]] LatencyHistogram difference(const LatencyHistogram& later, const LatencyHistogram& earlier);
 
-/// What was counted between two looks at a pager. The fields that say how things are now are `later`'s.
+/// Returns what a pager counted between two samples. Fields that describe the current state are `later`'s.
 [[nodiscard]] PagerStats difference(const PagerStats& later, const PagerStats& earlier);
 
 /// Rates over about the last second, for live lines. Used by one thread.
@@ -24,7 +24,7 @@ class RateWindow {
 public:
     using Clock = std::chrono::steady_clock;
 
-    /// In events or bytes per second.
+    /// Events or bytes per second.
     struct Rates {
         double faults = 0;
         double evictions = 0;
@@ -32,7 +32,7 @@ public:
         double bytes_written = 0;
     };
 
-    /// Takes a look's figures in and says how fast they moved since the oldest one kept.
+    /// Adds a sample, and returns the rates since the oldest sample kept.
     Rates update(const RegionStats& stats, Clock::time_point now = Clock::now());
 
 private:

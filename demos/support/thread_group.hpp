@@ -1,4 +1,4 @@
-// ThreadGroup: the worker threads of one phase. The thread that started them can draw while it waits. Not a pool.
+// ThreadGroup: the worker threads of one phase. The thread that started them can draw while it waits. It is no pool.
 #pragma once
 
 #include <chrono>
@@ -11,20 +11,20 @@
 
 namespace faultline::demo {
 
-/// Used by one thread. The work must end by itself or by a flag that its owner sets: the destructor joins.
+/// Used by one thread. The work must end by itself or by a flag of the caller: the destructor joins.
 class ThreadGroup {
 public:
-    /// Calls `work(0)` to `work(count - 1)`, each on its own thread. When not all of them can start, calls `give_up`,
-    /// joins those that did and throws std::system_error.
+    /// Calls `work(0)` to `work(count - 1)`, each on its own thread. If a thread cannot start, calls `give_up`, joins
+    /// the others and throws std::system_error.
     ThreadGroup(unsigned count, std::function<void(unsigned)> work, const std::function<void()>& give_up);
     ~ThreadGroup();
     ThreadGroup(const ThreadGroup&) = delete;
     ThreadGroup& operator=(const ThreadGroup&) = delete;
 
-    /// Waits until all have ended, `patience` at most; whether they have.
+    /// Waits until all threads have ended, at most for `patience`. Returns whether they have.
     bool wait_for(std::chrono::milliseconds patience);
 
-    /// Waits for the end, and throws again what the first thread that failed threw.
+    /// Waits for all threads, and rethrows the exception of the first that failed.
     void join();
 
 private:
@@ -33,7 +33,7 @@ private:
 
     std::function<void(unsigned)> work_;
     std::vector<std::thread> threads_;
-    std::mutex mutex_;  // guards the three below
+    std::mutex mutex_;  // guards the three fields below
     std::condition_variable ended_;
     unsigned running_ = 0;
     std::exception_ptr failure_;

@@ -1,5 +1,7 @@
-// AccessViolation: an access to an address space that its segments do not allow, as a value, and the handler that a
-// program may have for it. A page that cannot be read (SIGBUS) is not one.
+/// @file
+/// AccessViolation: describes an access to an address space that its segments do not allow. ViolationHandler: the
+/// program's function for such accesses, installed with `AddressSpace::on_violation`. A page that cannot be read is no
+/// violation: it raises SIGBUS.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -11,37 +13,46 @@
 
 namespace faultline {
 
+/// Why an access is not allowed.
 enum class ViolationKind : std::uint8_t {
-    unmapped,        ///< No segment is there. The kernel would say SEGV_MAPERR.
-    forbidden,       ///< The segment does not allow it. The kernel would say SEGV_ACCERR.
+    unmapped,        ///< No segment has the address. The kernel would report SEGV_MAPERR.
+    forbidden,       ///< The segment does not allow the access. The kernel would report SEGV_ACCERR.
     stack_overflow,  ///< The stack has reached its limit: the address is in the guard below it.
 };
 
-enum class Attempt : std::uint8_t { read, write, execute };
+/// What the program tried to do.
+enum class Attempt : std::uint8_t {
+    read,    ///< A load.
+    write,   ///< A store.
+    execute  ///< An instruction fetch.
+};
 
+/// One access that no segment allows. A plain value without pointers into the space, so it may be copied.
 struct AccessViolation {
-    static constexpr std::size_t kMostNameBytes = 32;
+    static constexpr std::size_t kMostNameBytes = 32;  ///< The size of `segment`, with its terminator, in bytes.
 
-    const void* address = nullptr;  ///< Exact.
-    Attempt attempt = Attempt::read;
-    ViolationKind kind = ViolationKind::unmapped;
-    Access allowed = Access::none;      ///< What the segment allows there.
-    char segment[kMostNameBytes] = {};  ///< Its name, cut where it is longer; empty where there is none.
+    const void* address = nullptr;                 ///< The exact address accessed.
+    Attempt attempt = Attempt::read;               ///< What the program tried to do.
+    ViolationKind kind = ViolationKind::unmapped;  ///< Why it is not allowed.
+    Access allowed = Access::none;                 ///< The accesses that the segment allows.
+    char segment[kMostNameBytes] =
+        {};  ///< The segment's name, truncated if longer; empty if no segment has the address.
 };
 
-/// What becomes of the access.
+/// What a violation handler decides.
 enum class ViolationAnswer : std::uint8_t {
-    deliver,  ///< SIGSEGV, to whoever handles it, with the siginfo that the kernel would have given.
-    retry,    ///< It is repeated: the handler has changed what was in the way.
+    deliver,  ///< Raise SIGSEGV for the program, with the siginfo that the kernel would give.
+    retry,    ///< Repeat the access: the handler has removed the cause.
 };
 
-/// Called on the thread that made the access, inside the handler of SIGSEGV, with the signals blocked that were blocked
-/// at the access. It may touch managed memory, and leave by siglongjmp. It must be signal-safe: the calls of
-/// AddressSpace are not.
+/// Handles a violation. Called on the thread that made the access, inside the SIGSEGV handler, with the signal mask of
+/// the access. It may touch managed memory, and may leave by siglongjmp. It must be signal-safe: it must not call
+/// functions of AddressSpace. `context` is the pointer given to `AddressSpace::on_violation`.
 using ViolationHandler = ViolationAnswer (*)(const AccessViolation& violation, void* context);
 
-/// "read", "write", "execute"; "unmapped", "forbidden", "stack_overflow". Never null. Signal-safe.
+/// Returns "read", "write" or "execute". Never null. Signal-safe.
 FAULTLINE_API const char* name(Attempt attempt) noexcept;
+/// Returns "unmapped", "forbidden" or "stack_overflow". Never null. Signal-safe.
 FAULTLINE_API const char* name(ViolationKind kind) noexcept;
 
 }  // namespace faultline

@@ -1,6 +1,6 @@
-// AddressSpace: what every program has - text, data, bss, heap, mappings, stack - laid out as Linux does it and paged
-// by one pager. A program may have many, which share the pager's limit. It runs no code and starts no thread: code that
-// uses its memory, does.
+// AddressSpace: the memory of one program - text, data, bss, heap, mappings, stack - laid out as Linux does it and
+// paged by one pager. A process may have many spaces, which share the pager's limit. A space runs no code and starts no
+// thread. Hosts of guest programs create it; see demos/run_elf.cpp.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -26,155 +26,178 @@ namespace space {
 class Space;
 }
 
+/// Options of `AddressSpace::map_anonymous` and `map_file`.
 struct MapOptions {
+    /// The accesses that the mapping allows.
     Access access = Access::read_write;
 
-    /// Exactly there: a multiple of 4 KiB, in one of the space's two ranges. Null: wherever there is room, from the top
-    /// down.
+    /// Exact address of the mapping: a multiple of 4 KiB in one of the space's two ranges. Null: the highest free place
+    /// of the mapping area.
     void* address = nullptr;
 
-    /// With `address`: what is mapped there goes, except heap, stack and guard. Else the call fails with EEXIST.
+    /// With `address`: true replaces what is mapped there, except heap, stack and guard. False fails with EEXIST if
+    /// anything is mapped there.
     bool replace = false;
 
-    /// Of a file: other shared mappings of it, here and in other spaces of the pager, are the same pages, and see at
-    /// once what is written. It goes to the file when its page leaves, with `sync`, and when the last mapping of the
-    /// page goes, with `unmap` or its space; private mappings and other processes see it then. For writing, the
-    /// descriptor must be open for both, and not for appending. Before Linux 6.4, except under Delivery::sigsegv, each
-    /// mapping has pages of its own, and sees what others write through the file.
+    /// For files: shares the pages with other shared mappings of the file, in this and other spaces of the pager. They
+    /// see writes at once. A page's changes are written to the file when it is evicted, on `sync`, and when its last
+    /// mapping is unmapped or destroyed. Private mappings and other processes see the changes then.
+    ///
+    /// For writing, the descriptor must be open for reading and writing, without O_APPEND. Before Linux 6.4, except
+    /// under Delivery::sigsegv, each mapping has pages of its own, and sees others' writes only through the file.
     bool shared = false;
 
-    /// For maps and violations. Empty: of a file, the last part of its path.
+    /// Name for maps and violations. Empty: for a file, the last component of its path.
     std::string name{};
 };
 
-/// Safe to use from any thread, not from a signal handler; destroying or moving the handle must not race with calls.
-/// Plain loads and stores to its memory are safe as those to a `Region` are. Sizes are in bytes, and are rounded up to
-/// whole pages of 4 KiB; addresses are multiples of it where nothing else is said. Errors are std::system_error; a call
-/// that fails has changed nothing, where nothing else is said. In a child of fork: EPERM, unless the pager is
-/// inherited, and then no other thread may have been in a call at the fork.
+/// The memory of one program, in managed memory.
 ///
-/// The pager's figures count pages of files that are not in memory as swapped; `usage` tells them apart.
+/// Any thread may call the functions, but not in a signal handler. Destroying or moving the handle must not race with
+/// calls. Loads and stores to the space's memory are as safe as those to a `Region`.
 ///
-/// An access that no segment allows raises SIGSEGV with the siginfo that the kernel would have given; see on_violation.
+/// Sizes are in bytes, and are rounded up to whole pages of 4 KiB. Addresses are multiples of 4 KiB unless a function
+/// says otherwise. Errors are std::system_error. A call that fails has changed nothing, unless its comment says
+/// otherwise. In a child of fork, calls fail with EPERM unless the pager is inherited; then no other thread may have
+/// been in a call at the fork.
+///
+/// The pager's figures count file pages that are not in memory as swapped; `usage` counts them separately.
+///
+/// An access that no segment allows raises SIGSEGV with the siginfo that the kernel would give; see on_violation.
+///
+///     faultline::AddressSpace space{pager};
+///     std::byte* pages = space.map_anonymous(std::size_t{1} << 20);
 class FAULTLINE_API AddressSpace {
 public:
-    /// Lays out a space with the program `image` in it. Throws EEXIST (fixed addresses taken, image segments overlap),
-    /// EINVAL (an impossible layout or image), ENOMEM, or what opening a file may meet.
+    /// Lays out a space, and maps the segments of `image` into it. Throws EEXIST (a fixed address is taken, or image
+    /// segments overlap), EINVAL (an invalid layout or image), ENOMEM, or the error of opening a file.
     explicit AddressSpace(Pager& pager, std::span<const ImageSegment> image = {}, const Layout& layout = {});
 
-    /// Gives everything back. Ends the program while a `Pin` of the space lives.
+    /// Frees all memory, addresses and swap space. Ends the program while a `Pin` of the space lives.
     ~AddressSpace();
+    /// Takes over the space of the other handle, which is empty afterwards.
     AddressSpace(AddressSpace&&) noexcept;
+    /// Destroys the own space, then takes over that of the other handle.
     AddressSpace& operator=(AddressSpace&&) noexcept;
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
 
     // ---- clones
 
-    /// A space with the same segments and contents, of which each goes its own way from here on: what one writes, maps
-    /// or advises, the other does not see. Segments have the same distances from `image` or `stack_end`, but other
-    /// addresses (see `counterpart`): pointers that are stored in the space lead to the original. Break, protections,
-    /// advice, names, layout and the handler of violations are the same; pins are not. Of shared mappings both see
-    /// the same pages; of private ones each has its own changes. Either may be destroyed first, and a clone may be
-    /// cloned.
+    /// Returns a space with the same segments and contents. From then on the two are independent: neither sees what the
+    /// other writes, maps or advises. Of shared mappings both see the same pages; of private mappings each has its own
+    /// changes. Break, protections, advice, names, layout and the handler of violations are copied; pins are not.
     ///
-    /// Nothing is copied: both read one version of each page, in memory in one frame, which goes to whoever needs it
-    /// next, and in one place of the swap store, until one writes to it (see docs/address-space.md).
+    /// Segments keep their distance from `image` or `stack_end`, but have other addresses (see `counterpart`). Pointers
+    /// that are stored in the clone's memory point into the original. Either space may be destroyed first. A clone may
+    /// be cloned.
     ///
-    /// Other threads may use and write to the space meanwhile: the clone has it as it was at one moment during the
-    /// call. First all that is new is written out, at the disk's speed; as long as that takes, faults of the whole
-    /// process wait, and writes to this space. Of pages pinned for writing, what is written meanwhile may be in the
-    /// clone or not. The caller's stack must not be in managed memory, nor may a signal handler call it.
+    /// No page is copied at once. Until one space writes to a page, both read one version of it. It has one frame,
+    /// which moves to the space that needs it, and one place in the swap store (see docs/address-space.md).
     ///
-    /// Throws EINVAL, EEXIST (an address given is taken), ENOMEM, EAGAIN (no thread), or what writing may meet (ENOSPC,
+    /// Other threads may use and write to the space during the call: the clone shows the space at one moment of it. The
+    /// call first writes all dirty pages, at the disk's speed. During that time, faults of the whole process and writes
+    /// to this space wait. Writes to pages that are pinned for writing may or may not be in the clone. The caller's
+    /// stack must not lie in managed memory. Not for signal handlers.
+    ///
+    /// Throws EINVAL, EEXIST (a given address is taken), ENOMEM, EAGAIN (no thread), or the error of writing (ENOSPC,
     /// EIO).
     [[nodiscard]] AddressSpace clone(const ClonePlace& place = {});
 
-    /// Where in this space is what `other` has at `address`, if both come from one by cloning. It says nothing of what
-    /// was mapped there since. Throws EINVAL: they do not, or it is no address of `other`.
+    /// Returns the address here that corresponds to `address` in `other`, if the two come from one space by cloning.
+    /// Mappings made since then are ignored. Throws EINVAL: they do not come from one space, or `address` is not in
+    /// `other`.
     [[nodiscard]] std::byte* counterpart(const AddressSpace& other, const void* address) const;
 
     // ---- the heap
 
-    /// Like the system call brk(2): moves the break to `address`, which need not be a multiple of anything, and returns
-    /// the break afterwards: what it was before, where it cannot be moved (below the heap's begin, above its limit, or
-    /// less than a page below something else, at vm.max_map_count). Null asks. Whole pages above the break are gone,
-    /// frames and swap space too; growing again shows zeros there. Throws EBUSY when a page that would go is pinned.
+    /// Moves the break to `address`, as the system call brk(2) does, and returns the new break. `address` may have any
+    /// alignment. Null returns the break.
+    ///
+    /// The break stays, and the call returns it, if `address` is below the heap's begin, above its limit, or less than
+    /// a page below another mapping, or at vm.max_map_count. Whole pages above the new break are discarded, with frames
+    /// and swap space; they read as zeros when the heap grows again. Throws EBUSY when such a page is pinned.
     std::byte* brk(const void* address);
 
-    /// Like sbrk(3): moves the break by `delta` bytes and returns where it was before, or `kNoBreak` where it cannot be
-    /// moved.
+    /// Moves the break by `delta` bytes, as sbrk(3) does, and returns the old break, or `kNoBreak` if it cannot move.
     std::byte* sbrk(std::ptrdiff_t delta);
-    static std::byte* const kNoBreak;  ///< All bits set, as sbrk(3) has it.
+    static std::byte* const kNoBreak;  ///< What `sbrk` returns on failure: all bits set, as sbrk(3) returns.
 
     // ---- the mapping area
 
-    /// Maps zeros. Throws EINVAL, EEXIST (see MapOptions), ENOMEM (no room, or vm.max_map_count).
+    /// Maps zeros, and returns their address. Throws EINVAL, EEXIST (see MapOptions), ENOMEM (no room, or
+    /// vm.max_map_count).
     std::byte* map_anonymous(std::size_t bytes, const MapOptions& options = {});
 
-    /// Maps a file; unless `shared`, private: pages come from the file when they are asked for, and what the program
-    /// writes is its own. `descriptor` must be readable, and may be closed afterwards; `offset` is a multiple of 4 KiB.
-    /// The rest of the file's last page is zeros, and an access beyond it raises SIGBUS, also when it was truncated
-    /// meanwhile; such a page stays so until `retry`. What is in memory when the file changes may stay as it was.
-    /// Throws as above, EACCES, EBADF, and ENODEV for what is no regular file.
+    /// Maps a file, and returns the address. The mapping is private unless `options.shared`: a fault reads the page
+    /// from the file, and the program's changes stay in the space. `descriptor` must be readable, and may be closed
+    /// after the call. `offset` is in bytes, a multiple of 4 KiB.
+    ///
+    /// The rest of the file's last page is zeros. An access beyond that page raises SIGBUS, also after the file was
+    /// truncated; the page stays so until `retry`. A page that is in memory when the file changes may keep its old
+    /// bytes.
+    ///
+    /// Throws what map_anonymous throws, EACCES, EBADF, and ENODEV for a descriptor that is not a regular file's.
     std::byte* map_file(int descriptor, std::uint64_t offset, std::size_t bytes, const MapOptions& options = {});
 
-    /// Takes all mappings out of the range, which may have gaps and cut through mappings. Throws EINVAL (misaligned,
-    /// not in the space, heap or stack), EBUSY when a page is pinned, EIO when a file that is shared does not take what
-    /// is new, ENOMEM at vm.max_map_count (mappings below the one that stays may then be gone; none loses its
-    /// contents).
+    /// Unmaps a range, which may have gaps and may begin and end inside mappings. Throws EINVAL (misaligned, not in the
+    /// space, or in heap or stack), EBUSY (a page is pinned), EIO (a shared file does not accept dirty pages), ENOMEM
+    /// (vm.max_map_count). After ENOMEM mappings at lower addresses may be unmapped; the others keep their contents.
     void unmap(void* address, std::size_t bytes);
 
-    /// Sets what the program may do with a range without gaps. Throws EINVAL, ENOMEM (a gap, or vm.max_map_count),
-    /// EBUSY (see Region::protect).
+    /// Sets the accesses that a range without gaps allows. Throws EINVAL, ENOMEM (a gap, or vm.max_map_count), EBUSY
+    /// (see Region::protect).
     void protect(void* address, std::size_t bytes, Access access);
 
-    /// See `Advice`. The range has no gaps, and any alignment. Throws EINVAL, ENOMEM (a gap).
+    /// Gives `advice` on a range without gaps, of any alignment; see `Advice`. Throws EINVAL, ENOMEM (a gap).
     void advise(const void* address, std::size_t bytes, Advice advice);
 
-    /// Forgets the contents of a range without gaps, as MADV_DONTNEED of madvise(2) does: what is of no file reads as
-    /// zeros, what is private of a file is the file's again. A shared mapping keeps its contents; its pages leave
-    /// memory. Other threads that access what is private of a file meanwhile may find zeros there. Throws EINVAL,
-    /// ENOMEM (a gap), EBUSY when a page is pinned (others may be gone then).
+    /// Drops the contents of a range without gaps, as madvise(2) with MADV_DONTNEED does. Anonymous pages read as
+    /// zeros; private pages of a file read from the file again. A shared mapping keeps its contents, and its pages are
+    /// evicted. Other threads that access private pages of a file during the call may read zeros there.
+    ///
+    /// Throws EINVAL, ENOMEM (a gap), EBUSY (a page is pinned; other pages may be discarded then).
     void discard(void* address, std::size_t bytes);
 
-    /// Writes what is new in shared mappings of a range without gaps to their files, and returns when it is on the
-    /// disk. The pages leave memory on the way. What is written meanwhile may be new again. Throws EINVAL, ENOMEM (a
-    /// gap), EBUSY when a page is pinned or held by the kernel, or what writing may meet.
+    /// Writes the dirty pages of shared mappings in a range without gaps to their files, and blocks until they are on
+    /// the disk. Evicts these pages. Pages that other threads write to during the call may be dirty afterwards. Throws
+    /// EINVAL, ENOMEM (a gap), EBUSY (a page is pinned, or held by the kernel), or the error of writing.
     void sync(void* address, std::size_t bytes);
 
-    /// Lets the next access to pages that could not be read try again, instead of raising SIGBUS at once.
+    /// After a read error, lets the next access to the range read again, instead of raising SIGBUS.
     void retry(void* address, std::size_t bytes);
 
-    /// Like Region::pin. Throws ENOMEM also where the range has a gap.
+    /// Pins a range, as Region::pin does. Throws ENOMEM also if the range has a gap.
     [[nodiscard]] Pin pin(const void* address, std::size_t bytes, PinFor purpose = PinFor::writing);
 
-    // ---- what is where
+    // ---- inspection
 
-    [[nodiscard]] std::byte* image() const noexcept;        ///< The image's begin.
-    [[nodiscard]] std::byte* heap_begin() const noexcept;   ///< The lowest break.
-    [[nodiscard]] std::byte* stack_begin() const noexcept;  ///< How far the stack may grow down.
-    [[nodiscard]] std::byte* stack_end() const noexcept;    ///< Where it begins, growing down.
+    [[nodiscard]] std::byte* image() const noexcept;        ///< Returns the begin of the image.
+    [[nodiscard]] std::byte* heap_begin() const noexcept;   ///< Returns the lowest possible break.
+    [[nodiscard]] std::byte* stack_begin() const noexcept;  ///< Returns the lowest address that the stack can grow to.
+    [[nodiscard]] std::byte* stack_end() const noexcept;    ///< Returns the end of the stack, which grows down from it.
 
-    /// All segments, lowest first.
+    /// Returns all segments, lowest address first.
     [[nodiscard]] std::vector<SegmentInfo> segments() const;
 
-    /// What a segment of this space takes, or any other range of it. Reads 8 bytes per page that was ever touched.
+    /// Returns the memory use of a segment, or of any other range of this space. Reads 8 bytes per page ever touched.
     [[nodiscard]] SegmentUsage usage(const SegmentInfo& range) const;
 
-    /// As /proc/PID/maps has it, with the segments' names.
+    /// Returns the segments in the format of /proc/PID/maps, with their names.
     [[nodiscard]] std::string maps() const;
 
-    /// As /proc/PID/smaps has it: for each segment its size and its usage in KiB.
+    /// Returns each segment with its size and usage in KiB, in the format of /proc/PID/smaps.
     [[nodiscard]] std::string smaps() const;
 
-    /// Where `address` leads, any number at all.
+    /// Explains `address`, which may be any number: its segment, page state and page table indices.
     [[nodiscard]] Explanation explain(const void* address) const;
 
+    /// Returns what page tables for this space cost.
     [[nodiscard]] TableCost table_cost() const;
 
-    /// `handler` is told of each access that no segment allows, and says what becomes of it; null: SIGSEGV. A handler
-    /// of SIGSEGV that the program installs later than the space comes before it, and may pass on to it what it gets.
+    /// Installs the handler that is called for each access that no segment allows, and that decides what happens. Null:
+    /// raise SIGSEGV. A SIGSEGV handler that the program installs after the space was made runs before this one, and
+    /// may chain to it. `context` is passed to the handler.
     void on_violation(ViolationHandler handler, void* context = nullptr);
 
 private:

@@ -1,7 +1,7 @@
-// AlternateStack: gives the calling thread a signal stack large enough to resolve faults on. Needed by threads whose
-// own stack is small (under 64 KiB) or lies in managed memory, where faults are delivered as signals. It is not needed
-// by ordinary threads: their faults are resolved on their own stack. Nor by threads that have an alternate stack of any
-// size: where it is small, faults are resolved on a stack of the library's.
+// AlternateStack: gives the calling thread a signal stack that is large enough to resolve faults on. Under
+// `uffd_signal` and `sigsegv` it is needed by threads whose own stack is smaller than 64 KiB or lies in managed memory.
+// Other threads do not need it: they resolve faults on their own stack. Nor do threads that have a signal stack of any
+// size: if it is small, the library switches to a stack of its own.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -12,13 +12,17 @@
 
 namespace faultline {
 
-/// Installs a 64 KiB signal stack with a guard page on construction, unless the thread already has one at least that
-/// large; the destructor, on the same thread, puts back what was there. Throws std::system_error with ENOMEM.
+/// Installs a 64 KiB signal stack with a guard page, unless the thread has a signal stack of at least that size.
+/// Construct and destroy it on the same thread, outside of signal handlers.
 class FAULTLINE_API AlternateStack {
 public:
+    /// The size of the signal stack, in bytes.
     static constexpr std::size_t kBytes = std::size_t{64} << 10;
 
+    /// Installs the stack. Throws std::system_error: ENOMEM (no memory, or vm.max_map_count), EPERM (the thread runs on
+    /// its signal stack).
     AlternateStack();
+    /// Restores the thread's previous signal stack.
     ~AlternateStack();
     AlternateStack(const AlternateStack&) = delete;
     AlternateStack& operator=(const AlternateStack&) = delete;

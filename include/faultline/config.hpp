@@ -1,5 +1,5 @@
-// Every option of a pager with its default, unit and meaning. A value: copy it, change it, hand it to `Pager`.
-// Options of a single region are in region.hpp (`RegionOptions`).
+// Config: every option of a pager with its default, unit and meaning. It is not the options of one region: region.hpp
+// has those (`RegionOptions`). Callers fill in a Config and pass it to the constructor of `Pager`, which checks it.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -14,66 +14,78 @@
 
 namespace faultline {
 
+/// The options of a pager. A plain value: copy it, change it, pass it to `Pager`, which keeps a copy. The constructor
+/// of `Pager` checks the values and throws EINVAL for one out of range; the struct itself checks nothing.
+///
+///     faultline::Config config;
+///     config.resident_limit = std::size_t{64} << 20;  // 64 MiB
+///     config.swap_directory = "/var/tmp";
+///     faultline::Pager pager{config};
 struct Config {
-    /// Bytes of physical memory that all regions of the pager may hold together, staged pages included. Rounded down
-    /// to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use.
+    /// Limit in bytes of the physical memory that all regions of the pager hold together, staged pages included.
+    /// Rounded down to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use.
     std::size_t resident_limit = std::size_t{256} << 20;
 
-    /// Directory of the unnamed swap file (mode 0600, gone when the pager is). Empty: $TMPDIR, else /var/tmp. The file
-    /// takes space for what is in it; where pages go to it one by one, by the MiB, once 16 of a MiB's pages are there.
+    /// Directory of the unnamed swap file (mode 0600), which disappears with the pager. Empty: $TMPDIR, else /var/tmp.
+    /// The file takes disk space only for the pages it holds. For pages that are written singly, the file gets its
+    /// space by the MiB, once 16 pages of that MiB are in it.
     std::filesystem::path swap_directory{};
 
-    /// Swap to this file instead: created 0600, must not exist yet, and is unlinked at once. Overrides
-    /// `swap_directory`.
+    /// Path of the swap file; overrides `swap_directory`. The file must not exist. The pager creates it with mode 0600
+    /// and unlinks it at once.
     std::filesystem::path swap_file{};
 
-    /// Bytes of memory, besides `resident_limit`, for evicted pages that LZ4 makes small (under 3,000 of 4,096 bytes),
-    /// in front of the swap file; the oldest go on to it. Checksums are verified when pages come back: EIO, never wrong
-    /// bytes. Rounded down to 64 KiB; 0: none. Buffers for compressing take up to 3 MiB more.
+    /// Limit in bytes of memory for compressed pages, in addition to `resident_limit`. Evicted pages that LZ4
+    /// compresses from 4,096 to less than 3,000 bytes stay there; the oldest move on to the swap file. A checksum is
+    /// verified when a page is read back: the error is EIO, never wrong bytes. 0: no compression;
+    /// else at least 256 KiB and at most the machine's memory, rounded down to 64 KiB. Buffers for compression take up
+    /// to 3 MiB more.
     std::size_t compressed_limit = 0;
 
     /// How faults arrive.
     Delivery delivery = Delivery::automatic;
 
-    /// Handler threads of `Delivery::uffd_threads`, each pinned to one CPU; 0: one for each CPU the process may use.
+    /// Number of handler threads of `Delivery::uffd_threads`, each pinned to one CPU. At most 4096. 0: one for each
+    /// CPU that the process may use.
     unsigned handler_threads = 0;
 
-    /// Keep a background thread that evicts before frames run out: it keeps up to a 50th of the limit free, but no more
-    /// than there are pages that do not fit. Without it the faulting threads evict.
+    /// Runs a background thread that evicts before frames run out. It keeps at most 1/50 of the limit free, and not
+    /// more than the number of pages that do not fit. False: the faulting threads evict.
     bool background_evictor = true;
 
-    /// How pages leave the program's view.
+    /// How the pager takes pages away from the program.
     Eviction eviction = Eviction::automatic;
 
-    /// Which pages leave.
+    /// Which pages the pager evicts.
     Replacement replacement = Replacement::second_chance;
 
-    /// Percent of the resident limit, at most 50, in pages that have left the program's view and whose frames are kept
-    /// a little longer: a page that is wanted back meanwhile comes without a read. It costs a system call and an
-    /// interrupt of the program's CPUs for each scattered page, where clean pages are dropped by the hundred: it pays
-    /// where a read takes milliseconds (a disk that turns, a network), not in front of a solid-state disk or compressed
-    /// memory. `Replacement::fifo` keeps none.
+    /// Percentage of the resident limit, 0 to 50, for staged pages: pages that are unmapped and keep their frame for a
+    /// while. A fault on a staged page needs no read. Staging costs a system call and an interrupt of the program's
+    /// CPUs for each scattered page; without it, clean pages are dropped in batches of hundreds. It pays where a read
+    /// takes milliseconds (a hard disk, a network), not with a solid-state disk or compressed memory.
+    /// `Replacement::fifo` stages no pages.
     unsigned staging_percent = 0;
 
-    /// Read neighbours ahead when a thread walks through stored pages in order. Where it writes to them, they count as
-    /// written to before it gets there: at the end of a walk, up to one window of at most 1 MiB is written back for
-    /// nothing.
+    /// Reads neighbouring pages ahead when a thread accesses stored pages in order. Where the thread writes to them,
+    /// the pages read ahead count as written before the thread reaches them. At the end of such a walk, up to one
+    /// window of at most 1 MiB is written back without need.
     bool read_ahead = true;
 
-    /// How long a fault waits for room on a full swap disk before the program sees SIGBUS.
+    /// How long a fault waits for space on a full swap disk before the program gets SIGBUS: 0 to one
+    /// year.
     std::chrono::milliseconds full_disk_patience{2000};
 
-    /// Record the faults that the pager resolves to this file, created or replaced, as a page trace that policy_replay
-    /// reads (docs/trace-format.md). Costs a fault some 50 ns, a thread, and 2 MiB. Whole once the pager has gone; a
-    /// child of fork does not go on with it. Empty: nothing is recorded.
+    /// Path of a file that records the faults that the pager resolves, as a page trace for policy_replay
+    /// (docs/trace-format.md). The pager creates or replaces it. Recording costs about 50 ns per fault, one thread and
+    /// 2 MiB. The file is complete once the pager is destroyed. A child of fork does not record. Empty: no recording.
     std::filesystem::path trace_file{};
 
-    /// What a child of fork has of the pager. With `inherit`, when the swap files for both cannot be had or do not take
-    /// what is dirty, that one child is refused, and a message says so.
+    /// What a child of fork gets of the pager. With `inherit`, the two processes need swap files with room for the
+    /// dirty pages. If they cannot be had, that child is refused, and a message reports it.
     ForkPolicy fork = ForkPolicy::refuse;
 
-    /// Receives messages of the pager. Called from the pager's own threads and from set-up calls, never from a fault;
-    /// must not touch managed memory. Empty: standard error through spdlog, warnings and errors only.
+    /// Receives the pager's messages. Called from the pager's own threads and from set-up calls, never from a fault. It
+    /// must not touch managed memory. Empty: warnings and errors go to standard error through spdlog.
     std::function<void(LogLevel, std::string_view)> log{};
 };
 

@@ -1,4 +1,6 @@
-// Marks what the shared library exports; everything else is hidden. For C and C++.
+/// @file
+/// The macro that exports a symbol from the shared library. All other symbols are hidden. For C and C++.
 #pragma once
 
+/// Marks a function or class that the shared library exports.
 #define FAULTLINE_API __attribute__((visibility("default")))

@@ -1,4 +1,4 @@
-// All of faultline's C++ interface.
+// Includes faultline's whole C++ interface. Programs include it, or single headers; it declares nothing itself.
 #pragma once
 
 #include <faultline/language.hpp>

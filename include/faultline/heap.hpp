@@ -1,6 +1,8 @@
-// Heap: a general-purpose allocator whose blocks live in managed memory and may together be larger than the memory that
-// one wants to spend. What it knows of its blocks it keeps elsewhere: allocating, freeing and measuring page nothing
-// in. It is not the process's malloc; a program may have many.
+/// @file
+/// Heap: a general-purpose allocator whose blocks lie in managed memory. Together they may be larger than the pager's
+/// limit. Its metadata lies outside managed memory: to allocate, free or measure a block makes no page resident. It is
+/// not the process's malloc; a program may have many heaps. Programs create one over a Pager and call it directly,
+/// through `allocator<T>`, or through std::pmr.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -20,140 +22,158 @@
 
 namespace faultline {
 
+/// Parts of the heap that headers name. Not for programs.
 namespace heap {
 class Heap;
 }
 
+/// The options of a heap. The constructor of `Heap` throws EINVAL for a value out of range.
 struct HeapConfig {
-    /// Addresses that the heap reserves, in bytes, rounded up to 4 KiB: the most that its blocks, and the gaps between
-    /// them, can ever take. From 1 MiB to 8 TiB. Costs no memory, but about a quarter more addresses, for
-    /// bookkeeping.
+    /// Size in bytes of the address range that the heap reserves, rounded up to 4 KiB: 1 MiB to 8 TiB. It limits the
+    /// blocks and the gaps between them. It costs no memory, and about a quarter more addresses for metadata.
     std::size_t reservation = std::size_t{64} << 30;
 
-    /// Larger blocks get pages of their own from the top of the reservation; smaller ones share pages with blocks of
-    /// their size. In bytes, from 4 KiB to 1 MiB.
+    /// Threshold in bytes, 4 KiB to 1 MiB. Larger blocks get pages of their own from the top of the reservation.
+    /// Smaller blocks share pages with blocks of their size.
     std::size_t large_threshold = std::size_t{128} << 10;
 
-    /// Bytes of pages without a block that may wait to be used again before they are given back to the pager. Such a
-    /// page is never written to the store. `kAutomatic`: an eighth of the pager's limit, at most 64 MiB.
+    /// Limit in bytes of the dead pages (pages without a block) that the heap keeps for reuse before it discards them.
+    /// A dead page is never written to the store. `kAutomatic`: an eighth of the pager's limit, at most 64 MiB.
     std::size_t dead_bytes_kept = kAutomatic;
+    /// The value of `dead_bytes_kept` that makes the heap choose.
     static constexpr std::size_t kAutomatic = ~std::size_t{0};
 };
 
-/// Blocks of one size.
+/// Counts the blocks of one size.
 struct SizeClassStats {
-    std::size_t block_bytes = 0;
-    std::uint64_t spans = 0;          ///< Runs of pages that are cut into such blocks.
-    std::uint64_t live_blocks = 0;    ///< That the program has.
-    std::uint64_t cached_blocks = 0;  ///< Free ones that threads keep for their, or each other's, next allocations.
-    std::uint64_t free_blocks = 0;    ///< Free ones in the spans: fragmentation inside.
+    std::size_t block_bytes = 0;      ///< The size of one block, in bytes.
+    std::uint64_t spans = 0;          ///< Runs of pages that are divided into such blocks.
+    std::uint64_t live_blocks = 0;    ///< Allocated blocks.
+    std::uint64_t cached_blocks = 0;  ///< Free blocks that threads keep for their own or each other's allocations.
+    std::uint64_t free_blocks = 0;    ///< Free blocks in the spans: internal fragmentation.
 };
 
-/// In bytes where nothing else is said. Each figure is as it was at some moment of the call.
+/// What a heap has counted; in bytes unless a field says otherwise. Each figure is as it was at some moment of the
+/// call.
 struct HeapStats {
-    std::uint64_t live_bytes = 0;    ///< In blocks that the program has, as long as they are handed out: usable sizes.
-    std::uint64_t live_blocks = 0;   ///< How many.
-    std::uint64_t large_blocks = 0;  ///< Of those, the ones with pages of their own.
-    std::uint64_t large_bytes = 0;   ///< What they take.
+    std::uint64_t live_bytes = 0;    ///< Usable sizes of the allocated blocks.
+    std::uint64_t live_blocks = 0;   ///< Number of allocated blocks.
+    std::uint64_t large_blocks = 0;  ///< Number of allocated blocks with pages of their own.
+    std::uint64_t large_bytes = 0;   ///< Bytes of those blocks.
 
-    std::uint64_t cached_bytes = 0;        ///< In free blocks that threads keep, or that are on their way between them.
-    std::uint64_t free_in_spans = 0;       ///< In free blocks between live ones, and in what is left at ends of spans.
-    std::uint64_t free_outside_spans = 0;  ///< In free pages between spans, and between large blocks.
-    std::uint64_t reserved_to_grow = 0;    ///< Addresses behind large blocks that have been made larger before.
-    std::uint64_t dead_bytes = 0;          ///< In pages without a live block that have not been given back yet.
+    std::uint64_t cached_bytes = 0;   ///< In free blocks that threads keep, or that are in transit between threads.
+    std::uint64_t free_in_spans = 0;  ///< In free blocks of spans, and in the unused ends of spans.
+    std::uint64_t free_outside_spans = 0;  ///< In free pages between spans and between large blocks.
+    std::uint64_t reserved_to_grow = 0;    ///< Addresses behind large blocks that have grown before.
+    std::uint64_t dead_bytes = 0;          ///< In dead pages that are not discarded yet.
 
     std::uint64_t break_bytes = 0;      ///< From the begin of the reservation to the break.
     std::uint64_t mapping_bytes = 0;    ///< From the lowest large block to the end of the reservation.
-    std::uint64_t discarded_bytes = 0;  ///< In dead pages that have been given back, since the beginning.
+    std::uint64_t discarded_bytes = 0;  ///< In dead pages that the heap has discarded since it was made.
 
     RegionStats paging;                    ///< What the pager has counted of the heap's memory.
-    std::vector<SizeClassStats> by_class;  ///< Classes that have a span, smallest first.
+    std::vector<SizeClassStats> by_class;  ///< Size classes that have a span, smallest first.
 };
 
-/// Safe to use from any thread, not from a signal handler; destroying or moving the handle, and `destroy`, must not
-/// race with calls. Threads keep some free blocks (of each size up to 128 that take at most 32 KiB, or 4; none above 32
-/// KiB), and give them back when they end; some more, at most a 64th of the pager's limit, are on their way from
-/// threads that free to threads that allocate. Blocks are aligned to 16 bytes where nothing else is said, and their
-/// bytes are undefined.
+/// An allocator in managed memory.
 ///
-/// Freeing what is no live block of the heap, or as longer than it is, ends the program with a message that names the
-/// block, where the bookkeeping can tell: at once for a block that is free or an address that is none, and for two
-/// threads that free one block at the same time when they give it back.
+/// Any thread may call the functions, but not in a signal handler. Destroying or moving the handle, and `destroy`, must
+/// not race with calls. Calls on an empty handle are undefined, except `owns`, `operator bool` and `destroy`.
 ///
-/// A block that cannot be had because the reservation or the store is full is null, or std::bad_alloc. That a store has
-/// room is found out ahead, as far as the file system says; what others write to the same disk later may still fill it
-/// (see Config::full_disk_patience).
+/// Blocks are aligned to 16 bytes unless a function says otherwise. Their bytes are undefined. A thread caches free
+/// blocks: of each size up to 128 blocks that together take at most 32 KiB, or 4 if more do not fit; no blocks above 32
+/// KiB. It returns them when it ends. More free blocks, at most 1/64 of the pager's limit, are in transit from threads
+/// that free to threads that allocate.
 ///
-/// In a child of fork: as a Region. Other threads may be in calls at the fork, which waits for the longer ones; what
-/// they were about to free or had just been given stays allocated in a child that inherits, and nothing else is lost.
+/// To free an address that is no live block of the heap, or with a size larger than the block's, ends the program with
+/// a message that names the block, if the metadata shows it. A free block or an address outside blocks shows at once.
+/// Two threads that free one block at the same time show when the block is returned to its span.
+///
+/// When the reservation or the store is full, the result is null or std::bad_alloc. The heap checks in advance that the
+/// store has room, as far as the file system reports it. Other writers to the same disk may still fill it later (see
+/// Config::full_disk_patience).
+///
+/// A child of fork gets the heap as it gets a Region (`Config::fork`). Other threads may be in calls at the fork, which
+/// waits for the longer ones. Blocks that they were about to free, or had just allocated, stay allocated in a child
+/// that inherits; nothing else is lost.
+///
+///     faultline::Pager pager;
+///     faultline::Heap heap{pager};
+///     std::vector<int, faultline::allocator<int>> numbers{heap};
 class FAULTLINE_API Heap {
 public:
-    /// Throws std::system_error: EINVAL (a figure of `config` out of its range), or what `Pager::reserve` may.
+    /// Reserves the heap's addresses. Throws std::system_error: EINVAL (a value of `config` out of range), or what
+    /// `Pager::reserve` throws.
     explicit Heap(Pager& pager, const HeapConfig& config = {});
-    /// Drops all blocks and their pages, without a look at any.
+    /// Drops all blocks and their pages, without reading any.
     ~Heap();
+    /// Takes over the heap of the other handle, which is empty afterwards.
     Heap(Heap&&) noexcept;
+    /// Drops the own blocks, then takes over the heap of the other handle.
     Heap& operator=(Heap&&) noexcept;
     Heap(const Heap&) = delete;
     Heap& operator=(const Heap&) = delete;
 
-    /// A block of at least `bytes` (0 gives one, too), at a multiple of `alignment`, a power of two of at most 2 MiB.
-    /// Throws std::bad_alloc.
+    /// Allocates a block of at least `bytes` bytes, aligned to 16 bytes. 0 bytes give a block, too. Throws
+    /// std::bad_alloc.
     [[nodiscard]] void* allocate(std::size_t bytes);
+    /// Allocates a block of at least `bytes` bytes at a multiple of `alignment`, a power of two of at most 2 MiB.
+    /// Throws std::bad_alloc, also for another alignment.
     [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment);
 
-    /// The same; null when it cannot be had.
+    /// Allocates a block of at least `bytes` bytes, aligned to 16 bytes. Returns null on failure.
     [[nodiscard]] void* try_allocate(std::size_t bytes) noexcept;
+    /// Allocates a block of at least `bytes` bytes at a multiple of `alignment`, a power of two of at most 2 MiB.
+    /// Returns null on failure, also for another alignment.
     [[nodiscard]] void* try_allocate(std::size_t bytes, std::size_t alignment) noexcept;
 
-    /// A block of `count * bytes` zeros, null when it cannot be had or the product overflows. Pages that are zeros
-    /// anyway are not touched, for blocks of at least a page.
+    /// Allocates a block of `count * bytes` zero bytes. Returns null on failure, or if the product overflows. In blocks
+    /// of at least a page it does not touch pages that are zeros already.
     [[nodiscard]] void* try_allocate_zeroed(std::size_t count, std::size_t bytes) noexcept;
 
-    /// Makes a block larger or smaller: its bytes are kept up to the smaller size, and it may move. Null, and the block
-    /// stays, when there is no room. `block` null allocates. The new block is aligned to 16 bytes. Large blocks grow
-    /// where they are if the addresses behind them are free, else their pages are moved rather than copied where the
-    /// delivery can, and room is left behind them to grow into.
+    /// Makes a block larger or smaller, and returns its new address, aligned to 16 bytes. The bytes up to the smaller
+    /// size are kept. Returns null on failure, and the block stays. A null `block` allocates. A large block grows in
+    /// place if the addresses behind it are free. Otherwise the heap moves its pages instead of copying them, where the
+    /// delivery can, and leaves room behind them to grow into.
     [[nodiscard]] void* try_reallocate(void* block, std::size_t bytes) noexcept;
 
-    /// Null does nothing.
+    /// Frees a block. Null does nothing.
     void deallocate(void* block) noexcept;
-    /// `bytes`: what the block was allocated with, or less.
+    /// Frees a block. `bytes`: the size that was asked for, or less.
     void deallocate(void* block, std::size_t bytes) noexcept;
 
-    /// How many bytes of the live block `block` the program may use: at least what it asked for.
+    /// Returns how many bytes of a live block the program may use: at least the size that it asked for.
     [[nodiscard]] std::size_t usable_size(const void* block) const noexcept;
 
-    /// Whether the address lies in the heap's reservation.
+    /// True if the address lies in the heap's reservation.
     [[nodiscard]] bool owns(const void* address) const noexcept;
 
-    /// Gives back all that is not in use: what the calling thread keeps, all dead pages, and the top of the heap, whose
-    /// break falls. Returns how many bytes of dead pages that was.
+    /// Discards what is not in use: the calling thread's cached blocks, all dead pages, and the top of the heap, whose
+    /// break falls. Returns the bytes of dead pages discarded.
     std::size_t trim() noexcept;
 
-    /// Like Region::pin: for what system calls and devices read or write. A pinned block must not be freed or
-    /// reallocated.
+    /// Pins a range of the heap, as Region::pin does. A pinned block must not be freed or reallocated.
     [[nodiscard]] Pin pin(const void* address, std::size_t bytes, PinFor purpose = PinFor::writing);
 
-    /// See `Advice`; of any part of the heap, with any alignment. Throws std::system_error with EINVAL outside of it.
+    /// Gives `advice` on a range of the heap of any alignment; see `Advice`. Throws std::system_error (EINVAL) for a
+    /// range outside of the heap.
     void advise(const void* address, std::size_t bytes, Advice advice);
 
-    /// Takes the locks of the size classes, one after the other.
+    /// Returns the heap's figures. Takes the locks of the size classes, one after the other.
     [[nodiscard]] HeapStats stats() const;
 
-    /// Where the heap's pages are: of the addresses in use, from the begin of the reservation to the break and then
-    /// from the lowest large block to the end, in equal parts, low addresses first. For maps; each page as it was at
-    /// some moment of the call.
+    /// Divides the addresses in use into `cells.size()` equal parts, and stores for each how many bytes are in which
+    /// state. The addresses in use are those from the begin of the reservation to the break, then those from the lowest
+    /// large block to the end. Low addresses come first. Each page is as it was at some moment of the call.
     void residency(std::span<ResidencyCell> cells) const;
 
-    /// For std::pmr containers. Lives as long as the heap, also when the handle is moved.
+    /// Returns a memory resource for std::pmr containers, owned by the heap. It stays valid when the handle is moved.
     [[nodiscard]] std::pmr::memory_resource* resource() const noexcept;
 
-    /// Whether there is a heap behind the handle: not moved from, not destroyed.
+    /// True if the handle owns a heap: it was not moved from, and not destroyed.
     explicit operator bool() const noexcept { return heap_ != nullptr; }
 
-    /// Drops all blocks now. Throws std::system_error with EBUSY while a `Pin` on a block lives, EINVAL when the handle
-    /// is empty.
+    /// Drops all blocks now. Throws std::system_error: EBUSY (a `Pin` on a block lives), EINVAL (the handle is empty).
     void destroy();
 
 private:
@@ -164,8 +184,9 @@ private:
 };
 
 namespace heap {
-// What allocator<T> is made of.
+/// Allocates for allocator<T>. Throws std::bad_alloc.
 [[nodiscard]] FAULTLINE_API void* heap_allocate(Heap* heap, std::size_t bytes, std::size_t alignment);
+/// Frees for allocator<T>.
 FAULTLINE_API void heap_deallocate(Heap* heap, void* block, std::size_t bytes) noexcept;
 }  // namespace heap
 

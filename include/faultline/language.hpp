@@ -1,4 +1,5 @@
-// Stops a compiler whose language is older than these headers', before it reports errors that do not say so.
+// Stops a compiler that does not compile C++20 with one clear error. Every C++ header includes it first. Without it
+// such a compiler would report syntax errors inside the headers.
 #pragma once
 
 #if !defined(__cplusplus) || __cplusplus < 202002L

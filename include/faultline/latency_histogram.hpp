@@ -1,5 +1,5 @@
-// A log-linear histogram of durations, as a value: what `Pager::stats` returns and benchmarks print.
-// It is not the live counter that faults write to; that one is sharded by CPU and lives inside the pager.
+// LatencyHistogram: a log-linear histogram of durations, as a value. `Pager::stats` returns it, and benchmarks fill and
+// print it. It is not the live counter that faults write to: that one is sharded by CPU inside the pager.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -10,15 +10,15 @@
 
 namespace faultline {
 
-/// Durations in nanoseconds, counted in buckets whose width is at most 1/16 of their value (HdrHistogram's layout).
-/// Values above 68 s land in the last bucket. Not thread-safe: a copy belongs to its owner.
+/// Counts durations in nanoseconds, in buckets that are at most 1/16 as wide as their value (the layout of
+/// HdrHistogram). Values above 68 s go to the last bucket. Not thread-safe.
 class LatencyHistogram {
 public:
-    static constexpr unsigned kSubBucketBits = 4;
-    static constexpr unsigned kOctaves = 33;
-    static constexpr std::size_t kBuckets = std::size_t{kOctaves} << kSubBucketBits;
+    static constexpr unsigned kSubBucketBits = 4;  ///< Each octave has 2^4 buckets.
+    static constexpr unsigned kOctaves = 33;       ///< Number of octaves (powers of two) that are told apart.
+    static constexpr std::size_t kBuckets = std::size_t{kOctaves} << kSubBucketBits;  ///< Number of buckets.
 
-    /// The bucket that counts `value`; below `kBuckets`. Signal-safe.
+    /// Returns the bucket that counts `value`, in nanoseconds; below `kBuckets`. Signal-safe.
     static constexpr std::size_t bucket_of(std::uint64_t value) noexcept {
         constexpr std::uint64_t sub_buckets = std::uint64_t{1} << kSubBucketBits;
         if (value < sub_buckets) return static_cast<std::size_t>(value);
@@ -29,7 +29,7 @@ public:
         return bucket < kBuckets ? bucket : kBuckets - 1;
     }
 
-    /// The smallest value that `bucket` counts.
+    /// Returns the smallest value that `bucket` counts, in nanoseconds.
     static constexpr std::uint64_t lower_bound(std::size_t bucket) noexcept {
         constexpr std::uint64_t sub_buckets = std::uint64_t{1} << kSubBucketBits;
         if (bucket < sub_buckets) return bucket;
@@ -37,26 +37,26 @@ public:
         return (sub_buckets + (bucket & (sub_buckets - 1))) << octave;
     }
 
-    /// Counts one duration, or `times` of them.
+    /// Counts a duration `times` times.
     void record(std::uint64_t nanoseconds, std::uint64_t times = 1) noexcept {
         counts_[bucket_of(nanoseconds)] += times;
         total_ += times;
     }
 
-    /// Adds everything `other` counted.
+    /// Adds the counts of `other`.
     void merge(const LatencyHistogram& other) noexcept {
         for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
         total_ += other.total_;
     }
 
-    /// How many durations were counted.
+    /// Returns the number of durations counted.
     [[nodiscard]] std::uint64_t count() const noexcept { return total_; }
 
-    /// How many durations `bucket` (below `kBuckets`) counted.
+    /// Returns the number of durations that `bucket` (below `kBuckets`) counted.
     [[nodiscard]] std::uint64_t count_in(std::size_t bucket) const noexcept { return counts_[bucket]; }
 
-    /// The duration in nanoseconds that `fraction` (0 to 1) of all counted ones do not exceed, to within a bucket
-    /// (6%); 0 when nothing was counted.
+    /// Returns the duration in nanoseconds that `fraction` (0 to 1) of the counted durations do not exceed, exact to a
+    /// bucket (6%); 0 if nothing was counted.
     [[nodiscard]] std::uint64_t quantile(double fraction) const noexcept {
         if (total_ == 0) return 0;
         const double wanted = fraction * static_cast<double>(total_);

@@ -1,5 +1,6 @@
-// Layout: where an address space has its parts, and how much room each gets. ImageSegment: a part of a program that
-// comes from a file, as the program headers of an executable say it. Values; nothing here maps anything.
+// Layout: where an address space has its parts, and the size of each. ClonePlace: where a clone has them. ImageSegment:
+// one part of a program from a file, as the program headers of an executable describe it. These are values, which
+// programs pass to AddressSpace; nothing here maps anything.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -13,38 +14,41 @@
 
 namespace faultline {
 
-/// A space has two ranges of addresses, each reserved as a whole, with everything else of the process's beside them:
+/// The layout of an address space. A space has two address ranges. Each is reserved as a whole; the process's other
+/// mappings lie outside of them:
 ///
 ///     low   | image: text, data, bss |  random gap  | heap ->                  |
 ///     high  | <- mapping area                 |  random gap  | guard | <- stack |
 ///
-/// All sizes are in bytes and are rounded up to whole pages; addresses only, they cost no memory.
+/// All sizes are in bytes and are rounded up to whole pages. They are sizes of address ranges, which cost no memory.
 struct Layout {
-    // Bits of entropy, where the layout is random: of the page that the thing begins at, all equally probable.
-    static constexpr unsigned kImageEntropyBits = 32;    ///< Where the image begins: one of 2^32 pages from 32 TiB on.
-    static constexpr unsigned kHeapEntropyBits = 18;     ///< How far after the image the heap begins: less than 1 GiB.
-    static constexpr unsigned kStackEntropyBits = 32;    ///< Where the stack ends: one of 2^32 pages from 64 TiB on.
-    static constexpr unsigned kMappingEntropyBits = 18;  ///< How far below the stack mappings begin: less than 1 GiB.
+    // Bits of entropy of a random layout. They choose a page; all pages are equally probable.
+    static constexpr unsigned kImageEntropyBits = 32;    ///< Begin of the image: one of 2^32 pages from 32 TiB on.
+    static constexpr unsigned kHeapEntropyBits = 18;     ///< Gap between image and heap: less than 1 GiB.
+    static constexpr unsigned kStackEntropyBits = 32;    ///< End of the stack: one of 2^32 pages from 64 TiB on.
+    static constexpr unsigned kMappingEntropyBits = 18;  ///< Gap between mapping area and stack: less than 1 GiB.
 
-    /// Where the low range begins, and the image with it. 0: at random. A program that is linked for an address needs
-    /// it here; EEXIST if the process has something there.
+    /// Begin of the low range and of the image. 0: random. Set it for a program that is linked for a fixed address. The
+    /// space's constructor throws EEXIST if the process has something mapped there.
     std::uintptr_t image_address = 0;
 
-    /// Where the high range begins. 0: at random.
+    /// Begin of the high range. 0: random.
     std::uintptr_t mapping_address = 0;
 
-    /// False: no gaps, and the same addresses for the same image each time. Both addresses must be given.
+    /// False: no random gaps, so that the same image gets the same addresses each time. Both addresses must be given.
     bool random_gaps = true;
 
-    std::size_t heap_limit = std::size_t{16} << 30;     ///< The most that brk gives.
-    std::size_t mapping_bytes = std::size_t{64} << 30;  ///< Room for mappings.
-    std::size_t stack_limit = std::size_t{8} << 20;     ///< The most that the stack may grow to.
-    std::size_t stack_guard = std::size_t{1} << 20;     ///< Below the stack's limit, for ever unmapped.
+    std::size_t heap_limit = std::size_t{16} << 30;     ///< Maximum size of the heap, in bytes.
+    std::size_t mapping_bytes = std::size_t{64} << 30;  ///< Size of the mapping area, in bytes.
+    std::size_t stack_limit = std::size_t{8} << 20;     ///< Maximum size of the stack, in bytes.
+    std::size_t stack_guard = std::size_t{1} << 20;     ///< Size of the guard below the stack's limit, in bytes.
 
-    /// The same addresses each time. Spaces that live at once need different ones: `base` is a multiple of 4 KiB, and
-    /// the low range begins there, the high range `kFixedDistance` above it.
+    /// The default `base` of `fixed`.
     static constexpr std::uintptr_t kFixedBase = 0x7e90'0000'0000;
+    /// The distance between the begins of the two ranges of a fixed layout, in bytes.
     static constexpr std::uintptr_t kFixedDistance = std::uintptr_t{64} << 30;
+    /// Returns a layout with the same addresses each time. The low range begins at `base`, a multiple of 4 KiB, and the
+    /// high range `kFixedDistance` above it. Spaces that live at the same time need different bases.
     [[nodiscard]] static Layout fixed(std::uintptr_t base = kFixedBase) {
         Layout layout;
         layout.image_address = base;
@@ -54,24 +58,24 @@ struct Layout {
     }
 };
 
-/// Where a clone has its two ranges, as in `Layout`. 0: at random.
+/// Where a clone has its two ranges, as in `Layout`.
 struct ClonePlace {
-    std::uintptr_t image_address = 0;
-    std::uintptr_t mapping_address = 0;
+    std::uintptr_t image_address = 0;    ///< Begin of the low range. 0: random.
+    std::uintptr_t mapping_address = 0;  ///< Begin of the high range. 0: random.
 };
 
-/// One loadable part of a program: `file_bytes` of the file from `file_offset` on, at `address`, and zeros after them
-/// up to `memory_bytes`, whatever the file has there. `address` and `file_offset` are the same modulo 4 KiB: whole
-/// pages of the file are mapped, as mmap(2) does it, and only pages that are asked for are read. The file is never
-/// written: what the program changes goes to the swap store.
+/// One loadable part of a program. It has `file_bytes` bytes of the file, from `file_offset` on, at `address`, and
+/// zeros after them up to `memory_bytes`. `address` and `file_offset` are equal modulo 4 KiB: as with mmap(2), whole
+/// pages of the file are mapped, and a page is read when it is accessed. The file is never written: the program's
+/// changes go to the swap store.
 struct ImageSegment {
-    std::string name;              ///< For maps and violations: "text", "data".
-    std::filesystem::path file{};  ///< Opened for reading, and not needed by its name afterwards. Empty: zeros only.
-    std::uint64_t file_offset = 0;
-    std::uint64_t file_bytes = 0;
-    std::uint64_t address = 0;  ///< In bytes from the image's begin.
-    std::uint64_t memory_bytes = 0;
-    Access access = Access::read_execute;
+    std::string name;                ///< Name for maps and violations: "text", "data".
+    std::filesystem::path file{};    ///< Opened for reading; may be renamed or removed afterwards. Empty: zeros only.
+    std::uint64_t file_offset = 0;   ///< Where the part begins in the file, in bytes.
+    std::uint64_t file_bytes = 0;    ///< How many bytes come from the file.
+    std::uint64_t address = 0;       ///< Where the part begins, in bytes from the image's begin.
+    std::uint64_t memory_bytes = 0;  ///< The size in memory, in bytes; at least `file_bytes`.
+    Access access = Access::read_execute;  ///< The accesses that the part allows.
 };
 
 }  // namespace faultline

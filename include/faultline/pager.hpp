@@ -1,5 +1,6 @@
-// Pager: answers the page faults of its regions within one limit of resident memory. The door to the library.
-// It is not a global: a process may have several, each with its own limit, swap file and threads.
+// Pager: answers the page faults of its regions within one limit of resident memory. Programs create it first; regions,
+// heaps, address spaces and stacks are made from it. It is not a global: a process may have several, each with its own
+// limit, swap file and threads.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -21,43 +22,55 @@ namespace space {
 class StackArea;
 }
 
-/// Safe to use from any thread, not from a signal handler. Regions keep what they need of their pager alive, so the
-/// handles may be destroyed in any order.
+/// One limit of resident memory, one swap store and one delivery of faults, shared by the regions made from it.
+///
+/// Any thread may call the functions, but not in a signal handler. Regions, heaps, address spaces and stacks keep what
+/// they need of their pager alive, so the handles may be destroyed in any order.
+///
+///     faultline::Config config;
+///     config.resident_limit = std::size_t{64} << 20;
+///     faultline::Pager pager{config};
+///     faultline::Region region = pager.reserve(std::size_t{4} << 30);  // 4 GiB that page within 64 MiB
 class FAULTLINE_API Pager {
 public:
     /// The smallest `resident_limit`, in pages of the largest page size in use. One instruction can need four pages at
-    /// once (both operands straddling a boundary); the rest is one page in flight and room to copy. Any number of
-    /// threads makes progress with it.
+    /// once: two operands that each straddle a page boundary. The rest is one page in flight and room to copy. Any
+    /// number of threads makes progress with this limit.
     static constexpr std::size_t kMinimumPages = 8;
 
-    /// Opens the swap file, the userfaultfd, and starts the threads. Throws std::system_error, naming what failed and
-    /// what to do: EINVAL (limit too small), ENOENT/EACCES/ENOTDIR/ENOSPC (swap directory), EPERM/ENOSYS (delivery not
-    /// allowed or not in this kernel), EEXIST (swap file exists).
+    /// Opens the swap file and the userfaultfd, and starts the threads. Throws std::system_error, whose text names what
+    /// failed and what to do: EINVAL (a value of `config` out of range), ENOENT, EACCES, ENOTDIR or ENOSPC (swap
+    /// directory), EPERM or ENOSYS (the delivery is not allowed, or not in this kernel), EEXIST (the swap file exists),
+    /// ENOTSUP (the program runs under valgrind).
     explicit Pager(const Config& config = {});
+    /// Gives up the handle. The pager lives on while regions, heaps, address spaces or stacks use it.
     ~Pager();
+    /// Takes over the pager of the other handle, which is empty afterwards: its functions throw EINVAL or return 0.
     Pager(Pager&&) noexcept;
+    /// Gives up the own pager, then takes over that of the other handle.
     Pager& operator=(Pager&&) noexcept;
 
-    /// Reserves `bytes` (rounded up to whole pages) of addresses that read as zeros and page on demand. Costs no
-    /// memory until touched. Throws std::system_error: EINVAL (no bytes, page size not a power of two from 4 KiB to
-    /// 2 MiB, limit below `kMinimumPages` such pages), ENOMEM (no addresses left), EFBIG (swap space).
+    /// Reserves `bytes`, rounded up to whole pages, of addresses that read as zeros. Pages take memory when they are
+    /// first touched. Throws std::system_error: EINVAL (0 bytes, a page size that is not a power of two from 4 KiB to
+    /// 2 MiB, or a limit below `kMinimumPages` such pages), ENOMEM (no addresses left), EFBIG (the swap file would
+    /// exceed the largest file size).
     [[nodiscard]] Region reserve(std::size_t bytes, RegionOptions options = {});
 
-    /// Changes the limit, in bytes. When it shrinks, returns once no more than `bytes` are resident. Throws
-    /// std::system_error: EINVAL below `kMinimumPages` pages or above the machine's memory, EBUSY when pins hold more,
-    /// ENOSPC or EIO when the store does not take what has to leave (the limit then stays as it was).
+    /// Changes the limit, in bytes. When it shrinks, the call blocks until at most `bytes` are resident. Throws
+    /// std::system_error: EINVAL (below `kMinimumPages` pages, or above the machine's memory), EBUSY (pins hold more),
+    /// ENOSPC or EIO (the store does not accept the pages to evict; the limit then stays as it was).
     void set_resident_limit(std::size_t bytes);
 
-    /// The limit, in bytes.
+    /// Returns the limit, in bytes.
     [[nodiscard]] std::size_t resident_limit() const noexcept;
 
-    /// How faults arrive.
+    /// Returns how faults arrive; never `automatic`.
     [[nodiscard]] Delivery delivery() const noexcept;
 
-    /// How pages leave: `move` or `copy`, never `automatic`.
+    /// Returns how pages are taken away from the program: `move`, `copy`, `protect` or `guard`, never `automatic`.
     [[nodiscard]] Eviction eviction() const noexcept;
 
-    /// What the pager and all its regions have counted.
+    /// Returns the sums over all regions, and the pager's own figures.
     [[nodiscard]] PagerStats stats() const;
 
 private:

@@ -1,5 +1,6 @@
-// Pin: keeps a range resident and unevictable while the object lives, which is what system calls, O_DIRECT, io_uring
-// and devices need of a buffer. It is not a lock on the contents: other threads read and write as before.
+// Pin: keeps a range resident while the object lives. System calls, O_DIRECT, io_uring and devices need that of their
+// buffers. It is not a lock on the contents: other threads read and write as before. Programs get one from `pin` of
+// Region, AddressSpace or Heap.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -16,15 +17,21 @@ namespace pager {
 class Region;
 }
 
-/// Made by `pin` of `Region`, `AddressSpace` and `Heap`; move-only; must not outlive its region. Unpins when destroyed.
-/// Safe on any thread, not in a signal handler.
+/// Keeps pages resident until it is destroyed. Made by `pin` of `Region`, `AddressSpace` and `Heap`; move-only. It must
+/// not outlive its region. Any thread may use it, but not in a signal handler; one thread at a time uses one object.
+///
+///     const faultline::Pin pin = region.pin(buffer, bytes, faultline::PinFor::writing);
+///     const ssize_t got = ::read(descriptor, buffer, bytes);  // under every delivery
 class FAULTLINE_API Pin {
 public:
+    /// Constructs an empty pin.
     Pin() noexcept = default;
+    /// Takes over the pages of `other`, which is empty afterwards.
     Pin(Pin&& other) noexcept
         : region_{std::exchange(other.region_, nullptr)},
           first_{other.first_},
           count_{std::exchange(other.count_, 0)} {}
+    /// Unpins the own pages, then takes over those of `other`.
     Pin& operator=(Pin&& other) noexcept {
         if (this != &other) {
             release();
@@ -36,12 +43,13 @@ public:
     }
     Pin(const Pin&) = delete;
     Pin& operator=(const Pin&) = delete;
+    /// Unpins.
     ~Pin() { release(); }
 
-    /// Unpins now. Does nothing on an empty pin.
+    /// Unpins now; the pin is empty afterwards. Does nothing on an empty pin.
     void release() noexcept;
 
-    /// Whether anything is pinned.
+    /// True if the pin holds pages.
     explicit operator bool() const noexcept { return region_ != nullptr; }
 
 private:

@@ -1,5 +1,6 @@
-// Region: one reserved range of addresses, paged by the pager it came from. An owning handle: destroying it gives the
-// addresses, the frames and the swap space back. It is not an allocator; it hands out no blocks.
+// Region: one reserved range of addresses whose page faults a pager answers. It is an owning handle: its destructor
+// frees the addresses, the frames and the swap space. It is not an allocator and hands out no blocks. Programs get
+// regions from `Pager::reserve`.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -20,77 +21,94 @@ class Pager;
 class Region;
 }  // namespace pager
 
+/// The options of one region, for `Pager::reserve`.
 struct RegionOptions {
-    /// Bytes moved by one fault: a power of two from 4 KiB to 2 MiB.
+    /// Page size in bytes, the amount that one fault reads: a power of two from 4 KiB to 2 MiB.
     std::size_t page_size = kBasePageBytes;
 };
 
-/// Made by `Pager::reserve`; move-only. Plain loads and stores through `data()` are safe from any thread at any time
-/// while the region lives, also in signal handlers (unless the signal that delivers faults is blocked: SIGBUS under
-/// `uffd_signal`, SIGSEGV under `sigsegv`). The member functions are safe to call from any thread but not from a signal
-/// handler; destroying or moving the handle itself must not race with them. All ranges must lie in the region and be
-/// aligned to its page size, except where a function says otherwise; else std::system_error with EINVAL.
+/// A range of managed memory. Made by `Pager::reserve`; move-only.
+///
+/// Any thread may load and store through `data()` at any time while the region lives, also in signal handlers. The
+/// exception is code that blocks the signal that delivers faults: SIGBUS under `uffd_signal`, SIGSEGV under `sigsegv`.
+/// Any thread may call the member functions, but not in a signal handler. Destroying or moving the handle must not race
+/// with other calls.
+///
+/// Unless a function says otherwise, a range must lie in the region and be aligned to its page size; otherwise the
+/// function throws std::system_error with EINVAL. In a child of fork without `ForkPolicy::inherit`, the functions that
+/// take a range throw EPERM.
+///
+///     faultline::Pager pager{{.resident_limit = std::size_t{64} << 20}};
+///     faultline::Region region = pager.reserve(std::size_t{1} << 30);
+///     std::byte* bytes = region.data();  // 1 GiB of zeros; at most 64 MiB of it are in memory at a time
 class FAULTLINE_API Region {
 public:
+    /// Constructs an empty handle.
     Region() noexcept;
+    /// Takes over the region of `other`, which is empty afterwards.
     Region(Region&& other) noexcept;
+    /// Destroys the handle's own region, then takes over that of `other`. A `Pin` on the own region ends the program.
     Region& operator=(Region&& other) noexcept;
     Region(const Region&) = delete;
     Region& operator=(const Region&) = delete;
+    /// Frees addresses, frames and swap space. Ends the program while a `Pin` of the region lives. Does nothing in a
+    /// child of fork that has not inherited the region.
     ~Region();
 
-    /// The first byte, aligned to the page size; null for an empty handle.
+    /// Returns the first byte, aligned to the page size; null for an empty handle.
     [[nodiscard]] std::byte* data() const noexcept;
 
-    /// Bytes reserved: what was asked for, rounded up to whole pages; 0 for an empty handle.
+    /// Returns the size in bytes: the size asked for, rounded up to whole pages; 0 for an empty handle.
     [[nodiscard]] std::size_t size() const noexcept;
 
-    /// Bytes of one page; 0 for an empty handle.
+    /// Returns the page size in bytes; 0 for an empty handle.
     [[nodiscard]] std::size_t page_size() const noexcept;
 
-    /// The whole range.
+    /// Returns the whole range.
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {data(), size()}; }
 
-    /// Whether there is a region behind the handle.
+    /// True if the handle owns a region.
     explicit operator bool() const noexcept { return region_ != nullptr; }
 
-    /// Makes every page that the range touches (any alignment) resident and keeps it so until the pin is destroyed.
-    /// Throws std::system_error: EINVAL outside the region, EACCES where the protection forbids `purpose`, ENOMEM when
-    /// the pins would leave fewer than `Pager::kMinimumPages` frames for faults, EIO or ENOSPC when a page cannot come
-    /// in.
+    /// Makes every page that the range touches resident, and keeps it resident until the pin is destroyed. The range
+    /// may have any alignment. Use it for system calls, O_DIRECT, io_uring and devices.
+    ///
+    /// Throws std::system_error: EINVAL (outside the region), EACCES (the protection forbids `purpose`), ENOMEM (the
+    /// pins would leave fewer than `Pager::kMinimumPages` pages for faults), EIO or ENOSPC (a page cannot be made
+    /// resident).
     [[nodiscard]] Pin pin(const void* address, std::size_t bytes, PinFor purpose = PinFor::writing);
 
-    /// Acts on what the program knows; see `Advice`. The range may have any alignment.
+    /// Gives `advice` on a range of any alignment; see `Advice`.
     void advise(const void* address, std::size_t bytes, Advice advice);
 
-    /// The same for many ranges with one call.
+    /// Gives `advice` on many ranges of any alignment with one call.
     void advise(std::span<const std::span<const std::byte>> ranges, Advice advice);
 
-    /// Returns when what `Advice::willneed` was said of before is there, as far as it touches the range (any
-    /// alignment): read, or given up, since it is only advice.
+    /// Blocks until the reads that earlier `Advice::willneed` started in the range have finished or are abandoned. The
+    /// range may have any alignment. Since it was only advice, a page may still be absent afterwards.
     void wait_for_advised(const void* address, std::size_t bytes);
 
-    /// Forgets the contents: the range reads as zeros, and its frames and swap space are free. Throws EBUSY when a page
-    /// of the range is pinned (the others are discarded all the same).
+    /// Drops the contents: the range reads as zeros, and its frames and swap space are free. Throws EBUSY when a page
+    /// of the range is pinned; the other pages are discarded.
     void discard(void* address, std::size_t bytes);
 
-    /// Sets what the program may do with the range. A forbidden access raises SIGSEGV as mprotect(2) would have it.
-    /// Contents are kept. Throws EBUSY when `access` is `none` and a page of the range is pinned, ENOMEM at
-    /// vm.max_map_count (each change of protection inside a region costs the kernel a mapping).
+    /// Sets the accesses that the range allows. A forbidden access raises SIGSEGV, as after mprotect(2). Contents are
+    /// kept. Throws EBUSY (`access` is `none` and a page of the range is pinned) or ENOMEM (vm.max_map_count: each
+    /// change of protection inside a region costs the kernel a mapping).
     void protect(void* address, std::size_t bytes, Access access);
 
-    /// After a read error: lets the next access to the range ask the store again, instead of raising SIGBUS at once.
+    /// After a read error, lets the next access to the range read from the store again, instead of raising SIGBUS.
     void retry(void* address, std::size_t bytes);
 
-    /// What this region has counted. Cheap: a few cache lines per CPU.
+    /// Returns the region's counters. Reads a few cache lines per CPU.
     [[nodiscard]] RegionStats stats() const;
 
-    /// Divides the region into `cells.size()` equal parts and says of each how many bytes are in which state. Reads
-    /// 8 bytes per touched page; never pages anything in.
+    /// Divides the region into `cells.size()` equal parts, and stores for each how many bytes are in which state. Reads
+    /// 8 bytes per touched page, and makes no page resident.
     void residency(std::span<ResidencyCell> cells) const;
 
-    /// Gives everything back now. Throws std::system_error with EINVAL when the handle is empty (destroyed twice, or
-    /// moved from), EBUSY while a `Pin` of the region lives.
+    /// Frees addresses, frames and swap space now; the handle is empty afterwards. Throws std::system_error: EINVAL
+    /// (the handle is empty: destroyed twice, or moved from), EBUSY (a `Pin` of the region lives; the region stays).
     void destroy();
 
 private:

@@ -1,5 +1,6 @@
-// What an address space says of itself: its segments, what they take, where one address leads, and what page tables
-// cost. Plain values, copied out.
+/// @file
+/// SegmentInfo, SegmentUsage, Explanation, TableCost: what AddressSpace reports about itself. Plain values, which stay
+/// as they are when the space changes.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -15,64 +16,66 @@
 
 namespace faultline {
 
+/// The kinds of segments.
 enum class SegmentKind : std::uint8_t {
-    image,      ///< Of the program's file: text or data.
-    bss,        ///< The program's zeros.
-    heap,       ///< What brk has given.
+    image,      ///< Text or data of the program's file.
+    bss,        ///< The program's zero-initialised data.
+    heap,       ///< From the heap's begin to the break.
     anonymous,  ///< A mapping of zeros.
     file,       ///< A mapping of a file.
-    stack,      ///< From the lowest page that was touched to the end.
+    stack,      ///< From the lowest page that was touched to the stack's end.
 };
 
 /// A run of pages with one origin and one protection.
 struct SegmentInfo {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;  ///< Of the last page.
-    SegmentKind kind = SegmentKind::anonymous;
-    Access access = Access::none;
-    bool shared = false;
-    std::string name;
-    std::string file;               ///< Path; empty: none.
-    std::uint64_t file_offset = 0;  ///< Of the first page.
-    std::uint64_t device = 0;       ///< Of the file, as stat(2) has it.
-    std::uint64_t inode = 0;
+    std::uintptr_t begin = 0;                   ///< Address of the first byte.
+    std::uintptr_t end = 0;                     ///< Address after the last page.
+    SegmentKind kind = SegmentKind::anonymous;  ///< What the segment is.
+    Access access = Access::none;               ///< The accesses that it allows.
+    bool shared = false;                        ///< True for a shared mapping of a file.
+    std::string name;                           ///< Name, as given when it was mapped.
+    std::string file;                           ///< Path of the file; empty: no file.
+    std::uint64_t file_offset = 0;              ///< Offset of the first page in the file, in bytes.
+    std::uint64_t device = 0;                   ///< The file's device number, as stat(2) reports it.
+    std::uint64_t inode = 0;                    ///< The file's inode number.
 
+    /// Returns the size in bytes.
     [[nodiscard]] std::size_t bytes() const noexcept { return end - begin; }
 };
 
-/// What a segment's pages take, in bytes.
+/// How many bytes of a segment are in which state.
 struct SegmentUsage {
-    std::uint64_t resident = 0;    ///< In the program's view.
-    std::uint64_t dirty = 0;       ///< Of the resident and staged ones: newer than the file or the swap store.
-    std::uint64_t staged = 0;      ///< Off the view, frame still held.
-    std::uint64_t compressed = 0;  ///< Only in compressed memory (their bytes before).
-    std::uint64_t swapped = 0;     ///< Only in the swap file.
+    std::uint64_t resident = 0;    ///< Mapped for the program.
+    std::uint64_t dirty = 0;       ///< Resident or staged, and newer than the copy in the file or the swap store.
+    std::uint64_t staged = 0;      ///< Unmapped, frame still held.
+    std::uint64_t compressed = 0;  ///< In compressed memory only; counted with their uncompressed size.
+    std::uint64_t swapped = 0;     ///< In the swap file only.
 };
 
-/// Where an address leads. Page states change while one looks.
+/// Explains one address. The state of the page may change during and after the call.
 struct Explanation {
-    std::uintptr_t address = 0;
-    bool canonical = false;                   ///< Bits 47 to 63 are alike; else the CPU takes it for no address.
-    bool user = false;                        ///< In the half of the addresses that programs have.
-    std::array<unsigned, 4> table_indices{};  ///< Of the four levels, the root's first; 9 bits each.
-    unsigned offset = 0;                      ///< In the page; 12 bits.
-    std::optional<SegmentInfo> segment;       ///< None: no segment is there.
+    std::uintptr_t address = 0;               ///< The address explained.
+    bool canonical = false;                   ///< Bits 47 to 63 are equal. The CPU faults on any other address.
+    bool user = false;                        ///< In the lower half of the addresses, which programs may use.
+    std::array<unsigned, 4> table_indices{};  ///< Index in each of the four page table levels, root first; 9 bits each.
+    unsigned offset = 0;                      ///< Offset in the page; 12 bits.
+    std::optional<SegmentInfo> segment;       ///< The segment of the address, if there is one.
     std::string page_state;                   ///< "untouched", "resident, dirty"...; empty without a segment.
-    std::string bytes_are;                    ///< "in its frame", "in /usr/bin/true at byte 4096"...
+    std::string bytes_are;  ///< Where the bytes are: "in its frame", "in /usr/bin/true at byte 4096"...
 
-    /// All of it in a few lines.
+    /// Returns the explanation as a few lines of text.
     [[nodiscard]] FAULTLINE_API std::string text() const;
 };
 
-/// What page tables for the space cost, in bytes.
+/// What page tables for a space cost, in bytes.
 struct TableCost {
-    std::uint64_t single_level = 0;      ///< One entry of 8 bytes for each page that 48 bits can name.
-    std::uint64_t four_levels = 0;       ///< As the CPU has them, for the pages that are in memory now.
-    std::uint64_t four_levels_full = 0;  ///< The same if every page of every segment were.
-    std::uint64_t page_words = 0;        ///< What faultline keeps of the pages, resident or not.
+    std::uint64_t single_level = 0;      ///< A flat table: 8 bytes for each page of a 48-bit address space.
+    std::uint64_t four_levels = 0;       ///< The CPU's four-level table for the pages in memory now.
+    std::uint64_t four_levels_full = 0;  ///< The same table if every page of every segment were in memory.
+    std::uint64_t page_words = 0;        ///< faultline's own metadata of the pages, resident or not.
 };
 
-/// "image", "bss"... Never null. Signal-safe.
+/// Returns "image", "bss" and so on. Never null. Signal-safe.
 FAULTLINE_API const char* name(SegmentKind kind) noexcept;
 
 }  // namespace faultline

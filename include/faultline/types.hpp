@@ -1,5 +1,6 @@
-// The small words of faultline's interface: how faults arrive, what a range may be used for, what can be advised.
-// Plain enumerations and constants: nothing here allocates, throws or touches the operating system.
+/// @file
+/// The enumerations and constants of faultline's interface: how faults arrive, what a range may be used for, and what
+/// the program can advise. Nothing here allocates, throws or makes a system call.
 #pragma once
 
 #include <faultline/language.hpp>
@@ -9,12 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 
+/// The C++ interface of faultline, which manages virtual memory in user space.
 namespace faultline {
 
-/// The smallest page a region can have, and the unit every larger page is a multiple of, in bytes.
+/// The smallest page size of a region, in bytes. Every page size is a multiple of it.
 inline constexpr std::size_t kBasePageBytes = 4096;
 
-/// The largest page a region can have, in bytes.
+/// The largest page size of a region, in bytes.
 inline constexpr std::size_t kLargestPageBytes = std::size_t{2} << 20;
 
 /// How a page fault reaches the pager.
@@ -23,77 +25,95 @@ enum class Delivery : std::uint8_t {
     /// Needs root, CAP_SYS_PTRACE, `sysctl vm.unprivileged_userfaultfd=1` or access to /dev/userfaultfd.
     uffd_threads,
     /// The faulting thread resolves its own fault in a SIGBUS handler. Needs no privilege. A system call on an
-    /// absent page fails with EFAULT: use `Pin` around it, or io.hpp.
+    /// absent page fails with EFAULT: hold a `Pin` during the call, or use io.hpp.
     uffd_signal,
-    /// The faulting thread resolves its own fault in a SIGSEGV handler; the pages of a memory file are hidden and shown
-    /// by guard markers or by protection. Needs nothing of the kernel that is ever refused. System calls as under
-    /// `uffd_signal`.
+    /// The faulting thread resolves its own fault in a SIGSEGV handler. The pager hides and shows the pages of a memory
+    /// file with guard markers or mprotect(2). Works on every kernel without a privilege. A system call on an absent
+    /// page fails with EFAULT, as under `uffd_signal`.
     sigsegv,
-    /// The first of the above that works here, tried out when the pager is made; $FAULTLINE_DELIVERY overrides.
+    /// The first of the above that works. The `Pager` constructor tries them; $FAULTLINE_DELIVERY overrides the choice.
     automatic,
 };
 
-/// What the program may do with a range. Set with `Region::protect`. Nothing is ever writable and executable.
-enum class Access : std::uint8_t { read_write, read, none, read_execute };
+/// What the program may do with a range; set with `Region::protect`. No page is ever writable and executable.
+enum class Access : std::uint8_t {
+    read_write,   ///< Loads and stores.
+    read,         ///< Loads only.
+    none,         ///< No access.
+    read_execute  ///< Loads and instruction fetches.
+};
 
-/// What a page is made ready for by `Region::pin`.
-enum class PinFor : std::uint8_t { reading, writing };
+/// The accesses for which `Region::pin` makes pages ready.
+enum class PinFor : std::uint8_t {
+    reading,  ///< The kernel or a device reads from the buffer.
+    writing   ///< The kernel or a device writes to the buffer.
+};
 
-/// What the program knows about a range and the pager does not.
+/// What the program tells the pager about its use of a range. Advice never changes contents.
+///
+/// `normal`, `sequential` and `random` describe an access pattern. They apply to every 2 MiB block, counted from the
+/// region's begin, that the range touches. The last call wins.
 enum class Advice : std::uint8_t {
-    /// The range is needed soon: what is stored of it is read in the background, up to 60 reads at once, and may take
-    /// the place of other pages. `Region::wait_for_advised` waits for it. Without io_uring it is read by the call, as
-    /// far as free frames reach.
+    /// The program needs the range soon. A background thread reads its stored pages, up to 60 at once, and may
+    /// evict other pages for them. `Region::wait_for_advised` waits for the reads. Without io_uring the call itself
+    /// reads, and stops when no frame is free.
     willneed,
-    /// The range is not needed for a while: evict it now. Contents are kept (unlike madvise(MADV_DONTNEED)).
+    /// The program does not need the range for a while: evict it now. Contents are kept, unlike
+    /// madvise(MADV_DONTNEED).
     dontneed,
-    /// The range will not be needed soon: its pages leave before any others, when frames are needed. Contents are kept.
+    /// The program will not need the range soon: when frames are needed, evict its pages first. Contents are kept.
     cold,
-    // How the range will be gone through. Holds for the blocks of 2 MiB, from the region's begin, that it touches; the
-    // last
-    // word counts.
-    /// In whatever way: pages come in ahead where a walk is noticed. What holds until something else is said.
+    /// The default: detect sequential and strided access, and read ahead then.
     normal,
-    /// In order: pages come in ahead from the first fault on.
+    /// Sequential access: read ahead from the first fault on.
     sequential,
-    /// In no order: a fault brings in its page only.
+    /// Random access: read only the faulting page.
     random,
 };
 
-/// How a page is taken off the program's view.
+/// How the pager takes a page away from the program.
 enum class Eviction : std::uint8_t {
-    automatic,  ///< The best that the delivery and the kernel have: `move`, else `copy`; `guard`, else `protect`.
-    move,       ///< UFFDIO_MOVE: the frame itself goes to the staging area (Linux 6.8). userfaultfd only.
-    copy,       ///< Write-protect, copy, drop: works on every kernel with userfaultfd write-protection (5.7).
-    protect,    ///< mprotect(2) hides the page; each isolated resident page takes two mappings. `sigsegv` only.
+    automatic,  ///< The best that delivery and kernel offer: `move`, else `copy`; under `sigsegv` `guard`, else
+                ///< `protect`.
+    move,       ///< UFFDIO_MOVE moves the frame itself to the staging area (Linux 6.8). userfaultfd only.
+    copy,       ///< Write-protect, copy, drop: every kernel with userfaultfd write-protection (5.7). userfaultfd only.
+    protect,    ///< mprotect(2) hides the page. Each isolated resident page takes two mappings. `sigsegv` only.
     guard,      ///< MADV_GUARD_INSTALL hides the page and takes no mapping (Linux 6.15). `sigsegv` only.
 };
 
-/// Which page leaves when a frame is needed.
+/// Which page the pager evicts when it needs a frame.
 enum class Replacement : std::uint8_t {
-    fifo,           ///< The page that came first.
-    second_chance,  ///< A probation ring, and a main set whose victim is the oldest of a few random pages.
+    fifo,           ///< The page that became resident first.
+    second_chance,  ///< A probation queue, and a main set whose victim is the oldest of a few random pages.
 };
 
-/// What a child of fork has of a pager and its regions. It never sees zeros, nor another's bytes; vfork and posix_spawn
-/// are not concerned.
+/// What a child of fork gets of a pager and its regions. A child never reads zeros or another process's bytes in place
+/// of its own. vfork and posix_spawn are not affected.
 enum class ForkPolicy : std::uint8_t {
-    /// Nothing: its access to managed memory raises SIGSEGV, and the handles refuse with EPERM. The parent goes on
-    /// undisturbed, and fork costs nothing.
+    /// Nothing: an access to managed memory raises SIGSEGV in the child, and the handles' functions fail with EPERM.
+    /// The parent is not affected, and fork costs nothing.
     refuse,
-    /// A pager of its own with the same contents: from the fork on, parent and child do not see each other's changes.
-    /// Fork writes what is dirty to the swap file first, which both go on reading. Pins go over; what other threads had
-    /// pinned stays pinned.
+    /// A pager of its own with the same contents. After the fork, parent and child do not see each other's changes.
+    /// Fork first writes dirty pages to the swap file, from which both then read. The child inherits pins; pages that
+    /// other threads had pinned stay pinned in it.
     inherit,
 };
 
 /// Severity of a message given to `Config::log`.
-enum class LogLevel : std::uint8_t { debug, info, warning, error };
+enum class LogLevel : std::uint8_t {
+    debug,    ///< Details for the library's developers.
+    info,     ///< Normal events.
+    warning,  ///< The pager works, but worse than configured.
+    error     ///< An operation failed.
+};
 
-/// The name used in options, messages and JSON ("uffd_signal"). Never null. Signal-safe.
+/// Returns the name used in options, messages and JSON, such as "uffd_signal". Never null. Signal-safe.
 FAULTLINE_API const char* name(Delivery delivery) noexcept;
+/// Returns the name used in options, messages and JSON, such as "move". Never null. Signal-safe.
 FAULTLINE_API const char* name(Eviction eviction) noexcept;
+/// Returns the name used in options, messages and JSON, such as "fifo". Never null. Signal-safe.
 FAULTLINE_API const char* name(Replacement replacement) noexcept;
+/// Returns the name used in options, messages and JSON, such as "inherit". Never null. Signal-safe.
 FAULTLINE_API const char* name(ForkPolicy policy) noexcept;
 
 }  // namespace faultline

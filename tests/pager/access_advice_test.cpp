@@ -1,4 +1,4 @@
-// Advice about what is to come: how a range will be gone through, and that it will not be needed.
+// Advice about future accesses: the access pattern of a range, and ranges that will not be needed soon.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -30,12 +30,12 @@ protected:
     void expect_access(std::uint64_t first, std::uint64_t count, Advice advice) {
         region_.advise(at(first), count * kBasePageBytes, advice);
     }
-    /// Pages that came beside those touched.
+    /// Returns the number of resident pages that were not touched.
     std::uint64_t read_ahead_when_touched(std::uint64_t first, std::uint64_t count) {
         FakePager::settle();
         const std::uint64_t before = region_.stats().pages_read_ahead;
         for (std::uint64_t i = first; i < first + count; ++i) EXPECT_EQ(load_word(at(i)), stamp(i)) << "page " << i;
-        region_.wait_for_advised(region_.data(), region_.size());  // what is being read in the background has come
+        region_.wait_for_advised(region_.data(), region_.size());  // background reads have finished
         FakePager::settle();
         return region_.stats().pages_read_ahead - before;
     }

@@ -1,5 +1,5 @@
-// Handler threads do not sleep in reads: while pages are being read, others' faults are served. The reads here come
-// from a pipe, and so end when the test says so.
+// Handler threads do not sleep in reads: while pages are being read, they serve other faults. The reads here come from
+// a pipe, and end when the test writes to it.
 
 #include "pager/pager.hpp"
 #include "pager/region/region_map.hpp"
@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::size_t kPage = kBasePageBytes;
 
-/// What is written is kept in memory; what is read by descriptor comes from a pipe.
+/// Keeps written pages in memory. Reads by descriptor come from a pipe.
 class PipeStore final : public store::BackingStore {
 public:
     struct Control {
@@ -35,7 +35,7 @@ public:
         Control(const Control&) = delete;
         Control& operator=(const Control&) = delete;
 
-        /// Lets one read end, with these bytes.
+        /// Lets one read finish with these bytes.
         void end_read(std::span<const std::byte> bytes) const {
             ASSERT_EQ(::write(ends[1], bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
         }
@@ -116,7 +116,7 @@ protected:
         return bytes;
     }
 
-    unsigned handlers_ = 1;  // who is the only one never waits for a read itself
+    unsigned handlers_ = 1;  // a pager's only handler never waits for a read itself
     PipeStore::Control control_;
     std::unique_ptr<pager::Pager> pager_;
     pager::Region* region_ = nullptr;
@@ -128,7 +128,7 @@ TEST_P(AsyncReads, leave_the_handler_free_for_other_faults) {
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < kReaders; ++i) threads.emplace_back([&, i] { found[i] = load_word(at(i)); });
     control_.wait_for_reads(kReaders);
-    // All four wait for the pipe; there is one handler.
+    // All four wait for the pipe, and there is one handler.
     EXPECT_EQ(load_word(at(kPages + 1)), 0U);
     store_word(at(kPages + 2), 7);
     EXPECT_EQ(load_word(at(kPages + 2)), 7U);
@@ -180,7 +180,8 @@ protected:
 
 TEST_P(TwoHandlers, let_one_of_them_read_for_itself) {
     EXPECT_EQ(load_word(at(0)), stamp(0));
-    pager::RegionMap::readers().synchronize();  // the handler is done, and not only the page is there
+    pager::RegionMap::readers()
+        .synchronize();  // waits until the handler has finished, not only until the page is resident
     EXPECT_EQ(load_word(at(1)), stamp(1));
     EXPECT_EQ(control_.read_directly.load(), 2U);
     EXPECT_EQ(control_.begun.load(), 0U) << "handing it over would only have taken longer";
@@ -211,7 +212,7 @@ class Advised : public AsyncReads {};
 
 TEST_P(Advised, pages_come_while_the_program_goes_on_and_fault_no_more) {
     for (const std::uint64_t page : {0U, 2U, 4U, 6U}) pager_->read_ahead().prefetch_async(*region_, {page, 1});
-    control_.wait_for_reads(4);  // all at once, and this thread waits for none of them
+    control_.wait_for_reads(4);  // all at the same time, while this thread waits for none of them
     EXPECT_EQ(load_word(at(kPages)), 0U);
     for (unsigned i = 0; i < 4; ++i) control_.end_read(page_with(100 + i));
     pager_->read_ahead().wait_for_prefetch(*region_, {0, kPages});

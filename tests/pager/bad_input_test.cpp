@@ -1,5 +1,4 @@
-// What the program must not ask for is refused with the right code and a message that names the object; and nothing
-// leaks afterwards.
+// Invalid arguments are refused with the right code and a message that names the object, and nothing leaks afterwards.
 
 #include "pager_fixture.hpp"
 #include "support/process.hpp"
@@ -123,7 +122,7 @@ TEST_P(BadInput, ranges_outside_or_unaligned_are_refused_by_every_call) {
         expect_refused([&] { region.advise(range.address, range.bytes, Advice::dontneed); }, EINVAL, "not inside");
     }
     for (const Range& range : unaligned) expect_all_refused(range, "page size");
-    region.discard(data + region.size(), 0);  // empty ranges are in order, also at the end
+    region.discard(data + region.size(), 0);  // empty ranges are valid, also at the end
     region.protect(data, 0, Access::none);
     region.retry(data, 0);
     region.advise(data, 0, Advice::willneed);
@@ -193,18 +192,18 @@ TEST_P(BadInput, leaks_nothing) {
         bad.resident_limit = 1;
         EXPECT_THROW(Pager{bad}, std::system_error);
     };
-    fail_in_every_way();  // what the process makes once is made now
+    fail_in_every_way();  // makes what the process makes only once
     const std::size_t descriptors = open_descriptors();
     const std::size_t mapped = mappings();
     for (int i = 0; i < 20; ++i) fail_in_every_way();
     EXPECT_EQ(open_descriptors(), descriptors);
-    // A sanitizer's run time maps and keeps memory of its own for threads that there were.
+    // A sanitizer's run time maps and keeps memory for ended threads.
     if (!kSanitized) {
         EXPECT_LE(mappings(), mapped + 4);
     }
 }
 
-/// A region larger than one file may be on this file system: what was opened for it is closed again.
+/// A region larger than the largest file of this file system is refused, and files opened for it are closed again.
 TEST_P(BadInput, region_too_large_for_the_file_system_leaves_no_descriptor) {
     Pager pager{config()};
     Region region = pager.reserve(kBasePageBytes);

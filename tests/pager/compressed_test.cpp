@@ -1,5 +1,5 @@
-// Pages that are kept compressed in memory between the frames and the file: nothing is lost on the way, and the memory
-// they take has its own limit. The oracle is an array outside.
+// Pages that are compressed in memory before they go to the file: no contents are lost, and their memory has its own
+// limit. The oracle is an array outside managed memory.
 
 #include "pager_fixture.hpp"
 #include "support/process.hpp"
@@ -30,7 +30,7 @@ protected:
     [[nodiscard]] static RegionOptions options() { return {.page_size = GetParam().page_size}; }
 };
 
-/// Pages of several kinds, which shrink to next to nothing, to half, and not at all.
+/// Pages that compress to almost nothing, to half, and not at all.
 void fill_page(std::byte* page, std::size_t bytes, std::mt19937_64& random) {
     const auto kind = random() % 4;
     const std::uint64_t word = random();

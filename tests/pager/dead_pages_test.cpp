@@ -1,4 +1,4 @@
-// Pages whose bytes an allocator above does not need leave without a write, and only those.
+// Dead pages, whose bytes an allocator does not need, are dropped without a write, and no other pages are.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -12,7 +12,7 @@ constexpr std::size_t kPages = 64;
 
 class DeadPages : public VariantTest {};
 
-/// Says that the pages are dead whose bits are set.
+/// An owner that reports the pages as dead whose bits are set.
 class DeadBits final : public pager::RegionOwner {
 public:
     explicit DeadBits(const std::atomic<std::uint64_t>& bits) noexcept : bits_{bits} {}

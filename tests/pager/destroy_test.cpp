@@ -1,4 +1,4 @@
-// Regions come and go while their pages, and those of others, are on their way out.
+// Regions are made and destroyed while their pages, and pages of other regions, are being evicted.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -62,8 +62,8 @@ TEST_P(Destroy, waits_for_the_faults_that_are_under_way) {
     write_stamps(page, fake.page_bytes(), stamp(3));
     fake.evict_all();
     fake.store().read_gate.close();
-    // The access may end with the page, or with a signal because the region has gone meanwhile: that is the program's
-    // own fault. The pager must not go wrong over it.
+    // The access may read the page, or raise a signal because the region is gone: that is an error of the program. The
+    // pager must not be damaged by it.
     std::thread reader{[&] { FaultCatcher::read(page); }};
     fake.store().read_gate.wait_for_arrivals(1);
     std::atomic<bool> begun{false};
@@ -100,7 +100,7 @@ TEST_P(Destroy, gives_frames_memory_and_addresses_back) {
     EXPECT_EQ(errno, ENOMEM) << "nothing may be mapped there";
     EXPECT_EQ(pager.stats().frames_used, 0U);
     EXPECT_EQ(pager.stats().resident_bytes, 0U);
-    if (!kSanitized) {  // whose own memory would be in the figures
+    if (!kSanitized) {  // a sanitizer's memory would be in the figures
         EXPECT_EQ(mappings(), mapped);
         EXPECT_LE(resident_bytes(), resident + (std::size_t{1} << 20));
     }
@@ -135,7 +135,7 @@ TEST_P(Destroy, handles_may_go_in_any_order) {
 
 INSTANTIATE_TEST_SUITE_P(matrix, Destroy, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
-/// Each pager keeps to its own limit, and resolves its own regions' faults.
+/// Each pager keeps its own limit, and resolves the faults of its own regions.
 class TwoPagers : public VariantTest {};
 
 TEST_P(TwoPagers, work_side_by_side_and_do_not_mix) {
@@ -156,7 +156,7 @@ TEST_P(TwoPagers, work_side_by_side_and_do_not_mix) {
         EXPECT_TRUE(has_stamps(first.data() + page * kBasePageBytes, kBasePageBytes, stamp(page, 0)));
         EXPECT_TRUE(has_stamps(second.data() + page * kBasePageBytes, kBasePageBytes, stamp(page, 1)));
     }
-    // At least: a page may leave, still all zeros, between its fault and the write that faulted.
+    // At least: a page may be evicted, still all zeros, between its fault and the write that faulted.
     FakePager::settle();
     EXPECT_GE(one.stats().first_touches, 64U);
     EXPECT_GE(other->stats().first_touches, 64U);

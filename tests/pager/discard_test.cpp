@@ -1,4 +1,4 @@
-// A discarded range reads as zeros, and its frames and its swap space are free.
+// A discarded range reads as zeros, and its frames and swap space are free.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -27,7 +27,7 @@ TEST_P(Discard, range_reads_as_zeros_wherever_its_pages_were) {
     const std::size_t page_size = GetParam().page_size;
     Pager pager{config_for(GetParam(), kPages / 2 * page_size)};
     Region region = pager.reserve(kPages * page_size, {page_size});
-    fill(region);  // half of it is resident now, half in the store
+    fill(region);  // half of it is resident then, half is in the store
     std::byte* const begin = region.data() + 8 * page_size;
     region.discard(begin, 48 * page_size);
     EXPECT_TRUE(all_zeros(begin, 48 * page_size));
@@ -76,12 +76,13 @@ TEST_P(Discard, swap_file_shrinks_on_the_disk_by_discard_and_by_destroy) {
     const std::size_t full = folder.bytes_on_disk();
     EXPECT_GE(full, at_first + bytes - 16 * page_size);
     region.discard(region.data(), bytes / 2);
-    while (folder.bytes_on_disk() > full - bytes / 2 + 16 * page_size) std::this_thread::yield();  // in the background
+    while (folder.bytes_on_disk() > full - bytes / 2 + 16 * page_size)
+        std::this_thread::yield();  // the space is returned in the background
     region.destroy();
     EXPECT_EQ(folder.bytes_on_disk(), at_first);
 }
 
-/// Threads write, read and discard pages of their own among each other's; what was discarded must not come back.
+/// Threads write, read and discard interleaved pages of their own. Discarded contents must not come back.
 TEST_P(Discard, old_contents_never_come_back_while_pages_are_evicted_all_around) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 4;

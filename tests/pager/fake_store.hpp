@@ -1,4 +1,4 @@
-// A store in ordinary memory that counts, blocks and fails as a test tells it to, and a pager on top of it.
+// FakeStore: a store in ordinary memory that counts, blocks and fails as a test tells it to. FakePager: a pager on it.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -22,7 +22,7 @@
 
 namespace faultline::test {
 
-/// Threads that come to a closed gate wait until it opens; the test waits until they have come.
+/// A gate blocks threads while it is closed. The test can wait until a number of threads have arrived.
 class Gate {
 public:
     void close() { open_.store(false); }
@@ -45,7 +45,7 @@ private:
     std::atomic<int> arrived_{0};
 };
 
-/// What a test sees of its stores and makes them do.
+/// What a test reads of its stores, and how it controls them.
 struct StoreControl {
     static constexpr std::uint64_t kEverywhere = std::numeric_limits<std::uint64_t>::max();
 
@@ -56,13 +56,13 @@ struct StoreControl {
     std::atomic<int> read_error{0};
     std::atomic<std::uint64_t> read_error_at{kEverywhere};  // offset of the 4 KiB that cannot be read
     std::atomic<int> write_error{0};
-    std::atomic<int> write_yields{0};  // how often a write lets other threads run first
+    std::atomic<int> write_yields{0};  // how often a write yields to other threads first
 
     Gate read_gate;
     Gate write_gate;
 
-    // Rules of BackingStore that the pager broke. Reading ahead reads across pages that the store does not hold, and
-    // does not use what it gets for them.
+    // Rules of BackingStore that the pager broke. Reads of pages that the store does not hold are no violation: reading
+    // ahead reads across them and does not use the bytes.
     std::atomic<int> reads_of_nothing{0};
     std::atomic<int> overlapping_writes{0};
 };
@@ -136,10 +136,10 @@ private:
     std::shared_ptr<StoreControl> control_;
 };
 
-/// A pager with one region on a fake store. The rules of BackingStore are checked when it goes.
+/// A pager with one region on a fake store. Its destructor checks the rules of BackingStore.
 class FakePager {
 public:
-    /// `config`'s limit is replaced by `limit_pages` pages of the variant's size.
+    /// `limit_pages` pages of the variant's size replace the limit of `config`.
     FakePager(const Variant& variant, Config config, std::size_t pages, std::size_t limit_pages)
         : control_{std::make_shared<StoreControl>()},
           reads_ahead_{config.read_ahead},
@@ -166,8 +166,8 @@ public:
     [[nodiscard]] std::size_t page_bytes() const { return region_->page_bytes(); }
     [[nodiscard]] RegionStats stats() const { return pager::region_stats(region_->counters(), page_bytes()); }
 
-    /// Returns when no fault is being resolved: a handler thread may still be at the bookkeeping of one that the
-    /// program has long got its page for. Not while a gate is closed on somebody.
+    /// Blocks until no fault is being resolved. A handler thread may still be accounting for a fault after the program
+    /// has got its page. Not while a closed gate blocks a thread.
     static void settle() { pager::RegionMap::readers().synchronize(); }
     [[nodiscard]] RegionStats settled_stats() const {
         settle();
@@ -194,7 +194,7 @@ private:
     pager::Region* region_;
 };
 
-/// A configuration without what makes counts depend on the moment: no background evictor, no reading ahead.
+/// A configuration whose counts do not depend on timing: no background evictor, no reading ahead.
 inline Config plain_config(const Variant& variant) {
     Config config = config_for(variant, 0);
     config.background_evictor = false;

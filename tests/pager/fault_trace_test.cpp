@@ -1,4 +1,4 @@
-// Recording faults: what the trace says is what has faulted.
+// Recording faults: the trace contains the faults that happened.
 
 #include "trace/fault_trace.hpp"
 #include "fake_store.hpp"
@@ -37,14 +37,14 @@ std::vector<unsigned char> contents(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-/// How many faults a trace says are missing from it.
+/// Returns the number of faults that a trace reports as missing.
 std::uint64_t missing(const std::filesystem::path& path) {
     const std::vector<unsigned char> bytes = contents(path);
     EXPECT_GE(bytes.size(), trace::kTraceHeaderBytes);
     return bytes.size() < trace::kTraceHeaderBytes ? 0 : trace::load_little_endian(&bytes[24], 8);
 }
 
-/// Reads a trace as docs/trace-format.md has it.
+/// Reads a trace in the format of docs/trace-format.md.
 std::vector<Reference> references(const std::filesystem::path& path) {
     const std::vector<unsigned char> bytes = contents(path);
     std::vector<Reference> found;
@@ -83,13 +83,13 @@ TEST_P(FaultTraces, say_what_has_faulted_in_order) {
         const auto at = [&](std::uint64_t page) { return region.data() + page * kBasePageBytes; };
         const auto expect = [&](std::uint64_t page, bool write) {
             expected.push_back({first + page, write});
-            FakePager::settle();  // the page is there before its fault has been counted
+            FakePager::settle();  // the page is resident before its fault has been counted
         };
         for (std::uint64_t i = 0; i < kPages; ++i) {
             const std::uint64_t page = i * 29 % kPages;
             store_word(at(page), stamp(page));  // a first touch
             expect(page, true);
-            store_word(at(page), stamp(page));  // none
+            store_word(at(page), stamp(page));  // no fault
         }
         region.advise(region.data(), region.size(), Advice::dontneed);
         for (std::uint64_t page = 0; page < kPages; page += 3) {
@@ -130,7 +130,7 @@ TEST_P(FaultTraces, have_nothing_of_what_a_child_of_fork_touches) {
     const ChildEnd end = in_child([&] {
         for (std::uint64_t page = 8; page < kPages; ++page) touch_first_time(page);
         region.reset();
-        pager.reset();  // which in the parent would write what is left
+        pager.reset();  // the parent would write the rest here
         return 0;
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
@@ -162,7 +162,7 @@ INSTANTIATE_TEST_SUITE_P(deliveries, FaultTraces, ::testing::ValuesIn(deliveries
 
 // ---- the recorder itself
 
-/// Files grow to so many bytes at most, as long as it lives; an attempt to grow one beyond must not raise SIGXFSZ.
+/// Limits the size of files while it lives. An attempt to exceed it must not raise SIGXFSZ.
 class FileSizeLimit {
 public:
     explicit FileSizeLimit(rlim_t bytes) {
@@ -195,9 +195,9 @@ protected:
 TEST_F(FaultRecorder, ends_the_trace_before_the_first_fault_that_it_has_no_room_for_and_counts_what_is_missing) {
     constexpr int kLater = 2000;
     {
-        FaultTrace trace{file_, log(), 4};  // not started yet: nobody takes anything out
+        FaultTrace trace{file_, log(), 4};  // not started: no thread takes records out
         for (std::uintptr_t number = 10; number < 20; ++number) trace.record(page(number), number % 2 == 0);
-        trace.start();  // and now there is room again
+        trace.start();  // now there is room again
         for (int i = 0; i < kLater; ++i) {
             trace.record(page(99), false);
             std::this_thread::yield();
@@ -232,7 +232,7 @@ TEST_F(FaultRecorder, keeps_every_fault_of_many_threads) {
 }
 
 TEST_F(FaultRecorder, ends_when_the_file_takes_no_more_and_says_so) {
-    constexpr rlim_t kRoom = 100'000;  // bytes; a fault so far from the one before takes more than two
+    constexpr rlim_t kRoom = 100'000;  // bytes; a fault so far from the previous one takes more than two
     const FileSizeLimit limit{kRoom};
     {
         FaultTrace trace{file_, log()};
@@ -244,7 +244,7 @@ TEST_F(FaultRecorder, ends_when_the_file_takes_no_more_and_says_so) {
 }
 
 TEST_F(FaultRecorder, ends_when_the_disk_is_full_and_the_pager_goes_on) {
-    // Under sigsegv memory is a file, too, and the limit would hit it.
+    // Under sigsegv managed memory is a file, too, and the limit would apply to it.
     const Variant variant{Delivery::uffd_signal};
     if (const std::string reason = why_not_permitted(variant); !reason.empty()) GTEST_SKIP() << reason;
     constexpr std::uint64_t kApart = std::uint64_t{1} << 20;  // pages; so far apart each fault takes four bytes

@@ -1,5 +1,5 @@
-// Accesses that a region's protection forbids, executing among them: SIGSEGV each time, and never the same fault again
-// and again.
+// Accesses that a region's protection forbids, instruction fetches included, raise SIGSEGV each time, and are not
+// repeated for ever.
 #include "pager/pager_fixture.hpp"
 #include "support/fault_catcher.hpp"
 

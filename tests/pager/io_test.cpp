@@ -1,5 +1,5 @@
-// faultline::io: system calls on managed memory move the right bytes whatever is absent, are short only where that is
-// harmless, say why they failed, and leave nothing pinned.
+// faultline::io: system calls on managed memory transfer the right bytes whichever pages are absent. They are short
+// only where that is harmless, report why they failed, and leave nothing pinned.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -38,7 +38,7 @@ constexpr std::size_t kPages = 4 * kLimit;
 
 constexpr ssize_t signed_size(std::size_t bytes) { return static_cast<ssize_t>(bytes); }
 
-/// Bytes that tell where they belong, at any offset.
+/// Bytes that identify their place, at any offset.
 std::vector<std::byte> pattern(std::size_t count, std::uint64_t seed = 0) {
     std::vector<std::byte> bytes(count);
     for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::byte>(stamp(i / 8, seed) >> (i % 8 * 8));
@@ -97,7 +97,7 @@ protected:
         std::memcpy(to, bytes.data(), bytes.size());
         evict_all();
     }
-    /// Compared after the pages left and came back: a change that went unnoticed would be lost.
+    /// Compares after the pages were evicted and read back: a change that was not noticed would be lost.
     void expect_bytes(const std::byte* from, std::span<const std::byte> bytes) {
         evict_all();
         EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), from));
@@ -116,7 +116,7 @@ void expect_error(Call call, int error) {
 
 // ---- every function
 
-constexpr std::size_t kSmall = 3 * kPage + 100;  // with an odd beginning, five pages
+constexpr std::size_t kSmall = 3 * kPage + 100;  // with an unaligned begin, five pages
 
 TEST_P(IoTest, read_and_pread_bring_bytes_into_absent_pages) {
     const std::vector<std::byte> bytes = pattern(kSmall);
@@ -168,7 +168,7 @@ TEST_P(IoTest, readv_and_writev_mix_managed_and_other_buffers) {
     const FileDescriptor file = file_with(bytes);
     std::vector<std::byte> other(kPage);
     fill(at(0), pattern(4 * kPage, 1));
-    // Neighbours in one page, none at all, memory of the program, and another page.
+    // Neighbours in one page, an empty buffer, unmanaged memory, and another page.
     const std::array<iovec, 5> parts{
         {{at(0, 100), 10}, {at(0, 110), 1000}, {at(50), 0}, {other.data(), kPage}, {at(1, 50), kPage}}};
     constexpr std::size_t kSum = 1010 + 2 * kPage;
@@ -268,7 +268,7 @@ TEST_P(IoTest, large_transfers_move_one_window) {
         << "one of that size is whole, aligned or not";
 }
 
-// ---- what must not be cut
+// ---- what must not be short
 
 TEST_P(IoTest, datagrams_are_sent_whole_or_not_at_all) {
     constexpr std::size_t kMost = kMostPinned * kPage;
@@ -282,7 +282,7 @@ TEST_P(IoTest, datagrams_are_sent_whole_or_not_at_all) {
         expect_error([&] { return io::writev(sockets.in.get(), parts.data(), 2); }, ENOMEM);
         std::vector<std::byte> got(kMost + kPage);
         expect_error([&] { return ::recv(sockets.out.get(), got.data(), got.size(), 0); }, EAGAIN);
-        // More than half of the room for pins, which a stream would not get.
+        // More than half of the pages that can be pinned, which a stream would not get.
         EXPECT_EQ(io::send(sockets.in.get(), at(0), kMost, 0), signed_size(kMost)) << std::strerror(errno);
         EXPECT_EQ(::recv(sockets.out.get(), got.data(), got.size(), 0), signed_size(kMost));
         EXPECT_TRUE(std::equal(got.begin(), got.begin() + signed_size(kMost), bytes.begin()));
@@ -314,7 +314,7 @@ TEST_P(IoTest, packets_in_pipes_are_not_cut) {
     Pin held = region_.pin(at(40), (kMostPinned - 1) * kPage);
     expect_error([&] { return io::read(pipe.out.get(), at(0, 4000), kPage); }, ENOMEM);
     held.release();
-    held = region_.pin(at(40), (kMostPinned - 2) * kPage);  // two pages are left, and half of that would not do
+    held = region_.pin(at(40), (kMostPinned - 2) * kPage);  // two pages are left, and half of them would not be enough
     EXPECT_EQ(io::read(pipe.out.get(), at(0, 4000), 20 * kPage), signed_size(kPage));
     held.release();
     expect_bytes(at(0, 4000), bytes);
@@ -373,8 +373,8 @@ TEST_P(IoTest, senseless_vectors_are_refused_as_by_the_kernel) {
     expect_error([&] { return io::read(file.get(), at(0), std::numeric_limits<std::size_t>::max()); }, EINVAL);
 }
 
-/// Two regions without a byte between them. The kernel puts what is too large for any gap below all it has, so that two
-/// such mappings become neighbours if everything smaller finds a gap of its own.
+/// Two regions without a gap between them. The kernel puts a mapping that is too large for any gap below all others, so
+/// two such mappings become neighbours if everything smaller finds a gap.
 struct Neighbours {
     explicit Neighbours(Pager& pager) {
         constexpr std::size_t kGap = std::size_t{16} << 20;
@@ -438,7 +438,7 @@ TEST_P(IoTest, holes_behind_a_region_give_what_the_kernel_gives) {
 }
 
 TEST_P(IoTest, buffers_that_begin_before_a_region_are_one_buffer) {
-    // The page before the region, where nobody has it, or else skip.
+    // Needs the page before the region, which must be free; else the test is skipped.
     std::byte* const before = region_.data() - kPage;
     void* const mapped =
         ::mmap(before, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -450,7 +450,7 @@ TEST_P(IoTest, buffers_that_begin_before_a_region_are_one_buffer) {
     ::munmap(mapped, kPage);
 }
 
-// ---- pages that cannot be had
+// ---- pages that cannot be made resident
 
 TEST_P(IoTest, protected_pages_give_efault_and_what_is_before_them_is_moved) {
     const std::vector<std::byte> bytes = pattern(3 * kPage);
@@ -499,7 +499,7 @@ TEST_P(IoTest, threads_move_the_right_bytes_while_pages_leave) {
         if (index == kThreads) {
             while (working.load() > 0) {
                 region_.advise(region_.data(), region_.size(), Advice::dontneed);
-                // Regions that go must not wait for those who pin, nor the other way round.
+                // Destroying regions must not wait for pinning threads, nor the other way round.
                 Region other = pager_->reserve(4 * kPage);
                 store_word(other.data(), 1);
             }
@@ -510,7 +510,7 @@ TEST_P(IoTest, threads_move_the_right_bytes_while_pages_leave) {
             const std::vector<std::byte> bytes = pattern(kBytes, round * kThreads + index);
             const FileDescriptor file = file_with(bytes);
             const FileDescriptor copy = file_with({});
-            // ENOMEM: the other threads have all pins for the moment.
+            // ENOMEM: the other threads hold all pins now.
             for (std::size_t done = 0; done < kBytes;) {
                 const ssize_t moved = io::pread(file.get(), own + done, kBytes - done, signed_size(done));
                 ASSERT_TRUE(moved > 0 || errno == ENOMEM) << std::strerror(errno);
@@ -529,7 +529,7 @@ TEST_P(IoTest, threads_move_the_right_bytes_while_pages_leave) {
     });
 }
 
-/// The thread waits in recv: its pages are pinned, and are no more when it has been cancelled.
+/// The thread waits in recv with its pages pinned. They are not pinned after it was cancelled.
 TEST_P(IoTest, cancelled_call_unpins) {
     const Watchdog watchdog;
     struct Argument {

@@ -12,13 +12,13 @@
 namespace faultline::test {
 namespace {
 
-// What a pager keeps besides pages: 2 MiB of read buffers, staging batches, tables; and the threads' stacks.
+// The pager's memory besides pages: 2 MiB of read buffers, staging batches, tables, and the threads' stacks.
 constexpr std::size_t kFixedCost = std::size_t{8} << 20;
 constexpr std::size_t kLimit = std::size_t{8} << 20;
 
 class Limit : public VariantTest {
 protected:
-    /// Writes and reads eight times the limit, and returns by how much the process grew at most.
+    /// Writes and reads eight times the limit. Returns the maximum growth of the process.
     static std::size_t peak_growth(const Variant& variant, unsigned threads) {
         Pager pager{config_for(variant, kLimit)};
         Region region = pager.reserve(8 * kLimit, {variant.page_size});
@@ -71,7 +71,7 @@ TEST_P(Limit, lowering_it_gives_the_memory_back_before_the_call_returns) {
 
 TEST_P(Limit, what_fits_stays_resident_to_the_page) {
     const std::size_t page = GetParam().page_size;
-    const std::size_t fits = kLimit / page - 1;  // one is set aside for copies
+    const std::size_t fits = kLimit / page - 1;  // one is reserved for copies
     Pager pager{config_for(GetParam(), kLimit)};
     Region region = pager.reserve(fits * page, {page});
     for (int pass = 0; pass < 3; ++pass) {
@@ -79,9 +79,10 @@ TEST_P(Limit, what_fits_stays_resident_to_the_page) {
     }
     EXPECT_EQ(pager.stats().evictions, 0U);
 
-    // Of what does not fit, as much is out, and as much again is kept free for it to come in; not a part of everything.
+    // As many pages are evicted as do not fit, and as many frames again are kept free for them; not a part of the
+    // limit.
     constexpr std::size_t kTooMany = 4;
-    constexpr std::size_t kAtOnce = 8;  // what a thread evicts that finds nothing free
+    constexpr std::size_t kAtOnce = 8;  // how many pages a thread evicts that finds no free frame
     Region more = pager.reserve(kTooMany * page, {page});
     for (int pass = 0; pass < 3; ++pass) {
         for (std::size_t i = 0; i < kTooMany; ++i) store_word(more.data() + i * page, i + 1);

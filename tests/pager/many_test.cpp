@@ -1,5 +1,5 @@
-// Thousands of regions, regions larger than any memory, and thousands of lives of pager and region: all cheap, and all
-// given back.
+// Thousands of regions, regions larger than memory, and thousands of pagers made and destroyed: all are cheap, and
+// leave nothing behind.
 
 #include "pager_fixture.hpp"
 #include "support/process.hpp"
@@ -13,10 +13,10 @@ namespace {
 
 class Many : public VariantTest {
 protected:
-    /// What must be where it was after a life of whatever `live` makes and lets go of.
+    /// Checks that the process's memory, descriptors and mappings are the same before and after many calls of `live`.
     template <typename Live>
     static void expect_all_given_back(int lives, Live live) {
-        for (int i = 0; i < 20; ++i) live();  // the allocator and the process's own tables have grown by now
+        for (int i = 0; i < 20; ++i) live();  // the allocator and the process's own tables grow here
         wait_for_threads(std::nullopt);
         const std::size_t threads = thread_count();
         const std::size_t descriptors = open_descriptors();
@@ -26,13 +26,13 @@ protected:
         wait_for_threads(threads);
         EXPECT_EQ(thread_count(), threads);
         EXPECT_EQ(open_descriptors(), descriptors);
-        if (!kSanitized) {  // whose run time maps and keeps memory of its own for threads that there were
+        if (!kSanitized) {  // a sanitizer's run time keeps memory for ended threads
             EXPECT_LE(mappings(), mapped + 8);
             EXPECT_LE(resident_bytes(), resident + (std::size_t{2} << 20));
         }
     }
 
-    /// A thread that has been joined is listed by the kernel for a moment longer.
+    /// The kernel lists a thread for a short time after it was joined.
     static void wait_for_threads(std::optional<std::size_t> count) {
         for (int look = 0; look < 100'000 && thread_count() > count.value_or(1); ++look) std::this_thread::yield();
     }
@@ -76,7 +76,7 @@ TEST_P(Many, terabytes_can_be_reserved_and_cost_what_is_touched) {
         ASSERT_TRUE(has_stamps(region.data() + i * step, kBasePageBytes, stamp(i))) << i;
     }
     if (!kSanitized) {
-        // For each page so far from the others: one page of the page table, and one of its summary.
+        // For each of these pages, which are far apart: one page of the page table, and one of its summary.
         EXPECT_LE(resident_bytes(), before + pager.resident_limit() + kTouched * 2 * kBasePageBytes + kFixedCost);
     }
     ResidencyCell all;

@@ -1,6 +1,6 @@
-// Trap 15, vm.max_map_count: pages shown and hidden one by one must not use up the process's mappings, whatever pattern
-// the program touches. Large on purpose: the kernel allows 65,530 mappings by default, and each test alternates over
-// more.
+// Trap 15, vm.max_map_count: pages that are shown and hidden singly must not use up the process's mappings, whatever
+// pattern the program touches. Large on purpose: the kernel allows 65,530 mappings by default, and each test alternates
+// over more pages.
 
 #include "pager_fixture.hpp"
 #include "support/process.hpp"
@@ -14,7 +14,7 @@ namespace faultline::test {
 namespace {
 
 constexpr std::size_t kPages = 200'000;
-constexpr std::size_t kManyPages = 2 * kPages;  // three times the mappings allowed, which takes most of a minute
+constexpr std::size_t kManyPages = 2 * kPages;  // three times the mappings allowed, which takes almost a minute
 
 std::size_t available_memory() {
     std::ifstream file{"/proc/meminfo"};
@@ -45,13 +45,13 @@ protected:
         VariantTest::SetUp();
     }
 
-    /// Room for all pages, so that nothing but mappings can be short.
+    /// Frames for all pages, so that only mappings can run short.
     static Config roomy(std::size_t pages = kPages) { return config_for(GetParam(), (pages + 1000) * kBasePageBytes); }
 
     static std::size_t pages_of(const Region& region) { return region.size() / kBasePageBytes; }
     static std::byte* page(const Region& region, std::size_t index) { return region.data() + index * kBasePageBytes; }
 
-    /// Looks at the number of mappings now and then; each look costs tens of milliseconds when there are many.
+    /// Reads the number of mappings at intervals; each reading takes tens of milliseconds if there are many.
     void look_at_mappings(std::size_t step) {
         if (step % 20'000 != 0) return;
         EXPECT_LT(mappings(), allowed_mappings()) << "step " << step;
@@ -78,11 +78,11 @@ protected:
 };
 
 TEST_P(MappingsBudget, alternating_pages_can_all_be_written) {
-    const Watchdog watchdog{std::chrono::seconds{540}};  // a slow disk gets most of them
+    const Watchdog watchdog{std::chrono::seconds{540}};  // a slow disk needs most of them
     Pager pager{roomy(kManyPages)};
     Region region = pager.reserve(kManyPages * kBasePageBytes);
     write_every_second(region);
-    expect_stamps(region, 14);  // of all parts of the region; all of them are read back in a smaller one below
+    expect_stamps(region, 14);  // in all parts of the region; the smaller region below reads all of them back
     std::size_t wrong = 0;
     for (std::size_t i = 1; i < kManyPages; i += 2'002) wrong += load_word(page(region, i)) != 0 ? 1U : 0U;
     EXPECT_EQ(wrong, 0U);

@@ -1,4 +1,4 @@
-// Whatever the program does to a region, in whatever order and with however few frames: it holds what an array would.
+// Random operations on a region, in any order and with few frames: the region holds what an array would hold.
 
 #include "shadow_model.hpp"
 

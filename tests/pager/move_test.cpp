@@ -1,5 +1,5 @@
-// Contents that are moved within a region: all of them arrive, whatever state their pages were in, and nothing of them
-// is left behind.
+// Contents that are moved within a region: all of them arrive, whatever state their pages were in, and the source is
+// empty afterwards.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -15,10 +15,10 @@ class Moving : public VariantTest {};
 TEST_P(Moving, pages_arrive_from_every_state_and_leave_nothing_behind) {
     FakePager fake{GetParam(), plain_config(GetParam()), 400, 100};
     for (std::uint64_t page = 0; page < kPages; ++page) {
-        if (page % 8 != 3) store_word(fake.page(page), stamp(page));  // others stay untouched
+        if (page % 8 != 3) store_word(fake.page(page), stamp(page));  // the others stay untouched
     }
     fake.evict({0, 64});
-    for (std::uint64_t page = 0; page < 32; ++page) {  // clean, dirty again, or still in the store only
+    for (std::uint64_t page = 0; page < 32; ++page) {  // these are clean, dirty again, or still in the store only
         if (page % 3 == 0) static_cast<void>(touch(fake.page(page)));
         if (page % 3 == 1) store_word(fake.page(page) + 8, page);
     }

@@ -1,5 +1,5 @@
-// Many threads, one page: it is read once. A page on its way out is taken back without a read, also while it is being
-// written. The store's gates make sure that everybody is where the test wants them; nothing waits for a guessed time.
+// Many threads, one page: it is read once. A page that is being evicted is taken back without a read, also while it is
+// being written. The store's gates put every thread where the test needs it; no test waits for a guessed time.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -19,12 +19,12 @@ constexpr std::size_t kLimit = 24;
 
 class OnePage : public VariantTest {
 protected:
-    /// A large page comes in pieces of the size of a read buffer.
+    /// A large page is read in pieces of the size of a read buffer.
     static std::uint64_t reads_of_one_page() {
         return std::max<std::uint64_t>(GetParam().page_size / pager::BufferPool::kBufferBytes, 1);
     }
 
-    /// 64 threads fault on page 2, which takes until all of them are asleep over it.
+    /// 64 threads fault on page 2. Its read finishes when all of them are asleep.
     static void fault_together(FakePager& fake, bool writing) {
         Sleepers sleepers{kThreads};
         std::atomic<unsigned> wrong{0};
@@ -86,7 +86,7 @@ TEST_P(OnePage, being_read_does_not_hold_up_the_others) {
     const int arrived = fake.store().read_gate.arrived();
     std::thread reader{[&] { EXPECT_EQ(load_word(fake.page(1)), stamp(1)); }};
     fake.store().read_gate.wait_for_arrivals(arrived + 1);
-    // A first touch, a first write, and an eviction: none needs the store's reads.
+    // A first touch, a first write, and an eviction: none reads the store.
     store_word(fake.page(kPages), 7);
     store_word(fake.page(3), 8);
     EXPECT_EQ(load_word(fake.page(kPages)), 7U);

@@ -1,5 +1,5 @@
-// No increment is ever lost: threads count in words of pages that leave and come back all the time, and in arrays
-// outside; both must agree.
+// No increment is lost: threads count in words of pages that are evicted and read back all the time, and in arrays
+// outside managed memory. Both must agree.
 
 #include "pager_fixture.hpp"
 
@@ -28,7 +28,7 @@ std::vector<Variant> all_page_sizes() {
     return all;
 }
 
-/// A region of counters: every page has a word for each thread at its beginning and another at its end.
+/// A region of counters: every page has two words for each thread, one near its begin and one near its end.
 class Counters {
 public:
     Counters(Region region, unsigned threads)
@@ -85,7 +85,7 @@ TEST_P(Oracle, no_increment_is_lost_where_threads_share_pages_that_are_evicted) 
     run_threads(kThreads, [&](unsigned thread) {
         std::mt19937_64 random{thread};
         for (int i = 0; i < rounds(); ++i) {
-            // Some pages are popular, so that threads meet on them and some are taken back soon after they left.
+            // Some pages are popular, so that threads meet on them, and some are taken back soon after their eviction.
             counters.increment(thread, random() % (i % 2 == 0 ? counters.pages() : 14));
         }
     });
@@ -99,7 +99,7 @@ TEST_P(Oracle, no_increment_is_lost_where_pages_change_hands) {
     Pager pager{config_for(GetParam(), 10 * page_size)};
     const std::size_t pages = 32;
     Region region = pager.reserve(pages * page_size, {page_size});
-    std::vector<std::uint64_t> expected(pages);  // of a page, changed by its owner of the round
+    std::vector<std::uint64_t> expected(pages);  // by page; changed by the page's owner of the round
     std::barrier turn{static_cast<std::ptrdiff_t>(kThreads)};
     const int turns = GetParam().page_size == kLargestPageBytes ? 3 : 16;
     run_threads(kThreads, [&](unsigned thread) {
@@ -119,7 +119,7 @@ TEST_P(Oracle, no_increment_is_lost_where_pages_change_hands) {
     EXPECT_GT(pager.stats().evictions, 0U);
 }
 
-/// Enough frames that the background evictor and the staging zone take part.
+/// Enough frames that the background evictor and the staging zone are used.
 TEST_P(Oracle, no_increment_is_lost_with_the_evictor_at_work) {
     if (GetParam().page_size != kBasePageBytes) GTEST_SKIP() << "needs many frames";
     const Watchdog watchdog;

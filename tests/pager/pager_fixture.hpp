@@ -1,4 +1,4 @@
-// What the tests of the pager share: a fixture that skips what is not permitted here, a watchdog, threads, patterns.
+// What the pager's tests share: a fixture that skips what is not permitted here, a watchdog, threads, patterns.
 #pragma once
 
 #include "support/variants.hpp"
@@ -26,7 +26,7 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
-/// Why a pager of this variant may not be made here; empty where it may.
+/// Returns why a pager of this variant is not permitted here; empty if it is.
 inline std::string why_not_permitted(const Variant& variant) {
     try {
         const Pager probe{config_for(variant, Pager::kMinimumPages * kBasePageBytes)};
@@ -37,7 +37,7 @@ inline std::string why_not_permitted(const Variant& variant) {
     }
 }
 
-/// A test over variants; skipped where the delivery or the eviction is not permitted.
+/// A test over variants. Skipped if the delivery or the eviction is not permitted.
 class VariantTest : public ::testing::TestWithParam<Variant> {
 protected:
     void SetUp() override {
@@ -46,7 +46,8 @@ protected:
     }
 };
 
-/// Ends a test program that makes no progress: a hang must not look like a slow machine. Decides nothing else.
+/// Ends a test program that makes no progress, so that a hang does not look like a slow machine. It decides nothing
+/// else.
 class Watchdog {
 public:
     explicit Watchdog(std::chrono::seconds patience = std::chrono::seconds{240})
@@ -76,7 +77,7 @@ private:
     std::thread thread_;
 };
 
-/// Runs `body(index)` on `count` threads and waits for all.
+/// Runs `body(index)` on `count` threads and waits for all of them.
 inline void run_threads(unsigned count, const std::function<void(unsigned)>& body) {
     std::vector<std::thread> threads;
     threads.reserve(count);
@@ -84,7 +85,7 @@ inline void run_threads(unsigned count, const std::function<void(unsigned)>& bod
     for (std::thread& thread : threads) thread.join();
 }
 
-/// A word that tells pages, and versions of a page, apart. Never 0.
+/// Returns a word that identifies a page and a version of it. Never 0.
 inline std::uint64_t stamp(std::uint64_t page, std::uint64_t version = 0) {
     return (page + 1) * 0x9e37'79b9'7f4a'7c15U + version * 2 + 1;
 }
@@ -96,10 +97,10 @@ inline std::uint64_t load_word(const std::byte* at) {
 }
 inline void store_word(std::byte* at, std::uint64_t word) { std::memcpy(at, &word, sizeof word); }
 
-/// Reads one byte in a way that the compiler cannot leave out.
+/// Reads one byte with a load that the compiler cannot remove.
 inline std::byte touch(const std::byte* at) { return *static_cast<const volatile std::byte*>(at); }
 
-/// Puts a page's stamp at its beginning and at its end.
+/// Writes a page's stamp at its begin and at its end.
 inline void write_stamps(std::byte* page, std::size_t bytes, std::uint64_t value) {
     store_word(page, value);
     store_word(page + bytes - sizeof value, ~value);

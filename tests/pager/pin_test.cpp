@@ -1,4 +1,4 @@
-// What is pinned stays, whatever else happens, and system calls may use it; what cannot be pinned is refused.
+// Pinned pages stay resident, and system calls may use them. Pins that are not possible are refused.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -34,7 +34,7 @@ protected:
     [[nodiscard]] Pin pin(std::uint64_t first, std::uint64_t count, PinFor purpose = PinFor::writing) {
         return region_.pin(at(first), count * page_size(), purpose);
     }
-    /// Pushes out everything that may go.
+    /// Evicts all pages that can be evicted.
     void thrash() {
         for (int round = 0; round < 2; ++round) {
             for (std::uint64_t page = kPages / 2; page < kPages; ++page) store_word(at(page), stamp(page));
@@ -113,7 +113,8 @@ TEST_P(PinTest, too_much_is_refused_with_enomem_and_leaves_nothing_pinned) {
     {
         const Pin most = pin(0, kMostPinned);
         expect_refused([&] { static_cast<void>(pin(40, 1)); }, ENOMEM, "pinning");
-        for (std::uint64_t page = 0; page < kPages; ++page) store_word(at(page), stamp(page));  // the rest still works
+        for (std::uint64_t page = 0; page < kPages; ++page)
+            store_word(at(page), stamp(page));  // the other pages still work
         for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(at(page)), stamp(page));
         expect_refused([&] { pager_->set_resident_limit((kLimit - 1) * page_size()); }, EBUSY, "pins");
     }

@@ -1,4 +1,4 @@
-// With the smallest limit, any number of threads get their instructions done, also those that need several pages at
+// With the smallest limit, any number of threads execute their instructions, also those that need several pages at
 // once. The watchdog turns a hang into a failure; nothing else here depends on time.
 
 #include "pager_fixture.hpp"
@@ -24,17 +24,17 @@ protected:
     [[nodiscard]] int rounds() const { return GetParam().page_size == kBasePageBytes ? 5 : 4; }
 };
 
-/// One instruction that reads and writes eight bytes, half of them on the next page.
+/// Executes one instruction that reads and writes eight bytes, half of them on the next page.
 void add_one_across(std::byte* at) { asm volatile("addq $1, (%0)" : : "r"(at) : "memory", "cc"); }
 
-/// One instruction that copies eight bytes from between two pages to between two other pages.
+/// Executes one instruction that copies eight bytes from one page boundary to another.
 void copy_across(std::byte* to, const std::byte* from) { asm volatile("movsq" : "+D"(to), "+S"(from) : : "memory"); }
 
 TEST_P(Progress, threads_straddling_page_boundaries_all_finish_with_the_smallest_limit) {
     const Watchdog watchdog;
     Pager pager = smallest_pager();
     Region region = region_of(pager);
-    std::vector<std::uint64_t> expected(kPages);  // of a boundary; each thread has its own
+    std::vector<std::uint64_t> expected(kPages);  // by boundary; each thread has its own
     run_threads(kThreads, [&](unsigned thread) {
         for (int i = 0; i < rounds(); ++i) {
             for (std::size_t boundary = thread + 1; boundary < kPages; boundary += kThreads) {
@@ -57,7 +57,7 @@ TEST_P(Progress, threads_at_the_same_boundary_all_finish_with_the_smallest_limit
     run_threads(kThreads, [&](unsigned thread) {
         for (int i = 0; i < rounds(); ++i) {
             EXPECT_EQ(load_word(boundary), 0x0123'4567'89ab'cdefU);
-            store_word(region.data() + (2 + thread) * region.page_size(), 1);  // pushes the others out
+            store_word(region.data() + (2 + thread) * region.page_size(), 1);  // evicts the others
         }
     });
 }
@@ -93,7 +93,7 @@ TEST_P(Progress, threads_copying_between_regions_all_finish_with_the_smallest_li
     for (std::size_t page = 0; page < kPages; ++page) {
         write_stamps(source.data() + page * page_size, page_size, stamp(page));
     }
-    // Each thread copies its own part, moved by some bytes so that neither side is aligned to the other.
+    // Each thread copies its own part, shifted by some bytes so that source and target have different alignments.
     const std::size_t part = kPages / kThreads * page_size;
     const std::size_t shift = 24;
     run_threads(kThreads, [&](unsigned thread) {

@@ -1,5 +1,5 @@
-// A page that the store cannot return: SIGBUS at the exact address, nothing else is affected, and Region::retry lets
-// the program ask again.
+// A page that the store cannot return: SIGBUS at the exact address. Other pages are not affected, and after
+// Region::retry the next access reads the store again.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -134,7 +134,7 @@ TEST_P(ReadFailure, region_can_be_destroyed_with_pages_that_failed) {
     EXPECT_EQ(fake_->pager().stats().read_errors, 1U) << "what it counted stays with the pager";
 }
 
-/// With reading ahead: pages next to one that cannot be read come in all the same.
+/// With reading ahead: pages next to one that cannot be read are read all the same.
 class ReadAheadFailure : public ReadFailure {
 protected:
     [[nodiscard]] Config config() const override {

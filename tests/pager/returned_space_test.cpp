@@ -1,5 +1,5 @@
-// Space of freed pages in the swap file: the thread that frees makes no call for it, it comes back all the same, and no
-// page that is written at the same time is lost.
+// Space of freed pages in the swap file: the freeing thread makes no system call for it, the space is returned all the
+// same, and no page that is written at the same time is lost.
 
 #include "pager_fixture.hpp"
 #include "support/child.hpp"
@@ -53,7 +53,7 @@ void fill_and_evict(Region& region) {
     region.advise(region.data(), region.size(), Advice::dontneed);
 }
 
-/// The swap file in the folder. It has no name any more.
+/// The open swap file in the folder. It has no name any more.
 int swap_file_in(const SwapFolder& folder) {
     for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
         std::error_code gone;
@@ -63,7 +63,7 @@ int swap_file_in(const SwapFolder& folder) {
     return -1;
 }
 
-/// From now on a call of fallocate for `file` by the calling thread ends the process with SIGSYS.
+/// After this, a call of fallocate for `file` by the calling thread ends the process with SIGSYS.
 bool end_at_fallocate_of(int file) {
     std::array<sock_filter, 6> rules{{
         {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
@@ -93,7 +93,7 @@ TEST_P(ReturnedSpace, thread_that_frees_scattered_pages_punches_nothing_and_the_
         }
         while (folder_.bytes_on_disk() > kMiB + kMiB / 2) std::this_thread::yield();
         const int result = has_stamps(page_of(region, 5), kBasePageBytes, stamp(5)) ? 0 : kWrongBytes;
-        std::_Exit(result);  // a region that ends may make the call
+        std::_Exit(result);  // destroying the region may make the call
         return result;
     });
     if (end.exited_with(kNoFilters)) GTEST_SKIP() << "no seccomp filters here";
@@ -121,7 +121,7 @@ TEST_P(ReturnedSpace, comes_back_in_large_pieces_without_a_background_thread) {
     }
 }
 
-/// Each thread writes, reads and frees pages of its own, in runs that leave whole MiBs free now and then.
+/// Each thread writes, reads and frees pages of its own, in runs that sometimes leave whole MiBs free.
 TEST_P(ReturnedSpace, loses_no_page_that_is_written_while_others_are_freed) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 3;
@@ -154,7 +154,7 @@ TEST_P(ReturnedSpace, loses_no_page_that_is_written_while_others_are_freed) {
     EXPECT_EQ(wrong.load(), 0U);
 }
 
-/// Three MiB of the disk's four are written, and every other page of them freed. Then two MiB are needed elsewhere.
+/// Writes three MiB of a disk of four, and frees every other page of them. Then two MiB are needed for other pages.
 TEST_P(ReturnedSpace, is_there_for_pages_that_need_it_on_a_full_disk) {
     const Watchdog watchdog;
     const SmallDisk disk{folder_.path(), 4};

@@ -103,7 +103,7 @@ void ShadowModel::advise() {
 }
 
 void ShadowModel::expect_pin_refused(Extent range, PinFor purpose, int code) {
-    // Where there is no room for the pin at all, that may be said first.
+    // If there is no room for the pin, that error may come first.
     const bool room =
         counted_pins() + range.count + Pager::kMinimumPages <= pager_.resident_limit() / region_.page_size();
     if (!room) return;
@@ -193,8 +193,8 @@ void ShadowModel::check_figures(bool quiet) {
     EXPECT_EQ(region_.stats().pinned_bytes, distinct_pinned() * region_.page_size());
     if (!quiet) return;
 
-    // What was advised may still be coming, and a handler thread be at the bookkeeping of a fault that the program has
-    // long got its page for.
+    // Prefetched pages may still be read, and a handler thread may still be accounting for a fault after the program
+    // has got its page.
     region_.wait_for_advised(region_.data(), region_.size());
     pager::RegionMap::readers().synchronize();
     const RegionStats mine = region_.stats();

@@ -1,4 +1,4 @@
-// A region beside an array in ordinary memory that must always hold the same bytes: random operations on both.
+// ShadowModel: does random operations on a region and on an array in ordinary memory, which must always hold the same.
 #pragma once
 
 #include "pager_fixture.hpp"
@@ -14,7 +14,7 @@ namespace faultline::test {
 
 class ShadowModel {
 public:
-    /// Pages that the limit may be set to.
+    /// Possible limits, in pages.
     struct Limits {
         std::size_t least;
         std::size_t most;
@@ -28,17 +28,17 @@ public:
           limits_{limits},
           random_{seed} {}
 
-    /// One random operation, checked against the shadow.
+    /// Does one random operation, and checks its result against the shadow.
     void step();
 
-    /// Compares everything.
+    /// Compares the whole region with the shadow.
     void verify();
 
-    /// What RegionStats, PagerStats and residency() say must fit together. `quiet`: nothing evicts in the background,
-    /// so that the figures are of one moment.
+    /// Checks that the figures of RegionStats, PagerStats and residency() agree. `quiet`: no thread evicts in the
+    /// background, so that all figures are of one moment.
     void check_figures(bool quiet);
 
-    /// Lets go of every pin.
+    /// Releases all pins.
     void unpin_all();
 
     [[nodiscard]] Region& region() { return region_; }
@@ -65,7 +65,7 @@ private:
     [[nodiscard]] std::size_t distinct_pinned() const;
     [[nodiscard]] std::size_t counted_pins() const;
 
-    /// The whole region's.
+    /// Of the whole region.
     [[nodiscard]] ResidencyCell residency() const;
 
     void write(Extent bytes);
@@ -82,7 +82,7 @@ private:
     Region region_;
     std::vector<std::byte> shadow_;
     std::vector<unsigned> pins_on_page_;
-    std::vector<HeldPin> pins_;  // before region_ goes, these must: see unpin_all
+    std::vector<HeldPin> pins_;  // released before `region_` is destroyed: see unpin_all
     Limits limits_;
     std::mt19937_64 random_;
 };

@@ -1,5 +1,5 @@
-// A change of protection splits the kernel's mapping. Pages on both sides come in together all the same, and what is
-// written meanwhile is kept.
+// A change of protection splits the kernel's mapping. Pages on both sides are still read together, and concurrent
+// writes are kept.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -14,7 +14,7 @@ constexpr std::uint64_t kReadOnly = 20;
 
 class SplitMapping : public VariantTest {
 protected:
-    /// All pages are in the store, and one of them may only be read.
+    /// All pages are in the store, and one of them is read-only.
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;
@@ -26,7 +26,7 @@ protected:
         fake_->pager().protector().protect(fake_->region(), {kReadOnly, 1}, Access::read);
     }
 
-    /// Nothing was read twice, as it is where several pages were to come in and could not.
+    /// No page was read twice, which would happen if a read of several pages could not be mapped.
     void expect_each_page_read_once() { EXPECT_EQ(fake_->settled_stats().bytes_read, kPages * GetParam().page_size); }
 
     std::unique_ptr<FakePager> fake_;

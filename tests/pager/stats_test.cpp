@@ -1,4 +1,4 @@
-// Counters count exactly what happened, and the figures fit together.
+// Counters count exactly what happened, and the figures agree with each other.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -89,7 +89,7 @@ TEST_P(Stats, soft_faults_are_counted_exactly) {
     write_all();
     FakePager::settle();
     fake_->store().write_error.store(ENOSPC);
-    fake_->evict_all();  // as far as the staging area
+    fake_->evict_all();  // to the staging area only
     EXPECT_EQ(fake_->settled_stats().staged_bytes, bytes(kPages));
     for (std::uint64_t page = 0; page < 6; ++page) touch(at(page));
     const RegionStats stats = fake_->settled_stats();

@@ -1,4 +1,4 @@
-// A folder of the test's own for swap files, and how much of the disk the file in it takes.
+// SwapFolder: a folder of a test's own for swap files. Reports how much disk space the file in it takes.
 #pragma once
 
 #include <sys/stat.h>
@@ -31,7 +31,8 @@ public:
 
     [[nodiscard]] bool empty() const { return std::filesystem::is_empty(path_); }
 
-    /// Bytes on the disk of the files in the folder that this process holds open (they have no name any more).
+    /// Returns the disk space in bytes of the files in the folder that this process has open. They have no name any
+    /// more.
     [[nodiscard]] std::size_t bytes_on_disk() const {
         std::size_t bytes = 0;
         for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
@@ -40,7 +41,7 @@ public:
             if (gone || target.rfind(path_.string() + "/", 0) != 0) continue;
             const int fd = std::stoi(entry.path().filename().string());
             struct stat status {};
-            // Blocks that are only promised become real, or are given up, when the file is synchronised.
+            // Delayed allocations become real, or are dropped, when the file is synchronised.
             if (::fsync(fd) == 0 && ::fstat(fd, &status) == 0)
                 bytes += static_cast<std::size_t>(status.st_blocks) * 512;
         }

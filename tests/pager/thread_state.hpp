@@ -1,4 +1,4 @@
-// Waiting, without sleeping for a guessed time, until threads of this process are asleep in the kernel.
+// Waits until threads of this process are asleep in the kernel, without sleeping for a guessed time.
 #pragma once
 
 #include <fcntl.h>
@@ -17,22 +17,22 @@
 
 namespace faultline::test {
 
-/// Thread ids of threads that are about to do something that blocks.
+/// Ids of threads that are about to make a blocking call.
 class Sleepers {
 public:
     explicit Sleepers(std::size_t count) : ids_(count) {}
 
-    /// Called by thread `index` right before it does it.
+    /// Called by thread `index` directly before the call.
     void about_to_sleep(std::size_t index) { ids_[index].store(static_cast<int>(::syscall(SYS_gettid))); }
 
-    /// Returns once all have announced themselves and are asleep (or have ended).
+    /// Blocks until all threads have announced themselves and are asleep, or have ended.
     void wait_until_asleep() const {
         for (const auto& id : ids_) {
             while (id.load() == 0 || !asleep(id.load())) std::this_thread::yield();
         }
     }
 
-    /// The same, but false if after so many looks one has never been asleep.
+    /// The same, but returns false if a thread was never asleep in so many checks.
     [[nodiscard]] bool asleep_within(int looks) const {
         for (const auto& id : ids_) {
             while (id.load() == 0 || !asleep(id.load())) {

@@ -1,5 +1,5 @@
-// A thread that must wait for another one sleeps: a thread that tried again and again would keep the CPU from the very
-// thread it waits for, if that one's priority is lower.
+// A thread that waits for another one sleeps. If it polled, it would keep the CPU from the thread it waits for, if that
+// has a lower priority.
 
 #include "pager/fake_store.hpp"
 #include "pager/thread_state.hpp"

@@ -1,4 +1,4 @@
-// Walks through stored pages: what comes before the program gets there, and what it may do with it at once.
+// Walks through stored pages: which pages are read ahead, and whether the program can use them at once.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -13,9 +13,9 @@ constexpr std::uint64_t kPages = 1024;
 
 class Walk : public VariantTest {
 protected:
-    // A walk's windows double: those of its first faults, on pages 0, 1, 4, 9 and 18, reach up to page 34. The one
-    // after is of 32 pages; 15 of them come with page 35, the one after those is left out to tell that the walk gets
-    // there.
+    // The windows of a walk double: those of its first faults, on pages 0, 1, 4, 9 and 18, reach to page 34. The next
+    // window has 32 pages: 15 of them are read with page 35. The page after those is left out, so that its fault tells
+    // the pager that the walk got there.
     static constexpr std::uint64_t kFirst = 36;
     static constexpr std::uint64_t kTripwire = 51;
     static constexpr std::uint64_t kEnd = 68;
@@ -25,7 +25,7 @@ protected:
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;
-        // More frames than pages: nothing leaves that is not told to.
+        // More frames than pages: only explicit eviction evicts.
         pager_.emplace(config_for(GetParam(), 2 * kPages * kBasePageBytes));
         region_ = pager_->reserve(kPages * kBasePageBytes);
         for (std::uint64_t i = 0; i < kPages; ++i) write_stamps(at(i), kBasePageBytes, stamp(i));
@@ -37,7 +37,7 @@ protected:
         FakePager::settle();
         region_.advise(region_.data(), region_.size(), Advice::dontneed);
     }
-    // A program that goes on only when what is being read in the background has come.
+    // Continues only when background reads have finished.
     void read(std::uint64_t page) {
         ASSERT_TRUE(has_stamps(at(page), kBasePageBytes, stamp(page))) << "page " << page;
         region_.wait_for_advised(region_.data(), region_.size());
@@ -82,7 +82,7 @@ TEST_P(Walk, has_the_window_after_begun_halfway_through_the_one_before) {
 }
 
 TEST_P(Walk, backward_is_one_too) {
-    constexpr std::uint64_t kFrom = kPages - 100;  // away from where the pages were written last
+    constexpr std::uint64_t kFrom = kPages - 100;  // far from the pages that were written last
     for (std::uint64_t i = 0; i < kFirst; ++i) read(kFrom - i);
     EXPECT_EQ(pages(settled_stats().resident_bytes), kEnd - 1);
     for (std::uint64_t i = kFirst; i <= kFrom; ++i) read(kFrom - i);

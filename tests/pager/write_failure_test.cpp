@@ -1,5 +1,5 @@
-// A store that does not take pages: nothing is lost, whoever needs a frame waits and then gets SIGBUS, and everything
-// goes on when the store recovers.
+// A store that accepts no pages: nothing is lost, a thread that needs a frame waits and then gets SIGBUS, and all
+// threads continue when the store recovers.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"
@@ -30,7 +30,7 @@ constexpr std::size_t kPages = 64;
 constexpr std::size_t kLimit = 16;
 constexpr std::chrono::milliseconds kPatience{30};
 
-/// The pages whose first write succeeded; the others got SIGBUS.
+/// Returns the pages whose first write succeeded; the others got SIGBUS.
 template <typename PageAt>
 std::vector<bool> write_until_refused(std::uint64_t pages, std::size_t page_bytes, PageAt page_at) {
     std::vector<bool> written(pages);
@@ -160,7 +160,7 @@ TEST_P(WriteFailure, threads_wait_for_a_store_that_recovers_in_time) {
     FakePager patient{variant(), config, kPages, kLimit};
     patient.store().write_error.store(error());
     std::thread mender{[&] {
-        // Each wave of writes was refused, and somebody has come back to try again.
+        // Each wave of writes was refused, and a thread has tried again.
         while (patient.store().writes.load() < 200) std::this_thread::yield();
         patient.store().write_error.store(0);
     }};
@@ -191,7 +191,7 @@ TEST_P(WriteFailure, store_that_refuses_is_asked_again_at_intervals_and_not_all_
     EXPECT_LE(fake.store().writes.load(), static_cast<std::uint64_t>(kSomeTime.count()));
 }
 
-/// More threads want frames than there are pages to evict, so that one finds every page in the others' hands.
+/// More threads need frames than there are pages to evict, so that a thread finds every page owned by the others.
 TEST_P(WriteFailure, every_thread_is_told_also_one_that_found_nothing_to_evict) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 24;
@@ -205,7 +205,7 @@ TEST_P(WriteFailure, every_thread_is_told_also_one_that_found_nothing_to_evict) 
     FakePager::settle();
     fake.store().write_gate.close();
     fake.store().write_error.store(error());
-    fake.store().write_yields.store(100);  // so that pages are in somebody's hands most of the time
+    fake.store().write_yields.store(100);  // so that pages are owned by a thread most of the time
     Sleepers sleepers{kThreads};
     std::atomic<unsigned> refused{0};
     std::thread opener{[&] {
@@ -261,7 +261,7 @@ INSTANTIATE_TEST_SUITE_P(matrix, WriteFailure,
                          ::testing::Combine(::testing::ValuesIn(failure_variants()), ::testing::Values(ENOSPC, EIO)),
                          failure_name);
 
-/// The real thing: a small file system that fills up.
+/// A real small file system that fills up.
 class FullDisk : public VariantTest {
 protected:
     void SetUp() override {
@@ -282,7 +282,7 @@ protected:
 
 TEST_P(FullDisk, refuses_faults_while_it_is_full_and_loses_nothing) {
     const Watchdog watchdog;
-    constexpr std::uint64_t kMany = 400;  // fits the disk once the other file is gone
+    constexpr std::uint64_t kMany = 400;  // fits on the disk once the other file is gone
     const std::filesystem::path other = folder_.path() / "somebody_else's";
     std::ofstream{other} << std::string(std::size_t{1} << 20, 'x');
     const FaultCatcher catcher;

@@ -1,4 +1,4 @@
-// Pages begin as zeros, cost nothing until they are written, and zeros are never written anywhere.
+// Pages begin as zeros, cost nothing until they are written, and zeros are never written to the store.
 
 #include "fake_store.hpp"
 #include "pager_fixture.hpp"

@@ -1,5 +1,5 @@
-// Copying and filling by calls. Where the size is a constant the compiler may use instructions of its own instead, and
-// ThreadSanitizer does not see those.
+// Copies and fills through function calls. For a constant size the compiler may use inline instructions, which
+// ThreadSanitizer does not see.
 #pragma once
 
 #include <cstddef>

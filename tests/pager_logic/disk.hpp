@@ -1,5 +1,5 @@
-// A store in memory that is as atomic as a disk, 4 KiB at a time: reading ahead may read what another thread is
-// writing, and does not use it. Fails as often as it is told.
+// Disk: a store in memory that is as atomic as a disk, 4 KiB at a time. Reading ahead may read what another thread is
+// writing, and does not use it. It fails as often as it is told.
 #pragma once
 
 #include "bytes.hpp"
@@ -19,7 +19,7 @@
 
 namespace faultline::test {
 
-/// How often a call fails: one in so many; 0: never.
+/// How often calls fail: one in so many; 0: never.
 struct DiskFailures {
     unsigned reads = 0;
     unsigned writes = 0;

@@ -19,10 +19,10 @@ using mmu::Protection;
 
 namespace {
 
-// What nobody may read: forgotten frames and slots hold it, not zeros.
+// Fills forgotten frames and slots, in place of zeros: no thread may read it.
 constexpr int kForgotten = 0xdd;
 
-/// Holds one unit. Between holders of the same unit only: what the pager must order itself stays unordered.
+/// Locks one unit. It orders threads on the same unit only: all other order must come from the pager.
 template <typename Unit>
 class Held {
 public:
@@ -147,7 +147,7 @@ std::atomic<bool>& FakeMapper::slot_in_use(std::uintptr_t slot) noexcept {
     return slots_[(slot - staging_begin_) / kUnitBytes];
 }
 
-/// Nobody reads the slot any more, or ThreadSanitizer sees this write.
+/// Overwrites the slot. ThreadSanitizer reports a thread that still reads it.
 void FakeMapper::scribble_slot(std::byte* slot, bool must_hold) noexcept {
     const bool held = slot_in_use(core::address_of(slot)).exchange(false, std::memory_order_relaxed);
     if (must_hold && !held) broken("a slot is taken back that holds nothing");
@@ -219,7 +219,7 @@ mmu::Staged FakeMapper::stage(void* page, void* slot, std::size_t page_bytes, st
     return {pages, 0};
 }
 
-/// False: refused. Of a write-protected page the first half is in its slot then.
+/// Returns false if refused. The first half of a write-protected page is in its slot then.
 bool FakeMapper::stage_page(std::uintptr_t page, std::byte* slot, std::size_t bytes, Protection protection) noexcept {
     const bool refused = !frames_stay() && chance(traits_.refusals);
     if (refused && protection == Protection::writable) return false;
@@ -254,7 +254,7 @@ int FakeMapper::unstage(void* slot, void* page, std::size_t bytes, Protection pr
         if (frames_stay()) return;
         std::byte* const from = static_cast<std::byte*>(slot) + offset;
         copy_bytes(unit.bytes.data(), from, kUnitBytes);
-        // The slot's frame: it is counted there until now, and never twice.
+        // The frame was counted in its slot until now, and is never counted twice.
         record_->frames.fetch_add(1, std::memory_order_relaxed);
         scribble_slot(from, true);
     });
@@ -311,7 +311,7 @@ Eviction FakeMapper::eviction() const noexcept {
 
 bool FakeMapper::short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return chance(traits_.shortages); }
 
-/// Any page will do: the pager asks the page's word whether it may leave.
+/// Returns any page: the pager asks the page's word whether it can be evicted.
 std::size_t FakeMapper::fragmenting_runs(std::span<iovec> runs) FAULTLINE_SIGNAL_SAFE {
     const std::size_t count = region_count_.load();
     if (count == 0 || runs.empty()) return 0;

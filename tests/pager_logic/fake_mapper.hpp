@@ -1,9 +1,10 @@
-// A mapper without a kernel: what is mapped is entries in tables of its own, and pages are copied between arrays. It
-// stands for the MMU, too: `load` and `store` do what the CPU would, and say when it would fault. A lock per 4 KiB
-// makes each access and each change of a mapping one step, as the kernel does; slots of the staging area have no lock,
-// since keeping readers and writers of a slot apart is the pager's business, and ThreadSanitizer's to watch.
+// FakeMapper: a mapper without a kernel. Its mappings are entries in its own tables, and it copies pages between
+// arrays. It also plays the MMU: `load` and `store` do what the CPU would do, and report when it would fault. A lock
+// per 4 KiB makes each access and each change of a mapping atomic, as in the kernel. Slots of the staging area have no
+// lock: the pager must keep readers and writers of a slot apart, and ThreadSanitizer checks that it does.
 //
-// Whatever the pager promises its mapper and does not keep is counted and printed.
+// It counts and prints each violation of the mapper's contract by the pager. Whatever the pager promises its mapper and
+// does not keep is counted and printed.
 #pragma once
 
 #include "core/units.hpp"
@@ -19,10 +20,10 @@
 
 namespace faultline::test {
 
-/// What the CPU makes of an access.
+/// What happens to an access of the CPU.
 enum class MmuAnswer : std::uint8_t { done, fault, bus_error };
 
-/// What outlives the mapper, for the test to look at.
+/// The record that outlives the mapper, for the test to read.
 struct MmuRecord {
     std::atomic<int> broken_promises{0};
     std::atomic<std::int64_t> frames{0};  // in use now, in units of 4 KiB
@@ -33,22 +34,22 @@ class FakeMapper final : public mmu::Mapper {
 public:
     struct Traits {
         mmu::StagedFrames frames = mmu::StagedFrames::move;
-        /// One in so many pages that are staged is refused; 0: none.
+        /// Refuses one in so many staged pages; 0: none.
         unsigned refusals = 0;
-        /// One in so many questions whether mappings are short is answered with yes; 0: none.
+        /// Answers one in so many questions whether mappings are short with yes; 0: none.
         unsigned shortages = 0;
     };
 
     FakeMapper(Traits traits, std::shared_ptr<MmuRecord> record);
     ~FakeMapper() override;
 
-    /// For a test to stand between the installs of one fault. Set while no thread is at work.
+    /// Hooks between the installs of one fault. Set while no thread is running.
     struct InstallWatcher {
-        /// Before each: an error to answer it with, or 0.
+        /// Called before each install. Returns an error to fail it with, or 0.
         std::function<int(std::byte* page, mmu::Protection protection)> before = [](std::byte*, mmu::Protection) {
             return 0;
         };
-        /// After each that was not refused.
+        /// Called after each install that was not refused.
         std::function<void(std::byte* page, mmu::Protection protection)> after = [](std::byte*, mmu::Protection) {};
     };
     void watch_installs(InstallWatcher watcher) { installs_ = std::move(watcher); }
@@ -57,7 +58,7 @@ public:
 
     [[nodiscard]] MmuAnswer load(const std::byte* address, std::uint64_t& word);
     [[nodiscard]] MmuAnswer store(std::byte* address, std::uint64_t word);
-    /// How often a page's sleepers have been woken; and waiting for the next time.
+    /// Returns how often a page's waiting threads were woken. `sleep` blocks until that is no longer `seen`.
     [[nodiscard]] unsigned wakes(const std::byte* address);
     void sleep(const std::byte* address, unsigned seen);
 
@@ -106,7 +107,7 @@ private:
         std::unique_ptr<Unit[]> unit;
         std::atomic<bool> gone{false};
     };
-    static constexpr std::size_t kMostRegions = 4096;  // in a mapper's life; none is freed before
+    static constexpr std::size_t kMostRegions = 4096;  // over a mapper's life; none is freed earlier
 
     [[nodiscard]] bool frames_stay() const noexcept { return traits_.frames == mmu::StagedFrames::stay; }
     [[nodiscard]] Unit* find(std::uintptr_t address) const noexcept;

@@ -1,5 +1,5 @@
-// Machine: a pager on a fake mapper and a fake disk, with threads that access memory as a CPU would: each access that
-// faults is brought to the pager, and repeated.
+// Machine: a pager on a fake mapper and a fake disk, and threads that access memory as a CPU would. An access that
+// faults is passed to the pager and repeated.
 #pragma once
 
 #include "disk.hpp"
@@ -70,7 +70,7 @@ private:
         return config;
     }
 
-    /// Until the CPU can do it. A page that a failing disk has cost its reader is asked for again.
+    /// Repeats the access until the CPU can do it. A page that a failing disk could not return is retried.
     template <typename Attempt>
     void access(pager::Region& region, std::size_t offset, core::FaultAccess kind, Attempt attempt) {
         std::byte* const address = region.view().data() + offset;
@@ -106,7 +106,7 @@ private:
 
     MachineKind kind_;
     std::shared_ptr<MmuRecord> record_;
-    FakeMapper* mapper_;  // the pager's
+    FakeMapper* mapper_;  // owned by the pager
     pager::Pager pager_;
 };
 

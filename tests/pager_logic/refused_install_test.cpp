@@ -1,5 +1,5 @@
-// One fault brings several pages in, and the mapper refuses some of them: what another thread has written meanwhile to
-// those that came is not lost.
+// One fault reads several pages, and the mapper refuses some of them. What another thread meanwhile wrote to the
+// installed pages is not lost.
 
 #include "machine.hpp"
 
@@ -16,7 +16,7 @@ using mmu::Protection;
 constexpr std::size_t kPages = 16;
 constexpr std::uint64_t kWritten = 42;
 
-/// Pages that are in the store only; a walk that has just come to `next_page` reads ahead.
+/// Pages that are in the store only. A walk that has reached `next_page` reads ahead.
 class WalkedRegion {
 public:
     WalkedRegion() : machine_{kind()}, region_{machine_.pager().reserve(kPages * kBasePageBytes, kBasePageBytes)} {
@@ -62,9 +62,9 @@ TEST(RefusedInstall, of_pages_read_ahead_loses_nothing_that_was_written_to_the_p
              [&](std::byte*, Protection) {
                  if (++installs != 2) return 0;
                  ++refused;
-                 return EIO;  // for good
+                 return EIO;  // permanently
              },
-         .after = [&](std::byte* page, Protection protection) {  // another thread writes, once, as soon as it can
+         .after = [&](std::byte* page, Protection protection) {  // another thread writes once, as soon as it can
              if (written || page + sizeof(std::uint64_t) != second_word) return;
              if (protection != Protection::writable) return;
              written = true;

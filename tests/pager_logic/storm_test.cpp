@@ -1,5 +1,5 @@
-// Everything the pager can be asked for, by many threads at once: no word is lost, no promise to the mapper is broken,
-// and there are never more frames than the limit. ThreadSanitizer sees all of it.
+// Many threads use every operation of the pager at once: no word is lost, the mapper's contract is kept, and there are
+// never more frames than the limit. ThreadSanitizer checks all of it.
 
 #include "machine.hpp"
 
@@ -22,13 +22,13 @@ constexpr unsigned kThreads = 4;
 constexpr std::size_t kPages = 64;
 constexpr int kSteps = 4000;
 
-/// A region whose words and pages belong to threads in turn, with what the words should be.
+/// A region whose words and pages belong to threads in turn, and the expected values of the words.
 struct Field {
     pager::Region& region;
     bool pages_owned;
     std::vector<std::uint64_t> expected = std::vector<std::uint64_t>(region.pages() * kWordsPerPage);
 
-    static constexpr std::size_t kWordsPerPage = 8;  // those looked at, spread over the page
+    static constexpr std::size_t kWordsPerPage = 8;  // words that are used, spread over the page
 
     [[nodiscard]] std::size_t offset_of(std::size_t word) const {
         return word / kWordsPerPage * region.page_bytes() +
@@ -262,9 +262,10 @@ class Storm : public ::testing::TestWithParam<StormCase> {};
 
 TEST_P(Storm, loses_no_word_and_keeps_every_promise) { run_storm(GetParam().kind); }
 
-/// Enough frames for second chances and a head start of the evictor: the staging zone is in use.
+/// Enough frames that pages are staged and the evictor runs ahead: the staging zone is in use.
 TEST_P(Storm, also_with_a_staging_zone) {
-    constexpr std::size_t kOwn = 500;  // pages of a thread: more than there are frames, should the others be done
+    constexpr std::size_t kOwn =
+        500;  // pages of a thread: more than there are frames, even if the other threads have ended
     MachineKind kind = GetParam().kind;
     if (kind.page_size != kBasePageBytes) GTEST_SKIP() << "the region would be large";
     kind.limit_pages = 300;

@@ -1,4 +1,4 @@
-// BufferPool: a buffer belongs to one holder, and whoever waits for one gets it.
+// BufferPool: a buffer has one holder, and every waiting thread gets one.
 #include "pager/fault/buffer_pool.hpp"
 
 #include "pager_parts/threads.hpp"
@@ -63,7 +63,7 @@ TEST(BufferPool, WhoeverComesTooManyGetsTheBufferThatIsGivenBack) {
     }
 }
 
-/// Takes a buffer, leaves a mark in it, and finds it unchanged.
+/// Takes a buffer, writes a mark into it, and finds it unchanged.
 bool is_alone_in_a_buffer(BufferPool& pool, unsigned thread) {
     const BufferPool::Buffer buffer{pool};
     const auto mark = static_cast<std::byte>(thread + 1);
@@ -85,7 +85,7 @@ TEST(BufferPool, OneThreadMoreThanBuffersAllGetOn) {
     EXPECT_EQ(wrong, 0);
 }
 
-// With all buffers but one held for good, everybody queues for the last.
+// All buffers but one are held for good, so all threads wait for the last.
 TEST(BufferPool, ManyWaitersForOneBufferAllGetIt) {
     BufferPool pool;
     std::vector<Buffer> held;
@@ -95,7 +95,7 @@ TEST(BufferPool, ManyWaitersForOneBufferAllGetIt) {
         for (int round = 0; round < 2000; ++round) {
             const BufferPool::Buffer buffer{pool};
             ++turns;
-            std::this_thread::yield();  // to those who will have to sleep
+            std::this_thread::yield();  // so that the other threads have to sleep
         }
     });
     EXPECT_EQ(turns, 24'000U);

@@ -1,4 +1,4 @@
-// Counters and LatencyRecorder: sharded, yet nothing is counted twice or lost.
+// Counters and LatencyRecorder: sharded, but every event is counted exactly once.
 #include "pager/region/counters.hpp"
 #include "pager/region/latency_recorder.hpp"
 
@@ -41,7 +41,7 @@ TEST(Counters, SumOverAllThreads) {
     EXPECT_EQ(counters.sum(Count::soft_faults), 0) << "never touched";
 }
 
-/// The gauges of a page with this word.
+/// Returns the gauges of a page with this word.
 struct Gauges {
     std::int64_t resident = 0;
     std::int64_t dirty = 0;
@@ -54,7 +54,7 @@ struct Gauges {
         dirty += word.dirty() ? 1 : 0;
         staged += word.is(PageState::staged) ? 1 : 0;
         swapped += word.is(PageState::stored) ? 1 : 0;
-        // A pin on a view of a shared page is noted where the page is not.
+        // A page pinned through a view is empty in the view: the pin does not count there.
         pinned += word.pins() > 0 && !word.is(PageState::empty) ? 1 : 0;
     }
 };
@@ -114,7 +114,7 @@ TEST(Counters, AGaugeReadHalfwayIsNotAHugeNumber) {
     EXPECT_EQ(region_stats(counters, 4096).resident_bytes, 0U);
 }
 
-// RegionStats is nothing but figures, so a new one that += forgets is found here.
+// RegionStats consists of figures only, so this finds a new one that += forgets.
 TEST(RegionStats, AddEveryFigure) {
     static_assert(std::is_trivially_copyable_v<RegionStats>);
     constexpr std::size_t kFigures = sizeof(RegionStats) / sizeof(std::uint64_t);

@@ -1,4 +1,4 @@
-// EventLog: every event becomes a message or is counted, while any threads record and drain.
+// EventLog: every event becomes a message or is counted, while many threads record and drain.
 #include "pager/log/event_log.hpp"
 
 #include "pager_parts/threads.hpp"
@@ -29,7 +29,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-/// A sink that keeps what it is told. EventLog calls it from one thread at a time.
+/// A sink that keeps its messages. EventLog calls it from one thread at a time.
 class Messages {
 public:
     EventLog::Sink sink() {
@@ -38,14 +38,14 @@ public:
     std::vector<std::pair<LogLevel, std::string>> all;
 };
 
-/// A clock on which the second between two messages of one kind has always passed.
+/// A clock on which a second passes between any two messages of one kind.
 EventLog::Clock fast_clock() {
     return [now = std::make_shared<std::atomic<std::int64_t>>(0)] {
         return MessageLimiter::Time{} + MessageLimiter::kPause * now->fetch_add(1);
     };
 }
 
-/// A clock that stands still until it is told.
+/// A clock that moves only when the test moves it.
 class StillClock {
 public:
     EventLog::Clock clock() {
@@ -57,7 +57,7 @@ private:
     MessageLimiter::Time now_{};
 };
 
-/// The address in a message; 0 if it is one that tells of events that the ring had no room for.
+/// Returns the address in a message; 0 for a message about events that found the ring full.
 std::uintptr_t address_in(const std::string& message) {
     const std::size_t at = message.find("0x");
     return at == std::string::npos ? 0 : std::strtoull(message.c_str() + at, nullptr, 16);

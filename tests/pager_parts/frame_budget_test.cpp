@@ -1,4 +1,4 @@
-// FrameBudget: used <= limit always, and no change is slept through. A lost wake-up shows as a test that never ends.
+// FrameBudget: used <= limit always, and no thread sleeps through a change. A lost wake-up makes the test hang.
 #include "pager/frame/frame_budget.hpp"
 
 #include "pager_parts/threads.hpp"
@@ -50,7 +50,7 @@ TEST(FrameBudget, NeverExceedsItsLimitUnderThreads) {
     constexpr std::uint64_t kSeed = 4;
     RecordProperty("seed", std::to_string(kSeed));
     FrameBudget budget{kLimit};
-    std::atomic<std::int64_t> held{0};  // counted up after reserving and down before releasing: at most `used`
+    std::atomic<std::int64_t> held{0};  // raised after reserving and lowered before releasing: at most `used`
     std::atomic<std::int64_t> most_held{0};
     std::atomic<std::int64_t> most_used{0};
     const auto raise = [](std::atomic<std::int64_t>& most, std::int64_t value) {
@@ -73,7 +73,7 @@ TEST(FrameBudget, NeverExceedsItsLimitUnderThreads) {
     EXPECT_EQ(budget.used(), 0);
 }
 
-// As FrameReclaimer::reserve does it: watch, look, sleep.
+// Does what FrameReclaimer does: watch, look, sleep.
 void reserve_or_sleep(FrameBudget& budget, std::int64_t units) {
     for (;;) {
         const FrameBudget::Watch watch{budget};
@@ -91,7 +91,7 @@ TEST(FrameBudget, WatchMissesNoRelease) {
         for (std::uint64_t round = 0; round < kRounds; ++round) {
             reserve_or_sleep(budget, 1);
             ++turns;
-            std::this_thread::yield();  // to those who will have to sleep
+            std::this_thread::yield();  // so that the other threads have to sleep
             budget.release(1);
         }
     });

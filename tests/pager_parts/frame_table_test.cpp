@@ -1,4 +1,4 @@
-// FrameTable: a frame for each mapped page, and victims found among any number that may not leave.
+// FrameTable: each mapped page has a frame, and victims are found among any number of pages that cannot be evicted.
 #include "pager/frame/frame_table.hpp"
 
 #include "pager_parts/threads.hpp"
@@ -134,7 +134,7 @@ TEST_P(AnyFrameTable, NeverChoosesWhatIsRemoved) {
 TEST_P(AnyFrameTable, TakesFramesOfChosenPagesBack) {
     FrameTable table = make(100);
     for (int round = 0; round < 50; ++round) {
-        fill(table);  // stops the process if a frame was not given back
+        fill(table);  // ends the process if a frame was not freed
         const std::vector<ChosenPage> chosen = choose(table, 60, kAny);
         table.remove(chosen);
         for (const ChosenPage& one : choose(table, 40, kAny)) table.remove(one.victim.frame);
@@ -142,7 +142,7 @@ TEST_P(AnyFrameTable, TakesFramesOfChosenPagesBack) {
     EXPECT_TRUE(choose(table, 1, kAny).empty());
 }
 
-/// A pager's threads: each maps pages until the frames are used up, then takes some away.
+/// Threads as in a pager: each maps pages until all frames are used, then removes some.
 class Crowd {
 public:
     Crowd(FrameTable& table, std::size_t frames) : table_{table}, free_{static_cast<std::int64_t>(frames)} {}
@@ -150,7 +150,8 @@ public:
     void map_or_evict(std::mt19937_64& random) {
         if (random() % 2 == 0 && take_frame()) {
             const std::uint32_t page = next_page_.fetch_add(1);
-            states_[page % kPages].store(kMapped);  // as the word is published: before the policy may choose it
+            states_[page % kPages].store(
+                kMapped);  // as the pager publishes the word: before the policy can choose the page
             if (table_.place({kRegion, page % kPages}, {}) == policy::kNoFrame) ++wrong;
             return;
         }

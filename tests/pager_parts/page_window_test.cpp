@@ -1,4 +1,4 @@
-// PageWindow: which of 64 neighbouring pages are meant, whatever the edges.
+// PageWindow: a set of 64 neighbouring pages, also at the edges of a region.
 #include "pager/region/page_window.hpp"
 
 #include <gtest/gtest.h>

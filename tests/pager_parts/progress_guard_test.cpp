@@ -1,4 +1,4 @@
-// ProgressGuard: the grip serves one thread at a time, spares four pages at most, and goes round.
+// ProgressGuard: one thread at a time holds the grip, it spares at most four pages, and every thread gets it.
 #include "pager/frame/progress_guard.hpp"
 
 #include "pager_parts/threads.hpp"
@@ -14,7 +14,7 @@ namespace {
 using core::PageRef;
 using pager::ProgressGuard;
 
-// Tokens as sys::thread_token gives them: addresses of thread control blocks.
+// Tokens such as sys::thread_token returns: addresses of thread control blocks.
 constexpr std::uint64_t token(std::uint64_t thread) { return 0x7f00'0000'1740 + thread * 0x80'1000; }
 constexpr std::uint64_t kAlice = token(0);
 constexpr std::uint64_t kBob = token(1);
@@ -98,7 +98,7 @@ TEST(ProgressGuard, TakesTheGripFromAThreadThatEnded) {
     EXPECT_GT(tries, 1) << "not at the first try";
 }
 
-// Two threads that take each other's pages away, fault by fault: each must be spared its own sooner or later.
+// Two threads evict each other's pages, fault by fault: each must be spared its own sooner or later.
 TEST(ProgressGuard, ServesEachOfTwoThreadsThatAlternate) {
     ProgressGuard guard;
     int turns_of_alice = 0;
@@ -113,7 +113,7 @@ TEST(ProgressGuard, ServesEachOfTwoThreadsThatAlternate) {
     EXPECT_GT(turns_of_bob, 100);
 }
 
-// The same with more threads than anybody should give so few frames: none may be left out for good.
+// The same with many more threads than frames: every thread must get its turn.
 TEST(ProgressGuard, ServesEachOfManyThreadsThatTakeTurns) {
     constexpr std::uint32_t kThreads = 16;
     ProgressGuard guard;

@@ -1,4 +1,4 @@
-// RegionRanges: finds what a sorted map finds, whatever came and went, and leaves earlier snapshots as they were.
+// RegionRanges: finds what a sorted map finds, after any additions and removals, and does not change older snapshots.
 #include "pager/region/region_ranges.hpp"
 
 #include "pager/region/page_sizes.hpp"

@@ -1,4 +1,4 @@
-// Staging: batches of pages off the view, each held by one thread or waiting in the zone.
+// Staging: batches of staged pages. A thread holds each batch, or it waits in the zone.
 #include "pager/frame/staging.hpp"
 
 #include "core/units.hpp"
@@ -159,7 +159,7 @@ TEST_F(StagingTest, ForgetsARegionWhereverItsPagesAre) {
     EXPECT_EQ(held.page_of(1), (PageRef{kRegion + 1, 2})) << "of another region";
 }
 
-/// Takes, fills, pushes, pops and gives back, while others do the same.
+/// Takes, fills, pushes, pops and gives back batches, while other threads do the same.
 void work_with_batches(Staging& staging, std::vector<std::atomic<int>>& holders, std::atomic<int>& wrong) {
     const auto hold = [&](const StagingBatch& batch) { wrong += holders[batch.index].fetch_add(1); };
     const auto let_go = [&](const StagingBatch& batch) { holders[batch.index].fetch_sub(1); };

@@ -1,4 +1,4 @@
-// Threads that begin together and end with the scope of the call.
+// Runs threads that begin at the same time, and joins them.
 #pragma once
 
 #include <barrier>
@@ -8,7 +8,7 @@
 
 namespace faultline::test {
 
-/// Runs `body(0)` to `body(count - 1)` at once; returns when all have ended.
+/// Runs `body(0)` to `body(count - 1)` concurrently. Returns when all have ended.
 template <typename Body>
 void run_threads(unsigned count, Body body) {
     std::barrier begin{static_cast<std::ptrdiff_t>(count)};

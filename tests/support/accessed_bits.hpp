@@ -1,6 +1,6 @@
-// AccessedBitsClearer: does to mapped pages what memory reclaim and DAMON do at any moment: clears their accessed bits,
-// on a thread of its own. A system call that moves or protects such a page meets a page table entry that has changed,
-// and takes the road that it takes seldom otherwise. Contents stay as they are.
+// AccessedBitsClearer: clears the accessed bits of mapped pages on a thread of its own, as memory reclaim and DAMON do
+// at any time. A system call that moves or protects such a page then finds a changed page table entry and takes a rare
+// path in the kernel. Contents stay as they are.
 #pragma once
 
 #include <sys/mman.h>
@@ -14,7 +14,7 @@ namespace faultline::test {
 
 class AccessedBitsClearer {
 public:
-    /// Works on [address, address + bytes), again and again, until it is destroyed. The range may have holes.
+    /// Clears the bits of [address, address + bytes) repeatedly until it is destroyed. The range may have holes.
     AccessedBitsClearer(void* address, std::size_t bytes)
         : thread_{[this, first = static_cast<std::byte*>(address), bytes] { clear(first, bytes); }} {}
     ~AccessedBitsClearer() {

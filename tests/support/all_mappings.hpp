@@ -1,5 +1,5 @@
-// AllMappings: for as long as it lives, the process has no mapping left (vm.max_map_count). For a child process: what
-// else maps something fails, too.
+// AllMappings: takes all remaining mappings of the process (vm.max_map_count) while it lives. For child processes,
+// because every other mmap of the process fails, too.
 #pragma once
 
 #include <faultline/types.hpp>

@@ -15,7 +15,7 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kLongestLifeSeconds = 120;  // below ctest's own limit
+constexpr unsigned kLongestLifeSeconds = 120;  // less than ctest's own limit
 
 void require(bool condition, const char* what) {
     if (!condition) throw std::runtime_error(what);

@@ -1,5 +1,5 @@
-// DescriptorLimit: for as long as it lives the process gets no file descriptor from a given number on. Whoever expects
-// an error meanwhile looks at it only afterwards: UndefinedBehaviorSanitizer opens a pipe to look at an object's type.
+// DescriptorLimit: while it lives, the process gets no file descriptor from a given number on. Look at an expected
+// error only afterwards: UndefinedBehaviorSanitizer opens a pipe to inspect an object's type.
 #pragma once
 
 #include <sys/resource.h>

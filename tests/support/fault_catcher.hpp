@@ -1,4 +1,4 @@
-// Accesses that may end in SIGBUS or SIGSEGV, and what the program is told of them.
+// FaultCatcher: makes accesses that may raise SIGBUS or SIGSEGV, and returns the siginfo that the program gets.
 #pragma once
 
 #include <csetjmp>
@@ -9,7 +9,7 @@
 
 namespace faultline::test {
 
-/// The signal that an access got, and what came with it; 0: none, the access succeeded.
+/// The signal that an access raised, and its siginfo; 0: the access succeeded.
 struct Caught {
     int signal = 0;
     int code = 0;  // siginfo_t::si_code
@@ -20,8 +20,8 @@ inline void PrintTo(const Caught& caught, std::ostream* out) {
     *out << "signal " << caught.signal << " code " << caught.code << " at " << caught.address;
 }
 
-/// The program's own handler for SIGBUS and SIGSEGV while it lives. Make it before the pager, whose handler goes in
-/// front and passes on what it cannot resolve.
+/// The program's own handler for SIGBUS and SIGSEGV while it lives. Construct it before the pager, whose handler then
+/// runs first and chains to it for signals that it cannot resolve.
 class FaultCatcher {
 public:
     FaultCatcher() {
@@ -39,7 +39,7 @@ public:
     FaultCatcher(const FaultCatcher&) = delete;
     FaultCatcher& operator=(const FaultCatcher&) = delete;
 
-    /// Reads, or writes, one byte at `address`.
+    /// Reads or writes one byte at `address`.
     static Caught read(const std::byte* address) {
         return attempt([address] { static_cast<void>(*static_cast<const volatile std::byte*>(address)); });
     }
@@ -76,7 +76,7 @@ private:
 
     static void on_signal(int signal, siginfo_t* info, void*) {
         State& mine = state();
-        if (mine.armed == 0) {  // not expected: let it be fatal
+        if (mine.armed == 0) {  // not expected: let it end the process
             ::signal(signal, SIG_DFL);
             return;
         }

@@ -22,7 +22,7 @@
 namespace faultline::test {
 namespace {
 
-/// From now on the chosen calls of this process wait for an answer. Returns the descriptor that they are answered by.
+/// Makes the chosen calls of this process wait for an answer from now on. Returns the descriptor for the answers.
 int install_filter(const Injection& injection) {
     std::vector<sock_filter> code{
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -61,7 +61,7 @@ void send_descriptor(int socket, int fd) {
     static_cast<void>(::sendmsg(socket, &message, 0));
 }
 
-/// -1: none has come.
+/// Returns the descriptor that the child has sent; -1: none came.
 int receive_descriptor(int socket) {
     char nothing = 0;
     iovec data{&nothing, 1};
@@ -79,14 +79,14 @@ int receive_descriptor(int socket) {
     return fd;
 }
 
-/// Answers for the kernel until no thread of the child is left.
+/// Answers calls in place of the kernel until no thread of the child is left.
 void answer_calls(int listener, const Injection& injection, InjectedEnd& result) {
     for (;;) {
         pollfd waiting{listener, POLLIN, 0};
         if (::poll(&waiting, 1, -1) < 0 && errno == EINTR) continue;
         if ((waiting.revents & POLLIN) == 0) return;
         seccomp_notif call{};
-        if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) continue;  // its thread has been interrupted
+        if (::ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) continue;  // the calling thread was interrupted
         const unsigned number = ++result.calls;
         const bool is_one_in_so_many = injection.every > 0 && number > injection.first && number <= injection.last &&
                                        (number - injection.first) % injection.every == 0;
@@ -128,7 +128,7 @@ std::optional<InjectedEnd> in_child_with(const Injection& injection,
         ::close(listener);
         return body();
     });
-    ::shutdown(ends[1], SHUT_RDWR);  // a child that has not come so far
+    ::shutdown(ends[1], SHUT_RDWR);  // unblocks the thread below if the child ended before it sent its descriptor
     kernel.join();
     ::close(ends[0]);
     ::close(ends[1]);

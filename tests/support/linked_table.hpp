@@ -1,7 +1,7 @@
-// LinkedTable: a chained hash table whose buckets, nodes and values are blocks of a managed heap, beside a shadow in
-// ordinary memory that says what it must hold. It grows and shrinks as tables of programs do: the buckets double and
-// halve by reallocation, every node is relinked on the way. A page that loses its bytes breaks a chain, and the next
-// operation that walks the chain says which block was lost.
+// LinkedTable: a chained hash table whose buckets, nodes and values are blocks of a managed heap, with a shadow of its
+// contents in ordinary memory. It grows and shrinks as tables of programs do: the buckets double and halve by
+// reallocation, which relinks every node. A page that loses its bytes breaks a chain, and the next operation that walks
+// the chain reports the lost block.
 #pragma once
 
 #include <faultline/heap.hpp>
@@ -16,17 +16,16 @@
 
 namespace faultline::test {
 
-/// A block does not hold what was written to it.
+/// Thrown if a block does not hold what was written to it.
 class LostBlock : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
 
-/// For one thread at a time. Functions throw LostBlock, after which nothing but the destructor may be called, and
-/// std::bad_alloc.
+/// Not thread-safe. Functions throw LostBlock, after which only the destructor may be called, and std::bad_alloc.
 class LinkedTable {
 public:
-    /// Holds keys from 0 to `keys` - 1; `salt` makes its blocks differ from those of other tables.
+    /// Holds keys from 0 to `keys` - 1. `salt` makes its blocks differ from those of other tables.
     LinkedTable(Heap& heap, std::uint32_t keys, std::uint64_t salt)
         : heap_{heap}, salt_{salt}, versions_(keys), buckets_{allocate_buckets(kFewestBuckets)} {}
     ~LinkedTable() {
@@ -38,7 +37,7 @@ public:
     [[nodiscard]] std::uint32_t keys() const noexcept { return static_cast<std::uint32_t>(versions_.size()); }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-    /// Adds the key, or gives it another value.
+    /// Adds the key, or gives it a new value.
     void put(std::uint32_t key) {
         remove(key);
         const std::uint32_t version = ++versions_[key];
@@ -48,7 +47,7 @@ public:
         if (++size_ > bucket_count_) resize(bucket_count_ * 2);
     }
 
-    /// Removes the key, if it is there.
+    /// Removes the key, if it is in the table.
     void remove(std::uint32_t key) {
         Node** link = &buckets_[bucket_of(key)];
         while (*link != nullptr && checked(**link).value->key != key) link = &(*link)->next;
@@ -63,7 +62,7 @@ public:
         if (size_ < bucket_count_ / 4 && bucket_count_ > kFewestBuckets) resize(bucket_count_ / 2);
     }
 
-    /// Compares the key's chain and its value with the shadow.
+    /// Compares the key's chain and value with the shadow.
     void check(std::uint32_t key) const {
         for (const Node* node = buckets_[bucket_of(key)]; node != nullptr; node = node->next) {
             if (checked(*node).value->key == key) return check_value(*node->value);
@@ -78,7 +77,7 @@ private:
     struct Value {
         std::uint32_t key;
         std::uint32_t words;
-        std::uint64_t word[1];  // really `words`
+        std::uint64_t word[1];  // `words` words in fact
     };
     struct Node {
         Node* next;
@@ -88,7 +87,7 @@ private:
 
     static constexpr std::size_t kFewestBuckets = 8;
 
-    // A key's version is odd while it is held.
+    // A key's version is odd while the key is in the table.
     [[nodiscard]] bool is_held(std::uint32_t key) const noexcept { return versions_[key] % 2 == 1; }
     [[nodiscard]] std::size_t bucket_of(std::uint32_t key) const noexcept {
         return static_cast<std::size_t>(mix(key) & (bucket_count_ - 1));
@@ -118,7 +117,7 @@ private:
         return value;
     }
 
-    /// The node, if it is whole: it names a block of the heap that holds the key which the node is sealed for.
+    /// Returns the node if it is intact: it is a block of the heap, and its seal matches its key.
     const Node& checked(const Node& node) const {
         if (!heap_.owns(&node)) lose("a link to a node", &node);
         if (node.value == nullptr || !heap_.owns(node.value)) lose("a node", &node);
@@ -168,7 +167,7 @@ private:
         heap_.deallocate(static_cast<void*>(buckets_));
     }
 
-    /// Reports `what` with the number of zero words in its page: a page that was lost as a whole is all zeros.
+    /// Reports `what` with the number of zero words in its page. All zeros: the whole page was lost.
     [[noreturn]] void lose(const std::string& what, const void* at) const {
         lost_ = true;
         std::string message = what + " was lost";
@@ -192,8 +191,8 @@ private:
     mutable bool lost_ = false;
 };
 
-/// `steps` random changes of a table, each beside a check of another key. It grows from empty, shrinks to a quarter,
-/// and so on: `growing` tells it which way.
+/// Does `steps` random changes of a table, and checks another key after each. The table grows from empty, shrinks to a
+/// quarter, and so on; `growing` holds the direction.
 template <typename RandomWord>
 void change_table(LinkedTable& table, bool growing, int steps, RandomWord random) {
     for (int step = 0; step < steps; ++step) {

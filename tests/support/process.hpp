@@ -1,4 +1,4 @@
-// What the kernel says of this process: memory, descriptors, mappings.
+// What the kernel reports about this process: memory, descriptors, mappings.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace faultline::test {
 
-/// The figure of a line such as "VmRSS:   123 kB" in /proc/self/status, in bytes.
+/// Returns the number of a line such as "VmRSS:   123 kB" in /proc/self/status, in bytes.
 inline std::size_t status_bytes(const std::string& field) {
     std::ifstream status{"/proc/self/status"};
     for (std::string line; std::getline(status, line);) {
@@ -26,7 +26,7 @@ inline std::size_t status_bytes(const std::string& field) {
 inline std::size_t resident_bytes() { return status_bytes("VmRSS"); }
 inline std::size_t peak_resident_bytes() { return status_bytes("VmHWM"); }
 
-/// Forgets the peak, so that the next one is this test's own. Needs no privilege for the own process.
+/// Resets the peak, so that the next one is this test's own. A process may do this for itself without a privilege.
 inline void reset_peak_resident_bytes() { std::ofstream{"/proc/self/clear_refs"} << "5"; }
 
 inline std::size_t open_descriptors() {

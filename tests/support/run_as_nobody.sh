@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run_as_nobody.sh PROGRAM [ARGUMENT...]: runs a test program as an ordinary user, in a folder of that user's own.
-# Exits 77 (ctest: skipped) where that is not possible: not root, or a container that lets nobody become another user.
+# run_as_nobody.sh PROGRAM [ARGUMENT...]: runs a test program as an ordinary user, in a folder of that user's own. Exits
+# 77 (ctest: skipped) if that is not possible: not root, or a container in which processes cannot change their user.
 set -euo pipefail
 
 skip() {
@@ -17,12 +17,12 @@ as_nobody=(setpriv --reuid="$nobody" --regid="$nobody" --clear-groups)
 command -v setpriv >/dev/null || skip "setpriv (util-linux) is missing"
 "${as_nobody[@]}" true 2>/dev/null || skip "this system does not let root become nobody"
 
-# /var/tmp and not $TMPDIR, which may be root's alone or a tmpfs.
+# /var/tmp and not $TMPDIR, which may be accessible to root only, or a tmpfs.
 folder=$(mktemp -d /var/tmp/faultline_nobody.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 chown "$nobody:$nobody" "$folder"
 
-# The build folder may lie where nobody may not look.
+# The user may have no access to the build folder.
 if ! "${as_nobody[@]}" test -r "$program" -a -x "$program"; then
     install -m 755 "$program" "$folder/"
     program=$folder/${program##*/}

@@ -1,4 +1,4 @@
-// A small file system that fills up, mounted on a directory for as long as it lives. Needs CAP_SYS_ADMIN.
+// SmallDisk: a small file system that fills up, mounted on a directory while it lives. Needs CAP_SYS_ADMIN.
 #pragma once
 
 #include <sys/mount.h>
@@ -21,7 +21,7 @@ public:
     SmallDisk(const SmallDisk&) = delete;
     SmallDisk& operator=(const SmallDisk&) = delete;
 
-    /// False where it is not allowed: errno says why.
+    /// Returns false if it is not permitted; errno says why.
     [[nodiscard]] bool mounted() const { return mounted_; }
 
 private:

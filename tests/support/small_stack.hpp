@@ -1,4 +1,4 @@
-// An alternate signal stack with known bytes below it, which show what has been written there.
+// An alternate signal stack with known bytes below it, which show writes beyond its end.
 #pragma once
 
 #include <sys/auxv.h>
@@ -13,7 +13,7 @@
 
 namespace faultline::test {
 
-/// The calling thread's alternate stack, while it lives.
+/// Is the calling thread's alternate stack while it lives.
 class SmallStack {
 public:
     explicit SmallStack(std::size_t bytes) : bytes_{bytes} {
@@ -39,7 +39,7 @@ public:
     [[nodiscard]] std::byte* begin() const noexcept { return end() - bytes_; }
     [[nodiscard]] std::byte* end() const noexcept { return memory_ + kAll; }
 
-    /// How far below the stack something was written.
+    /// Returns how far below the stack a byte was written.
     [[nodiscard]] std::size_t overrun_bytes() const noexcept {
         const std::byte* const lowest = std::find_if(memory_, begin(), [](std::byte byte) { return byte != kCanary; });
         return static_cast<std::size_t>(begin() - lowest);
@@ -73,13 +73,13 @@ inline std::size_t measure_frame() {
 
 }  // namespace small_stack
 
-/// The bytes of an alternate stack that the kernel's frame of a signal takes, when the stack ends at a page boundary.
+/// Returns the bytes of an alternate stack that the kernel's signal frame takes, if the stack ends at a page boundary.
 inline std::size_t signal_frame_bytes() {
-    static const std::size_t bytes = small_stack::measure_frame();  // by a signal of the process: once
+    static const std::size_t bytes = small_stack::measure_frame();  // measured once, with a signal to the process
     return bytes;
 }
 
-/// What the kernel says that a stack must have for a signal's frame, of whatever registers.
+/// Returns the kernel's minimum stack size for a signal frame, with all registers.
 inline std::size_t least_stack_bytes() { return ::getauxval(AT_MINSIGSTKSZ); }
 
 }  // namespace faultline::test

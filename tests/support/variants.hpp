@@ -1,4 +1,4 @@
-// The matrix that tests of behaviour run over, and how a test makes a pager of one of its variants.
+// Variants: the matrix over which tests of behaviour run, and how a test makes a pager of one of them.
 #pragma once
 
 #include <faultline/faultline.hpp>
@@ -21,7 +21,7 @@ struct Variant {
     std::size_t page_size = kBasePageBytes;
 };
 
-/// For test names: "uffd_signal_move_second_chance_4K".
+/// Returns a name for tests: "uffd_signal_move_second_chance_4K".
 inline std::string label(const Variant& variant) {
     return std::string(name(variant.delivery)) + "_" + name(variant.eviction) + "_" + name(variant.replacement) + "_" +
            std::to_string(variant.page_size >> 10) + "K";
@@ -35,7 +35,7 @@ struct VariantName {
     }
 };
 
-/// Every delivery with each of its ways to evict, with one replacement and page size.
+/// Returns every delivery with each of its evictions, with one replacement and page size.
 inline std::vector<Variant> deliveries_and_evictions(Replacement replacement = Replacement::second_chance,
                                                      std::size_t page_size = kBasePageBytes) {
     std::vector<Variant> all;
@@ -49,7 +49,8 @@ inline std::vector<Variant> deliveries_and_evictions(Replacement replacement = R
     return all;
 }
 
-/// The above with page sizes of 4 KiB, 64 KiB and 2 MiB; and with the other replacement, which does not see page sizes.
+/// Returns the above with page sizes of 4 KiB, 64 KiB and 2 MiB, and with the other replacement, which does not depend
+/// on page sizes.
 inline std::vector<Variant> whole_matrix() {
     std::vector<Variant> all = deliveries_and_evictions(Replacement::fifo);
     for (std::size_t page_size : {std::size_t{4} << 10, std::size_t{64} << 10, std::size_t{2} << 20}) {
@@ -69,14 +70,14 @@ inline Config config_for(const Variant& variant, std::size_t resident_limit) {
     return config;
 }
 
-/// Whether `error` says that this user or kernel may not have what was asked for: then the test is skipped, not failed.
+/// Returns whether `error` means that this user or kernel does not permit the request: the test is then skipped.
 inline bool not_permitted(const std::system_error& error) {
     return error.code().value() == EPERM || error.code().value() == ENOSYS || error.code().value() == EOPNOTSUPP;
 }
 
 }  // namespace faultline::test
 
-/// Declares `pager` from a Config, or skips the test where the delivery or eviction is not permitted here.
+/// Declares `pager` from a Config, or skips the test if the delivery or eviction is not permitted here.
 #define FAULTLINE_PAGER_OR_SKIP(pager, config)                                     \
     std::optional<::faultline::Pager> pager##_storage;                             \
     try {                                                                          \

@@ -11,13 +11,14 @@ using core::PageWord;
 
 namespace {
 
-/// No page of the region is merged from here on. Before the marks are read: one that is there stays.
+/// Forbids the kernel to merge pages of the region from now on. Called before the marks are read, so that a mark that
+/// is set stays set.
 void forbid_merging(const Region& region) FAULTLINE_SIGNAL_SAFE {
     static_cast<void>(sys::PageMerging::forbid(region.view().data(), region.view().size()));
 }
 
 bool is_protected(const sys::ProtectionMarks& marks, const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
-    // Frames that stay are shared memory, which the kernel does not merge.
+    // Such frames are shared memory, which the kernel does not merge.
     return region.staged_frames() == mmu::StagedFrames::stay ||
            marks.all_marked(region.address_of(page), region.page_bytes());
 }

@@ -1,6 +1,6 @@
-// UnseenWrites: finds clean pages whose write protection the kernel has taken away (sys/page_merging.hpp). The program
-// may have written to them without a fault, so they count as dirty from then on. Called before anything relies on a
-// page's being clean, where Mapper::protection_in_doubt. Signal-safe throughout.
+// UnseenWrites: finds clean pages whose write protection the kernel has removed without a fault (see
+// sys/page_merging.hpp), and marks them dirty, because the program may have written to them. Stager, Cleaner and Pager
+// call it before they rely on a page being clean, if Mapper::protection_in_doubt.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -14,14 +14,15 @@
 
 namespace faultline::pager {
 
+/// Thread-safe and signal-safe.
 class UnseenWrites {
 public:
     explicit UnseenWrites(const RegionDirectory& regions) noexcept : regions_{regions} {}
 
-    /// Among pages that the caller has claimed for eviction.
+    /// Checks pages that the caller has claimed for eviction.
     void find_among(std::span<const ChosenPage> claimed) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Among the resident pages of a range. Waits for pages that another thread owns.
+    /// Checks the resident pages of a range. Waits for pages that another thread owns.
     void find_in(const Region& region, core::PageRange range) const FAULTLINE_SIGNAL_SAFE;
 
 private:

@@ -1,5 +1,5 @@
-// BufferPool: the private buffers that store reads go to before a page is mapped. A few, shared by all,
-// so that a fault needs neither malloc nor thread-local storage. Signal-safe.
+// BufferPool: the private buffers that store reads fill before a page is mapped. All threads share them, so that a
+// fault needs neither malloc nor thread-local storage. PageFill and AsyncReader use it.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -12,14 +12,15 @@
 
 namespace faultline::pager {
 
+/// Thread-safe and signal-safe.
 class BufferPool {
 public:
-    static constexpr std::size_t kBufferBytes = std::size_t{64} << 10;
+    static constexpr std::size_t kBufferBytes = std::size_t{64} << 10;  // of one buffer
     static constexpr unsigned kBuffers = 32;
 
     BufferPool() : memory_{sys::Mapping::reserve(kBuffers * kBufferBytes, core::kUnitBytes, true, "read buffers")} {}
 
-    /// Holds one buffer; waits for one when all are taken. The holder must not wait for anything but its own read.
+    /// Holds one buffer; the constructor blocks while all are taken. The holder must wait for nothing but its own read.
     class Buffer {
     public:
         explicit Buffer(BufferPool& pool) FAULTLINE_SIGNAL_SAFE : pool_{pool}, index_{pool.slots_.take()} {}

@@ -1,9 +1,8 @@
-// FrameBudget: how much physical memory the regions of a pager hold, and how much they may. Counted in units of 4 KiB.
+// FrameBudget: counts the physical memory that the regions of a pager hold, in units of 4 KiB, against the limit. It
+// does not evict: FrameReclaimer does, when a reservation fails.
 //
 //   resident + staged + filling = used <= limit, always: a frame is reserved before the kernel is asked for it, and
 //   released after the kernel has it back.
-//
-// Lock-free and signal-safe. Threads that find nothing to reclaim sleep here until something changes.
 #pragma once
 
 #include "core/check.hpp"
@@ -16,16 +15,18 @@
 
 namespace faultline::pager {
 
+/// Lock-free and signal-safe. Threads that find nothing to evict sleep in a Watch until something changes.
 class FrameBudget {
 public:
     explicit FrameBudget(std::int64_t limit_units) noexcept : limit_{limit_units} {}
 
     [[nodiscard]] std::int64_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
-    /// The most that was ever used.
+    /// Returns the maximum of `used` so far.
     [[nodiscard]] std::int64_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::int64_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::int64_t available() const noexcept { return limit() - used(); }
 
+    /// Reserves `units` and returns true, or returns false if that would exceed the limit.
     [[nodiscard]] bool try_reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
         std::int64_t used = used_.load(std::memory_order_relaxed);
         while (used + units <= limit()) {
@@ -36,6 +37,7 @@ public:
         return false;
     }
 
+    /// Releases `units`, and wakes waiting threads.
     void release(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
         if (units == 0) return;
         [[maybe_unused]] const std::int64_t before = used_.fetch_sub(units);
@@ -43,19 +45,21 @@ public:
         changed();
     }
 
+    /// Sets the limit. It may fall below `used`: the caller then evicts.
     void set_limit(std::int64_t units) noexcept {
         limit_.store(units);
         changed();
     }
 
-    /// Frames became free, or a page became evictable: whoever found nothing looks again.
+    /// Wakes the waiting threads. Call it when frames became free or a page became evictable.
     void changed() FAULTLINE_SIGNAL_SAFE {
         if (sleepers_.load() == 0) return;
         epoch_.fetch_add(1);
         sys::futex_wake(epoch_);
     }
 
-    /// Registered before looking for frames, so that no change after the look is missed.
+    /// Waits for a change of the budget. Construct it before looking for frames, so that no change after the look is
+    /// missed.
     class Watch {
     public:
         explicit Watch(FrameBudget& budget) FAULTLINE_SIGNAL_SAFE : budget_{budget} {
@@ -66,7 +70,7 @@ public:
         Watch(const Watch&) = delete;
         Watch& operator=(const Watch&) = delete;
 
-        /// Sleeps until something changed since the watch began, at most `limit` if one is given.
+        /// Sleeps until something has changed since the construction, at most for `limit` if it is not null.
         void wait(const std::chrono::nanoseconds* limit) const FAULTLINE_SIGNAL_SAFE {
             sys::futex_wait(budget_.epoch_, epoch_, limit);
         }
@@ -77,21 +81,21 @@ public:
     };
 
 private:
-    /// In the cache line that has just been written to.
+    /// Updates the peak, which is in the cache line that has just been written.
     void raise_peak(std::int64_t used) FAULTLINE_SIGNAL_SAFE {
         std::int64_t peak = peak_.load(std::memory_order_relaxed);
         while (used > peak && !peak_.compare_exchange_weak(peak, used, std::memory_order_relaxed)) {
         }
     }
 
-    alignas(64) std::atomic<std::int64_t> used_{0};
+    alignas(64) std::atomic<std::int64_t> used_{0};  // units
     std::atomic<std::int64_t> peak_{0};
     alignas(64) std::atomic<std::int64_t> limit_;
-    std::atomic<std::uint32_t> sleepers_{0};
-    std::atomic<std::uint32_t> epoch_{0};
+    std::atomic<std::uint32_t> sleepers_{0};  // live Watches; sequentially consistent with `used_` and `epoch_`
+    std::atomic<std::uint32_t> epoch_{0};     // futex: counts changes while there are sleepers
 };
 
-/// Frames held for one fault: given back unless the page that was to have them keeps them.
+/// Owns frames reserved for one fault. Releases them when destroyed, except those that `keep` gave to a page.
 class FrameReservation {
 public:
     FrameReservation() noexcept = default;
@@ -110,8 +114,9 @@ public:
 
     explicit operator bool() const noexcept { return budget_ != nullptr; }
 
-    /// `units` of them now belong to a page.
+    /// Gives `units` of them to a page: they are not released.
     void keep(std::int64_t units) noexcept { units_ -= units; }
+    /// Adds units that the caller has reserved.
     void add(std::int64_t units) noexcept { units_ += units; }
 
 private:

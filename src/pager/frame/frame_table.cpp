@@ -57,7 +57,7 @@ void FrameTable::remove(std::span<const ChosenPage> pages) FAULTLINE_SIGNAL_SAFE
 
 void FrameTable::put_back(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock lock{lock_};
-    policy_->removed(frame);  // a page evicted by name never left its queue
+    policy_->removed(frame);  // a page evicted on request was not taken from its queue
     policy_->put_back(frame);
 }
 

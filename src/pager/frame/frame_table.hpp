@@ -1,5 +1,6 @@
 // FrameTable: which page is in which frame, and the replacement policy over the frames, behind one short lock. A frame
-// here is a number, not a physical address: the token of one mapped page.
+// here is a number, the token of one mapped page, not a physical address. PageFill places pages, Evictor
+// chooses them, Stager removes them.
 #pragma once
 
 #include "core/page_word.hpp"
@@ -19,36 +20,36 @@
 
 namespace faultline::pager {
 
-/// A page that the policy chose and the caller has claimed (its word says evicting).
+/// A page that the policy chose and the caller has claimed: its word is `evicting`.
 struct ChosenPage {
     core::PageRef page;
     policy::Victim victim;
 };
 
-/// Signal-safe; callers that are not in a fault keep signals blocked around every call.
+/// Thread-safe and signal-safe. Callers that are not in a fault keep signals blocked around every call.
 class FrameTable {
 public:
-    /// Room for `capacity` mapped pages; `frames` is what the limit allows now. `staging_percent`: see Config. Throws
+    /// Makes a table for `capacity` mapped pages. `frames`: the limit now. `staging_percent`: see Config. Throws
     /// std::system_error (ENOMEM).
     FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement, unsigned staging_percent);
 
     [[nodiscard]] std::size_t capacity() const noexcept { return pages_.size() - 1; }
 
-    /// Gives a page a frame and tells the policy. Before the page's word is published as resident.
+    /// Gives a page a frame, and tells the policy. Called before the page's word is published as resident.
     [[nodiscard]] policy::FrameId place(core::PageRef page, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE;
 
-    /// Takes the frame of a page that is no longer mapped.
+    /// Frees the frames of pages that are no longer mapped.
     void remove(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
     void remove(std::span<const ChosenPage> pages) FAULTLINE_SIGNAL_SAFE;
 
-    /// A chosen page could not leave after all.
+    /// Returns a chosen page to the policy, because it could not be evicted.
     void put_back(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
 
-    /// The page in `frame`, if it still is `page`, is to leave before others.
+    /// Tells the policy to evict `page` before others, if it is still in `frame`.
     void demote(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
 
-    /// Fills `chosen` with pages in the policy's order; `claim(page, frame)` must turn the page's word from resident to
-    /// evicting, or return false to spare it. Returns how many.
+    /// Fills `chosen` with pages in the policy's order, and returns their number. `claim(page, frame)` is called with
+    /// the lock held: it changes the page's word from resident to evicting, or returns false to spare the page.
     template <typename Claim>
     [[nodiscard]] std::size_t choose(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
         std::size_t count = 0;
@@ -63,15 +64,17 @@ public:
         return choose_any(chosen, claim);
     }
 
+    /// Returns how many units the policy wants staged, for a limit of `frames` units.
     [[nodiscard]] std::size_t staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE {
         return policy_->staging_target(frames);
     }
 
+    /// Tells the policy that the limit is now `frames` units.
     void resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE;
 
 private:
     static constexpr std::size_t kSparedAtMost = 64;
-    static constexpr std::size_t kChosenPerTurn = 16;  // the lock is not held for longer: faults want it, too
+    static constexpr std::size_t kChosenPerTurn = 16;  // bounds how long the lock is held: faults need it, too
 
     template <typename Claim>
     [[nodiscard]] std::size_t choose_some(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
@@ -91,8 +94,8 @@ private:
         return count;
     }
 
-    /// So many pages are pinned that the policy's order finds none: any page that can leave will do. The caller sleeps
-    /// if there is none, so this must not miss one.
+    /// Called when so many pages are pinned that the policy's order gives no victim: chooses any page that can be
+    /// evicted. It must not miss one, because the caller sleeps if there is none.
     template <typename Claim>
     [[nodiscard]] std::size_t choose_any(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
         for (policy::FrameId frame = 1; frame < never_used_ && mapped_ > 0; ++frame) {
@@ -106,14 +109,14 @@ private:
 
     void free_frame(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
 
-    sys::FutexLock lock_;  // guards everything below; no system call and no page claim waits inside
-    sys::LazyArray<core::PageRef> pages_;
-    sys::LazyArray<policy::FrameLinks> links_;  // of free frames: `next` chains them
+    sys::FutexLock lock_;  // guards everything below; no system call and no wait for a page claim inside
+    sys::LazyArray<core::PageRef> pages_;       // by frame
+    sys::LazyArray<policy::FrameLinks> links_;  // the policy's queues; `next` chains free frames
     sys::LazyArray<policy::FrameId> main_slots_;
     std::unique_ptr<policy::ReplacementPolicy> policy_;
     policy::FrameId first_free_ = policy::kNoFrame;
-    policy::FrameId never_used_ = 1;
-    std::size_t mapped_ = 0;
+    policy::FrameId never_used_ = 1;  // the lowest frame that no page has had
+    std::size_t mapped_ = 0;          // frames in use
 };
 
 }  // namespace faultline::pager

@@ -1,9 +1,11 @@
-// ProgressGuard: with a handful of frames, threads could take each other's pages away for ever: an instruction that
-// needs two pages at once loses the first while it waits for the second. When a thread faults again on one of the last
-// pages it got, it may take the grip: the last four pages it faulted on (what one instruction can need) are then spared
-// by eviction, until it has had its turn. One thread at a time holds the grip, so a fixed, small number of frames is
-// enough for any number of threads. Heuristic in whom it serves, not in what it promises: lock-free, racy by design,
-// signal-safe. Off when frames are plenty.
+// ProgressGuard: guarantees that every thread makes progress with a handful of frames. Without it, threads could evict
+// each other's pages for ever: an instruction that needs two pages loses the first while it waits for the second.
+//
+// A thread that faults again on one of its last pages may take the grip. Eviction then spares the last four pages it
+// faulted on, which is the most that one instruction can need, until its turn is over. One thread at a time holds the
+// grip, so a small, fixed number of frames is enough for any number of threads. The choice of thread is a heuristic;
+// the guarantee is not. It is not used when frames are plenty. FaultResolver records faults, Evictor asks what to
+// spare.
 #pragma once
 
 #include "core/page_word.hpp"
@@ -16,11 +18,12 @@
 
 namespace faultline::pager {
 
+/// Lock-free and signal-safe. All accesses are relaxed and may race: a lost update delays a thread's turn, no more.
 class ProgressGuard {
 public:
     static constexpr std::size_t kPagesPerInstruction = 4;
 
-    /// `thread` is about to get `page`.
+    /// Records that `thread` is about to get `page`.
     void faulted(std::uint64_t thread, core::PageRef page) FAULTLINE_SIGNAL_SAFE {
         Recent& recent = recent_of(thread);
         const bool again = recent.thread.load(std::memory_order_relaxed) == thread && recent.has(page);
@@ -32,23 +35,24 @@ public:
         }
     }
 
-    /// Whether `page` is one of the last that `thread` got.
+    /// Returns whether `page` is one of the last pages that `thread` got. SharedFrames calls it; eviction does not.
     [[nodiscard]] bool got_lately(std::uint64_t thread, core::PageRef page) FAULTLINE_SIGNAL_SAFE {
         const Recent& recent = recent_of(thread);
         return recent.thread.load(std::memory_order_relaxed) == thread && recent.has(page);
     }
 
-    /// Whether eviction must leave `page` alone.
+    /// Returns whether eviction must spare `page`.
     [[nodiscard]] bool spares(core::PageRef page) const FAULTLINE_SIGNAL_SAFE {
         return holder_.load(std::memory_order_relaxed) != 0 && gripped_.has(page);
     }
 
 private:
-    // A holder that faulted this often has had its instruction, or does not fault any more and needs no grip.
+    // After this many faults the holder has executed its instruction.
     static constexpr std::uint32_t kTurn = 2 * kPagesPerInstruction;
-    // Requests refused before an idle holder (a thread that ended, say) loses the grip.
+    // Requests refused before a holder that does not fault any more, for example an ended thread, loses the grip.
     static constexpr std::uint32_t kPatience = 64;
 
+    /// The last pages of one thread; `thread` 0: free.
     struct Recent {
         std::atomic<std::uint64_t> thread{0};
         std::array<std::atomic<std::uint64_t>, kPagesPerInstruction> pages{};
@@ -70,7 +74,8 @@ private:
         }
     };
 
-    /// The thread's own slot, or a free one nearby; where all are taken (by threads that ended, say) somebody else's.
+    /// Returns the thread's own slot, or a free one nearby. If all are taken, for example by ended threads, returns
+    /// another thread's.
     Recent& recent_of(std::uint64_t thread) noexcept {
         constexpr std::size_t kProbes = 4;
         const auto home = static_cast<std::size_t>((thread * 0x9e37'79b9'7f4a'7c15U) >> 56);
@@ -97,11 +102,11 @@ private:
         }
     }
 
-    std::array<Recent, 256> recent_{};
-    Recent gripped_{};
-    std::atomic<std::uint64_t> holder_{0};
-    std::atomic<std::uint32_t> faults_held_{0};
-    std::atomic<std::uint32_t> refused_{0};
+    std::array<Recent, 256> recent_{};           // a hash table by thread
+    Recent gripped_{};                           // the pages that eviction spares
+    std::atomic<std::uint64_t> holder_{0};       // the thread that holds the grip; 0: none
+    std::atomic<std::uint32_t> faults_held_{0};  // by the holder since it took the grip
+    std::atomic<std::uint32_t> refused_{0};      // requests since then
 };
 
 }  // namespace faultline::pager

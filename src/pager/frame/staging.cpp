@@ -15,7 +15,7 @@ namespace faultline::pager {
 
 namespace {
 
-constexpr std::size_t kFramesPerBatch = 16;  // as many pages as a batch of a faulting thread's own holds, and more
+constexpr std::size_t kFramesPerBatch = 16;  // at least as many pages as a faulting thread's own batch holds
 constexpr const char* kPurpose = "the staging area";
 
 bool can_reserve(std::size_t batches) {
@@ -27,7 +27,8 @@ bool can_reserve(std::size_t batches) {
     }
 }
 
-/// As many as the limit needs, or half of what the process may still reserve (RLIMIT_AS): others need addresses, too.
+/// Returns as many batches as the limit needs, or half of what the process may still reserve (RLIMIT_AS): the program
+/// needs addresses, too.
 std::size_t batches_for(std::size_t frames) {
     const std::size_t wanted = std::clamp(frames / kFramesPerBatch, Staging::kLeastBatches, Staging::kMostBatches);
     std::size_t batches = wanted;
@@ -37,15 +38,15 @@ std::size_t batches_for(std::size_t frames) {
 
 }  // namespace
 
-/// Opened batch by batch, as they are needed: an mlockall of the program's fills what can be accessed, and a machine
-/// that promises no more memory than it has counts it.
+/// Batches are opened singly, when they are needed. An mlockall of the program fills all accessible memory, and a
+/// machine with strict overcommit accounting counts it.
 Staging::Staging(std::size_t frames)
     : batches_{batches_for(frames)},
       area_{sys::Mapping::reserve_closed(batches_ * kLargestPageBytes, kLargestPageBytes, kPurpose)},
       storage_{batches_ * sizeof(StagingBatch), "staging batches"} {}
 
-/// Where the program's mlockall has locked the area, the kernel would fill what is opened: the lock ends first, of the
-/// fence, too, which is to be of one mapping with the open batches.
+/// If the program's mlockall has locked the area, the kernel would fill the memory that is opened, so the lock ends
+/// first. It ends for the fence, too, so that the fence stays in one mapping with the open batches.
 void Staging::open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNAL_SAFE {
     std::byte* const begin = area_.data() + first * kLargestPageBytes;
     const std::size_t bytes = count * kLargestPageBytes;
@@ -146,7 +147,7 @@ void Staging::forget_region(std::uint32_t region) noexcept {
     for (std::size_t i = 0; i < count; ++i) {
         for (StagingBatch::Entry& entry : batch_at(i).entries) {
             std::uint64_t bits = entry.page.load(std::memory_order_acquire);
-            // Only what still names the region: the holder of the batch may be putting another page there.
+            // Only an entry that still names the region: the batch's owner may be storing another page there.
             if (core::PageRef::from(bits).region == region) entry.page.compare_exchange_strong(bits, 0);
         }
     }

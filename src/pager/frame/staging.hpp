@@ -1,10 +1,9 @@
-// Staging: the area that pages move to when they leave the program's view, in batches. A batch is filled, written and
-// emptied by the one thread that holds it; in between it waits in the zone, oldest first, and its pages may be taken
-// back by faults.
+// Staging: the area that pages move to when they are evicted, in batches. One thread at a time holds a batch: it fills,
+// writes and empties it. Between filling and emptying, the batch waits in the zone, oldest first, and faults may take
+// its pages back. Staging moves no page: Stager and BatchFinisher do, through the mapper.
 //
-// Who is where is the page words' business: an entry of a batch says which page was put into the slot, and the page is
-// still there if its word says `staged` at this slot. An entry's `holds_frame` is cleared by the fault that moves the
-// frame back.
+// Page words decide which page is where. An entry of a batch says which page was put into its slot; the page is still
+// there if its word is `staged` with this slot. The fault that moves the frame back clears the entry's `holds_frame`.
 #pragma once
 
 #include "core/page_word.hpp"
@@ -29,27 +28,31 @@ namespace faultline::pager {
 /// 32-bit number of a 4 KiB unit of the staging area: the payload of a staged page's word.
 using StagingUnit = std::uint32_t;
 
-/// What BatchFinisher finds of a page of its batch.
+/// What BatchFinisher finds for a page of a batch.
 enum class Leaving : std::uint8_t {
-    not_yet,   ///< Dirty: its bytes are nowhere else.
-    has_left,  ///< Taken back, discarded, or its region is gone.
-    for_good,
+    not_yet,   ///< Dirty: its bytes are in the staged frame only, and must be written first.
+    has_left,  ///< Taken back or discarded, or its region is gone: nothing to do.
+    for_good,  ///< Clean: its frame can be freed.
 };
 
+/// Up to 2 MiB of staged pages. The thread that took it from Staging owns it; a batch in the zone belongs to
+/// Staging.
 struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     static constexpr std::size_t kUnits = kLargestPageBytes / core::kUnitBytes;
     static constexpr std::size_t kMostPages = 256;
 
+    /// One staged page. Faults on other threads read `page` and clear `holds_frame`; the owner of the batch writes
+    /// the rest.
     struct Entry {
         std::atomic<std::uint64_t> page{0};  // core::PageRef bits; 0 once the region is gone
         std::atomic<bool> holds_frame{false};
         std::uint8_t policy_tag = 0;
         bool written = false;          // since it was staged
         std::uint16_t first_unit = 0;  // in the batch
-        std::uint16_t units = 0;
+        std::uint16_t units = 0;       // of 4 KiB
     };
 
-    /// Working space of the thread that holds the batch, which may have too small a stack for it.
+    /// Working space of the batch's owner, whose stack may be too small for it.
     struct Scratch {
         ChosenPage chosen[kMostPages];
         iovec dropped[kMostPages];
@@ -57,15 +60,15 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         std::uint8_t first_entry_of_write[kMostPages];
         bool writing[kMostPages];
         Leaving leaving[kMostPages];
-        core::PageRef written[kMostPages];  // of those: an entry loses its page's name when the region goes meanwhile
+        core::PageRef written[kMostPages];  // copies: an entry loses its page's name if the region is destroyed
     };
 
     Entry entries[kMostPages];
     Scratch scratch;
-    std::size_t pages = 0;
-    std::size_t used_units = 0;
-    std::uint32_t index = 0;
-    std::uint8_t entry_of_unit[kUnits] = {};
+    std::size_t pages = 0;                    // entries in use
+    std::size_t used_units = 0;               // of 4 KiB
+    std::uint32_t index = 0;                  // of the batch in the area
+    std::uint8_t entry_of_unit[kUnits] = {};  // at each page's first unit: its entry
 
     [[nodiscard]] bool has_room(std::size_t units) const noexcept {
         return pages < kMostPages && used_units + units <= kUnits;
@@ -79,50 +82,55 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
     }
 };
 
-/// Signal-safe, except construction; callers that are not in a fault keep signals blocked.
+/// Thread-safe. Signal-safe except for the constructor; callers that are not in a fault keep signals blocked.
 class Staging {
 public:
-    /// At most so many batches there are: enough that every thread of a busy program can hold one while the zone is
-    /// full. A small limit needs fewer, and each takes 2 MiB of addresses.
+    /// The most batches: enough for every thread of a busy program to hold one while the zone is full. A small limit
+    /// needs fewer. Each takes 2 MiB of addresses.
     static constexpr std::size_t kMostBatches = 4096;
     static constexpr std::size_t kLeastBatches = 256;
 
-    /// For a limit of `frames` units at first; with a larger one later, fewer pages get a second chance.
+    /// Reserves batches for a limit of `frames` units. If the limit grows later, fewer pages are staged than it allows.
+    /// Throws std::system_error (ENOMEM).
     explicit Staging(std::size_t frames);
 
-    /// The mapping that batches live in, for the mapper.
+    /// Returns the mapping that batches lie in, for the mapper.
     [[nodiscard]] sys::Mapping& area() noexcept { return area_; }
 
-    /// In a child of fork, where no batch is in use: maps the area again. Throws std::system_error.
+    /// Maps the area again in a child of fork, where no batch is in use. Throws std::system_error.
     void start_in_child();
 
-    /// An empty batch, now the caller's; null when all are in use.
+    /// Returns an empty batch, which the caller then owns; null if all are in use.
     [[nodiscard]] StagingBatch* take_empty() FAULTLINE_SIGNAL_SAFE;
+    /// Gives back a batch without staged pages.
     void give_back_empty(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
 
-    /// Puts a batch at the young end of the zone.
+    /// Puts a batch at the young end of the zone, which then owns it.
     void push(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
 
-    /// The oldest batch, now the caller's, if the zone holds more than `keep_units`; else null.
+    /// Removes the oldest batch from the zone if that holds more than `keep_units`; else returns null. The caller owns
+    /// the batch.
     [[nodiscard]] StagingBatch* pop_oldest(std::size_t keep_units) FAULTLINE_SIGNAL_SAFE;
 
-    /// How many batches are in the zone.
+    /// Returns the number of batches in the zone.
     [[nodiscard]] std::size_t zone_batches() FAULTLINE_SIGNAL_SAFE;
 
+    /// Returns the address of a unit in the area.
     [[nodiscard]] std::byte* address_of(StagingUnit unit) const noexcept {
         return area_.data() + std::size_t{unit} * core::kUnitBytes;
     }
 
-    /// Adds an entry for `page` to a batch that has room; returns its number.
+    /// Adds an entry for `page` to a batch that has room, and returns the entry's number. The caller owns the batch.
     std::size_t add(StagingBatch& batch, core::PageRef page, std::size_t units,
                     std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE;
-    /// Takes the entry added last out again.
+    /// Removes the last entry added.
     void remove_last(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
 
-    /// The frame at `unit` has moved back to the program's view.
+    /// Records that a fault has moved the frame at `unit` back to the program's mapping.
     void frame_left(StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
 
-    /// No entry names a page of `region` any more. Called when no page of it is staged; see RegionLifecycle::destroy.
+    /// Removes the names of a region's pages from all entries. Called when no page of it is staged; see
+    /// RegionLifecycle::destroy.
     void forget_region(std::uint32_t region) noexcept;
 
 private:
@@ -132,12 +140,12 @@ private:
 
     const std::size_t batches_;
     sys::Mapping area_;
-    sys::LazyArray<std::byte> storage_;  // of StagingBatch, constructed as they are first needed
+    sys::LazyArray<std::byte> storage_;  // of StagingBatch objects, constructed when first needed
     [[nodiscard]] StagingBatch& batch_at(std::size_t index) const noexcept;
 
-    sys::FutexLock lock_;  // guards everything below
-    std::atomic<std::size_t> constructed_{0};
-    Zone zone_;
+    sys::FutexLock lock_;                      // guards everything below; no system call inside
+    std::atomic<std::size_t> constructed_{0};  // written under `lock_`; released after the batch is constructed
+    Zone zone_;                                // oldest first
     Zone empty_;
     std::size_t zone_units_ = 0;
     std::size_t zone_batches_ = 0;

@@ -20,7 +20,7 @@ std::string hexadecimal(std::uintptr_t address) {
     return "0x" + std::string{digits.data(), end.ptr};
 }
 
-/// What to do about a swap file that takes no more.
+/// Returns what the user can do about a swap file that does not accept more pages.
 const char* remedy_for(int error) noexcept {
     switch (error) {
         case ENOSPC:
@@ -63,7 +63,7 @@ const char* subject_of(Event::Kind kind) noexcept {
         case Event::Kind::write_failed:
             return "writing a page failed";
         case Event::Kind::frames_exhausted:
-            return "an access got SIGBUS for want of a frame";
+            return "an access got SIGBUS because no frame was free";
         case Event::Kind::map_failed:
             return "mapping a page failed";
     }
@@ -94,7 +94,8 @@ void EventLog::wait_until_told(Ticket ticket, std::chrono::nanoseconds limit) co
     }
 }
 
-/// What the kernel has refused for a moment, in the whole process, and how often.
+/// Reports the system calls that the kernel refused temporarily, in the whole process, and how often. At most once per
+/// second.
 void EventLog::tell_transient_errors() {
     constexpr std::chrono::seconds kBetween{1};
     const auto now = std::chrono::steady_clock::now();
@@ -103,7 +104,7 @@ void EventLog::tell_transient_errors() {
         const sys::TransientError waited_out = sys::take_transient();
         if (waited_out.times == 0) return;
         transient_told_ = now;
-        sink_(LogLevel::warning, std::string("the kernel refused a call for a moment, and it was repeated: ") +
+        sink_(LogLevel::warning, std::string("the kernel refused a system call temporarily, and it was repeated: ") +
                                      waited_out.call + ": " + std::strerror(waited_out.error) + " (" +
                                      std::to_string(waited_out.times) + " times)");
     }
@@ -138,7 +139,7 @@ std::optional<std::chrono::nanoseconds> EventLog::time_to_drain() {
 void EventLog::take_events(Stream& stream) {
     while (const std::optional<Event> event = stream.events.take()) {
         const MessageLimiter::Time now = clock_();
-        // Those that were left out earlier are told of first: messages stay in order.
+        // Report the events left out earlier first, so that messages stay in order.
         say_left_out(stream, stream.limiter.take_left_out(now));
         if (stream.limiter.admit(now)) {
             say(*event, 0);
@@ -149,8 +150,8 @@ void EventLog::take_events(Stream& stream) {
     stream.limiter.leave_out(stream.dropped.exchange(0, std::memory_order_relaxed));
 }
 
-/// Says the last one of them, and how many the others are. Of those that the ring had no room for only the number is
-/// known.
+/// Reports the newest event left out, with the number of the others. Of events that found the ring full, only the
+/// number is known.
 void EventLog::say_left_out(Stream& stream, std::uint64_t count) {
     if (count == 0) return;
     if (stream.last) {

@@ -1,5 +1,5 @@
-// MessageLimiter: which of many messages of one kind are printed: the first at once, then at most one a second, with
-// the number of those that were not. A value without a lock; the owner holds one.
+// MessageLimiter: decides which of many messages of one kind are printed: the first at once, then at most one per
+// second, with the number of those left out. It neither prints nor reads a clock. EventLog has one per kind of event.
 #pragma once
 
 #include <chrono>
@@ -8,12 +8,13 @@
 
 namespace faultline::pager {
 
+/// A value without a lock: the owner's lock guards it.
 class MessageLimiter {
 public:
     using Time = std::chrono::steady_clock::time_point;
-    static constexpr std::chrono::nanoseconds kPause = std::chrono::seconds{1};
+    static constexpr std::chrono::nanoseconds kPause = std::chrono::seconds{1};  // between two messages
 
-    /// Whether a message is printed now. If not, it is counted.
+    /// Returns whether a message is printed now. Counts it if not.
     [[nodiscard]] bool admit(Time now) noexcept {
         if (left_out_ == 0 && may_print(now)) {
             printed_ = now;
@@ -23,13 +24,13 @@ public:
         return false;
     }
 
-    /// Counts messages that were lost before they came here.
+    /// Counts messages that were lost earlier, because a ring was full.
     void leave_out(std::uint64_t messages) noexcept { left_out_ += messages; }
 
-    /// How many messages were left out, where it is time to say so; begins a new count.
+    /// Returns the number of messages left out, and resets it, if a second has passed since the last message; else 0.
     [[nodiscard]] std::uint64_t take_left_out(Time now) noexcept { return may_print(now) ? take_all(now) : 0; }
 
-    /// The same without regard to the time.
+    /// Returns the number of messages left out, and resets it, at any time.
     [[nodiscard]] std::uint64_t take_all(Time now) noexcept {
         if (left_out_ > 0) printed_ = now;
         const std::uint64_t count = left_out_;
@@ -37,7 +38,7 @@ public:
         return count;
     }
 
-    /// When `take_left_out` has something to say; nothing where no message was left out.
+    /// Returns the time from which `take_left_out` returns more than 0; nothing if no message was left out.
     [[nodiscard]] std::optional<Time> due() const noexcept {
         if (left_out_ == 0) return std::nullopt;
         return printed_ ? *printed_ + kPause : Time::min();

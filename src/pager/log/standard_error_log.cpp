@@ -25,7 +25,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) noexcept {
 }  // namespace
 
 void say_on_standard_error(LogLevel level, std::string_view message) {
-    // Made once and never registered: faultline must not change the program's own spdlog set-up.
+    // Never registered with spdlog: faultline must not change the program's own spdlog configuration.
     static const auto logger = [] {
         auto made =
             std::make_shared<spdlog::logger>("faultline", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());

@@ -1,5 +1,6 @@
-// Where a pager's messages go when its Config names no log: standard error, through spdlog, warnings and errors only.
-// In a file of its own, so that who links the static library and logs another way can define it, and do without spdlog.
+// The default log of a pager, for a Config without a `log`: warnings and errors go to standard error through spdlog. It
+// has a file of its own, so that a program that links the static library can define the function itself and do without
+// spdlog.
 #pragma once
 
 #include <faultline/types.hpp>
@@ -8,6 +9,7 @@
 
 namespace faultline::pager {
 
+/// Prints a message if it is a warning or an error. Not for the fault path: spdlog locks and allocates.
 void say_on_standard_error(LogLevel level, std::string_view message);
 
 }  // namespace faultline::pager

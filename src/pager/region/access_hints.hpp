@@ -1,5 +1,6 @@
-// AccessHints: what the program has said of how it will go through a region, by blocks of 2 MiB. Costs nothing until it
-// says something. It only remembers; what follows from it, PrefetchStreams and the pager decide.
+// AccessHints: stores the access pattern that the program advised (normal, sequential, random) for each 2 MiB block of
+// a region. It takes no memory before the first advice. It only stores: PrefetchStreams and ReadAhead act on the
+// advice.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,12 +14,13 @@
 
 namespace faultline::pager {
 
+/// Any thread may read at any time; one thread at a time writes. Loads of the map acquire, its publication releases.
 class AccessHints {
 public:
     static constexpr unsigned kBlockShift = 21;
 
-    /// Of `bytes` of a region, from `offset` on; whole blocks are meant. One call at a time. Throws std::system_error
-    /// (ENOMEM), std::bad_alloc.
+    /// Sets the advice for every block that the `bytes` bytes from `offset` on touch. The caller serialises. Throws
+    /// std::system_error (ENOMEM), std::bad_alloc.
     void set(std::uint64_t region_bytes, std::uint64_t offset, std::uint64_t bytes, policy::AccessAdvice advice) {
         if (bytes == 0) return;
         if (!owner_) {
@@ -30,7 +32,7 @@ public:
         }
     }
 
-    /// Of a region of `region_bytes`, what `other` has of one as large. Throws as above.
+    /// Copies the advice of `other`, which belongs to a region of the same size. Throws as `set` does.
     void copy(std::uint64_t region_bytes, const AccessHints& other) {
         if (other.blocks_.load(std::memory_order_acquire) == nullptr) return;
         for (std::uint64_t offset = 0; offset < region_bytes; offset += std::uint64_t{1} << kBlockShift) {
@@ -39,6 +41,7 @@ public:
         }
     }
 
+    /// Returns the advice for the block at `offset`. Signal-safe.
     [[nodiscard]] policy::AccessAdvice at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
         const Blocks* const blocks = blocks_.load(std::memory_order_acquire);
         if (blocks == nullptr) return policy::AccessAdvice::normal;
@@ -47,10 +50,10 @@ public:
 
 private:
     using Blocks = sys::LazyArray<std::atomic<policy::AccessAdvice>>;
-    static_assert(policy::AccessAdvice{} == policy::AccessAdvice::normal, "what a fresh map says");
+    static_assert(policy::AccessAdvice{} == policy::AccessAdvice::normal, "a zero-filled map must mean normal");
 
-    std::unique_ptr<Blocks> owner_;
-    std::atomic<const Blocks*> blocks_{nullptr};
+    std::unique_ptr<Blocks> owner_;               // owns the map
+    std::atomic<const Blocks*> blocks_{nullptr};  // publishes it; null before the first advice
 };
 
 }  // namespace faultline::pager

@@ -1,5 +1,6 @@
-// The live counters behind RegionStats and PagerStats: sharded by CPU so that faults on different CPUs do not share a
-// cache line, relaxed, always on. Reading sums the shards.
+// Counters: the live counters behind RegionStats and PagerStats. They are sharded by CPU, so that faults on different
+// CPUs do not share a cache line, and are always on. Each region has one; the pager's own counts what belongs to no
+// region.
 #pragma once
 
 #include "core/page_word.hpp"
@@ -18,6 +19,7 @@
 
 namespace faultline::pager {
 
+/// The kinds of counts. RegionStats and PagerStats in stats.hpp describe each.
 enum class Count : std::uint8_t {
     first_touches,
     hard_faults,
@@ -31,7 +33,7 @@ enum class Count : std::uint8_t {
     bytes_written,
     read_errors,
     write_errors,
-    // Gauges, in pages: sums of +1 and -1.
+    // Gauges, in pages: sums of +1 and -1. `direct_reclaims` is a counter again.
     resident,
     dirty,
     staged,
@@ -41,17 +43,20 @@ enum class Count : std::uint8_t {
     kinds,
 };
 
+/// All accesses are relaxed: a sum is exact only while no fault runs.
 class Counters {
 public:
     Counters()
         : mask_{std::bit_ceil(std::min(sys::allowed_cpus(), kMostShards)) - 1},
           shards_{std::make_unique<Shard[]>(mask_ + 1)} {}
 
+    /// Adds to the calling CPU's shard. Signal-safe.
     void add(Count kind, std::int64_t amount = 1) const FAULTLINE_SIGNAL_SAFE {
         shards_[sys::current_cpu() & mask_].values[static_cast<std::size_t>(kind)].fetch_add(amount,
                                                                                              std::memory_order_relaxed);
     }
 
+    /// Returns the sum over all shards.
     [[nodiscard]] std::int64_t sum(Count kind) const noexcept {
         std::int64_t total = 0;
         for (std::size_t i = 0; i <= mask_; ++i) {
@@ -60,7 +65,7 @@ public:
         return total;
     }
 
-    /// Keeps the gauges in step with one change of a page word.
+    /// Updates the gauges for a page word that changes from `before` to `after`. Signal-safe.
     void account(core::PageWord before, core::PageWord after) const FAULTLINE_SIGNAL_SAFE {
         using core::PageState;
         step(Count::resident, is_mapped(before), is_mapped(after));
@@ -81,7 +86,8 @@ private:
         return word.is(core::PageState::resident) || word.is(core::PageState::evicting);
     }
 
-    /// What is pinned in a view is empty there, and counts where it is.
+    /// True if the page counts as pinned. A page pinned through a view is empty in the view, and counts in the shared
+    /// region.
     static bool is_pinned(core::PageWord word) noexcept { return word.pins() > 0 && !word.is(core::PageState::empty); }
 
     void step(Count kind, bool before, bool after) const FAULTLINE_SIGNAL_SAFE {
@@ -92,10 +98,10 @@ private:
     std::unique_ptr<Shard[]> shards_;
 };
 
-/// The figures of one region, its gauges multiplied by the bytes of its pages.
+/// Returns the figures of one region. Gauges are multiplied by the page size.
 inline RegionStats region_stats(const Counters& counters, std::uint64_t page_bytes) noexcept {
     const auto count = [&](Count kind) { return static_cast<std::uint64_t>(counters.sum(kind)); };
-    // A gauge read while faults run may miss the +1 of a -1 it has seen.
+    // While faults run, the sum may include a -1 and miss its +1, and be negative.
     const auto bytes = [&](Count kind) {
         const std::int64_t pages = counters.sum(kind);
         return pages > 0 ? static_cast<std::uint64_t>(pages) * page_bytes : 0;

@@ -1,5 +1,6 @@
-// LatencyRecorder: counts how long faults took, by kind, sharded by CPU. Times are ticks of the time stamp counter;
-// they become nanoseconds only when somebody reads, by comparing the counter with the clock over the recorder's life.
+// LatencyRecorder: counts the durations of faults by kind, sharded by CPU. It records ticks of the time stamp counter,
+// which cost less than a clock. Only `read` converts them to nanoseconds, by comparing the counter with the clock over
+// the recorder's life. FaultResolver records, Pager::stats reads.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -17,8 +18,10 @@
 
 namespace faultline::pager {
 
+/// What a fault needed; `none`: the fault is not recorded.
 enum class FaultKind : std::uint8_t { first_touch, hard, soft, write, none };
 
+/// Thread-safe. All counts are relaxed.
 class LatencyRecorder {
 public:
     LatencyRecorder()
@@ -27,6 +30,7 @@ public:
           first_tick_{sys::ticks()},
           first_time_{std::chrono::steady_clock::now()} {}
 
+    /// Counts a fault that took `ticks`. Signal-safe.
     void record(FaultKind kind, std::uint64_t ticks) const FAULTLINE_SIGNAL_SAFE {
         if (kind == FaultKind::none) return;
         shards_[sys::current_cpu() & mask_]
@@ -34,6 +38,7 @@ public:
             .fetch_add(1, std::memory_order_relaxed);
     }
 
+    /// Returns the durations of one kind, in nanoseconds. Not for the fault path.
     [[nodiscard]] LatencyHistogram read(FaultKind kind) const {
         const double scale = nanoseconds_per_tick();
         LatencyHistogram histogram;

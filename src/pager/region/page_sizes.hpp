@@ -1,5 +1,5 @@
-// PageSizes: how many regions of a pager have pages of each size, so that the largest is known without a look at every
-// region. The caller serialises.
+// PageSizes: counts the regions of a pager by page size, so that the largest page size in use is known without visiting
+// every region. RegionLifecycle updates it.
 #pragma once
 
 #include "core/units.hpp"
@@ -13,12 +13,13 @@
 
 namespace faultline::pager {
 
+/// Not thread-safe: the caller serialises.
 class PageSizes {
 public:
     void add(std::size_t page_bytes) noexcept { ++regions_[index_of(page_bytes)]; }
     void remove(std::size_t page_bytes) noexcept { --regions_[index_of(page_bytes)]; }
 
-    /// In bytes; the smallest there can be where there is no region.
+    /// Returns the largest page size in use, in bytes; the smallest possible one if there is no region.
     [[nodiscard]] std::size_t largest() const noexcept {
         for (std::size_t i = regions_.size(); i-- > 0;) {
             if (regions_[i] > 0) return core::kUnitBytes << i;

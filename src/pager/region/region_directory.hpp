@@ -1,5 +1,5 @@
-// RegionDirectory: a pager's regions by id, so that a page can be named in 64 bits. Lookups are lock-free and
-// signal-safe; the region found lives as long as the caller is a reader of RegionMap::readers().
+// RegionDirectory: finds a pager's regions by id, so that a page has a name of 64 bits (core::PageRef). It does not own
+// regions. The fault path looks regions up; RegionLifecycle adds and removes them.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -15,15 +15,18 @@ namespace faultline::pager {
 
 class Region;
 
+/// Lookups are lock-free and signal-safe. The region found lives as long as the caller is a reader of
+/// RegionMap::readers().
 class RegionDirectory {
 public:
     static constexpr std::uint32_t kMostRegions = 1U << 20;
 
+    /// Returns the region with an id, or null.
     [[nodiscard]] Region* find(std::uint32_t id) const FAULTLINE_SIGNAL_SAFE {
         return regions_[id].load(std::memory_order_acquire);
     }
 
-    /// Visits regions until `visit` says true; those that come or go meanwhile, perhaps.
+    /// Visits regions until `visit` returns true. May miss regions that are added or removed meanwhile.
     template <typename Visit>
     void for_each_until(Visit visit) const FAULTLINE_SIGNAL_SAFE {
         const std::uint32_t end = next_id_.load(std::memory_order_relaxed);
@@ -32,8 +35,9 @@ public:
         }
     }
 
-    // Control path; the caller serialises.
+    // For control calls. The caller serialises them.
 
+    /// Visits all regions.
     template <typename Visit>
     void for_each(Visit visit) const {
         for_each_until([&](Region& region) {
@@ -42,7 +46,7 @@ public:
         });
     }
 
-    /// An id for a new region, never 0. Throws std::system_error (ENOMEM).
+    /// Returns an unused id, never 0. Throws std::system_error (ENOMEM) when all are used.
     [[nodiscard]] std::uint32_t take_id() {
         if (!free_ids_.empty()) {
             const std::uint32_t id = free_ids_.back();
@@ -50,11 +54,14 @@ public:
             return id;
         }
         const std::uint32_t id = next_id_.load(std::memory_order_relaxed);
-        if (id == kMostRegions) sys::throw_error(ENOMEM, "a pager has room for 1048575 regions");
+        if (id == kMostRegions)
+            sys::throw_error(ENOMEM, "cannot make a region: a pager has at most 1048575; destroy some");
         next_id_.store(id + 1, std::memory_order_relaxed);
         return id;
     }
+    /// Makes an id available again. `set(id, nullptr)` comes first, and the readers of the region have ended.
     void give_back_id(std::uint32_t id) { free_ids_.push_back(id); }
+    /// Publishes `region` under an id from `take_id`; null removes it.
     void set(std::uint32_t id, Region* region) noexcept { regions_[id].store(region, std::memory_order_release); }
 
 private:

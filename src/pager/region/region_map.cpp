@@ -13,17 +13,17 @@
 namespace faultline::pager {
 namespace {
 
-// Never destroyed: faults may come while static objects go.
+// Never destroyed: faults may occur while static objects are destroyed.
 struct Directory {
-    std::mutex mutex;  // guards `tree`, and who replaces `snapshot`
+    std::mutex mutex;  // guards `tree`, and replacing `snapshot`
     boost::intrusive::set<Region> tree;
-    std::atomic<const RegionRanges*> snapshot{nullptr};
+    std::atomic<const RegionRanges*> snapshot{nullptr};  // owned; freed when no reader can hold it
     sys::Quiescence readers;
 };
 
 std::atomic<Directory*> current{nullptr};
 
-/// Made by the first pager, before the first fault.
+/// Returns the process's directory. The first pager makes it, before the first fault.
 Directory& directory() FAULTLINE_SIGNAL_SAFE {
     static const bool made = [] {
         RegionMap::start_afresh();
@@ -33,7 +33,8 @@ Directory& directory() FAULTLINE_SIGNAL_SAFE {
     return *current.load(std::memory_order_acquire);
 }
 
-/// Publishes `next`, and frees the snapshot before it once no thread reads that any more.
+/// Publishes `next`, waits until no reader uses the previous snapshot, and frees that. The caller holds the mutex, or
+/// is the only thread.
 void publish(Directory& all, std::unique_ptr<const RegionRanges> next) {
     const std::unique_ptr<const RegionRanges> previous{all.snapshot.exchange(next.release())};
     all.readers.synchronize();
@@ -83,7 +84,7 @@ void RegionMap::lock() { directory().mutex.lock(); }
 void RegionMap::unlock() noexcept { directory().mutex.unlock(); }
 
 void RegionMap::close_in_child() noexcept {
-    // Not the tree, which other threads may have been changing.
+    // Not the tree: another thread of the parent may have been changing it.
     const RegionRanges* const all = directory().snapshot.load();
     if (all == nullptr) return;
     all->for_each([](const RegionRanges::Range& range) { range.region->view().close_in_child(); });

@@ -13,7 +13,8 @@ auto ends_below(std::uintptr_t address) {
 
 }  // namespace
 
-/// The part that has the first range which ends above `address`; the number of parts where there is none.
+/// Returns the index of the part that holds the first range ending above `address`; the number of parts if there is
+/// none.
 std::size_t RegionRanges::part_of(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
     const auto found = std::partition_point(parts_.begin(), parts_.end(), ends_below(address));
     return static_cast<std::size_t>(found - parts_.begin());

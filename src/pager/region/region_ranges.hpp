@@ -1,6 +1,7 @@
-// RegionRanges: the ranges of all regions, sorted by address and disjoint, as they are at one moment; never changed
-// once readers have it. Cut into chunks, which successive snapshots share: one more region copies one chunk and the
-// list of chunks, not the ranges of thousands.
+// RegionRanges: an immutable snapshot of the address ranges of all regions, sorted and disjoint. RegionMap publishes a
+// new snapshot for each region that is added or removed, and the fault path searches it. A snapshot is divided into
+// chunks that successive snapshots share: to add a region copies one chunk and the list of chunks, not thousands of
+// ranges. It does not own regions.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,21 +14,25 @@ namespace faultline::pager {
 
 class Region;
 
+/// Never changed once readers can see it.
 class RegionRanges {
 public:
+    /// The addresses from `begin` up to, not including, `end`.
     struct Range {
         std::uintptr_t begin;
         std::uintptr_t end;
         Region* region;
     };
 
-    /// Copies with one range more, or one less. Throw std::bad_alloc.
+    /// Returns a copy with `range` added, which must overlap no other. Throws std::bad_alloc.
     [[nodiscard]] std::unique_ptr<const RegionRanges> with(const Range& range) const;
+    /// Returns a copy without the range that begins at `begin`, which must exist. Throws std::bad_alloc.
     [[nodiscard]] std::unique_ptr<const RegionRanges> without(std::uintptr_t begin) const;
 
-    /// The first range that ends above `address`, or null. Signal-safe.
+    /// Returns the first range that ends above `address`, or null. It may begin above `address`. Signal-safe.
     [[nodiscard]] const Range* find_from(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
+    /// Visits all ranges, lowest address first.
     template <typename Visit>
     void for_each(Visit visit) const {
         for (const Part& part : parts_) {
@@ -36,9 +41,9 @@ public:
     }
 
 private:
-    using Chunk = std::vector<Range>;  // 1 to kMostPerChunk, sorted
+    using Chunk = std::vector<Range>;  // 1 to kMostPerChunk ranges, sorted
     struct Part {
-        std::uintptr_t end;  // of its last range
+        std::uintptr_t end;  // of the chunk's last range
         std::shared_ptr<const Chunk> chunk;
     };
     static constexpr std::size_t kMostPerChunk = 128;

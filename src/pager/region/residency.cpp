@@ -30,7 +30,7 @@ ResidencyCell look_at_cell(const Region& region, core::PageRange part) noexcept 
 
 void look_at_residency(const Region& region, core::PageRange pages, std::span<ResidencyCell> cells) noexcept {
     for (std::size_t i = 0; i < cells.size(); ++i) {
-        // In two steps, so that the product cannot overflow.
+        // Quotient and remainder separately, so that the product cannot overflow.
         const auto boundary = [&](std::uint64_t at) {
             return pages.first + pages.count / cells.size() * at + pages.count % cells.size() * at / cells.size();
         };

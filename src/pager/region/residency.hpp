@@ -1,5 +1,5 @@
-// Where the pages of a range are, in cells of about equally many pages: what residency maps are drawn from. Looks at
-// page words only, and takes no lock.
+// Counts the pages of a range by state, in cells of about equally many pages. The handles' `residency` functions call
+// it. It reads page words only: it takes no lock and makes no page resident.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -12,7 +12,8 @@ namespace faultline::pager {
 
 class Region;
 
-/// Each page as it was at some moment of the call.
+/// Divides `pages` into `cells.size()` parts and fills in each cell, in bytes. Each page is counted as it was at some
+/// moment of the call.
 void look_at_residency(const Region& region, core::PageRange pages, std::span<ResidencyCell> cells) noexcept;
 
 }  // namespace faultline::pager

@@ -48,7 +48,7 @@ void StandstillWriter::serve() noexcept {
         do_job();
         set(State::idle);
     }
-    queue_.reset();  // on the thread that has submitted to it
+    queue_.reset();  // on the thread that has submitted to it: see the header
 }
 
 void StandstillWriter::do_job() noexcept {
