@@ -256,7 +256,7 @@ TEST_F(FaultRecorder, ends_when_the_disk_is_full_and_the_pager_goes_on) {
     config.read_ahead = false;
     config.trace_file = file_;
     config.log = [&](LogLevel level, std::string_view message) {
-        if (level == LogLevel::error && message.find("no more faults are recorded") != message.npos) ++complaints;
+        if (level == LogLevel::error && message.find("recording stops") != message.npos) ++complaints;
     };
     {
         Pager pager{config};
