@@ -75,9 +75,6 @@ std::vector<std::size_t> small_sizes() {
     return {frame + 1, frame + 8, least_stack_bytes(), least_stack_bytes() + 64, least_stack_bytes() + 1024};
 }
 
-// Room for frames of the program's own handlers.
-constexpr std::size_t kForAHandler = 2048;
-
 class HandlerStacksTest : public TrapTest {
 protected:
     ~HandlerStacksTest() override { EXPECT_EQ(HandlerStacks::taken(), 0U); }

@@ -79,6 +79,14 @@ inline std::size_t signal_frame_bytes() {
     return bytes;
 }
 
+/// Room for the frames of a program's own handler, which may leave by siglongjmp. AddressSanitizer intercepts that, and
+/// its function needs more than 4 KiB.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kForAHandler = 16384;
+#else
+constexpr std::size_t kForAHandler = 2048;
+#endif
+
 /// Returns the kernel's minimum stack size for a signal frame, with all registers.
 inline std::size_t least_stack_bytes() { return ::getauxval(AT_MINSIGSTKSZ); }
 

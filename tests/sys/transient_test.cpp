@@ -36,7 +36,7 @@ TEST(TransientWait, GivesUpWhenItsPatienceIsOver) {
     TransientWait wait{"a stubborn call", 5ms};
     unsigned tries = 0;
     while (wait.again(ENOMEM)) ++tries;
-    EXPECT_GT(tries, 2U);
+    EXPECT_GE(tries, 1U);  // one sleep may take the whole time on a busy machine
     EXPECT_LT(tries, 5000U) << "it does not sleep between two tries";
     EXPECT_FALSE(wait.again(ENOMEM));
 }

@@ -20,9 +20,6 @@ using mmu::HandlerStacks;
 
 constexpr std::size_t kPages = 40;
 
-// Frames of the program's own handlers.
-constexpr std::size_t kForAHandler = 2048;
-
 std::vector<Variant> deliveries_by_signal() {
     std::vector<Variant> all = deliveries_and_evictions();
     std::erase_if(all, [](const Variant& variant) { return variant.delivery == Delivery::uffd_threads; });

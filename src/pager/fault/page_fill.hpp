@@ -73,7 +73,7 @@ public:
     [[nodiscard]] PageWindow window() const noexcept { return window_; }
     [[nodiscard]] Region& region() const noexcept { return *region_; }
 
-    /// The page of the fault left the resident set, and how many evictions ago.
+    /// How the page of the fault comes in: touched for the first time, or so many evictions after it left.
     [[nodiscard]] const policy::Arrival& arrival() const noexcept { return arrival_; }
     /// See the constructor for prefetches: for the neighbours of a fault.
     void expect_writes(bool for_writing) noexcept { for_writing_ = for_writing; }
