@@ -1,6 +1,6 @@
-// The steps are those of src/pager, in the same order: FaultResolver (answer, take_back), PageFill (bring_in, map),
-// FrameReclaimer (reserve_frame, keep_house), Evictor and Stager (free_frames to unmap), BatchFinisher (settle, leave),
-// LimitKeeper (the constructor's figures).
+// PagerModel does what src/pager does, step by step in the same order. Its functions and the classes they follow:
+// answer and take_back: FaultResolver; bring_in and map: PageFill; reserve_frame and keep_house: FrameReclaimer;
+// free_frames to unmap: Evictor and Stager; settle and leave: BatchFinisher; the constructor's figures: LimitKeeper.
 #include "replay/pager_model.hpp"
 
 #include <algorithm>

@@ -37,14 +37,14 @@ asm(R"(
         lea     faultline_handler_stacks(%rip), %rdx
         lock btr %r14, (%rdx)
         cmpl    $0, 12(%rdx)            # sleepers
-        je      .Lnobody_sleeps\@
+        je      .Lno_sleepers\@
         lock incl 8(%rdx)               # epoch
         lea     8(%rdx), %rdi
         mov     $202, %eax              # futex
         mov     $129, %esi              # FUTEX_WAKE_PRIVATE
         mov     $1, %edx
         syscall
-.Lnobody_sleeps\@:
+.Lno_sleepers\@:
         .endm
 
         .globl  faultline_fault_entry
@@ -160,7 +160,7 @@ faultline_fault_move:
 .Lall_taken:
         test    %r14, %r14
         jns     .Lsleep
-        lock incl 12(%r8)               # whoever gives one back from here on changes the epoch
+        lock incl 12(%r8)               # from here on, a thread that gives a stack back changes the epoch
         mov     8(%r8), %r14d
         jmp     .Llook
 .Lsleep:

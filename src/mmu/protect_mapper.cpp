@@ -1,3 +1,5 @@
+// More than 400 lines in one file: it implements one interface, and all of it keeps ViewMap in step with the kernel's
+// mappings under one lock order.
 #include "mmu/protect_mapper.hpp"
 
 #include "core/check.hpp"

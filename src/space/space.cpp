@@ -1,3 +1,5 @@
+// The control calls of a Space. More than 400 lines in one file: they share the mutex and the order in which segments,
+// index and arenas change, and a reader has to see that order in one place.
 #include "space/space.hpp"
 
 #include "core/check.hpp"

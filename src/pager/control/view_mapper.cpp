@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "pager/control/protector.hpp"
+#include "pager/control/range_errors.hpp"
 #include "pager/region/fault_path_section.hpp"
 #include "pager/region/range_pieces.hpp"
 #include "pager/region/region_map.hpp"
@@ -28,8 +29,7 @@ namespace {
 constexpr int kMostWriteRounds = 4;  // while the program writes
 
 [[noreturn]] void refuse(int error, const char* what, std::size_t bytes) {
-    sys::throw_error(error, std::string("cannot ") + what + " " + sys::readable_bytes(bytes) + " of a shared file" +
-                                (error == ENOMEM ? "; raise `sysctl vm.max_map_count`" : ""));
+    refuse_range(error, what, bytes, " of a shared file");
 }
 
 AddressSpan span_of(const Region& region, PageRange range) noexcept {
