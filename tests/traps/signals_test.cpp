@@ -146,7 +146,7 @@ TEST_P(Signals, HandlerMayTouchMemoryWhoseProtectionItsThreadIsChanging) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-TEST_P(Signals, ThreadsMayComeAndGoDuringFaults) {
+TEST_P(Signals, ThreadsMayStartAndEndDuringFaults) {
     constexpr unsigned kStarters = 3;
     constexpr int kGenerations = 400;
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(12));
