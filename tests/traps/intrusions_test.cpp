@@ -1,6 +1,6 @@
-// Trap 22: proves each cell of the last table in docs/traps.md. After the program changes the mapping of a page behind
-// the pager's back, the page keeps its bytes, or is zeros if the call asks for that, or the program gets a signal. It
-// never holds other bytes, a neighbour never changes, and the process never hangs.
+// Trap 22: proves each cell of the last table in docs/traps.md. After the program changes the mapping of a page without
+// telling the pager, the page keeps its bytes, or is zeros if the call asks for that, or the program gets a signal. The
+// page never holds other bytes, a neighbour never changes, and the process never hangs.
 
 #include "traps/trap_support.hpp"
 
