@@ -1,7 +1,7 @@
 // Functions that jemalloc, tcmalloc and mimalloc offer besides the malloc family.
-// In a program that is linked to such an allocator, malloc is the preload's, so these functions would get blocks that
-// their allocator does not know. Here, blocks of the managed heap are handled. Other blocks go to the allocator's own
-// function, or to free and its relatives if the program has no such allocator.
+// A program that is linked with such an allocator still calls the preload's malloc, and then passes these functions
+// blocks that their allocator does not know. The functions here handle blocks of the managed heap. They pass other
+// blocks to the allocator's own function, or to free and its relatives if the program has no such allocator.
 
 #include "preload/malloc.hpp"
 #include "preload/managed_heap.hpp"

@@ -18,9 +18,9 @@ using sys::syscall_argument;
 
 constexpr std::uint64_t kRedZone = 128;   // bytes below the stack pointer that the program uses
 constexpr std::uint64_t kMarkBytes = 16;  // two words; keeps the stack aligned
-constexpr unsigned kLooks = 16;           // number of entries searched for stacks of ended threads
+constexpr unsigned kLooks = 16;           // entries checked per search for stacks of ended threads
 
-constinit std::atomic<CallStacks*> all{nullptr};  // all that were ever mapped; the list only grows
+constinit std::atomic<CallStacks*> all{nullptr};  // every object ever mapped; the list only grows
 constinit std::atomic<CallStacks*> cursor{nullptr};
 
 int thread_id() noexcept { return static_cast<int>(raw_syscall(SYS_gettid)); }
@@ -92,7 +92,7 @@ CallStacks* CallStacks::map() noexcept {
     return made;
 }
 
-/// Checks a few entries each time, so that starting a thread does not become slower with the number of threads.
+/// Checks at most kLooks entries, so that the cost of starting a thread does not grow with the number of threads.
 CallStacks* CallStacks::take_from_the_dead(int thread) noexcept {
     CallStacks* at = cursor.load();
     for (unsigned i = 0; i < kLooks; ++i) {

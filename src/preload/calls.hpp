@@ -1,6 +1,6 @@
 // System calls as numbers and arguments, and functions that make a call with its managed memory in place.
 // Dispatch calls make_call for each call of the program that may name managed memory; the interposed exec functions
-// call make_exec_call. What memory a call names is the business of call_memory.hpp and transfer.hpp.
+// call make_exec_call. call_memory.hpp and transfer.hpp know which memory a call names.
 #pragma once
 
 #include <array>

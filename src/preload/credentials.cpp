@@ -1,8 +1,8 @@
 // Interposes the C library's functions that change the ids of the process, and those that the kernel grants only to a
 // process with one thread.
-// A program with a single thread of its own may have given that thread other capabilities than the library's threads
-// have. The C library aborts if a change of ids succeeds in one thread and fails in another. So the library ends its
-// threads before such a call. It starts new ones afterwards, which have the capabilities of the calling thread.
+// The program's only thread may have other capabilities than the library's threads. The C library aborts if a change of
+// ids succeeds in one thread and fails in another. So the library ends its threads before such a call, and starts new
+// ones afterwards, which have the capabilities of the calling thread.
 
 #include "preload/credentials.hpp"
 

@@ -27,8 +27,8 @@
 #include <mutex>
 #include <optional>
 
-// The return address of handlers. Its code is the C library's to the byte, by which debuggers and unwinders recognize
-// it, but at an address whose calls the dispatch lets pass.
+// The return address of signal handlers. Its bytes are those of the C library's, because debuggers and unwinders
+// recognize them. It lies in this library, whose calls are not dispatched.
 asm(R"(
         .pushsection .text.faultline_preload, "ax", @progbits
         nop
@@ -99,8 +99,8 @@ void put_behind_fault(const KernelAction& wanted) noexcept {
     mmu::put_action_behind(fault_signal, action);
 }
 
-/// A child of vfork's changes to the actions of the library's signals. Its parent owns this memory and keeps its own
-/// actions.
+/// Changes that a child of vfork has made to the actions of the library's signals. The parent shares this memory, but
+/// its own actions do not change.
 struct ChildActions {
     long child = 0;  // the child's process number
     std::array<std::optional<KernelAction>, 2> changed;
@@ -113,7 +113,7 @@ std::optional<KernelAction>& action_of_child(int signal) noexcept {
     return child_actions.changed[signal == SIGSYS ? 0 : 1];
 }
 
-/// Changes the program's action for a signal of the library, of which the kernel is not told.
+/// Stores the program's action for a signal that the library handles. The kernel keeps the library's handler.
 long change_own_signal(int signal, const KernelAction* wanted, KernelAction& before) noexcept {
     const sys::SignalBlock signals;
     const std::lock_guard lock{actions};
@@ -151,7 +151,7 @@ long change_action(int signal, const KernelAction* given, KernelAction* previous
     return result;
 }
 
-/// Does what sigprocmask does to the mask that the thread will have when it continues.
+/// Does what rt_sigprocmask(2) does, to the mask with which the thread will continue.
 long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::uint64_t* previous,
                  std::uint64_t set_bytes) noexcept {
     if (set_bytes != kSetBytes) return -EINVAL;
@@ -211,7 +211,8 @@ long answer(ucontext_t& context, const Call& call) {
             return make_exec_call(call, &mask_of(context), pointer<const char>(a[1]), pointer<char* const>(a[2]),
                                   pointer<char* const>(a[3]));
         case SYS_prctl:
-            if (a[0] == PR_SET_SYSCALL_USER_DISPATCH) return -EINVAL;  // this library uses it
+            if (a[0] == PR_SET_SYSCALL_USER_DISPATCH)
+                return -EINVAL;  // a thread has one dispatch, which this library uses
             break;
         default:
             break;
@@ -225,7 +226,7 @@ void pass_on(int signal, siginfo_t* info, void* context) noexcept {
     static_cast<void>(change_own_signal(SIGSYS, nullptr, action));
     if (action.handler == reinterpret_cast<std::uint64_t>(SIG_IGN)) return;
     if (action.handler != reinterpret_cast<std::uint64_t>(SIG_DFL)) {
-        // For handlers with three arguments and with one.
+        // A handler of one argument ignores the other two.
         return reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, context);
     }
     const KernelAction fallback;
@@ -247,7 +248,8 @@ void on_call(int signal, siginfo_t* info, void* given) {
     }
     if (begins_in_shared_memory(call)) {
         if (send_to_give_birth(context, call)) return;
-        // The thread makes the call again, and the kernel lets it pass. The library's next call restores the selector.
+        // Makes the thread repeat the call, which the kernel then does not dispatch. Leaving the library the next time
+        // sets the selector again.
         registers[REG_RIP] -= static_cast<greg_t>(kCallBytes);
         this_thread.selector = kAllowCalls;
         return;
@@ -305,7 +307,7 @@ void Dispatch::begin_thread() noexcept {
     if (!active_) return;
     unblock_kept();
     if (this_thread.stacks == nullptr) this_thread.stacks = CallStacks::take();
-    // Succeeds, because it did for the first thread and takes no memory.
+    // Cannot fail: it succeeded for the first thread and needs no memory.
     if (dispatch_this_thread() == 0 && this_thread.inside == 0) this_thread.selector = kBlockCalls;
 }
 

@@ -61,7 +61,7 @@ core::PageRange pages_of(Bytes bytes) noexcept {
     return {region.page_of(bytes.begin), bytes.size() / core::kUnitBytes};
 }
 
-/// Makes the same call on an unmanaged part of its range.
+/// Makes the same call on `part` of its range, which is not managed. Does nothing if `part` is empty.
 long on_part(const Call& call, Bytes part) noexcept {
     if (part.empty()) return 0;
     const auto& a = call.arguments;
@@ -142,8 +142,8 @@ std::optional<long> unlock_everything() noexcept {
     return std::nullopt;
 }
 
-/// Refuses to merge all memory: the kernel would merge the pager's pages, too, and drop the write protection by which
-/// the pager sees writes.
+/// Makes prctl(PR_SET_MEMORY_MERGE) and then excludes the pager's pages from merging: the kernel would drop the write
+/// protection by which the pager notices writes.
 std::optional<long> control_process(const Call& call) noexcept {
     const auto& a = call.arguments;
     if (static_cast<int>(a[0]) != kSetMemoryMerge || a[1] == 0 || heap_bytes().empty()) return std::nullopt;

@@ -1,6 +1,6 @@
-// Operators new and delete, all forms. If the heap has no memory, the operator that the program would have had is
-// called. It knows the program's new-handler and throws the program's std::bad_alloc; this library's own copies are
-// different ones.
+// Operators new and delete, all forms. If the heap has no memory, they call the operator that the program would call
+// without the preload. That one uses the program's new-handler and throws the program's std::bad_alloc; this library
+// has its own copies of both.
 
 #include "preload/malloc.hpp"
 #include "preload/next.hpp"

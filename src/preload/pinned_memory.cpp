@@ -33,10 +33,11 @@ core::PageRange pages_of(const pager::Region& region, Bytes part) noexcept {
     return {first, region.page_of(part.end - 1) - first + 1};
 }
 
-/// Returns the errno for read or write. ENOSPC would mean the disk that the program writes to.
+/// Returns the errno with which read or write reports a failed pin. Never ENOSPC, which would name the wrong disk: that
+/// of the program's file.
 int errno_of_call(int pin_error) noexcept { return pin_error == EACCES ? EFAULT : pin_error == EIO ? EIO : ENOMEM; }
 
-constexpr std::uint64_t kSmallPages = 16;  // ranges up to this size may take all the room that is left
+constexpr std::uint64_t kSmallPages = 16;  // ranges of up to so many pages may use all the room for pins
 
 }  // namespace
 
@@ -94,7 +95,7 @@ UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) 
     return {std::max<std::uint64_t>(end, part->begin) - address, errno_of_call(front.error)};
 }
 
-/// Returns true if the last pinned range covers these pages: small buffers that are neighbours share pages.
+/// Returns true if the range pinned last covers these pages: adjacent small buffers share pages.
 bool PinnedMemory::has(core::PageRange pages) const noexcept {
     if (count_ == 0) return false;
     const core::PageRange& last = pinned_[count_ - 1];

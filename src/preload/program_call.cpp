@@ -16,7 +16,7 @@ using sys::raw_syscall;
 
 constexpr std::size_t kSetBytes = sizeof(std::uint64_t);
 
-/// Leaves the library for the lifetime of the object.
+/// Marks the thread as running the program's code (InLibrary) until destroyed.
 class AsTheProgram {
 public:
     AsTheProgram() noexcept { InLibrary::leave(); }
@@ -25,8 +25,8 @@ public:
     AsTheProgram& operator=(const AsTheProgram&) = delete;
 };
 
-/// Returns true if the program handles the signal. The kernel keeps blocked signals pending without a handler, too;
-/// these interrupt nothing.
+/// Returns true if the program has a handler for the signal. Blocked signals without a handler may be pending, too, but
+/// they interrupt no call.
 bool has_handler(int signal) noexcept {
     std::uint64_t action[4] = {};  // the kernel's structure; its first word is the handler
     const long result = raw_syscall(SYS_rt_sigaction, signal, 0, sys::syscall_argument(&action[0]), kSetBytes);

@@ -1,5 +1,5 @@
-// Traps 14 and 20: signals that are not the pager's. What another mapping raises, or another process sends, reaches
-// whoever was there before the pager, as if there were no pager; and with SIGBUS blocked nobody can resolve a fault.
+// Traps 14 and 20: signals that no region raised. A signal that another mapping raises or a process sends gets the
+// action that was installed before the pager, as if no pager existed. With SIGBUS blocked no fault can be resolved.
 
 #include "traps/bus_errors.hpp"
 
@@ -17,7 +17,7 @@
 namespace faultline::test {
 namespace {
 
-/// A mapped page beyond the end of its file: touching it raises SIGBUS.
+/// A mapped page beyond the end of its file: an access raises SIGBUS.
 class PageBeyondTheEnd {
 public:
     PageBeyondTheEnd() : file_{::memfd_create("short", MFD_CLOEXEC)} {
@@ -46,7 +46,7 @@ TEST_P(Trap20, ForeignBusErrorReachesTheEarlierHandlerUnchanged) {
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     fill_with_units(region);
     const PageBeyondTheEnd foreign;
-    for (std::uint64_t i = 0; i < 200; ++i) {  // jumping out must leave nothing behind
+    for (std::uint64_t i = 0; i < 200; ++i) {  // a jump out of the handler must leak nothing
         ASSERT_TRUE(read_is_caught(foreign.address()));
         EXPECT_EQ(CaughtSignal::address, foreign.address());
         EXPECT_EQ(CaughtSignal::code, BUS_ADRERR);
@@ -80,7 +80,7 @@ TEST_P(Trap20, ForbiddenAccessReachesTheEarlierHandlerBesidePagersOfOtherDeliver
     }
 }
 
-// What a handler saw of the signals blocked in it.
+// The signal mask during the handler.
 sigset_t mask_in_handler;
 
 void note_mask_and_jump(int signal, siginfo_t* info, void* context) {
@@ -145,12 +145,12 @@ TEST_P(Trap20, SentSignalReachesTheEarlierHandlerWithItsSender) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
     ASSERT_EQ(pager.delivery(), GetParam().delivery);
     ASSERT_EQ(::kill(::getpid(), SIGBUS), 0);
-    while (sender.load() == 0) std::this_thread::yield();  // any thread may take it
+    while (sender.load() == 0) std::this_thread::yield();  // the kernel may deliver it to any thread
     EXPECT_EQ(sender.load(), ::getpid());
     EXPECT_EQ(code.load(), SI_USER);
 }
 
-TEST_P(Trap20, EarlierHandlerIsBackWhenThePagerIsGone) {
+TEST_P(Trap20, EarlierHandlerIsRestoredAfterThePagerEnds) {
     const ScopedSignal earlier{SIGBUS, &CaughtSignal::jump_out};
     {
         FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
@@ -164,7 +164,7 @@ TEST_P(Trap20, EarlierHandlerIsBackWhenThePagerIsGone) {
     EXPECT_TRUE(read_is_caught(foreign.address()));
 }
 
-TEST_P(Trap20, SigsegvOfTheProgramIsItsOwn) {
+TEST_P(Trap20, PagerDoesNotTakeSigsegv) {
     const ScopedSignal own{SIGSEGV, &CaughtSignal::jump_out};
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
@@ -181,7 +181,7 @@ TEST_P(Trap20, SigsegvOfTheProgramIsItsOwn) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-/// Runs `body` in a child where SIGBUS had `earlier` as its action before the pager came.
+/// Runs `body` in a child that sets `earlier` as the action of SIGBUS before it makes the pager.
 template <typename Body>
 ChildEnd in_child_with_pager(const Config& config, void (*earlier)(int), Body body) {
     return in_child([&] {
@@ -194,7 +194,7 @@ ChildEnd in_child_with_pager(const Config& config, void (*earlier)(int), Body bo
     });
 }
 
-TEST_P(Trap20, ForeignBusErrorKillsWhereNobodyHandlesIt) {
+TEST_P(Trap20, ForeignBusErrorWithoutAHandlerKills) {
     FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kFrames));
     const auto touch = [](Region&) { static_cast<void>(read_word(PageBeyondTheEnd{}.address())); };
     const ChildEnd unhandled = in_child_with_pager(config_with(kFrames), SIG_DFL, touch);
@@ -203,7 +203,7 @@ TEST_P(Trap20, ForeignBusErrorKillsWhereNobodyHandlesIt) {
     EXPECT_TRUE(ignored.killed_by(SIGBUS)) << ignored;
 }
 
-TEST_P(Trap20, SentSignalIsIgnoredOrKillsAsBefore) {
+TEST_P(Trap20, SentSignalGetsTheEarlierDefaultOrIgnoreAction) {
     FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kFrames));
     const auto send = [](Region&) { ::kill(::getpid(), SIGBUS); };
     const ChildEnd ignored = in_child_with_pager(config_with(kFrames), SIG_IGN, send);
@@ -237,7 +237,7 @@ TEST_F(Trap14, FaultWithSigbusBlockedKillsAndDoesNotHang) {
     EXPECT_EQ(end.said, "");
 }
 
-TEST_F(Trap14, ResidentPagesNeedNoSignal) {
+TEST_F(Trap14, PinnedPagesAreReadableWithSigbusBlocked) {
     Config config;
     config.delivery = Delivery::uffd_signal;
     config.resident_limit = 2 * kPages * kBasePageBytes;

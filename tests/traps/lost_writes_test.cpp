@@ -1,5 +1,5 @@
-// Trap 1: a page is copied, written to, and dropped: the write is gone. Writers increment counters in place while
-// their pages leave and come back; in the end every counter must have every increment.
+// Trap 1: a page is copied, written to and dropped, and the write is lost. Writers increment counters while their pages
+// are evicted and filled again; at the end every counter holds every increment.
 
 #include "traps/trap_support.hpp"
 
@@ -12,7 +12,7 @@ constexpr unsigned kWriters = 4;
 constexpr std::size_t kPages = 48;
 constexpr std::uint64_t kLongestBurst = 64;
 
-/// Each page begins with one counter per writer, and one that all of them share.
+/// Returns the address of a counter. Each page begins with one counter per writer, then one that all writers share.
 std::byte* counter(Region& region, std::uint64_t page, unsigned number) {
     return region.data() + page * region.page_size() + number * sizeof(std::uint64_t);
 }
@@ -21,7 +21,7 @@ void increment_shared(std::byte* at) {
     std::atomic_ref<std::uint64_t>{*reinterpret_cast<std::uint64_t*>(at)}.fetch_add(1, std::memory_order_relaxed);
 }
 
-/// What one writer has counted, page by page.
+/// The increments of one writer, by page.
 struct Tally {
     std::array<std::uint64_t, kPages> increments{};
 };
@@ -37,7 +37,7 @@ void write_one_burst(Region& region, unsigned writer, Random& random, Tally& tal
     tally.increments[page] += burst;
 }
 
-/// Those whose bytes went home, and those that were taken back on the way.
+/// Counts pages that were evicted and pages that faults took back from staging.
 std::uint64_t pages_that_left(const Region& region) {
     const RegionStats stats = region.stats();
     return stats.evictions + stats.soft_faults;
@@ -58,7 +58,7 @@ void expect_every_increment(Region& region, const std::array<Tally, kWriters>& t
 class Trap01 : public TrapMatrix {};
 
 TEST_P(Trap01, EvictingPagesThatAreBeingWrittenLosesNoWrite) {
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(2 * kPages));  // everything fits: pages leave because they are told to
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(2 * kPages));  // all pages fit: only advise() evicts them
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     std::array<Tally, kWriters> tallies{};
     std::atomic<bool> enough{false};
