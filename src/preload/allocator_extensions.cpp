@@ -55,18 +55,20 @@ bool is_for(Next<Function>& next, const void* block) noexcept {
 
 #define CALLER __builtin_return_address(0)
 
-// Defines an allocator's function that frees a block and takes `arguments` besides it. NOLINTNEXTLINE
+// Defines an allocator's function that frees a block and takes `arguments` besides it.
+// NOLINTBEGIN(cppcoreguidelines-macro-usage,bugprone-macro-parentheses): a function of each signature
 #define RELEASES(name, parameters, arguments)                         \
     void name parameters noexcept {                                   \
         static constinit Next<void parameters> next{#name};           \
         return is_for(next, block) ? next arguments : release(block); \
     }
-// Defines an allocator's function that returns the size of a block. NOLINTNEXTLINE
+// Defines an allocator's function that returns the size of a block.
 #define TELLS_SIZE(name)                                                        \
     std::size_t name(void* block) noexcept {                                    \
         static constinit Next<std::size_t(void*)> next{#name};                  \
         return is_for(next, block) ? next(block) : ::malloc_usable_size(block); \
     }
+// NOLINTEND(cppcoreguidelines-macro-usage,bugprone-macro-parentheses)
 
 // NOLINTBEGIN: the allocators' names and signatures
 extern "C" {

@@ -13,7 +13,7 @@ class SwapDirectory {
 public:
     /// `path` is relative to the current working directory. Never fails: `open_unnamed` reports what is wrong with the
     /// path.
-    explicit SwapDirectory(std::filesystem::path path);
+    explicit SwapDirectory(const std::filesystem::path& path);
 
     /// Creates a file without a name, readable only by its owner (mode 0600). Throws std::system_error that names the
     /// directory and what to do.
