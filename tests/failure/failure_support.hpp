@@ -115,7 +115,7 @@ inline std::string why_not_here(Delivery delivery) {
         const Pager probe{small_config(delivery)};
         return {};
     } catch (const std::system_error& error) {
-        if (not_permitted(error)) return error.what();
+        if (may_be_skipped(error, delivery)) return error.what();
         throw;
     }
 }

@@ -74,7 +74,7 @@ protected:
         try {
             const sys::Userfaultfd permitted{sys::Userfaultfd::Notify::by_message};
         } catch (const std::system_error& error) {
-            if (not_permitted(error)) GTEST_SKIP() << error.what();
+            if (may_be_skipped(error, Delivery::uffd_threads)) GTEST_SKIP() << error.what();
             throw;
         }
         before_serving = nullptr;
