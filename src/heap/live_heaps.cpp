@@ -37,21 +37,22 @@ struct All {
         return *all;
     }
 
-    static constexpr sys::ForkHandlers kHandlers{[] {
-                                                     the().mutex.lock();
-                                                     SlowPath::close();
-                                                 },
-                                                 [] {
-                                                     SlowPath::reopen();
-                                                     the().mutex.unlock();
-                                                 },
-                                                 [] {
-                                                     All& all = the();
-                                                     const void* const self = RecentCaches::this_thread();
-                                                     for (RegisteredHeap& heap : all.heaps) heap.start_in_child(self);
-                                                     SlowPath::reopen_in_child();
-                                                     all.mutex.unlock();
-                                                 }};
+    static void close() {
+        the().mutex.lock();
+        SlowPath::close();
+    }
+    static void reopen() {
+        SlowPath::reopen();
+        the().mutex.unlock();
+    }
+    static void reopen_in_child() {
+        All& all = the();
+        const void* const self = RecentCaches::this_thread();
+        for (RegisteredHeap& heap : all.heaps) heap.start_in_child(self);
+        SlowPath::reopen_in_child();
+        all.mutex.unlock();
+    }
+    static constexpr sys::ForkHandlers kHandlers{&close, &reopen, &reopen_in_child};
 };
 
 }  // namespace

@@ -20,13 +20,6 @@ namespace {
 
 constexpr int kMostRetries = 256;
 
-constexpr long kEpollPwait2 = 441;
-
-template <typename T>
-T* pointer(std::uint64_t address) noexcept {
-    return reinterpret_cast<T*>(address);
-}
-
 // ---- calls that replace a signal mask
 
 struct MaskAndBytes {

@@ -14,6 +14,17 @@ struct Call {
     std::array<std::uint64_t, 6> arguments{};
 };
 
+inline constexpr long kEpollPwait2 = 441;  // missing in the distribution's headers
+
+/// Size in bytes of a signal set as the kernel takes it.
+inline constexpr std::uint64_t kSignalSetBytes = sizeof(std::uint64_t);
+
+/// Returns an argument, or a part of one, that is an address.
+template <typename T>
+T* pointer(std::uint64_t address) noexcept {
+    return reinterpret_cast<T*>(address);  // NOLINT: an address is a number here
+}
+
 /// Makes the call as if the interrupted code made it, whose signal mask was `mask`: signals interrupt the call, and
 /// their handlers run while it waits. Managed memory of the call is made resident and, if the limit has room, pinned
 /// until the call returns. Returns the kernel's result. Call with the signals of kHandlerMask blocked. A cancellation

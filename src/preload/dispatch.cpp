@@ -50,8 +50,7 @@ using sys::raw_syscall;
 using sys::syscall_argument;
 
 constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc does not export
-constexpr std::uint64_t kSetBytes = sizeof(std::uint64_t);
-constexpr std::uint64_t kCallBytes = 2;  // size of the system call instruction
+constexpr std::uint64_t kCallBytes = 2;          // size of the system call instruction
 
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
@@ -67,7 +66,7 @@ struct KernelAction {
 };
 
 long kernel_action(int signal, const KernelAction* action, KernelAction* previous) noexcept {
-    return raw_syscall(SYS_rt_sigaction, signal, syscall_argument(action), syscall_argument(previous), kSetBytes);
+    return raw_syscall(SYS_rt_sigaction, signal, syscall_argument(action), syscall_argument(previous), kSignalSetBytes);
 }
 
 std::uint64_t& mask_of(ucontext_t& context) noexcept {
@@ -78,7 +77,7 @@ std::uint64_t& mask_of(ucontext_t& context) noexcept {
 // ---- the program's signals
 
 int fault_signal = 0;
-sys::FutexLock actions;             // guards the actions below; taken with all signals blocked
+sys::FutexLock actions_lock;        // guards the actions below; taken with all signals blocked
 constinit KernelAction for_sigsys;  // the program's action for SIGSYS
 
 KernelAction action_behind_fault() noexcept {
@@ -116,7 +115,7 @@ std::optional<KernelAction>& action_of_child(int signal) noexcept {
 /// Stores the program's action for a signal that the library handles. The kernel keeps the library's handler.
 long change_own_signal(int signal, const KernelAction* wanted, KernelAction& before) noexcept {
     const sys::SignalBlock signals;
-    const std::lock_guard lock{actions};
+    const std::lock_guard lock{actions_lock};
     before = signal == SIGSYS ? for_sigsys : action_behind_fault();
     if (in_child_of_vfork()) {
         std::optional<KernelAction>& of_child = action_of_child(signal);
@@ -135,7 +134,7 @@ long change_own_signal(int signal, const KernelAction* wanted, KernelAction& bef
 
 /// Does what rt_sigaction(2) does. Handlers run with the kept signals unblocked, and return through the restorer above.
 long change_action(int signal, const KernelAction* given, KernelAction* previous, std::uint64_t set_bytes) noexcept {
-    if (set_bytes != kSetBytes) return -EINVAL;
+    if (set_bytes != kSignalSetBytes) return -EINVAL;
     KernelAction wanted;
     if (given != nullptr) {
         wanted = *given;
@@ -154,7 +153,7 @@ long change_action(int signal, const KernelAction* given, KernelAction* previous
 /// Does what rt_sigprocmask(2) does, to the mask with which the thread will continue.
 long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::uint64_t* previous,
                  std::uint64_t set_bytes) noexcept {
-    if (set_bytes != kSetBytes) return -EINVAL;
+    if (set_bytes != kSignalSetBytes) return -EINVAL;
     const std::uint64_t before = mask;
     if (set != nullptr) {
         switch (how) {
@@ -177,11 +176,6 @@ long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::ui
 }
 
 // ---- calls
-
-template <typename T>
-T* pointer(std::uint64_t address) noexcept {
-    return reinterpret_cast<T*>(address);
-}
 
 long answer(ucontext_t& context, const Call& call) {
     const auto& a = call.arguments;
@@ -271,7 +265,9 @@ int dispatch_this_thread() noexcept {
                                      self.end - self.begin, syscall_argument(&this_thread.selector)));
 }
 
-void unblock_kept() noexcept { raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSetBytes); }
+void unblock_kept() noexcept {
+    raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSignalSetBytes);
+}
 
 }  // namespace
 

@@ -28,7 +28,7 @@ void call(void (*handler)()) {
     if (handler != nullptr) handler();
 }
 
-void before_fork() {
+void allocator_before_fork() {
     for (std::size_t i = of_allocator_count.load(); i-- > 0;) call(of_allocator[i].before);
 }
 void in_parent() {
@@ -37,7 +37,7 @@ void in_parent() {
 void in_child() {
     for (std::size_t i = 0; i < of_allocator_count.load(); ++i) call(of_allocator[i].in_child);
 }
-constexpr sys::ForkHandlers kAllocatorHandlers{&before_fork, &in_parent, &in_child};
+constexpr sys::ForkHandlers kAllocatorHandlers{&allocator_before_fork, &in_parent, &in_child};
 
 /// Keeps the handlers. Returns false if there is no room. Called while the process starts, with one thread.
 bool keep(const sys::ForkHandlers& handlers) noexcept {

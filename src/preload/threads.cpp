@@ -49,9 +49,9 @@ int create_roomy(pthread_t* thread, const pthread_attr_t* attributes, void* argu
     // If the program's attributes name no stack, glibc reports one that ends at address 0.
     if (attributes != nullptr && ::pthread_attr_getstack(attributes, &stack, &bytes) == 0 &&
         core::address_of(stack) + bytes == 0 && bytes != 0 && bytes < kSmallStack) {
-        pthread_attr_t roomy = *attributes;
-        if (::pthread_attr_setstacksize(&roomy, bytes + kForSignals) == 0) {
-            return next_create(thread, &roomy, &begin, argument);
+        pthread_attr_t enlarged = *attributes;
+        if (::pthread_attr_setstacksize(&enlarged, bytes + kForSignals) == 0) {
+            return next_create(thread, &enlarged, &begin, argument);
         }
     }
     return next_create(thread, attributes, &begin, argument);

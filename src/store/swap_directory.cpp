@@ -19,8 +19,6 @@
 namespace faultline::store {
 namespace {
 
-constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
-
 [[noreturn]] void refuse(int error, const std::filesystem::path& directory) {
     constexpr const char* kRemedy = "; name a directory on a disk by Config::swap_directory";
     std::string what = "cannot make a swap file in " + directory.string();

@@ -4,10 +4,15 @@
 
 #include "sys/file_descriptor.hpp"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
 
 namespace faultline::store {
+
+/// The mode of a swap file: only its owner may read it.
+inline constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 
 class SwapDirectory {
 public:

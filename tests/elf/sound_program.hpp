@@ -10,7 +10,6 @@ namespace faultline::test {
 /// Checks a program that was read from a file of `file_bytes` bytes. Returns the first property that does not hold, or
 /// null.
 inline const char* unsound(const demo::elf::ProgramFile& program, std::uint64_t file_bytes) {
-    constexpr std::uint64_t kPage = kBasePageBytes;
     constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 47;
     if (program.parts.empty()) return "the program has parts";
     std::uint64_t free = 0;  // the lowest page that the next part may use
@@ -23,14 +22,14 @@ inline const char* unsound(const demo::elf::ProgramFile& program, std::uint64_t 
         }
         if (part.address >= kUserEnd || part.memory_bytes > kUserEnd - part.address)
             return "a part lies in the user's address space";
-        if (part.address / kPage * kPage < free) return "parts are in order and share no page";
-        if (part.file_bytes > 0 && part.address % kPage != part.file_offset % kPage)
+        if (part.address / kBasePageBytes * kBasePageBytes < free) return "parts are in order and share no page";
+        if (part.file_bytes > 0 && part.address % kBasePageBytes != part.file_offset % kBasePageBytes)
             return "a part's address and file offset allow mapping";
-        free = (part.address + part.memory_bytes + kPage - 1) / kPage * kPage;
+        free = (part.address + part.memory_bytes + kBasePageBytes - 1) / kBasePageBytes * kBasePageBytes;
         has_entry |= part.access == Access::read_execute && program.entry >= part.address &&
                      program.entry - part.address < part.memory_bytes;
     }
-    if (free - program.begin() > demo::elf::ProgramFile::kMostBytes + 2 * kPage)
+    if (free - program.begin() > demo::elf::ProgramFile::kMostBytes + 2 * kBasePageBytes)
         return "the program is at most kMostBytes large";
     if (!has_entry) return "the entry point is in an executable part";
     if (!program.position_independent && program.begin() == 0) return "no part with a fixed address lies at address 0";

@@ -41,8 +41,6 @@ bool forbid_userfaultfd(int error) {
            ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
-constexpr int kNoFilters = 77;
-
 bool try_threads_is_refused_with(const char* reason) {
     return mmu::try_delivery(Delivery::uffd_threads).find(reason) != std::string::npos;
 }

@@ -26,6 +26,9 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
+/// Exit code of a child to which the kernel refuses seccomp filters.
+inline constexpr int kNoFilters = 77;
+
 inline constexpr std::size_t kSmallLimit = 16 * kBasePageBytes;
 
 /// Sets a soft limit; the destructor restores the previous one.

@@ -16,9 +16,8 @@
 namespace faultline::test {
 namespace {
 
-constexpr int kNoFilters = 77;
 constexpr int kNotAllowed = 78;
-constexpr std::size_t kPages = 64;
+constexpr std::size_t kTouchedPages = 64;
 
 // The calls that docs/signal-safety.md names, and two for the test itself: write and exit_group.
 constexpr std::array<long, 10> kNeeded{SYS_futex,   SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_madvise, SYS_mprotect,
@@ -41,9 +40,9 @@ unsigned char byte_of(std::size_t page, std::size_t round) { return static_cast<
 
 bool pages_in_and_out(unsigned char* bytes) {
     for (std::size_t round = 0; round < 3; ++round) {
-        for (std::size_t i = 0; i < kPages; ++i) bytes[i * kBasePageBytes] = byte_of(i, round);
-        for (std::size_t i = 0; i < kPages; ++i) {
-            const std::size_t page = i * 37 % kPages;
+        for (std::size_t i = 0; i < kTouchedPages; ++i) bytes[i * kBasePageBytes] = byte_of(i, round);
+        for (std::size_t i = 0; i < kTouchedPages; ++i) {
+            const std::size_t page = i * 37 % kTouchedPages;
             if (bytes[page * kBasePageBytes] != byte_of(page, round)) return false;
         }
     }
@@ -55,7 +54,7 @@ bool pages_in_and_out(unsigned char* bytes) {
 [[noreturn]] void page_behind_filter(const Config& config, int error) {
     try {
         Pager pager{config};
-        Region region = pager.reserve(kPages * kBasePageBytes);
+        Region region = pager.reserve(kTouchedPages * kBasePageBytes);
         auto* const bytes = reinterpret_cast<unsigned char*>(region.data());
         if (!pages_in_and_out(bytes)) ::_exit(1);
         if (!forbid_other_calls(kNeeded, error)) ::_exit(kNoFilters);
@@ -65,12 +64,12 @@ bool pages_in_and_out(unsigned char* bytes) {
     }
 }
 
-struct Variant {
+struct FilteredPager {
     Delivery delivery;
     bool background_evictor;
 };
 
-class Filters : public testing::TestWithParam<Variant> {};
+class Filters : public testing::TestWithParam<FilteredPager> {};
 
 TEST_P(Filters, DocumentedCallsAreEnoughForFaultsAndEviction) {
     for (const int error : {ENOSYS, EPERM}) {
@@ -83,14 +82,14 @@ TEST_P(Filters, DocumentedCallsAreEnoughForFaultsAndEviction) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Deliveries, Filters,
-                         testing::Values(Variant{Delivery::uffd_threads, true}, Variant{Delivery::uffd_threads, false},
-                                         Variant{Delivery::uffd_signal, true}, Variant{Delivery::uffd_signal, false},
-                                         Variant{Delivery::sigsegv, true}, Variant{Delivery::sigsegv, false}),
-                         [](const auto& variant) {
-                             return std::string{name(variant.param.delivery)} +
-                                    (variant.param.background_evictor ? "_evictor" : "_alone");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Deliveries, Filters,
+    testing::Values(FilteredPager{Delivery::uffd_threads, true}, FilteredPager{Delivery::uffd_threads, false},
+                    FilteredPager{Delivery::uffd_signal, true}, FilteredPager{Delivery::uffd_signal, false},
+                    FilteredPager{Delivery::sigsegv, true}, FilteredPager{Delivery::sigsegv, false}),
+    [](const auto& variant) {
+        return std::string{name(variant.param.delivery)} + (variant.param.background_evictor ? "_evictor" : "_alone");
+    });
 
 }  // namespace
 }  // namespace faultline::test

@@ -22,7 +22,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 4 * kSmallLimit / kBasePageBytes;
 constexpr std::uint32_t kUffdioMove = 0xc028aa05;  // UFFDIO_MOVE, which older headers lack
 
 struct Case {
@@ -55,6 +54,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kPages = 4 * kSmallLimit / kBasePageBytes;
+
     static Config config(const Case& one) {
         Config config = small_config(one.delivery);
         config.eviction = one.eviction;

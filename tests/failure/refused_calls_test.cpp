@@ -16,8 +16,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr int kNoFilters = 77;
-
 /// Installs a filter on the calling thread: all calls but those in `allowed` fail with ENOSYS until the thread ends.
 bool allow_only(const std::vector<int>& allowed) {
     std::vector<sock_filter> rules{{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)}};

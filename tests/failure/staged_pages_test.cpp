@@ -16,14 +16,14 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 4;
+constexpr std::size_t kStagedPages = 4;
 
 class StagedPages : public testing::TestWithParam<std::size_t> {};
 
 /// Dirty pages that stay staged, because the store fails to write them.
 struct Staged {
-    explicit Staged(const Variant& variant) : fake{variant, plain_config(variant), kPages, 2 * kPages} {
-        for (std::size_t page = 0; page < kPages; ++page) std::memset(fake.page(page), 0x5a, fake.page_bytes());
+    explicit Staged(const Variant& variant) : fake{variant, plain_config(variant), kStagedPages, 2 * kStagedPages} {
+        for (std::size_t page = 0; page < kStagedPages; ++page) std::memset(fake.page(page), 0x5a, fake.page_bytes());
         fake.store().write_error.store(ENOSPC);
         fake.evict_all();
     }
@@ -36,9 +36,9 @@ struct Staged {
 int read_until_it_comes(Staged& staged) {
     const std::size_t bytes = staged.fake.page_bytes();
     const std::byte* const page = staged.fake.page(1);
-    if (staged.fake.settled_stats().staged_bytes != kPages * bytes) return 1;
+    if (staged.fake.settled_stats().staged_bytes != kStagedPages * bytes) return 1;
     if (FaultCatcher::read(page) != Caught{SIGBUS, BUS_ADRERR, page}) return 2;
-    if (staged.fake.settled_stats().staged_bytes != kPages * bytes) return 3;
+    if (staged.fake.settled_stats().staged_bytes != kStagedPages * bytes) return 3;
     while (FaultCatcher::read(page).signal == SIGBUS) {
     }
     const std::vector<std::byte> wanted(bytes, std::byte{0x5a});

@@ -129,12 +129,12 @@ TEST_P(Handlers, ManagedMemoryWorksBehindALaterHandlerThatForwards) {
 }
 
 const Region* ticks_region = nullptr;
-std::atomic<std::uint64_t> ticks{0};
-std::atomic<std::uint64_t> wrong_ticks{0};
+std::atomic<std::uint64_t> reading_ticks{0};
+std::atomic<std::uint64_t> wrong_readings{0};
 
 void read_on_tick(int) {
-    Random random{ticks.fetch_add(1)};
-    if (!unit_is_right(*ticks_region, random.below(units_of(*ticks_region)))) wrong_ticks.fetch_add(1);
+    Random random{reading_ticks.fetch_add(1)};
+    if (!unit_is_right(*ticks_region, random.below(units_of(*ticks_region)))) wrong_readings.fetch_add(1);
 }
 
 TEST_P(Handlers, HandlersMayFaultBehindALaterHandlerThatBlocksAllSignals) {
@@ -147,10 +147,10 @@ TEST_P(Handlers, HandlersMayFaultBehindALaterHandlerThatBlocksAllSignals) {
         const ScopedSignal ticking{SIGRTMIN, plain_action(&read_on_tick)};
         const ThreadTimer timer{SIGRTMIN, 500us};
         Random random{seed()};
-        while (ticks.load() < 400) {
+        while (reading_ticks.load() < 400) {
             verdict.expect(unit_is_right(region, random.below(units_of(region))), "the thread reads what was written");
         }
-        verdict.expect(wrong_ticks.load() == 0, "the handler reads what was written");
+        verdict.expect(wrong_readings.load() == 0, "the handler reads what was written");
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }

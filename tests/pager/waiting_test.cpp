@@ -12,10 +12,12 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-constexpr std::size_t kLimitPages = 16;
+class Waiting : public testing::TestWithParam<Variant> {
+protected:
+    static constexpr std::size_t kLimitPages = 16;
 
-class Waiting : public testing::TestWithParam<Variant> {};
+    static constexpr std::size_t kPages = 64;
+};
 
 std::uint64_t read_word(const std::byte* at) { return *reinterpret_cast<const volatile std::uint64_t*>(at); }
 void write_word(std::byte* at, std::uint64_t value) { *reinterpret_cast<volatile std::uint64_t*>(at) = value; }

@@ -22,10 +22,11 @@ using bench::Workload;
 using bench::WorkloadScale;
 
 constexpr WorkloadScale kScale{400, 20'000};
-constexpr std::uint64_t kSeed = 77;
 
 class AnyWorkload : public testing::TestWithParam<std::tuple<std::size_t, Suite>> {
 protected:
+    static constexpr std::uint64_t kSeed = 77;
+
     AnyWorkload() { RecordProperty("seed", std::to_string(kSeed)); }
 
     [[nodiscard]] std::vector<PageReference> generate(std::uint64_t seed = kSeed) const {

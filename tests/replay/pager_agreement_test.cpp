@@ -19,7 +19,6 @@ using bench::PageReference;
 using bench::PagerModel;
 
 constexpr std::size_t kFrames = 4096;  // so many that the pager has no progress guard, like the model
-constexpr std::uint64_t kSeed = 31;
 
 std::vector<Variant> variants() {
     std::vector<Variant> all;
@@ -62,7 +61,10 @@ void touch_all(Region& region, const DenseTrace& trace) {
     }
 }
 
-class PagerAgreement : public testing::TestWithParam<Variant> {};
+class PagerAgreement : public testing::TestWithParam<Variant> {
+protected:
+    static constexpr std::uint64_t kSeed = 31;
+};
 
 TEST_P(PagerAgreement, ModelAndPagerCountTheSameFaults) {
     RecordProperty("seed", std::to_string(kSeed));

@@ -35,15 +35,15 @@ private:
     std::byte* page_ = nullptr;
 };
 
-constexpr std::size_t kPages = 24;
-constexpr std::size_t kFrames = 8;
+constexpr std::size_t kManagedPages = 24;
+constexpr std::size_t kManagedFrames = 8;
 
 class Trap20 : public TrapMatrix {};
 
 TEST_P(Trap20, ForeignBusErrorReachesTheEarlierHandlerUnchanged) {
     const ScopedSignal earlier{SIGBUS, &CaughtSignal::jump_out};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     const PageBeyondTheEnd foreign;
     for (std::uint64_t i = 0; i < 200; ++i) {  // a jump out of the handler must leak nothing
@@ -56,8 +56,8 @@ TEST_P(Trap20, ForeignBusErrorReachesTheEarlierHandlerUnchanged) {
 
 TEST_P(Trap20, EarlierHandlerOfOneArgumentIsCalled) {
     const ScopedSignal earlier{SIGBUS, plain_action(&CaughtSignal::jump_out_plainly)};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     const PageBeyondTheEnd foreign;
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(read_is_caught(foreign.address()));
@@ -66,13 +66,13 @@ TEST_P(Trap20, EarlierHandlerOfOneArgumentIsCalled) {
 
 TEST_P(Trap20, ForbiddenAccessReachesTheEarlierHandlerBesidePagersOfOtherDeliveries) {
     const FaultCatcher earlier;
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
     Config hidden;
     hidden.delivery = Delivery::sigsegv;
-    hidden.resident_limit = kFrames * kBasePageBytes;
+    hidden.resident_limit = kManagedFrames * kBasePageBytes;
     Pager beside{hidden};
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
-    Region neighbour = beside.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
+    Region neighbour = beside.reserve(kManagedPages * kBasePageBytes);
     region.protect(region.data(), region.page_size(), Access::none);
     for (std::size_t i = 0; i < 3; ++i) {
         EXPECT_EQ(FaultCatcher::write(region.data()).signal, SIGSEGV);
@@ -95,7 +95,7 @@ TEST_P(Trap20, EarlierHandlerFindsTheMaskItAskedFor) {
         action.sa_flags = SA_SIGINFO | flags;
         sigaddset(&action.sa_mask, SIGUSR1);
         const ScopedSignal earlier{SIGBUS, action};
-        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
+        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
         ASSERT_EQ(pager.delivery(), GetParam().delivery);
         const PageBeyondTheEnd foreign;
         ASSERT_TRUE(read_is_caught(foreign.address()));
@@ -121,8 +121,8 @@ void read_all_and_jump(int signal, siginfo_t* info, void* context) {
 
 TEST_P(Trap20, EarlierHandlerMayTouchManagedMemory) {
     const ScopedSignal earlier{SIGBUS, &read_all_and_jump, SA_NODEFER};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     region_for_handler = &region;
     wrong_in_handler.store(0);
@@ -142,7 +142,7 @@ TEST_P(Trap20, SentSignalReachesTheEarlierHandlerWithItsSender) {
                                    sender = info->si_pid;
                                    code = info->si_code;
                                }};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
     ASSERT_EQ(pager.delivery(), GetParam().delivery);
     ASSERT_EQ(::kill(::getpid(), SIGBUS), 0);
     while (sender.load() == 0) std::this_thread::yield();  // the kernel may deliver it to any thread
@@ -153,8 +153,8 @@ TEST_P(Trap20, SentSignalReachesTheEarlierHandlerWithItsSender) {
 TEST_P(Trap20, EarlierHandlerIsRestoredAfterThePagerEnds) {
     const ScopedSignal earlier{SIGBUS, &CaughtSignal::jump_out};
     {
-        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-        Region region = pager.reserve(kPages * GetParam().page_size, options());
+        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+        Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
         fill_with_units(region);
     }
     struct sigaction now {};
@@ -166,8 +166,8 @@ TEST_P(Trap20, EarlierHandlerIsRestoredAfterThePagerEnds) {
 
 TEST_P(Trap20, PagerDoesNotTakeSigsegv) {
     const ScopedSignal own{SIGSEGV, &CaughtSignal::jump_out};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     struct sigaction now {};
     ASSERT_EQ(::sigaction(SIGSEGV, nullptr, &now), 0);
@@ -187,7 +187,7 @@ ChildEnd in_child_with_pager(const Config& config, void (*earlier)(int), Body bo
     return in_child([&] {
         const ScopedSignal action{SIGBUS, plain_action(earlier)};
         Pager pager{config};
-        Region region = pager.reserve(kPages * kBasePageBytes);
+        Region region = pager.reserve(kManagedPages * kBasePageBytes);
         fill_with_units(region);
         body(region);
         return wrong_words(region) == 0 ? 0 : 1;
@@ -195,20 +195,21 @@ ChildEnd in_child_with_pager(const Config& config, void (*earlier)(int), Body bo
 }
 
 TEST_P(Trap20, ForeignBusErrorWithoutAHandlerKills) {
-    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kFrames));
+    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kManagedFrames));
     const auto touch = [](Region&) { static_cast<void>(read_word(PageBeyondTheEnd{}.address())); };
-    const ChildEnd unhandled = in_child_with_pager(config_with(kFrames), SIG_DFL, touch);
+    const ChildEnd unhandled = in_child_with_pager(config_with(kManagedFrames), SIG_DFL, touch);
     EXPECT_TRUE(unhandled.killed_by(SIGBUS)) << unhandled;
-    const ChildEnd ignored = in_child_with_pager(config_with(kFrames), SIG_IGN, touch);  // a fault cannot be ignored
+    const ChildEnd ignored =
+        in_child_with_pager(config_with(kManagedFrames), SIG_IGN, touch);  // a fault cannot be ignored
     EXPECT_TRUE(ignored.killed_by(SIGBUS)) << ignored;
 }
 
 TEST_P(Trap20, SentSignalGetsTheEarlierDefaultOrIgnoreAction) {
-    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kFrames));
+    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kManagedFrames));
     const auto send = [](Region&) { ::kill(::getpid(), SIGBUS); };
-    const ChildEnd ignored = in_child_with_pager(config_with(kFrames), SIG_IGN, send);
+    const ChildEnd ignored = in_child_with_pager(config_with(kManagedFrames), SIG_IGN, send);
     EXPECT_TRUE(ignored.exited_with(0)) << ignored;
-    const ChildEnd unhandled = in_child_with_pager(config_with(kFrames), SIG_DFL, send);
+    const ChildEnd unhandled = in_child_with_pager(config_with(kManagedFrames), SIG_DFL, send);
     EXPECT_TRUE(unhandled.killed_by(SIGBUS)) << unhandled;
 }
 
@@ -223,7 +224,7 @@ class Trap14 : public TrapTest {};
 TEST_F(Trap14, FaultWithSigbusBlockedKillsAndDoesNotHang) {
     Config config;
     config.delivery = Delivery::uffd_signal;
-    config.resident_limit = kFrames * kBasePageBytes;
+    config.resident_limit = kManagedFrames * kBasePageBytes;
     const ChildEnd end = in_child_with_pager(config, SIG_DFL, [](Region& region) {
         evict_all(region);
         sigset_t blocked;
@@ -240,7 +241,7 @@ TEST_F(Trap14, FaultWithSigbusBlockedKillsAndDoesNotHang) {
 TEST_F(Trap14, PinnedPagesAreReadableWithSigbusBlocked) {
     Config config;
     config.delivery = Delivery::uffd_signal;
-    config.resident_limit = 2 * kPages * kBasePageBytes;
+    config.resident_limit = 2 * kManagedPages * kBasePageBytes;
     const ChildEnd end = in_child_with_pager(config, SIG_DFL, [](Region& region) {
         sigset_t blocked;
         sigemptyset(&blocked);

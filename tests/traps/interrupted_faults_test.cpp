@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr unsigned kThreads = 4;
+constexpr unsigned kFaultingThreads = 4;
 constexpr unsigned kVisits = 800;
 
 std::atomic<std::uint64_t> signals_counted{0};
@@ -54,7 +54,7 @@ TEST_P(Trap03, TimersThatInterruptFaultsLoseNoByte) {
     const ScopedSignal counting{SIGRTMIN, &count_signal, flags()};
     signals_counted.store(0);
     std::atomic<std::size_t> wrong{0};
-    run_threads(kThreads, [&](unsigned index) {
+    run_threads(kFaultingThreads, [&](unsigned index) {
         const ThreadTimer timer{SIGRTMIN, 50us};
         Random random{seed() + index};
         wrong += visit_pages(region, kVisits, random);
@@ -70,13 +70,13 @@ TEST_P(Trap03, SignalsFromAnotherThreadDuringFaultsLoseNoByte) {
     fill_with_units(region);
     const ScopedSignal counting{SIGUSR1, &count_signal, flags()};
     signals_counted.store(0);
-    std::array<std::atomic<pthread_t>, kThreads> targets{};
+    std::array<std::atomic<pthread_t>, kFaultingThreads> targets{};
     std::atomic<std::size_t> wrong{0};
-    std::atomic<unsigned> visiting{kThreads};
-    std::barrier everybody_is_here{kThreads + 1};
-    std::barrier nobody_signals{kThreads + 1};
-    run_threads(kThreads + 1, [&](unsigned index) {
-        if (index < kThreads) {
+    std::atomic<unsigned> visiting{kFaultingThreads};
+    std::barrier everybody_is_here{kFaultingThreads + 1};
+    std::barrier nobody_signals{kFaultingThreads + 1};
+    run_threads(kFaultingThreads + 1, [&](unsigned index) {
+        if (index < kFaultingThreads) {
             targets[index].store(::pthread_self());
             everybody_is_here.arrive_and_wait();
             Random random{seed() + index};
@@ -143,8 +143,8 @@ TEST_P(Trap04And05, ThreadsFaultingOnTheSamePageAtOnceAllGetIt) {
     Region region = pager.reserve(pages() * GetParam().page_size, options());
     fill_with_units(region);
     std::atomic<std::size_t> wrong{0};
-    std::barrier round_begins{kThreads};
-    run_threads(kThreads, [&](unsigned index) {
+    std::barrier round_begins{kFaultingThreads};
+    run_threads(kFaultingThreads, [&](unsigned index) {
         Random same_for_all{seed()};
         Random own{seed() + index + 1};
         for (int round = 0; round < rounds(); ++round) {
@@ -162,13 +162,13 @@ TEST_P(Trap04And05, ThreadsFaultingOnTheSamePageAtOnceAllGetIt) {
 }
 
 TEST_P(Trap04And05, ThreadsOnNeighbouringPagesGetTheirOwn) {
-    Config config = config_with(9 + kThreads);
+    Config config = config_with(9 + kFaultingThreads);
     config.read_ahead = true;  // fills neighbours while other threads fault on them
     FAULTLINE_PAGER_OR_SKIP(pager, config);
     Region region = pager.reserve(pages() * GetParam().page_size, options());
     fill_with_units(region);
     std::atomic<std::size_t> wrong{0};
-    run_threads(kThreads, [&](unsigned index) {
+    run_threads(kFaultingThreads, [&](unsigned index) {
         Random random{seed() + index};
         for (int round = 0; round < rounds() / 20; ++round) {
             for (std::uint64_t page = index; page < pages(); ++page) {  // threads start one page apart

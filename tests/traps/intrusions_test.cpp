@@ -2,6 +2,7 @@
 // telling the pager, the page keeps its bytes, or is zeros if the call asks for that, or the program gets a signal. The
 // page never holds other bytes, a neighbour never changes, and the process never hangs.
 
+#include "traps/prepared_page.hpp"
 #include "traps/trap_support.hpp"
 
 #include <sys/mman.h>
@@ -16,10 +17,8 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 4;
 constexpr std::uint64_t kNewer = std::uint64_t{1} << 40;  // added to the words that are written after the intrusion
 
-enum class Page : std::uint8_t { dirty, clean, absent };
 constexpr std::array kEveryState{Page::dirty, Page::clean, Page::absent};
 
 const char* name_of(Page page) {
@@ -110,10 +109,12 @@ constexpr std::array kIntrusions{
               kept},
 };
 
-using Case = std::tuple<Variant, Intrusion>;
+using IntrusionCase = std::tuple<Variant, Intrusion>;
 
-class Trap22Intrusion : public testing::TestWithParam<Case> {
+class Trap22Intrusion : public testing::TestWithParam<IntrusionCase> {
 protected:
+    static constexpr std::size_t kPages = 4;
+
     static const Variant& variant() { return std::get<0>(GetParam()); }
     static const Intrusion& intrusion() { return std::get<1>(GetParam()); }
     static Config config() {
@@ -212,21 +213,21 @@ TEST_P(Trap22Intrusion, HasOneOfTheDocumentedResults) {
     }
 }
 
-struct CaseName {
-    std::string operator()(const testing::TestParamInfo<Case>& info) const {
+struct IntrusionName {
+    std::string operator()(const testing::TestParamInfo<IntrusionCase>& info) const {
         return std::string(std::get<1>(info.param).name) + "_" + label(std::get<0>(info.param));
     }
 };
 
-std::vector<Case> cases() {
-    std::vector<Case> some;
+std::vector<IntrusionCase> cases() {
+    std::vector<IntrusionCase> some;
     for (const Intrusion& intrusion : kIntrusions) {
         for (const Variant& variant : deliveries_and_evictions()) some.emplace_back(variant, intrusion);
     }
     return some;
 }
 
-INSTANTIATE_TEST_SUITE_P(Matrix, Trap22Intrusion, testing::ValuesIn(cases()), CaseName{});
+INSTANTIATE_TEST_SUITE_P(Matrix, Trap22Intrusion, testing::ValuesIn(cases()), IntrusionName{});
 
 }  // namespace
 }  // namespace faultline::test

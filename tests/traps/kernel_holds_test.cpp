@@ -26,7 +26,7 @@ constexpr int kTransfers = 150;
 
 /// Returns an unnamed file with direct I/O that holds the words of fill_with_units(). The descriptor is closed if the
 /// file system has no direct I/O.
-sys::FileDescriptor direct_file() {
+sys::FileDescriptor direct_file_of_words() {
     const std::string directory = store::default_swap_directory();
     sys::FileDescriptor file{::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
     if (!file) return file;
@@ -38,8 +38,8 @@ sys::FileDescriptor direct_file() {
     return file;
 }
 
-#define FAULTLINE_DIRECT_FILE_OR_SKIP(file)         \
-    const sys::FileDescriptor file = direct_file(); \
+#define FAULTLINE_DIRECT_FILE_OR_SKIP(file)                  \
+    const sys::FileDescriptor file = direct_file_of_words(); \
     if (!file) GTEST_SKIP() << "the swap directory's file system has no direct I/O"
 
 /// Counts the words of the buffer (the region's first units) that differ from the file's, which begin at unit `first`.

@@ -9,7 +9,7 @@ namespace faultline::test {
 namespace {
 
 constexpr unsigned kWriters = 4;
-constexpr std::size_t kPages = 48;
+constexpr std::size_t kCountedPages = 48;
 constexpr std::uint64_t kLongestBurst = 64;
 
 /// Returns the address of a counter. Each page begins with one counter per writer, then one that all writers share.
@@ -23,11 +23,11 @@ void increment_shared(std::byte* at) {
 
 /// The increments of one writer, by page.
 struct Tally {
-    std::array<std::uint64_t, kPages> increments{};
+    std::array<std::uint64_t, kCountedPages> increments{};
 };
 
 void write_one_burst(Region& region, unsigned writer, Random& random, Tally& tally) {
-    const std::uint64_t page = random.below(kPages);
+    const std::uint64_t page = random.below(kCountedPages);
     const std::uint64_t burst = 1 + random.below(kLongestBurst);
     std::byte* const own = counter(region, page, writer);
     for (std::uint64_t i = 0; i < burst; ++i) {
@@ -44,7 +44,7 @@ std::uint64_t pages_that_left(const Region& region) {
 }
 
 void expect_every_increment(Region& region, const std::array<Tally, kWriters>& tallies) {
-    for (std::uint64_t page = 0; page < kPages; ++page) {
+    for (std::uint64_t page = 0; page < kCountedPages; ++page) {
         std::uint64_t shared = 0;
         for (unsigned writer = 0; writer < kWriters; ++writer) {
             EXPECT_EQ(read_word(counter(region, page, writer)), tallies[writer].increments[page])
@@ -58,8 +58,8 @@ void expect_every_increment(Region& region, const std::array<Tally, kWriters>& t
 class Trap01 : public TrapMatrix {};
 
 TEST_P(Trap01, EvictingPagesThatAreBeingWrittenLosesNoWrite) {
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(2 * kPages));  // all pages fit: only advise() evicts them
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(2 * kCountedPages));  // all pages fit: only advise() evicts them
+    Region region = pager.reserve(kCountedPages * GetParam().page_size, options());
     std::array<Tally, kWriters> tallies{};
     std::atomic<bool> enough{false};
     run_threads(kWriters + 1, [&](unsigned index) {
@@ -69,8 +69,8 @@ TEST_P(Trap01, EvictingPagesThatAreBeingWrittenLosesNoWrite) {
             return;
         }
         while (pages_that_left(region) < 2500) {
-            const std::uint64_t first = random.below(kPages);
-            const std::uint64_t count = 1 + random.below(kPages - first);
+            const std::uint64_t first = random.below(kCountedPages);
+            const std::uint64_t count = 1 + random.below(kCountedPages - first);
             region.advise(region.data() + first * region.page_size(), count * region.page_size(), Advice::dontneed);
         }
         enough.store(true);
@@ -79,14 +79,14 @@ TEST_P(Trap01, EvictingPagesThatAreBeingWrittenLosesNoWrite) {
 }
 
 TEST_P(Trap01, ReclaimUnderPressureLosesNoWrite) {
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kPages / 4));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kCountedPages / 4));
+    Region region = pager.reserve(kCountedPages * GetParam().page_size, options());
     std::array<Tally, kWriters> tallies{};
     run_threads(kWriters, [&](unsigned writer) {
         Random random{seed() + writer};
         for (int burst = 0; burst < 2000; ++burst) write_one_burst(region, writer, random, tallies[writer]);
     });
-    EXPECT_GT(pages_that_left(region), kPages);
+    EXPECT_GT(pages_that_left(region), kCountedPages);
     expect_every_increment(region, tallies);
 }
 

@@ -1,6 +1,7 @@
 // Traps 9 and 22: managed memory never uses huge pages, whose first miss would clear 2 MiB; and a page that the program
 // has unmapped never reads as zeros.
 
+#include "traps/prepared_page.hpp"
 #include "traps/trap_support.hpp"
 
 #include <sys/mman.h>
@@ -74,7 +75,6 @@ INSTANTIATE_TEST_SUITE_P(Matrix, Trap09, testing::ValuesIn(variants_with({4096, 
 
 // ---- 22 mremap, munmap and MAP_FIXED by the program
 
-enum class Page : std::uint8_t { dirty, clean, absent };
 enum class Removal : std::uint8_t { munmap, mremap };
 
 class Trap22 : public TrapMatrix {

@@ -62,11 +62,12 @@ private:
     Damage& damage_;
 };
 
-constexpr std::uint64_t kPages = 16;
 constexpr std::uint64_t kBadPage = 5;
 
 class Trap21 : public TrapMatrix {
 protected:
+    static constexpr std::uint64_t kPages = 16;
+
     void SetUp() override {
         Config config = config_with(2 * kPages);
         config.log = [](LogLevel, std::string_view) {};  // the errors are expected

@@ -12,8 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr unsigned kThreads = 3;
-
 // The region that the handlers read, filled by fill_with_units().
 std::atomic<const Region*> handlers_region{nullptr};
 std::atomic<std::uint64_t> handler_looks{0};
@@ -71,7 +69,10 @@ void call_something(Pager& pager, Region& scratch, std::byte* own, Random& rando
     }
 }
 
-class Signals : public TrapMatrix {};
+class Signals : public TrapMatrix {
+protected:
+    static constexpr unsigned kThreads = 3;
+};
 
 TEST_P(Signals, HandlerMayReadManagedMemoryWhileItsThreadFaultsAndCalls) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(24));

@@ -18,8 +18,6 @@ namespace {
 
 using mmu::HandlerStacks;
 
-constexpr std::size_t kPages = 40;
-
 std::vector<Variant> deliveries_by_signal() {
     std::vector<Variant> all = deliveries_and_evictions();
     std::erase_if(all, [](const Variant& variant) { return variant.delivery == Delivery::uffd_threads; });
@@ -28,6 +26,8 @@ std::vector<Variant> deliveries_by_signal() {
 
 class SmallStacks : public TrapMatrix {
 protected:
+    static constexpr std::size_t kPages = 40;
+
     /// Without the background evictor: the faulting thread evicts and writes pages back.
     [[nodiscard]] Config tight_config() const {
         Config config = config_with(12);

@@ -34,7 +34,7 @@ Config tight_config() {
     return config;
 }
 
-constexpr std::size_t kPages = 40;
+constexpr std::size_t kTouchedPages = 40;
 
 /// Runs `body` on a new thread with a stack of `bytes`, and joins it.
 void run_on_stack_of(std::size_t bytes, const std::function<void()>& body) {
@@ -56,7 +56,7 @@ class Trap13 : public TrapTest {};
 
 TEST_F(Trap13, ThreadWithTheSmallestStackResolvesItsFaults) {
     Pager pager{tight_config()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTouchedPages * kBasePageBytes);
     fill_with_units(region);
     std::size_t wrong = 1;
     const std::size_t smallest = static_cast<std::size_t>(PTHREAD_STACK_MIN) + (kSanitized ? 65536 : 0);
@@ -64,7 +64,7 @@ TEST_F(Trap13, ThreadWithTheSmallestStackResolvesItsFaults) {
         const AlternateStack alternate;
         wrong = 0;
         for (int round = 0; round < 20; ++round) {
-            for (std::uint64_t unit = 0; unit < kPages; ++unit) {
+            for (std::uint64_t unit = 0; unit < kTouchedPages; ++unit) {
                 wrong += wrong_words(region, unit);
                 write_word(region.data() + unit * kBasePageBytes, word_of_unit(unit));
             }
@@ -117,7 +117,7 @@ constexpr std::size_t kNextToNothing = 4096;
 
 int fault_on_nearly_exhausted_stack(bool alternate_stack) {
     Pager pager{tight_config()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTouchedPages * kBasePageBytes);
     fill_with_units(region);
     std::optional<AlternateStack> alternate;
     if (alternate_stack) alternate.emplace();
@@ -177,7 +177,7 @@ void read_region_in_handler(int, siginfo_t*, void*) {
 TEST_F(Trap13, LargeAlternateStackOfTheProgramIsKeptAndItsHandlersMayFault) {
     constexpr std::size_t kLarge = std::size_t{256} << 10;
     Pager pager{tight_config()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTouchedPages * kBasePageBytes);
     fill_with_units(region);
     const OwnAlternateStack own{kLarge};
     {

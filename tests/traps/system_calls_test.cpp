@@ -17,7 +17,7 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 4;
+constexpr std::size_t kTransferPages = 4;
 constexpr auto kPage = static_cast<long>(kBasePageBytes);
 
 bool faults_reach_the_kernel(const Variant& variant) { return variant.delivery == Delivery::uffd_threads; }
@@ -45,12 +45,12 @@ class Trap02 : public testing::TestWithParam<Case> {
 protected:
     static const Variant& variant() { return std::get<0>(GetParam()); }
     static const SystemCall& call() { return std::get<1>(GetParam()); }
-    static Config config() { return config_for(variant(), 4 * kPages * kBasePageBytes); }
+    static Config config() { return config_for(variant(), 4 * kTransferPages * kBasePageBytes); }
 
     void SetUp() override {
         try {
             outside_ = call().outside();
-            outside_->offer(call().into_memory ? words_from_outside(kPages * kBasePageBytes)
+            outside_->offer(call().into_memory ? words_from_outside(kTransferPages * kBasePageBytes)
                                                : std::vector<std::byte>{});
         } catch (const std::system_error& error) {
             if (not_permitted(error)) GTEST_SKIP() << error.what();
@@ -117,7 +117,7 @@ private:
 TEST_P(Trap02, CallOnAnAbsentPageReturnsEfaultOrWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     const long result = transfer(region, 1);
@@ -128,7 +128,7 @@ TEST_P(Trap02, CallOnAnAbsentPageReturnsEfaultOrWorks) {
 TEST_P(Trap02, CallThatReachesAnAbsentPageIsShortOrWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     write_word(region.data(), word_of_unit(0));
@@ -145,7 +145,7 @@ TEST_P(Trap02, CallThatReachesAnAbsentPageIsShortOrWorks) {
 TEST_P(Trap02, CallIntoACleanPageReturnsEfaultOrWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     ASSERT_EQ(wrong_words(region), 0U);
@@ -157,7 +157,7 @@ TEST_P(Trap02, CallIntoACleanPageReturnsEfaultOrWorks) {
 TEST_P(Trap02, CallUnderAPinWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     std::optional<Pin> pin{
@@ -188,7 +188,7 @@ protected:
 
 TEST_P(Trap02Futex, WaitOnAnAbsentPageReturnsEfaultOrWorks) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     const bool works = GetParam().delivery == Delivery::uffd_threads;
     const auto matching = static_cast<std::uint32_t>(word_of_unit(0));
@@ -203,7 +203,7 @@ TEST_P(Trap02Futex, WaitOnAnAbsentPageReturnsEfaultOrWorks) {
 
 TEST_P(Trap02Futex, WaitUnderAPinWorks) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     const auto matching = static_cast<std::uint32_t>(word_of_unit(0));
     evict_all(region);
@@ -216,7 +216,7 @@ TEST_P(Trap02Futex, WaitUnderAPinWorks) {
 
 TEST_P(Trap02Futex, WaitUnderAPinForReadingWorksPrivately) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     const Pin pin = region.pin(region.data(), kBasePageBytes, PinFor::reading);
@@ -231,7 +231,7 @@ class Trap02AfterAFailure : public TrapMatrix {};
 
 TEST_P(Trap02AfterAFailure, FailedCallSucceedsWhenRepeatedAfterATouch) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     std::array<int, 2> ends{};
