@@ -70,13 +70,6 @@ std::size_t wrong_words(const Region& region) noexcept {
     return wrong;
 }
 
-void run_threads(unsigned count, const std::function<void(unsigned)>& body) {
-    std::vector<std::thread> threads;
-    threads.reserve(count);
-    for (unsigned i = 0; i < count; ++i) threads.emplace_back([&body, i] { body(i); });
-    for (std::thread& thread : threads) thread.join();
-}
-
 ScopedSignal::ScopedSignal(int signal, const struct sigaction& action) : signal_{signal} {
     require(::sigaction(signal, &action, &previous_) == 0, "sigaction");
 }
