@@ -1,12 +1,13 @@
 #include "traps/trap_support.hpp"
 
+#include "support/require.hpp"
+
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <iostream>
 #include <random>
-#include <stdexcept>
 
 namespace faultline::test {
 namespace {
@@ -16,10 +17,6 @@ constexpr unsigned kLongestTestSeconds = 240;  // below ctest's own limit
 std::uint64_t chosen_seed() {
     if (const char* wanted = std::getenv("FAULTLINE_TEST_SEED")) return std::strtoull(wanted, nullptr, 0);
     return std::random_device{}();
-}
-
-void require(bool condition, const char* what) {
-    if (!condition) throw std::runtime_error(what);
 }
 
 }  // namespace
