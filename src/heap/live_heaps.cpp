@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <mutex>
 
 namespace faultline::heap {
@@ -18,7 +19,6 @@ namespace {
 struct All {
     std::mutex mutex;  // taken before every lock of a heap; held over fork
     boost::intrusive::list<RegisteredHeap, boost::intrusive::constant_time_size<false>> heaps;
-    HeapId last = 0;
     pthread_key_t key = 0;  // its destructor runs after those of thread_local objects, which may still use a heap
 
     All() {
@@ -56,11 +56,15 @@ struct All {
 
 }  // namespace
 
-HeapId LiveHeaps::add(RegisteredHeap& heap) {
+HeapId LiveHeaps::new_id() noexcept {
+    static constinit std::atomic<HeapId> last{0};
+    return ++last;
+}
+
+void LiveHeaps::add(RegisteredHeap& heap) {
     All& all = All::the();
     const std::lock_guard lock{all.mutex};
     all.heaps.push_back(heap);
-    return ++all.last;
 }
 
 void LiveHeaps::remove(RegisteredHeap& heap) noexcept {

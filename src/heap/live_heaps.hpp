@@ -23,9 +23,11 @@ protected:
 
 class LiveHeaps {
 public:
-    /// Registers `heap`: it is told of the end of each thread that has asked for it. Returns its number. Throws
-    /// std::system_error.
-    static HeapId add(RegisteredHeap& heap);
+    /// Returns a number that no other heap of the process has or had.
+    [[nodiscard]] static HeapId new_id() noexcept;
+
+    /// Registers `heap`: it is told of the end of each thread that has asked for it. Throws std::system_error.
+    static void add(RegisteredHeap& heap);
     /// Unregisters `heap`. Waits until no ending thread is calling it.
     static void remove(RegisteredHeap& heap) noexcept;
 

@@ -1,6 +1,6 @@
 // ThreadCache: the free blocks of one heap that one thread keeps, so that most allocations and frees take no lock. It
 // stores each block's address and the address of its mark outside managed memory: no list runs through the blocks, so
-// an unused block is not touched. Heap owns the caches; RecentCaches finds the calling thread's.
+// an unused block is not touched. ThreadCaches owns the caches; RecentCaches finds the calling thread's.
 #pragma once
 
 #include "heap/size_classes.hpp"
