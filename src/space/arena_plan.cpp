@@ -1,7 +1,7 @@
 #include "space/arena_plan.hpp"
 
 #include "core/units.hpp"
-#include "space/address_range.hpp"
+#include "space/page_ranges.hpp"
 #include "sys/error.hpp"
 
 #include <algorithm>

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "pager/pager.hpp"
-#include "space/address_range.hpp"
 #include "space/arena.hpp"
 #include "space/arena_plan.hpp"
 

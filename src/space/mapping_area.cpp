@@ -1,6 +1,7 @@
 #include "space/mapping_area.hpp"
 
 #include "core/units.hpp"
+#include "space/page_ranges.hpp"
 #include "space/shared_file.hpp"
 #include "sys/error.hpp"
 

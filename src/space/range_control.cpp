@@ -1,6 +1,7 @@
 #include "space/range_control.hpp"
 
 #include "space/mapping_area.hpp"
+#include "space/page_ranges.hpp"
 #include "space/placement.hpp"
 #include "sys/error.hpp"
 
@@ -40,7 +41,7 @@ void RangeControl::discard(std::uintptr_t address, std::size_t bytes) {
     const AddressRange range = checked_range(address, bytes, "discard");
     Arena& arena = require_mapped(range, "discard");
     segments_.set().for_each_in(range, [&](const Segment& segment) {
-        const AddressRange part = range.intersection(segment.range);
+        const AddressRange part = intersection(range, segment.range);
         const core::PageRange pages = arena.pages_of(part);
         if (segment.origin.shared) {  // discarding would write zeros to the file
             for (const pager::PageRun& run : segments_.arenas().runs_of(part))
@@ -61,7 +62,7 @@ void RangeControl::sync(std::uintptr_t address, std::size_t bytes) {
     std::vector<std::shared_ptr<const SourceFile>> files;
     segments_.set().for_each_in(range, [&](const Segment& segment) {
         if (!segment.origin.shared) return;
-        write_out(segment, range.intersection(segment.range));
+        write_out(segment, intersection(range, segment.range));
         if (files.empty() || files.back() != segment.origin.file) files.push_back(segment.origin.file);
     });
     for (const auto& file : files) {

@@ -3,7 +3,6 @@
 // the copy for the fault path.
 #pragma once
 
-#include "space/address_range.hpp"
 #include "space/source_file.hpp"
 
 #include <faultline/segment_info.hpp>
@@ -20,6 +19,15 @@
 #include <vector>
 
 namespace faultline::space {
+
+/// The addresses [begin, end): whole pages.
+struct AddressRange {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    [[nodiscard]] std::size_t bytes() const noexcept { return end - begin; }
+    [[nodiscard]] bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
+    [[nodiscard]] bool contains(AddressRange other) const noexcept { return other.begin >= begin && other.end <= end; }
+};
 
 class SharedFile;
 

@@ -4,6 +4,7 @@
 #include "pager/region/region_map.hpp"
 #include "space/cloning.hpp"
 #include "space/description.hpp"
+#include "space/page_ranges.hpp"
 #include "space/page_usage.hpp"
 #include "space/placement.hpp"
 #include "sys/error.hpp"

@@ -1,13 +1,18 @@
-#include "space/address_range.hpp"
+#include "space/page_ranges.hpp"
 
 #include "core/units.hpp"
 #include "space/placement.hpp"
 #include "sys/error.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
 namespace faultline::space {
+
+AddressRange intersection(AddressRange one, AddressRange other) noexcept {
+    return {std::max(one.begin, other.begin), std::min(one.end, other.end)};
+}
 
 std::size_t whole_pages(std::size_t bytes) noexcept { return core::align_up(bytes, core::kUnitBytes); }
 
