@@ -14,7 +14,7 @@
 
 namespace faultline::heap {
 
-/// Safe to use from any thread that is inside a SlowPath.
+/// Safe to use from any thread that is inside a NoForkSection.
 class CentralSpans {
 public:
     explicit CentralSpans(HeapPages& pages);

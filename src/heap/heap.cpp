@@ -1,6 +1,6 @@
 #include "heap/heap.hpp"
 
-#include "heap/slow_path.hpp"
+#include "heap/no_fork_section.hpp"
 #include "sys/error.hpp"
 
 #include <algorithm>
@@ -65,7 +65,7 @@ void* Heap::allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept 
 
 void* Heap::allocate_large(std::size_t bytes, std::size_t alignment, Zeroed zeroed) noexcept {
     if (bytes > pages_.bytes()) return nullptr;
-    const SlowPath slow;
+    const NoForkSection section;
     if (void* const block = large_.allocate(bytes, alignment, zeroed)) return block;
     small_.make_all_free_blocks_available();
     return large_.allocate(bytes, alignment, zeroed);
@@ -83,7 +83,7 @@ void* Heap::try_reallocate(void* block, std::size_t bytes) noexcept {
     if (block == nullptr) return try_allocate(bytes);
     const Span& span = live_span(pages_, block);
     if (span.kind == SpanKind::large && bytes > max_small_bytes_) {
-        const SlowPath slow;
+        const NoForkSection section;
         return large_.reallocate(pages_.span_at(pages_.offset_of(block)), bytes);
     }
     const std::size_t had = span.usable_bytes();
@@ -98,7 +98,7 @@ void* Heap::try_reallocate(void* block, std::size_t bytes) noexcept {
 // ---- freeing
 
 void Heap::deallocate_uncached(Span& span, std::uint64_t index, void* block) noexcept {
-    const SlowPath slow;
+    const NoForkSection section;
     // If two threads free the block at once, the exchange lets one of them see the double free.
     if (span.marks[index].exchange(kNotLive) != kLive) abort_not_live(pages_, block);
     if (span.kind == SpanKind::large) return large_.deallocate(span);
@@ -107,7 +107,7 @@ void Heap::deallocate_uncached(Span& span, std::uint64_t index, void* block) noe
 }
 
 std::size_t Heap::trim() noexcept {
-    const SlowPath slow;
+    const NoForkSection section;
     small_.release_unused();
     return sweeper_.sweep_all();
 }

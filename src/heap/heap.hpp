@@ -6,7 +6,7 @@
 //   SmallBlocks   blocks that share pages; threads' caches       LargeBlocks   blocks with pages of their own
 //   PageSweeper   discards dead pages                            bad_block.hpp aborts on a bad pointer
 //
-// Lock order: LiveHeaps', PageSweeper's, ThreadCaches', a size class's (TransferCache's or ClassSpans'), HeapPages'.
+// Lock order: HeapRegistry', PageSweeper's, ThreadCaches', a size class's (TransferCache's or ClassSpans'), HeapPages'.
 //
 // While a page is discarded only PageSweeper's lock is held. An allocation waits for it only when it has found no free
 // block.
@@ -14,7 +14,7 @@
 // The heap does not touch blocks, so its locks are never held across a fault. The exceptions, without a lock held, are
 // the zeros of try_allocate_zeroed and the bytes that try_reallocate copies.
 //
-// A thread that holds a lock is inside a SlowPath, and so is one that holds blocks which are in no cache, batch or
+// A thread that holds a lock is inside a NoForkSection, and so is one that holds blocks which are in no cache, batch or
 // span. Fork waits for such threads, so it never copies such a state.
 #pragma once
 

@@ -204,11 +204,11 @@ void HeapPages::release_reserves() noexcept {
 /// store again after part of its last answer was handed out. Call without the lock: asking is a system call.
 bool HeapPages::room_for(std::uint64_t pages) noexcept {
     const std::uint64_t committed = committed_pages_.load(std::memory_order_relaxed);
-    if (committed + pages <= look_again_at_.load(std::memory_order_relaxed)) return true;
+    if (committed + pages <= next_room_check_at_.load(std::memory_order_relaxed)) return true;
     constexpr std::uint64_t kMostAtOnce = (std::uint64_t{64} << 20) >> core::kUnitShift;
     const std::uint64_t room = pager_.limit().room_for(*region_, committed << core::kUnitShift) >> core::kUnitShift;
     if (pages > room) return false;
-    look_again_at_.store(committed + std::max(pages, std::min(room / 8, kMostAtOnce)), std::memory_order_relaxed);
+    next_room_check_at_.store(committed + std::max(pages, std::min(room / 8, kMostAtOnce)), std::memory_order_relaxed);
     return true;
 }
 

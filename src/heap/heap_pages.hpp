@@ -142,8 +142,8 @@ private:
     std::uint64_t large_pages_ = 0;
     std::uint64_t reserved_pages_ = 0;  // kept for large blocks to grow into
     // Changed with mutex_ held; read without it, relaxed.
-    std::atomic<std::uint64_t> committed_pages_{0};  // in spans and large blocks
-    std::atomic<std::uint64_t> look_again_at_{0};    // committed pages at which to ask the store again
+    std::atomic<std::uint64_t> committed_pages_{0};     // in spans and large blocks
+    std::atomic<std::uint64_t> next_room_check_at_{0};  // committed pages at which to ask the store again
 };
 
 }  // namespace faultline::heap

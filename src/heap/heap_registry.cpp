@@ -1,6 +1,6 @@
-#include "heap/live_heaps.hpp"
+#include "heap/heap_registry.hpp"
 
-#include "heap/slow_path.hpp"
+#include "heap/no_fork_section.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
 
@@ -39,41 +39,41 @@ struct All {
 
     static constexpr sys::ForkHandlers kHandlers{[] {
                                                      the().mutex.lock();
-                                                     SlowPath::close();
+                                                     NoForkSection::close();
                                                  },
                                                  [] {
-                                                     SlowPath::reopen();
+                                                     NoForkSection::reopen();
                                                      the().mutex.unlock();
                                                  },
                                                  [] {
                                                      All& all = the();
                                                      const void* const self = RecentCaches::this_thread();
                                                      for (RegisteredHeap& heap : all.heaps) heap.start_in_child(self);
-                                                     SlowPath::reopen_in_child();
+                                                     NoForkSection::reopen_in_child();
                                                      all.mutex.unlock();
                                                  }};
 };
 
 }  // namespace
 
-HeapId LiveHeaps::new_id() noexcept {
+HeapId HeapRegistry::new_id() noexcept {
     static constinit std::atomic<HeapId> last{0};
     return ++last;
 }
 
-void LiveHeaps::add(RegisteredHeap& heap) {
+void HeapRegistry::add(RegisteredHeap& heap) {
     All& all = All::the();
     const std::lock_guard lock{all.mutex};
     all.heaps.push_back(heap);
 }
 
-void LiveHeaps::remove(RegisteredHeap& heap) noexcept {
+void HeapRegistry::remove(RegisteredHeap& heap) noexcept {
     All& all = All::the();
     const std::lock_guard lock{all.mutex};
     all.heaps.erase(all.heaps.iterator_to(heap));
 }
 
-void LiveHeaps::notify_when_this_thread_ends() noexcept {
+void HeapRegistry::notify_when_this_thread_ends() noexcept {
     // If this fails for lack of memory, the heap gets the thread's cached blocks back only when the heap itself is
     // destroyed.
     static_cast<void>(::pthread_setspecific(All::the().key, RecentCaches::this_thread()));

@@ -1,6 +1,6 @@
-// LiveHeaps: the list of all heaps of the process. When a thread ends it tells each heap to take back the thread's
+// HeapRegistry: the list of all heaps of the process. When a thread ends it tells each heap to take back the thread's
 // cache. In a child of fork it tells each heap that the parent's other threads are gone. It makes fork wait until no
-// thread is inside a heap's slow path. A heap that is destroyed before the thread ends is not told.
+// thread is inside a NoForkSection. A heap that is destroyed before the thread ends is not told.
 #pragma once
 
 #include "heap/thread_cache.hpp"
@@ -21,7 +21,7 @@ protected:
     ~RegisteredHeap() = default;
 };
 
-class LiveHeaps {
+class HeapRegistry {
 public:
     /// Returns a number that no other heap of the process has or had.
     [[nodiscard]] static HeapId new_id() noexcept;

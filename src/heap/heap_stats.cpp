@@ -2,7 +2,7 @@
 // while threads allocate, so they may differ from each other by the blocks in flight.
 
 #include "heap/heap.hpp"
-#include "heap/slow_path.hpp"
+#include "heap/no_fork_section.hpp"
 #include "pager/region/residency.hpp"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace faultline::heap {
 
 HeapStats Heap::stats() {
-    const SlowPath slow;
+    const NoForkSection section;
     HeapStats all;
     const CachedCounts cached = small_.cached_counts();
     for (std::size_t i = 0; i < kSizeClasses; ++i) {

@@ -11,7 +11,8 @@
 
 namespace faultline::heap {
 
-/// All functions are called inside a SlowPath, because they lock; without a lock held, because they may touch blocks.
+/// All functions are called inside a NoForkSection, because they lock; without a lock held, because they may touch
+/// blocks.
 class LargeBlocks {
 public:
     LargeBlocks(pager::Pager& pager, HeapPages& pages, PageDiscarder& discarder, PageSweeper& sweeper) noexcept

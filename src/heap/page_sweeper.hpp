@@ -15,7 +15,7 @@
 
 namespace faultline::heap {
 
-/// Safe to use from any thread that is inside a SlowPath and holds no lock of the heap.
+/// Safe to use from any thread that is inside a NoForkSection and holds no lock of the heap.
 class PageSweeper {
 public:
     /// A sweep is due when more than `max_dead_bytes` are dead.

@@ -1,6 +1,6 @@
 #include "heap/small_blocks.hpp"
 
-#include "heap/slow_path.hpp"
+#include "heap/no_fork_section.hpp"
 
 #include <algorithm>
 #include <array>
@@ -27,15 +27,15 @@ void zero_stale(std::byte* block, std::size_t bytes, const StalePages& stale) no
 SmallBlocks::SmallBlocks(HeapPages& pages, CentralSpans& central, PageSweeper& sweeper,
                          std::uint64_t max_transfer_bytes)
     : pages_{pages}, central_{central}, sweeper_{sweeper}, transfer_{max_transfer_bytes} {
-    LiveHeaps::add(*this);
+    HeapRegistry::add(*this);
 }
 
-SmallBlocks::~SmallBlocks() { LiveHeaps::remove(*this); }
+SmallBlocks::~SmallBlocks() { HeapRegistry::remove(*this); }
 
 // ---- allocating
 
 void* SmallBlocks::allocate(SizeClass size_class) noexcept {
-    const SlowPath slow;
+    const NoForkSection section;
     ThreadCache* const cache = caches_.of_this_thread();
     if (cache == nullptr) return allocate_uncached(size_class, Zeroed::no);
     if (cache->size(size_class) == 0) {
@@ -51,7 +51,7 @@ void* SmallBlocks::allocate(SizeClass size_class) noexcept {
 }
 
 void* SmallBlocks::allocate_uncached(SizeClass size_class, Zeroed zeroed) noexcept {
-    const SlowPath slow;
+    const NoForkSection section;
     FreeBlock block;
     StalePages stale;
     const bool zeros = zeroed == Zeroed::yes;
@@ -78,7 +78,7 @@ void SmallBlocks::make_all_free_blocks_available() noexcept {
 // ---- freeing
 
 void SmallBlocks::deallocate(SizeClass size_class, FreeBlock block) noexcept {
-    const SlowPath slow;
+    const NoForkSection section;
     ThreadCache* const cache = caches_.of_this_thread();
     if (cache == nullptr) {
         block.mark->store(kNotLive, std::memory_order_relaxed);
@@ -130,7 +130,7 @@ CachedCounts SmallBlocks::cached_counts() noexcept {
 // ---- threads that end, and fork
 
 void SmallBlocks::thread_ends(const void* thread) noexcept {
-    const SlowPath slow;
+    const NoForkSection section;
     ThreadCache* const mine = caches_.of_ending_thread(thread);
     if (mine == nullptr || !pages_.in_owner_process()) return;
     flush(*mine);

@@ -1,10 +1,10 @@
 // SmallBlocks: allocates and frees blocks that share pages. A block comes from the calling thread's cache, else from
 // the TransferCache, else from CentralSpans, and is freed on the same way back. The fast paths `pop` and `push` take no
-// lock and are inlined into Heap; all others run inside a SlowPath. Used by Heap.
+// lock and are inlined into Heap; all others run inside a NoForkSection. Used by Heap.
 #pragma once
 
 #include "heap/central_spans.hpp"
-#include "heap/live_heaps.hpp"
+#include "heap/heap_registry.hpp"
 #include "heap/page_sweeper.hpp"
 #include "heap/thread_caches.hpp"
 #include "heap/transfer_cache.hpp"

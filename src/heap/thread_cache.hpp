@@ -20,7 +20,7 @@ namespace faultline::heap {
 /// Fork by another thread may copy the process between any two instructions of `pop` and `push`. The copy's cache then
 /// contains the blocks that its count covers, even if the mark of the last one says live; see repair_after_fork. It
 /// does not contain a block that `pop` has returned or `push` has not counted yet. All other functions run inside a
-/// SlowPath, which fork waits for.
+/// NoForkSection, which fork waits for.
 class alignas(64) ThreadCache {
 public:
     static constexpr std::size_t kMost = kMostBlocksCached;  ///< Of one size class.

@@ -8,7 +8,7 @@ constexpr std::size_t kMostThreads = 4096;  // threads with a cache; further thr
 
 }  // namespace
 
-ThreadCaches::ThreadCaches() : id_{LiveHeaps::new_id()}, caches_{kMostThreads, "what threads keep of a heap"} {}
+ThreadCaches::ThreadCaches() : id_{HeapRegistry::new_id()}, caches_{kMostThreads, "the thread caches of a heap"} {}
 
 ThreadCaches::~ThreadCaches() { RecentCaches::forget(id_); }
 
@@ -17,7 +17,7 @@ ThreadCache* ThreadCaches::of_this_thread() noexcept {
     bool is_new = false;
     ThreadCache* const mine = assign(RecentCaches::this_thread(), is_new);
     if (mine == nullptr) return nullptr;
-    if (is_new) LiveHeaps::notify_when_this_thread_ends();
+    if (is_new) HeapRegistry::notify_when_this_thread_ends();
     RecentCaches::remember(id_, mine);
     return mine;
 }

@@ -2,7 +2,7 @@
 // caches of threads that end or that fork does not copy. It moves no blocks. Used by SmallBlocks.
 #pragma once
 
-#include "heap/live_heaps.hpp"
+#include "heap/heap_registry.hpp"
 #include "heap/thread_cache.hpp"
 #include "sys/lazy_array.hpp"
 
@@ -17,7 +17,7 @@ namespace faultline::heap {
 /// How many blocks of each class are cached.
 using CachedCounts = std::array<std::uint64_t, kCachedClasses>;
 
-/// All functions but `recent` are called inside a SlowPath, or in a child of fork before it runs on.
+/// All functions but `recent` are called inside a NoForkSection, or in a child of fork before it runs on.
 class ThreadCaches {
 public:
     ThreadCaches();
@@ -28,7 +28,7 @@ public:
     /// Returns the calling thread's cache if the thread has used this heap recently; else null. No lock.
     [[nodiscard, gnu::always_inline]] ThreadCache* recent() const noexcept { return RecentCaches::find(id_); }
 
-    /// Returns the calling thread's cache. Assigns one to the thread if necessary, and asks LiveHeaps to report the
+    /// Returns the calling thread's cache. Assigns one to the thread if necessary, and asks HeapRegistry to report the
     /// thread's end. Returns null if too many threads have caches.
     [[nodiscard]] ThreadCache* of_this_thread() noexcept;
 

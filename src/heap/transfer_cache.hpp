@@ -21,12 +21,12 @@ namespace faultline::heap {
 /// Returns how many blocks move at once between a thread's cache and the rest of the heap.
 constexpr std::size_t batch_of(SizeClass size_class) noexcept { return shape(size_class).cached / 2; }
 
-/// Safe to use from any thread that is inside a SlowPath.
+/// Safe to use from any thread that is inside a NoForkSection.
 class TransferCache {
 public:
     /// `most_bytes`: the most bytes to hold, over all classes.
     explicit TransferCache(std::uint64_t most_bytes)
-        : classes_{kCachedClasses, "free blocks between threads of a heap"}, most_bytes_{most_bytes} {}
+        : classes_{kCachedClasses, "the transfer cache of a heap"}, most_bytes_{most_bytes} {}
 
     /// Stores a batch. Returns false, and stores nothing, if the class or the whole holds enough already.
     [[nodiscard]] bool put(SizeClass size_class, std::span<const FreeBlock> batch) noexcept {
