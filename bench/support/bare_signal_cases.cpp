@@ -13,8 +13,6 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t kPageBytes = 4096;
-
 // PROT_NONE pages, unprotected one by one. In random order each isolated page costs the kernel two more mappings.
 class MprotectScene final : public Scene, private SignalResolver {
 public:

@@ -13,8 +13,6 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t kPageBytes = 4096;
-
 // Runs of pages move between the program's mapping and a staging area and back.
 class MoveScene final : public Scene {
 public:

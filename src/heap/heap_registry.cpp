@@ -37,21 +37,22 @@ struct All {
         return *all;
     }
 
-    static constexpr sys::ForkHandlers kHandlers{[] {
-                                                     the().mutex.lock();
-                                                     NoForkSection::close();
-                                                 },
-                                                 [] {
-                                                     NoForkSection::reopen();
-                                                     the().mutex.unlock();
-                                                 },
-                                                 [] {
-                                                     All& all = the();
-                                                     const void* const self = RecentCaches::this_thread();
-                                                     for (RegisteredHeap& heap : all.heaps) heap.start_in_child(self);
-                                                     NoForkSection::reopen_in_child();
-                                                     all.mutex.unlock();
-                                                 }};
+    static void close() {
+        the().mutex.lock();
+        NoForkSection::close();
+    }
+    static void reopen() {
+        NoForkSection::reopen();
+        the().mutex.unlock();
+    }
+    static void reopen_in_child() {
+        All& all = the();
+        const void* const self = RecentCaches::this_thread();
+        for (RegisteredHeap& heap : all.heaps) heap.start_in_child(self);
+        NoForkSection::reopen_in_child();
+        all.mutex.unlock();
+    }
+    static constexpr sys::ForkHandlers kHandlers{&close, &reopen, &reopen_in_child};
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "pager/region/residency.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace faultline::heap {
 
@@ -54,7 +55,7 @@ void Heap::residency(std::span<ResidencyCell> cells) noexcept {
         return;
     }
     const double share = static_cast<double>(low.count) / static_cast<double>(low.count + high.count);
-    auto low_cells = static_cast<std::size_t>(share * static_cast<double>(cells.size()) + 0.5);
+    auto low_cells = static_cast<std::size_t>(std::lround(share * static_cast<double>(cells.size())));
     // A part that is not empty gets at least one cell.
     if (low.count > 0) low_cells = std::max<std::size_t>(low_cells, 1);
     if (high.count > 0 && low_cells == cells.size() && low_cells > 1) --low_cells;

@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "core/zero_unit.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
@@ -19,8 +20,6 @@ namespace faultline::mmu {
 namespace {
 
 constexpr std::size_t kMostRangesPerCall = 64;
-
-alignas(core::kUnitBytes) constinit const std::byte kZeros[core::kUnitBytes] = {};
 
 void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE { sys::drop_pages(range.iov_base, range.iov_len); }
 
@@ -67,7 +66,7 @@ bool UffdMapper::move_works() {
     uffd_.watch(trial.data(), trial.size(), true);
     std::byte* const second = trial.data() + core::kUnitBytes;
     std::size_t moved = 0;
-    return uffd_.copy(trial.data(), kZeros, core::kUnitBytes, false) == 0 &&
+    return uffd_.copy(trial.data(), core::kZeroUnit, core::kUnitBytes, false) == 0 &&
            uffd_.move(second, trial.data(), core::kUnitBytes, &moved) == 0 && second[0] == std::byte{0};
 }
 
@@ -128,7 +127,7 @@ int UffdMapper::restore(void* page, std::size_t bytes, Protection protection) FA
 int UffdMapper::fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (sys::all_present(page, bytes)) return 0;
     for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
-        const int error = uffd_.copy(page + offset, kZeros, core::kUnitBytes, false);
+        const int error = uffd_.copy(page + offset, core::kZeroUnit, core::kUnitBytes, false);
         if (error != 0 && error != EEXIST) return error;
     }
     return 0;

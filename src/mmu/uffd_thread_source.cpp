@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "core/zero_unit.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/futex.hpp"
@@ -26,8 +27,6 @@ namespace {
 
 constexpr std::chrono::nanoseconds kLongestTick = std::chrono::seconds{1};
 constexpr const char* kHandlerGone = "a handler thread has ended: has the program killed it?";
-
-alignas(core::kUnitBytes) const std::byte kZeros[core::kUnitBytes] = {};
 
 /// Pins the caller to the `index`-th CPU that the process may use. A failure costs only speed.
 void pin_to_cpu(unsigned index) noexcept {
@@ -162,7 +161,7 @@ void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
             sys::TransientWait for_room{"UFFDIO_COPY"};
             int ended = 0;
             do {
-                ended = uffd_.copy(page, kZeros, core::kUnitBytes, false);
+                ended = uffd_.copy(page, core::kZeroUnit, core::kUnitBytes, false);
             } while (for_room.again(ended));
             if (ended == EEXIST) continue;  // a repeated message; another handler has already ended with it
             FAULTLINE_REQUIRE(ended == 0, "a handler thread cannot end: has the program closed the userfaultfd?");

@@ -14,7 +14,7 @@
 namespace faultline::mmu {
 namespace {
 
-constexpr const char* kFramesName = "faultline shared frames";
+constexpr const char* kSharedFramesName = "faultline shared frames";
 
 /// Calls `act(address, bytes)` for all views of a page. An error does not stop the loop. Returns the first error.
 template <typename Act>
@@ -36,7 +36,7 @@ bool UffdViews::prepare() {
         return false;
     }
     try {
-        frames_ = sys::MemoryFile::of_addresses(kFramesName);
+        frames_ = sys::MemoryFile::of_addresses(kSharedFramesName);
     } catch (const std::system_error& error) {
         if (error.code().value() != EFBIG) throw;
         works_ = false;  // under a file size limit
@@ -61,7 +61,7 @@ bool UffdViews::works() {
 }
 
 void UffdViews::start_in_child() {
-    if (frames_) frames_ = sys::MemoryFile::of_addresses(kFramesName);
+    if (frames_) frames_ = sys::MemoryFile::of_addresses(kSharedFramesName);
 }
 
 void UffdViews::watch(void* address, std::size_t bytes) {

@@ -16,8 +16,8 @@
 // Two functions that make the call. They run with the registers of the program's call, and with every signal blocked
 // that can be blocked.
 //
-// faultline_preload_clone: the child starts on a stack of its own, with a ChildStart on it.
-// faultline_preload_vfork: the child starts on the stack of its parent, which waits for it: both take the same path.
+// faultline_preload_clone: the child starts on its own stack, with a ChildStart on it.
+// faultline_preload_vfork: the child starts on the stack of its parent, which waits for it. Both run the same code.
 //
 // A system call must preserve all registers but rax, rcx and r11.
 asm(R"(
@@ -108,7 +108,7 @@ struct CloneArguments {
     static constexpr std::size_t kStackBytes = 6;
 };
 
-/// Put on the stack of a child that has a stack of its own; faultline_preload_clone pops it.
+/// Lies on top of a child's own stack; faultline_preload_clone pops it.
 struct ChildStart {
     std::uint64_t resume_at;
     std::uint64_t rdi;
@@ -116,7 +116,7 @@ struct ChildStart {
     std::uint64_t mask;
 };
 
-/// What the parent needs to continue.
+/// The registers and the signal mask with which the parent continues.
 struct PendingClone {
     pid_t parent = 0;
     std::uint64_t resume_at = 0;

@@ -112,7 +112,7 @@ int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_fil
     return error;
 }
 
-/// Reports that the shell is about to be started, as `system` and `popen` do.
+/// Reports /bin/sh as a started program, for `system` and `popen`.
 void note_shell() {
     const InLibrary inside;
     note_started_program("/bin/sh", environ);
@@ -123,7 +123,7 @@ int fail(long result) noexcept {
     return -1;
 }
 
-/// Returns the number of pointers for a copy of `environment` without LD_PRELOAD; 0 if the next program may keep it.
+/// Returns how many pointers a copy of `environment` without LD_PRELOAD needs at most; 0 if no copy is needed.
 std::size_t room_without_preload(run::Obstacle obstacle, char* const* environment) noexcept {
     if (obstacle != run::Obstacle::musl || environment == nullptr) return 0;
     std::size_t count = 1;

@@ -1,6 +1,6 @@
-// Operators new and delete, all forms. If the heap has no memory, the operator that the program would have had is
-// called. It knows the program's new-handler and throws the program's std::bad_alloc; this library's own copies are
-// different ones.
+// Operators new and delete, all forms. If the heap has no memory, they call the operator that the program would call
+// without the preload. That one uses the program's new-handler and throws the program's std::bad_alloc; this library
+// has its own copies of both.
 
 #include "preload/malloc.hpp"
 #include "preload/next.hpp"
@@ -18,13 +18,13 @@ Next<void*(std::size_t, const std::nothrow_t&)> next_new_or_null{"_ZnwmRKSt9noth
 Next<void*(std::size_t, std::align_val_t, const std::nothrow_t&)> next_new_aligned_or_null{
     "_ZnwmSt11align_val_tRKSt9nothrow_t"};
 
-void* make(std::size_t bytes, const void* caller) {
+void* make_or_throw(std::size_t bytes, const void* caller) {
     if (void* const block = allocate(bytes, caller)) return block;
     if (!next_new.exists()) throw std::bad_alloc{};  // the caller is this library itself
     return next_new(bytes);
 }
 
-void* make(std::size_t bytes, std::align_val_t alignment, const void* caller) {
+void* make_or_throw(std::size_t bytes, std::align_val_t alignment, const void* caller) {
     if (void* const block = allocate_aligned(static_cast<std::size_t>(alignment), bytes, caller)) return block;
     if (!next_new_aligned.exists()) throw std::bad_alloc{};
     return next_new_aligned(bytes, alignment);
@@ -48,10 +48,10 @@ using Alignment = std::align_val_t;
 using NoThrow = std::nothrow_t;
 
 // NOLINTBEGIN: the standard's signatures
-void* operator new(Size bytes) { return make(bytes, CALLER); }
-void* operator new[](Size bytes) { return make(bytes, CALLER); }
-void* operator new(Size bytes, Alignment alignment) { return make(bytes, alignment, CALLER); }
-void* operator new[](Size bytes, Alignment alignment) { return make(bytes, alignment, CALLER); }
+void* operator new(Size bytes) { return make_or_throw(bytes, CALLER); }
+void* operator new[](Size bytes) { return make_or_throw(bytes, CALLER); }
+void* operator new(Size bytes, Alignment alignment) { return make_or_throw(bytes, alignment, CALLER); }
+void* operator new[](Size bytes, Alignment alignment) { return make_or_throw(bytes, alignment, CALLER); }
 void* operator new(Size bytes, const NoThrow&) noexcept { return make_or_null(bytes, CALLER); }
 void* operator new[](Size bytes, const NoThrow&) noexcept { return make_or_null(bytes, CALLER); }
 void* operator new(Size bytes, Alignment alignment, const NoThrow&) noexcept {

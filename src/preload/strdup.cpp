@@ -1,5 +1,5 @@
-// strdup and strndup. If the C library made them, their blocks would not be managed (ManagedHeap::serves), and some
-// programs keep most of their data in such blocks.
+// strdup and strndup. The C library's functions would return blocks that are not managed (ManagedHeap::serves), and
+// some programs keep most of their data in such blocks.
 
 #include "preload/malloc.hpp"
 

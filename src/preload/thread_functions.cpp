@@ -18,7 +18,7 @@ namespace faultline::preload {
 namespace {
 
 constexpr std::size_t kSmallStack = std::size_t{256} << 10;
-constexpr std::size_t kForSignals = std::size_t{64} << 10;  // bytes that our handlers use on the thread's own stack
+constexpr std::size_t kForSignals = std::size_t{64} << 10;  // bytes of the thread's own stack that our handlers use
 
 Next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)> next_create{"pthread_create"};
 
@@ -46,12 +46,12 @@ void* begin(void* given) {
 int create_roomy(pthread_t* thread, const pthread_attr_t* attributes, void* argument) {
     std::size_t bytes = 0;
     void* stack = nullptr;
-    // If the program gives no stack of its own, glibc reports one that ends at address 0.
+    // If the program's attributes name no stack, glibc reports one that ends at address 0.
     if (attributes != nullptr && ::pthread_attr_getstack(attributes, &stack, &bytes) == 0 &&
         core::address_of(stack) + bytes == 0 && bytes != 0 && bytes < kSmallStack) {
-        pthread_attr_t roomy = *attributes;
-        if (::pthread_attr_setstacksize(&roomy, bytes + kForSignals) == 0) {
-            return next_create(thread, &roomy, &begin, argument);
+        pthread_attr_t enlarged = *attributes;
+        if (::pthread_attr_setstacksize(&enlarged, bytes + kForSignals) == 0) {
+            return next_create(thread, &enlarged, &begin, argument);
         }
     }
     return next_create(thread, attributes, &begin, argument);

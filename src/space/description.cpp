@@ -28,7 +28,7 @@ class TableCounter {
 public:
     void add(AddressRange range) noexcept {
         for (unsigned level = 0; level < kLevels; ++level) {
-            const unsigned shift = core::kUnitShift + (level + 1) * kTableBits;
+            const std::size_t shift = core::kUnitShift + std::size_t{level + 1} * kTableBits;
             const std::uint64_t first = range.begin >> shift;
             const std::uint64_t last = (range.end - 1) >> shift;
             tables_ += last - first + (level_[level] == first + 1 ? 0 : 1);
@@ -132,7 +132,7 @@ Explanation explain(const MappedSegments& segments, std::uintptr_t address) {
     all.user = is_user(address);
     all.offset = static_cast<unsigned>(address % core::kUnitBytes);
     for (unsigned level = 0; level < kLevels; ++level) {
-        const unsigned shift = core::kUnitShift + (kLevels - 1 - level) * kTableBits;
+        const std::size_t shift = core::kUnitShift + std::size_t{kLevels - 1 - level} * kTableBits;
         all.table_indices[level] = static_cast<unsigned>(address >> shift) % kEntriesPerTable;
     }
     const Segment* const segment = segments.set().find(address);

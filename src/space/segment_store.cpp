@@ -205,7 +205,7 @@ void SegmentStore::freeze(Freezing& freezing) noexcept {
     file_notes_ = freezing.file_notes;
     layers_.swap(freezing.layers);
     layer_of_.for_each([&](std::uint64_t, Number number) { ++freezing.pages_in[number]; });
-    for (Number number = kOrigin + 1; number < layers_.size(); ++number) {
+    for (std::size_t number = kOrigin + 1; number < layers_.size(); ++number) {
         if (layers_[number] && freezing.pages_in[number] == 0) freezing.unused.push_back(std::move(layers_[number]));
     }
     if (freezing.pages_in[top_number_] == 0) return;  // no page was written since the last clone

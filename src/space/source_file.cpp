@@ -1,6 +1,7 @@
 #include "space/source_file.hpp"
 
 #include "core/units.hpp"
+#include "core/zero_unit.hpp"
 #include "sys/error.hpp"
 #include "sys/file_write.hpp"
 #include "sys/syscall.hpp"
@@ -16,7 +17,6 @@ namespace faultline::space {
 namespace {
 
 constexpr int kDeviceErrorRetries = 3;
-constinit const std::byte kZeros[core::kUnitBytes] = {};
 
 /// Reads until `into` is full, the file ends, or an error persists. Returns the bytes read, or a negated errno.
 long read_up_to(int fd, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
@@ -108,8 +108,8 @@ int SourceFile::write(std::uint64_t offset, std::span<const std::byte> from) con
 }
 
 int SourceFile::write_zeros(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
-    for (; bytes > 0; offset += sizeof kZeros, bytes -= sizeof kZeros) {
-        if (const int error = write(offset, kZeros)) return error;
+    for (; bytes > 0; offset += sizeof core::kZeroUnit, bytes -= sizeof core::kZeroUnit) {
+        if (const int error = write(offset, core::kZeroUnit)) return error;
     }
     return 0;
 }

@@ -24,8 +24,6 @@
 namespace faultline::store {
 namespace {
 
-constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
-
 // A file system writes into allocated blocks while others read. For a write into a hole it keeps readers out (ext4
 // takes the inode's lock exclusively), and a swap file is full of holes. Allocating a whole MiB at once costs about 300
 // us. It doubles the rate of random reads beside random writes, and of the writes, too. It is done only where pages are

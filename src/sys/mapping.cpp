@@ -24,7 +24,7 @@ namespace {
 
 constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; older kernels take the address as a hint
 
-void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
+void advise_or_throw(void* address, std::size_t bytes, int advice, const char* purpose) {
     // A kernel built without huge pages or page merging returns EINVAL: then there is nothing to forbid.
     const bool may_be_unknown = advice == MADV_NOHUGEPAGE || advice == MADV_UNMERGEABLE;
     if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && may_be_unknown)) {
@@ -36,10 +36,10 @@ void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
 void advise_all(std::span<std::byte> range, bool shared_with_children, const char* purpose) {
     void* const address = range.data();
     const std::size_t bytes = range.size();
-    advise(address, bytes, MADV_NOHUGEPAGE, purpose);
-    advise(address, bytes, MADV_UNMERGEABLE, purpose);
-    advise(address, bytes, MADV_DONTDUMP, purpose);
-    if (!shared_with_children) advise(address, bytes, MADV_DONTFORK, purpose);
+    advise_or_throw(address, bytes, MADV_NOHUGEPAGE, purpose);
+    advise_or_throw(address, bytes, MADV_UNMERGEABLE, purpose);
+    advise_or_throw(address, bytes, MADV_DONTDUMP, purpose);
+    if (!shared_with_children) advise_or_throw(address, bytes, MADV_DONTFORK, purpose);
 }
 
 /// Returns true if mincore(2) reports `wanted` for each 4 KiB of a range. Returns false if the call fails.
@@ -157,7 +157,7 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
 
 void Mapping::wipe_in_children() const {
     const std::span<std::byte> range = with_fence();
-    advise(range.data(), range.size(), MADV_WIPEONFORK, "memory that is zeros in children of fork");
+    advise_or_throw(range.data(), range.size(), MADV_WIPEONFORK, "memory that is zeros in children of fork");
 }
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {

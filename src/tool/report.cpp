@@ -16,10 +16,6 @@ using display::printed;
 
 constexpr std::size_t kMostLines = 20;  // one per program
 
-double seconds_of(const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-
 std::string size_of(std::uint64_t bytes) { return format_bytes_short(static_cast<double>(bytes)); }
 
 /// The peak of memory in use: of the heap, and of the whole process as the kernel counts it.
@@ -170,6 +166,10 @@ bool exceeds_limit(const run::ProgramStatus& status, std::uint64_t limit) noexce
 }
 
 }  // namespace
+
+double seconds_of(const timeval& time) noexcept {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 std::string memory_warning(const RunReport& report) {
     const std::uint64_t limit = report.settings.resident_limit + report.settings.compressed_limit;

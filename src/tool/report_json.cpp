@@ -84,10 +84,6 @@ std::string command_of(const RunReport& report) {
     return command;
 }
 
-double seconds_of(const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-
 }  // namespace
 
 std::string report_json(const RunReport& report) {

@@ -10,12 +10,13 @@ namespace faultline::test {
 namespace {
 
 constexpr std::uint64_t kBlockPages = (std::uint64_t{2} << 20) / kBasePageBytes;
-constexpr std::uint64_t kPages = 2 * kBlockPages;
 
 // ---- sequential, random, normal
 
 class ExpectedAccess : public VariantTest {
 protected:
+    static constexpr std::uint64_t kPages = 2 * kBlockPages;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;

@@ -22,8 +22,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPage = kBasePageBytes;
-
 /// Keeps written pages in memory. Reads by descriptor come from a pipe.
 class PipeStore final : public store::BackingStore {
 public:
@@ -89,6 +87,8 @@ private:
 
 class AsyncReads : public VariantTest {
 protected:
+    static constexpr std::size_t kPage = kBasePageBytes;
+
     static constexpr std::uint64_t kPages = 16;
 
     void SetUp() override {

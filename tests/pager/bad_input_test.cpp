@@ -18,10 +18,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kLimit = std::size_t{16} << 20;
-
 class BadInput : public VariantTest {
 protected:
+    static constexpr std::size_t kLimit = std::size_t{16} << 20;
+
     [[nodiscard]] Config config() const {
         Config config = config_for(GetParam(), kLimit);
         config.background_evictor = false;  // so that mappings can be counted

@@ -18,10 +18,11 @@ namespace faultline::test {
 namespace {
 
 constexpr std::size_t kCompressedLimit = std::size_t{1} << 20;
-constexpr std::size_t kPages = 2048;
 
 class Compressed : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 2048;
+
     [[nodiscard]] static Config config() {
         Config config = config_for(GetParam(), std::size_t{1} << 20);
         config.compressed_limit = kCompressedLimit;
@@ -124,12 +125,12 @@ TEST(CompressedLimit, that_makes_no_sense_is_refused) {
     }
 }
 
-std::vector<Variant> variants() {
+std::vector<Variant> compressed_variants() {
     std::vector<Variant> all = deliveries_and_evictions();
     all.push_back({Delivery::uffd_signal, Eviction::move, Replacement::second_chance, std::size_t{64} << 10});
     return all;
 }
-INSTANTIATE_TEST_SUITE_P(matrix, Compressed, ::testing::ValuesIn(variants()), VariantName{});
+INSTANTIATE_TEST_SUITE_P(matrix, Compressed, ::testing::ValuesIn(compressed_variants()), VariantName{});
 
 }  // namespace
 }  // namespace faultline::test

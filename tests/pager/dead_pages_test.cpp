@@ -8,9 +8,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-
-class DeadPages : public VariantTest {};
+class DeadPages : public VariantTest {
+protected:
+    static constexpr std::size_t kPages = 64;
+};
 
 /// An owner that reports the pages as dead whose bits are set.
 class DeadBits final : public pager::RegionOwner {

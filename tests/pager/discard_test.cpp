@@ -13,9 +13,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-
-class Discard : public VariantTest {};
+class Discard : public VariantTest {
+protected:
+    static constexpr std::size_t kPages = 64;
+};
 
 void fill(Region& region) {
     for (std::uint64_t page = 0; page < region.size() / region.page_size(); ++page) {

@@ -32,9 +32,6 @@ namespace {
 using sys::FileDescriptor;
 
 constexpr std::size_t kPage = kBasePageBytes;
-constexpr std::size_t kLimit = 24;
-constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
-constexpr std::size_t kPages = 4 * kLimit;
 
 constexpr ssize_t signed_size(std::size_t bytes) { return static_cast<ssize_t>(bytes); }
 
@@ -70,6 +67,10 @@ Ends make_sockets(int type) {
 
 class IoTest : public VariantTest {
 protected:
+    static constexpr std::size_t kLimit = 24;
+    static constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
+    static constexpr std::size_t kPages = 4 * kLimit;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;

@@ -12,12 +12,12 @@
 namespace faultline::test {
 namespace {
 
-// The pager's memory besides pages: 2 MiB of read buffers, staging batches, tables, and the threads' stacks.
-constexpr std::size_t kFixedCost = std::size_t{8} << 20;
-constexpr std::size_t kLimit = std::size_t{8} << 20;
-
 class Limit : public VariantTest {
 protected:
+    // The pager's memory besides pages: 2 MiB of read buffers, staging batches, tables, and the threads' stacks.
+    static constexpr std::size_t kFixedCost = std::size_t{8} << 20;
+    static constexpr std::size_t kLimit = std::size_t{8} << 20;
+
     /// Writes and reads eight times the limit. Returns the maximum growth of the process.
     static std::size_t peak_growth(const Variant& variant, unsigned threads) {
         Pager pager{config_for(variant, kLimit)};

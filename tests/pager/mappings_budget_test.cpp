@@ -13,9 +13,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 200'000;
-constexpr std::size_t kManyPages = 2 * kPages;  // three times the mappings allowed, which takes almost a minute
-
 std::size_t available_memory() {
     std::ifstream file{"/proc/meminfo"};
     for (std::string line; std::getline(file, line);) {
@@ -36,6 +33,9 @@ std::size_t allowed_mappings() {
 
 class MappingsBudget : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 200'000;
+    static constexpr std::size_t kManyPages = 2 * kPages;  // three times the mappings allowed; takes almost a minute
+
     void SetUp() override {
         if (kSanitized) GTEST_SKIP() << "too many pages for a sanitizer";
 #ifdef FAULTLINE_CHECKED

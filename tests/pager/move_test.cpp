@@ -7,10 +7,11 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::uint64_t kPages = 128;
-constexpr std::uint64_t kTo = 200;
-
-class Moving : public VariantTest {};
+class Moving : public VariantTest {
+protected:
+    static constexpr std::uint64_t kPages = 128;
+    static constexpr std::uint64_t kTo = 200;
+};
 
 TEST_P(Moving, pages_arrive_from_every_state_and_leave_nothing_behind) {
     FakePager fake{GetParam(), plain_config(GetParam()), 400, 100};

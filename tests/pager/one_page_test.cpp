@@ -13,12 +13,12 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kThreads = 64;
-constexpr std::size_t kPages = 8;
-constexpr std::size_t kLimit = 24;
-
 class OnePage : public VariantTest {
 protected:
+    static constexpr unsigned kThreads = 64;
+    static constexpr std::size_t kPages = 8;
+    static constexpr std::size_t kLimit = 24;
+
     /// A large page is read in pieces of the size of a read buffer.
     static std::uint64_t reads_of_one_page() {
         return std::max<std::uint64_t>(GetParam().page_size / pager::BufferPool::kBufferBytes, 1);

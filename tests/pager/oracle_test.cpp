@@ -15,8 +15,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kThreads = 4;
-
 std::vector<Variant> all_page_sizes() {
     std::vector<Variant> all;
     for (std::size_t page_size : {std::size_t{4} << 10, std::size_t{64} << 10, std::size_t{2} << 20}) {
@@ -71,6 +69,8 @@ private:
 
 class Oracle : public VariantTest {
 protected:
+    static constexpr unsigned kThreads = 4;
+
     [[nodiscard]] int rounds() const {
         if (GetParam().page_size == kLargestPageBytes) return 40;
         return GetParam().page_size == kBasePageBytes ? 1500 : 600;

@@ -32,7 +32,7 @@ inline std::string why_not_permitted(const Variant& variant) {
         const Pager probe{config_for(variant, Pager::kMinimumPages * kBasePageBytes)};
         return {};
     } catch (const std::system_error& error) {
-        if (not_permitted(error)) return error.what();
+        if (may_be_skipped(error, variant.delivery)) return error.what();
         throw;
     }
 }

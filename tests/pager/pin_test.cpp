@@ -16,11 +16,14 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-constexpr std::size_t kLimit = 24;
-constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
+class Limited : public VariantTest {
+protected:
+    static constexpr std::size_t kPages = 64;
+    static constexpr std::size_t kLimit = 24;
+    static constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
+};
 
-class PinTest : public VariantTest {
+class PinTest : public Limited {
 protected:
     void SetUp() override {
         VariantTest::SetUp();
@@ -169,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(matrix, PinTest, ::testing::ValuesIn([] {
                          }()),
                          VariantName{});
 
-class Protection : public VariantTest {};
+class Protection : public Limited {};
 
 TEST_P(Protection, forbidden_access_raises_sigsegv_at_the_address) {
     const std::size_t page_size = GetParam().page_size;
@@ -194,7 +197,7 @@ TEST_P(Protection, forbidden_access_raises_sigsegv_at_the_address) {
 INSTANTIATE_TEST_SUITE_P(matrix, Protection, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
 /// read(2) and write(2) with buffers in a region, through a file in memory.
-class SystemCalls : public VariantTest {
+class SystemCalls : public Limited {
 protected:
     void SetUp() override {
         VariantTest::SetUp();

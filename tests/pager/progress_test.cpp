@@ -10,11 +10,11 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kThreads = 16;
-constexpr std::size_t kPages = 64;
-
 class Progress : public VariantTest {
 protected:
+    static constexpr unsigned kThreads = 16;
+    static constexpr std::size_t kPages = 64;
+
     [[nodiscard]] Pager smallest_pager() const {
         return Pager{config_for(GetParam(), Pager::kMinimumPages * GetParam().page_size)};
     }

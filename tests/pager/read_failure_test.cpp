@@ -13,11 +13,11 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 16;
-constexpr std::size_t kLimit = 32;
-
 class ReadFailure : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 16;
+    static constexpr std::size_t kLimit = 32;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;
@@ -160,14 +160,14 @@ TEST_P(ReadAheadFailure, of_a_neighbour_does_not_fail_the_page_asked_for) {
     EXPECT_TRUE(has_stamps(at(9), page_bytes(), stamp(9)));
 }
 
-std::vector<Variant> variants() {
+std::vector<Variant> read_failure_variants() {
     std::vector<Variant> all = deliveries_and_evictions();
     for (const Delivery delivery : {Delivery::uffd_signal, Delivery::uffd_threads}) {
         all.push_back({delivery, Eviction::move, Replacement::fifo, std::size_t{2} << 20});
     }
     return all;
 }
-INSTANTIATE_TEST_SUITE_P(matrix, ReadFailure, ::testing::ValuesIn(variants()), VariantName{});
+INSTANTIATE_TEST_SUITE_P(matrix, ReadFailure, ::testing::ValuesIn(read_failure_variants()), VariantName{});
 INSTANTIATE_TEST_SUITE_P(matrix, ReadAheadFailure, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
 }  // namespace

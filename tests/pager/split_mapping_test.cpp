@@ -9,11 +9,12 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
 constexpr std::uint64_t kReadOnly = 20;
 
 class SplitMapping : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 64;
+
     /// All pages are in the store, and one of them is read-only.
     void SetUp() override {
         VariantTest::SetUp();

@@ -12,11 +12,11 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 20;
-constexpr std::size_t kLimit = 64;
-
 class Stats : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 20;
+    static constexpr std::size_t kLimit = 64;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (!IsSkipped()) fake_.emplace(GetParam(), plain_config(GetParam()), kPages, kLimit);

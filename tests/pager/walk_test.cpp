@@ -9,10 +9,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::uint64_t kPages = 1024;
-
 class Walk : public VariantTest {
 protected:
+    static constexpr std::uint64_t kPages = 1024;
+
     // The windows of a walk double: those of its first faults, on pages 0, 1, 4, 9 and 18, reach to page 34. The next
     // window has 32 pages: 15 of them are read with page 35. The page after those is left out, so that its fault tells
     // the pager that the walk got there.

@@ -26,8 +26,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-constexpr std::size_t kLimit = 16;
 constexpr std::chrono::milliseconds kPatience{30};
 
 /// Returns the pages whose first write succeeded; the others got SIGBUS.
@@ -49,6 +47,9 @@ std::vector<bool> write_until_refused(std::uint64_t pages, std::size_t page_byte
 
 class WriteFailure : public ::testing::TestWithParam<std::tuple<Variant, int>> {
 protected:
+    static constexpr std::size_t kPages = 64;
+    static constexpr std::size_t kLimit = 16;
+
     void SetUp() override {
         const std::string reason = why_not_permitted(variant());
         if (!reason.empty()) GTEST_SKIP() << reason;

@@ -4,6 +4,7 @@
 
 #include "core/units.hpp"
 #include "store/interleaving.hpp"
+#include "store/sizes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,8 +19,6 @@ namespace {
 
 using store::FreedBlocks;
 
-constexpr std::uint64_t kUnit = core::kUnitBytes;
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr int kHole = 0;
 constexpr int kOld = 1;
 constexpr int kNew = 2;

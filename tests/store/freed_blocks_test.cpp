@@ -3,6 +3,7 @@
 
 #include "core/units.hpp"
 #include "store/interleaving.hpp"
+#include "store/sizes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,8 +20,6 @@ namespace {
 
 using store::FreedBlocks;
 
-constexpr std::uint64_t kUnit = core::kUnitBytes;
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kAll = ~std::uint64_t{0};
 

@@ -2,6 +2,7 @@
 #include "store/swap_file.hpp"
 
 #include "core/units.hpp"
+#include "store/sizes.hpp"
 #include "store/swap_directories.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/process.hpp"
@@ -31,8 +32,6 @@ namespace {
 
 using store::SwapFile;
 using testing::HasSubstr;
-
-constexpr std::size_t kPage = core::kUnitBytes;
 
 /// Returns the error that `make` throws, if any.
 std::optional<std::system_error> error_of(const std::function<void()>& make) {
@@ -257,8 +256,6 @@ TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
 
 class SmallWrites : public testing::Test {
 protected:
-    static constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-
     void SetUp() override {
         if (!file_.direct()) GTEST_SKIP() << "this file system has no direct I/O";
         std::memset(page_.data(), 0x3c, page_.size());
@@ -358,7 +355,6 @@ TEST_P(SwapFileOn, KeepsNoMoreThatIsFreedThanItsBound) {
 }
 
 TEST(SwapFileOnAFullDisk, GivesBackWhatWasFreedAndTheWriteGoesOn) {
-    constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
     const TemporaryDirectory directory{"/var/tmp"};
     const SmallDisk disk{directory.path(), 2};
     if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << std::strerror(errno);

@@ -1,5 +1,6 @@
 // FutexLock excludes other threads, and futex_wait returns when it should. A lost wake-up shows as a test that hangs.
 #include "sys/futex.hpp"
+#include "sys/blocked_signals.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/signal_block.hpp"
 
@@ -87,12 +88,6 @@ TEST(Futex, WakesAllWhoSleepOnTheWord) {
     });
     waker.join();
     EXPECT_EQ(awake.load(), kSleepers * kRounds);
-}
-
-std::uint64_t blocked_signals() {
-    std::uint64_t mask = 0;
-    sys::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, 0, sys::syscall_argument(&mask), sizeof mask);
-    return mask;
 }
 
 TEST(SignalBlock, BlocksEverythingInScopeAndNestsAndPutsBack) {
