@@ -51,7 +51,7 @@ private:
     pager::Region& region_;
 };
 
-TEST(RefusedInstall, of_pages_read_ahead_loses_nothing_that_was_written_to_the_page_asked_for) {
+TEST(RefusedInstall, OfPagesReadAheadLosesNothingWrittenToThePageAskedFor) {
     WalkedRegion walk;
     const std::size_t offset = walk.next_page * kBasePageBytes;
     std::byte* const second_word = walk.region().view().data() + offset + sizeof(std::uint64_t);

@@ -1,5 +1,6 @@
 // FutexLock excludes other threads, and futex_wait returns when it should. A lost wake-up shows as a test that hangs.
 #include "sys/futex.hpp"
+#include "support/run_threads.hpp"
 #include "sys/blocked_signals.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/signal_block.hpp"
@@ -12,17 +13,9 @@
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 namespace faultline::test {
 namespace {
-
-template <typename Body>
-void run_threads(unsigned count, Body body) {
-    std::vector<std::thread> threads;
-    for (unsigned i = 0; i < count; ++i) threads.emplace_back(body, i);
-    for (std::thread& thread : threads) thread.join();
-}
 
 TEST(FutexLock, LetsOneThreadInAtATime) {
     constexpr unsigned kThreads = 8;

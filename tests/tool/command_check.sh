@@ -23,6 +23,9 @@ expect() {
 # says FILE TEXT: fails unless the file contains the text.
 says() { grep -qF -- "$2" "$1" || fail "$1 does not say '$2': $(cat "$1")"; }
 
+# needs PROGRAM: skips the case if the program is not installed.
+needs() { command -v "$1" >/dev/null || { echo "skipped: $1 is not installed"; exit 77; }; }
+
 # Builds a static program, one linked with glibc, and one whose PT_INTERP names a loader with musl's name.
 build_programs() {
     cat >program.c <<'PROGRAM'
@@ -46,9 +49,11 @@ void begin(long* stack) {
     __asm__ volatile("syscall" : : "a"(231L), "D"(failed));
 }
 PROGRAM
+    needs cc
     cc -DSTATUS=3 -static -o static program.c && cc -DSTATUS=0 -o dynamic program.c &&
         cc -O1 -nostdlib -static -fno-stack-protector -o ld-musl-test.so.1 loader.c &&
-        cc -DSTATUS=0 -Wl,--dynamic-linker="$work/ld-musl-test.so.1" -o musl program.c || exit 77
+        cc -DSTATUS=0 -Wl,--dynamic-linker="$work/ld-musl-test.so.1" -o musl program.c ||
+        fail "cc cannot build the programs of this case"
 }
 
 case $case in
@@ -113,7 +118,7 @@ signals)
     expect 0 bash -c 'trap "" TERM; exec "$1" run -- bash -c "kill -TERM \$\$; exit 0"' bash "$faultline"
     ;;
 traced)
-    command -v strace >/dev/null || { echo "skipped: strace is not installed"; exit 77; }
+    needs strace
     # Ends in a timeout if strace reads a page whose fault needs a thread that strace has stopped.
     expect 0 timeout -s KILL 60 strace -f -o trace "$faultline" run --resident 1M -- true
     grep -q exit_group trace || fail "the trace has no exit_group"
@@ -262,7 +267,8 @@ crash)
     ! grep -qF "ended suddenly" err || fail "the report calls an orderly exit sudden: $(cat err)"
     ;;
 gdb)
-    command -v gdb >/dev/null || exit 77
+    needs gdb
+    needs perl
     for delivery in uffd_signal sigsegv; do
         gdb -batch -x "$(dirname "$0")/../../src/tool/gdb/faultline.gdb" \
             -ex "$([[ $delivery == sigsegv ]] && echo faultline-sigsegv || echo 'print 1')" \
@@ -274,7 +280,7 @@ gdb)
     done
     ;;
 identity)
-    command -v perl >/dev/null || exit 77
+    needs perl
     # setgid stops and restarts the pager's threads, in a process and in its child.
     program='use POSIX; setgid(getgid()); if (!fork) { setgid(getgid()); _exit(5) } wait; _exit($? >> 8)'
     for delivery in uffd_threads uffd_signal sigsegv; do

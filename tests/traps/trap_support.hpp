@@ -3,6 +3,7 @@
 #pragma once
 
 #include "support/child.hpp"
+#include "support/run_threads.hpp"
 #include "support/variants.hpp"
 
 #include <faultline/faultline.hpp>
@@ -15,10 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-#include <functional>
 #include <initializer_list>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace faultline::test {
@@ -112,11 +111,6 @@ inline void evict_all(Region& region) {
         region.advise(region.data(), region.size(), Advice::dontneed);
     } while (region.stats().resident_bytes > region.stats().pinned_bytes);
 }
-
-// ---- threads
-
-/// Runs `body(index)` on `count` threads and waits for them.
-void run_threads(unsigned count, const std::function<void(unsigned)>& body);
 
 // ---- signals
 
