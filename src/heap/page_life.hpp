@@ -18,6 +18,9 @@
 
 namespace faultline::heap {
 
+/// Whether an allocation must return zeros.
+enum class Zeroed : bool { no, yes };
+
 /// The thread that holds the page changes its state: it holds the lock of the page's size class, or has taken the page
 /// off all lists. The pager asks `is_dead` when it evicts.
 class PageLife final : public pager::RegionOwner {

@@ -2,10 +2,10 @@
 
 #include "core/units.hpp"
 #include "mmu/signal_fault_source.hpp"
-#include "preload/births.hpp"
 #include "preload/call_entry.hpp"
 #include "preload/call_stacks.hpp"
 #include "preload/calls.hpp"
+#include "preload/clone_calls.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/signal_stack.hpp"
@@ -240,8 +240,8 @@ void on_call(int signal, siginfo_t* info, void* given) {
         registers[REG_RIP] = reinterpret_cast<greg_t>(&faultline_preload_restore);
         return;
     }
-    if (begins_in_shared_memory(call)) {
-        if (send_to_give_birth(context, call)) return;
+    if (creates_child_in_same_memory(call)) {
+        if (redirect_to_clone(context, call)) return;
         // Makes the thread repeat the call, which the kernel then does not dispatch. Leaving the library the next time
         // sets the selector again.
         registers[REG_RIP] -= static_cast<greg_t>(kCallBytes);

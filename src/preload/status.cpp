@@ -93,7 +93,7 @@ public:
             status_.eviction = static_cast<std::uint64_t>(pager.eviction());
             pager_ = pager.stats();
             if (std::exchange(new_child_, false)) at_fork_ = pager_;
-            run::count_latencies_since(pager_, at_fork_);
+            core::subtract_latencies(pager_, at_fork_);
             run::set_figures(status_, pager_, heap_.stats());
             heap_.residency(cells_);
             run::set_map(status_, cells_);

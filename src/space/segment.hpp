@@ -1,6 +1,6 @@
 // Segment: a run of a space's pages with one origin and one protection. SegmentSet: the segments of a space, which do
-// not overlap. Bookkeeping only, for the control path: Space applies changes to the pager, and SegmentIndex is the copy
-// for the fault path.
+// not overlap. Bookkeeping only, for the control path: MappedSegments applies changes to the pager, and SegmentIndex is
+// the copy for the fault path.
 #pragma once
 
 #include "space/source_file.hpp"

@@ -208,19 +208,17 @@ Totals totals_of(const run::SeenPrograms& seen) noexcept {
     Totals totals;
     totals.programs = seen.earlier.programs + seen.programs.size();
     totals.counters = seen.earlier.counters;
-    run::ProgramGauges& sums = totals.gauges;
+    std::uint64_t peak = 0;
     for (const run::SeenProgram& program : seen.programs) {
         const run::ProgramGauges& gauges = program.status.gauges;
         totals.counters += program.status.counters;
-        sums.frames_peak = std::max(sums.frames_peak, gauges.frames_peak);
+        peak = std::max(peak, gauges.frames_peak);
         if (!program.running) continue;
         ++totals.running;
-        sums.resident_limit += gauges.resident_limit;
-        sums.frames_used += gauges.frames_used;
-        sums.swapped_bytes += gauges.swapped_bytes;
-        sums.compressed_used += gauges.compressed_used;
-        sums.live_bytes += gauges.live_bytes;
+        core::add_figures<run::MemoryGauges>(totals.gauges, gauges);
+        core::add_figures<run::HeapGauges>(totals.gauges, gauges);
     }
+    totals.gauges.frames_peak = peak;
     return totals;
 }
 

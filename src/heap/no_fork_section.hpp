@@ -1,5 +1,5 @@
-// SlowPath: marks a section of a thread in which fork must not copy the process: the thread holds a heap's lock, or
-// blocks that are in neither a span nor a cache. Fork waits until no thread is inside a section, and keeps new ones
+// NoForkSection: marks a section of a thread in which fork must not copy the process: the thread holds a heap's lock,
+// or blocks that are in neither a span nor a cache. Fork waits until no thread is inside a section, and keeps new ones
 // out. It is no lock: any number of threads may be inside. A thread's own cache needs none of this; see ThreadCache.
 #pragma once
 
@@ -14,16 +14,16 @@ namespace faultline::heap {
 
 /// While an object lives, no thread forks. Objects nest. The section may fault on managed memory: a forking thread
 /// keeps faults answered until all sections have ended.
-class SlowPath {
+class NoForkSection {
 public:
-    SlowPath() noexcept {
+    NoForkSection() noexcept {
         if (depth_++ == 0) enter();
     }
-    ~SlowPath() {
+    ~NoForkSection() {
         if (--depth_ == 0) inside_.reset();
     }
-    SlowPath(const SlowPath&) = delete;
-    SlowPath& operator=(const SlowPath&) = delete;
+    NoForkSection(const NoForkSection&) = delete;
+    NoForkSection& operator=(const NoForkSection&) = delete;
 
     /// Waits until no thread is inside a section. New sections sleep until `reopen`.
     static void close() {

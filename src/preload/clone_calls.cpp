@@ -1,4 +1,4 @@
-#include "preload/births.hpp"
+#include "preload/clone_calls.hpp"
 
 #include "preload/dispatch.hpp"
 #include "preload/thread_state.hpp"
@@ -16,7 +16,7 @@
 // Two functions that make the call. They run with the registers of the program's call, and with every signal blocked
 // that can be blocked.
 //
-// faultline_preload_clone: the child starts on its own stack, with a ChildBeginning on it.
+// faultline_preload_clone: the child starts on its own stack, with a ChildStart on it.
 // faultline_preload_vfork: the child starts on the stack of its parent, which waits for it. Both run the same code.
 //
 // A system call must preserve all registers but rax, rcx and r11.
@@ -72,7 +72,7 @@ faultline_preload_vfork:
         sub     $512, %rsp
         and     $-16, %rsp
         fxsave64 (%rsp)
-        call    faultline_preload_after_birth
+        call    faultline_preload_after_clone
         fxrstor64 (%rsp)
         mov     %rbp, %rsp
         pop     %rcx
@@ -98,7 +98,7 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr std::uint64_t kAllButKept = kHandlerMask & ~(std::uint64_t{1} << (SIGSYS - 1));
+constexpr std::uint64_t kAllButFaultsAndSigsys = kHandlerMask & ~(std::uint64_t{1} << (SIGSYS - 1));
 
 /// The structure that clone3(2) takes, in the longest form that the kernel knows.
 struct CloneArguments {
@@ -109,7 +109,7 @@ struct CloneArguments {
 };
 
 /// Lies on top of a child's own stack; faultline_preload_clone pops it.
-struct ChildBeginning {
+struct ChildStart {
     std::uint64_t resume_at;
     std::uint64_t rdi;
     std::uint64_t rsi;
@@ -117,7 +117,7 @@ struct ChildBeginning {
 };
 
 /// The registers and the signal mask with which the parent continues.
-struct Birth {
+struct PendingClone {
     pid_t parent = 0;
     std::uint64_t resume_at = 0;
     std::uint64_t rdi = 0;
@@ -126,13 +126,13 @@ struct Birth {
     CloneArguments arguments{};  // replaces the program's structure
 };
 
-/// Pending births of a thread and of the children that it waits for; these share its thread-local storage.
-constexpr std::size_t kMostBirths = 4;
-struct Births {
+/// The unfinished calls of a thread and of the children that it waits for; these share its thread-local storage.
+constexpr std::size_t kMostPendingClones = 4;
+struct PendingClones {
     std::size_t count = 0;
-    std::array<Birth, kMostBirths> all{};
+    std::array<PendingClone, kMostPendingClones> all{};
 };
-[[gnu::tls_model("initial-exec")]] constinit thread_local Births births;
+[[gnu::tls_model("initial-exec")]] constinit thread_local PendingClones pending_clones;
 
 /// How the child starts.
 struct Plan {
@@ -170,16 +170,16 @@ void begin_child(std::uint64_t mask) noexcept {
     Dispatch::begin_thread();
 }
 
-/// Drops this birth and those above it, which belong to children that were killed.
-void end_birth(std::size_t index) noexcept {
-    births.count = index;
+/// Drops this call and those above it, which belong to children that were killed.
+void finish_clone(std::size_t index) noexcept {
+    pending_clones.count = index;
     this_thread.inside = 0;
     this_thread.selector = kBlockCalls;
 }
 
 }  // namespace
 
-bool begins_in_shared_memory(const Call& call) noexcept {
+bool creates_child_in_same_memory(const Call& call) noexcept {
     switch (call.number) {
         case SYS_vfork:
             return true;
@@ -193,70 +193,70 @@ bool begins_in_shared_memory(const Call& call) noexcept {
     }
 }
 
-bool send_to_give_birth(ucontext_t& context, const Call& call) noexcept {
-    Birth birth;
+bool redirect_to_clone(ucontext_t& context, const Call& call) noexcept {
+    PendingClone pending;
     Plan plan;
-    if (births.count == kMostBirths || !plan_of(call, plan, birth.arguments)) return false;
+    if (pending_clones.count == kMostPendingClones || !plan_of(call, plan, pending.arguments)) return false;
     const bool alone = (plan.flags & CLONE_VFORK) != 0;
     if (!alone && (plan.stack_end == 0 || (plan.flags & CLONE_SETTLS) == 0)) return false;
 
     auto& registers = context.uc_mcontext.gregs;
     std::uint64_t& mask = context.uc_sigmask.__val[0];
-    birth.parent = static_cast<pid_t>(raw_syscall(SYS_gettid));
-    birth.resume_at = static_cast<std::uint64_t>(registers[REG_RIP]);
-    birth.rdi = call.arguments[0];
-    birth.rsi = call.arguments[1];
-    birth.mask = mask;
-    Birth& kept = births.all[births.count];
-    kept = birth;
+    pending.parent = static_cast<pid_t>(raw_syscall(SYS_gettid));
+    pending.resume_at = static_cast<std::uint64_t>(registers[REG_RIP]);
+    pending.rdi = call.arguments[0];
+    pending.rsi = call.arguments[1];
+    pending.mask = mask;
+    PendingClone& kept = pending_clones.all[pending_clones.count];
+    kept = pending;
     if (plan.stack_end != 0) {
-        const std::uint64_t at = plan.stack_end - sizeof(ChildBeginning);
-        *reinterpret_cast<ChildBeginning*>(at) = {birth.resume_at, birth.rdi, birth.rsi, birth.mask};
+        const std::uint64_t at = plan.stack_end - sizeof(ChildStart);
+        *reinterpret_cast<ChildStart*>(at) = {pending.resume_at, pending.rdi, pending.rsi, pending.mask};
         if (call.number == SYS_clone3) {
-            kept.arguments.words[CloneArguments::kStackBytes] -= sizeof(ChildBeginning);
+            kept.arguments.words[CloneArguments::kStackBytes] -= sizeof(ChildStart);
             registers[REG_RDI] = reinterpret_cast<greg_t>(&kept.arguments);
         } else {
             registers[REG_RSI] = static_cast<greg_t>(at);
         }
     }
-    ++births.count;
-    mask = kAllButKept;
+    ++pending_clones.count;
+    mask = kAllButFaultsAndSigsys;
     registers[REG_RIP] =
         reinterpret_cast<greg_t>(plan.stack_end != 0 ? &faultline_preload_clone : &faultline_preload_vfork);
     return true;
 }
 
-bool in_child_of_vfork() noexcept { return births.count > 0; }
+bool in_child_of_vfork() noexcept { return pending_clones.count > 0; }
 
 }  // namespace faultline::preload
 
 // NOLINTBEGIN: the assembly above calls these
 extern "C" {
 
-struct RegistersAfterBirth {
+struct RegistersAfterClone {
     std::uint64_t resume_at, rax, rdi, rsi;
 };
 
 [[gnu::visibility("hidden"), gnu::used]] void faultline_preload_begin_child(const void* beginning) noexcept {
     using namespace faultline::preload;
-    begin_child(static_cast<const ChildBeginning*>(beginning)->mask);
+    begin_child(static_cast<const ChildStart*>(beginning)->mask);
 }
 
 /// Runs in the parent, and in a child on its parent's stack.
-[[gnu::visibility("hidden"), gnu::used]] void faultline_preload_after_birth(RegistersAfterBirth* registers) noexcept {
+[[gnu::visibility("hidden"), gnu::used]] void faultline_preload_after_clone(RegistersAfterClone* registers) noexcept {
     using namespace faultline::preload;
-    std::size_t index = births.count - 1;
+    std::size_t index = pending_clones.count - 1;
     if (registers->rax != 0) {
         const auto self = static_cast<pid_t>(raw_syscall(SYS_gettid));
-        while (index > 0 && births.all[index].parent != self) --index;
+        while (index > 0 && pending_clones.all[index].parent != self) --index;
     }
-    const Birth birth = births.all[index];
-    registers->resume_at = birth.resume_at;
-    registers->rdi = birth.rdi;
-    registers->rsi = birth.rsi;
-    if (registers->rax == 0) return begin_child(birth.mask);
-    end_birth(index);
-    set_mask(birth.mask);
+    const PendingClone pending = pending_clones.all[index];
+    registers->resume_at = pending.resume_at;
+    registers->rdi = pending.rdi;
+    registers->rsi = pending.rsi;
+    if (registers->rax == 0) return begin_child(pending.mask);
+    finish_clone(index);
+    set_mask(pending.mask);
 }
 
 }  // extern "C"

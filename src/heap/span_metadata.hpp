@@ -1,6 +1,6 @@
-// SpanNotes: the memory for the per-block metadata of spans: free bits, marks and used counts, one piece for each span.
-// A freed piece is reused by spans of the same size class, whose pieces have the same size. It is lazily touched memory
-// outside the heap, and never shrinks. Used by Heap.
+// SpanMetadata: the memory for the per-block metadata of spans: free bits, marks and used counts, one piece for each
+// span. A freed piece is reused by spans of the same size class, whose pieces have the same size. It is lazily touched
+// memory outside the heap, and never shrinks. Used by CentralSpans.
 #pragma once
 
 #include "heap/span.hpp"
@@ -13,9 +13,9 @@
 
 namespace faultline::heap {
 
-class SpanNotes {
+class SpanMetadata {
 public:
-    explicit SpanNotes(std::uint64_t bytes) : bytes_{bytes, "the metadata of a heap's blocks"} {}
+    explicit SpanMetadata(std::uint64_t bytes) : bytes_{bytes, "the metadata of a heap's blocks"} {}
 
     /// Allocates the piece of `span`, whose class is set: all blocks free, none live, no page used. Returns false if
     /// there is no room. The caller of `take` and `give` holds the lock of the class.

@@ -1,11 +1,12 @@
-#include "heap/live_heaps.hpp"
+#include "heap/heap_registry.hpp"
 
-#include "heap/slow_path.hpp"
+#include "heap/no_fork_section.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
 
 #include <pthread.h>
 
+#include <atomic>
 #include <mutex>
 
 namespace faultline::heap {
@@ -18,7 +19,6 @@ namespace {
 struct All {
     std::mutex mutex;  // taken before every lock of a heap; held over fork
     boost::intrusive::list<RegisteredHeap, boost::intrusive::constant_time_size<false>> heaps;
-    HeapId last = 0;
     pthread_key_t key = 0;  // its destructor runs after those of thread_local objects, which may still use a heap
 
     All() {
@@ -39,17 +39,17 @@ struct All {
 
     static void close() {
         the().mutex.lock();
-        SlowPath::close();
+        NoForkSection::close();
     }
     static void reopen() {
-        SlowPath::reopen();
+        NoForkSection::reopen();
         the().mutex.unlock();
     }
     static void reopen_in_child() {
         All& all = the();
         const void* const self = RecentCaches::this_thread();
         for (RegisteredHeap& heap : all.heaps) heap.start_in_child(self);
-        SlowPath::reopen_in_child();
+        NoForkSection::reopen_in_child();
         all.mutex.unlock();
     }
     static constexpr sys::ForkHandlers kHandlers{&close, &reopen, &reopen_in_child};
@@ -57,20 +57,24 @@ struct All {
 
 }  // namespace
 
-HeapId LiveHeaps::add(RegisteredHeap& heap) {
+HeapId HeapRegistry::new_id() noexcept {
+    static constinit std::atomic<HeapId> last{0};
+    return ++last;
+}
+
+void HeapRegistry::add(RegisteredHeap& heap) {
     All& all = All::the();
     const std::lock_guard lock{all.mutex};
     all.heaps.push_back(heap);
-    return ++all.last;
 }
 
-void LiveHeaps::remove(RegisteredHeap& heap) noexcept {
+void HeapRegistry::remove(RegisteredHeap& heap) noexcept {
     All& all = All::the();
     const std::lock_guard lock{all.mutex};
     all.heaps.erase(all.heaps.iterator_to(heap));
 }
 
-void LiveHeaps::notify_when_this_thread_ends() noexcept {
+void HeapRegistry::notify_when_this_thread_ends() noexcept {
     // If this fails for lack of memory, the heap gets the thread's cached blocks back only when the heap itself is
     // destroyed.
     static_cast<void>(::pthread_setspecific(All::the().key, RecentCaches::this_thread()));

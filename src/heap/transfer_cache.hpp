@@ -1,6 +1,6 @@
-// Batches: free blocks on their way from threads that free to threads that allocate. They move in whole batches, so
-// that neither thread has to lock a span (Bonwick's depot; tcmalloc's transfer cache). It holds little: a block that no
-// thread asks for belongs in its span, where its pages can become dead. Used by Heap only.
+// TransferCache: batches of free blocks on their way from threads that free to threads that allocate, so that neither
+// thread has to lock a span (tcmalloc's transfer cache; Bonwick's depot). It holds little: a block that no thread asks
+// for belongs in its span, where its pages can become dead. Used by SmallBlocks.
 #pragma once
 
 #include "heap/size_classes.hpp"
@@ -21,12 +21,12 @@ namespace faultline::heap {
 /// Returns how many blocks move at once between a thread's cache and the rest of the heap.
 constexpr std::size_t batch_of(SizeClass size_class) noexcept { return shape(size_class).cached / 2; }
 
-/// Safe to use from any thread that is inside a SlowPath.
-class Batches {
+/// Safe to use from any thread that is inside a NoForkSection.
+class TransferCache {
 public:
     /// `most_bytes`: the most bytes to hold, over all classes.
-    explicit Batches(std::uint64_t most_bytes)
-        : classes_{kCachedClasses, "free blocks between threads of a heap"}, most_bytes_{most_bytes} {}
+    explicit TransferCache(std::uint64_t most_bytes)
+        : classes_{kCachedClasses, "the transfer cache of a heap"}, most_bytes_{most_bytes} {}
 
     /// Stores a batch. Returns false, and stores nothing, if the class or the whole holds enough already.
     [[nodiscard]] bool put(SizeClass size_class, std::span<const FreeBlock> batch) noexcept {

@@ -1,4 +1,4 @@
-#include "heap/span_notes.hpp"
+#include "heap/span_metadata.hpp"
 
 #include <cstring>
 #include <new>
@@ -21,7 +21,7 @@ struct Parts {
 
 }  // namespace
 
-bool SpanNotes::take(Span& span) noexcept {
+bool SpanMetadata::take(Span& span) noexcept {
     const ClassShape& its = shape(span.size_class);
     const Parts parts{its};
     std::byte* at = nullptr;
@@ -47,7 +47,7 @@ bool SpanNotes::take(Span& span) noexcept {
     return true;
 }
 
-void SpanNotes::give(Span& span) noexcept {
+void SpanMetadata::give(Span& span) noexcept {
     free_[span.size_class] = new (span.free_bits) Piece{free_[span.size_class]};
 }
 

@@ -1,6 +1,6 @@
-// LiveHeaps: the list of all heaps of the process. When a thread ends it tells each heap to take back the thread's
+// HeapRegistry: the list of all heaps of the process. When a thread ends it tells each heap to take back the thread's
 // cache. In a child of fork it tells each heap that the parent's other threads are gone. It makes fork wait until no
-// thread is inside a heap's slow path. A heap that is destroyed before the thread ends is not told.
+// thread is inside a NoForkSection. A heap that is destroyed before the thread ends is not told.
 #pragma once
 
 #include "heap/thread_cache.hpp"
@@ -21,11 +21,13 @@ protected:
     ~RegisteredHeap() = default;
 };
 
-class LiveHeaps {
+class HeapRegistry {
 public:
-    /// Registers `heap`: it is told of the end of each thread that has asked for it. Returns its number. Throws
-    /// std::system_error.
-    static HeapId add(RegisteredHeap& heap);
+    /// Returns a number that no other heap of the process has or had.
+    [[nodiscard]] static HeapId new_id() noexcept;
+
+    /// Registers `heap`: it is told of the end of each thread that has asked for it. Throws std::system_error.
+    static void add(RegisteredHeap& heap);
     /// Unregisters `heap`. Waits until no ending thread is calling it.
     static void remove(RegisteredHeap& heap) noexcept;
 

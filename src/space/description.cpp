@@ -1,13 +1,11 @@
-// Descriptions of a Space: segments, usage, the explanation of an address, the cost of page tables. Reads and changes
-// nothing. Pages may change state before the caller reads the result.
+#include "space/description.hpp"
 
 #include "core/units.hpp"
 #include "space/placement.hpp"
-#include "space/space.hpp"
+#include "space/source_file.hpp"
 
 #include <algorithm>
 #include <array>
-#include <mutex>
 #include <string>
 #include <utility>
 
@@ -15,9 +13,6 @@ namespace faultline::space {
 
 using core::PageState;
 using core::PageWord;
-using space::AddressRange;
-using space::Arena;
-using space::Segment;
 using store::Whereabouts;
 
 namespace {
@@ -91,23 +86,17 @@ std::string bytes_text(PageWord word, const Whereabouts& where, const Segment& s
     return "being moved";
 }
 
-void count(const pager::Region& region, std::uint64_t page, SegmentUsage& usage) {
-    const PageWord word = region.load(page);
-    if (word.is(PageState::empty) || word.is(PageState::poisoned)) return;
-    constexpr std::uint64_t kBytes = core::kUnitBytes;
-    if (word.is(PageState::stored)) {
-        const Whereabouts::Place place = region.store().whereabouts(region.offset_of(page)).place;
-        if (place == Whereabouts::Place::swap_file) usage.swapped += kBytes;
-        if (place == Whereabouts::Place::compressed) usage.compressed += kBytes;
-        return;
-    }
-    (word.is(PageState::staged) ? usage.staged : usage.resident) += kBytes;
-    if (word.dirty()) usage.dirty += kBytes;
+/// Returns the lowest address that a stack has grown to: it has at least one page.
+std::uintptr_t lowest_touched(const Arena& arena, AddressRange range) {
+    std::uintptr_t lowest = range.end - core::kUnitBytes;
+    arena.region().table().for_each_touched(arena.pages_of(range), [&](std::uint64_t page) {
+        if (arena.region().load(page).is(PageState::empty)) return;
+        lowest = std::min(lowest, core::address_of(arena.region().address_of(page)));
+    });
+    return lowest;
 }
 
-}  // namespace
-
-SegmentInfo Space::describe(const Segment& segment) const {
+SegmentInfo describe(const Arenas& arenas, const Segment& segment) {
     SegmentInfo info;
     info.begin = segment.range.begin;
     info.end = segment.range.end;
@@ -115,7 +104,8 @@ SegmentInfo Space::describe(const Segment& segment) const {
     info.access = segment.origin.access;
     info.shared = segment.origin.shared;
     info.name = segment.origin.name;
-    if (segment.origin.kind == SegmentKind::stack) info.begin = lowest_touched(segment.range);
+    if (segment.origin.kind == SegmentKind::stack)
+        info.begin = lowest_touched(*arenas.find(segment.range), segment.range);
     if (segment.origin.file) {
         info.file = segment.origin.file->path();
         info.file_offset = segment.origin.file_offset;
@@ -125,56 +115,31 @@ SegmentInfo Space::describe(const Segment& segment) const {
     return info;
 }
 
-/// Returns the lowest address that a stack has grown to: it has at least one page.
-std::uintptr_t Space::lowest_touched(AddressRange range) const {
-    const Arena& arena = *arena_of(range);
-    std::uintptr_t lowest = range.end - core::kUnitBytes;
-    arena.region().table().for_each_touched(arena.pages_of(range), [&](std::uint64_t page) {
-        if (arena.region().load(page).is(PageState::empty)) return;
-        lowest = std::min(lowest, core::address_of(arena.region().address_of(page)));
-    });
-    return lowest;
-}
+}  // namespace
 
-std::vector<SegmentInfo> Space::segments() const {
-    const std::lock_guard lock{mutex_};
+std::vector<SegmentInfo> describe_all(const MappedSegments& segments) {
     std::vector<SegmentInfo> all;
-    segments_.for_each([&](const Segment& segment) {
-        if (!segment.origin.guard) all.push_back(describe(segment));
+    segments.set().for_each([&](const Segment& segment) {
+        if (!segment.origin.guard) all.push_back(describe(segments.arenas(), segment));
     });
     return all;
 }
 
-SegmentUsage Space::usage(AddressRange range) const {
-    const std::lock_guard lock{mutex_};
-    return usage_locked(range);
-}
-
-SegmentUsage Space::usage_locked(AddressRange range) const {
-    SegmentUsage usage;
-    if (arena_of(range) == nullptr) return usage;
-    for (const pager::PageRun& run : runs_of(range)) {
-        run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) { count(*run.region, page, usage); });
-    }
-    return usage;
-}
-
-Explanation Space::explain(std::uintptr_t address) const {
+Explanation explain(const MappedSegments& segments, std::uintptr_t address) {
     Explanation all;
     all.address = address;
-    all.canonical = space::is_canonical(address);
-    all.user = space::is_user(address);
+    all.canonical = is_canonical(address);
+    all.user = is_user(address);
     all.offset = static_cast<unsigned>(address % core::kUnitBytes);
     for (unsigned level = 0; level < kLevels; ++level) {
         const std::size_t shift = core::kUnitShift + std::size_t{kLevels - 1 - level} * kTableBits;
         all.table_indices[level] = static_cast<unsigned>(address >> shift) % kEntriesPerTable;
     }
-    const std::lock_guard lock{mutex_};
-    const Segment* const segment = segments_.find(address);
+    const Segment* const segment = segments.set().find(address);
     if (segment == nullptr || segment->origin.guard) return all;
-    all.segment = describe(*segment);
+    all.segment = describe(segments.arenas(), *segment);
     const std::uintptr_t begin = core::align_down<std::uintptr_t>(address, core::kUnitBytes);
-    const pager::PageRun run = runs_of({begin, begin + core::kUnitBytes}).front();
+    const pager::PageRun run = segments.arenas().runs_of({begin, begin + core::kUnitBytes}).front();
     const PageWord word = run.region->load(run.pages.first);
     const Whereabouts where = run.region->store().whereabouts(run.region->offset_of(run.pages.first));
     all.page_state = state_text(word, where.place);
@@ -182,17 +147,16 @@ Explanation Space::explain(std::uintptr_t address) const {
     return all;
 }
 
-TableCost Space::table_cost() const {
-    const std::lock_guard lock{mutex_};
+TableCost table_cost(const MappedSegments& segments) {
     TableCost cost;
     cost.single_level = kEntryBytes << (48 - core::kUnitShift);
     TableCounter full;
-    segments_.for_each([&](const Segment& segment) {
+    segments.set().for_each([&](const Segment& segment) {
         if (!segment.origin.guard) full.add(segment.range);
     });
     cost.four_levels_full = full.bytes();
     TableCounter now;
-    std::array<const Arena*, 2> arenas{low_.get(), high_.get()};
+    std::array<Arena*, 2> arenas = segments.arenas().both();
     std::sort(arenas.begin(), arenas.end(),
               [](const Arena* left, const Arena* right) { return left->range().begin < right->range().begin; });
     for (const Arena* const arena : arenas) {
@@ -202,7 +166,7 @@ TableCost Space::table_cost() const {
             if (page / kEntriesPerTable != words_page) cost.page_words += kTableBytes;
             words_page = page / kEntriesPerTable;
         });
-        for (const pager::PageRun& run : runs_of(arena->range())) {
+        for (const pager::PageRun& run : segments.arenas().runs_of(arena->range())) {
             run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) {
                 if (!run.region->load(page).is(PageState::resident)) return;
                 const std::uintptr_t address = run.seen_at + run.region->offset_of(page - run.pages.first);
