@@ -40,12 +40,12 @@ bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_
 
 // ---- Registering stores
 
-std::uint32_t CompressedPool::enter(BlockTable& table) {
+std::uint32_t CompressedPool::register_table(BlockTable& table) {
     const std::lock_guard lock{mutex_};
     if (free_ids_.empty()) {
         if (next_id_ == kMostStores)
             sys::throw_error(ENOMEM, "too many compressed stores in one pager: at most 1048575");
-        free_ids_.reserve(next_id_);  // so that leave() cannot fail
+        free_ids_.reserve(next_id_);  // so that unregister_table() cannot fail
         free_ids_.push_back(next_id_++);
     }
     const std::uint32_t id = free_ids_.back();
@@ -54,7 +54,7 @@ std::uint32_t CompressedPool::enter(BlockTable& table) {
     return id;
 }
 
-void CompressedPool::leave(std::uint32_t id) noexcept {
+void CompressedPool::unregister_table(std::uint32_t id) noexcept {
     const sys::SignalBlock no_signals;  // the locks below belong to the fault path
     Member& member = members_[id];
     const BlockTable& table = *member.table.exchange(nullptr);
@@ -62,7 +62,7 @@ void CompressedPool::leave(std::uint32_t id) noexcept {
     not_busy_.wait_until([&] { return member.users.load() == 0; });
     table.for_each_touched([&](std::uint64_t block) {
         if (!table.load(block).is(BlockPlace::pool)) return;
-        left(table, table.change(block, [](BlockWord word) { return word.forgotten(); }));
+        release_entry(table, table.change(block, [](BlockWord word) { return word.discarded(); }));
     });
     const std::lock_guard lock{mutex_};
     free_ids_.push_back(id);
@@ -99,8 +99,8 @@ bool CompressedPool::decode(const Entry& entry, std::uint64_t seed,
     return checksum_of(bytes, seed) == entry.checksum && decompress(bytes, into);
 }
 
-bool CompressedPool::keep(std::uint32_t id, std::uint64_t block,
-                          std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
+bool CompressedPool::insert(std::uint32_t id, std::uint64_t block,
+                            std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
     const BlockTable& table = *members_[id].table.load(std::memory_order_relaxed);
     const SegmentPool::Room room = make_room(sizeof(Entry) + compressed.size());
     if (!room) return false;
@@ -113,7 +113,7 @@ bool CompressedPool::keep(std::uint32_t id, std::uint64_t block,
     do {
         entry->checksum = checksum_of(compressed, table.seed(block, seen.next_generation()));
     } while (!table.try_change(block, seen, seen.stored_in(room.slot())));
-    left(table, seen);
+    release_entry(table, seen);
     return true;
 }
 

@@ -81,9 +81,9 @@ public:
 
     /// Registers a store's table; from here on its blocks can be spilled. Control path. Throws std::system_error
     /// (ENOMEM).
-    [[nodiscard]] std::uint32_t enter(BlockTable& table);
-    /// Unregisters a table: waits until no thread spills its blocks and forgets those in the pool. Control path.
-    void leave(std::uint32_t id) noexcept;
+    [[nodiscard]] std::uint32_t register_table(BlockTable& table);
+    /// Unregisters a table: waits until no thread spills its blocks, then drops its entries. Control path.
+    void unregister_table(std::uint32_t id) noexcept;
     /// Returns the `number` of a new BlockTable: a new one each time.
     [[nodiscard]] std::uint64_t next_table_number() noexcept { return next_table_number_.fetch_add(1) + 1; }
 
@@ -91,10 +91,10 @@ public:
     [[nodiscard]] CompressorPool& compressors() noexcept { return compressors_; }
     [[nodiscard]] CompressedCounters& counters() noexcept { return counters_; }
 
-    /// Stores the block's new version, compressed, and forgets the old one; may spill to make room. Returns false if
+    /// Stores the block's new version, compressed, and drops the old one; may spill to make room. Returns false if
     /// there is no room; then nothing has changed.
-    [[nodiscard]] bool keep(std::uint32_t id, std::uint64_t block,
-                            std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool insert(std::uint32_t id, std::uint64_t block,
+                              std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
 
     enum class Fetched : std::uint8_t { done, changed, damaged };
     /// Decompresses the block if its word is still `seen`, which says that the block is in the pool.
@@ -102,7 +102,7 @@ public:
                                 std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE;
 
     /// Kills the entry of a block whose word was `before` until now, if that word named one.
-    void left(const BlockTable& table, BlockWord before) FAULTLINE_SIGNAL_SAFE {
+    void release_entry(const BlockTable& table, BlockWord before) FAULTLINE_SIGNAL_SAFE {
         if (before.is(BlockPlace::pool)) kill_entry(before.slot(), table.block_bytes());
     }
 
@@ -111,7 +111,7 @@ public:
         not_busy_.wait_until([&] { return !table.load(block).busy(); });
     }
     /// Wakes wait_while_busy. Call after clearing busy marks.
-    void not_busy_any_more() FAULTLINE_SIGNAL_SAFE { not_busy_.notify(); }
+    void notify_not_busy() FAULTLINE_SIGNAL_SAFE { not_busy_.notify(); }
 
 private:
     /// Stands before the compressed bytes of a block.
@@ -170,7 +170,7 @@ private:
                           std::uint32_t generation) FAULTLINE_SIGNAL_SAFE;
     void give_up_damaged(SpillSpace& space) FAULTLINE_SIGNAL_SAFE;
     template <typename Edge>
-    bool settle(const SpillClaim& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE;
+    bool finish_claim(const SpillClaim& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE;
     void wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
     int write_claimed(SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] SpillSpace& spill_space(unsigned index) const noexcept;

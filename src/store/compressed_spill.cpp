@@ -204,18 +204,18 @@ void CompressedPool::add_write(SpillSpace& space, std::span<const std::byte> byt
 /// Marks the block claimed last, which cannot be decompressed, as lost. Reads of it fail, and its segment can be freed.
 void CompressedPool::give_up_damaged(SpillSpace& space) FAULTLINE_SIGNAL_SAFE {
     const SpillClaim lost = space.claimed[--space.claims];
-    settle(lost, [&](BlockWord word) { return word.in(lost.slot) ? word.damaged() : word.released(); });
+    finish_claim(lost, [&](BlockWord word) { return word.in(lost.slot) ? word.damaged() : word.released(); });
     CompressedCounters::add(counters_.damaged);
-    not_busy_any_more();
+    notify_not_busy();
 }
 
 /// Clears the busy mark of a claimed block. If the block's word no longer names the entry, kills the entry. Returns
 /// true in that case.
 template <typename Edge>
-bool CompressedPool::settle(const SpillClaim& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE {
+bool CompressedPool::finish_claim(const SpillClaim& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE {
     const BlockWord before = claimed.table->change(claimed.block, edge);
     const bool moved = before.in(claimed.slot) && !edge(before).in(claimed.slot);
-    if (moved) left(*claimed.table, before);
+    if (moved) release_entry(*claimed.table, before);
     stop_using(claimed.store);
     return moved;
 }
@@ -237,13 +237,13 @@ int CompressedPool::write_claimed(SpillSpace& space, WriteQueue& queue) FAULTLIN
         const SpillClaim& claimed = space.claimed[i];
         const int error = space.write[claimed.write].error;
         if (first_error == 0) first_error = error;
-        const bool moved = settle(claimed, [&](BlockWord word) {
+        const bool moved = finish_claim(claimed, [&](BlockWord word) {
             return error == 0 && word.in(claimed.slot) ? word.spilled() : word.released();
         });
         if (moved) CompressedCounters::add(counters_.spills);
     }
     space.claims = space.writes = space.buffered = 0;
-    not_busy_any_more();
+    notify_not_busy();
     return first_error;
 }
 

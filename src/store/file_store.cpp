@@ -40,7 +40,7 @@ int FileStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_S
 }
 
 int FileStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
-    about_to_land(offset, from.size());
+    begin_extent_write(offset, from.size());
     return transfer_all("pwrite of a swap file", from.size(), [&](std::size_t done, std::size_t left) {
         return file_.write_at(from.data() + done, left, base_ + offset + done);
     });

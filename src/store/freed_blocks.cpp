@@ -86,11 +86,11 @@ void FreedBlocks::for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit
 
 // ---- Writing
 
-void FreedBlocks::about_to_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::mark_in_use(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
         Word& written = written_[chunk / 64];
         if ((written.load(std::memory_order_relaxed) & bit_of(chunk)) == 0) written.fetch_or(bit_of(chunk));
-        if (make_live(place_of(chunk).units(), word, mask)) outwait_punch(chunk);
+        if (make_live(place_of(chunk).units(), word, mask)) wait_for_punch(chunk);
         return true;
     });
 }
@@ -106,7 +106,7 @@ bool FreedBlocks::make_live(Units& units, std::size_t word, std::uint64_t mask) 
 }
 
 /// Blocks until the current punch of the chunk, if any, has ended. A later punch sees the unit live.
-void FreedBlocks::outwait_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::wait_for_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     const std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
     const std::uint32_t seen = punches.load();
     if (seen % 2 == 0) return;
@@ -126,20 +126,20 @@ void FreedBlocks::free(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGN
         units.live[word].fetch_and(~mask);
         // Also for units that were not live: a write in flight when the range was freed may have left blocks.
         freed_units_.fetch_add(std::popcount(mask & ~units.freed[word].fetch_or(mask)));
-        if (last != chunk && last != kChunks) list_if_unused(last);
+        if (last != chunk && last != kChunks) mark_due_if_unused(last);
         last = chunk;
         return true;
     });
-    if (last != kChunks) list_if_unused(last);
+    if (last != kChunks) mark_due_if_unused(last);
 }
 
-void FreedBlocks::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::untrack(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
         if (next_written(chunk, chunk + 1) != chunk) return false;
         Units& units = place_of(chunk).units();
         units.live[word].fetch_and(~mask);
         freed_units_.fetch_sub(std::popcount(units.freed[word].fetch_and(~mask) & mask));
-        list_if_unused(chunk);
+        mark_due_if_unused(chunk);
         return true;
     });
 }
@@ -162,18 +162,18 @@ unsigned FreedBlocks::freed_in(const Units& units) FAULTLINE_SIGNAL_SAFE {
     return freed;
 }
 
-void FreedBlocks::list_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::mark_due_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     const Units& units = place_of(chunk).units();
-    if (!in_use(units) && freed_in(units) > 0) list(chunk);
+    if (!in_use(units) && freed_in(units) > 0) mark_due(chunk);
 }
 
 // ---- Choosing chunks
 
-void FreedBlocks::list(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::mark_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     if ((due_[chunk / 64].fetch_or(bit_of(chunk)) & bit_of(chunk)) == 0) due_chunks_.fetch_add(1);
 }
 
-bool FreedBlocks::unlist(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+bool FreedBlocks::clear_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     if ((due_[chunk / 64].fetch_and(~bit_of(chunk)) & bit_of(chunk)) == 0) return false;
     due_chunks_.fetch_sub(1);
     return true;
@@ -188,7 +188,7 @@ std::uint64_t FreedBlocks::next_set(const ChunkSet& set, std::uint64_t chunk, st
     return end;
 }
 
-void FreedBlocks::list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::mark_fullest_due(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t end = chunks_.load();
     std::uint64_t listed = 0;
     for (const unsigned least : {128U, 32U, 8U, 1U}) {
@@ -196,7 +196,7 @@ void FreedBlocks::list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
             if (next_set(due_, chunk, chunk + 1) == chunk) continue;
             const unsigned freed = freed_in(place_of(chunk).units());
             if (freed < least) continue;
-            list(chunk);
+            mark_due(chunk);
             listed += std::uint64_t{freed} << core::kUnitShift;
             if (listed >= bytes) return;
         }
@@ -212,13 +212,13 @@ FreedBlocks::Piece FreedBlocks::take_piece(std::uint64_t keep_bytes) FAULTLINE_S
         // Before reading the units: a chunk that becomes due from here on is listed again.
         Units& units = place_of(chunk).units();
         Run run;
-        if (unlist(chunk) && (!in_use(units) || freed_bytes() > keep_bytes)) run = first_run(units);
+        if (clear_due(chunk) && (!in_use(units) || freed_bytes() > keep_bytes)) run = first_run(units);
         if (run.begin == run.end) {
             end_punch(chunk);
             continue;
         }
         take_freed(units, run);
-        if (run.more) list(chunk);
+        if (run.more) mark_due(chunk);
         const std::uint64_t first_unit = chunk * kUnitsOfChunk;
         Piece piece{first_unit + run.begin, first_unit + run.end, chunk, chunk};
         while (extend(piece)) {
@@ -235,15 +235,15 @@ bool FreedBlocks::extend(Piece& piece) FAULTLINE_SIGNAL_SAFE {
     if (next - piece.first >= kLargestPiece >> kChunkShift) return false;
     if (next_set(due_, next, next + 1) != next || !begin_punch(next)) return false;
     Units& units = place_of(next).units();
-    const bool was_due = unlist(next);
+    const bool was_due = clear_due(next);
     const Run run = was_due ? first_run(units) : Run{};
     if (run.end == 0 || run.begin > 0) {
         end_punch(next);
-        if (run.end > 0) list(next);
+        if (run.end > 0) mark_due(next);
         return false;
     }
     take_freed(units, run);
-    if (run.more) list(next);
+    if (run.more) mark_due(next);
     piece.end += run.end;
     piece.last = next;
     return true;

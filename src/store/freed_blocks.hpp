@@ -51,23 +51,23 @@ public:
 
     /// Marks the range as in use. Call before each write to it. Blocks while the range is being punched, which takes at
     /// most as long as one call that punches. Signal-safe.
-    void about_to_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
+    void mark_in_use(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Marks the blocks of the range for punching. The caller does not read the range before it writes it again.
     /// Signal-safe.
     void free(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// Forgets the range, because the caller, which owns it, punches it itself. Signal-safe.
-    void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
+    /// Stops tracking the range: the caller, which owns it, punches it itself. Signal-safe.
+    void untrack(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Returns the bytes that were freed and not punched; inexact while other threads change them.
     [[nodiscard]] std::uint64_t freed_bytes() const FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns true if a chunk is due: none of it is in use, or list_fullest chose it.
+    /// Returns true if a chunk is due: none of it is in use, or mark_fullest_due chose it.
     [[nodiscard]] bool any_due() const FAULTLINE_SIGNAL_SAFE { return due_chunks_.load() > 0; }
 
     /// Makes chunks with freed units due, those with most first, until they hold `bytes`. Signal-safe.
-    void list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
+    void mark_fullest_due(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Calls `punch(offset, bytes)` for one due piece. A piece is a run of units that are not in use; it may span
     /// several adjacent due chunks. While at most `keep_bytes` are freed, chunks that are partly in use are skipped.
@@ -133,13 +133,13 @@ private:
     template <typename Visit>
     void for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit visit) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool make_live(Units& units, std::size_t word, std::uint64_t mask) FAULTLINE_SIGNAL_SAFE;
-    void outwait_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    void wait_for_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static bool in_use(const Units& units) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static unsigned freed_in(const Units& units) FAULTLINE_SIGNAL_SAFE;
-    void list_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    void mark_due_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
 
-    void list(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
-    bool unlist(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    void mark_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    bool clear_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Piece take_piece(std::uint64_t keep_bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool extend(Piece& piece) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static Run first_run(Units& units) FAULTLINE_SIGNAL_SAFE;

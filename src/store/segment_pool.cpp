@@ -68,9 +68,9 @@ SegmentPool::Room SegmentPool::reserve(std::size_t bytes, Purpose purpose) FAULT
             }
             if (open_ != nullptr) room = room_in_open(wanted);
         }
-        if (dead != nullptr) let_go(*dead);
+        if (dead != nullptr) release(*dead);
         if (room) {
-            if (fresh != nullptr) let_go(*fresh);  // another thread opened a segment first
+            if (fresh != nullptr) release(*fresh);  // another thread opened a segment first
             return room;
         }
         if (fresh == nullptr) return {};
@@ -89,7 +89,7 @@ SegmentPool::Room SegmentPool::room_in_open(std::uint32_t bytes) {
     return {*open_, slot, address_of(slot)};
 }
 
-/// Seals the open segment. Returns it if all its entries are dead already: then the caller must let_go of it.
+/// Seals the open segment. Returns it if all its entries are dead already: then the caller must release it.
 Segment* SegmentPool::seal_open() {
     Segment* const segment = std::exchange(open_, nullptr);
     if (segment == nullptr) return nullptr;
@@ -149,7 +149,7 @@ void SegmentPool::kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
         sealed_.erase(sealed_.iterator_to(segment));
         segment.state = Segment::State::unused;
     }
-    let_go(segment);
+    release(segment);
 }
 
 Segment* SegmentPool::take_oldest() FAULTLINE_SIGNAL_SAFE {
@@ -160,7 +160,7 @@ Segment* SegmentPool::take_oldest() FAULTLINE_SIGNAL_SAFE {
         if (sealed_.empty()) dead = seal_open();
         if (!sealed_.empty()) oldest = take(sealed_.front());
     }
-    if (dead != nullptr) let_go(*dead);
+    if (dead != nullptr) release(*dead);
     if (oldest != nullptr) oldest->writers.wait_until_none();
     return oldest;
 }
@@ -169,13 +169,13 @@ Segment* SegmentPool::take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE {
     Segment* sparse = nullptr;
     {
         const std::scoped_lock lock{lock_};
-        int looked_at = 0;
+        int examined = 0;
         for (Segment& segment : sealed_) {
             if (segment.live_bytes.load() <= live) {
                 sparse = take(segment);
                 break;
             }
-            if (++looked_at == kMostLookedAt) break;
+            if (++examined == kMostExamined) break;
         }
     }
     if (sparse != nullptr) sparse->writers.wait_until_none();
@@ -199,12 +199,12 @@ bool SegmentPool::give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE {
         }
         segment.state = Segment::State::unused;
     }
-    let_go(segment);
+    release(segment);
     return true;
 }
 
 /// Returns an unused segment that still counts as used to the warm or the cold list.
-void SegmentPool::let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE {
+void SegmentPool::release(Segment& segment) FAULTLINE_SIGNAL_SAFE {
     segment.readers.wait_until_none();
     {
         const std::scoped_lock lock{lock_};

@@ -163,7 +163,7 @@ private:
     using List = boost::intrusive::list<Segment, boost::intrusive::constant_time_size<false>>;
 
     // How many segments are examined for a sparse one while the lock is held.
-    static constexpr int kMostLookedAt = 32;
+    static constexpr int kMostExamined = 32;
     // Free segments whose memory is kept: page faults on fresh memory would cost a third of the compression.
     static constexpr std::size_t kMostWarm = 16;
 
@@ -176,7 +176,7 @@ private:
     void open(Segment& segment);
     // Call without the lock.
     [[nodiscard]] bool make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE;
-    void let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE;
+    void release(Segment& segment) FAULTLINE_SIGNAL_SAFE;
     void make_cold(Segment& segment) FAULTLINE_SIGNAL_SAFE;
 
     sys::Mapping memory_;
