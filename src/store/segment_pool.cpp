@@ -219,7 +219,7 @@ void SegmentPool::release(Segment& segment) FAULTLINE_SIGNAL_SAFE {
 }
 
 void SegmentPool::make_cold(Segment& segment) FAULTLINE_SIGNAL_SAFE {
-    if (segment.accessible) memory_.give_part_back(segment.index * kSegmentBytes, kSegmentBytes);
+    if (segment.accessible) memory_.discard_part(segment.index * kSegmentBytes, kSegmentBytes);
     const std::scoped_lock lock{lock_};
     cold_.push_front(segment);
     used_.fetch_sub(1);

@@ -9,7 +9,9 @@
 namespace faultline::core {
 namespace {
 
-void say(const char* text) noexcept { sys::raw_syscall(SYS_write, 2, sys::syscall_argument(text), std::strlen(text)); }
+void write_text(const char* text) noexcept {
+    sys::raw_syscall(SYS_write, 2, sys::syscall_argument(text), std::strlen(text));
+}
 
 /// Ends the program like std::abort, but with raw system calls. If the C library's calls are dispatched by SIGSYS
 /// (syscall user dispatch) and SIGSYS is blocked, as in a fault handler, the kernel would end the program by SIGSYS
@@ -41,13 +43,13 @@ void fatal(const char* message, const char* file, int line) noexcept {
         *--at = static_cast<char>('0' + line % 10);
         line /= 10;
     } while (line > 0 && at > digits);
-    say("faultline: ");
-    say(message);
-    say(" (");
-    say(file);
-    say(":");
-    say(at);
-    say(")\n");
+    write_text("faultline: ");
+    write_text(message);
+    write_text(" (");
+    write_text(file);
+    write_text(":");
+    write_text(at);
+    write_text(")\n");
     abort_here();
 }
 

@@ -25,7 +25,7 @@ IoRing::Completion take(io_uring* ring, io_uring_cqe* completion) noexcept {
 /// Returns 0 or a negated errno.
 int make_ring(unsigned depth, io_uring& ring) noexcept {
     if (const int error = io_uring_queue_init(depth, &ring, 0)) return error;
-    const int fd = enter_own_descriptor(ring.ring_fd);
+    const int fd = add_own_descriptor(ring.ring_fd);
     if (fd < 0) {
         const int error = errno;
         ring.ring_fd = ring.enter_ring_fd = -1;  // closed already

@@ -97,7 +97,7 @@ Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char
     const std::size_t after = padded - before - kept.size();
     if (before > 0) ::munmap(first, before);
     if (after > 0) ::munmap(kept.data() + kept.size(), after);
-    end_lock(kept.data(), kept.size());
+    unlock_pages(kept.data(), kept.size());
     mapping.put_fence();
     return mapping;
 }
@@ -142,7 +142,7 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
     void* const raw = ::mmap(wanted, bytes, PROT_NONE, kReserved, -1, 0);
     if (raw == wanted) {
         Mapping mapping{static_cast<std::byte*>(raw), bytes};
-        end_lock(raw, bytes);
+        unlock_pages(raw, bytes);
         mapping.open(purpose);
         advise_all(mapping.bytes(), false, purpose);
         return mapping;
@@ -171,7 +171,7 @@ int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access acces
     return error;
 }
 
-bool Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+bool Mapping::discard_part(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
     const std::uint64_t address = syscall_argument(address_ + offset);
     // Memory that the program's mlockall has locked needs the other advice (Linux 5.18).
@@ -188,7 +188,7 @@ void Mapping::close_in_child() noexcept {
 
 void Mapping::restore_in_child(Access access) {
     if (!closed_in_child_) close_in_child();
-    if (closed_in_child_) end_lock(with_fence().data(), with_fence().size());
+    if (closed_in_child_) unlock_pages(with_fence().data(), with_fence().size());
     const int error = closed_in_child_ ? set_access(address_, bytes_, access) : EEXIST;
     if (error != 0) {
         throw_error(error,
@@ -217,7 +217,7 @@ int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+void unlock_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
     // Only locked memory refuses this. munlock is the second choice because a seccomp filter of the program may forbid
     // it.
@@ -256,7 +256,7 @@ void Mapping::reset() noexcept {
         // The kernel may have merged this mapping with its neighbours, and a process at its limit of mappings cannot
         // split it. The memory is returned anyway; the addresses stay reserved.
         if (errno != ENOMEM) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
-        static_cast<void>(give_part_back(0, bytes_));
+        static_cast<void>(discard_part(0, bytes_));
     }
     abandon();
 }

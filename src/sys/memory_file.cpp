@@ -149,7 +149,7 @@ int MemoryFile::map(void* address, std::size_t bytes, std::uint64_t offset,
     return error_of(raw_syscall(SYS_mprotect, syscall_argument(address), bytes, protection));
 }
 
-int map_nothing(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+int map_inaccessible(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const long result = raw_syscall(SYS_mmap, syscall_argument(address), bytes, PROT_NONE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     if (const int error = error_of(result)) return error;

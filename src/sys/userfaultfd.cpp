@@ -159,9 +159,9 @@ int Userfaultfd::control(unsigned long request, void* argument) const FAULTLINE_
     return stand_in_ != nullptr ? error_of(stand_in_->ioctl(request, argument, error)) : error;
 }
 
-int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
-                      std::size_t* shown) const FAULTLINE_SIGNAL_SAFE {
-    *shown = 0;
+int Userfaultfd::map_file_pages(void* address, std::size_t bytes, bool write_protected,
+                                std::size_t* mapped) const FAULTLINE_SIGNAL_SAFE {
+    *mapped = 0;
     std::size_t at_once = bytes;
     return until_done("UFFDIO_CONTINUE", bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
         const std::size_t length = std::min(left, at_once);
@@ -170,7 +170,7 @@ int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
         request.mode = write_protected ? abi::kContinueProtected : 0;
         const int error = control(UFFDIO_CONTINUE, &request);
         *done = request.mapped;
-        if (request.mapped > 0) *shown += static_cast<std::size_t>(request.mapped);
+        if (request.mapped > 0) *mapped += static_cast<std::size_t>(request.mapped);
         return try_smaller_steps(error, at_once, length) ? EAGAIN : error;
     });
 }
