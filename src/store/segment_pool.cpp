@@ -1,6 +1,7 @@
 #include "store/segment_pool.hpp"
 
 #include "sys/error.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -25,7 +26,7 @@ SegmentPool::SegmentPool(std::size_t capacity, std::size_t limit)
     memory_.wipe_in_children();  // children find it empty: a fork that the child survives spills everything first
     // Segments become accessible one by one, when needed: an mlockall of the program fills accessible memory.
     if (const int error = memory_.set_part_access(0, memory_.size(), Access::none)) {
-        sys::throw_error(error, "cannot protect the pool of compressed pages; raise `sysctl vm.max_map_count`");
+        sys::throw_mapping_error(error, "cannot protect the pool of compressed pages");
     }
     set_limit(limit);
 }

@@ -5,6 +5,7 @@
 #include "sys/address_limits.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
 
@@ -28,8 +29,8 @@ void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
     // A kernel built without huge pages or page merging returns EINVAL: then there is nothing to forbid.
     const bool may_be_unknown = advice == MADV_NOHUGEPAGE || advice == MADV_UNMERGEABLE;
     if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && may_be_unknown)) {
-        throw_error(errno, std::string("cannot prepare ") + readable_bytes(bytes) + " for " + purpose +
-                               " (madvise); raise `sysctl vm.max_map_count` if the process has many mappings");
+        const int error = errno == EAGAIN ? ENOMEM : errno;  // madvise(2) reports too many mappings as EAGAIN
+        throw_mapping_error(error, "cannot prepare " + readable_bytes(bytes) + " for " + purpose + " (madvise)");
     }
 }
 

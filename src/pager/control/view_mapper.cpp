@@ -8,6 +8,7 @@
 #include "pager/region/region_map.hpp"
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -84,7 +85,7 @@ void ViewMapper::map(Region& region, PageRange range, Region& shared, std::uint6
     } catch (...) {
         forget(region, range);
         const int undone = core_.mapper.unmap_view(address, span.bytes());
-        FAULTLINE_REQUIRE(undone == 0, "a view of a shared file cannot be taken away: raise `sysctl vm.max_map_count`");
+        FAULTLINE_REQUIRE_MAPPED(undone, "a view of a shared file cannot be taken away");
         set_protection(region, range, Access::read_write);
         throw;
     }
@@ -172,7 +173,7 @@ void ViewMapper::remap(Region& shared, PageRange range) {
         const auto protection = mmu::shown_for(Access::read_write, was->dirty());
         const int error =
             room_.retry([&] { return core_.mapper.restore(shared.address_of(page), shared.page_bytes(), protection); });
-        FAULTLINE_REQUIRE(error == 0, "a page's protection cannot be changed: raise `sysctl vm.max_map_count`");
+        FAULTLINE_REQUIRE_MAPPED(error, "a page's protection cannot be changed");
         shared.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });
     });
 }

@@ -1,6 +1,7 @@
 #include "pager/frame/staging.hpp"
 
 #include "core/check.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
 
@@ -56,7 +57,7 @@ void Staging::open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNA
         return sys::error_of(
             sys::raw_syscall(SYS_mprotect, sys::syscall_argument(begin), bytes, PROT_READ | PROT_WRITE));
     });
-    FAULTLINE_REQUIRE(error == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
+    FAULTLINE_REQUIRE_MAPPED(error, "a staging batch cannot be opened");
 }
 
 void Staging::start_in_child() {
