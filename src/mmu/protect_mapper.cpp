@@ -96,7 +96,7 @@ int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_S
     }
 }
 
-std::size_t bytes_of(UnitRun run) noexcept { return run.count * core::kUnitBytes; }
+std::size_t bytes_of(core::UnitRange run) noexcept { return run.count * core::kUnitBytes; }
 
 }  // namespace
 
@@ -271,7 +271,7 @@ int ProtectMapper::prepare_guards(Place place) FAULTLINE_SIGNAL_SAFE {
     const std::size_t first = core::align_down(place.run.first, kGuardStretch);
     const std::size_t end = std::min(core::align_up(place.run.end(), kGuardStretch), map.units());
     for (;;) {
-        UnitRun closed;
+        core::UnitRange closed;
         {
             const std::scoped_lock lock{lock_};
             closed = map.next_closed({first, end - first});

@@ -56,7 +56,7 @@ const RegionRanges::Range* find_range_from(std::uintptr_t address) FAULTLINE_SIG
 void RegionMap::insert(Region& region) {
     Directory& all = directory();
     const std::lock_guard lock{all.mutex};
-    auto next = snapshot_of(all).with({region.begin(), region.end(), &region});
+    auto next = snapshot_of(all).with({{region.begin(), region.end()}, &region});
     all.tree.insert(region);
     publish(all, std::move(next));
 }
@@ -95,7 +95,7 @@ void RegionMap::forget_unless(bool (*stays)(const Region&)) {
     auto next = std::make_unique<const RegionRanges>();
     for (auto region = all.tree.begin(); region != all.tree.end();) {
         if (stays(*region)) {
-            next = next->with({region->begin(), region->end(), &*region});
+            next = next->with({{region->begin(), region->end()}, &*region});
             ++region;
         } else {
             region = all.tree.erase(region);
