@@ -4,8 +4,12 @@
 // that punches.
 #pragma once
 
+#include "core/bit_words.hpp"
+#include "core/page_range.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
+#include "sys/atomic_bits.hpp"
+#include "sys/event.hpp"
 #include "sys/lazy_array.hpp"
 
 #include <array>
@@ -43,8 +47,6 @@ public:
     /// The largest piece of one punch. It bounds the time that a write waits.
     static constexpr std::uint64_t kLargestPiece = std::uint64_t{64} << 20;
 
-    FreedBlocks();
-
     /// Makes the file at least `bytes` long. One call at a time, and before any other call that names the new part.
     /// Throws std::system_error (ENOMEM).
     void grow_to(std::uint64_t bytes);
@@ -75,25 +77,23 @@ public:
     template <typename Punch>
     bool punch_one(std::uint64_t keep_bytes, Punch punch) FAULTLINE_SIGNAL_SAFE {
         const Piece piece = take_piece(keep_bytes);
-        if (piece.end == piece.begin) return false;
-        punch(piece.begin << core::kUnitShift, (piece.end - piece.begin) << core::kUnitShift);
+        if (piece.units.empty()) return false;
+        punch(piece.units.first << core::kUnitShift, piece.units.count << core::kUnitShift);
         end_punches(piece);
         return true;
     }
 
     /// Returns the first chunk in [chunk, end) that was ever written to, or `end`.
     [[nodiscard]] std::uint64_t next_written(std::uint64_t chunk, std::uint64_t end) const FAULTLINE_SIGNAL_SAFE {
-        return next_set(written_, chunk, end);
+        return written_.next_set(chunk, end);
     }
 
 private:
-    static constexpr std::size_t kUnitsOfWord = 64;
     static constexpr std::size_t kUnitsOfChunk = kChunkBytes / core::kUnitBytes;
-    static constexpr std::size_t kWords = kUnitsOfChunk / kUnitsOfWord;
+    static constexpr std::size_t kWords = kUnitsOfChunk / core::kBitsPerWord;
     static constexpr std::uint64_t kChunks = kLargestFile >> kChunkShift;
 
     using Word = std::atomic<std::uint64_t>;
-    using ChunkSet = sys::LazyArray<Word>;  // one bit for each chunk
     struct alignas(64) Units {
         std::array<Word, kWords> live;
         std::array<Word, kWords> freed;
@@ -102,23 +102,21 @@ private:
     /// few parts, and a short file reserves few addresses.
     struct Part {
         sys::LazyArray<Units> units;
-        sys::LazyArray<std::atomic<std::uint32_t>> punches;  // futexes: odd while the chunk is being punched
+        sys::LazyArray<std::atomic<std::uint32_t>> punches;  // odd while the chunk is being punched
     };
     static constexpr std::uint64_t kFirstPart = std::uint64_t{1} << 16;  // chunks: 64 GiB
     static constexpr std::size_t kParts = 9;
     static_assert(kFirstPart << (kParts - 1) == kChunks);
 
-    /// The units [begin, end), which are being punched. They are in the chunks [first, last].
+    /// Units of the file that are being punched, and the chunks that they are in.
     struct Piece {
-        std::uint64_t begin = 0;
-        std::uint64_t end = 0;
-        std::uint64_t first = 0;
-        std::uint64_t last = 0;
+        core::UnitRange units{};
+        std::uint64_t first_chunk = 0;
+        std::uint64_t last_chunk = 0;
     };
     /// Units of one chunk, counted from its first.
     struct Run {
-        std::size_t begin = 0;
-        std::size_t end = 0;
+        core::UnitRange units{};
         bool more = false;  // freed units follow the run
     };
 
@@ -148,16 +146,13 @@ private:
     void end_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
     void end_punches(const Piece& piece) FAULTLINE_SIGNAL_SAFE;
 
-    [[nodiscard]] static std::uint64_t next_set(const ChunkSet& set, std::uint64_t chunk,
-                                                std::uint64_t end) FAULTLINE_SIGNAL_SAFE;
-
     std::array<Part, kParts> parts_;
-    std::atomic<std::uint64_t> chunks_{0};  // number of chunks that have a part
-    ChunkSet written_;                      // chunks that were ever written to
-    ChunkSet due_;
+    std::atomic<std::uint64_t> chunks_{0};                              // number of chunks that have a part
+    sys::AtomicBits written_{kChunks, "a map of a swap file's parts"};  // chunks that were ever written to
+    sys::AtomicBits due_{kChunks, "a map of a swap file's freed parts"};
     std::atomic<std::uint64_t> due_chunks_{0};  // size of due_
     std::atomic<std::int64_t> freed_units_{0};  // for decisions only; correctness does not depend on it
-    std::atomic<std::uint32_t> waiting_{0};     // writes that wait for a punch
+    sys::Event punch_ended_;                    // writes wait for it
 };
 
 }  // namespace faultline::store
