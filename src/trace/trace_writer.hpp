@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sys/file_descriptor.hpp"
+#include "trace/trace_checksum.hpp"
 #include "trace/trace_format.hpp"
 
 #include <cstdint>
