@@ -1,6 +1,5 @@
-// PageSet: a set of a region's pages, one bit per page. The bits are reserved address space; memory is taken only where
-// pages are inserted. The owner of a set decides what membership means. The pager keeps its per-page hints in such
-// sets.
+// PageSet: a set of a region's pages, one bit per page. Memory is taken only where pages are inserted. The owner of a
+// set decides what membership means: a region with gaps keeps its open pages in one, the preload its locked pages.
 #pragma once
 
 #include "core/page_range.hpp"
