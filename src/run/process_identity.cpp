@@ -1,11 +1,11 @@
 #include "run/process_identity.hpp"
 
+#include "sys/full_transfer.hpp"
 #include "sys/syscall.hpp"
 
 #include <fcntl.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <string_view>
@@ -37,14 +37,12 @@ StatLine read_stat(std::uint64_t pid) noexcept {
     const auto path = stat_path(pid);
     const long fd = raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path.data()), O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0) return line;
-    while (line.bytes < line.text.size()) {
-        const long got =
-            raw_syscall(SYS_read, fd, syscall_argument(line.text.data() + line.bytes), line.text.size() - line.bytes);
-        if (got == -EINTR) continue;
-        if (got <= 0) break;
-        line.bytes += static_cast<std::size_t>(got);
-    }
+    const sys::Transferred got =
+        sys::transfer_to_end("read of a file in /proc", line.text.size(), [&](std::size_t done, std::size_t left) {
+            return raw_syscall(SYS_read, fd, syscall_argument(line.text.data() + done), left);
+        });
     raw_syscall(SYS_close, fd);
+    line.bytes = got.bytes;
     return line;
 }
 

@@ -1,12 +1,12 @@
 #include "run/process_memory.hpp"
 
+#include "sys/full_transfer.hpp"
 #include "sys/syscall.hpp"
 
 #include <fcntl.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 
@@ -30,15 +30,12 @@ std::uint64_t bytes_in_line(std::string_view text, std::string_view name) noexce
 std::size_t read_file(const char* path, std::array<char, 4096>& text) noexcept {
     const long fd = raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path), O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0) return 0;
-    std::size_t bytes = 0;
-    while (bytes < text.size()) {
-        const long got = raw_syscall(SYS_read, fd, syscall_argument(text.data() + bytes), text.size() - bytes);
-        if (got == -EINTR) continue;
-        if (got <= 0) break;
-        bytes += static_cast<std::size_t>(got);
-    }
+    const sys::Transferred got =
+        sys::transfer_to_end("read of a file in /proc", text.size(), [&](std::size_t done, std::size_t left) {
+            return raw_syscall(SYS_read, fd, syscall_argument(text.data() + done), left);
+        });
     raw_syscall(SYS_close, fd);
-    return bytes;
+    return got.bytes;
 }
 
 }  // namespace
