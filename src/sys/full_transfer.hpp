@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
 
 namespace faultline::sys {
 
@@ -16,12 +15,6 @@ namespace faultline::sys {
 struct Transferred {
     std::size_t bytes = 0;
     int error = 0;  ///< An errno. 0: all bytes were transferred, or the file has ended.
-};
-
-/// What happens if the kernel lacks memory for a transfer (ENOMEM, EBUSY).
-enum class OutOfMemory : std::uint8_t {
-    wait,    ///< Waits, like for other transient errors.
-    report,  ///< Returns the error at once: the caller can free memory.
 };
 
 /// How often EIO is tried again in one transfer: some devices fail for a moment.
@@ -33,7 +26,7 @@ inline constexpr int kDeviceErrorRetries = 3;
 template <typename Transfer>
 [[nodiscard]] Transferred transfer_to_end(const char* call, std::size_t bytes, Transfer transfer,
                                           OutOfMemory out_of_memory = OutOfMemory::wait) FAULTLINE_SIGNAL_SAFE {
-    TransientWait wait{call};
+    TransientWait wait{call, out_of_memory};
     int device_errors = 0;
     std::size_t done = 0;
     while (done < bytes) {
@@ -45,8 +38,7 @@ template <typename Transfer>
         if (result == 0) break;
         const int error = error_of(result);
         if (error == EIO && device_errors++ < kDeviceErrorRetries) continue;
-        const bool reported = out_of_memory == OutOfMemory::report && (error == ENOMEM || error == EBUSY);
-        if (reported || !wait.again(error)) return {done, error};
+        if (!wait.again(error)) return {done, error};
     }
     return {done, 0};
 }

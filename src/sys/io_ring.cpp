@@ -83,7 +83,7 @@ void IoRing::submit() noexcept {
 
 bool IoRing::submit_all() noexcept {
     // EBUSY: completions must be collected first. The collecting thread does that while this one sleeps.
-    TransientWait wait{"io_uring_enter", kPatience};
+    TransientWait wait{"io_uring_enter", OutOfMemory::wait, kPatience};
     while (io_uring_sq_ready(ring_.get()) > 0) {
         const int result = io_uring_submit(ring_.get());
         if (result == -ENOSYS || result == -EPERM || result == -EACCES) return false;
@@ -118,7 +118,7 @@ std::optional<IoRing::Completion> IoRing::poll() noexcept {
 }
 
 IoRing::Completion IoRing::wait() noexcept {
-    TransientWait wait{"io_uring_enter", kPatience};
+    TransientWait wait{"io_uring_enter", OutOfMemory::wait, kPatience};
     for (;;) {
         io_uring_cqe* completion = nullptr;
         static_cast<void>(io_uring_submit(ring_.get()));

@@ -23,6 +23,9 @@
 namespace faultline::sys {
 namespace {
 
+// For calls whose ENOMEM may also be permanent: a hole in the range, or too many mappings.
+constexpr std::chrono::nanoseconds kShortPatience = std::chrono::milliseconds{100};
+
 constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; older kernels take the address as a hint
 
 void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
@@ -47,11 +50,10 @@ void advise_all(std::span<std::byte> range, bool shared_with_children, const cha
 bool all_units(const void* address, std::size_t bytes, bool wanted) FAULTLINE_SIGNAL_SAFE {
     std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
     FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);
-    TransientWait wait{"mincore"};
-    int error = 0;
-    do {
-        error = error_of(raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data())));
-    } while (error != ENOMEM && wait.again(error));
+    const auto call = [&] {
+        return error_of(raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data())));
+    };
+    const int error = wait_out("mincore", call, OutOfMemory::report);
     return error == 0 &&
            std::all_of(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes),
                        [wanted](unsigned char unit) { return ((unit & 1U) != 0) == wanted; });
@@ -163,13 +165,10 @@ void Mapping::wipe_in_children() const {
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
-    TransientWait wait{"mprotect", std::chrono::milliseconds{100}};
-    int error = 0;
-    do {
-        error =
-            error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
-    } while (wait.again(error));
-    return error;
+    const auto call = [&] {
+        return error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
+    };
+    return wait_out("mprotect", call, OutOfMemory::wait, kShortPatience);
 }
 
 bool Mapping::discard_part(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
@@ -211,11 +210,8 @@ int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept {
 
 int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
     // ENOMEM is returned at once: it means a hole in the range or too many mappings, and the caller tells them apart.
-    TransientWait wait{"madvise"};
-    for (;;) {
-        const int error = error_of(raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice));
-        if (error == ENOMEM || !wait.again(error)) return error;
-    }
+    const auto call = [&] { return error_of(raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice)); };
+    return wait_out("madvise", call, OutOfMemory::report);
 }
 
 void unlock_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -227,14 +223,12 @@ void unlock_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
 
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
-    // A hole in the range is ENOMEM, too, and permanent, so the wait is shorter than elsewhere.
-    TransientWait wait{"madvise(MADV_DONTNEED)", std::chrono::milliseconds{100}};
-    int error = 0;
-    do {
-        error = error_of(raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED));
+    const auto call = [&] {
+        const int error = error_of(raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED));
         // The program may have locked the range (mlockall): then only the newer advice drops it.
-        if (error == EINVAL) error = error_of(raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked));
-    } while (wait.again(error));
+        return error == EINVAL ? error_of(raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked)) : error;
+    };
+    const int error = wait_out("madvise(MADV_DONTNEED)", call, OutOfMemory::wait, kShortPatience);
     FAULTLINE_REQUIRE(error == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
 }
 
