@@ -179,7 +179,7 @@ FreedBlocks::Piece FreedBlocks::take_piece(std::uint64_t keep_bytes) FAULTLINE_S
     const std::uint64_t end = chunks_.load();
     for (std::uint64_t chunk = due_.next_set(0, end); chunk < end; chunk = due_.next_set(chunk + 1, end)) {
         if (!begin_punch(chunk)) continue;  // another thread punches it
-        // Before reading the units: a chunk that becomes due from here on is listed again.
+        // Before reading the units: a chunk that becomes due from here on is due again.
         Units& units = place_of(chunk).units();
         Run run;
         if (clear_due(chunk) && (!in_use(units) || freed_bytes() > keep_bytes)) run = first_run(units);
