@@ -19,14 +19,12 @@ struct AddressRange {
     [[nodiscard]] constexpr bool contains(AddressRange other) const noexcept {
         return other.begin >= begin && other.end <= end;
     }
-    [[nodiscard]] constexpr bool overlaps(AddressRange other) const noexcept {
-        return other.begin < end && begin < other.end;
-    }
-    /// Returns the part of this range in `other`; an empty range if they do not overlap.
+    /// Returns the part of this range in `other`; an empty range if they share no address.
     [[nodiscard]] constexpr AddressRange part_in(AddressRange other) const noexcept {
         const AddressRange part{begin > other.begin ? begin : other.begin, end < other.end ? end : other.end};
         return part.empty() ? AddressRange{} : part;
     }
+    [[nodiscard]] constexpr bool overlaps(AddressRange other) const noexcept { return !part_in(other).empty(); }
     friend constexpr bool operator==(AddressRange, AddressRange) noexcept = default;
 };
 

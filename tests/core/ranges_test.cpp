@@ -23,6 +23,7 @@ TEST(AddressRange, NeighboursDoNotOverlap) {
     EXPECT_FALSE(range.overlaps({0x3000, 0x4000}));
     EXPECT_TRUE(range.overlaps({0, 0x1001}));
     EXPECT_TRUE(range.overlaps({0x2fff, 0x4000}));
+    EXPECT_FALSE(range.overlaps({0x2000, 0x2000})) << "an empty range shares no address";
 }
 
 TEST(AddressRange, ThePartOutsideIsEmpty) {
