@@ -7,6 +7,7 @@
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping_budget.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
@@ -95,7 +96,7 @@ int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_S
     }
 }
 
-std::size_t bytes_of(UnitRun run) noexcept { return run.count * core::kUnitBytes; }
+std::size_t bytes_of(core::UnitRange run) noexcept { return run.count * core::kUnitBytes; }
 
 }  // namespace
 
@@ -135,8 +136,7 @@ void ProtectMapper::watch_region(void* address, std::size_t bytes) {
     auto* const begin = static_cast<std::byte*>(address);
     auto fresh = std::make_unique<Watched>(begin, bytes);
     if (const int error = frames_.map(begin, bytes, core::address_of(begin), PROT_NONE)) {
-        sys::throw_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes) +
-                                    "; raise `sysctl vm.max_map_count` if the process has many mappings");
+        sys::throw_mapping_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes));
     }
     // Only the control path changes the list, one call at a time; faults read it. Memory is allocated before the lock
     // is taken.
@@ -271,7 +271,7 @@ int ProtectMapper::prepare_guards(Place place) FAULTLINE_SIGNAL_SAFE {
     const std::size_t first = core::align_down(place.run.first, kGuardStretch);
     const std::size_t end = std::min(core::align_up(place.run.end(), kGuardStretch), map.units());
     for (;;) {
-        UnitRun closed;
+        core::UnitRange closed;
         {
             const std::scoped_lock lock{lock_};
             closed = map.next_closed({first, end - first});
@@ -406,7 +406,7 @@ void ProtectMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
         do {
             error = for_each_place(range.iov_base, range.iov_len, [&](Place place, Access) { return hide(place); });
         } while (wait.again(error));
-        FAULTLINE_REQUIRE(error == 0, "cannot remove access to a page: raise `sysctl vm.max_map_count`");
+        FAULTLINE_REQUIRE_MAPPED(error, "cannot remove access to a page");
         frames_.free(core::address_of(range.iov_base), range.iov_len);
     }
 }

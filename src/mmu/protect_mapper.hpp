@@ -80,7 +80,7 @@ private:
     };
     struct Place {
         Watched& region;
-        UnitRun run;
+        core::UnitRange run;
         [[nodiscard]] std::byte* address() const noexcept { return region.map.address_of(run.first); }
     };
     using Regions = std::vector<std::unique_ptr<Watched>>;  // sorted by address

@@ -3,6 +3,7 @@
 // several views. The list is immutable: ViewRegistry publishes a new list for each change.
 #pragma once
 
+#include "core/address_range.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 
@@ -14,17 +15,9 @@
 
 namespace faultline::mmu {
 
-/// The addresses [begin, end), in whole units of 4 KiB.
-struct AddressSpan {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;
-    [[nodiscard]] std::size_t bytes() const noexcept { return end - begin; }
-    [[nodiscard]] bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
-};
-
 /// A range that maps pages of a shared region, starting with the page at `source`.
 struct SharedView {
-    AddressSpan range;
+    core::AddressRange range;
     std::uintptr_t source = 0;
     Access access = Access::read_write;  ///< Used where the MMU does not check access (Mapper::checks_access).
 
@@ -40,14 +33,15 @@ struct SharedView {
 [[nodiscard]] std::vector<SharedView> cut_out(std::vector<SharedView>& views, std::uintptr_t begin, std::uintptr_t end);
 
 /// Returns the parts of the source that `view` maps and none of `others` maps.
-[[nodiscard]] std::vector<AddressSpan> seen_only_in(const SharedView& view, const std::vector<SharedView>& others);
+[[nodiscard]] std::vector<core::AddressRange> seen_only_in(const SharedView& view,
+                                                           const std::vector<SharedView>& others);
 
 class SharedViews {
 public:
     /// Throws std::bad_alloc.
-    SharedViews(std::vector<AddressSpan> regions, std::vector<SharedView> views);
+    SharedViews(std::vector<core::AddressRange> regions, std::vector<SharedView> views);
 
-    [[nodiscard]] const std::vector<AddressSpan>& regions() const noexcept { return regions_; }
+    [[nodiscard]] const std::vector<core::AddressRange>& regions() const noexcept { return regions_; }
     [[nodiscard]] const std::vector<SharedView>& views() const noexcept { return views_; }  ///< Sorted by address.
 
     /// Returns true if `address` is in a shared region.
@@ -74,10 +68,10 @@ public:
 private:
     [[nodiscard]] std::size_t first_reaching(std::uintptr_t source) const FAULTLINE_SIGNAL_SAFE;
 
-    std::vector<AddressSpan> regions_;        // sorted by address
-    std::vector<SharedView> views_;           // sorted by address
-    std::vector<SharedView> by_source_;       // sorted by source
-    std::vector<std::uintptr_t> reached_by_;  // [i]: the highest source_end of by_source_[0..i]
+    std::vector<core::AddressRange> regions_;  // sorted by address
+    std::vector<SharedView> views_;            // sorted by address
+    std::vector<SharedView> by_source_;        // sorted by source
+    std::vector<std::uintptr_t> reached_by_;   // [i]: the highest source_end of by_source_[0..i]
 };
 
 }  // namespace faultline::mmu

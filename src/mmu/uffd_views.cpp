@@ -53,9 +53,10 @@ bool UffdViews::works() {
     std::byte* const page = trial.data();
     constexpr std::byte kSomething{1};
     std::size_t shown = 0;
-    const bool works =
-        map(page, trial.size(), page) == 0 && frames_->write(&kSomething, 1, core::address_of(page)) == 0 &&
-        uffd_.show(page, trial.size(), true, &shown) == 0 && uffd_.show(page, trial.size(), true, &shown) == EEXIST;
+    const bool works = map(page, trial.size(), page) == 0 &&
+                       frames_->write(&kSomething, 1, core::address_of(page)) == 0 &&
+                       uffd_.map_file_pages(page, trial.size(), true, &shown) == 0 &&
+                       uffd_.map_file_pages(page, trial.size(), true, &shown) == EEXIST;
     frames_->free(core::address_of(page), trial.size());
     return works;
 }
@@ -87,7 +88,7 @@ int UffdViews::map(void* address, std::size_t bytes, const void* source) noexcep
 }
 
 int UffdViews::unmap(void* address, std::size_t bytes) noexcept {
-    if (const int error = sys::map_nothing(address, bytes)) return error;
+    if (const int error = sys::map_inaccessible(address, bytes)) return error;
     try {
         uffd_.watch(address, bytes, true);
     } catch (const std::system_error&) {
@@ -134,7 +135,7 @@ int UffdViews::show(const SharedViews& views, const void* page, std::size_t byte
 int UffdViews::show_at(std::byte* address, std::size_t bytes, bool writable) FAULTLINE_SIGNAL_SAFE {
     while (bytes > 0) {
         std::size_t shown = 0;
-        const int error = uffd_.show(address, bytes, !writable, &shown);
+        const int error = uffd_.map_file_pages(address, bytes, !writable, &shown);
         if (error == 0) return 0;
         if (error != EEXIST) return error;
         address += shown;

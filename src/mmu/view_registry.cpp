@@ -9,7 +9,7 @@ namespace faultline::mmu {
 template <typename Edit>
 void ViewRegistry::change(Edit edit) {
     const std::lock_guard lock{changing_};
-    std::vector<AddressSpan> regions;
+    std::vector<core::AddressRange> regions;
     std::vector<SharedView> views;
     if (const SharedViews* const before = list_.get()) {
         regions = before->regions();
@@ -21,13 +21,13 @@ void ViewRegistry::change(Edit edit) {
     list_.replace(std::move(next));
 }
 
-void ViewRegistry::add_region(AddressSpan region) {
+void ViewRegistry::add_region(core::AddressRange region) {
     change([&](auto& regions, auto&) { regions.push_back(region); });
 }
 
 void ViewRegistry::remove_region(std::uintptr_t begin) {
     change([&](auto& regions, auto&) {
-        std::erase_if(regions, [&](const AddressSpan& region) { return region.begin == begin; });
+        std::erase_if(regions, [&](const core::AddressRange& region) { return region.begin == begin; });
     });
 }
 
@@ -35,14 +35,14 @@ void ViewRegistry::add(const std::vector<SharedView>& added) {
     change([&](auto&, auto& views) { views.insert(views.end(), added.begin(), added.end()); });
 }
 
-std::vector<SharedView> ViewRegistry::remove(AddressSpan span) {
+std::vector<SharedView> ViewRegistry::remove(core::AddressRange span) {
     std::vector<SharedView> removed;
     if (views() == nullptr) return removed;
     change([&](auto&, auto& views) { removed = cut_out(views, span.begin, span.end); });
     return removed;
 }
 
-std::vector<SharedView> ViewRegistry::set_access(AddressSpan span, Access access) {
+std::vector<SharedView> ViewRegistry::set_access(core::AddressRange span, Access access) {
     std::vector<SharedView> changed;
     if (views() == nullptr) return changed;
     change([&](auto&, auto& views) {

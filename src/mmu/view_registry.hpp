@@ -22,14 +22,14 @@ public:
     /// Returns the list, or null if the pager has no shared region. The caller is a reader. Signal-safe.
     [[nodiscard]] const SharedViews* views() const FAULTLINE_SIGNAL_SAFE { return list_.get(); }
 
-    void add_region(AddressSpan region);
+    void add_region(core::AddressRange region);
     void remove_region(std::uintptr_t begin);
 
     void add(const std::vector<SharedView>& views);
     /// Removes the parts of views that lie in `span`, and returns them.
-    std::vector<SharedView> remove(AddressSpan span);
+    std::vector<SharedView> remove(core::AddressRange span);
     /// Changes the access of the parts of views that lie in `span`, and returns them.
-    std::vector<SharedView> set_access(AddressSpan span, Access access);
+    std::vector<SharedView> set_access(core::AddressRange span, Access access);
 
     /// Returns a copy of all views.
     [[nodiscard]] std::vector<SharedView> all() const;

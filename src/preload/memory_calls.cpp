@@ -1,7 +1,7 @@
 #include "preload/memory_calls.hpp"
 
+#include "core/address_range.hpp"
 #include "core/units.hpp"
-#include "preload/address_range.hpp"
 #include "preload/heap_memory.hpp"
 #include "preload/managed_heap.hpp"
 #include "sys/syscall.hpp"
@@ -21,6 +21,7 @@
 namespace faultline::preload {
 namespace {
 
+using core::AddressRange;
 using sys::raw_syscall;
 
 // Missing in the distribution's headers.
@@ -40,32 +41,27 @@ AddressRange whole_units(std::uint64_t address, std::uint64_t bytes) noexcept {
     return {address, address + rounded};
 }
 
-AddressRange common(AddressRange left, AddressRange right) noexcept {
-    return {std::max(left.begin, right.begin), std::min(left.end, right.end)};
-}
-
 bool in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return !common(whole_units(core::align_down(address, core::kUnitBytes), bytes + address % core::kUnitBytes),
-                   heap_bytes())
-                .empty();
+    return whole_units(core::align_down(address, core::kUnitBytes), bytes + address % core::kUnitBytes)
+        .overlaps(heap_bytes());
 }
 
-core::PageRange pages_of(AddressRange bytes) noexcept {
+core::PageRange pages_of(AddressRange range) noexcept {
     const pager::Region& region = ManagedHeap::get()->region();
-    return {region.page_of(bytes.begin), bytes.size() / core::kUnitBytes};
+    return {region.page_of(range.begin), range.bytes() / core::kUnitBytes};
 }
 
 /// Makes the same call on `part` of its range, which is not managed. Does nothing if `part` is empty.
 long on_part(const Call& call, AddressRange part) noexcept {
     if (part.empty()) return 0;
     const auto& a = call.arguments;
-    return raw_syscall(call.number, part.begin, part.size(), a[2], a[3], a[4], a[5]);
+    return raw_syscall(call.number, part.begin, part.bytes(), a[2], a[3], a[4], a[5]);
 }
 
 /// Makes a call on a range whose parts are independent: `act` handles the managed part.
 template <typename Act>
 std::optional<long> in_parts(const Call& call, AddressRange range, Act act) noexcept {
-    const AddressRange managed = common(range, heap_bytes());
+    const AddressRange managed = range.part_in(heap_bytes());
     if (managed.empty()) return std::nullopt;
     if (const long error = on_part(call, {range.begin, managed.begin})) return error;
     if (const long error = act(pages_of(managed))) return error;
@@ -78,12 +74,12 @@ std::optional<long> map(const Call& call) noexcept {
     const std::uint64_t flags = a[3];
     if ((flags & MAP_FIXED) == 0 || (flags & kFixedNoReplace) != 0) return std::nullopt;
     const AddressRange range = whole_units(a[0], a[1]);
-    const AddressRange managed = common(range, heap_bytes());
+    const AddressRange managed = range.part_in(heap_bytes());
     if (managed.empty()) return std::nullopt;
     constexpr std::uint64_t kKnown =
         MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_POPULATE | MAP_NONBLOCK;
     constexpr std::uint64_t kZeros = MAP_PRIVATE | MAP_ANONYMOUS;
-    if ((flags & kZeros) != kZeros || (flags & ~kKnown) != 0 || managed.size() != range.size()) return -EINVAL;
+    if ((flags & kZeros) != kZeros || (flags & ~kKnown) != 0 || managed.bytes() != range.bytes()) return -EINVAL;
     const long error = HeapMemory::replace(pages_of(managed), a[2]);
     return error != 0 ? error : static_cast<long>(a[0]);
 }
@@ -97,7 +93,7 @@ std::optional<long> remap(const Call& call) noexcept {
     if (!from_heap && !to_heap) return std::nullopt;
     const AddressRange before = whole_units(old_address, old_bytes);
     if (to_heap || flags != (flags & MREMAP_MAYMOVE) || before.empty()) return -EINVAL;
-    const bool as_it_is = before.size() == core::align_up(new_bytes, core::kUnitBytes);
+    const bool as_it_is = before.bytes() == core::align_up(new_bytes, core::kUnitBytes);
     return as_it_is ? static_cast<long>(old_address) : -EINVAL;
 }
 

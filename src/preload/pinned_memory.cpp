@@ -1,6 +1,6 @@
 #include "preload/pinned_memory.hpp"
 
-#include "preload/address_range.hpp"
+#include "core/address_range.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/thread_state.hpp"
 
@@ -12,16 +12,16 @@
 namespace faultline::preload {
 namespace {
 
+using core::AddressRange;
+
 /// Returns the part of a range that lies in the heap.
 std::optional<AddressRange> managed_part(std::uint64_t address, std::uint64_t bytes) noexcept {
     heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || bytes == 0) return std::nullopt;
-    const std::uint64_t begin = std::max<std::uint64_t>(address, heap->region().begin());
-    const std::uint64_t end = address + bytes < address
-                                  ? heap->region().end()
-                                  : std::min<std::uint64_t>(address + bytes, heap->region().end());
-    if (begin >= end) return std::nullopt;
-    return AddressRange{begin, end};
+    const std::uint64_t end = address + bytes < address ? UINT64_MAX : address + bytes;
+    const AddressRange part = AddressRange{address, end}.part_in({heap->region().begin(), heap->region().end()});
+    if (part.empty()) return std::nullopt;
+    return part;
 }
 
 core::PageRange pages_of(const pager::Region& region, AddressRange part) noexcept {

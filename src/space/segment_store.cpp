@@ -128,8 +128,8 @@ int SegmentStore::write_to_top(std::uint64_t offset, std::span<const std::byte> 
     return error;
 }
 
-void SegmentStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    top_->landed(offset, bytes);
+void SegmentStore::finish_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    top_->finish_extent_write(offset, bytes);
     set_layer(offset, bytes, top_number_);
 }
 

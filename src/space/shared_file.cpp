@@ -35,7 +35,7 @@ public:
         }
     }
     /// Does nothing: the file keeps its bytes.
-    void forget(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
+    void discard_keeping_space(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
     [[nodiscard]] store::FileExtent location(std::uint64_t offset, std::uint64_t) const FAULTLINE_SIGNAL_SAFE override {
         return {file_.reader()->fd(), begin_ + offset};
     }

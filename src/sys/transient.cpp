@@ -47,6 +47,7 @@ void nap(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE {
 
 bool TransientWait::again(int error) FAULTLINE_SIGNAL_SAFE {
     if (!is_transient(error)) return false;
+    if (out_of_memory_ == OutOfMemory::report && (error == ENOMEM || error == EBUSY)) return false;
     if (error == EINTR) return true;
     if (error == EAGAIN && eager_tries_++ < kEagerTries) return true;
     const std::chrono::nanoseconds now = monotonic_time();

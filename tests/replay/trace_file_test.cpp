@@ -50,7 +50,7 @@ protected:
     void write_records(const Bytes& records, std::uint64_t count) const {
         Bytes bytes(kTraceHeaderBytes);
         std::copy(faultline::trace::kTraceMagic.begin(), faultline::trace::kTraceMagic.end(), bytes.begin());
-        faultline::trace::store_little_endian(&bytes[8], 2, 4);
+        faultline::trace::store_little_endian(&bytes[8], faultline::trace::kTraceVersion, 4);
         faultline::trace::store_little_endian(&bytes[12], 4096, 4);
         faultline::trace::store_little_endian(&bytes[16], count, 8);
         bench::TraceChecksum checksum;
@@ -98,11 +98,14 @@ TEST_F(TraceFile, FormatIsTheDocumentedOne) {
     write({{3, false}, {4, true}, {2, false}, {66, true}});
     const Bytes bytes = file_.read();
     ASSERT_EQ(bytes.size(), kTraceHeaderBytes + 5);
-    const Bytes until_checksum{0x89, 'F',  'L', 'T', 'R', 'A', 'C', 'E', 2, 0, 0, 0,  //
+    const Bytes until_checksum{0x89, 'F',  'L', 'T', 'R', 'A', 'C', 'E', 3, 0, 0, 0,  //
                                0,    0x10, 0,   0,   4,   0,   0,   0,   0, 0, 0, 0,  //
                                0,    0,    0,   0,   0,   0,   0,   0};
     EXPECT_EQ(Bytes(bytes.begin(), bytes.begin() + 32), until_checksum);
     // The differences 3, 1, -2, 64 are 6, 2, 3, 128 in zigzag, and 12, 5, 6, 257 with the write bit appended.
+    const Bytes checksum{0xad, 0xe5, 0x7f, 0xba, 0xc6, 0xb0, 0xcc, 0x1d};
+    EXPECT_EQ(Bytes(bytes.begin() + 32, bytes.begin() + 40), checksum);
+    // Differences 3, 1, -2, 64 are 6, 2, 3, 128 in zigzag; doubled, with the write bit: 12, 5, 6, 257.
     EXPECT_EQ(Bytes(bytes.begin() + 40, bytes.end()), (Bytes{12, 5, 6, 0x81, 2}));
 }
 
@@ -161,9 +164,11 @@ TEST_F(TraceFile, FileOfAnotherKindIsRefused) {
 TEST_F(TraceFile, FileOfALaterVersionIsRefused) {
     write(few_);
     Bytes bytes = file_.read();
-    bytes[8] = 3;
-    file_.write(bytes);
-    EXPECT_THAT(complaint(), HasSubstr("version is 3, this program knows 2"));
+    for (const int version : {2, 4}) {
+        bytes[8] = static_cast<unsigned char>(version);
+        file_.write(bytes);
+        EXPECT_THAT(complaint(), HasSubstr("version is " + std::to_string(version) + ", this program knows 3"));
+    }
 }
 
 TEST_F(TraceFile, UnfinishedFileIsRefusedAsUnfinished) {

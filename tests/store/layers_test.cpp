@@ -870,14 +870,14 @@ TEST_F(LayeredStoreTest, TheFirstFileIsCountedOnlyWithAMapFromTheStart) {
     write(store, 0, 4, 1);
     add_layer(store);
     write(store, 0, 4, 2);
-    store.let_go_of_empty_layers();
+    store.close_empty_layers();
     EXPECT_GT(first_.use_count(), 1) << "more could be in it";
     const auto second = std::make_shared<ScriptedFile>(kPages * kPage);
     LayeredStore counting{part(second), LayeredStore::make_layers(kPages * kPage)};
     write(counting, 0, 4, 1);
     add_layer(counting);
     write(counting, 0, 4, 2);
-    counting.let_go_of_empty_layers();
+    counting.close_empty_layers();
     EXPECT_EQ(second.use_count(), 1);
     expect(counting, 0, 4, 2);
 }

@@ -82,7 +82,7 @@ protected:
     static void write_range(SwapFile& file, std::uint64_t offset, std::uint64_t bytes) {
         const sys::Mapping range = sys::Mapping::reserve(bytes, kPage, true, "a test range");
         std::memset(range.data(), 0x3c, bytes);
-        file.make_room(offset, bytes);
+        file.prepare_write(offset, bytes);
         ASSERT_EQ(file.write_at(range.data(), bytes, offset), static_cast<long>(bytes));
     }
 
@@ -262,7 +262,7 @@ protected:
         file_.extend_to(4 * kMiB);
     }
     void write_page(std::uint64_t offset) {
-        file_.make_room(offset, kPage);
+        file_.prepare_write(offset, kPage);
         ASSERT_EQ(file_.write_at(page_.data(), kPage, offset), static_cast<long>(kPage));
     }
     void write_some_of(std::uint64_t mib) {
@@ -316,7 +316,7 @@ TEST_F(SmallWrites, LeaveZerosWhereNothingWasWritten) {
 TEST_F(SmallWrites, DoNotCountWhenTheyAreLarge) {
     const std::uint64_t before = bytes_taken(file_.fd());
     const sys::Mapping run = sys::Mapping::reserve(kMiB / 4, kPage, true, "a run");
-    file_.make_room(3 * kMiB, run.size());
+    file_.prepare_write(3 * kMiB, run.size());
     ASSERT_EQ(file_.write_at(run.data(), run.size(), 3 * kMiB), static_cast<long>(run.size()));
     EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2);
 }
@@ -363,7 +363,7 @@ TEST(SwapFileOnAFullDisk, GivesBackWhatWasFreedAndTheWriteGoesOn) {
     const sys::Mapping page = sys::Mapping::reserve(kPage, kPage, true, "a test page");
     const auto write = [&](std::uint64_t offset, int value) {
         std::memset(page.data(), value, kPage);
-        file.make_room(offset, kPage);
+        file.prepare_write(offset, kPage);
         return file.write_at(page.data(), kPage, offset);
     };
     std::uint64_t end = 0;
