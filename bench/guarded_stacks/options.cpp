@@ -1,8 +1,7 @@
 #include "guarded_stacks/options.hpp"
 
-#include <CLI/CLI.hpp>
+#include "run/command_options.hpp"
 
-#include <map>
 #include <string>
 
 namespace bench {
@@ -12,10 +11,6 @@ int parse(int argc, char** argv, StackOptions& options) {
         "What guarded stacks cost: to make one, to switch to it, to survive its overflow; and fibers on many of them,\n"
         "more than the memory limit holds. Sizes take K, M, G. Fails when a fiber finds its stack changed."};
     bool smoke = false;
-    const std::map<std::string, faultline::Delivery> deliveries{{"automatic", faultline::Delivery::automatic},
-                                                                {"uffd_signal", faultline::Delivery::uffd_signal},
-                                                                {"uffd_threads", faultline::Delivery::uffd_threads},
-                                                                {"sigsegv", faultline::Delivery::sigsegv}};
     const auto size = CLI::AsSizeValue(false);
     app.add_option("--fibers", options.fibers, "How many fibers sleep at the same time")->capture_default_str();
     app.add_option("--stack", options.stack_bytes, "Maximum size of each stack")->transform(size);
@@ -27,8 +22,7 @@ int parse(int argc, char** argv, StackOptions& options) {
     app.add_option("--repetitions", options.repetitions, "How often each single step is measured")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option("--delivery", options.delivery, "How faults arrive")
-        ->transform(CLI::CheckedTransformer(deliveries, CLI::ignore_case));
+    faultline::run::add_choice(app, "--delivery", options.delivery, "How faults arrive");
     app.add_option("--swap-dir", options.swap_directory, "Directory of the swap file")->check(CLI::ExistingDirectory);
     app.add_flag("--smoke", smoke, "Small numbers, to check that it works");
     try {

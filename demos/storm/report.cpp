@@ -91,9 +91,9 @@ std::string json_text(const Options& options, const Results& results) {
     const PagerStats& storm = results.storm;
     display::JsonObject json;
     json.add("program", "swap_storm")
-        .add("delivery", name(results.delivery))
-        .add("eviction", name(results.eviction))
-        .add("replacement", options.pager.replacement)
+        .add("delivery", to_string(results.delivery))
+        .add("eviction", to_string(results.eviction))
+        .add("replacement", to_string(options.pager.replacement))
         .add("mode", options.mode_name)
         .add("threads", options.threads)
         .add("seed", options.seed)

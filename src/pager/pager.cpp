@@ -53,8 +53,8 @@ Pager::Pager(PagerSetup setup)
     delivery_.start_signals(core_.config.delivery);
     threads_.start();
     core_.log.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(core_.config.resident_limit) +
-                                      " resident, eviction by " + name(eviction()) + ", delivery " + name(delivery()) +
-                                      ": " + setup.reason);
+                                      " resident, eviction by " + to_string(eviction()) + ", delivery " +
+                                      to_string(delivery()) + ": " + setup.reason);
     Forking::watch();
     if (core_.config.fork == ForkPolicy::inherit) Forking::add(fork_);
 }

@@ -86,7 +86,7 @@ INSTANTIATE_TEST_SUITE_P(Deliveries, Filters,
                                          Variant{Delivery::uffd_signal, true}, Variant{Delivery::uffd_signal, false},
                                          Variant{Delivery::sigsegv, true}, Variant{Delivery::sigsegv, false}),
                          [](const auto& variant) {
-                             return std::string{name(variant.param.delivery)} +
+                             return std::string{to_string(variant.param.delivery)} +
                                     (variant.param.background_evictor ? "_evictor" : "_alone");
                          });
 

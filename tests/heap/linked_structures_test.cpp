@@ -24,7 +24,7 @@ struct Shape {
 };
 
 std::string name_of(const testing::TestParamInfo<Shape>& one) {
-    return std::string(name(one.param.delivery)) + "_" + name(one.param.eviction) + "_" +
+    return std::string(to_string(one.param.delivery)) + "_" + to_string(one.param.eviction) + "_" +
            std::to_string(one.param.threads) + (one.param.threads == 1 ? "_thread" : "_threads");
 }
 

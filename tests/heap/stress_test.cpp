@@ -139,7 +139,7 @@ TEST_P(Stress, EveryCookieIsIntactAndNoBlockIsLeft) {
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, Stress,
                          testing::Values(Delivery::uffd_signal, Delivery::uffd_threads, Delivery::sigsegv),
-                         [](const auto& one) { return std::string(name(one.param)); });
+                         [](const auto& one) { return std::string(to_string(one.param)); });
 
 }  // namespace
 }  // namespace faultline::test

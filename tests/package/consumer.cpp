@@ -24,7 +24,7 @@ int main() try {
         }
     }
     std::printf("faultline " FAULTLINE_VERSION_STRING ", %s: %zu MiB within %zu MiB\n",
-                faultline::name(pager.delivery()), region.size() >> 20, pager.resident_limit() >> 20);
+                faultline::to_string(pager.delivery()), region.size() >> 20, pager.resident_limit() >> 20);
     return 0;
 } catch (const std::system_error& error) {
     std::printf("%s\n", error.what());

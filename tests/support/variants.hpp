@@ -23,8 +23,8 @@ struct Variant {
 
 /// Returns a name for tests: "uffd_signal_move_second_chance_4K".
 inline std::string label(const Variant& variant) {
-    return std::string(name(variant.delivery)) + "_" + name(variant.eviction) + "_" + name(variant.replacement) + "_" +
-           std::to_string(variant.page_size >> 10) + "K";
+    return std::string(to_string(variant.delivery)) + "_" + to_string(variant.eviction) + "_" +
+           to_string(variant.replacement) + "_" + std::to_string(variant.page_size >> 10) + "K";
 }
 inline void PrintTo(const Variant& variant, std::ostream* out) { *out << label(variant); }
 

@@ -103,12 +103,13 @@ int faultline_heap_owns(const faultline_heap* heap, const void* address) {
 size_t faultline_heap_trim(faultline_heap* heap) { return heap != nullptr ? heap->cpp.trim() : 0; }
 
 faultline_pin* faultline_heap_pin(faultline_heap* heap, const void* address, size_t bytes, int purpose) {
-    return guarded<faultline_pin*>(
-        nullptr, [&] { return new faultline_pin{checked(heap).pin(address, bytes, pin_purpose_of(purpose))}; });
+    return guarded<faultline_pin*>(nullptr, [&] {
+        return new faultline_pin{checked(heap).pin(address, bytes, value_of<faultline::PinFor>(purpose))};
+    });
 }
 
 int faultline_heap_advise(faultline_heap* heap, const void* address, size_t bytes, int advice) {
-    return done_or_refused([&] { checked(heap).advise(address, bytes, advice_of(advice)); });
+    return done_or_refused([&] { checked(heap).advise(address, bytes, value_of<faultline::Advice>(advice)); });
 }
 
 int faultline_heap_get_stats(const faultline_heap* heap, faultline_heap_stats* own, faultline_stats* paging) {

@@ -31,10 +31,10 @@ faultline::Config config_of(const faultline_config& given) {
     config.swap_directory = text_of(given.swap_directory);
     config.swap_file = text_of(given.swap_file);
     config.trace_file = text_of(given.trace_file);
-    config.delivery = delivery_of(given.delivery);
-    config.eviction = eviction_of(given.eviction);
-    config.replacement = replacement_of(given.replacement);
-    config.fork = fork_policy_of(given.fork_policy);
+    config.delivery = value_of<faultline::Delivery>(given.delivery);
+    config.eviction = value_of<faultline::Eviction>(given.eviction);
+    config.replacement = value_of<faultline::Replacement>(given.replacement);
+    config.fork = value_of<faultline::ForkPolicy>(given.fork_policy);
     config.handler_threads = given.handler_threads;
     config.staging_percent = given.staging_percent;
     config.background_evictor = (given.flags & FAULTLINE_NO_BACKGROUND_EVICTOR) == 0;

@@ -30,8 +30,9 @@ size_t faultline_region_page_size(const faultline_region* region) {
 }
 
 faultline_pin* faultline_region_pin(faultline_region* region, const void* address, size_t bytes, int purpose) {
-    return guarded<faultline_pin*>(
-        nullptr, [&] { return new faultline_pin{checked(region).pin(address, bytes, pin_purpose_of(purpose))}; });
+    return guarded<faultline_pin*>(nullptr, [&] {
+        return new faultline_pin{checked(region).pin(address, bytes, value_of<faultline::PinFor>(purpose))};
+    });
 }
 
 void faultline_unpin(faultline_pin* pin) {
@@ -41,7 +42,7 @@ void faultline_unpin(faultline_pin* pin) {
 }
 
 int faultline_region_advise(faultline_region* region, const void* address, size_t bytes, int advice) {
-    return done_or_refused([&] { checked(region).advise(address, bytes, advice_of(advice)); });
+    return done_or_refused([&] { checked(region).advise(address, bytes, value_of<faultline::Advice>(advice)); });
 }
 
 int faultline_region_wait_for_advised(faultline_region* region, const void* address, size_t bytes) {
@@ -53,7 +54,7 @@ int faultline_region_discard(faultline_region* region, void* address, size_t byt
 }
 
 int faultline_region_protect(faultline_region* region, void* address, size_t bytes, int access) {
-    return done_or_refused([&] { checked(region).protect(address, bytes, access_of(access)); });
+    return done_or_refused([&] { checked(region).protect(address, bytes, value_of<faultline::Access>(access)); });
 }
 
 int faultline_region_retry(faultline_region* region, void* address, size_t bytes) {
