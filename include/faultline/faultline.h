@@ -314,20 +314,20 @@ FAULTLINE_API int faultline_region_get_residency(const faultline_region* region,
 /// A heap: faultline::Heap.
 typedef struct faultline_heap faultline_heap;
 
-/// Value of `dead_bytes_kept` of faultline_heap_config: the heap keeps no dead pages.
+/// Value of `dead_bytes_kept` of faultline_heap_options: the heap keeps no dead pages.
 #define FAULTLINE_KEEP_NONE SIZE_MAX
 
-/// The options of a heap; faultline::HeapConfig in heap.hpp describes each.
-typedef struct faultline_heap_config {
-    size_t size;             ///< sizeof(faultline_heap_config).
+/// The options of a heap; faultline::HeapOptions in heap.hpp describes each.
+typedef struct faultline_heap_options {
+    size_t size;             ///< sizeof(faultline_heap_options).
     size_t reservation;      ///< Bytes of addresses for blocks and gaps: 1 MiB to 8 TiB. 0: 64 GiB.
     size_t large_threshold;  ///< Larger blocks get pages of their own: 4 KiB to 1 MiB. 0: 128 KiB.
     size_t dead_bytes_kept;  ///< Limit in bytes of dead pages kept for reuse. 0: an eighth of the pager's limit, at
                              ///< most 64 MiB.
-} faultline_heap_config;
+} faultline_heap_options;
 
 /// Makes a heap. EINVAL (a value out of range), and the errors of faultline_region_create.
-FAULTLINE_API faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_heap_config* config);
+FAULTLINE_API faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_heap_options* options);
 
 /// Drops all blocks, without reading any. EBUSY: a block is pinned; the heap stays.
 FAULTLINE_API int faultline_heap_destroy(faultline_heap* heap);

@@ -28,7 +28,7 @@ class Heap;
 }
 
 /// The options of a heap. The constructor of `Heap` throws EINVAL for a value out of range.
-struct HeapConfig {
+struct HeapOptions {
     /// Size in bytes of the address range that the heap reserves, rounded up to 4 KiB: 1 MiB to 8 TiB. It limits the
     /// blocks and the gaps between them. It costs no memory, and about a quarter more addresses for metadata.
     std::size_t reservation = std::size_t{64} << 30;
@@ -102,10 +102,11 @@ struct HeapStats {
 ///     std::vector<int, faultline::allocator<int>> numbers{heap};
 class FAULTLINE_API Heap {
 public:
-    /// Reserves the heap's addresses. Throws std::system_error: EINVAL (a value of `config` out of range), or what
-    /// `Pager::reserve` throws.
-    explicit Heap(Pager& pager, const HeapConfig& config = {});
-    /// Drops all blocks and their pages, without reading any.
+    /// Reserves the heap's addresses. Throws std::system_error: EINVAL (a value of `options` out of range), or
+    /// what `Pager::reserve` throws.
+    explicit Heap(Pager& pager, const HeapOptions& options = {});
+    /// Drops all blocks and their pages, without reading any. While a `Pin` of the heap lives, or a call of io.hpp uses
+    /// a block, the heap's memory stays until the last of them ends. Throws nothing.
     ~Heap();
     /// Takes over the heap of the other handle, which is empty afterwards.
     Heap(Heap&&) noexcept;

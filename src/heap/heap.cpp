@@ -30,33 +30,33 @@ constexpr std::size_t kMostReservation = std::size_t{8} << 40;
 constexpr std::size_t kLeastThreshold = core::kUnitBytes;
 constexpr std::size_t kMostThreads = 4096;  // threads with a cache; further threads use spans directly
 
-const HeapConfig& checked(const HeapConfig& config) {
-    if (config.reservation < kLeastReservation || config.reservation > kMostReservation) {
-        sys::throw_error(EINVAL, "invalid heap: HeapConfig::reservation of " + sys::readable_bytes(config.reservation) +
-                                     " is out of range: 1 MiB to 8 TiB");
+const HeapOptions& checked(const HeapOptions& options) {
+    if (options.reservation < kLeastReservation || options.reservation > kMostReservation) {
+        sys::throw_error(EINVAL, "invalid heap: HeapOptions::reservation of " +
+                                     sys::readable_bytes(options.reservation) + " is out of range: 1 MiB to 8 TiB");
     }
-    if (config.large_threshold < kLeastThreshold || config.large_threshold > heap::kMostClassBytes) {
-        sys::throw_error(EINVAL, "invalid heap: HeapConfig::large_threshold of " +
-                                     sys::readable_bytes(config.large_threshold) + " is out of range: 4 KiB to 1 MiB");
+    if (options.large_threshold < kLeastThreshold || options.large_threshold > heap::kMostClassBytes) {
+        sys::throw_error(EINVAL, "invalid heap: HeapOptions::large_threshold of " +
+                                     sys::readable_bytes(options.large_threshold) + " is out of range: 4 KiB to 1 MiB");
     }
-    return config;
+    return options;
 }
 
-std::uint64_t most_dead(const HeapConfig& config, std::size_t limit) noexcept {
-    if (config.dead_bytes_kept != HeapConfig::kAutomatic) return config.dead_bytes_kept;
+std::uint64_t most_dead(const HeapOptions& options, std::size_t limit) noexcept {
+    if (options.dead_bytes_kept != HeapOptions::kAutomatic) return options.dead_bytes_kept;
     return std::min<std::uint64_t>(limit / 8, std::uint64_t{64} << 20);
 }
 
 }  // namespace
 
-Heap::Heap(std::shared_ptr<pager::Pager> pager, const HeapConfig& config)
+Heap::Heap(std::shared_ptr<pager::Pager> pager, const HeapOptions& options)
     : pager_{std::move(pager)},
-      region_{*pager_, checked(config).reservation},
+      region_{*pager_, checked(options).reservation},
       pages_{*pager_, *region_},
       notes_{pages_.bytes() / 8},  // a span of the smallest blocks needs a fourteenth of its length
-      most_small_{config.large_threshold},
-      most_cached_{std::min(config.large_threshold, heap::kMostCachedBytes)},
-      most_dead_{most_dead(config, pager_->resident_limit())},
+      most_small_{options.large_threshold},
+      most_cached_{std::min(options.large_threshold, heap::kMostCachedBytes)},
+      most_dead_{most_dead(options, pager_->resident_limit())},
       batches_{pager_->resident_limit() / 64},
       caches_{kMostThreads, "what threads keep of a heap"},
       resource_{*this} {

@@ -69,7 +69,7 @@ namespace faultline::heap {
 
 class Heap final : public heap::RegisteredHeap {
 public:
-    Heap(std::shared_ptr<pager::Pager> pager, const HeapConfig& config);
+    Heap(std::shared_ptr<pager::Pager> pager, const HeapOptions& options);
     ~Heap();
     Heap(const Heap&) = delete;
     Heap& operator=(const Heap&) = delete;

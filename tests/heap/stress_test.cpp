@@ -106,7 +106,7 @@ TEST_P(Stress, EveryCookieIsIntactAndNoBlockIsLeft) {
     pager_config.read_ahead = true;
 #endif
     FAULTLINE_PAGER_OR_SKIP(pager, pager_config);
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.dead_bytes_kept = 512 * kKiB;
     Heap heap{pager, config};
     const char* const given = std::getenv("FAULTLINE_TEST_SEED");

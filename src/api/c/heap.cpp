@@ -44,10 +44,10 @@ void write_own_stats(faultline_heap_stats& to, const faultline::HeapStats& from)
 
 }  // namespace
 
-faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_heap_config* config) {
+faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_heap_options* options) {
     return guarded<faultline_heap*>(nullptr, [&] {
-        const auto given = read_sized(config, FAULTLINE_FIRST_BYTES(faultline_heap_config, dead_bytes_kept));
-        faultline::HeapConfig wanted;
+        const auto given = read_sized(options, FAULTLINE_FIRST_BYTES(faultline_heap_options, dead_bytes_kept));
+        faultline::HeapOptions wanted;
         if (given.reservation != 0) wanted.reservation = given.reservation;
         if (given.large_threshold != 0) wanted.large_threshold = given.large_threshold;
         if (given.dead_bytes_kept == FAULTLINE_KEEP_NONE) {

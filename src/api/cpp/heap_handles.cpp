@@ -42,9 +42,9 @@ void* required(void* block) {
 
 }  // namespace
 
-Heap::Heap(Pager& pager, const HeapConfig& config) {
+Heap::Heap(Pager& pager, const HeapOptions& options) {
     if (!pager.pager_) sys::throw_error(EINVAL, "cannot make a heap: this Pager was moved from");
-    heap_ = new heap::Heap{pager.pager_, config};
+    heap_ = new heap::Heap{pager.pager_, options};
 }
 
 Heap::~Heap() { delete heap_; }
