@@ -73,14 +73,19 @@ public:
     /// segments overlap), EINVAL (an invalid layout or image), ENOMEM, or the error of opening a file.
     explicit AddressSpace(Pager& pager, std::span<const ImageSegment> image = {}, const Layout& layout = {});
 
-    /// Frees all memory, addresses and swap space. Ends the program while a `Pin` of the space lives.
+    /// Frees all memory, addresses and swap space. While a `Pin` of the space lives, or a call of io.hpp uses its
+    /// memory, all of the space stays until the last of them ends; the handler of violations is no longer called.
+    /// Throws nothing.
     ~AddressSpace();
     /// Takes over the space of the other handle, which is empty afterwards.
     AddressSpace(AddressSpace&&) noexcept;
-    /// Destroys the own space, then takes over that of the other handle.
+    /// Gives up the own space as the destructor does, then takes over that of the other handle.
     AddressSpace& operator=(AddressSpace&&) noexcept;
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
+
+    /// True if the handle owns a space: it was not moved from.
+    explicit operator bool() const noexcept { return space_ != nullptr; }
 
     // ---- clones
 
@@ -201,10 +206,10 @@ public:
     void on_violation(ViolationHandler handler, void* context = nullptr);
 
 private:
-    explicit AddressSpace(std::unique_ptr<space::Space> space) noexcept;
+    explicit AddressSpace(std::shared_ptr<space::Space> space) noexcept;
     void reset() noexcept;
 
-    std::unique_ptr<space::Space> space_;
+    std::shared_ptr<space::Space> space_;
 };
 
 }  // namespace faultline

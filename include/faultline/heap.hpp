@@ -115,6 +115,9 @@ public:
     Heap(const Heap&) = delete;
     Heap& operator=(const Heap&) = delete;
 
+    /// True if the handle owns a heap: it was not moved from, and not destroyed.
+    explicit operator bool() const noexcept { return heap_ != nullptr; }
+
     /// Allocates a block of at least `bytes` bytes, aligned to 16 bytes. 0 bytes give a block, too. Throws
     /// std::bad_alloc.
     [[nodiscard]] void* allocate(std::size_t bytes);
@@ -170,9 +173,6 @@ public:
 
     /// Returns a memory resource for std::pmr containers, owned by the heap. It stays valid when the handle is moved.
     [[nodiscard]] std::pmr::memory_resource* resource() const noexcept;
-
-    /// True if the handle owns a heap: it was not moved from, and not destroyed.
-    explicit operator bool() const noexcept { return heap_ != nullptr; }
 
     /// Drops all blocks now. Throws std::system_error: EBUSY (a `Pin` on a block lives), EINVAL (the handle is empty).
     void destroy();

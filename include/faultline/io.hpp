@@ -36,7 +36,8 @@ struct iovec;  // <sys/uio.h>
 /// - EIO: the store could not read back the first page, or any page of a transfer that must not be short (see
 ///   `Region::retry`).
 ///
-/// A call that waits keeps its pages pinned, and its regions cannot be destroyed (EBUSY). Pages that the kernel will
+/// A call that waits keeps its pages pinned. If their region's handle is destroyed meanwhile, the memory stays mapped
+/// until the call ends; `destroy` throws EBUSY. Pages that the kernel will
 /// write to are read first, even if the call overwrites all of them. MSG_ZEROCOPY outlives the call: use a `Pin` for
 /// it.
 ///

@@ -17,6 +17,7 @@
 namespace faultline {
 
 namespace pager {
+class OwnedRegion;
 class Pager;
 class Region;
 }  // namespace pager
@@ -47,13 +48,17 @@ public:
     Region() noexcept;
     /// Takes over the region of `other`, which is empty afterwards.
     Region(Region&& other) noexcept;
-    /// Destroys the handle's own region, then takes over that of `other`. A `Pin` on the own region ends the program.
+    /// Gives up the own region as the destructor does, then takes over that of `other`.
     Region& operator=(Region&& other) noexcept;
     Region(const Region&) = delete;
     Region& operator=(const Region&) = delete;
-    /// Frees addresses, frames and swap space. Ends the program while a `Pin` of the region lives. Does nothing in a
-    /// child of fork that has not inherited the region.
+    /// Frees addresses, frames and swap space. While a `Pin` of the region lives, or a call of io.hpp uses its memory,
+    /// the region stays until the last of them ends. Throws nothing. Does nothing in a child of fork that has not
+    /// inherited the region.
     ~Region();
+
+    /// True if the handle owns a region: it was not moved from, and not destroyed.
+    explicit operator bool() const noexcept { return region_ != nullptr; }
 
     /// Returns the first byte, aligned to the page size; null for an empty handle.
     [[nodiscard]] std::byte* data() const noexcept;
@@ -66,9 +71,6 @@ public:
 
     /// Returns the whole range.
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {data(), size()}; }
-
-    /// True if the handle owns a region.
-    explicit operator bool() const noexcept { return region_ != nullptr; }
 
     /// Makes every page that the range touches resident, and keeps it resident until the pin is destroyed. The range
     /// may have any alignment. Use it for system calls, O_DIRECT, io_uring and devices.
@@ -113,10 +115,10 @@ public:
 
 private:
     friend class Pager;
-    Region(std::shared_ptr<pager::Pager> pager, pager::Region* region) noexcept;
+    explicit Region(std::shared_ptr<pager::OwnedRegion> owned) noexcept;
 
-    std::shared_ptr<pager::Pager> pager_;
-    pager::Region* region_ = nullptr;
+    std::shared_ptr<pager::OwnedRegion> owned_;
+    pager::Region* region_ = nullptr;  // the one that `owned_` owns
 };
 
 }  // namespace faultline

@@ -4,12 +4,15 @@
 #include "heap/heap.hpp"
 
 #include "core/check.hpp"
+#include "pager/region/region_map.hpp"
 #include "sys/error.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace faultline::heap {
 
@@ -51,8 +54,8 @@ std::uint64_t most_dead(const HeapOptions& options, std::size_t limit) noexcept 
 
 Heap::Heap(std::shared_ptr<pager::Pager> pager, const HeapOptions& options)
     : pager_{std::move(pager)},
-      region_{*pager_, checked(options).reservation},
-      pages_{*pager_, *region_},
+      region_{std::make_shared<pager::OwnedRegion>(pager_, checked(options).reservation, core::kUnitBytes)},
+      pages_{*pager_, region_->region()},
       notes_{pages_.bytes() / 8},  // a span of the smallest blocks needs a fourteenth of its length
       most_small_{options.large_threshold},
       most_cached_{std::min(options.large_threshold, heap::kMostCachedBytes)},
@@ -67,11 +70,19 @@ Heap::Heap(std::shared_ptr<pager::Pager> pager, const HeapOptions& options)
 Heap::~Heap() {
     heap::LiveHeaps::remove(*this);
     heap::RecentCaches::forget(id_);
-    // An evicting thread reads the dead bits until the region is destroyed.
-    if (!region_.destroyed() && in_owner_process()) region_.destroy();
+    if (region_ == nullptr) return;
+    pager::Region& region = region_->region();
+    if (in_owner_process()) {  // in other children of fork the readers' threads do not exist
+        region.set_owner(nullptr);
+        pager::RegionMap::readers().synchronize();  // an evicting thread may read the dead bits
+    }
+    region.users().leave(std::move(region_));
 }
 
-void Heap::drop_pages() { region_.destroy(); }
+void Heap::drop_pages() {
+    region_->destroy();
+    region_.reset();
+}
 
 // ---- allocating
 

@@ -23,6 +23,7 @@
 #include "heap/slow_path.hpp"
 #include "heap/span_notes.hpp"
 #include "heap/thread_cache.hpp"
+#include "pager/owned_region.hpp"
 
 #include <faultline/heap.hpp>
 
@@ -37,35 +38,6 @@
 namespace faultline::heap {
 
 enum class Zeroed : bool { no, yes };
-
-/// Owns the heap's region, and destroys it.
-class OwnedRegion {
-public:
-    OwnedRegion(pager::Pager& pager, std::size_t bytes)
-        : pager_{pager}, region_{&pager.reserve(bytes, core::kUnitBytes)} {}
-    ~OwnedRegion() {
-        // A child of fork that has not inherited the region does not own it.
-        if (region_ != nullptr && pager_.in_owner_process()) pager_.destroy(*region_);
-    }
-    OwnedRegion(const OwnedRegion&) = delete;
-    OwnedRegion& operator=(const OwnedRegion&) = delete;
-
-    [[nodiscard]] pager::Region& operator*() const noexcept { return *region_; }
-    /// Throws EBUSY while a page is pinned.
-    void destroy() {
-        pager_.destroy(*region_);
-        region_ = nullptr;
-    }
-    [[nodiscard]] bool destroyed() const noexcept { return region_ == nullptr; }
-
-private:
-    pager::Pager& pager_;
-    pager::Region* region_;
-};
-
-}  // namespace faultline::heap
-
-namespace faultline::heap {
 
 class Heap final : public heap::RegisteredHeap {
 public:
@@ -127,7 +99,7 @@ public:
     [[nodiscard]] heap::Resource& resource() noexcept { return resource_; }
 
     [[nodiscard]] pager::Pager& pager() noexcept { return *pager_; }
-    [[nodiscard]] pager::Region& region() const noexcept { return *region_; }
+    [[nodiscard]] pager::Region& region() const noexcept { return region_->region(); }
     /// True in the process that made the heap, and in a child that has inherited it.
     [[nodiscard]] bool in_owner_process() const noexcept { return pager_->in_owner_process(); }
     /// Destroys the region. Throws EBUSY while a page is pinned. Afterwards only the destructor may be called.
@@ -203,7 +175,7 @@ private:
 
     heap::HeapId id_ = 0;
     std::shared_ptr<pager::Pager> pager_;
-    heap::OwnedRegion region_;
+    std::shared_ptr<pager::OwnedRegion> region_;  // null once the pages are dropped
     mutable heap::HeapPages pages_;
     heap::SpanNotes notes_;
     std::size_t most_small_;   // largest block that shares pages, in bytes

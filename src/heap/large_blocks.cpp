@@ -119,7 +119,7 @@ void* Heap::move_large(Span& from, std::uint64_t pages) noexcept {
 std::uint64_t Heap::move_pages(std::uint64_t from, std::uint64_t to, std::uint64_t count) noexcept {
     std::uint64_t moved = 0;
     try {
-        moved = pager_->mover().move(*region_, {from, count}, to);
+        moved = pager_->mover().move(region(), {from, count}, to);
     } catch (const std::system_error&) {  // copied instead: a page is pinned, for example
     }
     pages_.life().mark_discarded({from, moved});

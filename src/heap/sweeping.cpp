@@ -166,7 +166,7 @@ bool Heap::discard(PageRange pages) noexcept {
 
 bool Heap::discard_contents(PageRange pages) noexcept {
     try {
-        pager_->discarder().discard(*region_, pages,
+        pager_->discarder().discard(region(), pages,
                                     pages.count < kWorthAHole ? pager::DiskSpace::keep : pager::DiskSpace::give_back);
         return true;
     } catch (const std::system_error&) {

@@ -9,6 +9,7 @@
 #include "sys/page_merging.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -78,6 +79,15 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
 }
 
 void Pager::destroy(Region& region) { lifecycle_.destroy(region); }
+
+void Pager::destroy_or_report(Region& region) noexcept {
+    if (!core_.in_owner_process()) return;
+    try {
+        destroy(region);
+    } catch (const std::exception& failure) {
+        core_.log.say(LogLevel::error, std::string("a region cannot be freed and stays mapped: ") + failure.what());
+    }
+}
 
 void Pager::forbid_merging() {
     core_.require_owner_process();

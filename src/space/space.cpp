@@ -129,6 +129,15 @@ Space::~Space() {
     }
 }
 
+void Space::leave(std::shared_ptr<Space> space) noexcept {
+    try {
+        space->on_violation(nullptr, nullptr);
+    } catch (const std::exception&) {
+        // Another process's space, or no memory for the change: the handler stays.
+    }
+    for (Arena* const arena : space->arenas()) arena->region().users().leave(space);
+}
+
 /// The low arena also has room for the heap's random gap and for the free page above the heap; the high arena for the
 /// mappings' random gap.
 void Space::reserve_for_layout(std::size_t image_size, const Layout& layout) {

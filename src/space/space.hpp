@@ -35,6 +35,9 @@ public:
     Space(std::shared_ptr<pager::Pager> pager, std::span<const ImageSegment> image, const Layout& layout);
     ~Space() override;
     [[nodiscard]] std::unique_ptr<Space> clone(const ClonePlace& place);
+    /// Gives up the handle's ownership of `space`: it is destroyed now, or when the last Pin or system call on its
+    /// memory ends. From now on, no handler of violations is called.
+    static void leave(std::shared_ptr<Space> space) noexcept;
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;
 

@@ -29,7 +29,7 @@ core::PageRange touched_pages(const heap::Heap& heap, const void* address, std::
     const pager::Region& region = heap.region();
     const std::uintptr_t begin = core::address_of(address);
     if (!heap.owns(address) || bytes > region.end() - begin) {
-        sys::throw_error(EINVAL, "the " + std::to_string(bytes) + " bytes to pin or advise are not inside the heap");
+        sys::throw_error(EINVAL, "a range of " + std::to_string(bytes) + " bytes is not inside the heap");
     }
     const std::uint64_t first = region.page_of(begin);
     return {first, bytes == 0 ? 0 : region.page_of(begin + bytes - 1) - first + 1};
@@ -80,7 +80,7 @@ Pin Heap::pin(const void* address, std::size_t bytes, PinFor purpose) {
     const core::PageRange pages = touched_pages(*heap_, address, bytes);
     if (pages.count == 0) return {};
     heap_->pager().pins().pin(heap_->region(), pages, purpose);
-    return Pin{&heap_->region(), pages.first, pages.count};
+    return Pin{heap_->region(), pages.first, pages.count};
 }
 
 void Heap::advise(const void* address, std::size_t bytes, Advice advice) {
