@@ -158,10 +158,18 @@ public:
 
     /// Pins a range of the heap, as Region::pin does. A pinned block must not be freed or reallocated.
     [[nodiscard]] Pin pin(const void* address, std::size_t bytes, PinFor purpose = PinFor::writing);
+    /// Pins the range of a span.
+    [[nodiscard]] Pin pin(std::span<const std::byte> range, PinFor purpose = PinFor::writing) {
+        return pin(range.data(), range.size(), purpose);
+    }
 
     /// Gives `advice` on a range of the heap of any alignment; see `Advice`. Throws std::system_error (EINVAL) for a
     /// range outside of the heap.
     void advise(const void* address, std::size_t bytes, Advice advice);
+    /// Gives `advice` on the range of a span.
+    void advise(std::span<const std::byte> range, Advice advice) { advise(range.data(), range.size(), advice); }
+    /// Gives `advice` on many ranges of any alignment with one call.
+    void advise(std::span<const std::span<const std::byte>> ranges, Advice advice);
 
     /// Returns the heap's figures. Takes the locks of the size classes, one after the other.
     [[nodiscard]] HeapStats stats() const;
@@ -170,6 +178,9 @@ public:
     /// state. The addresses in use are those from the begin of the reservation to the break, then those from the lowest
     /// large block to the end. Low addresses come first. Each page is as it was at some moment of the call.
     void residency(std::span<ResidencyCell> cells) const;
+    /// Does the same for the pages that a range of the heap touches, of any alignment. Throws std::system_error
+    /// (EINVAL) for a range outside of the heap.
+    void residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const;
 
     /// Returns a memory resource for std::pmr containers, owned by the heap. It stays valid when the handle is moved.
     [[nodiscard]] std::pmr::memory_resource* resource() const noexcept;

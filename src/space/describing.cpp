@@ -2,6 +2,7 @@
 // nothing. Pages may change state before the caller reads the result.
 
 #include "core/units.hpp"
+#include "pager/region/residency.hpp"
 #include "space/placement.hpp"
 #include "space/space.hpp"
 
@@ -157,6 +158,21 @@ SegmentUsage Space::usage_locked(AddressRange range) const {
         run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) { count(*run.region, page, usage); });
     }
     return usage;
+}
+
+void Space::residency(std::uintptr_t address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    const std::lock_guard lock{mutex_};
+    space::require_user_range(address, bytes);
+    const AddressRange range{core::align_down<std::uintptr_t>(address, core::kUnitBytes),
+                             core::align_up<std::uintptr_t>(address + bytes, core::kUnitBytes)};
+    const Arena& arena = checked_arena(range, "report the residency");
+    const core::PageRange pages = arena.pages_of(range);
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+        cells[i] = {};
+        for (const pager::PageRun& run : pager_->views().runs_of(arena.region(), pages.part(i, cells.size()))) {
+            cells[i] += pager::residency_of(*run.region, run.pages);
+        }
+    }
 }
 
 Explanation Space::explain(std::uintptr_t address) const {

@@ -17,6 +17,7 @@
 #include <faultline/address_space.hpp>
 #include <faultline/layout.hpp>
 #include <faultline/segment_info.hpp>
+#include <faultline/stats.hpp>
 
 #include <array>
 #include <cstddef>
@@ -65,6 +66,7 @@ public:
 
     [[nodiscard]] std::vector<SegmentInfo> segments() const;
     [[nodiscard]] SegmentUsage usage(space::AddressRange range) const;
+    void residency(std::uintptr_t address, std::size_t bytes, std::span<ResidencyCell> cells) const;
     [[nodiscard]] Explanation explain(std::uintptr_t address) const;
     [[nodiscard]] TableCost table_cost() const;
 

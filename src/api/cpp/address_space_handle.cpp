@@ -102,6 +102,10 @@ void AddressSpace::advise(const void* address, std::size_t bytes, Advice advice)
     alive(space_).advise(core::address_of(address), bytes, advice);
 }
 
+void AddressSpace::advise(std::span<const std::span<const std::byte>> ranges, Advice advice) {
+    for (const std::span<const std::byte> range : ranges) this->advise(range, advice);
+}
+
 void AddressSpace::discard(void* address, std::size_t bytes) {
     alive(space_).discard(core::address_of(address), bytes);
 }
@@ -130,6 +134,10 @@ std::vector<SegmentInfo> AddressSpace::segments() const { return alive(space_).s
 
 SegmentUsage AddressSpace::usage(const SegmentInfo& range) const {
     return alive(space_).usage({range.begin, range.end});
+}
+
+void AddressSpace::residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    alive(space_).residency(core::address_of(address), bytes, cells);
 }
 
 std::string AddressSpace::maps() const {

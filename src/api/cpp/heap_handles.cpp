@@ -2,6 +2,7 @@
 // arguments and forward to heap::Heap. They do not count, lock or log.
 
 #include "heap/heap.hpp"
+#include "pager/region/residency.hpp"
 #include "sys/error.hpp"
 
 #include <faultline/allocator.hpp>
@@ -87,8 +88,15 @@ void Heap::advise(const void* address, std::size_t bytes, Advice advice) {
     heap_->pager().advice().advise(heap_->region(), touched_pages(*heap_, address, bytes), advice);
 }
 
+void Heap::advise(std::span<const std::span<const std::byte>> ranges, Advice advice) {
+    for (const std::span<const std::byte> range : ranges) this->advise(range, advice);
+}
+
 HeapStats Heap::stats() const { return heap_->stats(); }
 void Heap::residency(std::span<ResidencyCell> cells) const { heap_->residency(cells); }
+void Heap::residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    pager::look_at_residency(heap_->region(), touched_pages(*heap_, address, bytes), cells);
+}
 
 std::pmr::memory_resource* Heap::resource() const noexcept { return &heap_->resource(); }
 

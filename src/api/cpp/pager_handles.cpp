@@ -154,6 +154,11 @@ void Region::residency(std::span<ResidencyCell> cells) const {
     pager::look_at_residency(*region_, {0, region_->pages()}, cells);
 }
 
+void Region::residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    if (region_ == nullptr) refuse_empty("region");
+    pager::look_at_residency(*region_, touched_pages(*region_, address, bytes), cells);
+}
+
 void Region::destroy() {
     if (region_ == nullptr) refuse_empty("region");
     owned_->destroy();
