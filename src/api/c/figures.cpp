@@ -31,7 +31,7 @@ void write_stats(faultline_stats& to, const RegionStats& from) {
     filled.staged_bytes = from.staged_bytes;
     filled.swapped_bytes = from.swapped_bytes;
     filled.pinned_bytes = from.pinned_bytes;
-    write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_stats, pinned_bytes));
+    write_sized(to, filled, FAULTLINE_SIZED(faultline_stats, pinned_bytes));
 }
 
 void write_stats(faultline_pager_stats& to, const PagerStats& from) {
@@ -45,7 +45,7 @@ void write_stats(faultline_pager_stats& to, const PagerStats& from) {
     filled.hard_latency = quantiles(from.hard_latency);
     filled.soft_latency = quantiles(from.soft_latency);
     filled.write_latency = quantiles(from.write_latency);
-    write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_pager_stats, write_latency));
+    write_sized(to, filled, FAULTLINE_SIZED(faultline_pager_stats, write_latency));
 }
 
 }  // namespace faultline::api
