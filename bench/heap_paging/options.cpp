@@ -11,7 +11,8 @@ int parse(int argc, char** argv, PagingOptions& options) {
         "Programs whose objects take more than the memory they may have: a heap in managed memory against glibc's "
         "under\n"
         "kernel swap in a memory cgroup. Each program is a process of its own; the two systems take turns."};
-    app.add_option("--limit", options.limit_bytes, "Memory for objects")->transform(CLI::AsSizeValue(false));
+    faultline::run::add_size(app, "--limit", options.limit_bytes, faultline::run::Settings::kResidentRange,
+                             "Memory for objects");
     app.add_option("--factors", options.factors,
                    "How many times the limit the objects take; 0: only the program that frees most")
         ->delimiter(',')

@@ -18,7 +18,8 @@ int parse(int argc, char** argv, HeapOptions& options) {
     app.add_option("--threads", options.threads, "Threads of the workloads that have several")
         ->check(CLI::Range(1, 1024))
         ->capture_default_str();
-    app.add_option("--limit", options.limit_bytes, "The pager's resident limit")->transform(CLI::AsSizeValue(false));
+    faultline::run::add_size(app, "--limit", options.limit_bytes, faultline::run::Settings::kResidentRange,
+                             "The pager's resident limit");
     faultline::run::add_choice(app, "--delivery", options.delivery, "How faults arrive");
     app.add_option("--peers", options.peers, "Shared libraries with an allocator")->delimiter(',');
     app.add_option("--only", options.only, "Run this workload only");

@@ -2,6 +2,7 @@
 #include "vs_kernel/options.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "run/command_options.hpp"
 #include "vs_kernel/workload.hpp"
@@ -75,15 +76,11 @@ struct Words {
     bool smoke = false;
 };
 
-// "256M", "4K", "1G": powers of 1024.
-CLI::Validator size_value() {
-    CLI::Validator validator = CLI::AsSizeValue{false};
-    return validator.description("SIZE");
-}
+constexpr run::SizeRange kAnySize{0, std::numeric_limits<std::size_t>::max(), "any size"};
 
 void add_run_options(CLI::App& app, const Program& program, Options& options, Words& words) {
-    app.add_option("--size", options.size, "Bytes of the region (1G)")->transform(size_value());
-    app.add_option("--resident", options.resident, "Bytes of it that may be in memory (256M)")->transform(size_value());
+    run::add_size(app, "--size", options.size, kAnySize, "Bytes of the region");
+    run::add_size(app, "--resident", options.resident, kAnySize, "Bytes of it that may be in memory");
     app.add_option("--modes", words.modes,
                    "Which of r,z,s,n,rw,zw,sw: random, zipf, sequential, random named ahead; w: read-modify-write")
         ->delimiter(',');
@@ -116,12 +113,12 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
     run::add_choice(app, "--delivery", options.delivery, "How faults arrive")->group(group);
     run::add_choice(app, "--replacement", options.replacement, "Which page is evicted")->group(group);
     run::add_choice(app, "--eviction", options.eviction, "How a page is evicted")->group(group);
-    app.add_option("--page-size", options.page_size, "Bytes that one fault reads (4K); a touch is of 4K in any case")
-        ->transform(size_value())
-        ->check(CLI::Range(faultline::kBasePageBytes, faultline::kLargestPageBytes).description(""))
+    run::add_size(app, "--page-size", options.page_size,
+                  {faultline::kBasePageBytes, faultline::kLargestPageBytes, "4K to 2M"},
+                  "Bytes that one fault reads; a touch is of 4K in any case")
         ->group(group);
-    app.add_option("--compressed", options.compressed, "Memory for compressed pages, on top of --resident (0: none)")
-        ->transform(size_value())
+    run::add_size(app, "--compressed", options.compressed, kAnySize,
+                  "Memory for compressed pages, on top of --resident; 0: none")
         ->group(group);
     app.add_flag("--same-total", options.same_total, "Let peers have the bytes of --compressed resident, too")
         ->group(group);

@@ -61,9 +61,10 @@ public:
     /// exceed the largest file size).
     [[nodiscard]] Region reserve(std::size_t bytes, RegionOptions options = {});
 
-    /// Changes the limit, in bytes. When it shrinks, the call blocks until at most `bytes` are resident. Throws
-    /// std::system_error: EINVAL (below `kMinimumPages` pages, or above the machine's memory), EBUSY (pins hold more),
-    /// ENOSPC or EIO (the store does not accept the pages to evict; the limit then stays as it was).
+    /// Changes the limit, in bytes. When it shrinks, the call blocks until at most `bytes` are resident. A limit above
+    /// the machine's memory is lowered to that, with a warning. Throws std::system_error: EINVAL (below `kMinimumPages`
+    /// pages), EBUSY (pins hold more), ENOSPC or EIO (the store does not accept the pages to evict; the limit then
+    /// stays as it was).
     void set_resident_limit(std::size_t bytes);
 
     /// Returns the limit, in bytes.

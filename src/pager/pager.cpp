@@ -53,6 +53,7 @@ Pager::Pager(PagerSetup setup)
     start_trace();
     delivery_.start_signals(core_.config.delivery);
     threads_.start();
+    for (const std::string& warning : setup.warnings) core_.log.say(LogLevel::warning, warning);
     core_.log.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(core_.config.resident_limit) +
                                       " resident, eviction by " + to_string(eviction()) + ", delivery " +
                                       to_string(delivery()) + ": " + setup.reason);

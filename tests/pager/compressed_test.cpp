@@ -117,11 +117,9 @@ TEST_P(Compressed, child_of_fork_inherits_what_was_compressed) {
 }
 
 TEST(CompressedLimit, that_makes_no_sense_is_refused) {
-    for (const std::size_t bytes : {std::size_t{1}, std::size_t{1} << 50}) {
-        Config config;
-        config.compressed_limit = bytes;
-        expect_refused([&] { const Pager pager{config}; }, EINVAL, "compressed_limit");
-    }
+    Config config;
+    config.compressed_limit = 1;
+    expect_refused([&] { const Pager pager{config}; }, EINVAL, "compressed_limit");
 }
 
 std::vector<Variant> variants() {
