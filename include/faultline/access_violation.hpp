@@ -15,6 +15,7 @@
 #include <span>
 
 namespace faultline {
+inline namespace v0 {
 
 /// Why an access is not allowed.
 enum class ViolationKind : std::uint8_t {
@@ -62,4 +63,5 @@ template <>
 FAULTLINE_API std::span<const char* const> names<ViolationAnswer>() noexcept;
 /// @endcond
 
+}  // namespace v0
 }  // namespace faultline

@@ -27,6 +27,8 @@ namespace space {
 class Space;
 }
 
+inline namespace v0 {
+
 /// Options of `AddressSpace::map_anonymous` and `map_file`.
 struct MapOptions {
     /// The accesses that the mapping allows.
@@ -236,4 +238,5 @@ private:
     std::shared_ptr<space::Space> space_;
 };
 
+}  // namespace v0
 }  // namespace faultline

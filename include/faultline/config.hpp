@@ -13,6 +13,8 @@
 #include <string_view>
 
 namespace faultline {
+inline namespace v0 {
+
 /// The options of a pager. A plain value: copy it, change it, pass it to `Pager`, which keeps a copy. The constructor
 /// of `Pager` checks the values and throws EINVAL for one out of range; the struct itself checks nothing.
 ///
@@ -89,4 +91,5 @@ struct Config {
     std::function<void(LogLevel, std::string_view)> log{};
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -48,6 +48,8 @@ namespace space {
 class StackArea;
 }
 
+inline namespace v0 {
+
 /// The options of a pool of stacks. The constructor of `StackPool` throws EINVAL for a value out of range.
 struct StackPoolOptions {
     /// The size in bytes that each stack can grow to, rounded up to 4 KiB.
@@ -239,4 +241,5 @@ private:
     StackPool pool_;
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -27,6 +27,8 @@ namespace heap {
 class Heap;
 }
 
+inline namespace v0 {
+
 /// The options of a heap. The constructor of `Heap` throws EINVAL for a value out of range.
 struct HeapOptions {
     /// Size in bytes of the address range that the heap reserves, rounded up to 4 KiB: 1 MiB to 8 TiB. It limits the
@@ -191,15 +193,13 @@ public:
 private:
     template <typename T>
     friend class allocator;
+    /// Allocates for allocator<T>. Throws std::bad_alloc.
+    [[nodiscard]] static void* allocate_in(heap::Heap& heap, std::size_t bytes, std::size_t alignment);
+    /// Frees for allocator<T>.
+    static void deallocate_in(heap::Heap& heap, void* block, std::size_t bytes) noexcept;
 
     heap::Heap* heap_ = nullptr;
 };
 
-namespace heap {
-/// Allocates for allocator<T>. Throws std::bad_alloc.
-[[nodiscard]] FAULTLINE_API void* heap_allocate(Heap* heap, std::size_t bytes, std::size_t alignment);
-/// Frees for allocator<T>.
-FAULTLINE_API void heap_deallocate(Heap* heap, void* block, std::size_t bytes) noexcept;
-}  // namespace heap
-
+}  // namespace v0
 }  // namespace faultline

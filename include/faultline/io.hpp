@@ -13,6 +13,9 @@
 
 struct iovec;  // <sys/uio.h>
 
+namespace faultline {
+inline namespace v0 {
+
 /// System calls on buffers in managed memory.
 ///
 /// Arguments (sizes and offsets in bytes), results and errno are those of the POSIX functions of the same names. An
@@ -44,7 +47,7 @@ struct iovec;  // <sys/uio.h>
 /// Thread-safe. Each function is a cancellation point if the POSIX function is one. Not for signal handlers. Do not
 /// leave a call by longjmp: its pages would stay pinned. `readv` and `writev` use 40 KiB of stack. They read the array
 /// of buffers before the call: it must be readable, and may lie in managed memory.
-namespace faultline::io {
+namespace io {
 
 /// Reads into `buffer` as read(2) does. Returns the number of bytes, or -1 and errno.
 FAULTLINE_API std::ptrdiff_t read(int descriptor, void* buffer, std::size_t bytes);
@@ -70,4 +73,6 @@ FAULTLINE_API std::ptrdiff_t recv(int socket, void* buffer, std::size_t bytes, i
 /// Sends from `buffer` as send(2) does. Returns the number of bytes, or -1 and errno.
 FAULTLINE_API std::ptrdiff_t send(int socket, const void* buffer, std::size_t bytes, int flags);
 
-}  // namespace faultline::io
+}  // namespace io
+}  // namespace v0
+}  // namespace faultline

@@ -8,6 +8,7 @@
 #include <limits>
 
 namespace faultline {
+inline namespace v0 {
 
 /// Literals for sizes, as std::size_t. A size above the largest std::size_t does not compile. For
 /// `using namespace faultline::literals`.
@@ -36,4 +37,5 @@ consteval std::size_t operator""_GiB(unsigned long long count) { return size_lit
 consteval std::size_t operator""_TiB(unsigned long long count) { return size_literal(count, 40); }
 
 }  // namespace literals
+}  // namespace v0
 }  // namespace faultline

@@ -15,6 +15,7 @@
 #include <type_traits>
 
 namespace faultline {
+inline namespace v0 {
 
 /// Returns the names of all values of an enumeration: the name at index 0 is that of the value 0, and so on. The
 /// strings live as long as the library. Signal-safe. Specialised for each enumeration of this interface.
@@ -49,4 +50,5 @@ template <NamedEnum Enum>
     return std::nullopt;
 }
 
+}  // namespace v0
 }  // namespace faultline

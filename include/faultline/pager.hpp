@@ -16,12 +16,14 @@
 
 namespace faultline {
 
-class AddressSpace;
-class Heap;
 namespace space {
 class StackArea;
 }
 
+inline namespace v0 {
+
+class AddressSpace;
+class Heap;
 /// One limit of resident memory, one swap store and one delivery of faults, shared by the regions made from it.
 ///
 /// Any thread may call the functions, but not in a signal handler. Regions, heaps, address spaces, stacks and pins keep
@@ -87,4 +89,5 @@ private:
     std::shared_ptr<pager::Pager> pager_;
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -17,6 +17,8 @@ namespace pager {
 class Region;
 }
 
+inline namespace v0 {
+
 /// Keeps pages resident until it is destroyed. Made by `pin` of `Region`, `AddressSpace` and `Heap`; move-only. Any
 /// thread may use it, but not in a signal handler; one thread at a time uses one object.
 ///
@@ -67,4 +69,5 @@ private:
     std::uint64_t count_ = 0;  // pages
 };
 
+}  // namespace v0
 }  // namespace faultline

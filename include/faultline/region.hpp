@@ -23,6 +23,8 @@ class Pager;
 class Region;
 }  // namespace pager
 
+inline namespace v0 {
+
 /// The options of one region, for `Pager::reserve`.
 struct RegionOptions {
     /// Page size in bytes, the amount that one fault reads: a power of two from 4 KiB to 2 MiB.
@@ -148,4 +150,5 @@ private:
     pager::Region* region_ = nullptr;  // the one that `owned_` owns
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -17,6 +17,7 @@
 #include <string>
 
 namespace faultline {
+inline namespace v0 {
 
 /// The kinds of segments.
 enum class SegmentKind : std::uint8_t {
@@ -82,4 +83,5 @@ template <>
 FAULTLINE_API std::span<const char* const> names<SegmentKind>() noexcept;
 /// @endcond
 
+}  // namespace v0
 }  // namespace faultline

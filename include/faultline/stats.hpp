@@ -10,6 +10,7 @@
 #include <cstdint>
 
 namespace faultline {
+inline namespace v0 {
 
 /// What one region has counted since it was reserved, and the state of its pages.
 struct RegionStats {
@@ -94,4 +95,5 @@ struct ResidencyCell {
     }
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -14,6 +14,8 @@
 
 /// The C++ interface of faultline, which manages virtual memory in user space.
 namespace faultline {
+/// The version of the ABI: a library with another one has other symbols. Programs do not name it.
+inline namespace v0 {
 
 /// The smallest page size of a region, in bytes. Every page size is a multiple of it.
 inline constexpr std::size_t kBasePageBytes = 4096;
@@ -129,4 +131,5 @@ template <>
 FAULTLINE_API std::span<const char* const> names<LogLevel>() noexcept;
 /// @endcond
 
+}  // namespace v0
 }  // namespace faultline

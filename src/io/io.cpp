@@ -28,7 +28,7 @@
 #include <span>
 #include <type_traits>
 
-namespace faultline::io {
+namespace faultline::inline v0::io {
 namespace {
 
 using core::PageRange;
@@ -310,4 +310,4 @@ std::ptrdiff_t send(int socket, const void* buffer, std::size_t bytes, int flags
                         [&](std::size_t front) { return ::send(socket, buffer, front, flags); });
 }
 
-}  // namespace faultline::io
+}  // namespace faultline::inline v0::io

@@ -8,14 +8,15 @@
 #include <system_error>
 
 int main() try {
+    using namespace faultline::literals;
     faultline::Config config;
-    config.resident_limit = std::size_t{4} << 20;
+    config.resident_limit = 4_MiB;
     faultline::Pager pager{config};
-    faultline::Region region = pager.reserve(std::size_t{16} << 20);
+    faultline::Region region = pager.reserve(16_MiB);
 
-    auto* words = reinterpret_cast<std::uint64_t*>(region.data());
+    const auto words = region.as<std::uint64_t>();
     const std::size_t stride = region.page_size() / sizeof(std::uint64_t);
-    const std::size_t count = region.size() / sizeof(std::uint64_t);
+    const std::size_t count = words.size();
     for (std::size_t i = 0; i < count; i += stride) words[i] = i + 1;
     for (std::size_t i = 0; i < count; i += stride) {
         if (words[i] != i + 1) {

@@ -39,7 +39,7 @@ StackArea& alive(const std::shared_ptr<StackArea>& area) {
 
 }  // namespace
 
-bool trim_current_stack() {
+bool v0::trim_current_stack() {
     bool trimmed = false;
     space::call_on_service_stack([&](std::uintptr_t unused_below) {
         StackArea* area = nullptr;

@@ -106,12 +106,12 @@ void Heap::destroy() {
     delete std::exchange(heap_, nullptr);
 }
 
-namespace heap {
-
-void* heap_allocate(Heap* heap, std::size_t bytes, std::size_t alignment) {
-    return required(allocate_from(*heap, bytes, alignment));
+void* Heap::allocate_in(heap::Heap& heap, std::size_t bytes, std::size_t alignment) {
+    return required(allocate_from(heap, bytes, alignment));
 }
-void heap_deallocate(Heap* heap, void* block, std::size_t bytes) noexcept { heap->deallocate(block, bytes); }
+void Heap::deallocate_in(heap::Heap& heap, void* block, std::size_t bytes) noexcept { heap.deallocate(block, bytes); }
+
+namespace heap {
 
 void* Resource::do_allocate(std::size_t bytes, std::size_t alignment) {
     return required(allocate_from(heap_, bytes, alignment));
