@@ -85,6 +85,18 @@ fi
 [[ $(grep -c 'error:' "$work/language.log") == 2 ]] && grep -qF -- '-std=c++20' "$work/language.log" ||
     { cat "$work/language.log"; exit 1; }
 
+echo "== a size literal that overflows does not compile"
+for size in 16777215_TiB 16777216_TiB; do
+    printf '#include <faultline/literals.hpp>\nusing namespace faultline::literals;\nstd::size_t size = %s;\n' $size >"$work/literal.cpp"
+    # shellcheck disable=SC2086
+    if "$compiler" -std=c++20 -fsyntax-only "$work/literal.cpp" $flags >"$work/literal.log" 2>&1; then
+        [[ $size == 16777215_TiB ]] || { echo "$size compiles"; exit 1; }
+    else
+        grep -qF size_literal_is_too_large "$work/literal.log" || { cat "$work/literal.log"; exit 1; }
+        [[ $size == 16777216_TiB ]] || { cat "$work/literal.log"; exit 1; }
+    fi
+done
+
 echo "== pkg-config"
 # shellcheck disable=SC2046
 "$compiler" -std=c++20 "$package_dir/consumer.cpp" -o "$work/pkg_config_shared" $(pkg_config --cflags --libs)
