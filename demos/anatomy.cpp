@@ -30,8 +30,8 @@ int run(const Options& options) {
     space.sbrk(64 << 10);
     static_cast<void>(space.map_anonymous(1 << 20, {.name = "cache"}));
     std::printf("A program in its address space; delivery %s, eviction %s, at most %s resident\n\n%s",
-                name(pager.delivery()), name(pager.eviction()), display::format_bytes(pager.resident_limit()).c_str(),
-                picture_of(space).c_str());
+                to_string(pager.delivery()), to_string(pager.eviction()),
+                display::format_bytes(pager.resident_limit()).c_str(), picture_of(space).c_str());
     Tour tour{pager, space, image};
     tour.fault_text_in();
     tour.move_the_break();

@@ -72,7 +72,7 @@ void print_result(const TextSize& size, const Timing& timing, const Pager& pager
     const PagerStats stats = pager.stats();
     std::printf("load %s, sort %s, write %s; delivery %s, eviction %s\n", display::format_seconds(timing.load).c_str(),
                 display::format_seconds(timing.sort).c_str(), display::format_seconds(timing.write).c_str(),
-                name(pager.delivery()), name(pager.eviction()));
+                to_string(pager.delivery()), to_string(pager.eviction()));
     std::printf("faults: %s first touch, %s hard, %s soft, %s write-protect; %s pages read ahead, %s evictions\n",
                 display::format_count(stats.first_touches).c_str(), display::format_count(stats.hard_faults).c_str(),
                 display::format_count(stats.soft_faults).c_str(), display::format_count(stats.write_faults).c_str(),

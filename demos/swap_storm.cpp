@@ -47,8 +47,8 @@ void print_header(const Options& options, const Pager& pager, const Region& regi
                 display::format_count(pages).c_str(), display::format_bytes(region.page_size()).c_str(),
                 display::format_bytes(pager.resident_limit()).c_str());
     std::printf("%u threads, mode %s, delivery %s, eviction %s, replacement %s, seed %llu\n", options.threads,
-                options.mode_name.c_str(), name(pager.delivery()), name(pager.eviction()),
-                options.pager.replacement.c_str(), static_cast<unsigned long long>(options.seed));
+                options.mode_name.c_str(), to_string(pager.delivery()), to_string(pager.eviction()),
+                to_string(options.pager.replacement), static_cast<unsigned long long>(options.seed));
     static_cast<void>(std::fflush(stdout));
 }
 

@@ -119,7 +119,7 @@ int run_fibers(Pager& pager, const StackOptions& options) {
     const auto count = static_cast<double>(options.fibers);
     std::printf("\n%zu fibers with %zu KiB of stack each, %zu bytes in use, limit %zu MiB, delivery %s\n",
                 options.fibers, options.stack_bytes >> 10, options.used_bytes, options.limit_bytes >> 20,
-                name(pager.delivery()));
+                to_string(pager.delivery()));
     Checks checks;
     std::vector<fiber> fibers;
     fibers.reserve(options.fibers);

@@ -1,8 +1,7 @@
 #include "heap_paging/options.hpp"
 
-#include <CLI/CLI.hpp>
+#include "run/command_options.hpp"
 
-#include <map>
 #include <string>
 
 namespace bench {
@@ -12,11 +11,8 @@ int parse(int argc, char** argv, PagingOptions& options) {
         "Programs whose objects take more than the memory they may have: a heap in managed memory against glibc's "
         "under\n"
         "kernel swap in a memory cgroup. Each program is a process of its own; the two systems take turns."};
-    const std::map<std::string, faultline::Delivery> deliveries{{"automatic", faultline::Delivery::automatic},
-                                                                {"uffd_signal", faultline::Delivery::uffd_signal},
-                                                                {"uffd_threads", faultline::Delivery::uffd_threads},
-                                                                {"sigsegv", faultline::Delivery::sigsegv}};
-    app.add_option("--limit", options.limit_bytes, "Memory for objects")->transform(CLI::AsSizeValue(false));
+    faultline::run::add_size(app, "--limit", options.limit_bytes, faultline::run::Settings::kResidentRange,
+                             "Memory for objects");
     app.add_option("--factors", options.factors,
                    "How many times the limit the objects take; 0: only the program that frees most")
         ->delimiter(',')
@@ -25,8 +21,7 @@ int parse(int argc, char** argv, PagingOptions& options) {
     app.add_option("--lookups", options.lookups, "Random lookups, and replacements, in a program")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option("--delivery", options.delivery, "How faults arrive")
-        ->transform(CLI::CheckedTransformer(deliveries, CLI::ignore_case));
+    faultline::run::add_choice(app, "--delivery", options.delivery, "How faults arrive");
     app.add_option("--swap-dir", options.swap_directory, "Directory of both systems' swap files")
         ->check(CLI::ExistingDirectory);
     app.add_flag("--smoke", options.smoke, "Little of everything, to check that it works");

@@ -1,8 +1,7 @@
 #include "heap_throughput/options.hpp"
 
-#include <CLI/CLI.hpp>
+#include "run/command_options.hpp"
 
-#include <map>
 #include <string>
 
 namespace bench {
@@ -12,10 +11,6 @@ int parse(int argc, char** argv, HeapOptions& options) {
         "How many blocks a second a heap in managed memory hands out and takes back while everything fits, against\n"
         "glibc's and, where they are installed, jemalloc's and mimalloc's. Rounds alternate; medians are printed."};
     bool smoke = false;
-    const std::map<std::string, faultline::Delivery> deliveries{{"automatic", faultline::Delivery::automatic},
-                                                                {"uffd_signal", faultline::Delivery::uffd_signal},
-                                                                {"uffd_threads", faultline::Delivery::uffd_threads},
-                                                                {"sigsegv", faultline::Delivery::sigsegv}};
     app.add_option("--seconds", options.seconds, "How long a workload runs in a round")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
@@ -23,9 +18,9 @@ int parse(int argc, char** argv, HeapOptions& options) {
     app.add_option("--threads", options.threads, "Threads of the workloads that have several")
         ->check(CLI::Range(1, 1024))
         ->capture_default_str();
-    app.add_option("--limit", options.limit_bytes, "The pager's resident limit")->transform(CLI::AsSizeValue(false));
-    app.add_option("--delivery", options.delivery, "How faults arrive")
-        ->transform(CLI::CheckedTransformer(deliveries, CLI::ignore_case));
+    faultline::run::add_size(app, "--limit", options.limit_bytes, faultline::run::Settings::kResidentRange,
+                             "The pager's resident limit");
+    faultline::run::add_choice(app, "--delivery", options.delivery, "How faults arrive");
     app.add_option("--peers", options.peers, "Shared libraries with an allocator")->delimiter(',');
     app.add_option("--only", options.only, "Run this workload only");
     app.add_flag("--processor-time", options.processor_time,

@@ -95,9 +95,10 @@ void import(const Options& options) {
         file.open(options.import_lackey);
         if (!file) throw std::runtime_error{"cannot open " + options.import_lackey.string()};
     }
-    faultline::trace::TraceWriter writer{options.output, options.page_bytes};
+    const auto page_bytes = static_cast<std::uint32_t>(options.page_bytes);  // at most 1 GiB
+    faultline::trace::TraceWriter writer{options.output, page_bytes};
     const LackeyImport imported =
-        import_lackey(from_standard_input ? std::cin : file, options.page_bytes, options.instructions,
+        import_lackey(from_standard_input ? std::cin : file, page_bytes, options.instructions,
                       [&](PageReference reference) { writer.append(reference.page, reference.write); });
     writer.finish();
     std::printf("%s: %llu references of %llu accesses; %llu lines were not lackey's\n", options.output.c_str(),

@@ -1,12 +1,12 @@
 // The command line of policy_replay.
 #include "policy_replay/options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>
 #include <cstdio>
 
 #include "replay/contestants.hpp"
+#include "run/command_options.hpp"
 
 namespace bench {
 namespace {
@@ -79,9 +79,8 @@ void add_files(CLI::App& app, Options& options, Words& words) {
         app.add_option("--output", options.output, "The trace file to write")->type_name("TRACE")->group(group);
     import->needs(output);
     output->needs(import);
-    app.add_option("--page-size", options.page_bytes, "Bytes of a page of the imported trace")
-        ->check(CLI::Range(16U, 1U << 30))
-        ->capture_default_str()
+    faultline::run::add_size(app, "--page-size", options.page_bytes, {16, std::size_t{1} << 30, "16 to 1G"},
+                             "Bytes of a page of the imported trace")
         ->group(group);
     app.add_flag("--instructions", words.instructions, "Instruction fetches, too")->group(group);
 }

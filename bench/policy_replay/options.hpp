@@ -41,7 +41,7 @@ struct Options {
     // Import of a trace. With it, nothing is replayed.
     std::filesystem::path import_lackey{};  ///< Path of lackey's output; "-": standard input.
     std::filesystem::path output{};
-    std::uint32_t page_bytes = 4096;
+    std::size_t page_bytes = 4096;
     Instructions instructions = Instructions::leave_out;
 };
 

@@ -69,8 +69,8 @@ void register_faultline_cases(const LatencyOptions& options) {
         setup.eviction = way.eviction;
         setup.swap_directory = options.directory;
         setup.pages = options.pages();
-        std::string word = faultline::name(way.delivery);
-        if (way.eviction != Eviction::automatic) word = word + '_' + faultline::name(way.eviction);
+        std::string word = faultline::to_string(way.delivery);
+        if (way.eviction != Eviction::automatic) word = word + '_' + faultline::to_string(way.eviction);
         register_first_touch(setup, word);
         // With fewer pages than this, the pager stages none.
         FaultlineSetup staged = setup;

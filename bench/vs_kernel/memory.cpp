@@ -29,8 +29,8 @@ public:
     explicit FaultlineMemory(const Options& options)
         : pager_{config_of(options)},
           region_{pager_.reserve(options.size, {.page_size = options.page_size})},
-          description_{std::string{faultline::name(pager_.delivery())} + ", " + faultline::name(pager_.eviction()) +
-                       ", " + faultline::name(options.replacement)} {}
+          description_{std::string{faultline::to_string(pager_.delivery())} + ", " +
+                       faultline::to_string(pager_.eviction()) + ", " + faultline::to_string(options.replacement)} {}
 
     [[nodiscard]] std::span<std::byte> bytes() const override { return region_.bytes(); }
     [[nodiscard]] std::string description() const override { return description_; }

@@ -1,14 +1,16 @@
 // The command line of vs_kernel.
 #include "vs_kernel/options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <initializer_list>
+#include <limits>
 
+#include "run/command_options.hpp"
 #include "vs_kernel/workload.hpp"
 
 namespace bench {
 namespace {
+
+namespace run = faultline::run;
 
 // --smoke changes only options that the command line left at their defaults.
 void make_small(const CLI::App& app, Options& options) {
@@ -69,23 +71,16 @@ void refuse_nonsense(const Options& options) {
 struct Words {
     std::vector<std::string> modes{"r", "z", "s", "n", "rw", "zw", "sw"};
     std::string sweep = "none";
-    std::string delivery = "uffd_signal";
-    std::string replacement = "second_chance";
-    std::string eviction = "automatic";
     bool no_read_ahead = false;
     bool no_background_evictor = false;
     bool smoke = false;
 };
 
-// "256M", "4K", "1G": powers of 1024.
-CLI::Validator size_value() {
-    CLI::Validator validator = CLI::AsSizeValue{false};
-    return validator.description("SIZE");
-}
+constexpr run::SizeRange kAnySize{0, std::numeric_limits<std::size_t>::max(), "any size"};
 
 void add_run_options(CLI::App& app, const Program& program, Options& options, Words& words) {
-    app.add_option("--size", options.size, "Bytes of the region (1G)")->transform(size_value());
-    app.add_option("--resident", options.resident, "Bytes of it that may be in memory (256M)")->transform(size_value());
+    run::add_size(app, "--size", options.size, kAnySize, "Bytes of the region");
+    run::add_size(app, "--resident", options.resident, kAnySize, "Bytes of it that may be in memory");
     app.add_option("--modes", words.modes,
                    "Which of r,z,s,n,rw,zw,sw: random, zipf, sequential, random named ahead; w: read-modify-write")
         ->delimiter(',');
@@ -115,24 +110,15 @@ void add_run_options(CLI::App& app, const Program& program, Options& options, Wo
 
 void add_faultline_options(CLI::App& app, Options& options, Words& words) {
     const std::string group = "faultline";
-    app.add_option("--delivery", words.delivery, "How faults arrive")
-        ->check(CLI::IsMember({"automatic", "uffd_threads", "uffd_signal", "sigsegv"}))
-        ->capture_default_str()
+    run::add_choice(app, "--delivery", options.delivery, "How faults arrive")->group(group);
+    run::add_choice(app, "--replacement", options.replacement, "Which page is evicted")->group(group);
+    run::add_choice(app, "--eviction", options.eviction, "How a page is evicted")->group(group);
+    run::add_size(app, "--page-size", options.page_size,
+                  {faultline::kBasePageBytes, faultline::kLargestPageBytes, "4K to 2M"},
+                  "Bytes that one fault reads; a touch is of 4K in any case")
         ->group(group);
-    app.add_option("--replacement", words.replacement, "Which page is evicted")
-        ->check(CLI::IsMember({"fifo", "second_chance"}))
-        ->capture_default_str()
-        ->group(group);
-    app.add_option("--eviction", words.eviction, "How a page is evicted")
-        ->check(CLI::IsMember({"automatic", "move", "copy", "guard", "protect"}))
-        ->capture_default_str()
-        ->group(group);
-    app.add_option("--page-size", options.page_size, "Bytes that one fault reads (4K); a touch is of 4K in any case")
-        ->transform(size_value())
-        ->check(CLI::Range(faultline::kBasePageBytes, faultline::kLargestPageBytes).description(""))
-        ->group(group);
-    app.add_option("--compressed", options.compressed, "Memory for compressed pages, on top of --resident (0: none)")
-        ->transform(size_value())
+    run::add_size(app, "--compressed", options.compressed, kAnySize,
+                  "Memory for compressed pages, on top of --resident; 0: none")
         ->group(group);
     app.add_flag("--same-total", options.same_total, "Let peers have the bytes of --compressed resident, too")
         ->group(group);
@@ -141,26 +127,12 @@ void add_faultline_options(CLI::App& app, Options& options, Words& words) {
         ->group(group);
 }
 
-// Returns the value whose name is `word`. CLI11 has checked that there is one.
-template <typename Value>
-Value named(const std::string& word, std::initializer_list<Value> values) {
-    return *std::find_if(values.begin(), values.end(), [&](Value value) { return word == faultline::name(value); });
-}
-
 void interpret(const Program& program, const Words& words, Options& options) {
-    using faultline::Delivery;
-    using faultline::Eviction;
-    using faultline::Replacement;
     options.modes = modes_named(words.modes);
     options.peers = peers_named(program, options.peers);
     for (const Sweep sweep : {Sweep::resident, Sweep::threads}) {
         if (words.sweep == name(sweep)) options.sweep = sweep;
     }
-    options.delivery =
-        named(words.delivery, {Delivery::automatic, Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv});
-    options.replacement = named(words.replacement, {Replacement::fifo, Replacement::second_chance});
-    options.eviction = named(words.eviction,
-                             {Eviction::automatic, Eviction::move, Eviction::copy, Eviction::guard, Eviction::protect});
     options.read_ahead = !words.no_read_ahead;
     options.background_evictor = !words.no_background_evictor;
 }

@@ -30,7 +30,7 @@ public:
         : options_{options}, surroundings_{surroundings}, progress_{surroundings.progress}, peer_{peer} {
         ours_.result.name = "faultline";
         ours_.result.store = options.compressed > 0 ? "compressed" : "file";
-        ours_.result.delivery = faultline::name(options.delivery);
+        ours_.result.delivery = faultline::to_string(options.delivery);
         ours_.result.page_bytes = options.page_size;
         ours_.result.modes.push_back({kPopulate, {}});
         if (peer == nullptr) return;

@@ -127,7 +127,7 @@ private:
     bool well_ = true;
 };
 
-int run(const Options& options, const OpenPeers& open_peers) {
+int run_all_points(const Options& options, const OpenPeers& open_peers) {
     const Interrupt interrupt;
     Progress progress;
     TickScale::instance();  // measured here, inherited by every child
@@ -140,7 +140,7 @@ int run(const Options& options, const OpenPeers& open_peers) {
 
 int run_program(const char* program, const Options& options, const OpenPeers& open_peers) {
     try {
-        return run(options, open_peers);
+        return run_all_points(options, open_peers);
     } catch (const Interrupted& interrupted) {
         std::fprintf(stderr, "%s: interrupted, all set-up undone\n", program);
         return kExitSignal + interrupted.signal();

@@ -151,8 +151,8 @@ void Tour::write_text() {
         expect(false, "the write did not happen");
     } else {
         std::printf("  %s of %s at %p: %s, which raises SIGSEGV unless a handler continues elsewhere, as here\n",
-                    name(last_violation.attempt), last_violation.segment, last_violation.address,
-                    name(last_violation.kind));
+                    to_string(last_violation.attempt), last_violation.segment, last_violation.address,
+                    to_string(last_violation.kind));
         expect(last_violation.address == at, "the address is exact");
     }
     space_.on_violation(nullptr);

@@ -3,6 +3,7 @@
 // unchanged.
 #include <faultline/allocator.hpp>
 #include <faultline/heap.hpp>
+#include <faultline/literals.hpp>
 
 #include <boost/container/flat_map.hpp>
 #include <boost/container/stable_vector.hpp>
@@ -17,6 +18,8 @@
 
 namespace {
 
+using namespace faultline::literals;
+
 constexpr std::uint64_t kCount = 500'000;
 
 template <typename Key, typename Value>
@@ -29,7 +32,7 @@ double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1048
 constexpr std::uint64_t square(std::uint64_t number) { return number * number; }
 
 int run() {
-    faultline::Pager pager{{.resident_limit = std::size_t{4} << 20}};
+    faultline::Pager pager{{.resident_limit = 4_MiB}};
     faultline::Heap heap{pager};
 
     // One block of pages of its own. With room for all it is written from its begin to its end, and never copied.

@@ -1,6 +1,7 @@
 // docs/embedding.md: Boost.Interprocess's own allocator in a region, with objects that are found by name. All its data
 // is in the region, as offsets: a copy of the bytes elsewhere holds the same objects. Exits with 0 if all are found
 // there.
+#include <faultline/literals.hpp>
 #include <faultline/pager.hpp>
 #include <faultline/region.hpp>
 
@@ -21,9 +22,11 @@
 
 namespace {
 
+using namespace faultline::literals;
+
 namespace bi = boost::interprocess;
 
-constexpr std::size_t kBytes = std::size_t{32} << 20;
+constexpr std::size_t kBytes = 32_MiB;
 constexpr std::uint64_t kWords = 100'000;
 
 using Buffer = bi::managed_external_buffer;
@@ -51,7 +54,7 @@ std::uint64_t count_right(Buffer& buffer) {
 }
 
 int run() {
-    faultline::Pager pager{{.resident_limit = std::size_t{4} << 20}};
+    faultline::Pager pager{{.resident_limit = 4_MiB}};
     faultline::Region region = pager.reserve(kBytes);
     {
         Buffer buffer{bi::create_only, region.data(), region.size()};

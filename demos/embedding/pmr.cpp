@@ -2,6 +2,7 @@
 // unchanged.
 #include <faultline/allocator.hpp>
 #include <faultline/heap.hpp>
+#include <faultline/literals.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,8 @@
 
 namespace {
 
+using namespace faultline::literals;
+
 constexpr std::size_t kLines = 150'000;
 
 double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1048576; }
@@ -22,7 +25,7 @@ double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1048
 std::string line(std::size_t number) { return std::string(80, '.') + std::to_string(number); }
 
 int run() {
-    faultline::Pager pager{{.resident_limit = std::size_t{8} << 20}};
+    faultline::Pager pager{{.resident_limit = 8_MiB}};
     faultline::Heap heap{pager};
 
     // By std::pmr: the vector and every string in it live in the heap.

@@ -22,7 +22,7 @@ constexpr const char* kDescription =
 std::optional<Options> parse_options(int argc, const char* const* argv) {
     Options options;
     options.pager.resident = std::size_t{1} << 20;
-    options.pager.delivery = name(Delivery::uffd_threads);  // the program's system calls touch absent pages
+    options.pager.delivery = Delivery::uffd_threads;  // the program's system calls touch absent pages
     CLI::App app{kDescription};
     add_size(app, "--resident", options.pager.resident, "Limit of resident memory, at least 32K");
     add_size(app, "--compressed", options.pager.compressed,

@@ -102,9 +102,9 @@ std::string json_text(const Options& options, const Results& results) {
     const double populate_us =
         results.populated > 0 ? results.populate_seconds * 1e6 / static_cast<double>(results.populated) : 0.0;
     display::Json json{{"program", "swap_storm"},
-                       {"delivery", name(results.delivery)},
-                       {"eviction", name(results.eviction)},
-                       {"replacement", options.pager.replacement},
+                       {"delivery", to_string(results.delivery)},
+                       {"eviction", to_string(results.eviction)},
+                       {"replacement", to_string(options.pager.replacement)},
                        {"mode", options.mode_name},
                        {"threads", options.threads},
                        {"seed", options.seed},

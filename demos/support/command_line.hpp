@@ -31,9 +31,9 @@ struct PagerOptions {
     std::size_t compressed = 0;                      ///< Limit of compressed pages, in bytes; 0: none.
     std::filesystem::path record{};                  ///< Path of the file that records the faults; empty: none.
     std::size_t page_size = kBasePageBytes;          ///< Page size, in bytes.
-    std::string delivery = name(Config{}.delivery);
-    std::string eviction = name(Config{}.eviction);
-    std::string replacement = name(Config{}.replacement);
+    Delivery delivery = Config{}.delivery;
+    Eviction eviction = Config{}.eviction;
+    Replacement replacement = Config{}.replacement;
     std::string swap_directory{};
 
     [[nodiscard]] Config config() const;

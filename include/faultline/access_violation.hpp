@@ -6,12 +6,16 @@
 
 #include <faultline/language.hpp>
 
+#include <faultline/export.hpp>
+#include <faultline/names.hpp>
 #include <faultline/types.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace faultline {
+inline namespace v0 {
 
 /// Why an access is not allowed.
 enum class ViolationKind : std::uint8_t {
@@ -50,9 +54,14 @@ enum class ViolationAnswer : std::uint8_t {
 /// functions of AddressSpace. `context` is the pointer given to `AddressSpace::on_violation`.
 using ViolationHandler = ViolationAnswer (*)(const AccessViolation& violation, void* context);
 
-/// Returns "read", "write" or "execute". Never null. Signal-safe.
-FAULTLINE_API const char* name(Attempt attempt) noexcept;
-/// Returns "unmapped", "forbidden" or "stack_overflow". Never null. Signal-safe.
-FAULTLINE_API const char* name(ViolationKind kind) noexcept;
+/// @cond
+template <>
+FAULTLINE_API std::span<const char* const> names<Attempt>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<ViolationKind>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<ViolationAnswer>() noexcept;
+/// @endcond
 
+}  // namespace v0
 }  // namespace faultline

@@ -11,6 +11,7 @@
 #include <faultline/pager.hpp>
 #include <faultline/pin.hpp>
 #include <faultline/segment_info.hpp>
+#include <faultline/stats.hpp>
 #include <faultline/types.hpp>
 
 #include <cstddef>
@@ -25,6 +26,8 @@ namespace faultline {
 namespace space {
 class Space;
 }
+
+inline namespace v0 {
 
 /// Options of `AddressSpace::map_anonymous` and `map_file`.
 struct MapOptions {
@@ -73,14 +76,19 @@ public:
     /// segments overlap), EINVAL (an invalid layout or image), ENOMEM, or the error of opening a file.
     explicit AddressSpace(Pager& pager, std::span<const ImageSegment> image = {}, const Layout& layout = {});
 
-    /// Frees all memory, addresses and swap space. Ends the program while a `Pin` of the space lives.
+    /// Frees all memory, addresses and swap space. While a `Pin` of the space lives, or a call of io.hpp uses its
+    /// memory, all of the space stays until the last of them ends; the handler of violations is no longer called.
+    /// Throws nothing.
     ~AddressSpace();
     /// Takes over the space of the other handle, which is empty afterwards.
     AddressSpace(AddressSpace&&) noexcept;
-    /// Destroys the own space, then takes over that of the other handle.
+    /// Gives up the own space as the destructor does, then takes over that of the other handle.
     AddressSpace& operator=(AddressSpace&&) noexcept;
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
+
+    /// True if the handle owns a space: it was not moved from.
+    explicit operator bool() const noexcept { return space_ != nullptr; }
 
     // ---- clones
 
@@ -144,13 +152,21 @@ public:
     /// space, or in heap or stack), EBUSY (a page is pinned), EIO (a shared file does not accept dirty pages), ENOMEM
     /// (vm.max_map_count). After ENOMEM mappings at lower addresses may be unmapped; the others keep their contents.
     void unmap(void* address, std::size_t bytes);
+    /// Unmaps the range of a span.
+    void unmap(std::span<std::byte> range) { unmap(range.data(), range.size()); }
 
     /// Sets the accesses that a range without gaps allows. Throws EINVAL, ENOMEM (a gap, or vm.max_map_count), EBUSY
     /// (see Region::protect).
     void protect(void* address, std::size_t bytes, Access access);
+    /// Protects the range of a span.
+    void protect(std::span<std::byte> range, Access access) { protect(range.data(), range.size(), access); }
 
     /// Gives `advice` on a range without gaps, of any alignment; see `Advice`. Throws EINVAL, ENOMEM (a gap).
     void advise(const void* address, std::size_t bytes, Advice advice);
+    /// Gives `advice` on the range of a span.
+    void advise(std::span<const std::byte> range, Advice advice) { advise(range.data(), range.size(), advice); }
+    /// Gives `advice` on many ranges of any alignment with one call.
+    void advise(std::span<const std::span<const std::byte>> ranges, Advice advice);
 
     /// Drops the contents of a range without gaps, as madvise(2) with MADV_DONTNEED does. Anonymous pages read as
     /// zeros; private pages of a file read from the file again. A shared mapping keeps its contents, and its pages are
@@ -158,17 +174,27 @@ public:
     ///
     /// Throws EINVAL, ENOMEM (a gap), EBUSY (a page is pinned; other pages may be discarded then).
     void discard(void* address, std::size_t bytes);
+    /// Discards the range of a span.
+    void discard(std::span<std::byte> range) { discard(range.data(), range.size()); }
 
     /// Writes the dirty pages of shared mappings in a range without gaps to their files, and blocks until they are on
     /// the disk. Evicts these pages. Pages that other threads write to during the call may be dirty afterwards. Throws
     /// EINVAL, ENOMEM (a gap), EBUSY (a page is pinned, or held by the kernel), or the error of writing.
     void sync(void* address, std::size_t bytes);
+    /// Writes the dirty shared pages in the range of a span.
+    void sync(std::span<std::byte> range) { sync(range.data(), range.size()); }
 
     /// After a read error, lets the next access to the range read again, instead of raising SIGBUS.
     void retry(void* address, std::size_t bytes);
+    /// Lets accesses to the range of a span read again.
+    void retry(std::span<std::byte> range) { retry(range.data(), range.size()); }
 
     /// Pins a range, as Region::pin does. Throws ENOMEM also if the range has a gap.
     [[nodiscard]] Pin pin(const void* address, std::size_t bytes, PinFor purpose = PinFor::writing);
+    /// Pins the range of a span.
+    [[nodiscard]] Pin pin(std::span<const std::byte> range, PinFor purpose = PinFor::writing) {
+        return pin(range.data(), range.size(), purpose);
+    }
 
     // ---- inspection
 
@@ -182,6 +208,11 @@ public:
 
     /// Returns the memory use of a segment, or of any other range of this space. Reads 8 bytes per page ever touched.
     [[nodiscard]] SegmentUsage usage(const SegmentInfo& range) const;
+
+    /// Divides the pages that a range of any alignment touches into `cells.size()` equal parts, and stores for each how
+    /// many bytes are in which state, as Region::residency does. Addresses without a segment count as untouched, and so
+    /// do pages of a file that were never in memory. Throws EINVAL for a range that is not in the space.
+    void residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const;
 
     /// Returns the segments in the format of /proc/PID/maps, with their names.
     [[nodiscard]] std::string maps() const;
@@ -201,10 +232,11 @@ public:
     void on_violation(ViolationHandler handler, void* context = nullptr);
 
 private:
-    explicit AddressSpace(std::unique_ptr<space::Space> space) noexcept;
+    explicit AddressSpace(std::shared_ptr<space::Space> space) noexcept;
     void reset() noexcept;
 
-    std::unique_ptr<space::Space> space_;
+    std::shared_ptr<space::Space> space_;
 };
 
+}  // namespace v0
 }  // namespace faultline

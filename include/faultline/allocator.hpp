@@ -12,6 +12,7 @@
 #include <type_traits>
 
 namespace faultline {
+inline namespace v0 {
 
 /// A standard allocator over a Heap. Two are equal if they use the same heap. It propagates when a container is moved
 /// or swapped, so that no element is copied; a copy of a container uses the same heap. As thread-safe as the heap.
@@ -34,11 +35,11 @@ public:
     /// Allocates room for `count` elements. Throws std::bad_array_new_length, std::bad_alloc.
     [[nodiscard]] T* allocate(std::size_t count) {
         if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length{};
-        return static_cast<T*>(heap::heap_allocate(heap_, count * sizeof(T), alignof(T)));
+        return static_cast<T*>(Heap::allocate_in(*heap_, count * sizeof(T), alignof(T)));
     }
     /// Frees `elements`, which `allocate(count)` returned.
     void deallocate(T* elements, std::size_t count) noexcept {
-        heap::heap_deallocate(heap_, elements, count * sizeof(T));
+        Heap::deallocate_in(*heap_, elements, count * sizeof(T));
     }
 
     /// True if both use the same heap.
@@ -54,4 +55,5 @@ private:
     heap::Heap* heap_;
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -11,6 +11,7 @@
 #include <cstddef>
 
 namespace faultline {
+inline namespace v0 {
 
 /// Installs a 64 KiB signal stack with a guard page, unless the thread has a signal stack of at least that size.
 /// Construct and destroy it on the same thread, outside of signal handlers.
@@ -34,4 +35,5 @@ private:
     int previous_flags_ = 0;
 };
 
+}  // namespace v0
 }  // namespace faultline

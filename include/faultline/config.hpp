@@ -13,6 +13,7 @@
 #include <string_view>
 
 namespace faultline {
+inline namespace v0 {
 
 /// The options of a pager. A plain value: copy it, change it, pass it to `Pager`, which keeps a copy. The constructor
 /// of `Pager` checks the values and throws EINVAL for one out of range; the struct itself checks nothing.
@@ -23,7 +24,8 @@ namespace faultline {
 ///     faultline::Pager pager{config};
 struct Config {
     /// Limit in bytes of the physical memory that all regions of the pager hold together, staged pages included.
-    /// Rounded down to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use.
+    /// Rounded down to 4 KiB. At least `Pager::kMinimumPages` pages of the largest page size in use. A limit above the
+    /// machine's memory is lowered to that, with a warning.
     std::size_t resident_limit = std::size_t{256} << 20;
 
     /// Directory of the unnamed swap file (mode 0600), which disappears with the pager. Empty: $TMPDIR, else /var/tmp.
@@ -38,8 +40,8 @@ struct Config {
     /// Limit in bytes of memory for compressed pages, in addition to `resident_limit`. Evicted pages that LZ4
     /// compresses from 4,096 to less than 3,000 bytes stay there; the oldest move on to the swap file. A checksum is
     /// verified when a page is read back: the error is EIO, never wrong bytes. 0: no compression;
-    /// else at least 256 KiB and at most the machine's memory, rounded down to 64 KiB. Buffers for compression take up
-    /// to 3 MiB more.
+    /// else at least 256 KiB, rounded down to 64 KiB, and lowered to the machine's memory with a warning if it is
+    /// above. Buffers for compression take up to 3 MiB more.
     std::size_t compressed_limit = 0;
 
     /// How faults arrive.
@@ -89,4 +91,5 @@ struct Config {
     std::function<void(LogLevel, std::string_view)> log{};
 };
 
+}  // namespace v0
 }  // namespace faultline

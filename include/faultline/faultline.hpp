@@ -13,6 +13,8 @@
 #include <faultline/io.hpp>
 #include <faultline/latency_histogram.hpp>
 #include <faultline/layout.hpp>
+#include <faultline/literals.hpp>
+#include <faultline/names.hpp>
 #include <faultline/pager.hpp>
 #include <faultline/pin.hpp>
 #include <faultline/region.hpp>

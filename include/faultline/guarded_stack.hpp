@@ -48,6 +48,8 @@ namespace space {
 class StackArea;
 }
 
+inline namespace v0 {
+
 /// The options of a pool of stacks. The constructor of `StackPool` throws EINVAL for a value out of range.
 struct StackPoolOptions {
     /// The size in bytes that each stack can grow to, rounded up to 4 KiB.
@@ -102,8 +104,11 @@ public:
     GuardedStack& operator=(GuardedStack&& other) noexcept;
     GuardedStack(const GuardedStack&) = delete;
     GuardedStack& operator=(const GuardedStack&) = delete;
-    /// Gives the stack and its memory back.
+    /// Gives the stack and its memory back. Throws nothing.
     ~GuardedStack();
+
+    /// True if the handle owns a stack: it was not moved from.
+    explicit operator bool() const noexcept { return area_ != nullptr; }
 
     /// Calls `function()` on this stack. Returns nothing when it returns, or the overflow that ended it. An exception
     /// passes through. `run` may be called any number of times, also after an overflow.
@@ -129,9 +134,6 @@ public:
     /// Returns the usable bytes of the stack, without the guard; the stack grows down. Empty for an empty handle.
     [[nodiscard]] std::span<std::byte> memory() const noexcept;
 
-    /// True if the handle owns a stack.
-    explicit operator bool() const noexcept { return area_ != nullptr; }
-
 private:
     friend class StackPool;
     GuardedStack(std::shared_ptr<space::StackArea> area, std::uint32_t slot) noexcept;
@@ -143,9 +145,9 @@ private:
     std::uint32_t slot_ = 0;
 };
 
-/// Many stacks of one size in one region. A handle: copies share the pool, and each stack keeps it alive. The pool
-/// keeps the swap file space of its stacks until it is destroyed. Any thread may call the functions, also on managed
-/// stacks, but not in a signal handler.
+/// Many stacks of one size in one region; move-only. The stacks of `take` keep the pool alive. The pool keeps the swap
+/// file space of its stacks until it is destroyed. Any thread may call the functions, also on managed stacks, but not
+/// in a signal handler. On an empty handle, functions throw EINVAL or return 0.
 ///
 ///     faultline::StackPool pool{pager, {.stack_bytes = 64 << 10, .stacks = 100'000}};
 ///     faultline::GuardedStack stack = pool.take();
@@ -155,10 +157,17 @@ public:
     /// EINVAL (a size or number is 0, or more is pinned than a stack has), ENOMEM (no addresses left), or what
     /// Pager::reserve throws.
     explicit StackPool(Pager& pager, StackPoolOptions options = {});
-    /// Makes another handle of the same pool. There is no move: a pool handle is never empty.
-    StackPool(const StackPool&) = default;
-    /// Makes this a handle of the other pool.
-    StackPool& operator=(const StackPool&) = default;
+    /// Takes over the pool of `other`, which is empty afterwards.
+    StackPool(StackPool&& other) noexcept = default;
+    /// Gives up the own pool, then takes over that of `other`.
+    StackPool& operator=(StackPool&& other) noexcept = default;
+    StackPool(const StackPool&) = delete;
+    StackPool& operator=(const StackPool&) = delete;
+    /// Gives up the handle. The pool lives on while stacks of `take`, or a FiberStackAllocator, use it.
+    ~StackPool() = default;
+
+    /// True if the handle owns a pool: it was not moved from.
+    explicit operator bool() const noexcept { return area_ != nullptr; }
 
     /// Takes a stack, whose bytes are zeros. Throws std::system_error (ENOMEM): all stacks are taken; or guards take
     /// mappings (before Linux 6.13, under userfaultfd) and vm.max_map_count is reached.
@@ -170,6 +179,7 @@ public:
     [[nodiscard]] std::span<std::byte> take_memory();
 
     /// Gives back memory from take_memory, with its contents. No thread may run on it, and no byte of it may be pinned.
+    /// Does nothing on an empty handle.
     void give_back(std::span<std::byte> memory) noexcept;
 
     /// Frees the memory of a suspended stack below `stack_pointer`, its saved stack pointer.
@@ -184,6 +194,10 @@ public:
     [[nodiscard]] RegionStats stats() const;
 
 private:
+    template <typename StackContext>
+    friend class FiberStackAllocator;
+    explicit StackPool(std::shared_ptr<space::StackArea> area) noexcept;
+
     std::shared_ptr<space::StackArea> area_;
 };
 
@@ -199,7 +213,15 @@ template <typename StackContext>
 class FiberStackAllocator {
 public:
     /// Makes an allocator over `pool`, and keeps the pool alive.
-    explicit FiberStackAllocator(const StackPool& pool) noexcept : pool_{pool} {}
+    explicit FiberStackAllocator(const StackPool& pool) noexcept : pool_{StackPool{pool.area_}} {}
+    /// Makes another allocator over the same pool.
+    FiberStackAllocator(const FiberStackAllocator& other) noexcept : FiberStackAllocator{other.pool_} {}
+    /// Makes this an allocator over the pool of `other`.
+    FiberStackAllocator& operator=(const FiberStackAllocator& other) noexcept {
+        pool_ = StackPool{other.pool_.area_};
+        return *this;
+    }
+    ~FiberStackAllocator() = default;
 
     /// Takes a stack. Throws what StackPool::take throws.
     StackContext allocate() {
@@ -219,4 +241,5 @@ private:
     StackPool pool_;
 };
 
+}  // namespace v0
 }  // namespace faultline

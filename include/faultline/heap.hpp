@@ -27,8 +27,10 @@ namespace heap {
 class Heap;
 }
 
+inline namespace v0 {
+
 /// The options of a heap. The constructor of `Heap` throws EINVAL for a value out of range.
-struct HeapConfig {
+struct HeapOptions {
     /// Size in bytes of the address range that the heap reserves, rounded up to 4 KiB: 1 MiB to 8 TiB. It limits the
     /// blocks and the gaps between them. It costs no memory, and about a quarter more addresses for metadata.
     std::size_t reservation = std::size_t{64} << 30;
@@ -102,10 +104,11 @@ struct HeapStats {
 ///     std::vector<int, faultline::allocator<int>> numbers{heap};
 class FAULTLINE_API Heap {
 public:
-    /// Reserves the heap's addresses. Throws std::system_error: EINVAL (a value of `config` out of range), or what
-    /// `Pager::reserve` throws.
-    explicit Heap(Pager& pager, const HeapConfig& config = {});
-    /// Drops all blocks and their pages, without reading any.
+    /// Reserves the heap's addresses. Throws std::system_error: EINVAL (a value of `options` out of range), or
+    /// what `Pager::reserve` throws.
+    explicit Heap(Pager& pager, const HeapOptions& options = {});
+    /// Drops all blocks and their pages, without reading any. While a `Pin` of the heap lives, or a call of io.hpp uses
+    /// a block, the heap's memory stays until the last of them ends. Throws nothing.
     ~Heap();
     /// Takes over the heap of the other handle, which is empty afterwards.
     Heap(Heap&&) noexcept;
@@ -113,6 +116,9 @@ public:
     Heap& operator=(Heap&&) noexcept;
     Heap(const Heap&) = delete;
     Heap& operator=(const Heap&) = delete;
+
+    /// True if the handle owns a heap: it was not moved from, and not destroyed.
+    explicit operator bool() const noexcept { return heap_ != nullptr; }
 
     /// Allocates a block of at least `bytes` bytes, aligned to 16 bytes. 0 bytes give a block, too. Throws
     /// std::bad_alloc.
@@ -154,10 +160,18 @@ public:
 
     /// Pins a range of the heap, as Region::pin does. A pinned block must not be freed or reallocated.
     [[nodiscard]] Pin pin(const void* address, std::size_t bytes, PinFor purpose = PinFor::writing);
+    /// Pins the range of a span.
+    [[nodiscard]] Pin pin(std::span<const std::byte> range, PinFor purpose = PinFor::writing) {
+        return pin(range.data(), range.size(), purpose);
+    }
 
     /// Gives `advice` on a range of the heap of any alignment; see `Advice`. Throws std::system_error (EINVAL) for a
     /// range outside of the heap.
     void advise(const void* address, std::size_t bytes, Advice advice);
+    /// Gives `advice` on the range of a span.
+    void advise(std::span<const std::byte> range, Advice advice) { advise(range.data(), range.size(), advice); }
+    /// Gives `advice` on many ranges of any alignment with one call.
+    void advise(std::span<const std::span<const std::byte>> ranges, Advice advice);
 
     /// Returns the heap's figures. Takes the locks of the size classes, one after the other.
     [[nodiscard]] HeapStats stats() const;
@@ -166,12 +180,12 @@ public:
     /// state. The addresses in use are those from the begin of the reservation to the break, then those from the lowest
     /// large block to the end. Low addresses come first. Each page is as it was at some moment of the call.
     void residency(std::span<ResidencyCell> cells) const;
+    /// Does the same for the pages that a range of the heap touches, of any alignment. Throws std::system_error
+    /// (EINVAL) for a range outside of the heap.
+    void residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const;
 
     /// Returns a memory resource for std::pmr containers, owned by the heap. It stays valid when the handle is moved.
     [[nodiscard]] std::pmr::memory_resource* resource() const noexcept;
-
-    /// True if the handle owns a heap: it was not moved from, and not destroyed.
-    explicit operator bool() const noexcept { return heap_ != nullptr; }
 
     /// Drops all blocks now. Throws std::system_error: EBUSY (a `Pin` on a block lives), EINVAL (the handle is empty).
     void destroy();
@@ -179,15 +193,13 @@ public:
 private:
     template <typename T>
     friend class allocator;
+    /// Allocates for allocator<T>. Throws std::bad_alloc.
+    [[nodiscard]] static void* allocate_in(heap::Heap& heap, std::size_t bytes, std::size_t alignment);
+    /// Frees for allocator<T>.
+    static void deallocate_in(heap::Heap& heap, void* block, std::size_t bytes) noexcept;
 
     heap::Heap* heap_ = nullptr;
 };
 
-namespace heap {
-/// Allocates for allocator<T>. Throws std::bad_alloc.
-[[nodiscard]] FAULTLINE_API void* heap_allocate(Heap* heap, std::size_t bytes, std::size_t alignment);
-/// Frees for allocator<T>.
-FAULTLINE_API void heap_deallocate(Heap* heap, void* block, std::size_t bytes) noexcept;
-}  // namespace heap
-
+}  // namespace v0
 }  // namespace faultline

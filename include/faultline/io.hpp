@@ -13,6 +13,9 @@
 
 struct iovec;  // <sys/uio.h>
 
+namespace faultline {
+inline namespace v0 {
+
 /// System calls on buffers in managed memory.
 ///
 /// Arguments (sizes and offsets in bytes), results and errno are those of the POSIX functions of the same names. An
@@ -36,14 +39,15 @@ struct iovec;  // <sys/uio.h>
 /// - EIO: the store could not read back the first page, or any page of a transfer that must not be short (see
 ///   `Region::retry`).
 ///
-/// A call that waits keeps its pages pinned, and its regions cannot be destroyed (EBUSY). Pages that the kernel will
+/// A call that waits keeps its pages pinned. If their region's handle is destroyed meanwhile, the memory stays mapped
+/// until the call ends; `destroy` throws EBUSY. Pages that the kernel will
 /// write to are read first, even if the call overwrites all of them. MSG_ZEROCOPY outlives the call: use a `Pin` for
 /// it.
 ///
 /// Thread-safe. Each function is a cancellation point if the POSIX function is one. Not for signal handlers. Do not
 /// leave a call by longjmp: its pages would stay pinned. `readv` and `writev` use 40 KiB of stack. They read the array
 /// of buffers before the call: it must be readable, and may lie in managed memory.
-namespace faultline::io {
+namespace io {
 
 /// Reads into `buffer` as read(2) does. Returns the number of bytes, or -1 and errno.
 FAULTLINE_API std::ptrdiff_t read(int descriptor, void* buffer, std::size_t bytes);
@@ -69,4 +73,6 @@ FAULTLINE_API std::ptrdiff_t recv(int socket, void* buffer, std::size_t bytes, i
 /// Sends from `buffer` as send(2) does. Returns the number of bytes, or -1 and errno.
 FAULTLINE_API std::ptrdiff_t send(int socket, const void* buffer, std::size_t bytes, int flags);
 
-}  // namespace faultline::io
+}  // namespace io
+}  // namespace v0
+}  // namespace faultline

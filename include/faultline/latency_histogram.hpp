@@ -9,6 +9,7 @@
 #include <cstdint>
 
 namespace faultline {
+inline namespace v0 {
 
 /// Counts durations in nanoseconds, in buckets that are at most 1/16 as wide as their value (the layout of
 /// HdrHistogram). Values above 68 s go to the last bucket. Not thread-safe.
@@ -76,4 +77,5 @@ private:
     std::uint64_t total_ = 0;
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -13,6 +13,7 @@
 #include <string>
 
 namespace faultline {
+inline namespace v0 {
 
 /// The layout of an address space. A space has two address ranges. Each is reserved as a whole; the process's other
 /// mappings lie outside of them:
@@ -78,4 +79,5 @@ struct ImageSegment {
     Access access = Access::read_execute;  ///< The accesses that the part allows.
 };
 
+}  // namespace v0
 }  // namespace faultline

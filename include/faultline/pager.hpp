@@ -16,16 +16,18 @@
 
 namespace faultline {
 
-class AddressSpace;
-class Heap;
 namespace space {
 class StackArea;
 }
 
+inline namespace v0 {
+
+class AddressSpace;
+class Heap;
 /// One limit of resident memory, one swap store and one delivery of faults, shared by the regions made from it.
 ///
-/// Any thread may call the functions, but not in a signal handler. Regions, heaps, address spaces and stacks keep what
-/// they need of their pager alive, so the handles may be destroyed in any order.
+/// Any thread may call the functions, but not in a signal handler. Regions, heaps, address spaces, stacks and pins keep
+/// their pager alive, so the handles may be destroyed in any order.
 ///
 ///     faultline::Config config;
 ///     config.resident_limit = std::size_t{64} << 20;
@@ -43,12 +45,17 @@ public:
     /// directory), EPERM or ENOSYS (the delivery is not allowed, or not in this kernel), EEXIST (the swap file exists),
     /// ENOTSUP (the program runs under valgrind).
     explicit Pager(const Config& config = {});
-    /// Gives up the handle. The pager lives on while regions, heaps, address spaces or stacks use it.
+    /// Gives up the handle. The pager lives on while regions, heaps, address spaces, stacks or pins use it.
     ~Pager();
     /// Takes over the pager of the other handle, which is empty afterwards: its functions throw EINVAL or return 0.
     Pager(Pager&&) noexcept;
     /// Gives up the own pager, then takes over that of the other handle.
     Pager& operator=(Pager&&) noexcept;
+    Pager(const Pager&) = delete;
+    Pager& operator=(const Pager&) = delete;
+
+    /// True if the handle has a pager: it was not moved from.
+    explicit operator bool() const noexcept { return pager_ != nullptr; }
 
     /// Reserves `bytes`, rounded up to whole pages, of addresses that read as zeros. Pages take memory when they are
     /// first touched. Throws std::system_error: EINVAL (0 bytes, a page size that is not a power of two from 4 KiB to
@@ -56,9 +63,10 @@ public:
     /// exceed the largest file size).
     [[nodiscard]] Region reserve(std::size_t bytes, RegionOptions options = {});
 
-    /// Changes the limit, in bytes. When it shrinks, the call blocks until at most `bytes` are resident. Throws
-    /// std::system_error: EINVAL (below `kMinimumPages` pages, or above the machine's memory), EBUSY (pins hold more),
-    /// ENOSPC or EIO (the store does not accept the pages to evict; the limit then stays as it was).
+    /// Changes the limit, in bytes. When it shrinks, the call blocks until at most `bytes` are resident. A limit above
+    /// the machine's memory is lowered to that, with a warning. Throws std::system_error: EINVAL (below `kMinimumPages`
+    /// pages), EBUSY (pins hold more), ENOSPC or EIO (the store does not accept the pages to evict; the limit then
+    /// stays as it was).
     void set_resident_limit(std::size_t bytes);
 
     /// Returns the limit, in bytes.
@@ -81,4 +89,5 @@ private:
     std::shared_ptr<pager::Pager> pager_;
 };
 
+}  // namespace v0
 }  // namespace faultline

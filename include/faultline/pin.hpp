@@ -17,8 +17,13 @@ namespace pager {
 class Region;
 }
 
-/// Keeps pages resident until it is destroyed. Made by `pin` of `Region`, `AddressSpace` and `Heap`; move-only. It must
-/// not outlive its region. Any thread may use it, but not in a signal handler; one thread at a time uses one object.
+inline namespace v0 {
+
+/// Keeps pages resident until it is destroyed. Made by `pin` of `Region`, `AddressSpace` and `Heap`; move-only. Any
+/// thread may use it, but not in a signal handler; one thread at a time uses one object.
+///
+/// A pin may outlive the handle that it came from, and the pager's handle. The memory of that region, heap or address
+/// space then stays mapped, its bytes stay, and the pager goes on answering its faults. The last pin frees all of it.
 ///
 ///     const faultline::Pin pin = region.pin(buffer, bytes, faultline::PinFor::writing);
 ///     const ssize_t got = ::read(descriptor, buffer, bytes);  // under every delivery
@@ -43,25 +48,26 @@ public:
     }
     Pin(const Pin&) = delete;
     Pin& operator=(const Pin&) = delete;
-    /// Unpins.
+    /// Unpins. Frees the memory if its handle is gone and this is its last pin.
     ~Pin() { release(); }
 
-    /// Unpins now; the pin is empty afterwards. Does nothing on an empty pin.
+    /// Does what the destructor does, now; the pin is empty afterwards. Does nothing on an empty pin.
     void release() noexcept;
 
-    /// True if the pin holds pages.
+    /// True if the pin holds pages: it was not moved from, and not released.
     explicit operator bool() const noexcept { return region_ != nullptr; }
 
 private:
     friend class AddressSpace;
     friend class Heap;
     friend class Region;
-    Pin(pager::Region* region, std::uint64_t first, std::uint64_t count) noexcept
-        : region_{region}, first_{first}, count_{count} {}
+    /// Takes over the pins of pages that are pinned already, and becomes a user of the region.
+    Pin(pager::Region& region, std::uint64_t first, std::uint64_t count) noexcept;
 
     pager::Region* region_ = nullptr;
     std::uint64_t first_ = 0;  // page index in the region
     std::uint64_t count_ = 0;  // pages
 };
 
+}  // namespace v0
 }  // namespace faultline

@@ -6,15 +6,18 @@
 #include <faultline/language.hpp>
 
 #include <faultline/export.hpp>
+#include <faultline/names.hpp>
 #include <faultline/types.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace faultline {
+inline namespace v0 {
 
 /// The kinds of segments.
 enum class SegmentKind : std::uint8_t {
@@ -75,7 +78,10 @@ struct TableCost {
     std::uint64_t page_words = 0;        ///< faultline's own metadata of the pages, resident or not.
 };
 
-/// Returns "image", "bss" and so on. Never null. Signal-safe.
-FAULTLINE_API const char* name(SegmentKind kind) noexcept;
+/// @cond
+template <>
+FAULTLINE_API std::span<const char* const> names<SegmentKind>() noexcept;
+/// @endcond
 
+}  // namespace v0
 }  // namespace faultline

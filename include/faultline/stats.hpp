@@ -11,6 +11,7 @@
 #include <cstdint>
 
 namespace faultline {
+inline namespace v0 {
 
 /// What one region has counted since it was reserved, and the state of its pages.
 struct RegionStats {
@@ -64,6 +65,17 @@ struct ResidencyCell {
     std::uint64_t dirty = 0;      ///< The resident bytes that are newer than the store's copy.
     std::uint64_t staged = 0;     ///< Unmapped, frame still held.
     std::uint64_t swapped = 0;    ///< In the store only.
+
+    /// Adds each figure of `other` to its counterpart here.
+    ResidencyCell& operator+=(const ResidencyCell& other) noexcept {
+        untouched += other.untouched;
+        resident += other.resident;
+        dirty += other.dirty;
+        staged += other.staged;
+        swapped += other.swapped;
+        return *this;
+    }
 };
 
+}  // namespace v0
 }  // namespace faultline

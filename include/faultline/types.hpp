@@ -6,12 +6,16 @@
 #include <faultline/language.hpp>
 
 #include <faultline/export.hpp>
+#include <faultline/names.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 /// The C++ interface of faultline, which manages virtual memory in user space.
 namespace faultline {
+/// The version of the ABI: a library with another one has other symbols. Programs do not name it.
+inline namespace v0 {
 
 /// The smallest page size of a region, in bytes. Every page size is a multiple of it.
 inline constexpr std::size_t kBasePageBytes = 4096;
@@ -21,6 +25,9 @@ inline constexpr std::size_t kLargestPageBytes = std::size_t{2} << 20;
 
 /// How a page fault reaches the pager.
 enum class Delivery : std::uint8_t {
+    /// The first of those below that works. The `Pager` constructor tries them; $FAULTLINE_DELIVERY overrides the
+    /// choice.
+    automatic,
     /// Handler threads, one pinned to each CPU, read faults from a userfaultfd. System calls on absent pages work.
     /// Needs root, CAP_SYS_PTRACE, `sysctl vm.unprivileged_userfaultfd=1` or access to /dev/userfaultfd.
     uffd_threads,
@@ -31,8 +38,6 @@ enum class Delivery : std::uint8_t {
     /// file with guard markers or mprotect(2). Works on every kernel without a privilege. A system call on an absent
     /// page fails with EFAULT, as under `uffd_signal`.
     sigsegv,
-    /// The first of the above that works. The `Pager` constructor tries them; $FAULTLINE_DELIVERY overrides the choice.
-    automatic,
 };
 
 /// What the program may do with a range; set with `Region::protect`. No page is ever writable and executable.
@@ -54,6 +59,12 @@ enum class PinFor : std::uint8_t {
 /// `normal`, `sequential` and `random` describe an access pattern. They apply to every 2 MiB block, counted from the
 /// region's begin, that the range touches. The last call wins.
 enum class Advice : std::uint8_t {
+    /// The default: detect sequential and strided access, and read ahead then.
+    normal,
+    /// Sequential access: read ahead from the first fault on.
+    sequential,
+    /// Random access: read only the faulting page.
+    random,
     /// The program needs the range soon. A background thread reads its stored pages, up to 60 at once, and may
     /// evict other pages for them. `Region::wait_for_advised` waits for the reads. Without io_uring the call itself
     /// reads, and stops when no frame is free.
@@ -63,12 +74,6 @@ enum class Advice : std::uint8_t {
     dontneed,
     /// The program will not need the range soon: when frames are needed, evict its pages first. Contents are kept.
     cold,
-    /// The default: detect sequential and strided access, and read ahead then.
-    normal,
-    /// Sequential access: read ahead from the first fault on.
-    sequential,
-    /// Random access: read only the faulting page.
-    random,
 };
 
 /// How the pager takes a page away from the program.
@@ -83,8 +88,8 @@ enum class Eviction : std::uint8_t {
 
 /// Which page the pager evicts when it needs a frame.
 enum class Replacement : std::uint8_t {
-    fifo,           ///< The page that became resident first.
     second_chance,  ///< A probation queue, and a main set whose victim is the oldest of a few random pages.
+    fifo,           ///< The page that became resident first.
 };
 
 /// What a child of fork gets of a pager and its regions. A child never reads zeros or another process's bytes in place
@@ -107,13 +112,24 @@ enum class LogLevel : std::uint8_t {
     error     ///< An operation failed.
 };
 
-/// Returns the name used in options, messages and JSON, such as "uffd_signal". Never null. Signal-safe.
-FAULTLINE_API const char* name(Delivery delivery) noexcept;
-/// Returns the name used in options, messages and JSON, such as "move". Never null. Signal-safe.
-FAULTLINE_API const char* name(Eviction eviction) noexcept;
-/// Returns the name used in options, messages and JSON, such as "fifo". Never null. Signal-safe.
-FAULTLINE_API const char* name(Replacement replacement) noexcept;
-/// Returns the name used in options, messages and JSON, such as "inherit". Never null. Signal-safe.
-FAULTLINE_API const char* name(ForkPolicy policy) noexcept;
+/// @cond
+template <>
+FAULTLINE_API std::span<const char* const> names<Delivery>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<Access>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<PinFor>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<Advice>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<Eviction>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<Replacement>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<ForkPolicy>() noexcept;
+template <>
+FAULTLINE_API std::span<const char* const> names<LogLevel>() noexcept;
+/// @endcond
 
+}  // namespace v0
 }  // namespace faultline

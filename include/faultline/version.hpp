@@ -1,6 +1,7 @@
 /// @file
 /// The version of these headers, for the C and C++ preprocessor. It is not the version of the loaded library:
-/// `faultline_version` in faultline.h returns that, and the library's soname has its major version.
+/// `faultline_version` in faultline.h returns that. The library's soname has its major version, and before 1.0 its
+/// minor version, too: libfaultline.so.0.1.
 #pragma once
 
 /// The major version.

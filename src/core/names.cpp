@@ -1,99 +1,85 @@
+// The names of the public enumerations: one table for each, in the order of its values.
+
 #include <faultline/access_violation.hpp>
+#include <faultline/names.hpp>
 #include <faultline/segment_info.hpp>
 #include <faultline/types.hpp>
 
+#include <array>
+#include <span>
+
 namespace faultline {
+namespace {
 
-const char* name(Delivery delivery) noexcept {
-    switch (delivery) {
-        case Delivery::uffd_threads:
-            return "uffd_threads";
-        case Delivery::uffd_signal:
-            return "uffd_signal";
-        case Delivery::sigsegv:
-            return "sigsegv";
-        case Delivery::automatic:
-            return "automatic";
-    }
-    return "unknown";
+/// Checks at compile time that `last` is the value with the last of `names`.
+template <auto last, typename... Name>
+consteval std::array<const char*, sizeof...(Name)> table(Name... names) {
+    static_assert(static_cast<std::size_t>(last) + 1 == sizeof...(Name), "a value lacks its name");
+    return {names...};
 }
 
-const char* name(Eviction eviction) noexcept {
-    switch (eviction) {
-        case Eviction::automatic:
-            return "automatic";
-        case Eviction::move:
-            return "move";
-        case Eviction::copy:
-            return "copy";
-        case Eviction::protect:
-            return "protect";
-        case Eviction::guard:
-            return "guard";
-    }
-    return "unknown";
-}
+constexpr auto kDeliveries = table<Delivery::sigsegv>("automatic", "uffd_threads", "uffd_signal", "sigsegv");
+constexpr auto kEvictions = table<Eviction::guard>("automatic", "move", "copy", "protect", "guard");
+constexpr auto kReplacements = table<Replacement::fifo>("second_chance", "fifo");
+constexpr auto kForkPolicies = table<ForkPolicy::inherit>("refuse", "inherit");
+constexpr auto kAccesses = table<Access::read_execute>("read_write", "read", "none", "read_execute");
+constexpr auto kPurposes = table<PinFor::writing>("reading", "writing");
+constexpr auto kAdvices = table<Advice::cold>("normal", "sequential", "random", "willneed", "dontneed", "cold");
+constexpr auto kLogLevels = table<LogLevel::error>("debug", "info", "warning", "error");
+constexpr auto kAttempts = table<Attempt::execute>("read", "write", "execute");
+constexpr auto kViolations = table<ViolationKind::stack_overflow>("unmapped", "forbidden", "stack_overflow");
+constexpr auto kAnswers = table<ViolationAnswer::retry>("deliver", "retry");
+constexpr auto kSegments = table<SegmentKind::stack>("image", "bss", "heap", "anonymous", "file", "stack");
 
-const char* name(Replacement replacement) noexcept {
-    switch (replacement) {
-        case Replacement::fifo:
-            return "fifo";
-        case Replacement::second_chance:
-            return "second_chance";
-    }
-    return "unknown";
-}
+}  // namespace
 
-const char* name(Attempt attempt) noexcept {
-    switch (attempt) {
-        case Attempt::read:
-            return "read";
-        case Attempt::write:
-            return "write";
-        case Attempt::execute:
-            return "execute";
-    }
-    return "unknown";
+template <>
+std::span<const char* const> names<Delivery>() noexcept {
+    return kDeliveries;
 }
-
-const char* name(ViolationKind kind) noexcept {
-    switch (kind) {
-        case ViolationKind::unmapped:
-            return "unmapped";
-        case ViolationKind::forbidden:
-            return "forbidden";
-        case ViolationKind::stack_overflow:
-            return "stack_overflow";
-    }
-    return "unknown";
+template <>
+std::span<const char* const> names<Eviction>() noexcept {
+    return kEvictions;
 }
-
-const char* name(SegmentKind kind) noexcept {
-    switch (kind) {
-        case SegmentKind::image:
-            return "image";
-        case SegmentKind::bss:
-            return "bss";
-        case SegmentKind::heap:
-            return "heap";
-        case SegmentKind::anonymous:
-            return "anonymous";
-        case SegmentKind::file:
-            return "file";
-        case SegmentKind::stack:
-            return "stack";
-    }
-    return "unknown";
+template <>
+std::span<const char* const> names<Replacement>() noexcept {
+    return kReplacements;
 }
-
-const char* name(ForkPolicy policy) noexcept {
-    switch (policy) {
-        case ForkPolicy::refuse:
-            return "refuse";
-        case ForkPolicy::inherit:
-            return "inherit";
-    }
-    return "unknown";
+template <>
+std::span<const char* const> names<ForkPolicy>() noexcept {
+    return kForkPolicies;
+}
+template <>
+std::span<const char* const> names<Access>() noexcept {
+    return kAccesses;
+}
+template <>
+std::span<const char* const> names<PinFor>() noexcept {
+    return kPurposes;
+}
+template <>
+std::span<const char* const> names<Advice>() noexcept {
+    return kAdvices;
+}
+template <>
+std::span<const char* const> names<LogLevel>() noexcept {
+    return kLogLevels;
+}
+template <>
+std::span<const char* const> names<Attempt>() noexcept {
+    return kAttempts;
+}
+template <>
+std::span<const char* const> names<ViolationKind>() noexcept {
+    return kViolations;
+}
+template <>
+std::span<const char* const> names<ViolationAnswer>() noexcept {
+    return kAnswers;
+}
+template <>
+std::span<const char* const> names<SegmentKind>() noexcept {
+    return kSegments;
 }
 
 }  // namespace faultline

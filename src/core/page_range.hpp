@@ -17,6 +17,13 @@ struct IndexRange {
     [[nodiscard]] constexpr bool empty() const noexcept { return count == 0; }
     [[nodiscard]] constexpr bool contains(std::uint64_t index) const noexcept { return index - first < count; }
     friend constexpr bool operator==(IndexRange, IndexRange) noexcept = default;
+
+    /// Returns the part `index` of `parts` parts of about equal size.
+    [[nodiscard]] constexpr IndexRange part(std::uint64_t index, std::uint64_t parts) const noexcept {
+        // Quotient and remainder separately, so that the product cannot overflow.
+        const auto boundary = [&](std::uint64_t at) { return count / parts * at + count % parts * at / parts; };
+        return {first + boundary(index), boundary(index + 1) - boundary(index)};
+    }
 };
 
 using PageRange = IndexRange<struct OfPages>;

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace faultline::heap {
 
@@ -16,33 +18,33 @@ constexpr std::size_t kLeastReservation = std::size_t{1} << 20;
 constexpr std::size_t kMostReservation = std::size_t{8} << 40;
 constexpr std::size_t kLeastThreshold = core::kUnitBytes;
 
-const HeapConfig& checked(const HeapConfig& config) {
-    if (config.reservation < kLeastReservation || config.reservation > kMostReservation) {
-        sys::throw_error(EINVAL, "invalid heap: HeapConfig::reservation of " + sys::readable_bytes(config.reservation) +
-                                     " is out of range: 1 MiB to 8 TiB");
+const HeapOptions& checked(const HeapOptions& options) {
+    if (options.reservation < kLeastReservation || options.reservation > kMostReservation) {
+        sys::throw_error(EINVAL, "invalid heap: HeapOptions::reservation of " +
+                                     sys::readable_bytes(options.reservation) + " is out of range: 1 MiB to 8 TiB");
     }
-    if (config.large_threshold < kLeastThreshold || config.large_threshold > kMostClassBytes) {
-        sys::throw_error(EINVAL, "invalid heap: HeapConfig::large_threshold of " +
-                                     sys::readable_bytes(config.large_threshold) + " is out of range: 4 KiB to 1 MiB");
+    if (options.large_threshold < kLeastThreshold || options.large_threshold > kMostClassBytes) {
+        sys::throw_error(EINVAL, "invalid heap: HeapOptions::large_threshold of " +
+                                     sys::readable_bytes(options.large_threshold) + " is out of range: 4 KiB to 1 MiB");
     }
-    return config;
+    return options;
 }
 
-std::uint64_t max_dead_bytes(const HeapConfig& config, std::size_t limit) noexcept {
-    if (config.dead_bytes_kept != HeapConfig::kAutomatic) return config.dead_bytes_kept;
+std::uint64_t max_dead_bytes(const HeapOptions& options, std::size_t limit) noexcept {
+    if (options.dead_bytes_kept != HeapOptions::kAutomatic) return options.dead_bytes_kept;
     return std::min<std::uint64_t>(limit / 8, std::uint64_t{64} << 20);
 }
 
 }  // namespace
 
-Heap::Heap(std::shared_ptr<pager::Pager> pager, const HeapConfig& config)
+Heap::Heap(std::shared_ptr<pager::Pager> pager, const HeapOptions& options)
     : pager_{std::move(pager)},
-      pages_{*pager_, checked(config).reservation},
-      max_small_bytes_{config.large_threshold},
-      max_cached_bytes_{std::min(config.large_threshold, kMostCachedBytes)},
+      pages_{pager_, checked(options).reservation},
+      max_small_bytes_{options.large_threshold},
+      max_cached_bytes_{std::min(options.large_threshold, kMostCachedBytes)},
       central_{pages_},
       discarder_{*pager_, pages_},
-      sweeper_{pages_, central_, discarder_, max_dead_bytes(config, pager_->resident_limit())},
+      sweeper_{pages_, central_, discarder_, max_dead_bytes(options, pager_->resident_limit())},
       small_{pages_, central_, sweeper_, pager_->resident_limit() / 64},
       large_{*pager_, pages_, discarder_, sweeper_},
       resource_{*this} {}

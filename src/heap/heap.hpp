@@ -36,7 +36,7 @@ namespace faultline::heap {
 
 class Heap {
 public:
-    Heap(std::shared_ptr<pager::Pager> pager, const HeapConfig& config);
+    Heap(std::shared_ptr<pager::Pager> pager, const HeapOptions& options);
     Heap(const Heap&) = delete;
     Heap& operator=(const Heap&) = delete;
 

@@ -1,10 +1,12 @@
 #include "heap/heap_pages.hpp"
 
 #include "core/check.hpp"
+#include "pager/region/region_map.hpp"
 
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <utility>
 
 namespace faultline::heap {
 
@@ -18,23 +20,33 @@ std::uint64_t pages_of(const pager::Region& region) noexcept {
 
 }  // namespace
 
-HeapPages::HeapPages(pager::Pager& pager, std::size_t bytes)
-    : pager_{pager},
-      region_{pager, bytes},
-      base_{region_->view().data()},
-      bytes_{pages_of(*region_) << core::kUnitShift},
-      life_{pages_of(*region_)},
-      span_of_page_{pages_of(*region_), "which span a page of a heap belongs to"},
-      spans_{static_cast<std::uint32_t>(pages_of(*region_)), "the spans of a heap"},
-      runs_{pages_of(*region_), region_->begin() >> core::kUnitShift} {
+HeapPages::HeapPages(std::shared_ptr<pager::Pager> pager, std::size_t bytes)
+    : pager_{*pager},
+      region_{std::make_shared<pager::OwnedRegion>(std::move(pager), bytes, core::kUnitBytes)},
+      base_{region().view().data()},
+      bytes_{pages_of(region()) << core::kUnitShift},
+      life_{pages_of(region())},
+      span_of_page_{pages_of(region()), "which span a page of a heap belongs to"},
+      spans_{static_cast<std::uint32_t>(pages_of(region())), "the spans of a heap"},
+      runs_{pages_of(region()), region().begin() >> core::kUnitShift} {
     // Span number 0 stands for pages without a block: its one mark is never live.
     std::construct_at(&spans_[0])->marks = &spans_[0].own_mark;
-    region_->set_owner(&life_);
+    region().set_owner(&life_);
 }
 
 HeapPages::~HeapPages() {
-    // Before life_ is destroyed: an evicting thread asks it which pages are dead.
-    region_.destroy_if_owner();
+    if (region_ == nullptr) return;
+    pager::Region& region = region_->region();
+    if (in_owner_process()) {  // in other children of fork the readers' threads do not exist
+        region.set_owner(nullptr);
+        pager::RegionMap::readers().synchronize();  // an evicting thread may ask life_ which pages are dead
+    }
+    region.users().leave(std::move(region_));
+}
+
+void HeapPages::destroy_region() {
+    region_->destroy();
+    region_.reset();
 }
 
 HeapPages::Owner HeapPages::owner_of(std::uint64_t page) noexcept {
@@ -206,7 +218,7 @@ bool HeapPages::room_for(std::uint64_t pages) noexcept {
     const std::uint64_t committed = committed_pages_.load(std::memory_order_relaxed);
     if (committed + pages <= next_room_check_at_.load(std::memory_order_relaxed)) return true;
     constexpr std::uint64_t kMostAtOnce = (std::uint64_t{64} << 20) >> core::kUnitShift;
-    const std::uint64_t room = pager_.limit().room_for(*region_, committed << core::kUnitShift) >> core::kUnitShift;
+    const std::uint64_t room = pager_.limit().room_for(region(), committed << core::kUnitShift) >> core::kUnitShift;
     if (pages > room) return false;
     next_room_check_at_.store(committed + std::max(pages, std::min(room / 8, kMostAtOnce)), std::memory_order_relaxed);
     return true;

@@ -4,11 +4,11 @@
 #pragma once
 
 #include "core/page_range.hpp"
-#include "heap/owned_region.hpp"
 #include "heap/page_life.hpp"
 #include "heap/page_runs.hpp"
 #include "heap/record_pool.hpp"
 #include "heap/span.hpp"
+#include "pager/owned_region.hpp"
 #include "pager/pager.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/lazy_array.hpp"
@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -26,14 +27,14 @@ namespace faultline::heap {
 class HeapPages {
 public:
     /// Reserves `bytes` of addresses. Throws std::system_error.
-    HeapPages(pager::Pager& pager, std::size_t bytes);
+    HeapPages(std::shared_ptr<pager::Pager> pager, std::size_t bytes);
     ~HeapPages();
     HeapPages(const HeapPages&) = delete;
     HeapPages& operator=(const HeapPages&) = delete;
 
-    [[nodiscard]] pager::Region& region() const noexcept { return *region_; }
+    [[nodiscard]] pager::Region& region() const noexcept { return region_->region(); }
     /// Destroys the region. Throws EBUSY while a page is pinned. Afterwards only the destructor may be called.
-    void destroy_region() { region_.destroy(); }
+    void destroy_region();
     /// True in the process that reserved the pages, and in a child of fork that has inherited them.
     [[nodiscard]] bool in_owner_process() const noexcept { return pager_.in_owner_process(); }
 
@@ -130,7 +131,7 @@ private:
     void set_span_of_pages(core::PageRange pages, std::uint32_t span) noexcept;
 
     pager::Pager& pager_;
-    OwnedRegion region_;
+    std::shared_ptr<pager::OwnedRegion> region_;  // null after destroy_region
     std::byte* base_;
     std::uint64_t bytes_;
     PageLife life_;

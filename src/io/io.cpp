@@ -23,11 +23,12 @@
 #include <cerrno>
 #include <climits>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
 
-namespace faultline::io {
+namespace faultline::inline v0::io {
 namespace {
 
 using core::PageRange;
@@ -46,7 +47,7 @@ constexpr std::size_t kMostRegionsOfABuffer = 64;
 /// Maximum of managed bytes in a transfer that may be short. More would keep frames from other pages and gain nothing.
 constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
 
-/// Pages of one region that a call has pinned.
+/// Pages of one region that a call has pinned; the call is a user of the region.
 struct Held {
     Region* region;
     std::uint32_t first;
@@ -73,7 +74,7 @@ public:
         amount_ = amount;
         window_ = amount == PinAmount::all ? SIZE_MAX : kWindowBytes;
         error_ = 0;
-        // A region that was found cannot be destroyed: until its pages are pinned, a reader protects it, then EBUSY.
+        // A region that was found is not destroyed: until the call is one of its users, a reader protects it.
         std::optional<RegionReader> reader;
         {
             const sys::SignalBlock signals;
@@ -90,7 +91,10 @@ public:
     /// Unpins. Keeps errno, which the system call has set.
     void release() noexcept {
         const int call_error = errno;
-        for (const Held& held : room_.first(count_)) held.region->pager().unpin(*held.region, {held.first, held.count});
+        for (const Held& held : room_.first(count_)) {
+            held.region->pager().unpin(*held.region, {held.first, held.count});
+            const std::shared_ptr<void> last = held.region->users().remove();
+        }
         count_ = 0;
         errno = call_error;
     }
@@ -134,11 +138,10 @@ private:
     [[nodiscard]] PinnedFront pin(Region& region, PageRange wanted) noexcept {
         if (wanted.count == 0) return {0, 0};
         if (count_ == room_.size()) return {0, ENOMEM};
+        if (!region.users().add()) return {0, EACCES};
         const PinnedFront got = region.pager().pin_front(region, wanted, purpose_, amount_);
-        if (got.pages > 0) {
-            room_[count_++] = {&region, static_cast<std::uint32_t>(wanted.first),
-                               static_cast<std::uint32_t>(got.pages)};
-        }
+        // Also if no page was pinned: a reader must not take its user off, because it may be the last.
+        room_[count_++] = {&region, static_cast<std::uint32_t>(wanted.first), static_cast<std::uint32_t>(got.pages)};
         return got;
     }
 
@@ -307,4 +310,4 @@ std::ptrdiff_t send(int socket, const void* buffer, std::size_t bytes, int flags
                         [&](std::size_t front) { return ::send(socket, buffer, front, flags); });
 }
 
-}  // namespace faultline::io
+}  // namespace faultline::inline v0::io

@@ -173,22 +173,27 @@ std::string try_delivery(Delivery delivery) {
 ChosenDelivery choose_delivery(Delivery wanted, Eviction eviction) {
     if (wanted != Delivery::automatic) return {wanted, "as configured"};
     const char* const variable = std::getenv("FAULTLINE_DELIVERY");  // NOLINT(concurrency-mt-unsafe): never set here
-    if (variable != nullptr && *variable != '\0' && std::string{variable} != name(Delivery::automatic)) {
-        for (const Delivery delivery : kMostTransparentFirst) {
-            if (std::string{variable} == name(delivery)) return {delivery, "as FAULTLINE_DELIVERY says"};
+    if (variable != nullptr && *variable != '\0') {
+        const std::optional<Delivery> named = parse<Delivery>(variable);
+        if (!named) {
+            std::string possible;
+            for (const char* const name : names<Delivery>()) {
+                possible += (possible.empty() ? "" : ", ") + std::string(name);
+            }
+            sys::throw_error(EINVAL,
+                             std::string("FAULTLINE_DELIVERY is \"") + variable + "\"; expected one of " + possible);
         }
-        sys::throw_error(EINVAL, std::string("FAULTLINE_DELIVERY is \"") + variable +
-                                     "\"; it can be uffd_threads, uffd_signal, sigsegv or automatic");
+        if (*named != Delivery::automatic) return {*named, "as FAULTLINE_DELIVERY says"};
     }
     std::string refused;
     for (const Delivery delivery : kMostTransparentFirst) {
         const std::string obstacle =
-            serves(delivery, eviction) ? try_delivery(delivery) : std::string("cannot evict by ") + name(eviction);
+            serves(delivery, eviction) ? try_delivery(delivery) : std::string("cannot evict by ") + to_string(eviction);
         if (obstacle.empty()) {
             return {delivery,
                     refused.empty() ? "the most transparent one, and it works here" : "chosen, since" + refused};
         }
-        refused += std::string(refused.empty() ? " " : "; ") + "not " + name(delivery) + ": " + obstacle;
+        refused += std::string(refused.empty() ? " " : "; ") + "not " + to_string(delivery) + ": " + obstacle;
     }
     sys::throw_error(EOPNOTSUPP, "no fault delivery works in this process:" + refused);
 }

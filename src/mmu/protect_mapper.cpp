@@ -105,7 +105,7 @@ ProtectMapper::ProtectMapper(Eviction wanted, const ViewRegistry* views)
       frames_{sys::MemoryFile::of_addresses(kFramesName)},
       nothing_{sys::MemoryFile::empty(kPoisonName)} {
     if (wanted == Eviction::move || wanted == Eviction::copy) {
-        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) +
+        sys::throw_error(EINVAL, std::string("Eviction::") + to_string(wanted) +
                                      " needs userfaultfd; Delivery::sigsegv supports protect and guard");
     }
     guards_ = wanted != Eviction::protect && guards_work();

@@ -28,7 +28,7 @@ void drop_one(const iovec& range) FAULTLINE_SIGNAL_SAFE { sys::drop_pages(range.
 UffdMapper::UffdMapper(sys::Userfaultfd& uffd, Eviction wanted, const ViewRegistry* views)
     : Mapper{views}, uffd_{uffd}, shared_{uffd} {
     if (wanted == Eviction::protect || wanted == Eviction::guard) {
-        sys::throw_error(EINVAL, std::string("Eviction::") + name(wanted) +
+        sys::throw_error(EINVAL, std::string("Eviction::") + to_string(wanted) +
                                      " needs Delivery::sigsegv; userfaultfd supports move and copy");
     }
     moves_ = wanted != Eviction::copy && move_works();

@@ -9,6 +9,7 @@
 #include "sys/page_merging.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -52,9 +53,10 @@ Pager::Pager(PagerSetup setup)
     start_trace();
     delivery_.start_signals(core_.config.delivery);
     threads_.start();
+    for (const std::string& warning : setup.warnings) core_.log.say(LogLevel::warning, warning);
     core_.log.say(LogLevel::info, std::string("pager with ") + sys::readable_bytes(core_.config.resident_limit) +
-                                      " resident, eviction by " + name(eviction()) + ", delivery " + name(delivery()) +
-                                      ": " + setup.reason);
+                                      " resident, eviction by " + to_string(eviction()) + ", delivery " +
+                                      to_string(delivery()) + ": " + setup.reason);
     Forking::watch();
     if (core_.config.fork == ForkPolicy::inherit) Forking::add(fork_);
 }
@@ -78,6 +80,15 @@ Region& Pager::reserve(std::size_t bytes, std::size_t page_bytes, const RegionPl
 }
 
 void Pager::destroy(Region& region) { lifecycle_.destroy(region); }
+
+void Pager::destroy_or_report(Region& region) noexcept {
+    if (!core_.in_owner_process()) return;
+    try {
+        destroy(region);
+    } catch (const std::exception& failure) {
+        core_.log.say(LogLevel::error, std::string("a region cannot be freed and stays mapped: ") + failure.what());
+    }
+}
 
 void Pager::forbid_merging() {
     core_.require_owner_process();

@@ -77,6 +77,9 @@ public:
     /// See RegionLifecycle.
     [[nodiscard]] Region& reserve(std::size_t bytes, std::size_t page_bytes, const RegionPlan& plan = {});
     void destroy(Region& region);
+    /// Destroys a region in a destructor. Logs an error, and the region stays then. Does nothing in a process that does
+    /// not own the pager.
+    void destroy_or_report(Region& region) noexcept;
 
     /// Takes the regions out of the kernel's merging of pages, and finds pages that were written unseen meanwhile.
     /// Called after the program has asked the kernel to merge its pages (prctl(PR_SET_MEMORY_MERGE)).

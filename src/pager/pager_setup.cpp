@@ -6,6 +6,7 @@
 #include "store/swap_space.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
+#include "sys/machine_memory.hpp"
 #include "sys/valgrind.hpp"
 
 #include <faultline/pager.hpp>
@@ -45,10 +46,6 @@ void check(const Config& config) {
         sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
                                      " is too small: it must be 0, or at least 256 KiB");
     }
-    if (config.compressed_limit > sys::physical_memory()) {
-        sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
-                                     " is more than the machine has");
-    }
     if (config.staging_percent > 50) sys::throw_error(EINVAL, "Config::staging_percent is above 50");
     if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");
     if (config.full_disk_patience.count() < 0 || config.full_disk_patience > std::chrono::hours{24 * 365}) {
@@ -62,12 +59,19 @@ PagerSetup::PagerSetup(const Config& wanted, std::unique_ptr<store::StoreFactory
                        std::unique_ptr<mmu::Mapper> own_mapper)
     : config{wanted}, reason{"the mapper was given"}, stores{std::move(factory)}, mapper{std::move(own_mapper)} {
     check(config);
+    lower_limit("Config::resident_limit", config.resident_limit);
+    lower_limit("Config::compressed_limit", config.compressed_limit);
     if (!mapper) {
         const mmu::ChosenDelivery chosen = mmu::choose_delivery(config.delivery, config.eviction);
         config.delivery = chosen.delivery;
         reason = chosen.reason;
     }
     if (!stores) stores = stores_for(config);
+}
+
+void PagerSetup::lower_limit(const char* name, std::size_t& bytes) {
+    std::string warning = sys::lower_to_machine_memory(name, bytes);
+    if (!warning.empty()) warnings.push_back(std::move(warning));
 }
 
 }  // namespace faultline::pager

@@ -16,7 +16,7 @@ constexpr std::array kWordings{
     Wording{"Config::resident_limit", "--resident (FAULTLINE_RESIDENT)"},
     Wording{"Config::compressed_limit", "--compressed (FAULTLINE_COMPRESSED)"},
     Wording{"Config::delivery", "--delivery (FAULTLINE_DELIVERY)"},
-    Wording{"HeapConfig::reservation", "--heap (FAULTLINE_HEAP)"},
+    Wording{"HeapOptions::reservation", "--heap (FAULTLINE_HEAP)"},
     Wording{", or set Config::background_evictor to false", ""},
     Wording{", or set Config::handler_threads", ""},
 };

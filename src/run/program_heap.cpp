@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kLeastReservation = std::size_t{64} << 20;
 
 /// Returns null if the process or the machine lacks the addresses.
-std::unique_ptr<heap::Heap> try_reserve(const std::shared_ptr<pager::Pager>& pager, const HeapConfig& config) {
+std::unique_ptr<heap::Heap> try_reserve(const std::shared_ptr<pager::Pager>& pager, const HeapOptions& config) {
     try {
         return std::make_unique<heap::Heap>(pager, config);
     } catch (const std::system_error& error) {
@@ -18,9 +18,9 @@ std::unique_ptr<heap::Heap> try_reserve(const std::shared_ptr<pager::Pager>& pag
     }
 }
 
-ProgramHeap reserve(const std::shared_ptr<pager::Pager>& pager, HeapConfig config) {
+ProgramHeap reserve(const std::shared_ptr<pager::Pager>& pager, HeapOptions config) {
     const std::size_t wanted = config.reservation;
-    const bool may_be_smaller = wanted == HeapConfig{}.reservation;
+    const bool may_be_smaller = wanted == HeapOptions{}.reservation;
     while (may_be_smaller && config.reservation > kLeastReservation) {
         if (std::unique_ptr<heap::Heap> heap = try_reserve(pager, config)) {
             if (config.reservation == wanted) return {std::move(heap), wanted};
@@ -42,7 +42,7 @@ ProgramHeap make_program_heap(const Settings& settings) {
     config.swap_directory = settings.swap_directory;
     config.delivery = settings.delivery;
     config.fork = ForkPolicy::inherit;
-    HeapConfig heap;
+    HeapOptions heap;
     heap.reservation = settings.heap_reservation;
     return reserve(std::make_shared<pager::Pager>(config), heap);
 }

@@ -17,8 +17,6 @@ constexpr std::string_view kDelivery = "FAULTLINE_DELIVERY";
 constexpr std::string_view kStatus = "FAULTLINE_STATUS";
 constexpr std::array kAll{kResident, kCompressed, kHeap, kSwap, kDelivery, kStatus};
 
-constexpr std::array kDeliveries{Delivery::automatic, Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv};
-
 std::string_view name_of(std::string_view variable) noexcept { return variable.substr(0, variable.find('=')); }
 
 /// Appends to the text of a problem; the text always ends with a zero byte.
@@ -57,23 +55,16 @@ bool read_size(const char* const* environment, std::string_view name, const Size
     return false;
 }
 
-std::optional<Delivery> delivery_named(std::string_view text) noexcept {
-    for (const Delivery delivery : kDeliveries) {
-        if (text == name(delivery)) return delivery;
-    }
-    return std::nullopt;
-}
-
 bool read_delivery(const char* const* environment, Delivery& delivery, SettingsProblem& problem) noexcept {
     const std::string_view text = value_of(environment, kDelivery);
     if (text.empty()) return true;
-    if (const std::optional<Delivery> named = delivery_named(text)) {
+    if (const std::optional<Delivery> named = parse<Delivery>(text)) {
         delivery = *named;
         return true;
     }
     Sentence sentence{problem};
     sentence << kDelivery << ": '" << text << "' is not a delivery; expected one of:";
-    for (const Delivery possible : kDeliveries) sentence << " " << name(possible);
+    for (const char* const possible : names<Delivery>()) sentence << " " << possible;
     return false;
 }
 
@@ -108,7 +99,7 @@ std::vector<std::string> environment_for(const Settings& settings) {
     if (settings.compressed_limit != defaults.compressed_limit) add(kCompressed, size_text(settings.compressed_limit));
     if (settings.heap_reservation != defaults.heap_reservation) add(kHeap, size_text(settings.heap_reservation));
     if (!settings.swap_directory.empty()) add(kSwap, settings.swap_directory);
-    if (settings.delivery != defaults.delivery) add(kDelivery, name(settings.delivery));
+    if (settings.delivery != defaults.delivery) add(kDelivery, to_string(settings.delivery));
     if (!settings.status_file.empty()) add(kStatus, settings.status_file);
     return variables;
 }

@@ -33,7 +33,7 @@ struct Settings {
     std::size_t compressed_limit = 0;
 
     /// FAULTLINE_HEAP: addresses reserved for the heap of one process, in bytes, 1 MiB to 8 TiB; limits its total size.
-    std::size_t heap_reservation = HeapConfig{}.reservation;
+    std::size_t heap_reservation = HeapOptions{}.reservation;
 
     /// FAULTLINE_SWAP: the directory of the swap file. Empty: $TMPDIR, else /var/tmp.
     std::string_view swap_directory{};

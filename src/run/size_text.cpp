@@ -51,7 +51,11 @@ std::optional<Fraction> take_fraction(std::string_view& text) noexcept {
     return fraction;
 }
 
-constexpr const char* kForm = "is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T";
+constexpr const char* kForm =
+    "is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T (powers of 1024; MB and MiB "
+    "mean "
+    "M)";
+constexpr const char* kTooLarge = "is too large a size: at most 16777215T";
 
 }  // namespace
 
@@ -59,15 +63,15 @@ ParsedSize parse_size(std::string_view text) noexcept {
     std::size_t number = 0;
     const char* const end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, number);
-    if (error == std::errc::result_out_of_range) return {0, "is too large"};
-    if (error != std::errc{}) return {0, "is not a size: it does not begin with a digit"};
+    if (error == std::errc::result_out_of_range) return {0, kTooLarge};
+    if (error != std::errc{}) return {0, kForm};
     std::string_view rest{stop, static_cast<std::size_t>(end - stop)};
     const bool has_point = !rest.empty() && rest[0] == '.';
     const std::optional<Fraction> fraction = take_fraction(rest);
     const std::optional<unsigned> shift = shift_of(rest);
     if (!fraction || !shift || (has_point && *shift == 0)) return {0, kForm};
     const std::size_t unit_bytes = std::size_t{1} << *shift;
-    if (number > std::numeric_limits<std::size_t>::max() >> *shift) return {0, "is too large"};
+    if (number > std::numeric_limits<std::size_t>::max() >> *shift) return {0, kTooLarge};
     return {number * unit_bytes + fraction->of(unit_bytes), nullptr};
 }
 

@@ -1,4 +1,5 @@
 // Parses and prints sizes as people write them on a command line and in the environment: "4K", "256M", "64MB", "1.5G".
+// The only parser of sizes: the command, the environment variables, the demos and the benchmarks use it.
 // Parsing allocates nothing. For figures that people read, see display/format.hpp.
 #pragma once
 

@@ -77,7 +77,7 @@ struct EarlierPrograms {
 };
 
 inline constexpr std::uint64_t kStatusMagic = 0x3153'5554'4154'4c46;  // "FLTATUS1", the first byte last
-inline constexpr std::uint64_t kStatusVersion = 2;
+inline constexpr std::uint64_t kStatusVersion = 3;
 inline constexpr std::size_t kStatusSlots = 256;
 
 /// Programs of one name that were started without the preloaded library. The writer that takes the index owns and fills

@@ -22,10 +22,7 @@ Arena::Arena(pager::Pager& pager, const pager::RegionOwner& owner, const sys::Pu
     store_->set_begin(region_.begin());
 }
 
-// A child of fork that has not inherited the pager does not own the region.
-Arena::~Arena() {
-    if (pager_.in_owner_process()) pager_.destroy(region_);
-}
+Arena::~Arena() { pager_.destroy_or_report(region_); }
 
 core::PageRange Arena::pages_of(AddressRange range) const noexcept {
     return {region_.page_of(range.begin), range.bytes() >> core::kUnitShift};

@@ -1,6 +1,7 @@
 #include "space/description.hpp"
 
 #include "core/units.hpp"
+#include "pager/region/residency.hpp"
 #include "space/placement.hpp"
 #include "space/source_file.hpp"
 

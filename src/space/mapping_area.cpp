@@ -54,7 +54,7 @@ void MappingArea::unmap(AddressRange range) {
     segments_.set().for_each_in(range, [](const Segment& segment) {
         const SegmentKind kind = segment.origin.kind;
         if (kind == SegmentKind::heap || kind == SegmentKind::stack) {
-            sys::throw_error(EINVAL, std::string("cannot unmap the ") + name(kind) +
+            sys::throw_error(EINVAL, std::string("cannot unmap the ") + to_string(kind) +
                                          (kind == SegmentKind::heap ? ": lower the break instead" : ""));
         }
     });

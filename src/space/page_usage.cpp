@@ -1,6 +1,7 @@
 #include "space/page_usage.hpp"
 
 #include "core/units.hpp"
+#include "pager/region/residency.hpp"
 
 namespace faultline::space {
 
@@ -33,6 +34,19 @@ SegmentUsage usage_of(const Arenas& arenas, AddressRange range) {
         run.region->table().for_each_touched(run.pages, [&](std::uint64_t page) { count(*run.region, page, usage); });
     }
     return usage;
+}
+
+void fill_residency(const Arenas& arenas, AddressRange range, std::span<ResidencyCell> cells) {
+    const Arena& arena = arenas.require(range, "report the residency");
+    const core::PageRange pages = arena.pages_of(range);
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+        const core::PageRange part = pages.part(i, cells.size());
+        const std::uintptr_t begin = range.begin + ((part.first - pages.first) << core::kUnitShift);
+        cells[i] = {};
+        for (const pager::PageRun& run : arenas.runs_of({begin, begin + (part.count << core::kUnitShift)})) {
+            cells[i] += pager::residency_of(*run.region, run.pages);
+        }
+    }
 }
 
 }  // namespace faultline::space

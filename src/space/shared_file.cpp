@@ -83,7 +83,7 @@ SharedFile::~SharedFile() {
         return;  // a child of fork that has not inherited the pager does not own the regions
     for (const auto& [begin, extent] : extents_) {
         static_cast<void>(pager_.views().write_out(*extent.region, {0, extent.region->pages()}));
-        pager_.destroy(*extent.region);
+        pager_.destroy_or_report(*extent.region);
     }
 }
 

@@ -69,6 +69,15 @@ Space::~Space() {
     }
 }
 
+void Space::leave(std::shared_ptr<Space> space) noexcept {
+    try {
+        space->on_violation(nullptr, nullptr);
+    } catch (const std::exception&) {
+        // Another process's space, or no memory for the change: the handler stays.
+    }
+    for (Arena* const arena : space->segments_.arenas().both()) arena->region().users().leave(space);
+}
+
 /// Adds the segments of one part of the image: the file's pages, then the pages of zeros.
 void Space::load(const ImageSegment& part) {
     const std::uintptr_t begin = image_begin() + part.address;
@@ -193,6 +202,12 @@ std::vector<SegmentInfo> Space::segments() const {
 SegmentUsage Space::usage(AddressRange range) const {
     const std::lock_guard lock{mutex_};
     return usage_of(segments_.arenas(), range);
+}
+
+void Space::residency(std::uintptr_t address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    require_user_range(address, bytes);
+    const std::lock_guard lock{mutex_};
+    fill_residency(segments_.arenas(), pages_touched(address, bytes), cells);
 }
 
 Explanation Space::explain(std::uintptr_t address) const {

@@ -18,6 +18,7 @@
 #include <faultline/address_space.hpp>
 #include <faultline/layout.hpp>
 #include <faultline/segment_info.hpp>
+#include <faultline/stats.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,9 @@ public:
     Space(std::shared_ptr<pager::Pager> pager, std::span<const ImageSegment> image, const Layout& layout);
     /// Writes shared segments to their files as far as possible.
     ~Space();
+    /// Gives up the handle's ownership of `space`: it is destroyed now, or when the last Pin or system call on its
+    /// memory ends. From now on, no handler of violations is called.
+    static void leave(std::shared_ptr<Space> space) noexcept;
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;
     [[nodiscard]] std::unique_ptr<Space> clone(const ClonePlace& place);
@@ -62,6 +66,7 @@ public:
 
     [[nodiscard]] std::vector<SegmentInfo> segments() const;
     [[nodiscard]] SegmentUsage usage(AddressRange range) const;
+    void residency(std::uintptr_t address, std::size_t bytes, std::span<ResidencyCell> cells) const;
     [[nodiscard]] Explanation explain(std::uintptr_t address) const;
     [[nodiscard]] TableCost table_cost() const;
 

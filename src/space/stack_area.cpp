@@ -20,6 +20,7 @@
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 namespace faultline::space {
 namespace {
@@ -80,10 +81,11 @@ StackArea::StackArea(Pager& pager, const StackPoolOptions& options)
     pages_.set_owner(this);
 }
 
-/// Runs on a service stack. Destroying the region waits for signal handlers that have found the area.
+/// Runs on a service stack. Waits for signal handlers that have found the area.
 StackArea::~StackArea() {
+    if (!pager_->in_owner_process()) return;
     pages_.set_owner(nullptr);
-    if (pager_->in_owner_process()) region_.destroy();
+    pager::RegionMap::readers().synchronize();
 }
 
 StackArea* StackArea::from(const pager::RegionOwner* owner) FAULTLINE_SIGNAL_SAFE {
@@ -139,12 +141,16 @@ void StackArea::add_to_free_list(std::uint32_t slot) noexcept {
     taken_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void StackArea::give_back(std::uint32_t slot) {
+void StackArea::give_back(std::uint32_t slot) noexcept {
     if (!pager_->in_owner_process()) return;
     FAULTLINE_REQUIRE(slots_[slot].runner.load() == 0, "a stack was given back while a function runs on it");
     call_on_service_stack([&](std::uintptr_t) {
         forget_frames(stack(slot).bottom, stack(slot).bytes);
-        empty(core::address_of(stack(slot).bottom), stack(slot).bytes);
+        try {
+            empty(core::address_of(stack(slot).bottom), stack(slot).bytes);
+        } catch (const std::system_error&) {
+            return;  // a system call still uses a page: the stack is not handed out again
+        }
         add_to_free_list(slot);
     });
 }

@@ -37,7 +37,8 @@ public:
     // Control calls, from any thread, also on managed stacks. They throw std::system_error.
 
     [[nodiscard]] std::uint32_t take();
-    void give_back(std::uint32_t slot);
+    /// Frees the stack for the next `take`. A stack with a pinned page stays taken.
+    void give_back(std::uint32_t slot) noexcept;
     [[nodiscard]] std::optional<StackOverflow> run(std::uint32_t slot, void (*call)(void*), void* argument);
 
     /// Discards the pages of a stack on which nothing runs; of the caller's own stack, only those below the caller's

@@ -68,7 +68,7 @@ bool space::abandon_overflowed_stack(const siginfo_t& info, ucontext_t& context)
     return true;
 }
 
-std::optional<StackOverflow> stack_overflow_at(const void* address) noexcept {
+std::optional<StackOverflow> v0::stack_overflow_at(const void* address) noexcept {
     const pager::FaultPathSection section;
     const std::uintptr_t at = core::address_of(address);
     const StackArea* const area = area_at(at);

@@ -1,8 +1,7 @@
 #include "tool/options.hpp"
 
-#include "run/size_text.hpp"
+#include "run/command_options.hpp"
 
-#include <faultline/types.hpp>
 #include <faultline/version.hpp>
 
 #include <CLI/CLI.hpp>
@@ -25,55 +24,26 @@ const char* const kRunNotes =
     "cannot be run; 125 if faultline itself fails or cannot hold PROGRAM to the limit.\n"
     "See faultline(1).";
 
-const std::vector<std::string>& deliveries() {
-    static const std::vector<std::string> names{name(Delivery::automatic), name(Delivery::uffd_threads),
-                                                name(Delivery::uffd_signal), name(Delivery::sigsegv)};
-    return names;
-}
-
-Delivery delivery_named(const std::string& text) {
-    for (const Delivery delivery : {Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv}) {
-        if (text == name(delivery)) return delivery;
-    }
-    return Delivery::automatic;  // the parser has refused all other names
-}
-
-void add_size(CLI::App& app, const std::string& option, std::size_t& bytes, const run::SizeRange& range,
-              const std::string& description) {
-    const auto parse = [&bytes, option, range](const std::string& text) {
-        const run::ParsedSize size = run::parse_size(text);
-        if (size.problem != nullptr) throw CLI::ValidationError(option, "'" + text + "' " + size.problem);
-        if (!range.contains(size.bytes)) {
-            throw CLI::ValidationError(option, "'" + text + "' is outside of " + std::string{range.words});
-        }
-        bytes = size.bytes;
-    };
-    app.add_option_function<std::string>(option, parse, description)
-        ->type_name("SIZE")
-        ->default_str(run::size_text(bytes));
-}
-
-void add_run(CLI::App& app, RunOptions& options, std::string& delivery) {
-    CLI::App& run = *app.add_subcommand("run", "Runs a program with a limit on its heap memory");
-    run.footer(kRunNotes);
-    run.prefix_command();
-    add_size(run, "--resident", options.settings.resident_limit, run::Settings::kResidentRange,
-             "Maximum heap memory kept in RAM, per process");
-    add_size(run, "--compressed", options.settings.compressed_limit, run::Settings::kCompressedRange,
-             "Memory for compressed pages, on top of that; 0: none");
-    add_size(run, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
-             "Addresses reserved for the heap, which limit its total size");
-    run.add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
+void add_run(CLI::App& app, RunOptions& options) {
+    CLI::App& command = *app.add_subcommand("run", "Runs a program with a limit on its heap memory");
+    command.footer(kRunNotes);
+    command.prefix_command();
+    run::add_size(command, "--resident", options.settings.resident_limit, run::Settings::kResidentRange,
+                  "Maximum heap memory kept in RAM, per process");
+    run::add_size(command, "--compressed", options.settings.compressed_limit, run::Settings::kCompressedRange,
+                  "Memory for compressed pages, on top of that; 0: none");
+    run::add_size(command, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
+                  "Addresses reserved for the heap, which limit its total size");
+    command
+        .add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
         ->type_name("DIR");
-    run.add_option("--delivery", delivery, "How page faults reach the library")
-        ->check(CLI::IsMember(deliveries()))
-        ->capture_default_str();
-    run.add_flag("--stats", options.stats, "Print a report on standard error at the end");
-    run.add_option("--stats-json", options.json_file, "Write the report to this file")->type_name("FILE");
-    run.add_flag("--live", options.live, "Print figures and a map each second, on standard error");
-    run.add_flag("--allow-unmanaged", options.allow_unmanaged,
-                 "Run PROGRAM without a limit if the library cannot enter it");
-    run.add_option("--library", options.library, "Preload this library instead of the one beside this command")
+    run::add_choice(command, "--delivery", options.settings.delivery, "How page faults reach the library");
+    command.add_flag("--stats", options.stats, "Print a report on standard error at the end");
+    command.add_option("--stats-json", options.json_file, "Write the report to this file")->type_name("FILE");
+    command.add_flag("--live", options.live, "Print figures and a map each second, on standard error");
+    command.add_flag("--allow-unmanaged", options.allow_unmanaged,
+                     "Run PROGRAM without a limit if the library cannot enter it");
+    command.add_option("--library", options.library, "Preload this library instead of the one beside this command")
         ->type_name("FILE");
 }
 
@@ -143,13 +113,12 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
     RunOptions& run = options.run;
     options.environment_problem = read_environment(environment, run.settings);
     run.swap_directory = run.settings.swap_directory;
-    std::string delivery = name(run.settings.delivery);
 
     const Arguments arguments{argc, argv};
     CLI::App app{kAbout, "faultline"};
     app.set_version_flag("--version", "faultline " FAULTLINE_VERSION_STRING);
     app.require_subcommand(1);
-    add_run(app, run, delivery);
+    add_run(app, run);
     add_doctor(app, options.doctor);
     app.footer("`faultline help COMMAND` explains a command.");
     try {
@@ -165,7 +134,6 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
     }
     if (!options.environment_problem.empty()) throw std::invalid_argument(options.environment_problem);
     run.program = program_of(app.get_subcommand("run")->remaining(), arguments.behind);
-    run.settings.delivery = delivery_named(delivery);
     return options;
 }
 

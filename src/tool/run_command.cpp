@@ -5,7 +5,7 @@
 #include "run/size_text.hpp"
 #include "run/status_file.hpp"
 #include "sys/error.hpp"
-#include "sys/mapping.hpp"
+#include "sys/machine_memory.hpp"
 #include "tool/exit_code.hpp"
 #include "tool/launch.hpp"
 #include "tool/live_view.hpp"
@@ -100,11 +100,10 @@ bool may_run(const RunOptions& options, const std::string& obstacle) {
     return true;
 }
 
-void warn_of_limit(std::size_t resident_limit) {
-    const std::uint64_t memory = sys::physical_memory();
-    if (memory == 0 || resident_limit <= memory) return;
-    print("faultline: warning: --resident " + run::size_text(resident_limit) + " is more than the " +
-          display::format_bytes(memory) + " of this machine: it limits nothing\n");
+/// Does here once, with one warning, what the library would do in each process.
+void lower_limit(const char* option, std::size_t& bytes) {
+    const std::string warning = sys::lower_to_machine_memory(option, bytes);
+    if (!warning.empty()) print("faultline: warning: " + warning + "\n");
 }
 
 /// Returns the program's environment. musl's loader ends a program if it cannot load a library, so such a program gets
@@ -146,7 +145,8 @@ int run_command(const RunOptions& options, const char* const* environment) {
     }
     const ProgramObstacle obstacle = obstacle_to_preload(*file);
     if (!may_run(options, obstacle.words)) return kExitFailed;
-    warn_of_limit(settings.resident_limit);
+    lower_limit("--resident", settings.resident_limit);
+    lower_limit("--compressed", settings.compressed_limit);
     RunReport report{options.program, obstacle.words, status.can_be_opened(), settings, {}, {}};
 
     Launch launch;

@@ -20,8 +20,12 @@
 #define CHECK_REFUSED_NULL(call, expected) \
     check_refused((errno = 0, (call) == NULL), (expected), #call, __FILE__, __LINE__)
 
+/// The text of faultline_error_message().
+#define CHECK_SAID(text) check_said((text), __FILE__, __LINE__)
+
 void check_one(int holds, const char* what, const char* file, int line);
 void check_refused(int failed, int expected, const char* what, const char* file, int line);
+void check_said(const char* text, const char* file, int line);
 
 /// Makes a pager with this limit (bytes) and the delivery $FAULTLINE_DELIVERY. It has no background evictor and no
 /// read-ahead, so that counts are exact. If that fails, ends the program: with 77 if the kernel refuses the delivery.

@@ -156,10 +156,10 @@ static void check_empty_blocks(faultline_heap* heap) {
 
 void test_heap(void) {
     faultline_pager* const pager = small_pager(MIB);
-    faultline_heap_config config = {.size = sizeof config,
-                                    .reservation = 64 * MIB,
-                                    .large_threshold = 64 * KIB,
-                                    .dead_bytes_kept = FAULTLINE_KEEP_NONE};
+    faultline_heap_options config = {.size = sizeof config,
+                                     .reservation = 64 * MIB,
+                                     .large_threshold = 64 * KIB,
+                                     .dead_bytes_kept = FAULTLINE_KEEP_NONE};
     faultline_heap* const heap = faultline_heap_create(pager, &config);
     CHECK(heap != NULL);
     check_random_blocks(heap);

@@ -18,11 +18,21 @@ void check_one(int holds, const char* what, const char* file, int line) {
 
 void check_refused(int failed, int expected, const char* what, const char* file, int line) {
     const int error = errno;
-    if (failed && error == expected && strncmp(faultline_error_message(), "faultline: ", 11) == 0) return;
+    const size_t name_length = strcspn(what, "(");  // the message begins with the function's name
+    if (failed && error == expected && strncmp(faultline_error_message(), what, name_length) == 0 &&
+        faultline_error_message()[name_length] == ':') {
+        return;
+    }
     ++failures;
     fprintf(stderr, "%s:%d: %s: expected to fail with \"%s\" and a message; %s, errno \"%s\", message \"%s\"\n", file,
             line, what, strerror(expected), failed ? "failed" : "did not fail", strerror(error),
             faultline_error_message());
+}
+
+void check_said(const char* text, const char* file, int line) {
+    if (strcmp(faultline_error_message(), text) == 0) return;
+    ++failures;
+    fprintf(stderr, "%s:%d: expected the message \"%s\", not \"%s\"\n", file, line, text, faultline_error_message());
 }
 
 faultline_pager* small_pager(size_t limit) {

@@ -1,4 +1,4 @@
-// Errors: NULL handles and invalid constants are refused with a message, and each thread has its own message.
+// Errors: NULL handles, invalid constants, what the message says and how long it stays.
 #include "c_support.h"
 
 #include <pthread.h>
@@ -8,8 +8,8 @@
 static void check_null_handles(void) {
     faultline_stats stats = {.size = sizeof stats};
     CHECK_REFUSED_NULL(faultline_region_create(NULL, MIB, NULL), EINVAL);
-    CHECK(strstr(faultline_error_message(), "pager") != NULL);
     CHECK_REFUSED_NULL(faultline_heap_create(NULL, NULL), EINVAL);
+    CHECK_SAID("faultline_heap_create: pager is NULL (did faultline_pager_create fail?): Invalid argument");
     CHECK_REFUSED_NULL(faultline_stack_create(NULL, MIB), EINVAL);
     CHECK_REFUSED_NULL(faultline_stack_pool_create(NULL, NULL), EINVAL);
     CHECK_REFUSED_NULL(faultline_stack_pool_take(NULL), EINVAL);
@@ -43,7 +43,9 @@ static void check_null_handles(void) {
 static void check_constants(void) {
     faultline_config config = {.size = sizeof config, .delivery = FAULTLINE_DELIVERY_SIGSEGV + 1};
     CHECK_REFUSED_NULL(faultline_pager_create(&config), EINVAL);
-    CHECK(strstr(faultline_error_message(), "faultline_delivery") != NULL);
+    CHECK_SAID(
+        "faultline_pager_create: invalid delivery 4: expected FAULTLINE_DELIVERY_AUTOMATIC (0) to "
+        "FAULTLINE_DELIVERY_SIGSEGV (3): Invalid argument");
     config = (faultline_config){.size = sizeof config, .eviction = -1};
     CHECK_REFUSED_NULL(faultline_pager_create(&config), EINVAL);
     config = (faultline_config){.size = sizeof config, .replacement = 2};
@@ -52,6 +54,7 @@ static void check_constants(void) {
     CHECK_REFUSED_NULL(faultline_pager_create(&config), EINVAL);
     config = (faultline_config){.size = sizeof config, .flags = 4};
     CHECK_REFUSED_NULL(faultline_pager_create(&config), EINVAL);
+    CHECK(strstr(faultline_error_message(), "faultline_config.flags") != NULL);
 
     CHECK(strcmp(faultline_delivery_name(FAULTLINE_DELIVERY_UFFD_THREADS), "uffd_threads") == 0);
     CHECK(strcmp(faultline_delivery_name(FAULTLINE_DELIVERY_AUTOMATIC), "automatic") == 0);
@@ -60,13 +63,28 @@ static void check_constants(void) {
     CHECK(strcmp(faultline_eviction_name(1000), "unknown") == 0);
 }
 
+/// A call that can fail begins without a message; a call that cannot leaves the message.
+static void check_successes(void) {
+    faultline_pager* const pager = small_pager(4 * MIB);
+    CHECK_REFUSED_NULL(faultline_region_create(pager, 0, NULL), EINVAL);
+    CHECK(strncmp(faultline_error_message(), "faultline_region_create: ", 25) == 0);
+    CHECK(faultline_pager_resident_limit(pager) == 4 * MIB);
+    CHECK(faultline_error_message()[0] != '\0');
+    CHECK(faultline_pager_set_resident_limit(pager, 8 * MIB) == 0);
+    CHECK_SAID("");
+    CHECK_REFUSED_NULL(faultline_region_create(pager, 0, NULL), EINVAL);
+    CHECK(faultline_region_destroy(NULL) == 0);
+    CHECK_SAID("");
+    faultline_pager_destroy(pager);
+}
+
 static void* message_of_a_thread(void* first_character) {
     *(char*)first_character = *faultline_error_message();
     CHECK_REFUSED_NULL(faultline_heap_create(NULL, NULL), EINVAL);
     return NULL;
 }
 
-/// A thread's message does not change until the next failure of the same thread.
+/// A message is the thread's own, and stays until its next call.
 static void check_threads(void) {
     faultline_config config = {.size = sizeof config, .resident_limit = 1};
     CHECK_REFUSED_NULL(faultline_pager_create(&config), EINVAL);
@@ -84,5 +102,6 @@ void test_messages(void) {
     CHECK(strcmp(faultline_error_message(), "") == 0);
     check_null_handles();
     check_constants();
+    check_successes();
     check_threads();
 }

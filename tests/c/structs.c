@@ -17,7 +17,9 @@ typedef struct longer_stats {
 static void check_what_is_passed_in(void) {
     faultline_config without_size = {.resident_limit = 4 * MIB};
     CHECK_REFUSED_NULL(faultline_pager_create(&without_size), EINVAL);
-    CHECK(strstr(faultline_error_message(), "size") != NULL);
+    CHECK_SAID(
+        "faultline_pager_create: faultline_config.size is 0; set it to sizeof(faultline_config): "
+        "Invalid argument");
     faultline_config too_small = {.size = sizeof too_small - 1, .resident_limit = 4 * MIB};
     CHECK_REFUSED_NULL(faultline_pager_create(&too_small), EINVAL);
 

@@ -35,7 +35,7 @@ constexpr std::uint64_t kRounds = 3;
 faultline::Delivery delivery_named(const char* wanted) {
     for (int i = 0; i < 8; ++i) {
         const auto delivery = static_cast<faultline::Delivery>(i);
-        if (std::strcmp(faultline::name(delivery), wanted) == 0) return delivery;
+        if (std::strcmp(faultline::to_string(delivery), wanted) == 0) return delivery;
     }
     throw std::invalid_argument(wanted);
 }

@@ -131,7 +131,7 @@ TEST_F(Choice, EnvironmentSelectsEachDelivery) {
     for (const Delivery delivery : {Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv}) {
         if (!why_not_here(delivery).empty()) continue;
         const ChildEnd end = in_child([delivery] {
-            ::setenv("FAULTLINE_DELIVERY", name(delivery), 1);
+            ::setenv("FAULTLINE_DELIVERY", to_string(delivery), 1);
             if (delivery_of(small_config(Delivery::automatic)) != delivery) return 1;
             std::string said;
             if (wrong_pages_of_a_life(small_config(Delivery::automatic), &said) != 0) return 2;

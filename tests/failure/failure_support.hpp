@@ -105,7 +105,7 @@ inline bool contains(const std::string& text, const std::string& part) { return 
 
 /// Returns the name of a delivery for test names.
 struct DeliveryName {
-    std::string operator()(const testing::TestParamInfo<Delivery>& info) const { return name(info.param); }
+    std::string operator()(const testing::TestParamInfo<Delivery>& info) const { return to_string(info.param); }
 };
 
 inline auto every_delivery() {

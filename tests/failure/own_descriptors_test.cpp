@@ -54,7 +54,7 @@ TEST_P(OwnDescriptorsOfPager, EveryDescriptorOfAPagerIsOnTheList) {
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, OwnDescriptorsOfPager,
                          testing::Values(Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv),
-                         [](const auto& variant) { return std::string{name(variant.param)}; });
+                         [](const auto& variant) { return std::string{to_string(variant.param)}; });
 
 }  // namespace
 }  // namespace faultline::test

@@ -61,7 +61,7 @@ TEST_P(RefusedCalls, FaultThatCannotBeResolvedEndsTheProcessWithoutAnyCall) {
 }
 
 INSTANTIATE_TEST_SUITE_P(BySignal, RefusedCalls, testing::Values(Delivery::uffd_signal, Delivery::sigsegv),
-                         [](const auto& delivery) { return std::string{name(delivery.param)}; });
+                         [](const auto& delivery) { return std::string{to_string(delivery.param)}; });
 
 }  // namespace
 }  // namespace faultline::test

@@ -390,7 +390,7 @@ TEST_P(Exec, ExecClosesEveryDescriptorOfThePager) {
         });
         EXPECT_TRUE(end.exited_with(0)) << end;
         for (const char* const ours : {"userfaultfd", "memfd", "/var/tmp", "deleted", "io_uring"}) {
-            EXPECT_EQ(end.said.find(ours), std::string::npos) << name(policy) << ": " << end.said;
+            EXPECT_EQ(end.said.find(ours), std::string::npos) << to_string(policy) << ": " << end.said;
         }
         EXPECT_EQ(wrong_words(region), 0U);
     }

@@ -234,7 +234,7 @@ TEST(HeapConformance, ThreadsBeyondTheNumberOfCachesAllocateAndFree) {
 
 TEST(HeapConformance, ImpossibleConfigurationsAreRefused) {
     Pager pager{heap_config(kMiB)};
-    HeapConfig config;
+    HeapOptions config;
     config.reservation = 1000;
     expect_refused([&] { Heap{pager, config}; }, EINVAL, "reservation");
     config = {};
@@ -243,7 +243,7 @@ TEST(HeapConformance, ImpossibleConfigurationsAreRefused) {
 }
 
 TEST(HeapConformance, TheThresholdDecidesWhichBlocksHavePagesOfTheirOwn) {
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.large_threshold = 8 * kKiB;
     SmallHeap its{64 * kMiB, config};
     void* const small = its.heap.allocate(8 * kKiB);

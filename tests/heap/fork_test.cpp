@@ -145,7 +145,7 @@ TEST_P(HeapForkAmongThreads, AChildHasAWorkingHeapAndLosesAtMostOneBlockPerThrea
 }
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, HeapForkAmongThreads, testing::Values(Delivery::uffd_signal, Delivery::sigsegv),
-                         [](const auto& one) { return std::string(name(one.param)); });
+                         [](const auto& one) { return std::string(to_string(one.param)); });
 
 }  // namespace
 }  // namespace faultline::test

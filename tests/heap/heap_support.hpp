@@ -28,15 +28,15 @@ inline Config heap_config(std::size_t limit, Delivery delivery = Delivery::uffd_
     return config;
 }
 
-inline HeapConfig small_reservation(std::size_t bytes = 256 * kMiB) {
-    HeapConfig config;
+inline HeapOptions small_reservation(std::size_t bytes = 256 * kMiB) {
+    HeapOptions config;
     config.reservation = bytes;
     return config;
 }
 
 /// A heap in `limit` bytes of memory.
 struct SmallHeap {
-    explicit SmallHeap(std::size_t limit = 64 * kMiB, const HeapConfig& config = small_reservation())
+    explicit SmallHeap(std::size_t limit = 64 * kMiB, const HeapOptions& config = small_reservation())
         : pager{heap_config(limit)}, heap{pager, config} {}
     Pager pager;
     Heap heap;

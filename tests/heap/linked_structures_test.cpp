@@ -24,7 +24,7 @@ struct Shape {
 };
 
 std::string name_of(const testing::TestParamInfo<Shape>& one) {
-    return std::string(name(one.param.delivery)) + "_" + name(one.param.eviction) + "_" +
+    return std::string(to_string(one.param.delivery)) + "_" + to_string(one.param.eviction) + "_" +
            std::to_string(one.param.threads) + (one.param.threads == 1 ? "_thread" : "_threads");
 }
 
@@ -50,7 +50,7 @@ TEST_P(LinkedStructures, KeepEveryLinkAndValueWhilePagesAreEvictedAndReadBack) {
     pager_config.read_ahead = true;
 #endif
     FAULTLINE_PAGER_OR_SKIP(pager, pager_config);
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.large_threshold = 64 * kKiB;  // so that the buckets are a large block, which grows by moving its pages
     Heap heap{pager, config};
     const unsigned seed = seed_of_test();

@@ -24,7 +24,7 @@ std::uint64_t faults(const SmallHeap& its) {
 }
 
 TEST(HeapPaging, DeadPagesAreNeverWritten) {
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.dead_bytes_kept = 64 * kMiB;  // no sweep runs by itself
     SmallHeap its{64 * kMiB, config};
     std::vector<void*> blocks;
@@ -48,7 +48,7 @@ TEST(HeapPaging, DeadPagesAreNeverWritten) {
 }
 
 TEST(HeapPaging, ADeadPageBetweenLivePagesOfASpanIsNotWritten) {
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.dead_bytes_kept = 64 * kMiB;
     SmallHeap its{64 * kMiB, config};
     std::vector<std::byte*> blocks;
@@ -65,7 +65,7 @@ TEST(HeapPaging, ADeadPageBetweenLivePagesOfASpanIsNotWritten) {
 }
 
 TEST(HeapPaging, BlocksOnPagesThatDiedAndLiveAgainAreNotLost) {
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.dead_bytes_kept = 64 * kMiB;
     SmallHeap its{512 * kKiB, config};
     const unsigned seed = std::random_device{}();
@@ -132,7 +132,7 @@ TEST(HeapPaging, TrimDiscardsAllUnusedPagesAndLowersTheBreak) {
 }
 
 TEST(HeapPaging, DeadBytesStayBelowTheirLimitAndTheBreakFalls) {
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.dead_bytes_kept = kMiB;
     SmallHeap its{64 * kMiB, config};
     for (int round = 0; round < 5; ++round) {

@@ -106,7 +106,7 @@ TEST_P(Stress, EveryCookieIsIntactAndNoBlockIsLeft) {
     pager_config.read_ahead = true;
 #endif
     FAULTLINE_PAGER_OR_SKIP(pager, pager_config);
-    HeapConfig config = small_reservation();
+    HeapOptions config = small_reservation();
     config.dead_bytes_kept = 512 * kKiB;
     Heap heap{pager, config};
     const char* const given = std::getenv("FAULTLINE_TEST_SEED");
@@ -139,7 +139,7 @@ TEST_P(Stress, EveryCookieIsIntactAndNoBlockIsLeft) {
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, Stress,
                          testing::Values(Delivery::uffd_signal, Delivery::uffd_threads, Delivery::sigsegv),
-                         [](const auto& one) { return std::string(name(one.param)); });
+                         [](const auto& one) { return std::string(to_string(one.param)); });
 
 }  // namespace
 }  // namespace faultline::test

@@ -43,7 +43,7 @@ TEST_P(LockedMemory, IsNotFilledByWhatIsMadeAfterwards) {
     expect_success(in_child([] {
         if (::mlockall(MCL_CURRENT | MCL_FUTURE) != 0) return kSkipped;
         Pager pager{config()};
-        const Heap heap{pager, HeapConfig{.reservation = std::size_t{4} << 30}};
+        const Heap heap{pager, HeapOptions{.reservation = std::size_t{4} << 30}};
         if (resident_bytes() > 128 * kMiB) return 1;
         return works(pager) ? 0 : 2;
     }));
@@ -54,7 +54,7 @@ TEST_P(LockedMemory, IsNotFilledByWhatIsLockedAfterwards) {
     if (!have_guards()) GTEST_SKIP() << "this kernel has no guard markers";
     expect_success(in_child([] {
         Pager pager{config()};
-        Heap heap{pager, HeapConfig{.reservation = std::size_t{4} << 30}};
+        Heap heap{pager, HeapOptions{.reservation = std::size_t{4} << 30}};
         Region region = pager.reserve(64 * kMiB);
         write_word(region.data(), 1);
         const std::size_t before = resident_bytes();

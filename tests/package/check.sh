@@ -54,6 +54,20 @@ if ! grep -E '^CMAKE_CXX_FLAGS(_RELEASE)?:' "$build_dir/CMakeCache.txt" | grep -
     done < <(find "$library_dir" "$prefix/bin" -type f \( -name '*.a' -o -name '*.so*' -o -name faultline \))
 fi
 
+echo "== the soname and the symbols have the version"
+version=$(sed -n 's/#define FAULTLINE_VERSION_STRING "\(.*\)"/\1/p' "$prefix/include/faultline/version.hpp")
+major=${version%%.*} soversion=${version%.*}
+[[ $major == 0 ]] || soversion=$major
+shared=$library_dir/libfaultline.so.$soversion
+readelf --dynamic "$shared" | grep -qF "soname: [libfaultline.so.$soversion]"
+readelf --wide --dyn-syms "$shared" | awk '$7 != "UND" && $8 ~ /faultline/' >"$work/symbols"
+grep -qF "faultline_pager_create@@FAULTLINE_$soversion" "$work/symbols"
+grep -qF "_ZN9faultline2v05PagerC1" "$work/symbols"
+if grep -vE "(faultline_|_ZNK?9faultline2v0|_ZT[VIS]N9faultline2v0).*@@FAULTLINE_$soversion|FAULTLINE_$soversion$" "$work/symbols"; then
+    echo "the symbols above have no version, or another one"
+    exit 1
+fi
+
 echo "== pkg-config needs only faultline.pc, and exports no definition"
 flags=$(PKG_CONFIG_LIBDIR=$library_dir/pkgconfig PKG_CONFIG_PATH='' pkg-config --cflags --libs faultline)
 static_flags=$(PKG_CONFIG_LIBDIR=$library_dir/pkgconfig PKG_CONFIG_PATH='' pkg-config --static --cflags --libs faultline)
@@ -70,6 +84,18 @@ if "$compiler" -std=c++17 -fsyntax-only "$package_dir/consumer.cpp" $flags >"$wo
 fi
 [[ $(grep -c 'error:' "$work/language.log") == 2 ]] && grep -qF -- '-std=c++20' "$work/language.log" ||
     { cat "$work/language.log"; exit 1; }
+
+echo "== a size literal that overflows does not compile"
+for size in 16777215_TiB 16777216_TiB; do
+    printf '#include <faultline/literals.hpp>\nusing namespace faultline::literals;\nstd::size_t size = %s;\n' $size >"$work/literal.cpp"
+    # shellcheck disable=SC2086
+    if "$compiler" -std=c++20 -fsyntax-only "$work/literal.cpp" $flags >"$work/literal.log" 2>&1; then
+        [[ $size == 16777215_TiB ]] || { echo "$size compiles"; exit 1; }
+    else
+        grep -qF size_literal_is_too_large "$work/literal.log" || { cat "$work/literal.log"; exit 1; }
+        [[ $size == 16777216_TiB ]] || { cat "$work/literal.log"; exit 1; }
+    fi
+done
 
 echo "== pkg-config"
 # shellcheck disable=SC2046

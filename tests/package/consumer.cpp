@@ -8,14 +8,15 @@
 #include <system_error>
 
 int main() try {
+    using namespace faultline::literals;
     faultline::Config config;
-    config.resident_limit = std::size_t{4} << 20;
+    config.resident_limit = 4_MiB;
     faultline::Pager pager{config};
-    faultline::Region region = pager.reserve(std::size_t{16} << 20);
+    faultline::Region region = pager.reserve(16_MiB);
 
-    auto* words = reinterpret_cast<std::uint64_t*>(region.data());
+    const auto words = region.as<std::uint64_t>();
     const std::size_t stride = region.page_size() / sizeof(std::uint64_t);
-    const std::size_t count = region.size() / sizeof(std::uint64_t);
+    const std::size_t count = words.size();
     for (std::size_t i = 0; i < count; i += stride) words[i] = i + 1;
     for (std::size_t i = 0; i < count; i += stride) {
         if (words[i] != i + 1) {
@@ -24,7 +25,7 @@ int main() try {
         }
     }
     std::printf("faultline " FAULTLINE_VERSION_STRING ", %s: %zu MiB within %zu MiB\n",
-                faultline::name(pager.delivery()), region.size() >> 20, pager.resident_limit() >> 20);
+                faultline::to_string(pager.delivery()), region.size() >> 20, pager.resident_limit() >> 20);
     return 0;
 } catch (const std::system_error& error) {
     std::printf("%s\n", error.what());

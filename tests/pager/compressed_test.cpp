@@ -118,11 +118,9 @@ TEST_P(Compressed, ChildOfForkInheritsCompressedPages) {
 }
 
 TEST(CompressedLimit, OutOfRangeIsRefused) {
-    for (const std::size_t bytes : {std::size_t{1}, std::size_t{1} << 50}) {
-        Config config;
-        config.compressed_limit = bytes;
-        expect_refused([&] { const Pager pager{config}; }, EINVAL, "compressed_limit");
-    }
+    Config config;
+    config.compressed_limit = 1;
+    expect_refused([&] { const Pager pager{config}; }, EINVAL, "compressed_limit");
 }
 
 std::vector<Variant> compressed_variants() {

@@ -204,7 +204,7 @@ TEST_P(AnyFrameTable, GivesNoPageToTwoThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, AnyFrameTable, testing::Values(Replacement::fifo, Replacement::second_chance),
-                         [](const auto& instance) { return std::string{name(instance.param)}; });
+                         [](const auto& instance) { return std::string{to_string(instance.param)}; });
 
 TEST(FrameTable, OfFifoChoosesTheOldestAndSparesThePutBack) {
     FrameTable table{10, 10, Replacement::fifo, 0};

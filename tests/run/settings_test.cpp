@@ -70,6 +70,15 @@ TEST(SizeText, ParserRefusesTextThatIsNotASize) {
     }
 }
 
+TEST(SizeText, RefusalSaysWhatASizeIs) {
+    for (const char* const text : {"-1", "all", "1,5G", "1.5"}) {
+        EXPECT_THAT(parse_size(text).problem, HasSubstr("followed by K, M, G or T")) << text;
+    }
+    for (const char* const text : {"99999999999999999999", "99999999T"}) {
+        EXPECT_THAT(parse_size(text).problem, HasSubstr("at most 16777215T")) << text;
+    }
+}
+
 TEST(SizeText, WrittenSizeReadsBackUnchanged) {
     for (const std::size_t bytes :
          {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{1536}, 3 * kMiB, ~std::size_t{0}}) {
@@ -110,7 +119,8 @@ TEST(Settings, EmptyEnvironmentGivesTheDefaults) {
 TEST(Settings, MessageNamesTheInvalidVariable) {
     EXPECT_EQ(
         problem_with("FAULTLINE_RESIDENT=12Q"),
-        "FAULTLINE_RESIDENT: '12Q' is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T");
+        "FAULTLINE_RESIDENT: '12Q' is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T "
+        "(powers of 1024; MB and MiB mean M)");
     EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=9999999T"), "FAULTLINE_RESIDENT: '9999999T' is outside of 64K to 8T");
     EXPECT_THAT(problem_with("FAULTLINE_COMPRESSED=9T"), HasSubstr("outside of 0 to 8T"));
     EXPECT_THAT(problem_with("FAULTLINE_RESIDENT=4K"), HasSubstr("outside of 64K to 8T"));

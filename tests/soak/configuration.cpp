@@ -65,15 +65,15 @@ Config Configuration::config() const {
 
 std::string Configuration::text() const {
     std::array<char, 320> line{};
-    static_cast<void>(
-        std::snprintf(line.data(), line.size(),
-                      "%s/%s %s, pages of %zuK, %zu of them, limit %zu to %zu%s, %zuK compressed, %u threads, %u "
-                      "regions%s%s%s%s%s%s, round seed %llu",
-                      name(mechanism.delivery), name(mechanism.eviction), name(replacement), page_size >> 10, pages,
-                      least_limit, most_limit, limit_moves ? " moving" : "", compressed_limit >> 10, threads, regions,
-                      read_ahead ? ", read-ahead" : "", background_evictor ? ", evictor" : "", forks ? ", forks" : "",
-                      forks && children_inherit ? " that inherit" : "", heap ? ", a heap" : "",
-                      clears_accessed_bits ? ", accessed bits cleared" : "", static_cast<unsigned long long>(seed)));
+    static_cast<void>(std::snprintf(
+        line.data(), line.size(),
+        "%s/%s %s, pages of %zuK, %zu of them, limit %zu to %zu%s, %zuK compressed, %u threads, %u "
+        "regions%s%s%s%s%s%s, round seed %llu",
+        to_string(mechanism.delivery), to_string(mechanism.eviction), to_string(replacement), page_size >> 10, pages,
+        least_limit, most_limit, limit_moves ? " moving" : "", compressed_limit >> 10, threads, regions,
+        read_ahead ? ", read-ahead" : "", background_evictor ? ", evictor" : "", forks ? ", forks" : "",
+        forks && children_inherit ? " that inherit" : "", heap ? ", a heap" : "",
+        clears_accessed_bits ? ", accessed bits cleared" : "", static_cast<unsigned long long>(seed)));
     return line.data();
 }
 

@@ -104,7 +104,7 @@ std::uint64_t run_round(const Configuration& configuration, std::chrono::millise
     {
         Territories territories = make_territories(configuration, pager);
         std::optional<Heap> heap;
-        if (configuration.heap) heap.emplace(pager, HeapConfig{.reservation = kHeapBytes});
+        if (configuration.heap) heap.emplace(pager, HeapOptions{.reservation = kHeapBytes});
         const Disturbances disturbances = disturb(configuration, territories, heap ? &*heap : nullptr);
         std::vector<std::unique_ptr<Worker>> workers;
         for (unsigned i = 0; i < configuration.threads; ++i) {

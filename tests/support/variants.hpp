@@ -24,8 +24,8 @@ struct Variant {
 
 /// Returns a name for tests: "uffd_signal_move_second_chance_4K".
 inline std::string label(const Variant& variant) {
-    return std::string(name(variant.delivery)) + "_" + name(variant.eviction) + "_" + name(variant.replacement) + "_" +
-           std::to_string(variant.page_size >> 10) + "K";
+    return std::string(to_string(variant.delivery)) + "_" + to_string(variant.eviction) + "_" +
+           to_string(variant.replacement) + "_" + std::to_string(variant.page_size >> 10) + "K";
 }
 inline void PrintTo(const Variant& variant, std::ostream* out) { *out << label(variant); }
 
@@ -81,7 +81,7 @@ inline bool not_permitted(const std::system_error& error) {
 inline bool required(Delivery delivery) {
     const char* list = std::getenv("FAULTLINE_REQUIRE_DELIVERIES");
     if (list == nullptr) return false;
-    return (',' + std::string(list) + ',').find(',' + std::string(name(delivery)) + ',') != std::string::npos;
+    return (',' + std::string(list) + ',').find(',' + std::string(to_string(delivery)) + ',') != std::string::npos;
 }
 
 /// Returns whether a test of `delivery` that met `error` may be skipped: this user or kernel does not permit the

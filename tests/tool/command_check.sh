@@ -73,6 +73,12 @@ help)
     expect 125 "$faultline" run --resident 9999999T -- true
     says err "outside of 64K to 8T"
     expect 0 "$faultline" run --resident 64MB --heap 1.5G -- true
+    expect 0 "$faultline" run --resident 8T -- true
+    says err "warning: --resident of 8.0 TiB is more than the"
+    expect 125 "$faultline" run --resident=-5M -- true
+    says err "'-5M' is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T"
+    expect 125 "$faultline" run --delivery pigeon -- true
+    says err "'pigeon' is not one of automatic, uffd_threads, uffd_signal, sigsegv"
     expect 125 "$faultline" bogus
     says err "unknown command 'bogus' (run, doctor, help)"
     says err "doctor"

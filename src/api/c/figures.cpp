@@ -81,7 +81,7 @@ static_assert(kLatencies.size() == core::kPagerLatencies.size());
 void write_stats(faultline_stats& to, const RegionStats& from) {
     faultline_stats filled{};
     core::copy_all_figures(filled, from);
-    write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_stats, pinned_bytes));
+    write_sized(to, filled, FAULTLINE_SIZED(faultline_stats, pinned_bytes));
 }
 
 void write_stats(faultline_pager_stats& to, const PagerStats& from) {
@@ -89,13 +89,13 @@ void write_stats(faultline_pager_stats& to, const PagerStats& from) {
     core::copy_all_figures(filled, from);
     for (std::size_t i = 0; i < kLatencies.size(); ++i)
         filled.*kLatencies[i] = quantiles(from.*core::kPagerLatencies[i]);
-    write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_pager_stats, write_latency));
+    write_sized(to, filled, FAULTLINE_SIZED(faultline_pager_stats, write_latency));
 }
 
 void write_stats(faultline_heap_stats& to, const HeapStats& from) {
     faultline_heap_stats filled{};
     core::copy_all_figures(filled, from);
-    write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_heap_stats, discarded_bytes));
+    write_sized(to, filled, FAULTLINE_SIZED(faultline_heap_stats, discarded_bytes));
 }
 
 }  // namespace faultline::api

@@ -16,14 +16,17 @@
 struct faultline_pager {
     faultline::Pager cpp;
     static constexpr const char* kName = "pager";
+    static constexpr const char* kMadeBy = "faultline_pager_create";
 };
 struct faultline_region {
     faultline::Region cpp;
     static constexpr const char* kName = "region";
+    static constexpr const char* kMadeBy = "faultline_region_create";
 };
 struct faultline_heap {
     faultline::Heap cpp;
     static constexpr const char* kName = "heap";
+    static constexpr const char* kMadeBy = "faultline_heap_create";
 };
 struct faultline_pin {
     faultline::Pin cpp;
@@ -31,10 +34,12 @@ struct faultline_pin {
 struct faultline_stack {
     faultline::GuardedStack cpp;
     static constexpr const char* kName = "stack";
+    static constexpr const char* kMadeBy = "faultline_stack_create";
 };
 struct faultline_stack_pool {
     faultline::StackPool cpp;
-    static constexpr const char* kName = "stack pool";
+    static constexpr const char* kName = "pool";
+    static constexpr const char* kMadeBy = "faultline_stack_pool_create";
 };
 struct faultline_alternate_stack {
     faultline::AlternateStack cpp;
@@ -45,15 +50,16 @@ namespace faultline::api {
 /// Returns the C++ handle. Throws std::system_error with EINVAL if `handle` is NULL.
 template <typename Handle>
 [[nodiscard]] auto& checked(Handle* handle) {
-    if (handle == nullptr) refuse_null(Handle::kName);
+    if (handle == nullptr) refuse_null_handle(Handle::kName, Handle::kMadeBy);
     return handle->cpp;
 }
 
-/// Destroys an object whose destruction may be refused; then the handle stays valid. Ignores NULL. Returns 0 or -1.
+/// Destroys an object whose destruction may be refused; then the handle stays valid. Ignores NULL. `function`:
+/// the C function, for the message. Returns 0 or -1.
 template <typename Handle>
-int destroy_if_possible(Handle* handle) noexcept {
-    if (handle == nullptr) return 0;
-    return done_or_refused([&] {
+int destroy_if_possible(const char* function, Handle* handle) noexcept {
+    return done_or_refused(function, [&] {
+        if (handle == nullptr) return;
         handle->cpp.destroy();
         delete handle;
     });

@@ -27,10 +27,10 @@ void* refused(int error) noexcept {
 
 }  // namespace
 
-faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_heap_config* config) {
-    return guarded<faultline_heap*>(nullptr, [&] {
-        const auto given = read_sized(config, FAULTLINE_FIRST_BYTES(faultline_heap_config, dead_bytes_kept));
-        faultline::HeapConfig wanted;
+faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_heap_options* options) {
+    return guarded<faultline_heap*>(__func__, nullptr, [&] {
+        const auto given = read_sized(options, FAULTLINE_SIZED(faultline_heap_options, dead_bytes_kept));
+        faultline::HeapOptions wanted;
         if (given.reservation != 0) wanted.reservation = given.reservation;
         if (given.large_threshold != 0) wanted.large_threshold = given.large_threshold;
         if (given.dead_bytes_kept == FAULTLINE_KEEP_NONE) {
@@ -42,7 +42,7 @@ faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_he
     });
 }
 
-int faultline_heap_destroy(faultline_heap* heap) { return destroy_if_possible(heap); }
+int faultline_heap_destroy(faultline_heap* heap) { return destroy_if_possible(__func__, heap); }
 
 void* faultline_heap_malloc(faultline_heap* heap, size_t bytes) {
     if (heap == nullptr) [[unlikely]]
@@ -86,16 +86,18 @@ int faultline_heap_owns(const faultline_heap* heap, const void* address) {
 size_t faultline_heap_trim(faultline_heap* heap) { return heap != nullptr ? heap->cpp.trim() : 0; }
 
 faultline_pin* faultline_heap_pin(faultline_heap* heap, const void* address, size_t bytes, int purpose) {
-    return guarded<faultline_pin*>(
-        nullptr, [&] { return new faultline_pin{checked(heap).pin(address, bytes, pin_purpose_of(purpose))}; });
+    return guarded<faultline_pin*>(__func__, nullptr, [&] {
+        return new faultline_pin{checked(heap).pin(address, bytes, value_of<faultline::PinFor>(purpose))};
+    });
 }
 
 int faultline_heap_advise(faultline_heap* heap, const void* address, size_t bytes, int advice) {
-    return done_or_refused([&] { checked(heap).advise(address, bytes, advice_of(advice)); });
+    return done_or_refused(__func__,
+                           [&] { checked(heap).advise(address, bytes, value_of<faultline::Advice>(advice)); });
 }
 
 int faultline_heap_get_stats(const faultline_heap* heap, faultline_heap_stats* own, faultline_stats* paging) {
-    return done_or_refused([&] {
+    return done_or_refused(__func__, [&] {
         const faultline::HeapStats stats = checked(heap).stats();
         if (own != nullptr) write_stats(*own, stats);
         if (paging != nullptr) write_stats(*paging, stats.paging);
@@ -103,9 +105,9 @@ int faultline_heap_get_stats(const faultline_heap* heap, faultline_heap_stats* o
 }
 
 ptrdiff_t faultline_heap_get_size_classes(const faultline_heap* heap, faultline_size_class* classes, size_t capacity) {
-    return guarded<ptrdiff_t>(-1, [&] {
+    return guarded<ptrdiff_t>(__func__, -1, [&] {
         const faultline::HeapStats stats = checked(heap).stats();
-        if (classes == nullptr && capacity > 0) refuse_null("array of size classes");
+        if (classes == nullptr && capacity > 0) refuse_null("classes");
         const size_t count = std::min(capacity, stats.by_class.size());
         std::transform(stats.by_class.begin(), stats.by_class.begin() + static_cast<std::ptrdiff_t>(count), classes,
                        [](const faultline::SizeClassStats& one) {

@@ -31,10 +31,10 @@ faultline::Config config_of(const faultline_config& given) {
     config.swap_directory = text_of(given.swap_directory);
     config.swap_file = text_of(given.swap_file);
     config.trace_file = text_of(given.trace_file);
-    config.delivery = delivery_of(given.delivery);
-    config.eviction = eviction_of(given.eviction);
-    config.replacement = replacement_of(given.replacement);
-    config.fork = fork_policy_of(given.fork_policy);
+    config.delivery = value_of<faultline::Delivery>(given.delivery);
+    config.eviction = value_of<faultline::Eviction>(given.eviction);
+    config.replacement = value_of<faultline::Replacement>(given.replacement);
+    config.fork = value_of<faultline::ForkPolicy>(given.fork_policy);
     config.handler_threads = given.handler_threads;
     config.staging_percent = given.staging_percent;
     config.background_evictor = (given.flags & FAULTLINE_NO_BACKGROUND_EVICTOR) == 0;
@@ -54,8 +54,8 @@ faultline::Config config_of(const faultline_config& given) {
 }  // namespace
 
 faultline_pager* faultline_pager_create(const faultline_config* config) {
-    return guarded<faultline_pager*>(nullptr, [&] {
-        const faultline_config given = read_sized(config, FAULTLINE_FIRST_BYTES(faultline_config, log_context));
+    return guarded<faultline_pager*>(__func__, nullptr, [&] {
+        const faultline_config given = read_sized(config, FAULTLINE_SIZED(faultline_config, log_context));
         return new faultline_pager{faultline::Pager{config_of(given)}};
     });
 }
@@ -63,7 +63,7 @@ faultline_pager* faultline_pager_create(const faultline_config* config) {
 void faultline_pager_destroy(faultline_pager* pager) { delete pager; }
 
 int faultline_pager_set_resident_limit(faultline_pager* pager, size_t bytes) {
-    return done_or_refused([&] { checked(pager).set_resident_limit(bytes); });
+    return done_or_refused(__func__, [&] { checked(pager).set_resident_limit(bytes); });
 }
 
 size_t faultline_pager_resident_limit(const faultline_pager* pager) {
@@ -71,15 +71,15 @@ size_t faultline_pager_resident_limit(const faultline_pager* pager) {
 }
 
 int faultline_pager_delivery(const faultline_pager* pager) {
-    return guarded(-1, [&] { return word_of(checked(pager).delivery()); });
+    return guarded(__func__, -1, [&] { return word_of(checked(pager).delivery()); });
 }
 
 int faultline_pager_eviction(const faultline_pager* pager) {
-    return guarded(-1, [&] { return word_of(checked(pager).eviction()); });
+    return guarded(__func__, -1, [&] { return word_of(checked(pager).eviction()); });
 }
 
 int faultline_pager_get_stats(const faultline_pager* pager, faultline_stats* sums, faultline_pager_stats* own) {
-    return done_or_refused([&] {
+    return done_or_refused(__func__, [&] {
         const faultline::PagerStats stats = checked(pager).stats();
         if (sums != nullptr) write_stats(*sums, stats);
         if (own != nullptr) write_stats(*own, stats);

@@ -10,15 +10,23 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 namespace faultline {
 namespace {
 
-space::Space& alive(const std::unique_ptr<space::Space>& space) {
+space::Space& alive(const std::shared_ptr<space::Space>& space) {
     if (!space) sys::throw_error(EINVAL, "cannot use this AddressSpace: it was moved from");
     return *space;
 }
+
+/// In a child of fork that has not inherited the space: leaks it, because it belongs to the parent.
+void destroy_own(space::Space* space) {
+    if (space->in_owner_process()) delete space;
+}
+
+std::shared_ptr<space::Space> shared(std::unique_ptr<space::Space> space) { return {space.release(), &destroy_own}; }
 
 }  // namespace
 
@@ -26,10 +34,10 @@ std::byte* const AddressSpace::kNoBreak = core::pointer_to(~std::uintptr_t{0});
 
 AddressSpace::AddressSpace(Pager& pager, std::span<const ImageSegment> image, const Layout& layout) {
     if (!pager.pager_) sys::throw_error(EINVAL, "cannot make an address space: this Pager was moved from");
-    space_ = std::make_unique<space::Space>(pager.pager_, image, layout);
+    space_ = shared(std::make_unique<space::Space>(pager.pager_, image, layout));
 }
 
-AddressSpace::AddressSpace(std::unique_ptr<space::Space> space) noexcept : space_{std::move(space)} {}
+AddressSpace::AddressSpace(std::shared_ptr<space::Space> space) noexcept : space_{std::move(space)} {}
 
 AddressSpace::~AddressSpace() { reset(); }
 AddressSpace::AddressSpace(AddressSpace&&) noexcept = default;
@@ -41,15 +49,13 @@ AddressSpace& AddressSpace::operator=(AddressSpace&& other) noexcept {
     return *this;
 }
 
-/// In a child of fork that has not inherited the space: leaks it, because it belongs to the parent.
 void AddressSpace::reset() noexcept {
-    if (space_ && !space_->in_owner_process()) static_cast<void>(space_.release());
-    space_.reset();
+    if (space_) space::Space::leave(std::move(space_));
 }
 
 // ---- clones
 
-AddressSpace AddressSpace::clone(const ClonePlace& place) { return AddressSpace{alive(space_).clone(place)}; }
+AddressSpace AddressSpace::clone(const ClonePlace& place) { return AddressSpace{shared(alive(space_).clone(place))}; }
 
 std::byte* AddressSpace::counterpart(const AddressSpace& other, const void* address) const {
     return core::pointer_to(alive(space_).counterpart(alive(other.space_), core::address_of(address)));
@@ -96,6 +102,10 @@ void AddressSpace::advise(const void* address, std::size_t bytes, Advice advice)
     alive(space_).advise(core::address_of(address), bytes, advice);
 }
 
+void AddressSpace::advise(std::span<const std::span<const std::byte>> ranges, Advice advice) {
+    for (const std::span<const std::byte> range : ranges) this->advise(range, advice);
+}
+
 void AddressSpace::discard(void* address, std::size_t bytes) {
     alive(space_).discard(core::address_of(address), bytes);
 }
@@ -106,7 +116,7 @@ void AddressSpace::retry(void* address, std::size_t bytes) { alive(space_).retry
 
 Pin AddressSpace::pin(const void* address, std::size_t bytes, PinFor purpose) {
     const auto [region, pages] = alive(space_).pin(core::address_of(address), bytes, purpose);
-    return region == nullptr ? Pin{} : Pin{region, pages.first, pages.count};
+    return region == nullptr ? Pin{} : Pin{*region, pages.first, pages.count};
 }
 
 // ---- inspection
@@ -124,6 +134,10 @@ std::vector<SegmentInfo> AddressSpace::segments() const { return alive(space_).s
 
 SegmentUsage AddressSpace::usage(const SegmentInfo& range) const {
     return alive(space_).usage({range.begin, range.end});
+}
+
+void AddressSpace::residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    alive(space_).residency(core::address_of(address), bytes, cells);
 }
 
 std::string AddressSpace::maps() const {

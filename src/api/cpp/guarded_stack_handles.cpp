@@ -32,9 +32,14 @@ std::shared_ptr<StackArea> make_area(Pager& pager, const StackPoolOptions& optio
     return {area, &destroy};
 }
 
+StackArea& alive(const std::shared_ptr<StackArea>& area) {
+    if (!area) sys::throw_error(EINVAL, "cannot use this stack or pool: it was moved from, or never made");
+    return *area;
+}
+
 }  // namespace
 
-bool trim_current_stack() {
+bool v0::trim_current_stack() {
     bool trimmed = false;
     space::call_on_service_stack([&](std::uintptr_t unused_below) {
         StackArea* area = nullptr;
@@ -82,14 +87,10 @@ void GuardedStack::release() noexcept {
 }
 
 std::optional<StackOverflow> GuardedStack::run_erased(void (*call)(void*), void* argument) {
-    if (!area_) sys::throw_error(EINVAL, "this stack is empty: moved from, or never made");
-    return area_->run(slot_, call, argument);
+    return alive(area_).run(slot_, call, argument);
 }
 
-void GuardedStack::trim() {
-    if (!area_) sys::throw_error(EINVAL, "this stack is empty: moved from, or never made");
-    area_->trim(slot_);
-}
+void GuardedStack::trim() { alive(area_).trim(slot_); }
 
 std::span<std::byte> GuardedStack::memory() const noexcept {
     if (!area_) return {};
@@ -100,25 +101,27 @@ std::span<std::byte> GuardedStack::memory() const noexcept {
 // ---- StackPool
 
 StackPool::StackPool(Pager& pager, StackPoolOptions options) : area_{make_area(pager, options)} {}
+StackPool::StackPool(std::shared_ptr<StackArea> area) noexcept : area_{std::move(area)} {}
 
-GuardedStack StackPool::take() { return GuardedStack{area_, area_->take()}; }
+GuardedStack StackPool::take() { return GuardedStack{area_, alive(area_).take()}; }
 
 std::span<std::byte> StackPool::take_memory() {
-    const space::StackBounds stack = area_->stack(area_->take());
+    const space::StackBounds stack = area_->stack(alive(area_).take());
     return {stack.bottom, stack.bytes};
 }
 
 void StackPool::give_back(std::span<std::byte> memory) noexcept {
-    area_->give_back(area_->slot_of(core::address_of(memory.data())));
+    if (area_) area_->give_back(area_->slot_of(core::address_of(memory.data())));
 }
 
 void StackPool::trim(const void* stack_pointer) {
+    StackArea& area = alive(area_);
     space::call_on_service_stack(
-        [&](std::uintptr_t) { area_->trim_below(core::address_of(stack_pointer) - kRedZoneBytes); });
+        [&](std::uintptr_t) { area.trim_below(core::address_of(stack_pointer) - kRedZoneBytes); });
 }
 
-std::size_t StackPool::taken() const noexcept { return area_->taken(); }
-std::size_t StackPool::capacity() const noexcept { return area_->capacity(); }
-RegionStats StackPool::stats() const { return area_->stats(); }
+std::size_t StackPool::taken() const noexcept { return area_ ? area_->taken() : 0; }
+std::size_t StackPool::capacity() const noexcept { return area_ ? area_->capacity() : 0; }
+RegionStats StackPool::stats() const { return alive(area_).stats(); }
 
 }  // namespace faultline

@@ -2,6 +2,7 @@
 // arguments and forward to heap::Heap. They do not count, lock or log.
 
 #include "heap/heap.hpp"
+#include "pager/region/residency.hpp"
 #include "sys/error.hpp"
 
 #include <faultline/allocator.hpp>
@@ -29,7 +30,7 @@ core::PageRange touched_pages(const heap::Heap& heap, const void* address, std::
     const pager::Region& region = heap.region();
     const std::uintptr_t begin = core::address_of(address);
     if (!heap.owns(address) || bytes > region.end() - begin) {
-        sys::throw_error(EINVAL, "the " + std::to_string(bytes) + " bytes to pin or advise are not inside the heap");
+        sys::throw_error(EINVAL, "a range of " + std::to_string(bytes) + " bytes is not inside the heap");
     }
     const std::uint64_t first = region.page_of(begin);
     return {first, bytes == 0 ? 0 : region.page_of(begin + bytes - 1) - first + 1};
@@ -42,9 +43,9 @@ void* required(void* block) {
 
 }  // namespace
 
-Heap::Heap(Pager& pager, const HeapConfig& config) {
+Heap::Heap(Pager& pager, const HeapOptions& options) {
     if (!pager.pager_) sys::throw_error(EINVAL, "cannot make a heap: this Pager was moved from");
-    heap_ = new heap::Heap{pager.pager_, config};
+    heap_ = new heap::Heap{pager.pager_, options};
 }
 
 Heap::~Heap() { delete heap_; }
@@ -80,15 +81,22 @@ Pin Heap::pin(const void* address, std::size_t bytes, PinFor purpose) {
     const core::PageRange pages = touched_pages(*heap_, address, bytes);
     if (pages.count == 0) return {};
     heap_->pager().pins().pin(heap_->region(), pages, purpose);
-    return Pin{&heap_->region(), pages.first, pages.count};
+    return Pin{heap_->region(), pages.first, pages.count};
 }
 
 void Heap::advise(const void* address, std::size_t bytes, Advice advice) {
     heap_->pager().advice().advise(heap_->region(), touched_pages(*heap_, address, bytes), advice);
 }
 
+void Heap::advise(std::span<const std::span<const std::byte>> ranges, Advice advice) {
+    for (const std::span<const std::byte> range : ranges) this->advise(range, advice);
+}
+
 HeapStats Heap::stats() const { return heap_->stats(); }
 void Heap::residency(std::span<ResidencyCell> cells) const { heap_->residency(cells); }
+void Heap::residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    pager::look_at_residency(heap_->region(), touched_pages(*heap_, address, bytes), cells);
+}
 
 std::pmr::memory_resource* Heap::resource() const noexcept { return &heap_->resource(); }
 
@@ -98,12 +106,12 @@ void Heap::destroy() {
     delete std::exchange(heap_, nullptr);
 }
 
-namespace heap {
-
-void* heap_allocate(Heap* heap, std::size_t bytes, std::size_t alignment) {
-    return required(allocate_from(*heap, bytes, alignment));
+void* Heap::allocate_in(heap::Heap& heap, std::size_t bytes, std::size_t alignment) {
+    return required(allocate_from(heap, bytes, alignment));
 }
-void heap_deallocate(Heap* heap, void* block, std::size_t bytes) noexcept { heap->deallocate(block, bytes); }
+void Heap::deallocate_in(heap::Heap& heap, void* block, std::size_t bytes) noexcept { heap.deallocate(block, bytes); }
+
+namespace heap {
 
 void* Resource::do_allocate(std::size_t bytes, std::size_t alignment) {
     return required(allocate_from(heap_, bytes, alignment));

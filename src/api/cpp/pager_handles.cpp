@@ -1,6 +1,8 @@
 // The public handles Pager, Region and Pin. They check arguments, convert addresses to pages, and forward.
 
+#include "core/check.hpp"
 #include "core/units.hpp"
+#include "pager/owned_region.hpp"
 #include "pager/pager.hpp"
 #include "pager/region/residency.hpp"
 #include "sys/error.hpp"
@@ -10,7 +12,9 @@
 #include <faultline/region.hpp>
 
 #include <cerrno>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace faultline {
 namespace {
@@ -61,7 +65,7 @@ Pager& Pager::operator=(Pager&&) noexcept = default;
 
 Region Pager::reserve(std::size_t bytes, RegionOptions options) {
     if (!pager_) refuse_empty("pager");
-    return Region{pager_, &pager_->reserve(bytes, options.page_size)};
+    return Region{std::make_shared<pager::OwnedRegion>(pager_, bytes, options.page_size)};
 }
 
 void Pager::set_resident_limit(std::size_t bytes) {
@@ -81,23 +85,21 @@ PagerStats Pager::stats() const {
 // ---- Region
 
 Region::Region() noexcept = default;
-Region::Region(std::shared_ptr<pager::Pager> pager, pager::Region* region) noexcept
-    : pager_{std::move(pager)}, region_{region} {}
+Region::Region(std::shared_ptr<pager::OwnedRegion> owned) noexcept
+    : owned_{std::move(owned)}, region_{&owned_->region()} {}
 Region::Region(Region&& other) noexcept
-    : pager_{std::move(other.pager_)}, region_{std::exchange(other.region_, nullptr)} {}
+    : owned_{std::move(other.owned_)}, region_{std::exchange(other.region_, nullptr)} {}
 
 Region& Region::operator=(Region&& other) noexcept {
     if (this == &other) return *this;
-    Region gone{std::move(*this)};
-    pager_ = std::move(other.pager_);
+    const Region gone{std::move(*this)};
+    owned_ = std::move(other.owned_);
     region_ = std::exchange(other.region_, nullptr);
     return *this;
 }
 
-// A pinned region must not be destroyed: the holder of the pin would write to memory that is in use for something else.
-// The exception thrown here ends the program with a message.
 Region::~Region() {
-    if (region_ != nullptr && pager_->in_owner_process()) destroy();
+    if (region_ != nullptr) region_->users().leave(std::move(owned_));
 }
 
 std::byte* Region::data() const noexcept { return region_ != nullptr ? region_->view().data() : nullptr; }
@@ -108,13 +110,13 @@ Pin Region::pin(const void* address, std::size_t bytes, PinFor purpose) {
     if (region_ == nullptr) refuse_empty("region");
     const PageRange pages = touched_pages(*region_, address, bytes);
     if (pages.count == 0) return {};
-    pager_->pins().pin(*region_, pages, purpose);
-    return Pin{region_, pages.first, pages.count};
+    owned_->pager().pins().pin(*region_, pages, purpose);
+    return Pin{*region_, pages.first, pages.count};
 }
 
 void Region::advise(const void* address, std::size_t bytes, Advice advice) {
     if (region_ == nullptr) refuse_empty("region");
-    pager_->advice().advise(*region_, touched_pages(*region_, address, bytes), advice);
+    owned_->pager().advice().advise(*region_, touched_pages(*region_, address, bytes), advice);
 }
 
 void Region::advise(std::span<const std::span<const std::byte>> ranges, Advice advice) {
@@ -123,23 +125,23 @@ void Region::advise(std::span<const std::span<const std::byte>> ranges, Advice a
 
 void Region::wait_for_advised(const void* address, std::size_t bytes) {
     if (region_ == nullptr) refuse_empty("region");
-    pager_->read_ahead().wait_for_prefetch(*region_, touched_pages(*region_, address, bytes));
+    owned_->pager().read_ahead().wait_for_prefetch(*region_, touched_pages(*region_, address, bytes));
 }
 
 void Region::discard(void* address, std::size_t bytes) {
     if (region_ == nullptr) refuse_empty("region");
-    pager_->discarder().discard(*region_, whole_pages(*region_, address, bytes));
+    owned_->pager().discarder().discard(*region_, whole_pages(*region_, address, bytes));
 }
 
 void Region::protect(void* address, std::size_t bytes, Access access) {
     if (region_ == nullptr) refuse_empty("region");
     const PageRange pages = whole_pages(*region_, address, bytes);
-    if (pages.count > 0) pager_->protector().protect(*region_, pages, access);
+    if (pages.count > 0) owned_->pager().protector().protect(*region_, pages, access);
 }
 
 void Region::retry(void* address, std::size_t bytes) {
     if (region_ == nullptr) refuse_empty("region");
-    pager_->advice().retry(*region_, whole_pages(*region_, address, bytes));
+    owned_->pager().advice().retry(*region_, whole_pages(*region_, address, bytes));
 }
 
 RegionStats Region::stats() const {
@@ -152,19 +154,30 @@ void Region::residency(std::span<ResidencyCell> cells) const {
     pager::look_at_residency(*region_, {0, region_->pages()}, cells);
 }
 
+void Region::residency(const void* address, std::size_t bytes, std::span<ResidencyCell> cells) const {
+    if (region_ == nullptr) refuse_empty("region");
+    pager::look_at_residency(*region_, touched_pages(*region_, address, bytes), cells);
+}
+
 void Region::destroy() {
     if (region_ == nullptr) refuse_empty("region");
-    pager_->destroy(*region_);
+    owned_->destroy();
     region_ = nullptr;
-    pager_.reset();
+    owned_.reset();
 }
 
 // ---- Pin
 
+Pin::Pin(pager::Region& region, std::uint64_t first, std::uint64_t count) noexcept
+    : region_{&region}, first_{first}, count_{count} {
+    FAULTLINE_REQUIRE(region.users().add(), "a destroyed region was pinned");
+}
+
 void Pin::release() noexcept {
     if (region_ == nullptr) return;
-    region_->pager().unpin(*region_, {first_, count_});
-    region_ = nullptr;
+    pager::Region& region = *std::exchange(region_, nullptr);
+    region.pager().unpin(region, {first_, count_});
+    const std::shared_ptr<void> last = region.users().remove();
 }
 
 }  // namespace faultline

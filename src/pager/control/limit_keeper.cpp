@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "pager/region/fault_path_section.hpp"
 #include "sys/error.hpp"
+#include "sys/machine_memory.hpp"
 #include "sys/transient.hpp"
 
 #include <faultline/pager.hpp>
@@ -30,15 +31,14 @@ void require_room_for_pages(const PagerCore& core, std::size_t largest) {
 
 void LimitKeeper::set(std::size_t bytes) {
     core_.require_owner_process();
+    const std::string warning = sys::lower_to_machine_memory("a resident limit", bytes);
+    if (!warning.empty()) core_.log.say(LogLevel::warning, warning);
     const std::lock_guard lock{core_.control};
     const std::size_t before = core_.limit.bytes.load();
     const std::size_t largest = core_.page_sizes.largest();
     if (bytes < kMinimumPages * largest) {
         sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(bytes) + " is too small: it must hold " +
                                      std::to_string(kMinimumPages) + " pages of " + sys::readable_bytes(largest));
-    }
-    if (bytes / core::kUnitBytes > core_.frames.capacity()) {
-        sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(bytes) + " is more than the machine has");
     }
     const auto unpinned_minimum = static_cast<std::int64_t>(kMinimumPages * largest / core::kUnitBytes);
     if (pins_.pinned_units() + unpinned_minimum > static_cast<std::int64_t>(bytes / core::kUnitBytes)) {

@@ -16,7 +16,7 @@ public:
         : core_{core}, reclaimer_{reclaimer}, pins_{pins} {}
 
     /// Changes the limit to `bytes`, evicting what is beyond it. Throws std::system_error: EINVAL (too small for the
-    /// pages in use, or more than the machine has), EBUSY (pins hold too much), or the store's error when it does not
+    /// pages in use), EBUSY (pins hold too much), or the store's error when it does not
     /// take what would have to leave; then the limit is as before.
     void set(std::size_t bytes);
 

@@ -12,6 +12,7 @@
 #include "pager/region/counters.hpp"
 #include "pager/region/region_owner.hpp"
 #include "pager/region/region_pager.hpp"
+#include "pager/region/region_users.hpp"
 #include "store/backing_store.hpp"
 #include "sys/mapping.hpp"
 #include "table/page_set.hpp"
@@ -64,6 +65,7 @@ public:
     }
 
     [[nodiscard]] RegionPager& pager() const noexcept { return pager_; }
+    [[nodiscard]] RegionUsers& users() noexcept { return users_; }
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
     [[nodiscard]] sys::Mapping& view() noexcept { return view_; }
     [[nodiscard]] const sys::Mapping& view() const noexcept { return view_; }
@@ -202,6 +204,7 @@ private:
     AccessHints hints_;
     std::mutex protecting_;
     std::atomic<const RegionOwner*> owner_;
+    RegionUsers users_;
 };
 
 }  // namespace faultline::pager

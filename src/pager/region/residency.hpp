@@ -12,6 +12,9 @@ namespace faultline::pager {
 
 class Region;
 
+/// Returns how many bytes of `pages` are in which state. Each page is counted as it was at some moment of the call.
+[[nodiscard]] ResidencyCell residency_of(const Region& region, core::PageRange pages) noexcept;
+
 /// Divides `pages` into `cells.size()` parts and fills in each cell, in bytes. Each page is counted as it was at some
 /// moment of the call.
 void look_at_residency(const Region& region, core::PageRange pages, std::span<ResidencyCell> cells) noexcept;

@@ -38,7 +38,7 @@ void look_at_choice(Findings& findings) {
         const bool second_best = chosen.reason.rfind("chosen, since", 0) == 0;
         findings.push_back({"delivery",
                             Verdict::good,
-                            std::string{"automatic is "} + name(chosen.delivery) +
+                            std::string{"automatic is "} + to_string(chosen.delivery) +
                                 " here: " + (second_best ? "the first that works" : chosen.reason),
                             {}});
     } catch (const std::exception& error) {
@@ -64,7 +64,7 @@ void look_at_deliveries(Findings& findings) {
     for (const Meaning& meaning : kMeanings) {
         const std::string obstacle = run::in_words_of_options(mmu::try_delivery(meaning.delivery));
         const bool works = obstacle.empty();
-        findings.push_back({name(meaning.delivery), works ? Verdict::good : Verdict::less,
+        findings.push_back({to_string(meaning.delivery), works ? Verdict::good : Verdict::less,
                             works ? meaning.works : "does not work: " + obstacle, works ? "" : meaning.remedy});
     }
 }

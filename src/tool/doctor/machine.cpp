@@ -83,8 +83,10 @@ void look_at_cgroup(Findings& findings, std::size_t resident_limit) {
 void look_at_machine(Findings& findings, std::size_t resident_limit) {
     look_at_kernel(findings);
     if (resident_limit > sys::physical_memory()) {
-        findings.push_back({"memory", Verdict::bad, "FAULTLINE_RESIDENT is more than the memory of this machine",
-                            "run programs with a smaller --resident"});
+        findings.push_back(
+            {"memory", Verdict::bad,
+             "FAULTLINE_RESIDENT is more than the memory of this machine: programs use that as their limit",
+             "run programs with a smaller --resident"});
     }
     look_at_cgroup(findings, resident_limit);
 }
