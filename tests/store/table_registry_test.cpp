@@ -14,10 +14,9 @@ namespace {
 using store::BlockTable;
 using store::TableRegistry;
 
-constexpr std::size_t kBlock = 4096;
-
 class Tables : public testing::Test {
 protected:
+    static constexpr std::size_t kBlock = 4096;
     MemoryBehind behind_{std::make_shared<Behind>(16 * kBlock)};
     BlockTable first_{behind_, 16 * kBlock, kBlock, 1};
     BlockTable second_{behind_, 16 * kBlock, kBlock, 2};
