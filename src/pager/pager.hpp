@@ -9,7 +9,7 @@
 // snapshot/) throws std::system_error and is not signal-safe; any thread may call it.
 #pragma once
 
-#include "mmu/mapper.hpp"
+#include "mmu/mappers.hpp"
 #include "mmu/view_registry.hpp"
 #include "pager/control/discarder.hpp"
 #include "pager/control/limit_keeper.hpp"
@@ -49,10 +49,10 @@ namespace faultline::pager {
 
 class Pager final : public RegionPager {
 public:
-    /// `stores` null: swap files as `config` says. With a `mapper` of its own, the caller brings faults to
+    /// `stores` null: swap files as `config` says. With `mappers` of its own, the caller brings faults to
     /// `resolve_fault` itself. Throws std::system_error.
     explicit Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores = nullptr,
-                   std::unique_ptr<mmu::Mapper> mapper = nullptr);
+                   std::unique_ptr<mmu::Mappers> mappers = nullptr);
     /// All regions are destroyed.
     ~Pager();
     Pager(const Pager&) = delete;
@@ -99,7 +99,7 @@ public:
 
     [[nodiscard]] std::size_t resident_limit() const noexcept { return core_.limit.bytes.load(); }
     [[nodiscard]] Delivery delivery() const noexcept { return core_.config.delivery; }
-    [[nodiscard]] Eviction eviction() const noexcept { return core_.mapper.eviction(); }
+    [[nodiscard]] Eviction eviction() const noexcept { return core_.mappers.eviction(); }
     [[nodiscard]] PagerStats stats();
 
 private:
@@ -109,7 +109,7 @@ private:
     // A member uses only members above it.
     FaultDelivery delivery_;
     mmu::ViewRegistry view_registry_;
-    std::unique_ptr<mmu::Mapper> mapper_;
+    std::unique_ptr<mmu::Mappers> mappers_;
     PagerCore core_;
     Evictor evictor_;
     RoomMaker room_;

@@ -35,14 +35,15 @@ public:
         forget_writes_in_flight();
         for (const Owned& owned : owned_pages()) {
             const bool mapped = owned.was.is(PageState::resident);
-            // Where frames move, the frame of a staged page is freed with its batch.
-            const bool hidden = owned.was.is(PageState::staged) && region_.staged_frames() == mmu::StagedFrames::stay;
-            if (!mapped && !hidden && !owned.was.is(PageState::poisoned)) continue;
+            // A frame in a slot is freed with its batch.
+            const bool in_place =
+                owned.was.is(PageState::staged) && core_.staging.frame_at(owned.was.payload()) == StagedFrame::in_place;
+            if (!mapped && !in_place && !owned.was.is(PageState::poisoned)) continue;
             ranges[drops++] = {region_.address_of(owned.page), region_.page_bytes()};
-            if (mapped || hidden) units += region_.page_units();
-            if (hidden) core_.staging.frame_left(owned.was.payload());
+            if (mapped || in_place) units += region_.page_units();
+            if (in_place) core_.staging.frame_taken_back(owned.was.payload());
         }
-        if (drops > 0) core_.mapper.drop({ranges.data(), drops});
+        if (drops > 0) region_.mapper().drop({ranges.data(), drops});
         give_slots_back();
         for (const Owned& owned : owned_pages()) {
             if (owned.was.is(PageState::resident)) core_.frames.remove(owned.was.payload());
@@ -170,7 +171,7 @@ void Discarder::forget_all(Region& region) {
         }
         region.publish(page, [](PageWord word) { return word.discarded(); });
     });
-    core_.mapper.empty_region(region.view().data(), region.view().size());
+    region.mapper().empty_region(region.view().data(), region.view().size());
     core_.budget.release(units);
 }
 

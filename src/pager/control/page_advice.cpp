@@ -75,7 +75,7 @@ void PageAdvice::retry(Region& region, PageRange range) {
             return word.is(PageState::poisoned) ? std::optional{word.claimed_for_fill()} : std::nullopt;
         });
         if (!was) return;
-        unmap_page(core_, region, page);  // takes the kernel's poison away
+        unmap_page(region, page);  // removes the kernel's poison
         region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
     });
 }

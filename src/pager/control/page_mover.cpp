@@ -36,14 +36,11 @@ bool bring_in_for_writing(const Region& region, PageRange range) {
 
 std::uint64_t PageMover::move(Region& region, PageRange from, std::uint64_t to) {
     core_.require_owner_process();
-    // Where frames stay in place, a page's bytes are at its offset in a memory file, and mapped from there.
-    const mmu::StagedFrames kind = core_.mapper.staged_frames();
-    if (kind == mmu::StagedFrames::stay) return 0;
+    if (!region.mapper().can_move()) return 0;
     constexpr int kMostFailures = 100;  // an evictor may take pages away that have just been brought in
-    const std::uint64_t at_once = kind == mmu::StagedFrames::move ? kMostAtOnce : 1;  // copies are made one by one
     std::uint64_t done = 0;
     for (int failures = 0; done < from.count && failures < kMostFailures;) {
-        const PageRange rest{from.first + done, std::min(at_once, from.count - done)};
+        const PageRange rest{from.first + done, std::min(kMostAtOnce, from.count - done)};
         discarder_.discard(region, {to + done, rest.count});
         if (!bring_in_for_writing(region, rest)) return done;
         const std::uint64_t moved = move_some(region, rest, to + done);
@@ -66,8 +63,8 @@ std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t
     while (count < from.count && claim(region, from.first + count, to + count, was[count])) ++count;
     if (count == 0) return 0;
 
-    const mmu::Staged moved = core_.mapper.stage(region.address_of(from.first), region.address_of(to),
-                                                 region.page_bytes(), count, mmu::Protection::writable);
+    const mmu::Staged moved =
+        region.mapper().move(region.address_of(from.first), region.address_of(to), region.page_bytes(), count);
     FrameReservation frames{core_.budget,
                             static_cast<std::int64_t>(moved.pages) * region.page_units()};  // the sources'
     for (std::uint64_t i = 0; i < count; ++i) {

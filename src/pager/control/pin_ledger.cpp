@@ -72,8 +72,8 @@ int PinLedger::pin_at(const PagePlace& place, PinFor purpose, std::uintptr_t add
     Region& region = place.region;
     const std::uint64_t page = place.page;
     const bool write = purpose == PinFor::writing;
-    // Where the pager checks access, a dirty page may have come in while it was read-only: a fault makes it writable.
-    bool asked = !write || core_.mapper.checks_access();
+    // A dirty page whose mapping carries its access may have come in read-only: a fault makes it writable.
+    bool asked = !write || !region.mapper().maps_access_by_page();
     PageWord seen = region.load(page);
     for (;;) {
         const Access allowed = place.access(seen);

@@ -36,12 +36,12 @@ public:
     /// (ENOMEM) at vm.max_map_count, and then all is as before.
     void map(Region& region, core::PageRange range, Region& shared, std::uint64_t first, Access access);
 
-    /// Unmaps the views in the range. Pages that no other view shows are written to their store first and are then
+    /// Unmaps the views in the range. Pages that no other view maps are written to their store first and are then
     /// forgotten. Throws EBUSY when one is pinned here, EIO when not all could be written, ENOMEM: then all is as
     /// before, with access `access`.
     void unmap(Region& region, core::PageRange range, Access access);
 
-    /// Changes the access of the views in the range, where the pager checks access.
+    /// Changes the access of the views in the range, where mappings carry it (Mapper::maps_access_by_page).
     void set_access(Region& region, core::PageRange range, Access access);
 
     /// Removes the views in the range from the list. No later fault finds one.

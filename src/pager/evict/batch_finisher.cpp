@@ -1,6 +1,7 @@
 #include "pager/evict/batch_finisher.hpp"
 
 #include "core/units.hpp"
+#include "pager/evict/drop_list.hpp"
 
 namespace faultline::pager {
 
@@ -82,34 +83,23 @@ Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_S
 
 /// Frees the frames that the batch still holds, neighbours with one call. Returns the units.
 std::int64_t BatchFinisher::drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
-    iovec* const dropped = batch.scratch.dropped;
-    std::size_t drops = 0;
+    DropList drops{core_.mappers, batch.scratch.dropped};
     std::int64_t units = 0;
-    std::uint32_t previous_area = 0;  // what one call can drop from: a region by its id, or the staging area (0)
     for (std::size_t i = 0; i < batch.pages; ++i) {
         StagingBatch::Entry& entry = batch.entries[i];
-        if (batch.scratch.leaving[i] == Leaving::not_yet || !entry.holds_frame.exchange(false)) continue;
+        if (batch.scratch.leaving[i] == Leaving::not_yet) continue;
+        const StagedFrame frame = entry.frame.exchange(StagedFrame::not_held);
+        if (frame == StagedFrame::not_held) continue;
         units += entry.units;
-        std::byte* address = core_.staging.address_of(batch.unit_of(i));
-        const PageRef page = batch.page_of(i);
-        const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
-        const mmu::StagedFrames kind = region == nullptr ? core_.mapper.staged_frames() : region->staged_frames();
-        std::uint32_t area = 0;
-        if (kind == mmu::StagedFrames::stay) {
-            if (batch.scratch.leaving[i] == Leaving::has_left) continue;  // the frame went with its region
-            address = region->address_of(page.page);
-            area = page.region;
-        }
-        const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
-        const bool same_area = drops > 0 && area == previous_area;
-        previous_area = area;
-        if (same_area && static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
-            dropped[drops - 1].iov_len += bytes;
-        } else {
-            dropped[drops++] = {address, bytes};
+        if (frame == StagedFrame::in_slot) {
+            const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
+            drops.add_slot(core_.staging.address_of(batch.unit_of(i)), bytes);
+        } else if (batch.scratch.leaving[i] == Leaving::for_good) {  // else the frame went with its region
+            const PageRef page = batch.page_of(i);
+            drops.add_page(*core_.regions.find(page.region), page.page);
         }
     }
-    if (drops > 0) core_.mapper.drop({dropped, drops});
+    drops.flush();
     return units;
 }
 

@@ -14,7 +14,7 @@ using core::PageWord;
 Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, std::size_t keep_staged,
                                store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Reclaimed total;
-    if (core_.mapper.short_of_mappings()) total += evict_fragmenting(queue);
+    if (core_.mappers.short_of_mappings()) total += evict_fragmenting(queue);
     while (total.units < units) {
         StagingBatch* oldest = core_.staging.pop_oldest(keep_staged);
         if (oldest == nullptr) {
@@ -43,7 +43,7 @@ Reclaimed Evictor::evict(Region& region, core::PageRange range, store::WriteQueu
 
 Reclaimed Evictor::evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     std::array<iovec, 64> runs{};
-    return evict({runs.data(), core_.mapper.fragmenting_runs(runs)}, queue);
+    return evict({runs.data(), core_.mappers.fragmenting_runs(runs)}, queue);
 }
 
 Reclaimed Evictor::make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {

@@ -25,7 +25,7 @@ public:
             const int error = call();
             if (error == 0) return 0;
             const bool gives = error == ENOMEM && tries < kMostTries;
-            if (gives && core_.mapper.short_of_mappings() && give_mappings_back()) continue;
+            if (gives && core_.mappers.short_of_mappings() && give_mappings_back()) continue;
             if (gives) give_memory_back();
             if ((error != ENOMEM && error != EBUSY) || !wait.again(error)) return error;
         }
@@ -33,7 +33,7 @@ public:
 
     /// Evicts pages that take many mappings, if the process is short of them.
     void spare_mappings() FAULTLINE_SIGNAL_SAFE {
-        if (core_.mapper.short_of_mappings()) give_mappings_back();
+        if (core_.mappers.short_of_mappings()) give_mappings_back();
     }
 
 private:

@@ -39,23 +39,23 @@ bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writi
     const bool back_and_forth = found && lately_.got_lately(thread, region.ref(page)) &&
                                 lately_.got_lately(thread, found->region.ref(found->page));
     lately_.faulted(thread, region.ref(page));
-    if (!found || core_.mapper.protection_in_doubt()) return false;
+    if (!found || found->region.mapper().protection_in_doubt()) return false;
     const bool other_stays = for_writing || back_and_forth;
     const Region& other = found->region;
     std::byte* const there = other.address_of(found->page);
     if (!other.try_change(found->page, found->word, found->word.claimed_for_eviction())) return false;
     // Owned and clean, it is what its store says; and mapped, so that it can be read where it is.
     const bool same = other.store().shared_bytes(other.offset_of(found->page)) == bytes &&
-                      core_.mapper.can_copy_from(there, other.page_bytes());
-    const auto protection = mmu::shown_for(region.load(page).protection(), for_writing);
+                      other.mapper().can_copy_from(there, other.page_bytes());
+    const auto protection = mmu::protection_for(region.load(page).protection(), for_writing);
     const bool taken =
-        same && core_.mapper.install(region.address_of(page), there, region.page_bytes(), protection) == 0;
+        same && region.mapper().install(region.address_of(page), there, region.page_bytes(), protection) == 0;
     if (!taken || other_stays) {
         other.publish(found->page, [](PageWord word) { return word.eviction_refused(); });
         return taken;
     }
     const iovec range{there, other.page_bytes()};
-    core_.mapper.drop({&range, 1});
+    other.mapper().drop({&range, 1});
     core_.frames.remove(found->word.payload());
     const core::Departure departure = core_.departures.next(0);
     other.publish(found->page, [departure](PageWord word) { return word.evicted(departure); });

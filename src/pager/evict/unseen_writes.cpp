@@ -18,20 +18,19 @@ void forbid_merging(const Region& region) FAULTLINE_SIGNAL_SAFE {
 }
 
 bool is_protected(const sys::ProtectionMarks& marks, const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
-    // Such frames are shared memory, which the kernel does not merge.
-    return region.staged_frames() == mmu::StagedFrames::stay ||
-           marks.all_marked(region.address_of(page), region.page_bytes());
+    return marks.all_marked(region.address_of(page), region.page_bytes());
 }
 
 }  // namespace
 
 void UnseenWrites::find_among(std::span<const ChosenPage> claimed) const FAULTLINE_SIGNAL_SAFE {
+    if (!sys::PageMerging::may_happen()) return;
     const sys::ProtectionMarks marks;
     const Region* last = nullptr;
     for (const ChosenPage& each : claimed) {
         const Region& region = *regions_.find(each.page.region);
         PageWord seen = region.load(each.page.page);
-        if (seen.dirty()) continue;
+        if (seen.dirty() || !region.mapper().protection_in_doubt()) continue;
         if (&region != last) forbid_merging(region);
         last = &region;
         if (is_protected(marks, region, each.page.page)) continue;
@@ -41,6 +40,7 @@ void UnseenWrites::find_among(std::span<const ChosenPage> claimed) const FAULTLI
 }
 
 void UnseenWrites::find_in(const Region& region, core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
+    if (!region.mapper().protection_in_doubt()) return;
     forbid_merging(region);
     const sys::ProtectionMarks marks;
     region.table().for_each_touched(range, [&](std::uint64_t page) {

@@ -12,14 +12,13 @@ int Writeback::write(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SI
     for (std::size_t i = 0; i < batch.pages; ++i) any |= batch.scratch.writing[i] = begin(batch, i);
     if (!any) return 0;
     const auto staged_bytes = [&](const Region& region, std::size_t i) {
-        return core_.mapper.staged_bytes(region.address_of(batch.scratch.written[i].page),
-                                         core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
+        return region.mapper().staged_bytes(region.address_of(batch.scratch.written[i].page),
+                                            core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
     };
     const int error = writer_.write(batch, queue, staged_bytes, [&](std::size_t i, int write_error, bool all_zero) {
         finish(batch, i, write_error, all_zero);
     });
-    core_.mapper.release_staged_bytes(core_.staging.address_of(batch.first_unit()),
-                                      batch.used_units * core::kUnitBytes);
+    core_.mappers.release_copies(core_.staging.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
     return error;
 }
 

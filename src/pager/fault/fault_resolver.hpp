@@ -38,7 +38,7 @@ private:
     using Step = std::optional<core::FaultOutcome>;
 
     [[nodiscard]] core::FaultOutcome resolve_page(const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool is_forbidden(const FaultedPage& faulted, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Step answer_forbidden(const FaultedPage& faulted, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step allow_access(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step fill(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;

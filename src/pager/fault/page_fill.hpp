@@ -124,6 +124,6 @@ void publish_page(FillContext& context, Region& region, std::uint64_t page, bool
                   FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
 /// Drops what is mapped of a page that the caller owns, the kernel's poison too.
-void unmap_page(PagerCore& core, Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+void unmap_page(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::pager

@@ -1,5 +1,5 @@
 // PagePlace: a page, and the view through which a program reached it. A view is a range of a region with gaps that
-// shows pages of a shared region (mmu/shared_views.hpp).
+// maps pages of a shared region (mmu/shared_views.hpp).
 #pragma once
 
 #include "pager/region/region.hpp"

@@ -45,7 +45,8 @@ struct RegionPlan {
 
 class Region : public boost::intrusive::set_base_hook<> {
 public:
-    /// `kernel_sleepers`: threads may sleep in the kernel for pages of this region; the mapper wakes them.
+    /// `mapper`: for private regions, or for shared ones, as `plan` says. `kernel_sleepers`: threads may sleep in the
+    /// kernel for pages of this region; the mapper wakes them.
     Region(RegionPager& pager, mmu::Mapper& mapper, std::uint32_t id, std::size_t bytes, std::size_t page_bytes,
            std::unique_ptr<store::BackingStore> store, bool kernel_sleepers, const RegionPlan& plan)
         : pager_{pager},
@@ -54,7 +55,6 @@ public:
           page_shift_{static_cast<unsigned>(std::countr_zero(page_bytes))},
           kernel_sleepers_{kernel_sleepers},
           shared_{plan.shared},
-          staged_frames_{shared_ ? mmu::StagedFrames::stay : mapper.staged_frames()},
           view_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
                                   : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_},
@@ -64,6 +64,8 @@ public:
     }
 
     [[nodiscard]] RegionPager& pager() const noexcept { return pager_; }
+    /// What changes the mappings of the region's pages, in all its views if it is shared.
+    [[nodiscard]] mmu::Mapper& mapper() const FAULTLINE_SIGNAL_SAFE { return mapper_; }
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
     [[nodiscard]] sys::Mapping& view() noexcept { return view_; }
     [[nodiscard]] const sys::Mapping& view() const noexcept { return view_; }
@@ -75,7 +77,6 @@ public:
     void forget_kernel_sleepers() noexcept { kernel_sleepers_ = false; }
 
     [[nodiscard]] bool shared() const noexcept { return shared_; }
-    [[nodiscard]] mmu::StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE { return staged_frames_; }
 
     /// The layer above that reserved the region, or null. It must outlive the region, or take itself out. The caller is
     /// a reader of RegionMap::readers(), or serialises with `set_owner`.
@@ -193,7 +194,6 @@ private:
     unsigned page_shift_;
     bool kernel_sleepers_;
     bool shared_;
-    mmu::StagedFrames staged_frames_;
     std::optional<table::PageSet> open_;  // of a region with gaps
     sys::Mapping view_;
     table::PageTable table_;
