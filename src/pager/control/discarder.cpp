@@ -67,10 +67,8 @@ private:
     void forget_writes_in_flight() {
         for (std::size_t i = 0; i < count_; ++i) {
             Owned& owned = pages_[i];
-            PageWord seen = region_.load(owned.page);
-            while (!region_.try_change(owned.page, seen, seen.with_dirty(false))) {
-            }
-            owned.was = owned.was.with_slot(seen.has_slot());
+            const PageWord before = region_.update(owned.page, [](PageWord word) { return word.with_dirty(false); });
+            owned.was = owned.was.with_slot(before.has_slot());
         }
     }
 
@@ -140,9 +138,9 @@ void Discarder::expect_in_store(Region& region, PageRange range) {
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         for (std::uint64_t page = piece.first; page < piece.end(); ++page) {
-            PageWord seen = region.load(page);
-            while (seen.is(PageState::empty) && !region.try_change(page, seen, seen.found_in_store(long_ago))) {
-            }
+            region.update_if(page, [long_ago](PageWord word) {
+                return word.is(PageState::empty) ? std::optional{word.found_in_store(long_ago)} : std::nullopt;
+            });
         }
     });
 }

@@ -76,7 +76,7 @@ void PageAdvice::retry(Region& region, PageRange range) {
         });
         if (!was) return;
         unmap_page(region, page);  // removes the kernel's poison
-        region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
+        region.publish(page, [](PageWord word) { return word.fill_abandoned(home_of(word)); });
     });
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace faultline::pager {
 
@@ -82,28 +83,28 @@ std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t
 
 /// resident -> evicting, and empty -> filling; both or none. Never waits.
 bool PageMover::claim(Region& region, std::uint64_t from, std::uint64_t to, PageWord& was) FAULTLINE_SIGNAL_SAFE {
-    PageWord source = region.load(from);
-    do {
-        if (!source.evictable() || !source.dirty()) return false;
-    } while (!region.try_change(from, source, source.claimed_for_eviction()));
-    PageWord target = region.load(to);
-    while (target.is(PageState::empty)) {
-        if (!region.try_change(to, target, target.claimed_for_fill())) continue;
-        was = source;
-        return true;
+    const auto source = region.update_if(from, [](PageWord word) {
+        const bool movable = is_evictable(word) && word.dirty();
+        return movable ? std::optional{word.claimed_for_eviction()} : std::nullopt;
+    });
+    if (!source) return false;
+    const auto target = region.update_if(to, [](PageWord word) {
+        return word.is(PageState::empty) ? std::optional{word.claimed_for_fill()} : std::nullopt;
+    });
+    if (!target) {
+        region.publish(from, [](PageWord word) { return word.eviction_refused(); });
+        return false;
     }
-    region.publish(from, [](PageWord word) { return word.eviction_refused(); });
-    return false;
+    was = *source;
+    return true;
 }
 
 /// evicting -> empty, of a page whose frame has moved.
 void PageMover::publish_empty(Region& region, std::uint64_t page, PageWord was) FAULTLINE_SIGNAL_SAFE {
     core_.frames.remove(was.payload());
     // A write in flight that ends now gives a clean page no slot.
-    PageWord seen = region.load(page);
-    while (!region.try_change(page, seen, seen.with_dirty(false))) {
-    }
-    if (seen.has_slot()) region.store().discard(region.offset_of(page), region.page_bytes());
+    const PageWord before = region.update(page, [](PageWord word) { return word.with_dirty(false); });
+    if (before.has_slot()) region.store().discard(region.offset_of(page), region.page_bytes());
     region.publish(page, [](PageWord word) { return word.discarded(); });
 }
 

@@ -16,7 +16,8 @@ Reclaimed BatchFinisher::finish(StagingBatch& batch, store::WriteQueue& queue, O
         batch.scratch.leaving[i] = claim(batch, i);
         any_kept |= batch.scratch.leaving[i] == Leaving::not_yet;
     }
-    // The frames go before the words say so: where frames stay in place, a fault may fill an absent page at once.
+    // Frees the frames before the words are published: a fault may fill an absent page at once, and a frame that was
+    // staged in place has the same address.
     result.units = drop_frames(batch);
     for (std::size_t i = 0; i < batch.pages; ++i) {
         if (batch.scratch.leaving[i] == Leaving::for_good) publish_evicted(batch, i);
@@ -48,7 +49,7 @@ int BatchFinisher::finish_all(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
 
 void BatchFinisher::finish_forgotten() FAULTLINE_SIGNAL_SAFE {
     store::SequentialWriteQueue queue;
-    // Once round the zone: a batch that still has pages goes back in the order in which it came.
+    // Each batch once. A batch that still has pages goes back, and the order of the zone is kept.
     for (std::size_t batches = core_.staging.zone_batches(); batches > 0; --batches) {
         StagingBatch* const batch = core_.staging.pop_oldest(0);
         if (batch == nullptr) return;
@@ -62,7 +63,7 @@ void BatchFinisher::finish_forgotten() FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-/// staged, clean -> filling: owned by the caller, who evicts the page for good.
+/// staged and clean -> filling: the caller then owns the page and evicts it.
 Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
     const PageRef page = batch.page_of(entry);
     const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
@@ -70,12 +71,12 @@ Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_S
     const StagingUnit unit = batch.unit_of(entry);
     PageWord seen = region->load(page.page);
     for (;;) {
-        if (seen.leaving_slot(unit)) {  // a fault takes the page back; it needs nothing of the caller's, so this ends
+        if (seen.leaving_slot(unit)) {  // a fault takes the page back; it waits for nothing that the caller holds
             region->wait(page.page, seen);
             seen = region->load(page.page);
             continue;
         }
-        if (!seen.staged_at(unit)) return Leaving::has_left;  // taken back or discarded
+        if (!is_staged_at(seen, unit)) return Leaving::has_left;  // taken back or discarded
         if (seen.dirty()) return Leaving::not_yet;
         if (region->try_change(page.page, seen, seen.claimed_for_fill())) return Leaving::for_good;
     }

@@ -7,6 +7,7 @@
 #include "sys/unseen_order.hpp"
 
 #include <cerrno>
+#include <optional>
 
 namespace faultline::pager {
 
@@ -63,15 +64,14 @@ int Cleaner::clean_batch(Region& region, StagingBatch& batch, store::WriteQueue&
 void Cleaner::claim_dirty(Region& region, core::PageRange& range, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
     const auto units = static_cast<std::size_t>(region.page_units());
     for (; range.count > 0 && batch.has_room(units); ++range.first, --range.count) {
-        PageWord seen = region.load(range.first);
-        while (seen.is(PageState::resident) && seen.dirty()) {
-            if (!region.try_change(range.first, seen, seen.claimed_for_change())) continue;
-            const std::size_t entry =
-                core_.staging.add(batch, region.ref(range.first), units, 0, StagedFrame::not_held);
-            batch.scratch.writing[entry] = true;
-            batch.scratch.written[entry] = region.ref(range.first);
-            break;
-        }
+        const auto was = region.update_if(range.first, [](PageWord word) {
+            const bool dirty = word.is(PageState::resident) && word.dirty();
+            return dirty ? std::optional{word.claimed_for_change()} : std::nullopt;
+        });
+        if (!was) continue;
+        const std::size_t entry = core_.staging.add(batch, region.ref(range.first), units, 0, StagedFrame::not_held);
+        batch.scratch.writing[entry] = true;
+        batch.scratch.written[entry] = region.ref(range.first);
     }
 }
 

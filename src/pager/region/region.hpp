@@ -30,16 +30,15 @@
 
 namespace faultline::pager {
 
-/// What can be asked of a new region besides its size. All of it for a region with gaps.
+/// Options of a new region besides its size.
 struct RegionPlan {
-    std::uintptr_t address = 0;          ///< Where it begins; 0: anywhere.
+    std::uintptr_t address = 0;          ///< The address of the region; 0: any.
     const RegionOwner* owner = nullptr;  ///< See Region::owner.
-    /// The region begins without any page that the program may use; PageGaps::open opens some.
+    /// The program may use no page of the region until PageGaps::open opens it.
     bool gaps = false;
     /// Puts a store in front of the one that the region would have.
     std::function<std::unique_ptr<store::BackingStore>(std::unique_ptr<store::BackingStore>)> decorate{};
-    /// The program reaches the pages through views only (ViewMapper::map). The region has no store but what `decorate`
-    /// makes of null.
+    /// The program uses the pages through views only (ViewMapper::map). `decorate` gets null and makes the store.
     bool shared = false;
 };
 
@@ -56,7 +55,7 @@ public:
           kernel_sleepers_{kernel_sleepers},
           shared_{plan.shared},
           view_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
-                                  : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
+                                     : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_},
           store_{std::move(store)},
           owner_{plan.owner} {
@@ -64,7 +63,7 @@ public:
     }
 
     [[nodiscard]] RegionPager& pager() const noexcept { return pager_; }
-    /// What changes the mappings of the region's pages, in all its views if it is shared.
+    /// Returns the mapper that changes the mappings of the region's pages, in all views if the region is shared.
     [[nodiscard]] mmu::Mapper& mapper() const FAULTLINE_SIGNAL_SAFE { return mapper_; }
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
     [[nodiscard]] sys::Mapping& view() noexcept { return view_; }
@@ -78,8 +77,8 @@ public:
 
     [[nodiscard]] bool shared() const noexcept { return shared_; }
 
-    /// The layer above that reserved the region, or null. It must outlive the region, or take itself out. The caller is
-    /// a reader of RegionMap::readers(), or serialises with `set_owner`.
+    /// Returns the layer above that reserved the region, or null. The layer outlives the region, or sets the owner to
+    /// null. The caller is a reader of RegionMap::readers(), or serialises with `set_owner`.
     [[nodiscard]] const RegionOwner* owner() const FAULTLINE_SIGNAL_SAFE {
         return owner_.load(std::memory_order_acquire);
     }
@@ -92,10 +91,10 @@ public:
     }
 
     [[nodiscard]] bool has_gaps() const noexcept { return open_.has_value(); }
-    /// The pages that the program may use. Only where `has_gaps`.
+    /// Returns the pages that the program may use. Only where `has_gaps`.
     [[nodiscard]] const table::PageSet& open_pages() const noexcept { return *open_; }
 
-    /// What the program may do with `page`, whose word is `seen`.
+    /// Returns what the program may do with `page`, whose word is `seen`.
     [[nodiscard]] Access access_to(std::uint64_t page, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE {
         return !open_ || open_->contains(page) ? seen.protection() : Access::none;
     }
@@ -135,6 +134,28 @@ public:
         if (!table_.try_change(page, seen, next)) return false;
         counters_.account(seen, next);
         return true;
+    }
+
+    /// Changes the word to `edge(word)`, and repeats that while other threads change it meanwhile. Returns the word
+    /// before the change. Wakes no thread: `publish` does.
+    template <typename Edge>
+    core::PageWord update(std::uint64_t page, Edge edge) const FAULTLINE_SIGNAL_SAFE {
+        core::PageWord seen = load(page);
+        while (!try_change(page, seen, edge(seen))) {
+        }
+        return seen;
+    }
+
+    /// The same, as long as `edge(word)` returns a word. If it returns nothing, so does this, and the word is
+    /// unchanged.
+    template <typename Edge>
+    std::optional<core::PageWord> update_if(std::uint64_t page, Edge edge) const FAULTLINE_SIGNAL_SAFE {
+        core::PageWord seen = load(page);
+        for (;;) {
+            const std::optional<core::PageWord> next = edge(seen);
+            if (!next) return std::nullopt;
+            if (try_change(page, seen, *next)) return seen;
+        }
     }
 
     /// Waits until no thread owns `page`, then changes its word to `claim(word)`. Returns the word before the change;

@@ -1,5 +1,6 @@
 #include "pager/snapshot/clone_snapshot.hpp"
 
+#include "core/check.hpp"
 #include "pager/region/region_map.hpp"
 #include "pager/region/standstill.hpp"
 #include "pager/snapshot/standstill_writer.hpp"
@@ -37,9 +38,8 @@ void CloneSnapshot::copy_words(const Region& from, const Region& to) {
     const core::Departure long_ago = core_.departures.long_ago();
     from.table().for_each_touched({0, from.pages()}, [&](std::uint64_t page) {
         const PageWord original = from.load(page);
-        PageWord seen = to.load(page);
-        while (!to.try_change(page, seen, seen.cloned_from(original, long_ago))) {
-        }
+        FAULTLINE_INVARIANT(!original.busy() && !original.is(PageState::staged));
+        if (original.has_slot()) to.update(page, [=](PageWord word) { return word.found_in_store(long_ago); });
         if (original.is(PageState::resident) && !original.dirty()) shared_frames_.note(from, page);
     });
 }

@@ -173,7 +173,7 @@ void ForkSnapshot::map_views_again() {
 /// Makes every page absent: its bytes are in the store, and it holds no frame. Adds pinned pages to `pinned`.
 void ForkSnapshot::make_absent(Region& region, std::vector<core::PageRef>& pinned) {
     region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
-        PageWord seen = region.load(page);
+        const PageWord seen = region.load(page);
         if (seen.is(PageState::empty) || seen.is(PageState::stored)) return;
         FAULTLINE_REQUIRE(!seen.busy() && !seen.is(PageState::staged),
                           "a page had an owner, or was staged, during fork");
@@ -183,8 +183,7 @@ void ForkSnapshot::make_absent(Region& region, std::vector<core::PageRef>& pinne
         }
         if (seen.pins() > 0) pinned.push_back(region.ref(page));
         const core::Departure now = core::Departure::after(core_.departures.now());
-        while (!region.try_change(page, seen, seen.left_behind(now))) {
-        }
+        region.update(page, [now](PageWord word) { return word.reset_in_child(now); });
     });
 }
 
