@@ -1,4 +1,4 @@
-// ProtectMapper: a mapper without userfaultfd. The program's mappings show a memory file (FileMappings). A page is
+// ProtectMapper: a mapper without userfaultfd. The program's mappings map a memory file (FileMappings). A page is
 // mapped and unmapped by opening and closing its mappings. The pager fills a page while the page is closed, so no
 // thread sees a half-filled page. Frames never move: a staged page is a closed page. The kernel does not check access
 // by itself: each forbidden access is a fault.

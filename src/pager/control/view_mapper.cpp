@@ -130,7 +130,7 @@ void ViewMapper::close(Region& region, PageRange range) {
     RegionMap::readers().synchronize();  // faults that were allowed have ended
 }
 
-/// Writes the pages that only the views in `span` show. Returns where they are. Throws EIO.
+/// Writes the pages that only the views in `span` map. Returns their addresses in the shared regions. Throws EIO.
 std::vector<AddressSpan> ViewMapper::write_pages_seen_only_in(AddressSpan span) {
     std::vector<AddressSpan> unseen;
     std::vector<SharedView> others = core_.views.all();

@@ -42,7 +42,7 @@ public:
     /// batch but its own: a fault that is taking a page back may call it.
     Reclaimed make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Evicts a few pages whose being mapped costs the most mappings; see Mapper::fragmenting_runs.
+    /// Evicts a few of the mapped pages that cost the most mappings; see Mappers::fragmenting_runs.
     Reclaimed evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     [[nodiscard]] BatchFinisher& finisher() noexcept { return finisher_; }

@@ -16,8 +16,8 @@ class FrameReclaimer {
 public:
     FrameReclaimer(PagerCore& core, Evictor& evictor) noexcept : core_{core}, evictor_{evictor} {}
 
-    /// Frames for `units`, evicting pages until there are some. False in a boolean context: the store has refused
-    /// pages, or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
+    /// Reserves `units`, and evicts pages until there are enough. The result is false in a boolean context if the store
+    /// has refused pages, or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
     [[nodiscard]] FrameReservation reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
 
     /// Evicts pages until about `units` are free, on the calling thread. Signal-safe.
