@@ -21,7 +21,7 @@ std::uint64_t pages_of(const pager::Region& region) noexcept {
 HeapPages::HeapPages(pager::Pager& pager, pager::Region& region)
     : pager_{pager},
       region_{region},
-      base_{region.view().data()},
+      base_{region.mapping().data()},
       bytes_{pages_of(region) << core::kUnitShift},
       life_{pages_of(region)},
       span_of_page_{pages_of(region), "which span a page of a heap belongs to"},

@@ -57,7 +57,7 @@ void Space::copy_segments(const Space& source) {
     });
     for (std::size_t i = 0; i < arenas().size(); ++i) {
         pager::Region& region = arenas()[i]->region();
-        region.access_hints().copy(region.view().size(), source.arenas()[i]->region().access_hints());
+        region.access_hints().copy(region.mapping().size(), source.arenas()[i]->region().access_hints());
     }
 }
 

@@ -118,7 +118,7 @@ public:
 
     [[nodiscard]] virtual bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE { return false; }
     /// Does upkeep. Returns 0 or an errno. After an error as much work may be left, and nothing is lost.
-    virtual int keep_up([[maybe_unused]] WriteQueue& queue) FAULTLINE_SIGNAL_SAFE { return 0; }
+    virtual int do_upkeep([[maybe_unused]] WriteQueue& queue) FAULTLINE_SIGNAL_SAFE { return 0; }
     /// Returns an estimate of how many more bytes the stores can take. Returns the largest number if there is no
     /// estimate.
     [[nodiscard]] virtual std::uint64_t room() noexcept { return ~std::uint64_t{0}; }

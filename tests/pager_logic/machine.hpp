@@ -73,7 +73,7 @@ private:
     /// Repeats the access until the CPU can do it. A page that a failing disk could not return is retried.
     template <typename Attempt>
     void access(pager::Region& region, std::size_t offset, core::FaultAccess kind, Attempt attempt) {
-        std::byte* const address = region.view().data() + offset;
+        std::byte* const address = region.mapping().data() + offset;
         for (;;) {
             const unsigned wakes = mapper_->wakes(address);
             const MmuAnswer answer = attempt(address);

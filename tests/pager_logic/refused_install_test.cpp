@@ -53,7 +53,7 @@ private:
 TEST(RefusedInstall, of_pages_read_ahead_loses_nothing_that_was_written_to_the_page_asked_for) {
     WalkedRegion walk;
     const std::size_t offset = walk.next_page * kBasePageBytes;
-    std::byte* const second_word = walk.region().view().data() + offset + sizeof(std::uint64_t);
+    std::byte* const second_word = walk.region().mapping().data() + offset + sizeof(std::uint64_t);
     int installs = 0;
     int refused = 0;
     bool written = false;

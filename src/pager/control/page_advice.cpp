@@ -62,7 +62,7 @@ void PageAdvice::mark_cold(Region& region, PageRange range) {
 void PageAdvice::set_access_pattern(Region& region, PageRange range, policy::AccessAdvice pattern) {
     core_.require_owner_process();
     const std::lock_guard lock{region.protecting()};
-    region.access_hints().set(region.view().size(), region.offset_of(range.first), region.offset_of(range.count),
+    region.access_hints().set(region.mapping().size(), region.offset_of(range.first), region.offset_of(range.count),
                               pattern);
 }
 

@@ -109,7 +109,7 @@ void PinLedger::unpin(Region& region, PageRange range) noexcept {
         region.publish(page, unpinned);
     }
     pinned_units_.fetch_sub(static_cast<std::int64_t>(range.count) * region.page_units());
-    core_.budget.changed();
+    core_.budget.notify();
 }
 
 }  // namespace faultline::pager

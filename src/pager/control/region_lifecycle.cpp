@@ -63,7 +63,7 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
             limit_.apply(core_.limit.bytes.load(), largest);
             RegionMap::insert(*region);
         } catch (...) {
-            mapper.unwatch_region(region->view().data());
+            mapper.unwatch_region(region->mapping().data());
             throw;
         }
         core_.regions.set(id, region.get());
@@ -76,11 +76,11 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
 }
 
 void RegionLifecycle::watch(Region& region, sys::Userfaultfd* uffd, const RegionPlan& plan) {
-    region.mapper().watch_region(region.view().data(), region.view().size());
+    region.mapper().watch_region(region.mapping().data(), region.mapping().size());
     if (uffd != nullptr && !plan.shared) {
-        watch_fence(uffd, region.view(), true);
+        watch_fence(uffd, region.mapping(), true);
     } else {
-        region.view().drop_fence();  // the mapping over the region is of another kind
+        region.mapping().drop_fence();  // the mapping over the region is of another kind
     }
 }
 
@@ -111,7 +111,7 @@ void RegionLifecycle::destroy(Region& region) {
     core_.regions.set(id, nullptr);
     core_.page_sizes.remove(region.page_bytes());
     RegionMap::readers().synchronize();
-    region.mapper().unwatch_region(region.view().data());
+    region.mapper().unwatch_region(region.mapping().data());
     delete &region;
     core_.wake_to_return_space();
     core_.regions.give_back_id(id);

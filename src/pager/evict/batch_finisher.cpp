@@ -27,7 +27,7 @@ Reclaimed BatchFinisher::finish(StagingBatch& batch, store::WriteQueue& queue, O
         const bool nothing_done = result.units == 0 && result.write_error == 0;
         if (nothing_done && older == OlderWrite::wait) writeback_.wait_for_older_write(batch);
         core_.staging.push(batch);
-        core_.budget.changed();  // threads that found no batch meanwhile must learn of the error, too
+        core_.budget.notify();  // threads that found no batch meanwhile must learn of the error, too
     } else {
         core_.staging.give_back_empty(batch);
     }

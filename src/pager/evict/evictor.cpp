@@ -131,7 +131,7 @@ Reclaimed Evictor::stage_victims(std::size_t pages, CleanPages clean, store::Wri
     result.write_error = finisher_.writeback().write(*batch, queue);
     if (batch->pages > 0) {
         core_.staging.push(*batch);
-        core_.budget.changed();
+        core_.budget.notify();
     } else {
         core_.staging.give_back_empty(*batch);
     }

@@ -108,7 +108,8 @@ void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE
         const Reclaimed reclaimed =
             evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), core_.limit.staging_target.load(), queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) return;
-        if (core_.stores->wants_upkeep()) static_cast<void>(core_.stores->keep_up(queue));  // a failure is tried again
+        if (core_.stores->wants_upkeep())
+            static_cast<void>(core_.stores->do_upkeep(queue));  // a failure is tried again
     }
 }
 

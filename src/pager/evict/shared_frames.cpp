@@ -36,9 +36,9 @@ bool SharedFrames::take(const Region& region, std::uint64_t page, bool for_writi
     const store::SharedBytes bytes = region.store().shared_bytes(region.offset_of(page));
     if (bytes.note == nullptr) return false;
     std::optional<Found> found = find(region, page, bytes);
-    const bool back_and_forth = found && lately_.got_lately(thread, region.ref(page)) &&
-                                lately_.got_lately(thread, found->region.ref(found->page));
-    lately_.faulted(thread, region.ref(page));
+    const bool back_and_forth = found && recent_faults_.got_recently(thread, region.ref(page)) &&
+                                recent_faults_.got_recently(thread, found->region.ref(found->page));
+    recent_faults_.faulted(thread, region.ref(page));
     if (!found || found->region.mapper().protection_in_doubt()) return false;
     const bool other_stays = for_writing || back_and_forth;
     const Region& other = found->region;

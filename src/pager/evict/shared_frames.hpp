@@ -42,7 +42,7 @@ private:
                                             const store::SharedBytes& bytes) const FAULTLINE_SIGNAL_SAFE;
 
     PagerCore& core_;
-    ProgressGuard lately_;  // on shared pages; used for got_lately() only, eviction never consults it
+    ProgressGuard recent_faults_;  // on shared pages; used for got_recently() only, eviction never consults it
 };
 
 }  // namespace faultline::pager

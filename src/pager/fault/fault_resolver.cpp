@@ -105,7 +105,7 @@ FaultResolver::Step FaultResolver::allow_access(const FaultedPage& faulted, Page
                       "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     const bool now_dirty = error == 0 ? dirty : seen.dirty();
     region.publish(faulted.page, [now_dirty](PageWord word) { return word.filled(word.payload(), now_dirty); });
-    core_.budget.changed();
+    core_.budget.notify();
     if (error != 0) return try_later(faulted, error);
     if (!first_write) return FaultOutcome::already_resolved;
     region.counters().add(Count::write_faults);

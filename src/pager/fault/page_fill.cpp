@@ -263,7 +263,7 @@ void publish_page(FillContext& context, Region& region, std::uint64_t page, bool
     frames.keep(region.page_units());
     if (!dirty) context.shared_frames.note(region, page);
     region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
-    context.core.budget.changed();  // one more page that can leave
+    context.core.budget.notify();  // one more page that can leave
 }
 
 void unmap_page(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {

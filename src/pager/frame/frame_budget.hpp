@@ -42,17 +42,17 @@ public:
         if (units == 0) return;
         [[maybe_unused]] const std::int64_t before = used_.fetch_sub(units);
         FAULTLINE_INVARIANT(before >= units);
-        changed();
+        notify();
     }
 
     /// Sets the limit. It may fall below `used`: the caller then evicts.
     void set_limit(std::int64_t units) noexcept {
         limit_.store(units);
-        changed();
+        notify();
     }
 
     /// Wakes the waiting threads. Call it when frames became free or a page became evictable.
-    void changed() FAULTLINE_SIGNAL_SAFE {
+    void notify() FAULTLINE_SIGNAL_SAFE {
         if (sleepers_.load() == 0) return;
         epoch_.fetch_add(1);
         sys::futex_wake(epoch_);

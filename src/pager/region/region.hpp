@@ -54,7 +54,7 @@ public:
           page_shift_{static_cast<unsigned>(std::countr_zero(page_bytes))},
           kernel_sleepers_{kernel_sleepers},
           shared_{plan.shared},
-          view_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
+          mapping_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
                                      : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_},
           store_{std::move(store)},
@@ -66,8 +66,8 @@ public:
     /// Returns the mapper that changes the mappings of the region's pages, in all views if the region is shared.
     [[nodiscard]] mmu::Mapper& mapper() const FAULTLINE_SIGNAL_SAFE { return mapper_; }
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
-    [[nodiscard]] sys::Mapping& view() noexcept { return view_; }
-    [[nodiscard]] const sys::Mapping& view() const noexcept { return view_; }
+    [[nodiscard]] sys::Mapping& mapping() noexcept { return mapping_; }
+    [[nodiscard]] const sys::Mapping& mapping() const noexcept { return mapping_; }
     [[nodiscard]] store::BackingStore& store() const noexcept { return *store_; }
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
     [[nodiscard]] const table::PageTable& table() const noexcept { return table_; }
@@ -109,8 +109,8 @@ public:
 
     // Addresses.
 
-    [[nodiscard]] std::uintptr_t begin() const noexcept { return core::address_of(view_.data()); }
-    [[nodiscard]] std::uintptr_t end() const noexcept { return begin() + view_.size(); }
+    [[nodiscard]] std::uintptr_t begin() const noexcept { return core::address_of(mapping_.data()); }
+    [[nodiscard]] std::uintptr_t end() const noexcept { return begin() + mapping_.size(); }
     [[nodiscard]] std::uint64_t pages() const noexcept { return table_.pages(); }
     [[nodiscard]] std::size_t page_bytes() const noexcept { return std::size_t{1} << page_shift_; }
     [[nodiscard]] std::int64_t page_units() const noexcept {
@@ -119,7 +119,7 @@ public:
     [[nodiscard]] std::uint64_t page_of(std::uintptr_t address) const noexcept {
         return (address - begin()) >> page_shift_;
     }
-    [[nodiscard]] std::byte* address_of(std::uint64_t page) const noexcept { return view_.data() + offset_of(page); }
+    [[nodiscard]] std::byte* address_of(std::uint64_t page) const noexcept { return mapping_.data() + offset_of(page); }
     [[nodiscard]] std::uint64_t offset_of(std::uint64_t page) const noexcept { return page << page_shift_; }
     [[nodiscard]] core::PageRef ref(std::uint64_t page) const noexcept {
         return {id_, static_cast<std::uint32_t>(page)};
@@ -216,7 +216,7 @@ private:
     bool kernel_sleepers_;
     bool shared_;
     std::optional<table::PageSet> open_;  // of a region with gaps
-    sys::Mapping view_;
+    sys::Mapping mapping_;
     table::PageTable table_;
     std::unique_ptr<store::BackingStore> store_;
     Counters counters_;

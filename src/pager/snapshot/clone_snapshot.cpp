@@ -12,7 +12,7 @@ using core::PageState;
 using core::PageWord;
 
 std::unique_ptr<store::BackingStore> CloneSnapshot::open_store(const Region& region) {
-    return core_.stores->open_for_pages(region.view().size(), region.page_bytes());
+    return core_.stores->open_for_pages(region.mapping().size(), region.page_bytes());
 }
 
 void CloneSnapshot::freeze(std::span<Region* const> regions, const std::function<void()>& change) {

@@ -115,9 +115,9 @@ void ForkSnapshot::start_in_child() {
 }
 
 void ForkSnapshot::map_again(Region& region) {
-    region.view().restore_in_child();
-    region.mapper().watch_again(region.view().data(), region.view().size());
-    if (!region.shared()) watch_fence(delivery_.userfaultfd(), region.view(), true);
+    region.mapping().restore_in_child();
+    region.mapper().watch_again(region.mapping().data(), region.mapping().size());
+    if (!region.shared()) watch_fence(delivery_.userfaultfd(), region.mapping(), true);
 }
 
 /// The new mapping of a region is accessible all over; this closes what its page words and gaps close.
