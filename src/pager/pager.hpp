@@ -1,7 +1,7 @@
 // Pager: one resident limit, one set of stores and one fault delivery, shared by many regions. It constructs the
 // stages, owns them, and hands them out; it has no algorithms. The public faultline::Pager is a handle on one of these.
 //
-//   region/    regions and their page words      frame/   the budget of frames and who has them
+//   region/    regions and their page words      frame/   the budget of frames, and which page has which
 //   evict/     pages leave memory                fault/   pages come in
 //   control/   what the program asks of ranges   snapshot/ fork and clone
 //

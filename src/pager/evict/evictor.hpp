@@ -1,5 +1,5 @@
-// Evictor: takes pages off the program's view and gives their frames back. The background thread, a faulting thread
-// that finds no frame, and control calls that evict a range all go this way:
+// Evictor: unmaps pages and frees their frames. The background thread, a faulting thread that finds no frame, and
+// control calls that evict a range all take these steps:
 //
 //   1 choose   the policy picks; each page's word goes from resident to evicting          (Evictor)
 //   2 unmap    pages move to a batch in the staging area, or clean ones are just dropped   (Stager)

@@ -26,9 +26,9 @@ public:
     /// Wakes the housekeeper if frames or mappings run low. Signal-safe.
     void wake_when_low() FAULTLINE_SIGNAL_SAFE;
 
-    /// On the housekeeper's thread: evicts until enough frames are free, and while mappings run low. Then it returns
-    /// one piece of freed space to the file system. Returns whether there is more of that: eviction comes before each
-    /// piece.
+    /// Evicts until enough frames are free and mappings do not run low. Then returns one piece of freed space to the
+    /// file system. Returns true if more space is to be returned: eviction comes before each piece. Called on the
+    /// housekeeper's thread.
     [[nodiscard]] bool keep_house(store::WriteQueue& queue);
 
 private:

@@ -1,5 +1,5 @@
-// RoomMaker: repeats calls that the kernel refuses for lack of mappings (vm.max_map_count) or of memory, after it has
-// evicted pages whose leaving gives some back.
+// RoomMaker: repeats calls that the kernel refuses for lack of mappings (vm.max_map_count) or of memory. Before it
+// repeats a call, it evicts pages to free mappings or memory.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -173,13 +173,10 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
         return mapper.install(page, slot, region.page_bytes(),
                               dirty ? Protection::writable : Protection::write_protected);
     });
-    // The page is staged as before; its bytes are newer than the store's if a part of it, or one of its views, was
-    // writable for a moment.
     if (sys::is_transient(error)) {
+        // The bytes are newer than the store's if a part of the page, or one of its views, was writable for a moment.
         const bool newer = seen.dirty() || (frame_goes_along && (dirty || region.page_units() > 1));
-        region.publish(faulted.page,
-                       [newer](PageWord word) { return word.fill_abandoned(PageState::staged).with_dirty(newer); });
-        return try_later(faulted, error);
+        return leave_staged(faulted, newer, error);
     }
     FAULTLINE_REQUIRE(error == 0, "a staged page cannot be mapped again: the kernel is out of memory");
     if (frame_goes_along) {
@@ -190,6 +187,13 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
     region.counters().add(Count::soft_faults);
     account(core_, faulted, FaultKind::soft);
     return FaultOutcome::resolved;
+}
+
+/// filling -> staged: the kernel could not map the page again.
+FaultOutcome FaultResolver::leave_staged(const FaultedPage& faulted, bool dirty, int error) FAULTLINE_SIGNAL_SAFE {
+    faulted.region.publish(faulted.page,
+                           [dirty](PageWord word) { return word.fill_abandoned(PageState::staged).with_dirty(dirty); });
+    return try_later(faulted, error);
 }
 
 /// The kernel has refused for longer than the pager waits, and the page is as it was. Where the fault came as a signal,

@@ -44,6 +44,8 @@ private:
     [[nodiscard]] Step fill(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome read(PageFill& fill, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step take_back(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::FaultOutcome leave_staged(const FaultedPage& faulted, bool dirty,
+                                                  int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome try_later(const FaultedPage& faulted, int error) FAULTLINE_SIGNAL_SAFE;
 
     FillContext& context_;

@@ -42,7 +42,7 @@ void ReadAhead::claim_stored_neighbours(PageFill& fill, const FaultedPage& fault
     const policy::PrefetchWindow wanted = choose(faulted, PrefetchKind::hard, most, left_lately);
     // The pages after a tripwire are read already, so its window does not continue the faulted page.
     const std::uint32_t with_page = wanted.continues(faulted.region.ref(faulted.page).bits()) ? most - 1 : 0;
-    fill.expect_writes(wanted.for_writing);
+    fill.set_for_writing(wanted.for_writing);
     claim(fill, faulted, wanted.front(with_page), PageState::stored, access_of_neighbours(seen, false));
     if (wanted.count > with_page) request(faulted.region, wanted.without_front(with_page));
 }

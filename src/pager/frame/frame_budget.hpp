@@ -2,7 +2,7 @@
 // does not evict: FrameReclaimer does, when a reservation fails.
 //
 //   resident + staged + filling = used <= limit, always: a frame is reserved before the kernel is asked for it, and
-//   released after the kernel has it back.
+//   released after the kernel has freed it.
 #pragma once
 
 #include "core/check.hpp"
