@@ -289,6 +289,8 @@ void FakeMapper::release_copies(void* slots, std::size_t bytes) FAULTLINE_SIGNAL
 
 void FakeMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
     dawdle();
+    record_->drop_calls.fetch_add(1);
+    record_->dropped_ranges.fetch_add(ranges.size());
     for (const iovec& range : ranges) empty_region(range.iov_base, range.iov_len);
 }
 

@@ -37,6 +37,8 @@ struct MmuRecord {
     std::atomic<int> broken_promises{0};
     std::atomic<std::int64_t> frames{0};  // in use now, in units of 4 KiB
     std::atomic<std::int64_t> most_frames{0};
+    std::atomic<int> drop_calls{0};  // that freed pages of regions
+    std::atomic<std::size_t> dropped_ranges{0};
 };
 
 class FakeMapper final : public mmu::Mappers, public mmu::Mapper {
