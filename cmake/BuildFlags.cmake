@@ -45,7 +45,8 @@ endfunction()
 
 # For programs in C: examples and tests, which see the library only as its users do.
 function(faultline_c_build_flags target)
-    set_target_properties(${target} PROPERTIES C_STANDARD 99 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+    # File by file: each of them defines the feature macros that it needs before it includes a header.
+    set_target_properties(${target} PROPERTIES C_STANDARD 99 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF UNITY_BUILD OFF)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:-fno-omit-frame-pointer>)
     if(FAULTLINE_WARNINGS)
         target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:C>:${FAULTLINE_C_WARNINGS}>)

@@ -1,7 +1,7 @@
 #include "heap_paging/measured.hpp"
 
-#include "support/file_descriptor.hpp"
 #include "support/system_call.hpp"
+#include "sys/file_descriptor.hpp"
 #include "vs_kernel/system_file.hpp"
 
 #include <faultline/heap.hpp>
@@ -114,8 +114,8 @@ Measured measure(System system, const PagingOptions& options, const MemoryCgroup
                  const Program& program) {
     int ends[2] = {-1, -1};
     check(::pipe2(ends, O_CLOEXEC), "pipe");
-    const FileDescriptor read_end{ends[0]};
-    FileDescriptor write_end{ends[1]};
+    const faultline::sys::FileDescriptor read_end{ends[0]};
+    faultline::sys::FileDescriptor write_end{ends[1]};
     std::fflush(nullptr);
     const pid_t parent = ::getpid();
     const pid_t pid = check(::fork(), "fork");

@@ -32,7 +32,7 @@ faultline::Config config_of(const HeapOptions& options) {
 Allocator own_heap(const HeapOptions& options) {
     faultline::Pager pager{config_of(options)};
     faultline::Heap heap{pager};
-    const auto own = std::make_shared<OwnHeap>(std::move(pager), std::move(heap));
+    const auto own = std::make_shared<OwnHeap>(OwnHeap{std::move(pager), std::move(heap)});
     Allocator made;
     made.name = "faultline";
     made.context = &own->heap;

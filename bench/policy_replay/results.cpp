@@ -1,63 +1,41 @@
 #include "policy_replay/results.hpp"
 
-#include <array>
-#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
 #include <string_view>
 #include <utility>
 
 namespace bench {
 namespace {
 
-struct Field {
-    const char* name;
-    std::string value;
-    bool is_text;
-};
+using Json = nlohmann::ordered_json;
 
-std::string decimal(double value) {
-    std::array<char, 32> text{};
-    std::snprintf(text.data(), text.size(), "%.6f", value);
-    return text.data();
-}
+// Six decimals: the files are compared.
+double rounded(double value) { return std::round(value * 1e6) / 1e6; }
 
-std::vector<Field> fields_of(const Options& options, const TraceResult& trace, const Contestant& policy,
-                             const ReplayCounts& counts) {
-    const auto number = [](std::uint64_t value) { return std::to_string(value); };
+Json fields_of(const Options& options, const TraceResult& trace, const Contestant& policy, const ReplayCounts& counts) {
     return {
-        {"suite", trace.suite, true},
-        {"trace", trace.trace, true},
-        {"policy", policy.name, true},
-        {"seed", number(trace.seed), false},
-        {"pages", number(trace.pages), false},
-        {"frames", number(trace.frames), false},
-        {"references", number(counts.references), false},
-        {"first_touches", number(counts.first_touches), false},
-        {"hard_faults", number(counts.hard_faults), false},
-        {"soft_faults", number(counts.soft_faults), false},
-        {"unmapped", number(counts.unmapped), false},
-        {"written", number(counts.written), false},
-        {"hit_rate", decimal(counts.hit_rate()), false},
-        {"file_us_per_reference", decimal(file_costs(options).per_reference(counts)), false},
-        {"compressed_us_per_reference", decimal(compressed_costs(options).per_reference(counts)), false},
+        {"suite", trace.suite},
+        {"trace", trace.trace},
+        {"policy", policy.name},
+        {"seed", trace.seed},
+        {"pages", trace.pages},
+        {"frames", trace.frames},
+        {"references", counts.references},
+        {"first_touches", counts.first_touches},
+        {"hard_faults", counts.hard_faults},
+        {"soft_faults", counts.soft_faults},
+        {"unmapped", counts.unmapped},
+        {"written", counts.written},
+        {"hit_rate", rounded(counts.hit_rate())},
+        {"file_us_per_reference", rounded(file_costs(options).per_reference(counts))},
+        {"compressed_us_per_reference", rounded(compressed_costs(options).per_reference(counts))},
     };
 }
 
-// Escapes a string: the name of a trace file may contain any character.
-std::string json_text(std::string_view text) {
-    std::string quoted = "\"";
-    for (const char character : text) {
-        if (character == '"' || character == '\\') {
-            quoted += {'\\', character};
-        } else if (static_cast<unsigned char>(character) < 0x20) {
-            std::array<char, 8> code{};
-            std::snprintf(code.data(), code.size(), "\\u%04x", static_cast<unsigned>(character));
-            quoted += code.data();
-        } else {
-            quoted += character;
-        }
-    }
-    return quoted + '"';
-}
+// The name of a trace file may contain any byte.
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 std::string csv_text(std::string_view text) {
     if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string{text};
@@ -84,30 +62,24 @@ CostModel compressed_costs(const Options& options) noexcept {
 }
 
 void write_json(std::ostream& out, const Options& options, const Results& results) {
-    const char* between_rows = "\n";
-    out << '[';
-    for_each_row(options, results, [&](const std::vector<Field>& fields) {
-        out << std::exchange(between_rows, ",\n") << "  {";
-        const char* between = "";
-        for (const Field& field : fields) {
-            out << std::exchange(between, ", ") << '"' << field.name << "\": ";
-            out << (field.is_text ? json_text(field.value) : field.value);
-        }
-        out << '}';
-    });
+    const char* between = "[\n  ";
+    for_each_row(options, results,
+                 [&](const Json& fields) { out << std::exchange(between, ",\n  ") << text_of(fields); });
     out << "\n]\n";
 }
 
 void write_csv(std::ostream& out, const Options& options, const Results& results) {
     bool with_names = true;
-    for_each_row(options, results, [&](const std::vector<Field>& fields) {
-        const auto write_line = [&](auto text_of) {
-            const char* between = "";
-            for (const Field& field : fields) out << std::exchange(between, ",") << text_of(field);
-            out << '\n';
-        };
-        if (std::exchange(with_names, false)) write_line([](const Field& field) { return std::string{field.name}; });
-        write_line([](const Field& field) { return csv_text(field.value); });
+    for_each_row(options, results, [&](const Json& fields) {
+        std::string names;
+        std::string values;
+        for (const auto& [name, value] : fields.items()) {
+            const char* const between = names.empty() ? "" : ",";
+            names += between + name;
+            values += between + (value.is_string() ? csv_text(value.get<std::string>()) : text_of(value));
+        }
+        if (std::exchange(with_names, false)) out << names << '\n';
+        out << values << '\n';
     });
 }
 

@@ -1,6 +1,6 @@
 // PagerModel does what src/pager does, step by step in the same order. Its functions and the classes they follow:
 // answer and take_back: FaultResolver; bring_in and map: PageFill; reserve_frame and keep_house: FrameReclaimer;
-// free_frames to unmap: Evictor and Stager; settle and leave: BatchFinisher; the constructor's figures: LimitKeeper.
+// free_frames to unmap: Evictor and Stager; finish and evict: BatchFinisher; the constructor's figures: LimitKeeper.
 #include "replay/pager_model.hpp"
 
 #include <algorithm>
@@ -59,7 +59,7 @@ void PagerModel::bring_in(PageIndex number, bool write) {
         return;
     }
     ++counting().hard_faults;
-    map(number, write, {Arrival::Kind::hard_fault, (departures_ - page.left_at) & kDepartureMask, page.tag});
+    map(number, write, {Arrival::Kind::hard_fault, (departures_ - page.evicted_at) & kDepartureMask, page.tag});
 }
 
 bool PagerModel::take_back(PageIndex number, bool write) {
@@ -124,7 +124,7 @@ PagerModel::Reclaimed PagerModel::free_frames(std::size_t wanted, std::size_t pa
             oldest = pop_oldest(0);  // no mapped page can be evicted, so staged pages are
             if (!oldest) return total;
         }
-        add(settle(*oldest));
+        add(finish(*oldest));
     }
     return total;
 }
@@ -156,7 +156,7 @@ PagerModel::Reclaimed PagerModel::stage_victims(std::size_t pages_at_once, bool 
         result.progress = true;
         unmap(chosen);
         if (!page.dirty && !wanted_back) {
-            leave(page);
+            evict(page);
             --used_;
             ++result.frames;
             continue;
@@ -182,12 +182,12 @@ void PagerModel::unmap(const Chosen& chosen) {
     pages_[chosen.page].tag = chosen.victim.tag;
 }
 
-PagerModel::Reclaimed PagerModel::settle(Batch& batch) {
+PagerModel::Reclaimed PagerModel::finish(Batch& batch) {
     Reclaimed result;
     for (std::size_t i = 0; i < batch.entries.size(); ++i) {
         const Batch::Entry& entry = batch.entries[i];
         Page& page = pages_[entry.page];
-        if (page.where == Where::staged && page.batch == &batch && page.entry == i) leave(page);
+        if (page.where == Where::staged && page.batch == &batch && page.entry == i) evict(page);
         if (!entry.holds_frame) continue;
         --used_;
         ++result.frames;
@@ -196,9 +196,9 @@ PagerModel::Reclaimed PagerModel::settle(Batch& batch) {
     return result;
 }
 
-void PagerModel::leave(Page& page) {
+void PagerModel::evict(Page& page) {
     page.where = Where::stored;
-    page.left_at = departures_++ & kDepartureMask;
+    page.evicted_at = departures_++ & kDepartureMask;
     page.batch = nullptr;
 }
 

@@ -57,7 +57,7 @@ private:
         bool dirty = false;
         std::uint8_t tag = 0;
         faultline::policy::FrameId frame = faultline::policy::kNoFrame;
-        std::uint32_t left_at = 0;
+        std::uint32_t evicted_at = 0;
         Batch* batch = nullptr;  // the batch in which it is staged
         std::size_t entry = 0;
     };
@@ -88,8 +88,8 @@ private:
     [[nodiscard]] std::unique_ptr<Batch> pop_oldest(std::size_t keep);
     [[nodiscard]] std::vector<Chosen> choose(std::size_t most);
     Reclaimed stage_victims(std::size_t pages_at_once, bool wanted_back);
-    Reclaimed settle(Batch& batch);
-    void leave(Page& page);
+    Reclaimed finish(Batch& batch);
+    void evict(Page& page);
     void unmap(const Chosen& chosen);
 
     PagerSettings settings_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "replay/reference.hpp"
+#include "trace/trace_checksum.hpp"
 #include "trace/trace_format.hpp"
 
 #include <cstdint>

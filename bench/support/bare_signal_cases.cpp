@@ -3,17 +3,15 @@
 #include <optional>
 
 #include "support/bare_userfaultfd.hpp"
-#include "support/file_descriptor.hpp"
 #include "support/kernel_uffd.hpp"
 #include "support/latency_cases.hpp"
 #include "support/mapping.hpp"
 #include "support/scene.hpp"
 #include "support/signal_resolver.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 namespace {
-
-constexpr std::size_t kPageBytes = 4096;
 
 // PROT_NONE pages, unprotected one by one. In random order each isolated page costs the kernel two more mappings.
 class MprotectScene final : public Scene, private SignalResolver {
@@ -73,8 +71,8 @@ private:
     static constexpr int kGuardInstall = 102;
     static constexpr int kGuardRemove = 103;
 
-    static FileDescriptor memory_file(std::size_t bytes) {
-        FileDescriptor file{::memfd_create("hidden", MFD_CLOEXEC)};
+    static faultline::sys::FileDescriptor memory_file(std::size_t bytes) {
+        faultline::sys::FileDescriptor file{::memfd_create("hidden", MFD_CLOEXEC)};
         if (file.get() < 0) throw_errno("memfd_create");
         check(::ftruncate(file.get(), static_cast<off_t>(bytes)), "ftruncate");
         return file;
@@ -87,7 +85,7 @@ private:
     }
 
     By by_;
-    FileDescriptor file_;
+    faultline::sys::FileDescriptor file_;
     Mapping memory_;
     std::vector<std::byte*> targets_;
 };

@@ -15,8 +15,6 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t kPageBytes = 4096;
-
 std::vector<int> allowed_cpus() {
     cpu_set_t set;
     check(::sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");

@@ -16,10 +16,10 @@ namespace {
 std::uint64_t number(const std::byte* address) noexcept { return reinterpret_cast<std::uintptr_t>(address); }
 
 // Only faults from user mode are measured, which every user may handle. Faults from the kernel need root.
-FileDescriptor open_userfaultfd(BareUserfaultfd::Reading reading) {
+faultline::sys::FileDescriptor open_userfaultfd(BareUserfaultfd::Reading reading) {
     const int flags = O_CLOEXEC | (reading == BareUserfaultfd::Reading::polled ? O_NONBLOCK : 0);
     const long fd = check(::syscall(SYS_userfaultfd, flags | UFFD_USER_MODE_ONLY), "userfaultfd");
-    return FileDescriptor{static_cast<int>(fd)};
+    return faultline::sys::FileDescriptor{static_cast<int>(fd)};
 }
 
 }  // namespace

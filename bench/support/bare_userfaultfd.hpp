@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "support/file_descriptor.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 
@@ -33,7 +33,7 @@ public:
     [[nodiscard]] std::byte* next_fault() const;
 
 private:
-    FileDescriptor fd_;
+    faultline::sys::FileDescriptor fd_;
     Reading reading_;
 };
 

@@ -4,16 +4,14 @@
 #include <cstdlib>
 
 #include "support/bare_userfaultfd.hpp"
-#include "support/file_descriptor.hpp"
 #include "support/kernel_uffd.hpp"
 #include "support/latency_cases.hpp"
 #include "support/mapping.hpp"
 #include "support/scene.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 namespace {
-
-constexpr std::size_t kPageBytes = 4096;
 
 // Runs of pages move between the program's mapping and a staging area and back.
 class MoveScene final : public Scene {
@@ -112,7 +110,7 @@ public:
           offsets_{Mapping::anonymous(file_bytes, PROT_NONE)},
           targets_{page_addresses(offsets_.data(), file_bytes / read_bytes, read_bytes, Order::random)} {
         const int flags = O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT;
-        file_ = FileDescriptor{
+        file_ = faultline::sys::FileDescriptor{
             check(::open(directory.c_str(), flags, 0600), "open with O_TMPFILE and O_DIRECT in " + directory.string())};
         fill(file_bytes);
     }
@@ -140,7 +138,7 @@ private:
     Mapping buffer_;
     Mapping offsets_;
     std::vector<std::byte*> targets_;
-    FileDescriptor file_;
+    faultline::sys::FileDescriptor file_;
 };
 
 void register_move(const char* what, MoveScene::Direction direction, std::size_t pages) {

@@ -6,8 +6,6 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t kPageBytes = 4096;
-
 class AnonymousScene final : public Scene {
 public:
     AnonymousScene(std::size_t pages, Order order)

@@ -6,6 +6,8 @@
 
 namespace bench {
 
+inline constexpr std::size_t kPageBytes = 4096;
+
 struct LatencyOptions {
     std::filesystem::path directory{"/var/tmp"};  ///< Directory of swap files and of the file that pread reads.
     bool smoke = false;

@@ -52,8 +52,8 @@ ChildProcess::ChildProcess(const Interrupt& interrupt, const MakeMemory& make_me
     : interrupt_{interrupt} {
     int sockets[2] = {-1, -1};
     check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), "socketpair");
-    socket_ = FileDescriptor{sockets[0]};
-    const FileDescriptor childs{sockets[1]};
+    socket_ = faultline::sys::FileDescriptor{sockets[0]};
+    const faultline::sys::FileDescriptor childs{sockets[1]};
     const pid_t parent = ::getpid();
     std::fflush(nullptr);
     pid_ = check(::fork(), "fork");

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "support/file_descriptor.hpp"
+#include "sys/file_descriptor.hpp"
 #include "vs_kernel/interrupt.hpp"
 #include "vs_kernel/memory.hpp"
 #include "vs_kernel/protocol.hpp"
@@ -53,7 +53,7 @@ private:
     [[nodiscard]] std::string wait();  // returns how the child ended; empty: without an error
 
     const Interrupt& interrupt_;
-    FileDescriptor socket_;
+    faultline::sys::FileDescriptor socket_;
     pid_t pid_ = -1;
 };
 

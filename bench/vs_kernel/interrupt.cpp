@@ -30,7 +30,8 @@ void poll_files(pollfd* files, nfds_t count, int timeout) {
 Interrupt::Interrupt() {
     const sigset_t set = handled_signals();
     bench::check(::sigprocmask(SIG_BLOCK, &set, nullptr), "sigprocmask");
-    signals_ = FileDescriptor{bench::check(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd")};
+    signals_ =
+        faultline::sys::FileDescriptor{bench::check(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd")};
 }
 
 void Interrupt::check() const {

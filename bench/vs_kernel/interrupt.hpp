@@ -5,7 +5,7 @@
 
 #include <exception>
 
-#include "support/file_descriptor.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 
@@ -35,7 +35,7 @@ public:
     static void restore_default() noexcept;
 
 private:
-    FileDescriptor signals_;
+    faultline::sys::FileDescriptor signals_;
 };
 
 }  // namespace bench

@@ -19,9 +19,10 @@ namespace {
 // On a file system that a reboot clears, as it clears what the journal lists. Only root can write there.
 constexpr const char* kPath = "/run/faultline-vs_kernel.journal";
 
-FileDescriptor open_locked() {
+faultline::sys::FileDescriptor open_locked() {
     for (;;) {
-        FileDescriptor file{check(::open(kPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), kPath)};
+        faultline::sys::FileDescriptor file{
+            check(::open(kPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), kPath)};
         if (::flock(file.get(), LOCK_EX | LOCK_NB) == -1) {
             if (errno == EWOULDBLOCK) throw std::runtime_error{"another run of vs_kernel holds the lock"};
             throw_errno(std::string{"flock of "} + kPath);

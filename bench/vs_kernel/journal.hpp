@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "support/file_descriptor.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 
@@ -38,7 +38,7 @@ private:
     void read();
     [[nodiscard]] bool write() const noexcept;
 
-    FileDescriptor file_;
+    faultline::sys::FileDescriptor file_;
     std::vector<Leftover> entries_;
 };
 

@@ -19,8 +19,7 @@ public:
     ~JsonFile();
 
     /// Writes the objects of a pairing. Figures are medians over the rounds; `ops_per_s_min` and `_max` are their
-    /// range. No string needs escaping: all are names from these programs. `paired_with` distinguishes measurements of
-    /// faultline.
+    /// range. `paired_with` distinguishes measurements of faultline.
     void add(const Options& options, const Pairing& pairing);
 
     /// Ends the array. Throws std::runtime_error if not all could be written.

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "support/file_descriptor.hpp"
+#include "sys/file_descriptor.hpp"
 #include "vs_kernel/cgroup.hpp"
 #include "vs_kernel/journal.hpp"
 #include "vs_kernel/options.hpp"
@@ -31,7 +31,7 @@ private:
     MemoryCgroup cgroup_;
     std::optional<SwapFile> swap_file_;
     std::optional<ZramSwap> zram_;
-    FileDescriptor mapped_file_;  // for mmap only
+    faultline::sys::FileDescriptor mapped_file_;  // for mmap only
 };
 
 class KernelPeers final : public PeerSource {

@@ -13,8 +13,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "support/file_descriptor.hpp"
 #include "support/system_call.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 namespace {
@@ -82,7 +82,7 @@ void make_swap(const std::string& path) {
     if (status != 0) throw std::runtime_error{"mkswap refuses " + path};
 }
 
-void write_zeros(const FileDescriptor& file, std::size_t bytes, const std::string& path) {
+void write_zeros(const faultline::sys::FileDescriptor& file, std::size_t bytes, const std::string& path) {
     const std::vector<char> zeros(std::size_t{1} << 20);
     for (std::size_t offset = 0; offset < bytes;) {
         const std::size_t wanted = std::min(zeros.size(), bytes - offset);
@@ -93,7 +93,8 @@ void write_zeros(const FileDescriptor& file, std::size_t bytes, const std::strin
 
 // Allocates every block, and leaves nothing in the page cache.
 void create_file(const std::string& path, std::size_t bytes) {
-    const FileDescriptor file{check(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path)};
+    const faultline::sys::FileDescriptor file{
+        check(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path)};
     if (::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)) == -1) {
         if (errno != EOPNOTSUPP) throw_errno("fallocate of " + std::to_string(bytes) + " bytes at " + path);
         write_zeros(file, bytes, path);

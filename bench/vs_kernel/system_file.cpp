@@ -5,13 +5,13 @@
 
 #include <array>
 
-#include "support/file_descriptor.hpp"
 #include "support/system_call.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 
 std::string read_system_file(const std::string& path) {
-    const FileDescriptor file{check(::open(path.c_str(), O_RDONLY | O_CLOEXEC), path)};
+    const faultline::sys::FileDescriptor file{check(::open(path.c_str(), O_RDONLY | O_CLOEXEC), path)};
     std::string text;
     std::array<char, 4096> buffer{};
     while (const ssize_t bytes = check(::read(file.get(), buffer.data(), buffer.size()), path)) {
@@ -22,7 +22,7 @@ std::string read_system_file(const std::string& path) {
 }
 
 void write_system_file(const std::string& path, const std::string& text) {
-    const FileDescriptor file{check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), path)};
+    const faultline::sys::FileDescriptor file{check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), path)};
     check(::write(file.get(), text.data(), text.size()), "write of '" + text + "' to " + path);
 }
 

@@ -9,10 +9,10 @@
 
 namespace bench {
 
-FileDescriptor open_unnamed_file(const std::filesystem::path& directory, std::size_t bytes, int flags) {
+faultline::sys::FileDescriptor open_unnamed_file(const std::filesystem::path& directory, std::size_t bytes, int flags) {
     const std::string place = directory.string();
-    FileDescriptor file{check(::open(place.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | flags, 0600),
-                              "open of an unnamed file in " + place)};
+    faultline::sys::FileDescriptor file{check(::open(place.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | flags, 0600),
+                                              "open of an unnamed file in " + place)};
     check(::ftruncate(file.get(), static_cast<off_t>(bytes)), "ftruncate in " + place);
     if (::fallocate(file.get(), 0, 0, static_cast<off_t>(bytes)) == -1 && errno != EOPNOTSUPP) {
         throw_errno("fallocate of " + std::to_string(bytes) + " bytes in " + place);

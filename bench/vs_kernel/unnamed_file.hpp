@@ -4,12 +4,12 @@
 #include <cstddef>
 #include <filesystem>
 
-#include "support/file_descriptor.hpp"
+#include "sys/file_descriptor.hpp"
 
 namespace bench {
 
 /// Opens a file of `bytes` zeros in `directory`. `flags` are open(2)'s, in addition to O_RDWR. Throws
 /// std::system_error, naming the directory.
-FileDescriptor open_unnamed_file(const std::filesystem::path& directory, std::size_t bytes, int flags);
+faultline::sys::FileDescriptor open_unnamed_file(const std::filesystem::path& directory, std::size_t bytes, int flags);
 
 }  // namespace bench

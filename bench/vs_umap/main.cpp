@@ -67,7 +67,7 @@ private:
     std::string name_ = "umap";
     std::size_t bytes_;
     std::size_t buffer_pages_;
-    FileDescriptor file_;
+    faultline::sys::FileDescriptor file_;
 };
 
 class UmapPeers final : public PeerSource {

@@ -13,7 +13,6 @@
 namespace faultline::demo::anatomy {
 namespace {
 
-constexpr std::uint64_t kPage = kBasePageBytes;
 // In all known executables the program headers follow the first header directly.
 constexpr std::size_t kHeadBytes = 64 << 10;
 
@@ -76,7 +75,7 @@ std::vector<ImageSegment> image_of(const std::filesystem::path& program) {
         before_text &= (header.p_flags & PF_X) == 0;
     }
     if (image.empty()) throw std::invalid_argument("'" + program.string() + "' has nothing to load");
-    const std::uint64_t begin = image.front().address / kPage * kPage;
+    const std::uint64_t begin = image.front().address / kBasePageBytes * kBasePageBytes;
     for (ImageSegment& part : image) part.address -= begin;
     return image;
 }

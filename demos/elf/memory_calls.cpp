@@ -1,5 +1,7 @@
 #include "elf/memory_calls.hpp"
 
+#include "elf/user_addresses.hpp"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -13,8 +15,6 @@
 namespace faultline::demo::elf {
 namespace {
 
-constexpr std::uint64_t kPage = kBasePageBytes;
-constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 47) - kPage;
 constexpr std::uint64_t kKindOfMapping = MAP_SHARED | MAP_PRIVATE;  // MAP_SHARED_VALIDATE is both bits
 
 void* pointer_to(std::uint64_t address) noexcept {

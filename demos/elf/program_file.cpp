@@ -1,5 +1,7 @@
 #include "elf/program_file.hpp"
 
+#include "elf/user_addresses.hpp"
+
 #include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,9 +16,7 @@
 namespace faultline::demo::elf {
 namespace {
 
-constexpr std::uint64_t kPage = kBasePageBytes;
 constexpr std::size_t kMostHeaderBytes = 64 << 10;  // the kernel's own limit
-constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 47) - kPage;
 
 [[noreturn]] void refuse(const std::string& why) { throw BadProgram(why); }
 

@@ -22,8 +22,6 @@
 namespace faultline::demo::guest {
 namespace {
 
-std::uint64_t address_of(const void* pointer) noexcept { return reinterpret_cast<std::uint64_t>(pointer); }
-
 std::vector<ImageSegment> image_of(const OpenProgram& program) {
     std::vector<ImageSegment> image;
     bool before_text = true;
@@ -61,7 +59,7 @@ std::array<std::byte, 16> random_bytes() {
 
 /// The distance between where the program is and where it is linked.
 std::uint64_t bias_of(const AddressSpace& space, const OpenProgram& program) {
-    return address_of(space.image()) - program.file.begin();
+    return reinterpret_cast<std::uint64_t>(space.image()) - program.file.begin();
 }
 
 elf::StackStart stack_start(const Options& options, const OpenProgram& program, std::uint64_t bias) {
@@ -95,7 +93,8 @@ elf::StackStart stack_start(const Options& options, const OpenProgram& program, 
 /// Puts the initial stack into the space, and returns the stack pointer.
 std::uint64_t fill_stack(const AddressSpace& space, const elf::StackStart& start) {
     const auto whole = static_cast<std::size_t>(space.stack_end() - space.stack_begin());
-    const elf::InitialStack stack = elf::make_initial_stack(start, address_of(space.stack_end()), whole / 4);
+    const elf::InitialStack stack =
+        elf::make_initial_stack(start, reinterpret_cast<std::uint64_t>(space.stack_end()), whole / 4);
     std::memcpy(space.stack_end() - stack.bytes.size(), stack.bytes.data(), stack.bytes.size());
     return stack.pointer;
 }

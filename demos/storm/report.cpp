@@ -1,5 +1,6 @@
 #include "storm/report.hpp"
 
+#include "core/stats_figures.hpp"
 #include "display/format.hpp"
 #include "display/json.hpp"
 #include "storm/options.hpp"
@@ -62,11 +63,20 @@ void print_phase(const PagerStats& stats, double seconds) {
     print_traffic_row("written", stats.bytes_written, seconds);
 }
 
-void add_quantiles(display::JsonObject& json, const std::string& kind, const LatencyHistogram& latency) {
-    const auto microseconds = [&](double fraction) { return static_cast<double>(latency.quantile(fraction)) / 1e3; };
-    json.add(kind + "_p50_us", microseconds(0.5));
-    json.add(kind + "_p99_us", microseconds(0.99));
-    json.add(kind + "_p999_us", microseconds(0.999));
+void add_quantiles(display::Json& json, const std::string& kind, const LatencyHistogram& latency) {
+    const auto microseconds = [&](double fraction) {
+        return display::rounded(static_cast<double>(latency.quantile(fraction)) / 1e3);
+    };
+    json[kind + "_p50_us"] = microseconds(0.5);
+    json[kind + "_p99_us"] = microseconds(0.99);
+    json[kind + "_p999_us"] = microseconds(0.999);
+}
+
+/// Adds what the storm counted of faults and traffic; not the state at its end.
+void add_counters(display::Json& json, const PagerStats& stats) {
+    for (const core::Figure<RegionStats>& figure : core::figures_of<RegionStats>()) {
+        if (figure.kind == core::FigureKind::counter) json[std::string{figure.name}] = stats.*figure.member;
+    }
 }
 
 }  // namespace
@@ -89,32 +99,32 @@ void print_report(const Results& results) {
 
 std::string json_text(const Options& options, const Results& results) {
     const PagerStats& storm = results.storm;
-    display::JsonObject json;
-    json.add("program", "swap_storm")
-        .add("delivery", name(results.delivery))
-        .add("eviction", name(results.eviction))
-        .add("replacement", options.pager.replacement)
-        .add("mode", options.mode_name)
-        .add("threads", options.threads)
-        .add("seed", options.seed)
-        .add("pages", results.pages)
-        .add("page_size", results.page_size)
-        .add("resident_limit_bytes", results.resident_limit)
-        .add("peak_rss_bytes", results.peak_resident)
-        .add("populate_seconds", results.populate_seconds)
-        .add("populate_us_per_page",
-             results.populated > 0 ? results.populate_seconds * 1e6 / static_cast<double>(results.populated) : 0.0)
-        .add("storm_seconds", results.storm_seconds)
-        .add("operations", results.visits.done())
-        .add("ops_per_s", per_second(results.visits.done(), results.storm_seconds))
-        .add("faults_per_s", per_second(total_faults(storm), results.storm_seconds));
-    display::add_paging(json, storm);
+    const double populate_us =
+        results.populated > 0 ? results.populate_seconds * 1e6 / static_cast<double>(results.populated) : 0.0;
+    display::Json json{{"program", "swap_storm"},
+                       {"delivery", name(results.delivery)},
+                       {"eviction", name(results.eviction)},
+                       {"replacement", options.pager.replacement},
+                       {"mode", options.mode_name},
+                       {"threads", options.threads},
+                       {"seed", options.seed},
+                       {"pages", results.pages},
+                       {"page_size", results.page_size},
+                       {"resident_limit_bytes", results.resident_limit},
+                       {"peak_rss_bytes", results.peak_resident},
+                       {"populate_seconds", display::rounded(results.populate_seconds)},
+                       {"populate_us_per_page", display::rounded(populate_us)},
+                       {"storm_seconds", display::rounded(results.storm_seconds)},
+                       {"operations", results.visits.done()},
+                       {"ops_per_s", display::rounded(per_second(results.visits.done(), results.storm_seconds))},
+                       {"faults_per_s", display::rounded(per_second(total_faults(storm), results.storm_seconds))}};
+    add_counters(json, storm);
     add_quantiles(json, "first_touch", results.populate.first_touch_latency);
     add_quantiles(json, "hard", storm.hard_latency);
     add_quantiles(json, "soft", storm.soft_latency);
     add_quantiles(json, "write", storm.write_latency);
-    json.add("mismatches", results.mismatches);
-    return json.text() + "\n";
+    json["mismatches"] = results.mismatches;
+    return display::json_text(json);
 }
 
 }  // namespace faultline::demo::storm

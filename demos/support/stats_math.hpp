@@ -13,9 +13,6 @@ namespace faultline::demo {
 /// Returns the number of faults of all kinds.
 [[nodiscard]] std::uint64_t total_faults(const RegionStats& stats) noexcept;
 
-/// Returns the durations that `later` counted after `earlier`, an older copy of the same histogram.
-[[nodiscard]] LatencyHistogram difference(const LatencyHistogram& later, const LatencyHistogram& earlier);
-
 /// Returns what a pager counted between two samples. Fields that describe the current state are `later`'s.
 [[nodiscard]] PagerStats difference(const PagerStats& later, const PagerStats& earlier);
 

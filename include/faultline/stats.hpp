@@ -5,6 +5,7 @@
 
 #include <faultline/language.hpp>
 
+#include <faultline/export.hpp>
 #include <faultline/latency_histogram.hpp>
 
 #include <cstdint>
@@ -37,26 +38,7 @@ struct RegionStats {
     std::uint64_t pinned_bytes = 0;    ///< Under at least one `Pin`.
 
     /// Adds each figure of `other` to its counterpart here.
-    RegionStats& operator+=(const RegionStats& other) noexcept {
-        first_touches += other.first_touches;
-        hard_faults += other.hard_faults;
-        soft_faults += other.soft_faults;
-        write_faults += other.write_faults;
-        failed_faults += other.failed_faults;
-        evictions += other.evictions;
-        clean_evictions += other.clean_evictions;
-        pages_read_ahead += other.pages_read_ahead;
-        bytes_read += other.bytes_read;
-        bytes_written += other.bytes_written;
-        read_errors += other.read_errors;
-        write_errors += other.write_errors;
-        resident_bytes += other.resident_bytes;
-        dirty_bytes += other.dirty_bytes;
-        staged_bytes += other.staged_bytes;
-        swapped_bytes += other.swapped_bytes;
-        pinned_bytes += other.pinned_bytes;
-        return *this;
-    }
+    FAULTLINE_API RegionStats& operator+=(const RegionStats& other) noexcept;
 };
 
 /// The sums over all regions of a pager, destroyed ones included, and the pager's own figures.

@@ -15,7 +15,8 @@ namespace faultline::display {
 namespace {
 
 std::string_view environment(const char* name) {
-    const char* const value = std::getenv(name);
+    const char* const value =
+        std::getenv(name);  // NOLINT(concurrency-mt-unsafe): the library never sets the environment
     return value != nullptr ? value : "";
 }
 

@@ -12,36 +12,36 @@ using core::PageRange;
 
 void ClassSpans::add(Span& span) noexcept {
     span.age = SpanAge::young;
-    span.shelf = kNoShelf;
-    Span*& turn = young_[births_++ % kYoung];
+    span.list = kNoList;
+    Span*& turn = young_[added_++ % kYoung];
     if (Span* const aged = std::exchange(turn, &span); aged != nullptr) {
         aged->age = SpanAge::old;
-        if (aged->shelf != kNoShelf) shelve(*aged);
+        if (aged->list != kNoList) move_to_list(*aged);
     }
     ++spans;
     free_blocks += span.free_blocks;
-    shelve(span);
+    move_to_list(span);
 }
 
 Span* ClassSpans::best(bool last_resort) noexcept {
     constexpr auto kOld = static_cast<std::size_t>(SpanAge::old) * kFullnesses;
-    for (std::size_t shelf = 0; shelf < kOld; ++shelf) {
-        if (!shelves_[shelf].empty()) return &shelves_[shelf].front();
+    for (std::size_t list = 0; list < kOld; ++list) {
+        if (!lists_[list].empty()) return &lists_[list].front();
     }
     if (kept_ != nullptr && kept_->free_blocks > 0) {
         Span& span = *std::exchange(kept_, nullptr);
-        shelve(span);
+        move_to_list(span);
         return &span;
     }
-    for (std::size_t shelf = kOld + 1; shelf < shelves_.size(); ++shelf) {
-        if (!shelves_[shelf].empty()) return &shelves_[shelf].front();
+    for (std::size_t list = kOld + 1; list < lists_.size(); ++list) {
+        if (!lists_[list].empty()) return &lists_[list].front();
     }
-    return last_resort && !shelves_[kOld].empty() ? &shelves_[kOld].front() : nullptr;
+    return last_resort && !lists_[kOld].empty() ? &lists_[kOld].front() : nullptr;
 }
 
 Span* ClassSpans::remove_surplus(Span& span) noexcept {
     if (span.free_blocks != span.blocks || &span == kept_) return nullptr;
-    unshelve(span);
+    remove_from_list(span);
     if (kept_ == nullptr) {
         kept_ = &span;
         return nullptr;
@@ -60,11 +60,11 @@ Span* ClassSpans::take_unused() noexcept {
         detach(*span);
         return span;
     }
-    // New spans whose blocks were not needed are on the shelves of empty spans.
-    for (const int shelf : {kFullnesses - 1, 2 * kFullnesses - 1}) {
-        for (Span& span : shelves_[static_cast<std::size_t>(shelf)]) {
+    // New spans whose blocks were not needed are on the lists of empty spans.
+    for (const int list : {kFullnesses - 1, 2 * kFullnesses - 1}) {
+        for (Span& span : lists_[static_cast<std::size_t>(list)]) {
             if (span.free_blocks != span.blocks) continue;
-            unshelve(span);
+            remove_from_list(span);
             detach(span);
             return &span;
         }
@@ -97,7 +97,7 @@ std::size_t ClassSpans::take(Span& span, std::byte* base, PageLife& life, std::s
     }
     span.free_blocks -= static_cast<std::uint32_t>(taken);
     free_blocks -= taken;
-    shelve(span);
+    move_to_list(span);
     return taken;
 }
 
@@ -113,7 +113,7 @@ bool ClassSpans::put_back(Span& span, std::uint64_t index, PageLife& life) noexc
         FAULTLINE_INVARIANT(span.used[page] > 0);
         if (--span.used[page] == 0) life.mark_dead({span.pages.first + page, 1});
     }
-    shelve(span);
+    move_to_list(span);
     return true;
 }
 
@@ -134,7 +134,7 @@ void ClassSpans::hold_page(Span& span, std::uint64_t page) noexcept {
         --span.free_blocks;
         --free_blocks;
     });
-    shelve(span);
+    move_to_list(span);
 }
 
 void ClassSpans::release_page(Span& span, std::uint64_t page) noexcept {
@@ -146,11 +146,11 @@ void ClassSpans::release_page(Span& span, std::uint64_t page) noexcept {
         ++span.free_blocks;
         ++free_blocks;
     });
-    shelve(span);
+    move_to_list(span);
 }
 
-std::uint8_t ClassSpans::shelf_for(const Span& span) noexcept {
-    if (span.free_blocks == 0) return kNoShelf;
+std::uint8_t ClassSpans::list_for(const Span& span) noexcept {
+    if (span.free_blocks == 0) return kNoList;
     // avoids a division by a variable: this runs for each block
     const std::uint32_t quarter = span.blocks / kFullnesses;
     const auto fullness = static_cast<std::uint8_t>((span.free_blocks > quarter) + (span.free_blocks > 2 * quarter) +
@@ -158,21 +158,20 @@ std::uint8_t ClassSpans::shelf_for(const Span& span) noexcept {
     return static_cast<std::uint8_t>(static_cast<std::uint8_t>(span.age) * kFullnesses + fullness);
 }
 
-/// Moves the span to the shelf that fits its age and free blocks.
-void ClassSpans::shelve(Span& span) noexcept {
+/// Moves the span to the list that fits its age and free blocks.
+void ClassSpans::move_to_list(Span& span) noexcept {
     if (&span == kept_) return;
-    const std::uint8_t shelf = shelf_for(span);
-    if (shelf == span.shelf) return;
-    unshelve(span);
-    span.shelf = shelf;
-    if (shelf != kNoShelf) shelves_[shelf].push_front(span);
+    const std::uint8_t list = list_for(span);
+    if (list == span.list) return;
+    remove_from_list(span);
+    span.list = list;
+    if (list != kNoList) lists_[list].push_front(span);
 }
 
-void ClassSpans::unshelve(Span& span) noexcept {
-    if (span.shelf == kNoShelf) return;
-    List& list = shelves_[span.shelf];
-    list.erase(list.iterator_to(span));
-    span.shelf = kNoShelf;
+void ClassSpans::remove_from_list(Span& span) noexcept {
+    if (span.list == kNoList) return;
+    lists_[span.list].erase(List::s_iterator_to(span));
+    span.list = kNoList;
 }
 
 }  // namespace faultline::heap

@@ -1,7 +1,7 @@
 // ClassSpans: the spans of one size class that have free blocks, and the rule that selects the span for the next
 // blocks. New blocks come from the youngest spans, the fullest first, so that blocks of one age share pages and few
 // pages are in use. Old spans give blocks only where they have many free ones, because their pages may have to be read
-// from the store. It takes blocks out of spans and puts them back; it owns no pages. Used by Heap.
+// from the store. It takes blocks out of spans and puts them back; it owns no pages. Used by CentralSpans.
 #pragma once
 
 #include "heap/page_life.hpp"
@@ -64,22 +64,22 @@ public:
 
 private:
     using List = boost::intrusive::list<
-        Span, boost::intrusive::member_hook<Span, boost::intrusive::list_member_hook<Unchecked>, &Span::on_shelf>>;
+        Span, boost::intrusive::member_hook<Span, boost::intrusive::list_member_hook<Unchecked>, &Span::in_list>>;
     static constexpr std::uint8_t kFullnesses = 4;  // by quarters of the span that are free
-    static constexpr std::uint8_t kNoShelf = 2 * kFullnesses;
+    static constexpr std::uint8_t kNoList = 2 * kFullnesses;
     static constexpr std::size_t kYoung = 8;  // spans
 
-    [[nodiscard]] static std::uint8_t shelf_for(const Span& span) noexcept;
-    void shelve(Span& span) noexcept;
-    void unshelve(Span& span) noexcept;
+    [[nodiscard]] static std::uint8_t list_for(const Span& span) noexcept;
+    void move_to_list(Span& span) noexcept;
+    void remove_from_list(Span& span) noexcept;
     void detach(Span& span) noexcept;
     template <typename Visit>
     static void for_blocks_on(const Span& span, std::uint64_t page, Visit visit) noexcept;
 
-    std::array<List, 2 * kFullnesses> shelves_;
+    std::array<List, 2 * kFullnesses> lists_;
     std::array<Span*, kYoung> young_{};  // the last spans added, as a ring
-    std::size_t births_ = 0;
-    Span* kept_ = nullptr;  // an empty span kept for the next blocks; on no shelf
+    std::size_t added_ = 0;
+    Span* kept_ = nullptr;  // an empty span kept for the next blocks; on no list
 };
 
 }  // namespace faultline::heap

@@ -18,17 +18,23 @@ std::uint64_t pages_of(const pager::Region& region) noexcept {
 
 }  // namespace
 
-HeapPages::HeapPages(pager::Pager& pager, pager::Region& region)
+HeapPages::HeapPages(pager::Pager& pager, std::size_t bytes)
     : pager_{pager},
-      region_{region},
-      base_{region.mapping().data()},
-      bytes_{pages_of(region) << core::kUnitShift},
-      life_{pages_of(region)},
-      span_of_page_{pages_of(region), "which span a page of a heap belongs to"},
-      spans_{static_cast<std::uint32_t>(pages_of(region)), "the spans of a heap"},
-      runs_{pages_of(region), region.begin() >> core::kUnitShift} {
+      region_{pager, bytes},
+      base_{region_->mapping().data()},
+      bytes_{pages_of(*region_) << core::kUnitShift},
+      life_{pages_of(*region_)},
+      span_of_page_{pages_of(*region_), "which span a page of a heap belongs to"},
+      spans_{static_cast<std::uint32_t>(pages_of(*region_)), "the spans of a heap"},
+      runs_{pages_of(*region_), region_->begin() >> core::kUnitShift} {
     // Span number 0 stands for pages without a block: its one mark is never live.
     std::construct_at(&spans_[0])->marks = &spans_[0].own_mark;
+    region_->set_owner(&life_);
+}
+
+HeapPages::~HeapPages() {
+    // Before life_ is destroyed: an evicting thread asks it which pages are dead.
+    region_.destroy_if_owner();
 }
 
 HeapPages::Owner HeapPages::owner_of(std::uint64_t page) noexcept {
@@ -129,7 +135,7 @@ void HeapPages::shrink_large(Span& span, std::uint64_t pages) noexcept {
     span.pages.count = span.reserved = pages;
 }
 
-const Span* HeapPages::large_around(std::uint64_t offset) noexcept {
+const Span* HeapPages::large_around(std::uint64_t offset) const noexcept {
     const std::lock_guard lock{mutex_};
     const auto after = large_.upper_bound(offset);
     if (after == large_.begin()) return nullptr;
@@ -198,11 +204,11 @@ void HeapPages::release_reserves() noexcept {
 /// store again after part of its last answer was handed out. Call without the lock: asking is a system call.
 bool HeapPages::room_for(std::uint64_t pages) noexcept {
     const std::uint64_t committed = committed_pages_.load(std::memory_order_relaxed);
-    if (committed + pages <= look_again_at_.load(std::memory_order_relaxed)) return true;
+    if (committed + pages <= next_room_check_at_.load(std::memory_order_relaxed)) return true;
     constexpr std::uint64_t kMostAtOnce = (std::uint64_t{64} << 20) >> core::kUnitShift;
-    const std::uint64_t room = pager_.limit().room_for(region_, committed << core::kUnitShift) >> core::kUnitShift;
+    const std::uint64_t room = pager_.limit().room_for(*region_, committed << core::kUnitShift) >> core::kUnitShift;
     if (pages > room) return false;
-    look_again_at_.store(committed + std::max(pages, std::min(room / 8, kMostAtOnce)), std::memory_order_relaxed);
+    next_room_check_at_.store(committed + std::max(pages, std::min(room / 8, kMostAtOnce)), std::memory_order_relaxed);
     return true;
 }
 

@@ -1,9 +1,10 @@
 // HeapPages: the pages of one heap's reservation, and the span that each page belongs to. It hands out runs of pages,
 // each with a Span record, and asks the store for room first. It locks its own lists. It knows addresses, but no
-// blocks: what is inside a span is up to Heap and ClassSpans.
+// blocks: what is inside a span is up to CentralSpans and LargeBlocks.
 #pragma once
 
 #include "core/page_range.hpp"
+#include "heap/owned_region.hpp"
 #include "heap/page_life.hpp"
 #include "heap/page_runs.hpp"
 #include "heap/record_pool.hpp"
@@ -24,14 +25,26 @@ namespace faultline::heap {
 
 class HeapPages {
 public:
-    HeapPages(pager::Pager& pager, pager::Region& region);
+    /// Reserves `bytes` of addresses. Throws std::system_error.
+    HeapPages(pager::Pager& pager, std::size_t bytes);
+    ~HeapPages();
     HeapPages(const HeapPages&) = delete;
     HeapPages& operator=(const HeapPages&) = delete;
+
+    [[nodiscard]] pager::Region& region() const noexcept { return *region_; }
+    /// Destroys the region. Throws EBUSY while a page is pinned. Afterwards only the destructor may be called.
+    void destroy_region() { region_.destroy(); }
+    /// True in the process that reserved the pages, and in a child of fork that has inherited them.
+    [[nodiscard]] bool in_owner_process() const noexcept { return pager_.in_owner_process(); }
 
     [[nodiscard]] std::byte* base() const noexcept { return base_; }
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
     [[nodiscard]] std::byte* address_of(std::uint64_t page) const noexcept {
         return base_ + (page << core::kUnitShift);
+    }
+    /// Returns a value of at least bytes() if the address is outside the reservation.
+    [[nodiscard]] std::uint64_t offset_of(const void* address) const noexcept {
+        return core::address_of(address) - core::address_of(base_);
     }
     [[nodiscard]] PageLife& life() noexcept { return life_; }
     [[nodiscard]] const PageLife& life() const noexcept { return life_; }
@@ -73,7 +86,7 @@ public:
     void shrink_large(Span& span, std::uint64_t pages) noexcept;
 
     /// Returns the large block that contains `offset`, or null.
-    [[nodiscard]] const Span* large_around(std::uint64_t offset) noexcept;
+    [[nodiscard]] const Span* large_around(std::uint64_t offset) const noexcept;
 
     // ---- free pages
 
@@ -117,20 +130,20 @@ private:
     void set_span_of_pages(core::PageRange pages, std::uint32_t span) noexcept;
 
     pager::Pager& pager_;
-    pager::Region& region_;
+    OwnedRegion region_;
     std::byte* base_;
     std::uint64_t bytes_;
     PageLife life_;
     sys::LazyArray<std::atomic<std::uint32_t>> span_of_page_;  // number of the span; 0: none
     RecordPool<Span> spans_;
-    sys::FutexLock mutex_;  // guards what follows, and the free list of spans_
+    mutable sys::FutexLock mutex_;  // guards what follows, and the free list of spans_
     PageRuns runs_;
     LargeBlocks large_;
     std::uint64_t large_pages_ = 0;
     std::uint64_t reserved_pages_ = 0;  // kept for large blocks to grow into
     // Changed with mutex_ held; read without it, relaxed.
-    std::atomic<std::uint64_t> committed_pages_{0};  // in spans and large blocks
-    std::atomic<std::uint64_t> look_again_at_{0};    // committed pages at which to ask the store again
+    std::atomic<std::uint64_t> committed_pages_{0};     // in spans and large blocks
+    std::atomic<std::uint64_t> next_room_check_at_{0};  // committed pages at which to ask the store again
 };
 
 }  // namespace faultline::heap

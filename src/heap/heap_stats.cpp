@@ -2,43 +2,36 @@
 // while threads allocate, so they may differ from each other by the blocks in flight.
 
 #include "heap/heap.hpp"
+#include "heap/no_fork_section.hpp"
 #include "pager/region/residency.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace faultline::heap {
 
 HeapStats Heap::stats() {
-    const heap::SlowPath slow;
+    const NoForkSection section;
     HeapStats all;
-    std::array<std::uint64_t, heap::kCachedClasses> cached{};
-    {
-        const std::lock_guard lock{caches_mutex_};
-        for (const heap::ThreadCache& cache : caches_.span().first(caches_used_)) {
-            for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += cache.size(static_cast<heap::SizeClass>(i));
-        }
-    }
-    for (std::size_t i = 0; i < cached.size(); ++i) cached[i] += batches_.size(static_cast<heap::SizeClass>(i));
-    for (std::size_t i = 0; i < heap::kSizeClasses; ++i) {
-        const heap::ClassShape& shape = heap::shape(static_cast<heap::SizeClass>(i));
+    const CachedCounts cached = small_.cached_counts();
+    for (std::size_t i = 0; i < kSizeClasses; ++i) {
+        const ClassShape& its = shape(static_cast<SizeClass>(i));
         SizeClassStats one;
-        one.block_bytes = shape.block_bytes;
-        {
-            const std::lock_guard lock{classes_[i].mutex};
-            one.spans = classes_[i].spans;
-            one.free_blocks = classes_[i].free_blocks;
-        }
+        one.block_bytes = its.block_bytes;
+        const CentralSpans::Counts counts = central_.counts(static_cast<SizeClass>(i));
+        one.spans = counts.spans;
+        one.free_blocks = counts.free_blocks;
         if (one.spans == 0) continue;
-        const std::uint64_t out = one.spans * shape.blocks - one.free_blocks;
+        const std::uint64_t out = one.spans * its.blocks - one.free_blocks;
         one.cached_blocks = i < cached.size() ? std::min(cached[i], out) : 0;
         one.live_blocks = out - one.cached_blocks;
         all.live_blocks += one.live_blocks;
         all.live_bytes += one.live_blocks * one.block_bytes;
         all.cached_bytes += one.cached_blocks * one.block_bytes;
-        all.free_in_spans += one.spans * (std::uint64_t{shape.span_pages} << core::kUnitShift) - out * one.block_bytes;
+        all.free_in_spans += one.spans * (std::uint64_t{its.span_pages} << core::kUnitShift) - out * one.block_bytes;
         all.by_class.push_back(one);
     }
-    const heap::HeapPages::Figures pages = pages_.figures();
+    const HeapPages::Figures pages = pages_.figures();
     all.large_blocks = pages.large_blocks;
     all.large_bytes = pages.large_bytes;
     all.live_blocks += pages.large_blocks;
@@ -48,7 +41,7 @@ HeapStats Heap::stats() {
     all.dead_bytes = pages_.life().dead_bytes();
     all.break_bytes = pages.break_bytes;
     all.mapping_bytes = pages.mapping_bytes;
-    all.discarded_bytes = discarded_bytes_.load(std::memory_order_relaxed);
+    all.discarded_bytes = discarder_.discarded_bytes();
     all.paging = pager::region_stats(region().counters(), region().page_bytes());
     return all;
 }
@@ -62,7 +55,7 @@ void Heap::residency(std::span<ResidencyCell> cells) noexcept {
         return;
     }
     const double share = static_cast<double>(low.count) / static_cast<double>(low.count + high.count);
-    auto low_cells = static_cast<std::size_t>(share * static_cast<double>(cells.size()) + 0.5);
+    auto low_cells = static_cast<std::size_t>(std::lround(share * static_cast<double>(cells.size())));
     // A part that is not empty gets at least one cell.
     if (low.count > 0) low_cells = std::max<std::size_t>(low_cells, 1);
     if (high.count > 0 && low_cells == cells.size() && low_cells > 1) --low_cells;

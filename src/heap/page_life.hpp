@@ -10,13 +10,16 @@
 
 #include "core/page_range.hpp"
 #include "core/units.hpp"
-#include "heap/atomic_bits.hpp"
 #include "pager/region/region_owner.hpp"
+#include "sys/atomic_bits.hpp"
 
 #include <atomic>
 #include <cstdint>
 
 namespace faultline::heap {
+
+/// Whether an allocation must return zeros.
+enum class Zeroed : bool { no, yes };
 
 /// The thread that holds the page changes its state: it holds the lock of the page's size class, or has taken the page
 /// off all lists. The pager asks `is_dead` when it evicts.
@@ -70,8 +73,8 @@ private:
         if (more != fewer) dead_pages_.fetch_add(more - fewer, std::memory_order_relaxed);
     }
 
-    AtomicBits touched_;
-    AtomicBits dead_;
+    sys::AtomicBits touched_;
+    sys::AtomicBits dead_;
     std::atomic<std::uint64_t> dead_pages_{0};
 };
 

@@ -56,10 +56,15 @@ struct alignas(64) Span {
     core::PageRange pages{};             ///< In the reservation.
     std::uint64_t reserved = 0;  ///< Of a large block: pages from pages.first on that it holds or may grow into.
     Mark own_mark{kNotLive};     ///< The mark of a large block.
-    std::uint8_t shelf = 0;      ///< The list of its class that holds it; see ClassSpans.
+    std::uint8_t list = 0;       ///< The list of its class that holds it; see ClassSpans.
 
-    boost::intrusive::list_member_hook<Unchecked> on_shelf;   ///< In a list of its class.
+    boost::intrusive::list_member_hook<Unchecked> in_list;    ///< In a list of its class.
     boost::intrusive::set_member_hook<Unchecked> by_address;  ///< Among large blocks.
+
+    /// Returns the bytes of a block of the span that the program may use.
+    [[nodiscard]] std::size_t usable_bytes() const noexcept {
+        return kind == SpanKind::large ? pages.count << core::kUnitShift : block_bytes;
+    }
 
     /// The block that contains an offset, and whether it begins exactly there.
     struct Position {

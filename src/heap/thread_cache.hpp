@@ -1,6 +1,6 @@
 // ThreadCache: the free blocks of one heap that one thread keeps, so that most allocations and frees take no lock. It
 // stores each block's address and the address of its mark outside managed memory: no list runs through the blocks, so
-// an unused block is not touched. Heap owns the caches; RecentCaches finds the calling thread's.
+// an unused block is not touched. ThreadCaches owns the caches; RecentCaches finds the calling thread's.
 #pragma once
 
 #include "heap/size_classes.hpp"
@@ -20,7 +20,7 @@ namespace faultline::heap {
 /// Fork by another thread may copy the process between any two instructions of `pop` and `push`. The copy's cache then
 /// contains the blocks that its count covers, even if the mark of the last one says live; see repair_after_fork. It
 /// does not contain a block that `pop` has returned or `push` has not counted yet. All other functions run inside a
-/// SlowPath, which fork waits for.
+/// NoForkSection, which fork waits for.
 class alignas(64) ThreadCache {
 public:
     static constexpr std::size_t kMost = kMostBlocksCached;  ///< Of one size class.

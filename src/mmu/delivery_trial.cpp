@@ -177,7 +177,7 @@ std::string try_delivery(Delivery delivery) {
 
 ChosenDelivery choose_delivery(Delivery wanted, Eviction eviction) {
     if (wanted != Delivery::automatic) return {wanted, "as configured"};
-    const char* const variable = std::getenv("FAULTLINE_DELIVERY");
+    const char* const variable = std::getenv("FAULTLINE_DELIVERY");  // NOLINT(concurrency-mt-unsafe): never set here
     if (variable != nullptr && *variable != '\0' && std::string{variable} != name(Delivery::automatic)) {
         for (const Delivery delivery : kMostTransparentFirst) {
             if (std::string{variable} == name(delivery)) return {delivery, "as FAULTLINE_DELIVERY says"};

@@ -5,6 +5,7 @@
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
 #include "sys/mapping_budget.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
@@ -77,11 +78,11 @@ int set_protection(void* address, std::size_t bytes, int protection) FAULTLINE_S
     }
 }
 
-std::size_t bytes_of(UnitRun run) noexcept { return run.count * core::kUnitBytes; }
+std::size_t bytes_of(core::UnitRange run) noexcept { return run.count * core::kUnitBytes; }
 
 /// Installs guard markers. The kernel puts none into locked memory. If the program has locked its own (mlock,
 /// mlockall), this unlocks the whole region, because a part would split it into several mappings.
-int install_guards(const UnitMap& map, UnitRun run) FAULTLINE_SIGNAL_SAFE {
+int install_guards(const UnitMap& map, core::UnitRange run) FAULTLINE_SIGNAL_SAFE {
     const int error = advise(map.address_of(run.first), bytes_of(run), sys::abi::kAdviseGuardInstall);
     if (error != EINVAL) return error;
     sys::raw_syscall(SYS_munlock, sys::syscall_argument(map.address_of(0)), map.units() * core::kUnitBytes);
@@ -122,8 +123,7 @@ bool FileMappings::guards_work() {
 
 void FileMappings::watch_region(void* address, std::size_t bytes) {
     if (const int error = frames_.map(address, bytes, core::address_of(address), PROT_NONE)) {
-        sys::throw_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes) +
-                                    "; raise `sysctl vm.max_map_count` if the process has many mappings");
+        sys::throw_mapping_error(error, "cannot map the memory file of a region of " + sys::readable_bytes(bytes));
     }
     maps_.add(static_cast<std::byte*>(address), bytes);
     sys::MappingBudget::account(1);
@@ -260,7 +260,7 @@ int FileMappings::prepare_guards(const FileMapping& mapping) FAULTLINE_SIGNAL_SA
     const std::size_t first = core::align_down(mapping.run.first, kGuardStretch);
     const std::size_t end = std::min(core::align_up(mapping.run.end(), kGuardStretch), map.units());
     for (;;) {
-        UnitRun closed;
+        core::UnitRange closed;
         {
             const std::scoped_lock lock{maps_.lock()};
             closed = map.next_closed({first, end - first});

@@ -29,7 +29,7 @@ namespace faultline::mmu {
 /// A part of one region's address range that maps the file from `offset` on.
 struct FileMapping {
     UnitMap& map;
-    UnitRun run;
+    core::UnitRange run;
     std::uint64_t offset;
     [[nodiscard]] std::byte* address() const noexcept { return map.address_of(run.first); }
     [[nodiscard]] std::size_t bytes() const noexcept { return run.count * core::kUnitBytes; }

@@ -1,9 +1,9 @@
 #include "mmu/handler_stacks.hpp"
 
 #include "core/units.hpp"
-#include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <bit>
 
@@ -30,7 +30,7 @@ HandlerStackPool& pool() noexcept { return faultline_handler_stacks; }
 void guard(std::byte* page) {
     if (sys::advise(page, core::kUnitBytes, sys::abi::kAdviseGuardInstall) == 0) return;
     if (const int error = sys::set_access(page, core::kUnitBytes, Access::none)) {
-        sys::throw_error(error, "cannot guard the stacks of the fault handler; see `sysctl vm.max_map_count`");
+        sys::throw_mapping_error(error, "cannot guard the stacks of the fault handler");
     }
 }
 

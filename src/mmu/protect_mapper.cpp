@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/transient.hpp"
 
 #include <cerrno>
@@ -110,7 +111,7 @@ int ProtectMapper::close(void* page, std::size_t bytes) const FAULTLINE_SIGNAL_S
 
 void ProtectMapper::close_for_certain(void* page, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     const int error = sys::wait_out("unmapping a page", [&] { return close(page, bytes); });
-    FAULTLINE_REQUIRE(error == 0, "cannot remove access to a page: raise `sysctl vm.max_map_count`");
+    FAULTLINE_REQUIRE_MAPPED(error, "cannot remove access to a page");
 }
 
 int ProtectMapper::poison(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {

@@ -6,7 +6,7 @@
 namespace faultline::mmu {
 
 SharedView SharedView::part(std::uintptr_t begin, std::uintptr_t end) const noexcept {
-    const AddressSpan kept{std::max(begin, range.begin), std::min(end, range.end)};
+    const core::AddressRange kept{std::max(begin, range.begin), std::min(end, range.end)};
     return {kept, source_of(kept.begin), access};
 }
 
@@ -26,17 +26,17 @@ std::vector<SharedView> cut_out(std::vector<SharedView>& views, std::uintptr_t b
     return taken;
 }
 
-std::vector<AddressSpan> seen_only_in(const SharedView& view, const std::vector<SharedView>& others) {
-    std::vector<AddressSpan> seen;
+std::vector<core::AddressRange> seen_only_in(const SharedView& view, const std::vector<SharedView>& others) {
+    std::vector<core::AddressRange> seen;
     for (const SharedView& other : others) {
         if (other.source < view.source_end() && other.source_end() > view.source) {
             seen.push_back({other.source, other.source_end()});
         }
     }
     std::sort(seen.begin(), seen.end(), [](const auto& left, const auto& right) { return left.begin < right.begin; });
-    std::vector<AddressSpan> alone;
+    std::vector<core::AddressRange> alone;
     std::uintptr_t next = view.source;
-    for (const AddressSpan& span : seen) {
+    for (const core::AddressRange& span : seen) {
         if (span.begin > next) alone.push_back({next, span.begin});
         next = std::max(next, span.end);
     }

@@ -3,6 +3,7 @@
 // The list is immutable: ViewRegistry publishes a new list for each change.
 #pragma once
 
+#include "core/address_range.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 
@@ -14,17 +15,9 @@
 
 namespace faultline::mmu {
 
-/// The addresses [begin, end), in whole units of 4 KiB.
-struct AddressSpan {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;
-    [[nodiscard]] std::size_t bytes() const noexcept { return end - begin; }
-    [[nodiscard]] bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
-};
-
 /// A range that maps pages of a shared region, starting with the page at `source`.
 struct SharedView {
-    AddressSpan range;
+    core::AddressRange range;
     std::uintptr_t source = 0;
     Access access = Access::read_write;  ///< Used where mappings carry it (Mapper::maps_access_by_page).
 
@@ -40,7 +33,8 @@ struct SharedView {
 [[nodiscard]] std::vector<SharedView> cut_out(std::vector<SharedView>& views, std::uintptr_t begin, std::uintptr_t end);
 
 /// Returns the parts of the source that `view` maps and none of `others` maps.
-[[nodiscard]] std::vector<AddressSpan> seen_only_in(const SharedView& view, const std::vector<SharedView>& others);
+[[nodiscard]] std::vector<core::AddressRange> seen_only_in(const SharedView& view,
+                                                           const std::vector<SharedView>& others);
 
 class SharedViews {
 public:

@@ -184,11 +184,11 @@ bool SignalFaultSource::in_front() const noexcept {
 }
 
 struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE {
-    return taken(signal).action.behind();
+    return taken(signal).action.previous();
 }
 
 void put_action_behind(int signal, const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {
-    taken(signal).action.put_behind(action);
+    taken(signal).action.set_previous(action);
 }
 
 FaultInterception::FaultInterception(int signal, Interceptor look) : signal_{signal} {

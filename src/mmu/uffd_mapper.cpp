@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "core/zero_unit.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
@@ -13,12 +14,6 @@
 #include <mutex>
 
 namespace faultline::mmu {
-namespace {
-
-alignas(core::kUnitBytes) constinit const std::byte kZeros[core::kUnitBytes] = {};
-
-}  // namespace
-
 void UffdMapper::watch_region(void* address, std::size_t bytes) { uffd_.watch(address, bytes, true); }
 
 void UffdMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -57,7 +52,7 @@ int UffdMapper::restore(void* page, std::size_t bytes, Access, bool dirty) FAULT
 int UffdMapper::fill_holes(std::byte* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (sys::all_present(page, bytes)) return 0;
     for (std::size_t offset = 0; offset < bytes; offset += core::kUnitBytes) {
-        const int error = uffd_.copy(page + offset, kZeros, core::kUnitBytes, false);
+        const int error = uffd_.copy(page + offset, core::kZeroUnit, core::kUnitBytes, false);
         if (error != 0 && error != EEXIST) return error;
     }
     return 0;

@@ -1,6 +1,7 @@
 #include "mmu/uffd_mappers.hpp"
 
 #include "core/units.hpp"
+#include "core/zero_unit.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
@@ -11,8 +12,6 @@
 namespace faultline::mmu {
 namespace {
 
-alignas(core::kUnitBytes) constinit const std::byte kZeros[core::kUnitBytes] = {};
-
 /// Tests UFFDIO_MOVE on one page. The feature bit only says that the ioctl exists, not that it works for our kind of
 /// memory.
 bool move_works(sys::Userfaultfd& uffd) {
@@ -21,7 +20,7 @@ bool move_works(sys::Userfaultfd& uffd) {
     uffd.watch(trial.data(), trial.size(), true);
     std::byte* const second = trial.data() + core::kUnitBytes;
     std::size_t moved = 0;
-    return uffd.copy(trial.data(), kZeros, core::kUnitBytes, false) == 0 &&
+    return uffd.copy(trial.data(), core::kZeroUnit, core::kUnitBytes, false) == 0 &&
            uffd.move(second, trial.data(), core::kUnitBytes, &moved) == 0 && second[0] == std::byte{0};
 }
 

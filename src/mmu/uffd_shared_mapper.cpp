@@ -14,7 +14,7 @@
 namespace faultline::mmu {
 namespace {
 
-constexpr const char* kFramesName = "faultline shared frames";
+constexpr const char* kSharedFramesName = "faultline shared frames";
 
 }  // namespace
 
@@ -27,7 +27,7 @@ bool UffdSharedMapper::prepare() {
         return false;
     }
     try {
-        frames_ = sys::MemoryFile::of_addresses(kFramesName);
+        frames_ = sys::MemoryFile::of_addresses(kSharedFramesName);
     } catch (const std::system_error& error) {
         if (error.code().value() != EFBIG) throw;
         works_ = false;  // under a file size limit
@@ -44,15 +44,16 @@ bool UffdSharedMapper::works() {
     std::byte* const page = trial.data();
     constexpr std::byte kSomething{1};
     std::size_t mapped = 0;
-    const bool works =
-        map_view(page, trial.size(), page) == 0 && frames_->write(&kSomething, 1, core::address_of(page)) == 0 &&
-        uffd_.show(page, trial.size(), true, &mapped) == 0 && uffd_.show(page, trial.size(), true, &mapped) == EEXIST;
+    const bool works = map_view(page, trial.size(), page) == 0 &&
+                       frames_->write(&kSomething, 1, core::address_of(page)) == 0 &&
+                       uffd_.map_file_pages(page, trial.size(), true, &mapped) == 0 &&
+                       uffd_.map_file_pages(page, trial.size(), true, &mapped) == EEXIST;
     frames_->free(core::address_of(page), trial.size());
     return works;
 }
 
 void UffdSharedMapper::start_in_child() {
-    if (frames_) frames_ = sys::MemoryFile::of_addresses(kFramesName);
+    if (frames_) frames_ = sys::MemoryFile::of_addresses(kSharedFramesName);
 }
 
 void UffdSharedMapper::watch_region(void* address, std::size_t bytes) {
@@ -78,7 +79,7 @@ int UffdSharedMapper::map_view(void* address, std::size_t bytes, const void* sou
 }
 
 int UffdSharedMapper::unmap_view(void* address, std::size_t bytes) noexcept {
-    if (const int error = sys::map_nothing(address, bytes)) return error;
+    if (const int error = sys::map_inaccessible(address, bytes)) return error;
     try {
         uffd_.watch(address, bytes, true);
     } catch (const std::system_error&) {
@@ -136,7 +137,7 @@ int UffdSharedMapper::restore(void* page, std::size_t bytes, Access, bool dirty)
 int UffdSharedMapper::map_in_view(std::byte* address, std::size_t bytes, bool writable) FAULTLINE_SIGNAL_SAFE {
     while (bytes > 0) {
         std::size_t mapped = 0;
-        const int error = uffd_.show(address, bytes, !writable, &mapped);
+        const int error = uffd_.map_file_pages(address, bytes, !writable, &mapped);
         if (error == 0) return 0;
         if (error != EEXIST) return error;
         address += mapped;

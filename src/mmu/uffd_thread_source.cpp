@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "core/zero_unit.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/futex.hpp"
@@ -26,8 +27,6 @@ namespace {
 
 constexpr std::chrono::nanoseconds kLongestTick = std::chrono::seconds{1};
 constexpr const char* kHandlerGone = "a handler thread has ended: has the program killed it?";
-
-alignas(core::kUnitBytes) const std::byte kZeros[core::kUnitBytes] = {};
 
 /// Pins the caller to the `index`-th CPU that the process may use. A failure costs only speed.
 void pin_to_cpu(unsigned index) noexcept {
@@ -59,13 +58,13 @@ void raise_bus_error(const uffd_msg& message) noexcept {
                      sys::syscall_argument(&info));
 }
 
-/// Ends the process if a handler thread leaves the scope, in whatever way, before its farewell.
-class AliveUntilFarewell {
+/// Ends the process if a handler thread leaves the scope before it has read its stop page.
+class AliveUntilStopped {
 public:
-    explicit AliveUntilFarewell(const std::atomic<pid_t>& thread) noexcept : thread_{thread} {}
-    ~AliveUntilFarewell() { FAULTLINE_REQUIRE(thread_.load(std::memory_order_relaxed) == 0, kHandlerGone); }
-    AliveUntilFarewell(const AliveUntilFarewell&) = delete;
-    AliveUntilFarewell& operator=(const AliveUntilFarewell&) = delete;
+    explicit AliveUntilStopped(const std::atomic<pid_t>& thread) noexcept : thread_{thread} {}
+    ~AliveUntilStopped() { FAULTLINE_REQUIRE(thread_.load(std::memory_order_relaxed) == 0, kHandlerGone); }
+    AliveUntilStopped(const AliveUntilStopped&) = delete;
+    AliveUntilStopped& operator=(const AliveUntilStopped&) = delete;
 
 private:
     const std::atomic<pid_t>& thread_;
@@ -81,10 +80,11 @@ UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, const Mappers& mapper
       patience_{patience},
       identity_{uffd_identity()},
       progress_(threads == 0 ? sys::allowed_cpus() : threads) {
-    farewell_ = sys::Mapping::reserve(progress_.size() * core::kUnitBytes, core::kUnitBytes, false, "handler threads");
-    uffd_.watch(farewell_.data(), farewell_.size(), false);
+    stop_pages_ =
+        sys::Mapping::reserve(progress_.size() * core::kUnitBytes, core::kUnitBytes, false, "handler threads");
+    uffd_.watch(stop_pages_.data(), stop_pages_.size(), false);
     // Inaccessible until then: an mlockall of the program touches accessible pages.
-    if (const int error = sys::set_access(farewell_.data(), farewell_.size(), Access::none)) {
+    if (const int error = sys::set_access(stop_pages_.data(), stop_pages_.size(), Access::none)) {
         sys::throw_error(error, "cannot protect the pages that end the handler threads (mprotect)");
     }
     try {
@@ -107,21 +107,21 @@ void UffdThreadSource::start(std::chrono::nanoseconds tick) {
     }
 }
 
-void UffdThreadSource::say_farewell() noexcept {
+void UffdThreadSource::touch_stop_pages() noexcept {
     // A signal that arrives during the wait repeats the message. So does work that the kernel does meanwhile (io_uring,
     // for example), which cannot be blocked. So a handler ends when it maps the page, not when it reads the message.
     const sys::SignalBlock signals;
-    const int opened = sys::set_access(farewell_.data(), farewell_.size(), Access::read_write);
+    const int opened = sys::set_access(stop_pages_.data(), stop_pages_.size(), Access::read_write);
     FAULTLINE_REQUIRE(opened == 0, "cannot make the pages accessible that end the handler threads (mprotect)");
     for (std::size_t i = 0; i < handlers_.size(); ++i) {
-        static_cast<void>(*static_cast<volatile std::byte*>(farewell_.data() + i * core::kUnitBytes));
+        static_cast<void>(*static_cast<volatile std::byte*>(stop_pages_.data() + i * core::kUnitBytes));
     }
 }
 
 void UffdThreadSource::stop() noexcept {
-    say_farewell();
+    touch_stop_pages();
     handlers_.clear();  // joins them with signals unblocked: see SignalBlock
-    if (watchdog_) {    // only now: the farewells need living handlers, too
+    if (watchdog_) {    // only now: a handler may die before it has read its stop page
         stopping_.store(1);
         sys::futex_wake(stopping_);
         watchdog_.reset();
@@ -130,20 +130,20 @@ void UffdThreadSource::stop() noexcept {
     keeper_.reset();
 }
 
-bool UffdThreadSource::is_farewell(std::uintptr_t address) const noexcept {
-    return address - core::address_of(farewell_.data()) < farewell_.size();
+bool UffdThreadSource::is_stop_page(std::uintptr_t address) const noexcept {
+    return address - core::address_of(stop_pages_.data()) < stop_pages_.size();
 }
 
 void UffdThreadSource::serve(unsigned index) noexcept {
     pin_to_cpu(index);
     Handler& handler = progress_[index];
     handler.thread.store(static_cast<pid_t>(sys::raw_syscall(SYS_gettid)), std::memory_order_relaxed);
-    const AliveUntilFarewell alive{handler.thread};
-    serve_until_farewell(handler);
+    const AliveUntilStopped alive{handler.thread};
+    serve_until_stopped(handler);
     handler.thread.store(0, std::memory_order_relaxed);
 }
 
-void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
+void UffdThreadSource::serve_until_stopped(Handler& handler) noexcept {
     std::uint64_t turn = 0;
     for (;;) {
         uffd_msg message{};
@@ -156,13 +156,13 @@ void UffdThreadSource::serve_until_farewell(Handler& handler) noexcept {
         FAULTLINE_REQUIRE(
             message.event == UFFD_EVENT_PAGEFAULT,
             "the userfaultfd returned an event that is no page fault: has the program put another file there?");
-        if (is_farewell(message.arg.pagefault.address)) {
+        if (is_stop_page(message.arg.pagefault.address)) {
             auto* const page = reinterpret_cast<void*>(
                 core::align_down<std::uintptr_t>(message.arg.pagefault.address, core::kUnitBytes));
             sys::TransientWait for_room{"UFFDIO_COPY"};
             int ended = 0;
             do {
-                ended = uffd_.copy(page, kZeros, core::kUnitBytes, false);
+                ended = uffd_.copy(page, core::kZeroUnit, core::kUnitBytes, false);
             } while (for_room.again(ended));
             if (ended == EEXIST) continue;  // a repeated message; another handler has already ended with it
             FAULTLINE_REQUIRE(ended == 0, "a handler thread cannot end: has the program closed the userfaultfd?");

@@ -53,7 +53,7 @@ private:
 
     /// The state that a handler publishes for the watchdog. The watchdog measures the time, so a fault reads no clock.
     struct alignas(64) Handler {
-        std::atomic<pid_t> thread{0};            ///< 0 before the thread runs and after it has read its farewell.
+        std::atomic<pid_t> thread{0};            ///< 0 before the thread runs and after it was stopped.
         std::atomic<std::uint64_t> turn{0};      ///< Odd while the handler serves a fault.
         std::atomic<std::uintptr_t> address{0};  ///< Address of the fault being served.
         // Used by the watchdog thread only.
@@ -71,12 +71,12 @@ private:
     [[nodiscard]] FileIdentity uffd_identity() const noexcept;
     void start(std::chrono::nanoseconds tick);
     void serve(unsigned index) noexcept;
-    void serve_until_farewell(Handler& handler) noexcept;
+    void serve_until_stopped(Handler& handler) noexcept;
     void answer(const uffd_msg& message) noexcept;
     void watch_over(std::chrono::nanoseconds tick) noexcept;
     void check(Handler& handler, std::chrono::nanoseconds elapsed) noexcept;
-    [[nodiscard]] bool is_farewell(std::uintptr_t address) const noexcept;
-    void say_farewell() noexcept;
+    [[nodiscard]] bool is_stop_page(std::uintptr_t address) const noexcept;
+    void touch_stop_pages() noexcept;
     void stop() noexcept;
 
     sys::Userfaultfd& uffd_;
@@ -88,7 +88,7 @@ private:
     std::vector<Handler> progress_;  // one for each handler; never resized
     // One watched page for each handler. Touching a page raises a fault that makes the handler that reads it end. No
     // other method wakes a thread from a blocking read without using one of the program's signals.
-    sys::Mapping farewell_;
+    sys::Mapping stop_pages_;
     std::deque<sys::ServiceThread> handlers_;
     std::atomic<std::uint32_t> stopping_{0};  // futex: 1 ends the watchdog
     std::optional<sys::ServiceThread> watchdog_;

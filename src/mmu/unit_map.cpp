@@ -6,21 +6,21 @@
 
 namespace faultline::mmu {
 
-bool UnitMap::all(UnitRun run, UnitAccess wanted) const noexcept {
+bool UnitMap::all(core::UnitRange run, UnitAccess wanted) const noexcept {
     for (std::size_t unit = run.first; unit < run.end(); ++unit) {
         if (access(unit) != wanted) return false;
     }
     return true;
 }
 
-bool UnitMap::all_guarded(UnitRun run) const noexcept {
+bool UnitMap::all_guarded(core::UnitRange run) const noexcept {
     for (std::size_t unit = run.first; unit < run.end(); ++unit) {
         if (!guarded(unit)) return false;
     }
     return true;
 }
 
-bool UnitMap::any(UnitRun run, UnitAccess wanted) const noexcept {
+bool UnitMap::any(core::UnitRange run, UnitAccess wanted) const noexcept {
     for (std::size_t unit = run.first; unit < run.end(); ++unit) {
         if (access(unit) == wanted) return true;
     }
@@ -28,7 +28,7 @@ bool UnitMap::any(UnitRun run, UnitAccess wanted) const noexcept {
 }
 
 /// Counts the pairs of adjacent units with different protection, from the unit before the run to the unit after it.
-std::int64_t UnitMap::boundaries_around(UnitRun run) const noexcept {
+std::int64_t UnitMap::boundaries_around(core::UnitRange run) const noexcept {
     std::int64_t count = 0;
     const std::size_t begin = run.first == 0 ? 1 : run.first;
     const std::size_t end = std::min(run.end() + 1, units());
@@ -38,13 +38,13 @@ std::int64_t UnitMap::boundaries_around(UnitRun run) const noexcept {
     return count;
 }
 
-void UnitMap::touched(UnitRun run) noexcept {
+void UnitMap::touched(core::UnitRange run) noexcept {
     if (touched_.count == 0) touched_ = run;
     const std::size_t first = std::min(touched_.first, run.first);
     touched_ = {first, std::max(touched_.end(), run.end()) - first};
 }
 
-std::int64_t UnitMap::set_access(UnitRun run, UnitAccess access) FAULTLINE_SIGNAL_SAFE {
+std::int64_t UnitMap::set_access(core::UnitRange run, UnitAccess access) FAULTLINE_SIGNAL_SAFE {
     touched(run);
     const std::int64_t before = boundaries_around(run);
     for (std::size_t unit = run.first; unit < run.end(); ++unit) {
@@ -55,7 +55,7 @@ std::int64_t UnitMap::set_access(UnitRun run, UnitAccess access) FAULTLINE_SIGNA
     return change;
 }
 
-void UnitMap::set_guarded(UnitRun run, bool on) FAULTLINE_SIGNAL_SAFE {
+void UnitMap::set_guarded(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE {
     touched(run);
     for (std::size_t unit = run.first; unit < run.end(); ++unit) {
         units_[unit] = static_cast<std::uint8_t>(on ? units_[unit] | kGuarded : units_[unit] & ~kGuarded);
@@ -69,7 +69,7 @@ std::int64_t UnitMap::forget() FAULTLINE_SIGNAL_SAFE {
     return -std::exchange(boundaries_, 0);
 }
 
-UnitRun UnitMap::next_closed(UnitRun within) const FAULTLINE_SIGNAL_SAFE {
+core::UnitRange UnitMap::next_closed(core::UnitRange within) const FAULTLINE_SIGNAL_SAFE {
     std::size_t first = within.first;
     while (first < within.end() && access(first) != UnitAccess::closed) ++first;
     std::size_t end = first;
@@ -77,7 +77,7 @@ UnitRun UnitMap::next_closed(UnitRun within) const FAULTLINE_SIGNAL_SAFE {
     return {first, end - first};
 }
 
-UnitRun UnitMap::widened_to_neighbour(UnitRun run) const FAULTLINE_SIGNAL_SAFE {
+core::UnitRange UnitMap::widened_to_neighbour(core::UnitRange run) const FAULTLINE_SIGNAL_SAFE {
     const std::size_t lowest = touched_.first;
     const std::size_t highest = touched_.end();
     for (std::size_t distance = 1;; ++distance) {

@@ -3,6 +3,7 @@
 // records that here, and asks the map what to change.
 #pragma once
 
+#include "core/page_range.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "sys/lazy_array.hpp"
@@ -18,13 +19,6 @@ namespace faultline::mmu {
 /// What the mapping of a unit allows. Neighbours that differ need two mappings in the kernel.
 enum class UnitAccess : std::uint8_t { closed, read, write, poisoned, execute };
 
-/// A run of units of one region.
-struct UnitRun {
-    std::size_t first = 0;
-    std::size_t count = 0;
-    [[nodiscard]] std::size_t end() const noexcept { return first + count; }
-};
-
 /// Not thread-safe. Uses no memory for parts of the region that were never mapped.
 class UnitMap {
 public:
@@ -33,7 +27,7 @@ public:
 
     [[nodiscard]] std::size_t units() const noexcept { return units_.size(); }
     [[nodiscard]] std::byte* address_of(std::size_t unit) const noexcept { return address_ + unit * core::kUnitBytes; }
-    [[nodiscard]] UnitRun run_of(const void* address, std::size_t bytes) const noexcept {
+    [[nodiscard]] core::UnitRange run_of(const void* address, std::size_t bytes) const noexcept {
         return {static_cast<std::size_t>(static_cast<const std::byte*>(address) - address_) / core::kUnitBytes,
                 bytes / core::kUnitBytes};
     }
@@ -47,19 +41,19 @@ public:
     [[nodiscard]] bool open(std::size_t unit) const noexcept {
         return !guarded(unit) && access(unit) != UnitAccess::closed && access(unit) != UnitAccess::poisoned;
     }
-    [[nodiscard]] bool all(UnitRun run, UnitAccess wanted) const noexcept;
-    [[nodiscard]] bool all_guarded(UnitRun run) const noexcept;
-    [[nodiscard]] bool any(UnitRun run, UnitAccess wanted) const noexcept;
+    [[nodiscard]] bool all(core::UnitRange run, UnitAccess wanted) const noexcept;
+    [[nodiscard]] bool all_guarded(core::UnitRange run) const noexcept;
+    [[nodiscard]] bool any(core::UnitRange run, UnitAccess wanted) const noexcept;
 
     /// Records a change. Returns by how much the number of mappings grows (negative: shrinks).
-    std::int64_t set_access(UnitRun run, UnitAccess access) FAULTLINE_SIGNAL_SAFE;
-    void set_guarded(UnitRun run, bool on) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t set_access(core::UnitRange run, UnitAccess access) FAULTLINE_SIGNAL_SAFE;
+    void set_guarded(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE;
 
     /// Returns the first run of closed units in `within`; count 0 if there is none.
-    [[nodiscard]] UnitRun next_closed(UnitRun within) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::UnitRange next_closed(core::UnitRange within) const FAULTLINE_SIGNAL_SAFE;
 
     /// Widens a run of closed units up to the nearest units that are not closed.
-    [[nodiscard]] UnitRun widened_to_neighbour(UnitRun run) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::UnitRange widened_to_neighbour(core::UnitRange run) const FAULTLINE_SIGNAL_SAFE;
 
     /// Returns how many mappings the region takes beyond the first.
     [[nodiscard]] std::int64_t extra_mappings() const noexcept { return boundaries_; }
@@ -77,14 +71,14 @@ private:
     static constexpr std::uint8_t kAccessMask = 7;
     static constexpr std::uint8_t kGuarded = 8;
 
-    [[nodiscard]] std::int64_t boundaries_around(UnitRun run) const noexcept;
-    void touched(UnitRun run) noexcept;
+    [[nodiscard]] std::int64_t boundaries_around(core::UnitRange run) const noexcept;
+    void touched(core::UnitRange run) noexcept;
 
     std::byte* address_;
     sys::LazyArray<std::uint8_t> units_;
     std::int64_t boundaries_ = 0;
-    UnitRun touched_{};       // all units outside are closed
-    std::size_t cursor_ = 0;  // position of find_islands
+    core::UnitRange touched_{};  // all units outside are closed
+    std::size_t cursor_ = 0;     // position of find_islands
 };
 
 }  // namespace faultline::mmu

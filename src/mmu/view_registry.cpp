@@ -21,14 +21,14 @@ void ViewRegistry::add(const std::vector<SharedView>& added) {
     change([&](auto& views) { views.insert(views.end(), added.begin(), added.end()); });
 }
 
-std::vector<SharedView> ViewRegistry::remove(AddressSpan span) {
+std::vector<SharedView> ViewRegistry::remove(core::AddressRange span) {
     std::vector<SharedView> removed;
     if (views() == nullptr) return removed;
     change([&](auto& views) { removed = cut_out(views, span.begin, span.end); });
     return removed;
 }
 
-std::vector<SharedView> ViewRegistry::set_access(AddressSpan span, Access access) {
+std::vector<SharedView> ViewRegistry::set_access(core::AddressRange span, Access access) {
     std::vector<SharedView> changed;
     if (views() == nullptr) return changed;
     change([&](auto& views) {

@@ -30,9 +30,9 @@ public:
 
     void add(const std::vector<SharedView>& views);
     /// Removes the parts of views that lie in `span`, and returns them.
-    std::vector<SharedView> remove(AddressSpan span);
+    std::vector<SharedView> remove(core::AddressRange span);
     /// Changes the access of the parts of views that lie in `span`, and returns them.
-    std::vector<SharedView> set_access(AddressSpan span, Access access);
+    std::vector<SharedView> set_access(core::AddressRange span, Access access);
 
     /// Returns a copy of all views.
     [[nodiscard]] std::vector<SharedView> all() const;

@@ -48,7 +48,7 @@ Pager::Pager(PagerSetup setup)
       fork_{core_, delivery_, threads_, evictor_.finisher(), cleaner_, read_ahead_} {
     core_.mappers.watch_staging(core_.staging.area().data(), core_.staging.area().size());
     watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
-    sys::PageMerging::look();
+    sys::PageMerging::update();
     limit_.apply(core_.config.resident_limit, core::kUnitBytes);
     start_trace();
     delivery_.start_signals(core_.config.delivery);
@@ -83,7 +83,7 @@ void Pager::destroy(Region& region) { lifecycle_.destroy(region); }
 void Pager::forbid_merging() {
     core_.require_owner_process();
     const std::lock_guard lock{core_.control};
-    static_cast<void>(sys::PageMerging::forbid(core_.staging.area().data(), core_.staging.area().size()));
+    static_cast<void>(sys::PageMerging::exclude(core_.staging.area().data(), core_.staging.area().size()));
     core_.regions.for_each([&](const Region& region) {
         const FaultPathSection section;
         UnseenWrites{core_.regions}.find_in(region, {0, region.pages()});

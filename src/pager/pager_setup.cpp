@@ -17,7 +17,6 @@
 namespace faultline::pager {
 namespace {
 
-constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
 constexpr std::size_t kLeastCompressed = std::size_t{256} << 10;
 
 std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
@@ -36,9 +35,10 @@ void refuse_valgrind() {
 
 void check(const Config& config) {
     refuse_valgrind();
-    if (config.resident_limit < kMinimumPages * core::kUnitBytes) {
+    if (config.resident_limit < faultline::Pager::kMinimumPages * core::kUnitBytes) {
         sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(config.resident_limit) +
-                                     " is too small: it must hold at least " + std::to_string(kMinimumPages) +
+                                     " is too small: it must hold at least " +
+                                     std::to_string(faultline::Pager::kMinimumPages) +
                                      " pages of 4 KiB (Config::resident_limit)");
     }
     if (config.compressed_limit != 0 && config.compressed_limit < kLeastCompressed) {

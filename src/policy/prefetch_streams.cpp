@@ -18,7 +18,7 @@ constexpr std::int64_t kSlack = 16;
 constexpr std::int64_t kTooStale = 32;
 
 // A walk that skips this many consecutive tripwires skips most pages: it may have changed to a longer stride.
-constexpr std::uint8_t kMostPassedBy = 3;
+constexpr std::uint8_t kMostSkippedTripwires = 3;
 
 // Ranks of matches, the strongest first: a walk's very next page (later pages add to the rank), a candidate's step, a
 // page proposed before. Streams of the faulting thread come before those of others.
@@ -242,7 +242,7 @@ PrefetchWindow PrefetchStreams::on_fault(const PrefetchFault& fault, const Prefe
         case Relation::inside:
             // A proposal of stored pages does not cover first touches between them, and the reverse: only the same kind
             // counts.
-            if (match.stream->kind == point.kind && fault.left_lately) halve(*match.stream);
+            if (match.stream->kind == point.kind && fault.evicted_recently) halve(*match.stream);
             break;
         case Relation::ahead:
             continue_walk(*match.stream, match.rank > kVeryNext);
@@ -255,9 +255,9 @@ PrefetchWindow PrefetchStreams::on_fault(const PrefetchFault& fault, const Prefe
 
 /// Continues a walk that faults beyond the pages it was given. `leaves_pages_out`: it skipped its very next page.
 void PrefetchStreams::continue_walk(Stream& stream, bool leaves_pages_out) FAULTLINE_SIGNAL_SAFE {
-    if (!leaves_pages_out) stream.passed_by = 0;
-    const bool passed_by = stream.tripwire != 0 && leaves_pages_out && magnitude(stream.stride) == 1;
-    if (passed_by && ++stream.passed_by == kMostPassedBy) {
+    if (!leaves_pages_out) stream.skipped_tripwires = 0;
+    const bool skipped = stream.tripwire != 0 && leaves_pages_out && magnitude(stream.stride) == 1;
+    if (skipped && ++stream.skipped_tripwires == kMostSkippedTripwires) {
         stream = {.region = stream.region, .state = State::candidate};
         return;
     }
@@ -281,7 +281,7 @@ PrefetchWindow PrefetchStreams::at_tripwire(const FaultPoint& point,
                                             const PrefetchBounds& bounds) FAULTLINE_SIGNAL_SAFE {
     for (Stream& stream : streams_) {
         if (!has_tripwire_at(stream, point)) continue;
-        stream.passed_by = 0;
+        stream.skipped_tripwires = 0;
         grow_window(stream);
         record_fault(stream, point);
         return propose_window(stream, stream.edge, Kind::hard, bounds);
@@ -313,7 +313,7 @@ void PrefetchStreams::start_candidate(const FaultPoint& point) FAULTLINE_SIGNAL_
 void PrefetchStreams::start_walk(Stream& stream, const FaultPoint& point,
                                  const PrefetchBounds& bounds) FAULTLINE_SIGNAL_SAFE {
     const std::int64_t step = point.page - stream.last;
-    forget_candidate(stream.region, stream.last - step);
+    drop_candidate(stream.region, stream.last - step);
     stream.equal_steps = step == stream.stride ? 2 : 1;
     stream.stride = static_cast<std::int8_t>(step);
     stream.state = State::walk;
@@ -324,7 +324,7 @@ void PrefetchStreams::start_walk(Stream& stream, const FaultPoint& point,
 }
 
 /// Removes the candidate that this walk began as two steps ago: it would match other faults nearby.
-void PrefetchStreams::forget_candidate(std::uint32_t region, std::int64_t page) FAULTLINE_SIGNAL_SAFE {
+void PrefetchStreams::drop_candidate(std::uint32_t region, std::int64_t page) FAULTLINE_SIGNAL_SAFE {
     for (Stream& stream : streams_) {
         if (stream.state == State::candidate && stream.region == region && stream.last == page) stream = {};
     }

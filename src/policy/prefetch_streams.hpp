@@ -37,7 +37,7 @@ struct PrefetchFault {
     bool write = false;
     /// True if the page was evicted recently. A prefetched page that was evicted before the walk reached it shows that
     /// windows are too long. A page that merely arrives late shows nothing.
-    bool left_lately = true;
+    bool evicted_recently = true;
 };
 
 /// Limits of a window.
@@ -128,12 +128,12 @@ private:
         std::uint8_t equal_steps = 0;  // consecutive, up to 2
         // windows of the cap's length still to use up before the cap is raised
         std::uint8_t to_prove = kWindowsThatProve;
-        std::uint8_t passed_by = 0;  // consecutive tripwires that the walk skipped
-        bool proposed = false;       // a window of stored pages was proposed at least once
-        bool used_a_window = false;  // at least one window was used up
-        bool awaits_step = false;    // proposes nothing before a second step
-        bool halved = false;         // the cap was halved since the last window
-        std::uint8_t writes = 0;     // consecutive faults that were writes, up to kWritesThatProve
+        std::uint8_t skipped_tripwires = 0;  // consecutive
+        bool proposed = false;               // a window of stored pages was proposed at least once
+        bool used_a_window = false;          // at least one window was used up
+        bool awaits_step = false;            // proposes nothing before a second step
+        bool halved = false;                 // the cap was halved since the last window
+        std::uint8_t writes = 0;             // consecutive faults that were writes, up to kWritesThatProve
     };
 
     // How a fault relates to a stream.
@@ -165,7 +165,7 @@ private:
                                                const PrefetchBounds& bounds) FAULTLINE_SIGNAL_SAFE;
     void start_candidate(const FaultPoint& point) FAULTLINE_SIGNAL_SAFE;
     void start_walk(Stream& stream, const FaultPoint& point, const PrefetchBounds& bounds) FAULTLINE_SIGNAL_SAFE;
-    void forget_candidate(std::uint32_t region, std::int64_t page) FAULTLINE_SIGNAL_SAFE;
+    void drop_candidate(std::uint32_t region, std::int64_t page) FAULTLINE_SIGNAL_SAFE;
     void continue_walk(Stream& stream, bool leaves_pages_out) FAULTLINE_SIGNAL_SAFE;
     void grow_window(Stream& stream) FAULTLINE_SIGNAL_SAFE;
     void record_fault(Stream& stream, const FaultPoint& point) const FAULTLINE_SIGNAL_SAFE;

@@ -63,7 +63,7 @@ void SecondChance::mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNA
             return;
         case Arrival::Kind::first_touch:
             // While memory fills for the first time no page has been evicted, so all are equal.
-            if (pressed_) {
+            if (memory_was_full_) {
                 probation_.push_newest(frame);
             } else {
                 push_main(frame);
@@ -93,7 +93,7 @@ void SecondChance::learn(const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
 }
 
 Victim SecondChance::victim() FAULTLINE_SIGNAL_SAFE {
-    pressed_ = true;
+    memory_was_full_ = true;
     if (!cold_.empty()) return {cold_.pop_oldest(), kLeftMain};
     if (!probation_.empty() && (probation_.size() > probation_target_ || main_size_ == 0)) {
         return {probation_.pop_oldest(), kLeftProbation};

@@ -59,8 +59,8 @@ private:
     std::size_t frames_ = 0;
     std::size_t probation_target_ = 0;
     unsigned staging_percent_;
-    std::uint32_t now_ = 0;  // arrivals in main; wraps
-    bool pressed_ = false;   // `victim` was called at least once: memory has been full
+    std::uint32_t now_ = 0;         // arrivals in main; wraps
+    bool memory_was_full_ = false;  // `victim` was called at least once
     std::uint64_t random_state_ = 0x9e37'79b9'7f4a'7c15;
 };
 

@@ -1,7 +1,7 @@
 // Functions that jemalloc, tcmalloc and mimalloc offer besides the malloc family.
-// In a program that is linked to such an allocator, malloc is the preload's, so these functions would get blocks that
-// their allocator does not know. Here, blocks of the managed heap are handled. Other blocks go to the allocator's own
-// function, or to free and its relatives if the program has no such allocator.
+// A program that is linked with such an allocator still calls the preload's malloc, and then passes these functions
+// blocks that their allocator does not know. The functions here handle blocks of the managed heap. They pass other
+// blocks to the allocator's own function, or to free and its relatives if the program has no such allocator.
 
 #include "preload/malloc.hpp"
 #include "preload/managed_heap.hpp"
@@ -55,18 +55,20 @@ bool is_for(Next<Function>& next, const void* block) noexcept {
 
 #define CALLER __builtin_return_address(0)
 
-// Defines an allocator's function that frees a block and takes `arguments` besides it. NOLINTNEXTLINE
+// Defines an allocator's function that frees a block and takes `arguments` besides it.
+// NOLINTBEGIN(cppcoreguidelines-macro-usage,bugprone-macro-parentheses): a function of each signature
 #define RELEASES(name, parameters, arguments)                         \
     void name parameters noexcept {                                   \
         static constinit Next<void parameters> next{#name};           \
         return is_for(next, block) ? next arguments : release(block); \
     }
-// Defines an allocator's function that returns the size of a block. NOLINTNEXTLINE
+// Defines an allocator's function that returns the size of a block.
 #define TELLS_SIZE(name)                                                        \
     std::size_t name(void* block) noexcept {                                    \
         static constinit Next<std::size_t(void*)> next{#name};                  \
         return is_for(next, block) ? next(block) : ::malloc_usable_size(block); \
     }
+// NOLINTEND(cppcoreguidelines-macro-usage,bugprone-macro-parentheses)
 
 // NOLINTBEGIN: the allocators' names and signatures
 extern "C" {

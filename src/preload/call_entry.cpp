@@ -86,8 +86,8 @@ faultline_preload_call_on:
 namespace faultline::preload {
 namespace {
 
-/// The frame that the kernel puts on a stack for a signal: the return address of the handler, the context, the siginfo.
-/// Above them lies the state of the vector registers, to which the context points.
+/// The frame that the kernel pushes for a signal: the return address of the handler, the context, the siginfo. The
+/// state of the vector registers lies above the frame; the context points to it.
 struct SignalFrame {
     std::uint64_t restorer;
     std::byte context[304];
@@ -176,8 +176,8 @@ using namespace faultline::preload;
 
 extern "C" {
 
-/// Returns the frame for the handler to use. Does not leave an alternate stack that is the program's own: a fault would
-/// then start at its top, where handlers of the program may be running.
+/// Returns the frame for the handler to use: a copy on a slot, or `frame` itself. Stays on an alternate stack that the
+/// program has set: otherwise the next fault would start at its top and overwrite handlers of the program there.
 [[gnu::visibility("hidden"), gnu::used]] SignalFrame* faultline_preload_move_frame(SignalFrame* frame) noexcept {
     ucontext_t context;
     std::memcpy(&context, frame->context, sizeof frame->context);

@@ -35,7 +35,6 @@ using sys::syscall_argument;
 constexpr std::uint64_t kPlainObject = 4096;  // the longest path; other objects are shorter
 
 // Missing in the distribution's headers.
-constexpr long kEpollPwait2 = 441;
 constexpr long kFutexWaitv = 449;
 constexpr long kStatmount = 457;
 constexpr long kListmount = 458;
@@ -45,11 +44,6 @@ constexpr Extent kPlain{kPlainObject, false};
 constexpr Extent kNone{0, true};
 
 Extent exactly(std::uint64_t bytes) noexcept { return {bytes, true}; }
-
-template <typename T>
-T* pointer(std::uint64_t address) noexcept {
-    return reinterpret_cast<T*>(address);
-}
 
 /// Multiplies; saturates at UINT64_MAX.
 std::uint64_t times(std::uint64_t count, std::uint64_t bytes) noexcept {

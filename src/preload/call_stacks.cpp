@@ -18,9 +18,9 @@ using sys::syscall_argument;
 
 constexpr std::uint64_t kRedZone = 128;   // bytes below the stack pointer that the program uses
 constexpr std::uint64_t kMarkBytes = 16;  // two words; keeps the stack aligned
-constexpr unsigned kLooks = 16;           // number of entries searched for stacks of ended threads
+constexpr unsigned kLooks = 16;           // entries checked per search for stacks of ended threads
 
-constinit std::atomic<CallStacks*> all{nullptr};  // all that were ever mapped; the list only grows
+constinit std::atomic<CallStacks*> all_stacks{nullptr};  // every object ever mapped; the list only grows
 constinit std::atomic<CallStacks*> cursor{nullptr};
 
 int thread_id() noexcept { return static_cast<int>(raw_syscall(SYS_gettid)); }
@@ -86,17 +86,17 @@ CallStacks* CallStacks::map() noexcept {
     auto* const made =
         new (reinterpret_cast<void*>(begin + static_cast<long>(kGuardBytes + kAlternateBytes))) CallStacks;
     made->owner_.store(thread_id());
-    made->next_ = all.load();
-    while (!all.compare_exchange_weak(made->next_, made)) {
+    made->next_ = all_stacks.load();
+    while (!all_stacks.compare_exchange_weak(made->next_, made)) {
     }
     return made;
 }
 
-/// Checks a few entries each time, so that starting a thread does not become slower with the number of threads.
+/// Checks at most kLooks entries, so that the cost of starting a thread does not grow with the number of threads.
 CallStacks* CallStacks::take_from_the_dead(int thread) noexcept {
     CallStacks* at = cursor.load();
     for (unsigned i = 0; i < kLooks; ++i) {
-        if (at == nullptr) at = all.load();
+        if (at == nullptr) at = all_stacks.load();
         if (at == nullptr) return nullptr;
         int owner = at->owner_.load();
         if (!is_alive(owner) && at->owner_.compare_exchange_strong(owner, thread)) {
@@ -126,7 +126,7 @@ CallStacks* CallStacks::take() noexcept {
 
 void CallStacks::forget_other_threads() noexcept {
     CallStacks* const mine = this_thread.stacks;
-    for (CallStacks* each = all.load(); each != nullptr; each = each->next_) {
+    for (CallStacks* each = all_stacks.load(); each != nullptr; each = each->next_) {
         if (each != mine) each->give_up_calls();
     }
     if (mine != nullptr) mine->owner_.store(thread_id());

@@ -20,13 +20,6 @@ namespace {
 
 constexpr int kMostRetries = 256;
 
-constexpr long kEpollPwait2 = 441;
-
-template <typename T>
-T* pointer(std::uint64_t address) noexcept {
-    return reinterpret_cast<T*>(address);
-}
-
 // ---- calls that replace a signal mask
 
 struct MaskAndBytes {
@@ -34,7 +27,7 @@ struct MaskAndBytes {
     std::uint64_t bytes;
 };
 
-/// Returns the index of the argument that points to a signal mask for the time of the call; -1: none.
+/// Returns the index of the argument that points to the signal mask for the duration of the call, or -1.
 int mask_argument(long number) noexcept {
     switch (number) {
         case SYS_rt_sigsuspend:
@@ -51,7 +44,7 @@ int mask_argument(long number) noexcept {
     }
 }
 
-/// Removes the signals of faults and calls from the mask: handlers that run under it need them, too.
+/// Replaces the mask by a copy without the signals of faults and calls: handlers that run during the call need them.
 void clear_kept_signals(Call& call, std::uint64_t& mask, MaskAndBytes& both) noexcept {
     const int which = mask_argument(call.number);
     if (which < 0) return;
@@ -72,7 +65,7 @@ void clear_kept_signals(Call& call, std::uint64_t& mask, MaskAndBytes& both) noe
 
 // ---- execve
 
-/// Makes a string resident page by page, because its end is unknown until it is resident.
+/// Makes a string resident page by page, because its length is known only after it has been read.
 void touch_text(const char* text) noexcept {
     while (is_managed(reinterpret_cast<std::uint64_t>(text), 1)) {
         const auto address = reinterpret_cast<std::uint64_t>(text);
@@ -93,7 +86,7 @@ void touch_list(char* const* list) noexcept {
 
 // ---- the kinds of calls
 
-/// Makes a futex call without pins: the kernel reads the futex only at the start, and then may wait for ever.
+/// Makes a futex call without pins: the kernel reads the futex only at the start, and may then wait without limit.
 long make_futex_call(const Call& call, std::uint64_t mask) {
     long result = interruptible_call(call, mask);
     for (int tries = 0; result == -EFAULT && tries < kMostRetries; ++tries) {

@@ -1,6 +1,6 @@
 // System calls as numbers and arguments, and functions that make a call with its managed memory in place.
 // Dispatch calls make_call for each call of the program that may name managed memory; the interposed exec functions
-// call make_exec_call. What memory a call names is the business of call_memory.hpp and transfer.hpp.
+// call make_exec_call. call_memory.hpp and transfer.hpp know which memory a call names.
 #pragma once
 
 #include <array>
@@ -13,6 +13,17 @@ struct Call {
     long number = 0;
     std::array<std::uint64_t, 6> arguments{};
 };
+
+inline constexpr long kEpollPwait2 = 441;  // missing in the distribution's headers
+
+/// Size in bytes of a signal set as the kernel takes it.
+inline constexpr std::uint64_t kSignalSetBytes = sizeof(std::uint64_t);
+
+/// Returns an argument, or a part of one, that is an address.
+template <typename T>
+T* pointer(std::uint64_t address) noexcept {
+    return reinterpret_cast<T*>(address);  // NOLINT: an address is a number here
+}
 
 /// Makes the call as if the interrupted code made it, whose signal mask was `mask`: signals interrupt the call, and
 /// their handlers run while it waits. Managed memory of the call is made resident and, if the limit has room, pinned

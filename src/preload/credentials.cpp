@@ -1,8 +1,8 @@
 // Interposes the C library's functions that change the ids of the process, and those that the kernel grants only to a
 // process with one thread.
-// A program with a single thread of its own may have given that thread other capabilities than the library's threads
-// have. The C library aborts if a change of ids succeeds in one thread and fails in another. So the library ends its
-// threads before such a call. It starts new ones afterwards, which have the capabilities of the calling thread.
+// The program's only thread may have other capabilities than the library's threads. The C library aborts if a change of
+// ids succeeds in one thread and fails in another. So the library ends its threads before such a call, and starts new
+// ones afterwards, which have the capabilities of the calling thread.
 
 #include "preload/credentials.hpp"
 
@@ -47,10 +47,12 @@ Next<int(cap_user_header_t, const cap_user_data_t)> next_capset{"capset"};
 
 std::mutex changing;  // held by the thread that has ended the library's threads
 
-constinit std::atomic<long> process{0};  // the process that the library's threads belong to
+constinit std::atomic<long> own_process{0};  // the process that the library's threads belong to
 
 /// Returns true in a child of vfork: it shares its parent's memory but has none of the parent's threads.
-bool is_child_of_vfork() noexcept { return sys::raw_syscall(SYS_getpid) != process.load(std::memory_order_relaxed); }
+bool is_child_of_vfork() noexcept {
+    return sys::raw_syscall(SYS_getpid) != own_process.load(std::memory_order_relaxed);
+}
 
 /// Calls `change`, and repeats it for a while: the kernel counts ended threads for a moment longer.
 template <typename Change>
@@ -119,7 +121,7 @@ int set_groups(std::size_t count, const gid_t* groups) noexcept {
 
 }  // namespace
 
-void remember_process() noexcept { process.store(sys::raw_syscall(SYS_getpid), std::memory_order_relaxed); }
+void remember_process() noexcept { own_process.store(sys::raw_syscall(SYS_getpid), std::memory_order_relaxed); }
 
 }  // namespace faultline::preload
 

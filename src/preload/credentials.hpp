@@ -1,6 +1,6 @@
 // Lets the program change its ids, capabilities and namespaces although the library has threads of its own.
 // The C library and the kernel apply such changes to threads one by one, or refuse them to processes with several
-// threads. The interposed functions stand in credentials.cpp.
+// threads. The interposed functions are in credentials.cpp.
 #pragma once
 
 namespace faultline::preload {

@@ -14,16 +14,16 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr unsigned kPlaces = 64;     // numbers for the library's descriptors
-constexpr unsigned kLeastFree = 32;  // if the program would have fewer numbers left, it keeps all of them
-constexpr unsigned kMost = 1024;     // select(2) accepts no larger number
+constexpr unsigned kPlaces = 64;         // numbers for the library's descriptors
+constexpr unsigned kLeastFree = 32;      // if the program would have fewer numbers left, it keeps all of them
+constexpr unsigned kMostNumbers = 1024;  // select(2) accepts no larger number
 
 }  // namespace
 
 void place_descriptors_high() noexcept {
     rlimit limit{};
     if (raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, syscall_argument(&limit)) != 0) return;
-    const auto end = static_cast<unsigned>(std::min<rlim_t>(limit.rlim_cur, kMost));
+    const auto end = static_cast<unsigned>(std::min<rlim_t>(limit.rlim_cur, kMostNumbers));
     if (end >= kPlaces + kLeastFree) sys::place_own_descriptors(static_cast<int>(end - kPlaces));
 }
 

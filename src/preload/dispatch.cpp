@@ -2,10 +2,10 @@
 
 #include "core/units.hpp"
 #include "mmu/signal_fault_source.hpp"
-#include "preload/births.hpp"
 #include "preload/call_entry.hpp"
 #include "preload/call_stacks.hpp"
 #include "preload/calls.hpp"
+#include "preload/clone_calls.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/signal_stack.hpp"
@@ -27,8 +27,8 @@
 #include <mutex>
 #include <optional>
 
-// The return address of handlers. Its code is the C library's to the byte, by which debuggers and unwinders recognize
-// it, but at an address whose calls the dispatch lets pass.
+// The return address of signal handlers. Its bytes are those of the C library's, because debuggers and unwinders
+// recognize them. It lies in this library, whose calls are not dispatched.
 asm(R"(
         .pushsection .text.faultline_preload, "ax", @progbits
         nop
@@ -50,8 +50,7 @@ using sys::raw_syscall;
 using sys::syscall_argument;
 
 constexpr std::uint64_t kRestorer = 0x04000000;  // SA_RESTORER, which glibc does not export
-constexpr std::uint64_t kSetBytes = sizeof(std::uint64_t);
-constexpr std::uint64_t kCallBytes = 2;  // size of the system call instruction
+constexpr std::uint64_t kCallBytes = 2;          // size of the system call instruction
 
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
@@ -67,7 +66,7 @@ struct KernelAction {
 };
 
 long kernel_action(int signal, const KernelAction* action, KernelAction* previous) noexcept {
-    return raw_syscall(SYS_rt_sigaction, signal, syscall_argument(action), syscall_argument(previous), kSetBytes);
+    return raw_syscall(SYS_rt_sigaction, signal, syscall_argument(action), syscall_argument(previous), kSignalSetBytes);
 }
 
 std::uint64_t& mask_of(ucontext_t& context) noexcept {
@@ -78,7 +77,7 @@ std::uint64_t& mask_of(ucontext_t& context) noexcept {
 // ---- the program's signals
 
 int fault_signal = 0;
-sys::FutexLock actions;             // guards the actions below; taken with all signals blocked
+sys::FutexLock actions_lock;        // guards the actions below; taken with all signals blocked
 constinit KernelAction for_sigsys;  // the program's action for SIGSYS
 
 KernelAction action_behind_fault() noexcept {
@@ -99,8 +98,8 @@ void put_behind_fault(const KernelAction& wanted) noexcept {
     mmu::put_action_behind(fault_signal, action);
 }
 
-/// A child of vfork's changes to the actions of the library's signals. Its parent owns this memory and keeps its own
-/// actions.
+/// Changes that a child of vfork has made to the actions of the library's signals. The parent shares this memory, but
+/// its own actions do not change.
 struct ChildActions {
     long child = 0;  // the child's process number
     std::array<std::optional<KernelAction>, 2> changed;
@@ -113,10 +112,10 @@ std::optional<KernelAction>& action_of_child(int signal) noexcept {
     return child_actions.changed[signal == SIGSYS ? 0 : 1];
 }
 
-/// Changes the program's action for a signal of the library, of which the kernel is not told.
+/// Stores the program's action for a signal that the library handles. The kernel keeps the library's handler.
 long change_own_signal(int signal, const KernelAction* wanted, KernelAction& before) noexcept {
     const sys::SignalBlock signals;
-    const std::lock_guard lock{actions};
+    const std::lock_guard lock{actions_lock};
     before = signal == SIGSYS ? for_sigsys : action_behind_fault();
     if (in_child_of_vfork()) {
         std::optional<KernelAction>& of_child = action_of_child(signal);
@@ -135,7 +134,7 @@ long change_own_signal(int signal, const KernelAction* wanted, KernelAction& bef
 
 /// Does what rt_sigaction(2) does. Handlers run with the kept signals unblocked, and return through the restorer above.
 long change_action(int signal, const KernelAction* given, KernelAction* previous, std::uint64_t set_bytes) noexcept {
-    if (set_bytes != kSetBytes) return -EINVAL;
+    if (set_bytes != kSignalSetBytes) return -EINVAL;
     KernelAction wanted;
     if (given != nullptr) {
         wanted = *given;
@@ -151,10 +150,10 @@ long change_action(int signal, const KernelAction* given, KernelAction* previous
     return result;
 }
 
-/// Does what sigprocmask does to the mask that the thread will have when it continues.
+/// Does what rt_sigprocmask(2) does, to the mask with which the thread will continue.
 long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::uint64_t* previous,
                  std::uint64_t set_bytes) noexcept {
-    if (set_bytes != kSetBytes) return -EINVAL;
+    if (set_bytes != kSignalSetBytes) return -EINVAL;
     const std::uint64_t before = mask;
     if (set != nullptr) {
         switch (how) {
@@ -177,11 +176,6 @@ long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::ui
 }
 
 // ---- calls
-
-template <typename T>
-T* pointer(std::uint64_t address) noexcept {
-    return reinterpret_cast<T*>(address);
-}
 
 long answer(ucontext_t& context, const Call& call) {
     const auto& a = call.arguments;
@@ -211,7 +205,8 @@ long answer(ucontext_t& context, const Call& call) {
             return make_exec_call(call, &mask_of(context), pointer<const char>(a[1]), pointer<char* const>(a[2]),
                                   pointer<char* const>(a[3]));
         case SYS_prctl:
-            if (a[0] == PR_SET_SYSCALL_USER_DISPATCH) return -EINVAL;  // this library uses it
+            if (a[0] == PR_SET_SYSCALL_USER_DISPATCH)
+                return -EINVAL;  // a thread has one dispatch, which this library uses
             break;
         default:
             break;
@@ -225,7 +220,7 @@ void pass_on(int signal, siginfo_t* info, void* context) noexcept {
     static_cast<void>(change_own_signal(SIGSYS, nullptr, action));
     if (action.handler == reinterpret_cast<std::uint64_t>(SIG_IGN)) return;
     if (action.handler != reinterpret_cast<std::uint64_t>(SIG_DFL)) {
-        // For handlers with three arguments and with one.
+        // A handler of one argument ignores the other two.
         return reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, context);
     }
     const KernelAction fallback;
@@ -245,9 +240,10 @@ void on_call(int signal, siginfo_t* info, void* given) {
         registers[REG_RIP] = reinterpret_cast<greg_t>(&faultline_preload_restore);
         return;
     }
-    if (begins_in_shared_memory(call)) {
-        if (send_to_give_birth(context, call)) return;
-        // The thread makes the call again, and the kernel lets it pass. The library's next call restores the selector.
+    if (creates_child_in_same_memory(call)) {
+        if (redirect_to_clone(context, call)) return;
+        // Makes the thread repeat the call, which the kernel then does not dispatch. Leaving the library the next time
+        // sets the selector again.
         registers[REG_RIP] -= static_cast<greg_t>(kCallBytes);
         this_thread.selector = kAllowCalls;
         return;
@@ -269,7 +265,9 @@ int dispatch_this_thread() noexcept {
                                      self.end - self.begin, syscall_argument(&this_thread.selector)));
 }
 
-void unblock_kept() noexcept { raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSetBytes); }
+void unblock_kept() noexcept {
+    raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSignalSetBytes);
+}
 
 }  // namespace
 
@@ -305,7 +303,7 @@ void Dispatch::begin_thread() noexcept {
     if (!active_) return;
     unblock_kept();
     if (this_thread.stacks == nullptr) this_thread.stacks = CallStacks::take();
-    // Succeeds, because it did for the first thread and takes no memory.
+    // Cannot fail: it succeeded for the first thread and needs no memory.
     if (dispatch_this_thread() == 0 && this_thread.inside == 0) this_thread.selector = kBlockCalls;
 }
 

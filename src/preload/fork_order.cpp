@@ -1,10 +1,10 @@
-// Decides the order of fork handlers. Every registration in the program comes through here.
-// Before a fork, the C library runs the handlers that were registered first last; after it, first. So the pager's
-// handlers must be registered first. Otherwise handlers of a library whose constructors ran before ours would use the
-// heap while no thread serves faults.
+// Decides the order of fork handlers: interposes __register_atfork, through which every library registers its handlers.
+// Before a fork, the C library runs handlers in reverse order of registration; after it, in order. The pager's handlers
+// stop and restart the threads that serve faults, so they must be registered first. Otherwise handlers of a library
+// whose constructors ran before ours would use the heap while no thread serves faults.
 //
-// An allocator that the program is linked to (jemalloc, tcmalloc) has handlers that lock it, and the pager's handlers
-// allocate from it. So these are kept here and run inside the pager's.
+// An allocator that the program is linked with (jemalloc, tcmalloc) has handlers that lock it, and the pager's handlers
+// allocate from it. So this file keeps the allocator's handlers and runs them inside the pager's.
 
 #include "preload/next.hpp"
 #include "preload/unmanaged.hpp"
@@ -19,7 +19,8 @@ namespace {
 
 Next<int(void (*)(), void (*)(), void (*)(), void*)> next_register{"__register_atfork"};
 
-/// In the order of registration. Such an allocator is never unloaded, and has one set of handlers at most.
+/// The allocator's handlers, in order of registration. Such an allocator is never unloaded and registers one set at
+/// most.
 constinit std::array<sys::ForkHandlers, 4> of_allocator{};
 constinit std::atomic<std::size_t> of_allocator_count{0};
 
@@ -27,7 +28,7 @@ void call(void (*handler)()) {
     if (handler != nullptr) handler();
 }
 
-void before_fork() {
+void allocator_before_fork() {
     for (std::size_t i = of_allocator_count.load(); i-- > 0;) call(of_allocator[i].before);
 }
 void in_parent() {
@@ -36,7 +37,7 @@ void in_parent() {
 void in_child() {
     for (std::size_t i = 0; i < of_allocator_count.load(); ++i) call(of_allocator[i].in_child);
 }
-constexpr sys::ForkHandlers kAllocatorHandlers{&before_fork, &in_parent, &in_child};
+constexpr sys::ForkHandlers kAllocatorHandlers{&allocator_before_fork, &in_parent, &in_child};
 
 /// Keeps the handlers. Returns false if there is no room. Called while the process starts, with one thread.
 bool keep(const sys::ForkHandlers& handlers) noexcept {

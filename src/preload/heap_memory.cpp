@@ -25,7 +25,7 @@ using core::PageRange;
 
 constexpr int kAdvisePopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
 
-/// State of pages that the program has asked for and that page words do not hold.
+/// What the program has requested for its pages and page words do not hold.
 struct Notes {
     explicit Notes(std::uint64_t pages)
         : locked{pages}, being_locked{pages}, wiped_on_fork{pages}, writable_code{pages} {}
@@ -90,11 +90,11 @@ long populate_page(std::uint64_t page, PinFor purpose) noexcept {
         case EACCES:
             return -EINVAL;  // as madvise(2) reports a protection that forbids the access
         case ENOMEM:
-        case EOVERFLOW:  // other pins leave no room: an access makes it resident for a moment
+        case EOVERFLOW:  // other pins leave no room: an access makes the page resident without a pin
             touch_managed(core::address_of(region().address_of(page)), 1);
             return 0;
         default:
-            return -EFAULT;  // the store cannot read the page, or has no room for the page to be evicted
+            return -EFAULT;  // the store cannot read the page, or has no room to evict another one
     }
 }
 
@@ -140,7 +140,7 @@ long HeapMemory::advise(PageRange pages, int advice) noexcept {
         case MADV_KEEPONFORK:
             notes->wiped_on_fork.erase(pages);
             return 0;
-        case MADV_DOFORK:  // these ask for what is the case anyway
+        case MADV_DOFORK:  // managed memory already behaves as these request
         case MADV_UNMERGEABLE:
         case MADV_NOHUGEPAGE:
         case MADV_DONTDUMP:
@@ -186,8 +186,8 @@ long HeapMemory::replace(PageRange pages, std::uint64_t protection) noexcept {
 
 namespace {
 
-/// Pins one page until it is unlocked, as far as its protection allows. -ENOMEM, as mlock(2) reports it: the page
-/// cannot be made resident.
+/// Pins one page until it is unlocked; for writing, if its protection permits that. Returns -ENOMEM, as mlock(2) does,
+/// if the page cannot be made resident.
 long pin_page(std::uint64_t page) noexcept {
     pager::PinnedFront pinned = pager().pin_front(region(), {page, 1}, PinFor::writing, pager::PinAmount::all);
     if (pinned.error == EACCES) {
@@ -258,7 +258,7 @@ void HeapMemory::forget(const void* block, std::size_t bytes) noexcept {
     const bool open = for_each_page(pages, [](std::uint64_t page) -> long {
                           return region().load(page).protection() == Access::read_write ? 0 : 1;
                       }) == 0;
-    // If the kernel's limit on mappings prevents opening the pages, they stay closed for the next block, too.
+    // Ignores a failure (the kernel's limit on mappings): the pages then keep their protection in the next block.
     if (!open || notes->writable_code.contains_any(pages)) static_cast<void>(protect(pages, PROT_READ | PROT_WRITE));
 }
 

@@ -31,7 +31,7 @@ constexpr std::size_t kMostReplaced = 128;
 std::array<Replaced, kMostReplaced> replaced;
 std::size_t replaced_count = 0;
 
-/// Makes read-only pages of a loaded object writable during the object's lifetime.
+/// Makes read-only pages of a loaded library writable until destroyed.
 class WritablePages {
 public:
     WritablePages(std::uintptr_t first, std::uintptr_t last) noexcept
@@ -65,7 +65,7 @@ void for_each_shared_function(const LoadedObject& self, const LoadedObject& libc
     });
 }
 
-/// The addresses that the symbols of these functions span.
+/// The range of addresses that the replaced functions' symbols occupy.
 struct SymbolSpan {
     std::uintptr_t first = UINTPTR_MAX;
     std::uintptr_t last = 0;
@@ -89,7 +89,7 @@ void replace_functions_of_libc() noexcept {
     if (!libc || !self) return;
     const SymbolSpan span = span_of_replaced(self, libc);
     if (span.first > span.last) return;
-    // If the system refuses this (SELinux may), such modules keep using the C library.
+    // If the system refuses this (SELinux may), modules that bind past the preload keep using the C library.
     const WritablePages pages{span.first, span.last};
     if (!pages.writable()) return;
     for_each_shared_function(self, libc, [&](const ElfW(Sym) & ours, ElfW(Sym) & theirs) {
@@ -97,7 +97,7 @@ void replace_functions_of_libc() noexcept {
         replaced[replaced_count++] = {self.name_of(ours), libc.address_of(theirs)};
         const ElfW(Addr) before = theirs.st_value;
         const ElfW(Addr) after = core::address_of(self.address_of(ours)) - libc.base();
-        // Replaces older versions of the symbol, too, if they are the same function.
+        // Also replaces older versions of the symbol that are the same function.
         libc.for_each_version(self.name_of(ours), [&](ElfW(Sym) & version, bool) {
             if (version.st_value != before || !pages.hold(version)) return;
             std::atomic_ref{version.st_value}.store(after, std::memory_order_release);  // other threads may read it

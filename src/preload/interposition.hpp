@@ -1,6 +1,6 @@
 // Decides which function a call of the program reaches: the preload's, the C library's, or the program's own.
-// The functions themselves are in malloc.cpp, threads.cpp and others. Called by start.cpp, once, and by Next at each
-// lookup.
+// The functions themselves are in malloc.cpp, thread_functions.cpp and others. Called by start.cpp, once, and by Next
+// at each lookup.
 #pragma once
 
 namespace faultline::preload {

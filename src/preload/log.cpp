@@ -1,5 +1,5 @@
-// Writes the pager's messages to standard error, past the program's own buffers.
-// Replaces the library's own log, and with it spdlog, which a program would have to load.
+// Writes the pager's messages to standard error by a system call, without the program's stdio buffers.
+// Replaces pager/log's function of the same name, so that a preloaded program need not load spdlog.
 
 #include "pager/log/standard_error_log.hpp"
 #include "sys/syscall.hpp"

@@ -38,7 +38,8 @@ void* allocate_zeroed(std::size_t count, std::size_t bytes, const void* caller) 
     return or_out_of_memory(ManagedHeap::get()->try_allocate_zeroed(product));
 }
 
-/// Moves a block of the C library (made by strdup, for example) to the heap, because the program makes it grow.
+/// Moves a block that the C library has allocated (in asprintf, for example) to the heap, because the program resizes
+/// it.
 void* move_to_heap(void* block, std::size_t bytes, const void* caller) noexcept {
     const std::size_t had = next_usable_size(block);
     void* const moved = allocate(bytes, caller);
@@ -104,7 +105,7 @@ void* allocate(std::size_t bytes, const void* caller) noexcept {
 }
 
 void* allocate_aligned(std::size_t alignment, std::size_t bytes, const void* caller) noexcept {
-    // The heap supports no such alignment, and programs keep little data in such blocks.
+    // The heap does not support larger alignments, and programs keep little data in such blocks.
     if (!ManagedHeap::serves(caller) || alignment > kMostAlignment)
         return unmanaged::allocate_aligned(alignment, bytes);
     if (bytes > PTRDIFF_MAX) return or_out_of_memory(nullptr);
@@ -191,7 +192,7 @@ struct mallinfo2 mallinfo2() noexcept {
     return info<struct mallinfo2>();
 }
 
-/// Accepts every parameter: the heap has none of them.
+/// Accepts and ignores every parameter: none applies to the heap.
 int mallopt(int, int) noexcept { return 1; }
 
 }  // extern "C"

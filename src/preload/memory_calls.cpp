@@ -1,5 +1,6 @@
 #include "preload/memory_calls.hpp"
 
+#include "core/address_range.hpp"
 #include "core/units.hpp"
 #include "preload/heap_memory.hpp"
 #include "preload/managed_heap.hpp"
@@ -20,6 +21,7 @@
 namespace faultline::preload {
 namespace {
 
+using core::AddressRange;
 using sys::raw_syscall;
 
 // Missing in the distribution's headers.
@@ -27,51 +29,39 @@ constexpr long kMseal = 462;
 constexpr int kFixedNoReplace = 0x100000;
 constexpr int kSetMemoryMerge = 67;  // PR_SET_MEMORY_MERGE, Linux 6.4
 
-struct Bytes {
-    std::uint64_t begin = 0;
-    std::uint64_t end = 0;
-    [[nodiscard]] std::uint64_t size() const noexcept { return end - begin; }
-    [[nodiscard]] bool empty() const noexcept { return begin >= end; }
-};
-
-Bytes heap_bytes() noexcept {
+AddressRange heap_bytes() noexcept {
     const heap::Heap* const heap = ManagedHeap::get();
-    return heap == nullptr ? Bytes{} : Bytes{heap->region().begin(), heap->region().end()};
+    return heap == nullptr ? AddressRange{} : AddressRange{heap->region().begin(), heap->region().end()};
 }
 
 /// Returns the range in whole units, as the kernel takes it. Empty if the kernel refuses it or has nothing to do.
-Bytes whole_units(std::uint64_t address, std::uint64_t bytes) noexcept {
+AddressRange whole_units(std::uint64_t address, std::uint64_t bytes) noexcept {
     const std::uint64_t rounded = core::align_up(bytes, core::kUnitBytes);
     if (address % core::kUnitBytes != 0 || rounded < bytes || address + rounded < address) return {};
     return {address, address + rounded};
 }
 
-Bytes common(Bytes left, Bytes right) noexcept {
-    return {std::max(left.begin, right.begin), std::min(left.end, right.end)};
-}
-
 bool in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return !common(whole_units(core::align_down(address, core::kUnitBytes), bytes + address % core::kUnitBytes),
-                   heap_bytes())
-                .empty();
+    return whole_units(core::align_down(address, core::kUnitBytes), bytes + address % core::kUnitBytes)
+        .overlaps(heap_bytes());
 }
 
-core::PageRange pages_of(Bytes bytes) noexcept {
+core::PageRange pages_of(AddressRange range) noexcept {
     const pager::Region& region = ManagedHeap::get()->region();
-    return {region.page_of(bytes.begin), bytes.size() / core::kUnitBytes};
+    return {region.page_of(range.begin), range.bytes() / core::kUnitBytes};
 }
 
-/// Makes the same call on an unmanaged part of its range.
-long on_part(const Call& call, Bytes part) noexcept {
+/// Makes the same call on `part` of its range, which is not managed. Does nothing if `part` is empty.
+long on_part(const Call& call, AddressRange part) noexcept {
     if (part.empty()) return 0;
     const auto& a = call.arguments;
-    return raw_syscall(call.number, part.begin, part.size(), a[2], a[3], a[4], a[5]);
+    return raw_syscall(call.number, part.begin, part.bytes(), a[2], a[3], a[4], a[5]);
 }
 
 /// Makes a call on a range whose parts are independent: `act` handles the managed part.
 template <typename Act>
-std::optional<long> in_parts(const Call& call, Bytes range, Act act) noexcept {
-    const Bytes managed = common(range, heap_bytes());
+std::optional<long> in_parts(const Call& call, AddressRange range, Act act) noexcept {
+    const AddressRange managed = range.part_in(heap_bytes());
     if (managed.empty()) return std::nullopt;
     if (const long error = on_part(call, {range.begin, managed.begin})) return error;
     if (const long error = act(pages_of(managed))) return error;
@@ -83,13 +73,13 @@ std::optional<long> map(const Call& call) noexcept {
     const auto& a = call.arguments;
     const std::uint64_t flags = a[3];
     if ((flags & MAP_FIXED) == 0 || (flags & kFixedNoReplace) != 0) return std::nullopt;
-    const Bytes range = whole_units(a[0], a[1]);
-    const Bytes managed = common(range, heap_bytes());
+    const AddressRange range = whole_units(a[0], a[1]);
+    const AddressRange managed = range.part_in(heap_bytes());
     if (managed.empty()) return std::nullopt;
     constexpr std::uint64_t kKnown =
         MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_POPULATE | MAP_NONBLOCK;
     constexpr std::uint64_t kZeros = MAP_PRIVATE | MAP_ANONYMOUS;
-    if ((flags & kZeros) != kZeros || (flags & ~kKnown) != 0 || managed.size() != range.size()) return -EINVAL;
+    if ((flags & kZeros) != kZeros || (flags & ~kKnown) != 0 || managed.bytes() != range.bytes()) return -EINVAL;
     const long error = HeapMemory::replace(pages_of(managed), a[2]);
     return error != 0 ? error : static_cast<long>(a[0]);
 }
@@ -101,9 +91,9 @@ std::optional<long> remap(const Call& call) noexcept {
     const bool from_heap = in_heap(old_address, std::max<std::uint64_t>(old_bytes, 1));
     const bool to_heap = fixed && in_heap(new_address, new_bytes);
     if (!from_heap && !to_heap) return std::nullopt;
-    const Bytes before = whole_units(old_address, old_bytes);
+    const AddressRange before = whole_units(old_address, old_bytes);
     if (to_heap || flags != (flags & MREMAP_MAYMOVE) || before.empty()) return -EINVAL;
-    const bool as_it_is = before.size() == core::align_up(new_bytes, core::kUnitBytes);
+    const bool as_it_is = before.bytes() == core::align_up(new_bytes, core::kUnitBytes);
     return as_it_is ? static_cast<long>(old_address) : -EINVAL;
 }
 
@@ -142,8 +132,8 @@ std::optional<long> unlock_everything() noexcept {
     return std::nullopt;
 }
 
-/// Refuses to merge all memory: the kernel would merge the pager's pages, too, and drop the write protection by which
-/// the pager sees writes.
+/// Makes prctl(PR_SET_MEMORY_MERGE) and then excludes the pager's pages from merging: the kernel would drop the write
+/// protection by which the pager notices writes.
 std::optional<long> control_process(const Call& call) noexcept {
     const auto& a = call.arguments;
     if (static_cast<int>(a[0]) != kSetMemoryMerge || a[1] == 0 || heap_bytes().empty()) return std::nullopt;

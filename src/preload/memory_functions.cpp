@@ -1,5 +1,5 @@
-// Interposes the C library's functions that change mappings, for calls that are not dispatched. Calls that concern the
-// managed heap are answered here (memory_calls.hpp); others go to the kernel unchanged.
+// Interposes the C library's functions that change mappings, for calls that are not dispatched. Answers calls that
+// concern the managed heap by memory_calls.hpp, and makes all others unchanged.
 
 #include "preload/dispatch.hpp"
 #include "preload/memory_calls.hpp"
@@ -140,7 +140,7 @@ int prctl(int option, ...) noexcept {
     long a[4];
     for (long& each : a) each = va_arg(list, long);
     va_end(list);
-    // Dispatch inspects this call, and sees it only if the C library makes it.
+    // The dispatch must see this call: it dispatches calls of the C library, but not of this library.
     if (Dispatch::active() && this_thread.inside == 0) return next_prctl(option, a[0], a[1], a[2], a[3]);
     return static_cast<int>(make(SYS_prctl, option, a[0], a[1], a[2], a[3]));
 }

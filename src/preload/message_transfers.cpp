@@ -22,11 +22,6 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-template <typename T>
-T* pointer(std::uint64_t address) noexcept {
-    return reinterpret_cast<T*>(address);
-}
-
 bool is_valid(const timespec& time) noexcept {
     return time.tv_sec >= 0 && time.tv_nsec >= 0 && time.tv_nsec < 1'000'000'000;
 }

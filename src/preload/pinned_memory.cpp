@@ -1,5 +1,6 @@
 #include "preload/pinned_memory.hpp"
 
+#include "core/address_range.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/thread_state.hpp"
 
@@ -11,32 +12,28 @@
 namespace faultline::preload {
 namespace {
 
-struct Bytes {
-    std::uint64_t begin;
-    std::uint64_t end;
-};
+using core::AddressRange;
 
 /// Returns the part of a range that lies in the heap.
-std::optional<Bytes> managed_part(std::uint64_t address, std::uint64_t bytes) noexcept {
+std::optional<AddressRange> managed_part(std::uint64_t address, std::uint64_t bytes) noexcept {
     heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr || bytes == 0) return std::nullopt;
-    const std::uint64_t begin = std::max<std::uint64_t>(address, heap->region().begin());
-    const std::uint64_t end = address + bytes < address
-                                  ? heap->region().end()
-                                  : std::min<std::uint64_t>(address + bytes, heap->region().end());
-    if (begin >= end) return std::nullopt;
-    return Bytes{begin, end};
+    const std::uint64_t end = address + bytes < address ? UINT64_MAX : address + bytes;
+    const AddressRange part = AddressRange{address, end}.part_in({heap->region().begin(), heap->region().end()});
+    if (part.empty()) return std::nullopt;
+    return part;
 }
 
-core::PageRange pages_of(const pager::Region& region, Bytes part) noexcept {
+core::PageRange pages_of(const pager::Region& region, AddressRange part) noexcept {
     const std::uint64_t first = region.page_of(part.begin);
     return {first, region.page_of(part.end - 1) - first + 1};
 }
 
-/// Returns the errno for read or write. ENOSPC would mean the disk that the program writes to.
+/// Returns the errno with which read or write reports a failed pin. Never ENOSPC, which would name the wrong disk: that
+/// of the program's file.
 int errno_of_call(int pin_error) noexcept { return pin_error == EACCES ? EFAULT : pin_error == EIO ? EIO : ENOMEM; }
 
-constexpr std::uint64_t kSmallPages = 16;  // ranges up to this size may take all the room that is left
+constexpr std::uint64_t kSmallPages = 16;  // ranges of up to so many pages may use all the room for pins
 
 }  // namespace
 
@@ -62,7 +59,7 @@ void PinnedMemory::note(core::PageRange pages) noexcept {
 }
 
 bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::optional<Bytes> part = managed_part(address, bytes);
+    const std::optional<AddressRange> part = managed_part(address, bytes);
     if (!part) return true;
     pager::Region& region = ManagedHeap::get()->region();
     const core::PageRange pages = pages_of(region, *part);
@@ -80,7 +77,7 @@ bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
 }
 
 UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::optional<Bytes> part = managed_part(address, bytes);
+    const std::optional<AddressRange> part = managed_part(address, bytes);
     if (!part) return {bytes, 0};
     pager::Region& region = ManagedHeap::get()->region();
     const core::PageRange pages = pages_of(region, *part);
@@ -94,7 +91,7 @@ UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) 
     return {std::max<std::uint64_t>(end, part->begin) - address, errno_of_call(front.error)};
 }
 
-/// Returns true if the last pinned range covers these pages: small buffers that are neighbours share pages.
+/// Returns true if the range pinned last covers these pages: adjacent small buffers share pages.
 bool PinnedMemory::has(core::PageRange pages) const noexcept {
     if (count_ == 0) return false;
     const core::PageRange& last = pinned_[count_ - 1];
@@ -109,7 +106,7 @@ std::uint64_t transfer_window() noexcept {
 }
 
 void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::optional<Bytes> part = managed_part(address, bytes);
+    const std::optional<AddressRange> part = managed_part(address, bytes);
     if (!part) return;
     for (std::uint64_t at = part->begin; at < part->end; at = (at / core::kUnitBytes + 1) * core::kUnitBytes) {
         std::atomic_ref{*reinterpret_cast<unsigned char*>(at)}.fetch_or(0, std::memory_order_relaxed);

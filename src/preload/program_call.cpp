@@ -14,9 +14,7 @@ namespace {
 
 using sys::raw_syscall;
 
-constexpr std::size_t kSetBytes = sizeof(std::uint64_t);
-
-/// Leaves the library for the lifetime of the object.
+/// Marks the thread as running the program's code (InLibrary) until destroyed.
 class AsTheProgram {
 public:
     AsTheProgram() noexcept { InLibrary::leave(); }
@@ -25,11 +23,11 @@ public:
     AsTheProgram& operator=(const AsTheProgram&) = delete;
 };
 
-/// Returns true if the program handles the signal. The kernel keeps blocked signals pending without a handler, too;
-/// these interrupt nothing.
+/// Returns true if the program has a handler for the signal. Blocked signals without a handler may be pending, too, but
+/// they interrupt no call.
 bool has_handler(int signal) noexcept {
     std::uint64_t action[4] = {};  // the kernel's structure; its first word is the handler
-    const long result = raw_syscall(SYS_rt_sigaction, signal, 0, sys::syscall_argument(&action[0]), kSetBytes);
+    const long result = raw_syscall(SYS_rt_sigaction, signal, 0, sys::syscall_argument(&action[0]), kSignalSetBytes);
     return result == 0 && action[0] != reinterpret_cast<std::uint64_t>(SIG_DFL) &&
            action[0] != reinterpret_cast<std::uint64_t>(SIG_IGN);
 }
@@ -54,13 +52,13 @@ long wait_interruptibly(int descriptor, short events, const timespec* time, std:
     timespec left = time != nullptr ? *time : timespec{};
     const Call call{SYS_ppoll,
                     {sys::syscall_argument(&asked), 1, time != nullptr ? sys::syscall_argument(&left) : 0,
-                     sys::syscall_argument(&mask), kSetBytes}};
+                     sys::syscall_argument(&mask), kSignalSetBytes}};
     return interruptible_call(call, kHandlerMask);  // the kernel sets the mask and waits in one step
 }
 
 bool handler_is_due(std::uint64_t mask) noexcept {
     std::uint64_t pending = 0;
-    if (raw_syscall(SYS_rt_sigpending, sys::syscall_argument(&pending), kSetBytes) != 0) return false;
+    if (raw_syscall(SYS_rt_sigpending, sys::syscall_argument(&pending), kSignalSetBytes) != 0) return false;
     for (pending &= ~mask; pending != 0; pending &= pending - 1) {
         if (has_handler(std::countr_zero(pending) + 1)) return true;
     }

@@ -15,7 +15,8 @@ void Scratch::map(std::size_t bytes) noexcept {
     const long result =
         raw_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (sys::error_of(result) != 0) return;
-    // A huge page would take 2 MiB even if few bytes arrive. Kernels without huge pages refuse the advice.
+    // A huge page would use 2 MiB even for a few bytes. A kernel without huge pages refuses the advice, which is
+    // harmless.
     static_cast<void>(raw_syscall(SYS_madvise, result, bytes, MADV_NOHUGEPAGE));
     data_ = reinterpret_cast<std::byte*>(result);
     bytes_ = bytes;

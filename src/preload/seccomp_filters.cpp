@@ -1,10 +1,9 @@
 #include "preload/seccomp_filters.hpp"
 
+#include "sys/file_read.hpp"
+#include "sys/fixed_text.hpp"
 #include "sys/syscall.hpp"
 
-#include <fcntl.h>
-
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -15,35 +14,20 @@ namespace faultline::preload {
 namespace {
 
 using sys::raw_syscall;
-using sys::syscall_argument;
 
 constexpr std::string_view kFolder = "/proc/";
 
-/// Returns "/proc/PID/status", ended by a zero byte.
-std::array<char, 48> status_path(std::uint64_t pid) noexcept {
-    constexpr std::string_view kFile = "/status";
-    std::array<char, 48> path{};
-    char* const digits = std::copy(kFolder.begin(), kFolder.end(), path.data());
-    char* const end = std::to_chars(digits, path.data() + path.size() - kFile.size() - 1, pid).ptr;
-    std::copy(kFile.begin(), kFile.end(), end);
-    return path;
-}
-
 /// Returns the number of filters of a process (Linux 5.9 reports it).
 std::optional<unsigned> filters_of(std::uint64_t pid) noexcept {
-    std::array<char, 4096> text{};  // the line stands after about 1,400 bytes
-    const auto path = status_path(pid);
-    const long fd = raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path.data()), O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0) return std::nullopt;
-    const long got = raw_syscall(SYS_read, fd, syscall_argument(text.data()), text.size());
-    raw_syscall(SYS_close, fd);
-    if (got <= 0) return std::nullopt;
+    std::array<char, 4096> text{};  // the line comes after about 1,400 bytes
+    sys::FixedText<48> path;
+    (path << kFolder).decimal(pid) << "/status";
+    const std::string_view lines = sys::read_file_start(path.c_str(), text);
     constexpr std::string_view kName = "\nSeccomp_filters:\t";
-    const std::string_view lines{text.data(), static_cast<std::size_t>(got)};
     const std::size_t line = lines.find(kName);
     if (line == std::string_view::npos) return std::nullopt;
     unsigned count = 0;
-    std::from_chars(text.data() + line + kName.size(), text.data() + got, count);
+    std::from_chars(lines.data() + line + kName.size(), lines.data() + lines.size(), count);
     return count;
 }
 

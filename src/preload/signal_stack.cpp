@@ -21,7 +21,8 @@ constexpr std::size_t kForHandlers = std::size_t{12} << 10;  // for the program'
 constexpr std::size_t kLeast = 2048;                         // MINSIGSTKSZ: the kernel refuses smaller stacks
 constexpr unsigned kAutoDisarm = 1U << 31;                   // SS_AUTODISARM, for which glibc has no name
 
-/// The size from which a program's stack is used as it is: two signal frames, which may hold AVX-512 registers.
+/// A program's stack of at least this size is used unchanged. It holds two signal frames, which may have AVX-512
+/// registers, and kForHandlers. This value applies until measure_signal_frames() is called.
 constinit std::size_t roomy = std::size_t{32} << 10;
 
 long kernel_stack(const stack_t* wanted, stack_t* before) noexcept {
@@ -38,8 +39,8 @@ bool is_managed(const stack_t& stack) noexcept {
     return preload::is_managed(core::address_of(stack.ss_sp), stack.ss_size);
 }
 
-/// Returns the stack that the program is told that it has: the one that it has set, or, while it runs on a stack of
-/// ours, that one. Language runtimes (Go's) ask in each handler which stack they run on; the C library asks before a
+/// Returns the stack that sigaltstack(2) reports to the program: the one that the program has set, or ours while a
+/// handler runs on it. Language runtimes (Go) ask in each handler which stack they run on; the C library asks before a
 /// longjmp that leaves a stack.
 stack_t told(const CallStacks::Substituted& substituted, const stack_t& of_kernel, bool on) noexcept {
     if (!on) return substituted.is ? substituted.told : of_kernel;
@@ -48,7 +49,7 @@ stack_t told(const CallStacks::Substituted& substituted, const stack_t& of_kerne
     return stack;
 }
 
-/// Finds a stack of unmanaged memory that is at least as large as the one that the program has set.
+/// Stores in `found` an unmanaged stack of at least the size of `wanted`. Returns 0 or a negated errno.
 long stand_in(CallStacks& stacks, const stack_t& wanted, stack_t& found) noexcept {
     found = stacks.alternate_stack();
     found.ss_flags = static_cast<int>(static_cast<unsigned>(wanted.ss_flags) & kAutoDisarm);

@@ -24,7 +24,7 @@ using Path = std::array<char, PATH_MAX>;
 
 constinit std::array<char, 256> preload_name{};  // file name of the library; empty: LD_PRELOAD does not name it
 
-/// Joins the two. Returns false if the path is too long for the kernel.
+/// Joins directory and file. Returns false if the path is too long for the kernel.
 bool put_together(Path& path, std::string_view directory, std::string_view file) noexcept {
     const std::size_t slash = directory.empty() ? 0 : 1;
     if (directory.size() + slash + file.size() >= path.size()) return false;
@@ -84,7 +84,7 @@ run::Obstacle note_started_program(const char* path, const char* const* environm
 run::Obstacle note_started_program_in_path(const char* file, const char* const* environment) noexcept {
     if (!wants_notes() || file == nullptr) return run::Obstacle::none;
     if (std::string_view{file}.find('/') != std::string_view::npos) return note_started_program(file, environment);
-    // Not by getenv: some programs replace it.
+    // Does not call getenv, because some programs replace it.
     std::string_view rest = run::value_of(environ, "PATH");
     if (rest.empty()) rest = "/bin:/usr/bin";
     for (;;) {

@@ -63,9 +63,9 @@ public:
         publish_soon(false);
     }
 
-    /// Asks the thread to publish, and waits until it has, for a short time only: a thread that a handler interrupted
-    /// for good may hold the heap's locks. Takes no lock and allocates nothing. Signal-safe. `complete`: these figures
-    /// are final.
+    /// Asks the thread to publish, and waits until it has, but at most kPatience: the publishing thread may wait for a
+    /// lock of the heap whose holder never continues. Takes no lock and allocates nothing. Signal-safe. `complete`:
+    /// these figures are final.
     void publish_soon(bool complete) noexcept {
         if (run::this_pid() != pid_) return;  // a child of vfork; the figures are its parent's
         if (complete) completing_.store(true, std::memory_order_release);
@@ -93,7 +93,7 @@ public:
             status_.eviction = static_cast<std::uint64_t>(pager.eviction());
             pager_ = pager.stats();
             if (std::exchange(new_child_, false)) at_fork_ = pager_;
-            run::count_latencies_since(pager_, at_fork_);
+            core::subtract_latencies(pager_, at_fork_);
             run::set_figures(status_, pager_, heap_.stats());
             heap_.residency(cells_);
             run::set_map(status_, cells_);
@@ -101,7 +101,7 @@ public:
             status_.complete = complete ? 1 : 0;
             writer_.publish(status_, last);
         } catch (const std::exception&) {
-            return;  // no memory for it
+            return;  // out of memory: the next sample tries again
         }
     }
 
@@ -128,8 +128,8 @@ private:
     std::mutex mutex_;
     bool ended_ = false;
     std::uint64_t pid_ = run::this_pid();
-    std::atomic<std::uint32_t> asked_{0};     // futexes: number of requests to publish,
-    std::atomic<std::uint32_t> answered_{0};  // and how many of them are done
+    std::atomic<std::uint32_t> asked_{0};     // futex: number of requests to publish
+    std::atomic<std::uint32_t> answered_{0};  // futex: number of requests that are done
     std::atomic<bool> completing_{false};     // the next requested figures are the last
     std::atomic<bool> stopping_{false};
     sys::ServiceThread* thread_ = nullptr;  // not deleted at the end of the program

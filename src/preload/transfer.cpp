@@ -15,11 +15,6 @@ namespace {
 constexpr std::uint64_t kMostBytes = 0x7fff'f000;         // the kernel's MAX_RW_COUNT: the most that one call moves
 constexpr std::uint64_t kNoPosition = ~std::uint64_t{0};  // preadv2: use the descriptor's position
 
-template <typename T>
-T* pointer(std::uint64_t address) noexcept {
-    return reinterpret_cast<T*>(address);
-}
-
 PinFor purpose_of(long number) noexcept {
     switch (number) {
         case SYS_read:

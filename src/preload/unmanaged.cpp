@@ -50,8 +50,8 @@ bool find_allocator(void* where) noexcept {
     return true;
 }
 
-/// Returns true if the allocator gets its blocks from the preload: then it is a wrapper, such as tools that count calls
-/// use.
+/// Returns true if the allocator gets its blocks from the preload: it is then a wrapper, for example of a tool that
+/// counts calls.
 bool leads_to_preload(const Allocator& allocator) noexcept {
     chosen.store(&kLibc, std::memory_order_release);
     const unsigned before = calls.load(std::memory_order_relaxed);
@@ -64,8 +64,8 @@ const Allocator& choose() noexcept {
         is_in_front = !leads_to_preload(found);
         return is_in_front ? found : kLibc;
     }
-    // An allocator that the program is linked to comes after the preload. It frees blocks of its own other functions
-    // (mallocx).
+    // An allocator that the program is linked with comes after the preload. Its blocks must be freed by it, because the
+    // program also gets blocks from its other functions (mallocx).
     return find_allocator(RTLD_NEXT) ? found : kLibc;
 }
 

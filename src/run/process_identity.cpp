@@ -1,11 +1,11 @@
 #include "run/process_identity.hpp"
 
+#include "sys/file_read.hpp"
+#include "sys/fixed_text.hpp"
 #include "sys/syscall.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <string_view>
@@ -14,38 +14,13 @@ namespace faultline::run {
 namespace {
 
 using sys::raw_syscall;
-using sys::syscall_argument;
 
-struct StatLine {
-    std::array<char, 1024> text{};  // the longest line has about 400 bytes
-    std::size_t bytes = 0;
-};
+using StatBuffer = std::array<char, 1024>;  // the longest line has about 400 bytes
 
-/// Returns "/proc/PID/stat", ended by a zero byte.
-std::array<char, 48> stat_path(std::uint64_t pid) noexcept {
-    constexpr std::string_view kBegin = "/proc/";
-    constexpr std::string_view kEnd = "/stat";
-    std::array<char, 48> path{};
-    char* const digits = std::copy(kBegin.begin(), kBegin.end(), path.data());
-    char* const end = std::to_chars(digits, path.data() + path.size() - kEnd.size() - 1, pid).ptr;
-    std::copy(kEnd.begin(), kEnd.end(), end);
-    return path;
-}
-
-StatLine read_stat(std::uint64_t pid) noexcept {
-    StatLine line;
-    const auto path = stat_path(pid);
-    const long fd = raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path.data()), O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0) return line;
-    while (line.bytes < line.text.size()) {
-        const long got =
-            raw_syscall(SYS_read, fd, syscall_argument(line.text.data() + line.bytes), line.text.size() - line.bytes);
-        if (got == -EINTR) continue;
-        if (got <= 0) break;
-        line.bytes += static_cast<std::size_t>(got);
-    }
-    raw_syscall(SYS_close, fd);
-    return line;
+std::string_view read_stat(std::uint64_t pid, StatBuffer& buffer) noexcept {
+    sys::FixedText<48> path;
+    (path << "/proc/").decimal(pid) << "/stat";
+    return sys::read_file_start(path.c_str(), buffer);
 }
 
 /// Splits "PID (NAME) STATE PPID ...". The name may contain any character, also ')'. proc(5) counts the fields from 1.
@@ -83,8 +58,8 @@ constexpr unsigned kStart = 22;
 }  // namespace
 
 ProcessIdentity identify_process(std::uint64_t pid) noexcept {
-    const StatLine line = read_stat(pid);
-    const StatFields fields{{line.text.data(), line.bytes}};
+    StatBuffer buffer;
+    const StatFields fields{read_stat(pid, buffer)};
     ProcessIdentity identity;
     if (fields.rest.empty()) return identity;
     identity.pid = pid;
@@ -106,8 +81,8 @@ ProcessIdentity identify_this_process() noexcept {
 }
 
 bool is_running(std::uint64_t pid, std::uint64_t start_ticks) noexcept {
-    const StatLine line = read_stat(pid);
-    const StatFields fields{{line.text.data(), line.bytes}};
+    StatBuffer buffer;
+    const StatFields fields{read_stat(pid, buffer)};
     if (fields.rest.empty()) return false;
     const std::string_view state = fields.field(kState);
     return fields.number(kStart) == start_ticks && state != "Z" && state != "X";

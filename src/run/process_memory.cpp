@@ -1,20 +1,14 @@
 #include "run/process_memory.hpp"
 
-#include "sys/syscall.hpp"
-
-#include <fcntl.h>
+#include "sys/file_read.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 
 namespace faultline::run {
 namespace {
-
-using sys::raw_syscall;
-using sys::syscall_argument;
 
 /// Returns the bytes of the line "NAME:    123 kB"; 0 if there is no such line.
 std::uint64_t bytes_in_line(std::string_view text, std::string_view name) noexcept {
@@ -24,21 +18,6 @@ std::uint64_t bytes_in_line(std::string_view text, std::string_view name) noexce
     std::uint64_t kibibytes = 0;
     std::from_chars(text.data() + at, text.data() + text.size(), kibibytes);
     return kibibytes << 10;
-}
-
-/// Fills `text` from the file. Returns the number of bytes read.
-std::size_t read_file(const char* path, std::array<char, 4096>& text) noexcept {
-    const long fd = raw_syscall(SYS_openat, AT_FDCWD, syscall_argument(path), O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0) return 0;
-    std::size_t bytes = 0;
-    while (bytes < text.size()) {
-        const long got = raw_syscall(SYS_read, fd, syscall_argument(text.data() + bytes), text.size() - bytes);
-        if (got == -EINTR) continue;
-        if (got <= 0) break;
-        bytes += static_cast<std::size_t>(got);
-    }
-    raw_syscall(SYS_close, fd);
-    return bytes;
 }
 
 }  // namespace
@@ -52,8 +31,7 @@ void raise_peaks(MemoryPeaks& peaks, std::string_view text) noexcept {
 
 void raise_peaks(MemoryPeaks& peaks) noexcept {
     std::array<char, 4096> text;
-    const std::size_t bytes = read_file("/proc/self/status", text);
-    raise_peaks(peaks, {text.data(), bytes});
+    raise_peaks(peaks, sys::read_file_start("/proc/self/status", text));
 }
 
 }  // namespace faultline::run

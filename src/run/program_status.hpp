@@ -3,6 +3,7 @@
 // Consists of 64-bit words and bytes only, because it goes through memory that processes share (status_layout.hpp).
 #pragma once
 
+#include "core/figures.hpp"
 #include "run/process_identity.hpp"
 #include "run/process_memory.hpp"
 
@@ -46,8 +47,8 @@ struct ProgramCounters {
     bool operator==(const ProgramCounters&) const = default;
 };
 
-/// The current state; in bytes unless the name says otherwise.
-struct ProgramGauges {
+/// The current state of the pager's memory, in bytes.
+struct MemoryGauges {
     std::uint64_t resident_limit = 0;
     std::uint64_t frames_used = 0;
     std::uint64_t frames_peak = 0;
@@ -57,6 +58,11 @@ struct ProgramGauges {
     std::uint64_t swapped_bytes = 0;
     std::uint64_t compressed_used = 0;
 
+    bool operator==(const MemoryGauges&) const = default;
+};
+
+/// The current state of the heap; in bytes unless the name says otherwise.
+struct HeapGauges {
     std::uint64_t live_bytes = 0;
     std::uint64_t live_blocks = 0;
     std::uint64_t large_blocks = 0;
@@ -67,7 +73,12 @@ struct ProgramGauges {
     std::uint64_t dead_bytes = 0;
     std::uint64_t break_bytes = 0;
     std::uint64_t mapping_bytes = 0;
-    std::uint64_t reservation = 0;
+
+    bool operator==(const HeapGauges&) const = default;
+};
+
+struct ProgramGauges : MemoryGauges, HeapGauges {
+    std::uint64_t reservation = 0;  ///< Bytes of addresses that the heap may use.
 
     bool operator==(const ProgramGauges&) const = default;
 };
@@ -124,9 +135,6 @@ static_assert(std::is_trivially_copyable_v<ProgramStatus> && sizeof(ProgramStatu
 /// Copies the counters, gauges and latencies of a pager and its heap to `status`. Allocates nothing. Signal-safe.
 void set_figures(ProgramStatus& status, const PagerStats& pager, const HeapStats& heap) noexcept;
 
-/// Subtracts from the latencies in `stats` what `earlier` had already counted. Signal-safe.
-void count_latencies_since(PagerStats& stats, const PagerStats& earlier) noexcept;
-
 /// Stores a map in `status`. `cells`: at most `kMapCells`, which are stretched to that number. Signal-safe.
 void set_map(ProgramStatus& status, std::span<const ResidencyCell> cells) noexcept;
 
@@ -134,3 +142,51 @@ void set_map(ProgramStatus& status, std::span<const ResidencyCell> cells) noexce
 [[nodiscard]] std::array<ResidencyCell, kMapCells> map_cells(const ProgramStatus& status) noexcept;
 
 }  // namespace faultline::run
+
+namespace faultline::core {
+
+template <>
+struct Figures<run::ProgramCounters> {
+    static constexpr std::array table{
+        FAULTLINE_COUNTER(run::ProgramCounters, first_touches),
+        FAULTLINE_COUNTER(run::ProgramCounters, hard_faults),
+        FAULTLINE_COUNTER(run::ProgramCounters, soft_faults),
+        FAULTLINE_COUNTER(run::ProgramCounters, write_faults),
+        FAULTLINE_COUNTER(run::ProgramCounters, failed_faults),
+        FAULTLINE_COUNTER(run::ProgramCounters, evictions),
+        FAULTLINE_COUNTER(run::ProgramCounters, clean_evictions),
+        FAULTLINE_COUNTER(run::ProgramCounters, pages_read_ahead),
+        FAULTLINE_COUNTER(run::ProgramCounters, bytes_read),
+        FAULTLINE_COUNTER(run::ProgramCounters, bytes_written),
+        FAULTLINE_COUNTER(run::ProgramCounters, read_errors),
+        FAULTLINE_COUNTER(run::ProgramCounters, write_errors),
+        FAULTLINE_COUNTER(run::ProgramCounters, direct_reclaims),
+        FAULTLINE_COUNTER(run::ProgramCounters, discarded_bytes),
+    };
+};
+FAULTLINE_CHECK_FIGURES(run::ProgramCounters, 0);
+
+template <>
+struct Figures<run::MemoryGauges> {
+    static constexpr std::array table{
+        FAULTLINE_GAUGE(run::MemoryGauges, resident_limit), FAULTLINE_GAUGE(run::MemoryGauges, frames_used),
+        FAULTLINE_GAUGE(run::MemoryGauges, frames_peak),    FAULTLINE_GAUGE(run::MemoryGauges, resident_bytes),
+        FAULTLINE_GAUGE(run::MemoryGauges, dirty_bytes),    FAULTLINE_GAUGE(run::MemoryGauges, staged_bytes),
+        FAULTLINE_GAUGE(run::MemoryGauges, swapped_bytes),  FAULTLINE_GAUGE(run::MemoryGauges, compressed_used),
+    };
+};
+FAULTLINE_CHECK_FIGURES(run::MemoryGauges, 0);
+
+template <>
+struct Figures<run::HeapGauges> {
+    static constexpr std::array table{
+        FAULTLINE_GAUGE(run::HeapGauges, live_bytes),         FAULTLINE_GAUGE(run::HeapGauges, live_blocks),
+        FAULTLINE_GAUGE(run::HeapGauges, large_blocks),       FAULTLINE_GAUGE(run::HeapGauges, large_bytes),
+        FAULTLINE_GAUGE(run::HeapGauges, cached_bytes),       FAULTLINE_GAUGE(run::HeapGauges, free_in_spans),
+        FAULTLINE_GAUGE(run::HeapGauges, free_outside_spans), FAULTLINE_GAUGE(run::HeapGauges, dead_bytes),
+        FAULTLINE_GAUGE(run::HeapGauges, break_bytes),        FAULTLINE_GAUGE(run::HeapGauges, mapping_bytes),
+    };
+};
+FAULTLINE_CHECK_FIGURES(run::HeapGauges, 0);
+
+}  // namespace faultline::core

@@ -1,6 +1,6 @@
 // Arena: one range of a space's addresses, reserved as a region with gaps. A space has two: image and heap in the low
 // one, mappings and stack in the high one. It converts addresses to pages, and opens, closes and protects ranges for
-// Space. It does not know segments.
+// MappedSegments. It does not know segments.
 #pragma once
 
 #include "core/page_range.hpp"

@@ -4,8 +4,7 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
-#include "core/units.hpp"
-#include "sys/lazy_array.hpp"
+#include "sys/tracked_array.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -19,8 +18,7 @@ public:
     using Number = std::uint16_t;
 
     /// Constructs a map of pages below `pages`, all numbers 0. Throws std::system_error (ENOMEM).
-    explicit LayerMap(std::uint64_t pages)
-        : numbers_{pages, "a map of layers"}, touched_{pages / kPagesPerBlock + 1, "a map of layers' summary"} {}
+    explicit LayerMap(std::uint64_t pages) : numbers_{pages, "a map of layers"} {}
 
     [[nodiscard]] Number at(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
         return numbers_[page].load(std::memory_order_acquire);
@@ -30,8 +28,7 @@ public:
     Number exchange(std::uint64_t page, Number number) const FAULTLINE_SIGNAL_SAFE {
         const Number before = at(page);
         if (before == number) return before;  // does not touch memory that is still zeros
-        std::atomic<std::uint8_t>& touched = touched_[page / kPagesPerBlock];
-        if (touched.load(std::memory_order_relaxed) == 0) touched.store(1, std::memory_order_release);
+        numbers_.mark(page);
         numbers_[page].store(number, std::memory_order_release);
         return before;
     }
@@ -39,20 +36,13 @@ public:
     /// Calls `visit(page, number)` for every page whose number is not 0, in order.
     template <typename Visit>
     void for_each(Visit visit) const {
-        for (std::uint64_t first = 0; first < numbers_.size(); first += kPagesPerBlock) {
-            if (touched_[first / kPagesPerBlock].load(std::memory_order_acquire) == 0) continue;
-            for (std::uint64_t page = first; page < first + kPagesPerBlock && page < numbers_.size(); ++page) {
-                if (const Number number = at(page); number != 0) visit(page, number);
-            }
-        }
+        numbers_.for_each_marked(0, numbers_.size(), [&](std::uint64_t page) {
+            if (const Number number = at(page); number != 0) visit(page, number);
+        });
     }
 
 private:
-    // as many as share one page of this array
-    static constexpr std::uint64_t kPagesPerBlock = core::kUnitBytes / sizeof(Number);
-
-    sys::LazyArray<std::atomic<Number>> numbers_;
-    sys::LazyArray<std::atomic<std::uint8_t>> touched_;
+    sys::TrackedArray<std::atomic<Number>> numbers_;
 };
 
 }  // namespace faultline::space

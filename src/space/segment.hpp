@@ -1,8 +1,9 @@
 // Segment: a run of a space's pages with one origin and one protection. SegmentSet: the segments of a space, which do
-// not overlap. Bookkeeping only, for the control path: Space applies changes to the pager, and SegmentIndex is the copy
-// for the fault path.
+// not overlap. Bookkeeping only, for the control path: MappedSegments applies changes to the pager, and SegmentIndex is
+// the copy for the fault path.
 #pragma once
 
+#include "core/address_range.hpp"
 #include "space/source_file.hpp"
 
 #include <faultline/segment_info.hpp>
@@ -20,14 +21,7 @@
 
 namespace faultline::space {
 
-/// The addresses [begin, end): whole pages.
-struct AddressRange {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;
-    [[nodiscard]] std::size_t bytes() const noexcept { return end - begin; }
-    [[nodiscard]] bool contains(std::uintptr_t address) const noexcept { return address >= begin && address < end; }
-    [[nodiscard]] bool contains(AddressRange other) const noexcept { return other.begin >= begin && other.end <= end; }
-};
+using core::AddressRange;  // of whole pages
 
 class SharedFile;
 

@@ -1,6 +1,6 @@
 // SegmentIndex: an immutable sorted copy of a space's segments, for the fault path: SegmentStore and the reports of
-// violations. Space publishes a new one after each change of its SegmentSet. It holds the files open that pages come
-// from. Lookups are signal-safe; construction allocates.
+// violations. MappedSegments publishes a new one after each change of its SegmentSet. It holds the files open that
+// pages come from. Lookups are signal-safe; construction allocates.
 #pragma once
 
 #include "core/signal_safe.hpp"

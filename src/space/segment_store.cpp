@@ -128,8 +128,8 @@ int SegmentStore::write_to_top(std::uint64_t offset, std::span<const std::byte> 
     return error;
 }
 
-void SegmentStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    top_->landed(offset, bytes);
+void SegmentStore::finish_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    top_->finish_extent_write(offset, bytes);
     set_layer(offset, bytes, top_number_);
 }
 
@@ -205,7 +205,7 @@ void SegmentStore::freeze(Freezing& freezing) noexcept {
     file_notes_ = freezing.file_notes;
     layers_.swap(freezing.layers);
     layer_of_.for_each([&](std::uint64_t, Number number) { ++freezing.pages_in[number]; });
-    for (Number number = kOrigin + 1; number < layers_.size(); ++number) {
+    for (std::size_t number = kOrigin + 1; number < layers_.size(); ++number) {
         if (layers_[number] && freezing.pages_in[number] == 0) freezing.unused.push_back(std::move(layers_[number]));
     }
     if (freezing.pages_in[top_number_] == 0) return;  // no page was written since the last clone

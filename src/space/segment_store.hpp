@@ -45,10 +45,10 @@ public:
     }
     [[nodiscard]] store::FileExtent location(std::uint64_t offset,
                                              std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
-    void about_to_land(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
-        top_->about_to_land(offset, bytes);
+    void begin_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
+        top_->begin_extent_write(offset, bytes);
     }
-    void landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void finish_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] store::Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] store::SharedBytes shared_bytes(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
 

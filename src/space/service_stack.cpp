@@ -1,8 +1,8 @@
 #include "space/service_stack.hpp"
 
 #include "core/units.hpp"
-#include "sys/error.hpp"
 #include "sys/mapping.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <sys/mman.h>
 
@@ -25,7 +25,7 @@ struct UnmapAtExit {
 std::byte* map_stack() {
     sys::Mapping fresh = sys::Mapping::reserve(core::kUnitBytes + kBytes, core::kUnitBytes, true, "a service stack");
     if (const int error = fresh.set_part_access(0, core::kUnitBytes, Access::none)) {
-        sys::throw_error(error, "cannot protect the guard page of a service stack: raise `sysctl vm.max_map_count`");
+        sys::throw_mapping_error(error, "cannot protect the guard page of a service stack");
     }
     std::byte* const address = fresh.data();
     fresh.abandon();

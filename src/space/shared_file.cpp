@@ -35,7 +35,7 @@ public:
         }
     }
     /// Does nothing: the file keeps its bytes.
-    void forget(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
+    void discard_keeping_space(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
     [[nodiscard]] store::FileExtent location(std::uint64_t offset, std::uint64_t) const FAULTLINE_SIGNAL_SAFE override {
         return {file_.reader()->fd(), begin_ + offset};
     }
@@ -93,9 +93,9 @@ void SharedFile::add_file(std::shared_ptr<const SourceFile> file) {
     const bool to_read = reader_.load() == nullptr;
     const bool to_write = writer_.load() == nullptr && file->writable();
     if (!to_read && !to_write) return;
-    files_.push_back(file);
     if (to_read) reader_.store(file.get());
     if (to_write) writer_.store(file.get());
+    files_.push_back(std::move(file));
 }
 
 void SharedFile::map(pager::Region& region, core::PageRange pages, std::uint64_t offset, Access access) {

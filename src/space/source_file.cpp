@@ -1,8 +1,10 @@
 #include "space/source_file.hpp"
 
 #include "core/units.hpp"
+#include "core/zero_unit.hpp"
 #include "sys/error.hpp"
 #include "sys/file_write.hpp"
+#include "sys/full_transfer.hpp"
 #include "sys/syscall.hpp"
 
 #include <fcntl.h>
@@ -14,25 +16,6 @@
 
 namespace faultline::space {
 namespace {
-
-constexpr int kDeviceErrorRetries = 3;
-constinit const std::byte kZeros[core::kUnitBytes] = {};
-
-/// Reads until `into` is full, the file ends, or an error persists. Returns the bytes read, or a negated errno.
-long read_up_to(int fd, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-    std::size_t done = 0;
-    int device_errors = 0;
-    while (done < into.size()) {
-        const long result = sys::raw_syscall(SYS_pread64, fd, sys::syscall_argument(into.data() + done),
-                                             into.size() - done, offset + done);
-        if (result == -EINTR || result == -EAGAIN) continue;
-        if (result == -EIO && device_errors++ < kDeviceErrorRetries) continue;
-        if (result < 0) return result;
-        if (result == 0) break;
-        done += static_cast<std::size_t>(result);
-    }
-    return static_cast<long>(done);
-}
 
 /// Limits `bytes` at `offset` to the file's present size. Returns 0 or an errno.
 int limit_to_file_size(int fd, std::uint64_t offset, std::uint64_t& bytes) FAULTLINE_SIGNAL_SAFE {
@@ -86,9 +69,12 @@ SourceFile::SourceFile(sys::FileDescriptor fd, std::string path) : fd_{std::move
 
 int SourceFile::read(std::uint64_t offset, std::uint64_t limit, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
     const std::size_t wanted = limit <= offset ? 0 : std::min<std::uint64_t>(into.size(), limit - offset);
-    const long result = read_up_to(fd_.get(), offset, into.first(wanted));
-    if (result < 0) return static_cast<int>(-result);
-    const auto got = static_cast<std::size_t>(result);
+    const auto [got, error] =
+        sys::transfer_to_end("pread of a mapped file", wanted, [&](std::size_t done, std::size_t left) {
+            return sys::raw_syscall(SYS_pread64, fd_.get(), sys::syscall_argument(into.data() + done), left,
+                                    offset + done);
+        });
+    if (error != 0) return error;
     // The page in which the file ends is readable; a page wholly beyond the end is not.
     if (got < wanted && core::align_up(got, core::kUnitBytes) < wanted) return EIO;
     std::memset(into.data() + got, 0, into.size() - got);
@@ -98,28 +84,21 @@ int SourceFile::read(std::uint64_t offset, std::uint64_t limit, std::span<std::b
 int SourceFile::write(std::uint64_t offset, std::span<const std::byte> from) const FAULTLINE_SIGNAL_SAFE {
     std::uint64_t bytes = from.size();
     if (const int error = limit_to_file_size(fd_.get(), offset, bytes)) return error;
-    for (std::uint64_t done = 0; done < bytes;) {
-        const long result = sys::write_file_at(fd_.get(), from.data() + done, bytes - done, offset + done);
-        if (result == -EINTR || result == -EAGAIN) continue;
-        if (result <= 0) return result == 0 ? EIO : static_cast<int>(-result);
-        done += static_cast<std::uint64_t>(result);
-    }
-    return 0;
+    return sys::transfer_all("pwrite of a mapped file", bytes, [&](std::size_t done, std::size_t left) {
+        return sys::write_file_at(fd_.get(), from.data() + done, left, offset + done);
+    });
 }
 
 int SourceFile::write_zeros(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
-    for (; bytes > 0; offset += sizeof kZeros, bytes -= sizeof kZeros) {
-        if (const int error = write(offset, kZeros)) return error;
+    for (; bytes > 0; offset += sizeof core::kZeroUnit, bytes -= sizeof core::kZeroUnit) {
+        if (const int error = write(offset, core::kZeroUnit)) return error;
     }
     return 0;
 }
 
 int SourceFile::synchronize() const noexcept {
-    long result = 0;
-    do {
-        result = sys::raw_syscall(SYS_fdatasync, fd_.get());
-    } while (result == -EINTR);
-    return sys::error_of(result);
+    return sys::wait_out("fdatasync of a mapped file",
+                         [&] { return sys::error_of(sys::raw_syscall(SYS_fdatasync, fd_.get())); });
 }
 
 }  // namespace faultline::space

@@ -1,48 +1,48 @@
-// Space: the implementation behind AddressSpace: two arenas, the segments in them, and the break. An addition inserts
-// the segment, publishes the index to the fault path, and opens the pages. A removal closes the pages first (but see
-// remove_shared). It moves no bytes itself: that is the pager's work.
+// Space: the implementation behind AddressSpace. It composes the parts, lays them out, serialises the control calls,
+// and refuses them in a child of fork. It moves no bytes itself: that is the pager's work.
+//
+//   MappedSegments    segments, their published index, the pages in the two arenas
+//   ProgramBreak      brk and sbrk         RangeControl      protect, advise, discard, sync, pin
+//   MappingArea       map and unmap        ViolationReports  what the fault path tells of a forbidden access
 //
 // Lock order: mutex_, then the pager's locks.
 #pragma once
 
-#include "core/page_fault.hpp"
-#include "mmu/signal_fault_source.hpp"
 #include "pager/pager.hpp"
-#include "space/arena.hpp"
-#include "space/segment.hpp"
-#include "space/segment_index.hpp"
-#include "sys/published.hpp"
+#include "space/mapped_segments.hpp"
+#include "space/mapping_area.hpp"
+#include "space/program_break.hpp"
+#include "space/range_control.hpp"
+#include "space/violation_reports.hpp"
 
-#include <faultline/access_violation.hpp>
 #include <faultline/address_space.hpp>
 #include <faultline/layout.hpp>
 #include <faultline/segment_info.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace faultline::space {
 
-class Space final : public pager::RegionOwner {
+class Space {
 public:
     Space(std::shared_ptr<pager::Pager> pager, std::span<const ImageSegment> image, const Layout& layout);
-    ~Space() override;
-    [[nodiscard]] std::unique_ptr<Space> clone(const ClonePlace& place);
+    /// Writes shared segments to their files as far as possible.
+    ~Space();
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;
+    [[nodiscard]] std::unique_ptr<Space> clone(const ClonePlace& place);
 
     // Like the functions of AddressSpace with the same names. Any thread; not from a signal handler.
 
     [[nodiscard]] std::uintptr_t brk(std::uintptr_t address);
     [[nodiscard]] std::optional<std::uintptr_t> sbrk(std::ptrdiff_t delta);
-    [[nodiscard]] std::uintptr_t map(std::size_t bytes, space::Origin origin, const MapOptions& options);
+    [[nodiscard]] std::uintptr_t map(std::size_t bytes, Origin origin, const MapOptions& options);
     void unmap(std::uintptr_t address, std::size_t bytes);
     void protect(std::uintptr_t address, std::size_t bytes, Access access);
     void advise(std::uintptr_t address, std::size_t bytes, Advice advice);
@@ -56,73 +56,32 @@ public:
     [[nodiscard]] std::uintptr_t counterpart(const Space& other, std::uintptr_t address) const;
 
     [[nodiscard]] bool in_owner_process() const noexcept { return pager_->in_owner_process(); }
-    [[nodiscard]] std::uintptr_t image_begin() const noexcept { return low_->range().begin; }
-    [[nodiscard]] std::uintptr_t heap_begin() const noexcept { return heap_begin_; }
-    [[nodiscard]] space::AddressRange stack() const noexcept { return stack_; }
+    [[nodiscard]] std::uintptr_t image_begin() const noexcept { return segments_.arenas().low().range().begin; }
+    [[nodiscard]] std::uintptr_t heap_begin() const noexcept { return break_.begin(); }
+    [[nodiscard]] AddressRange stack() const noexcept { return stack_; }
 
     [[nodiscard]] std::vector<SegmentInfo> segments() const;
-    [[nodiscard]] SegmentUsage usage(space::AddressRange range) const;
+    [[nodiscard]] SegmentUsage usage(AddressRange range) const;
     [[nodiscard]] Explanation explain(std::uintptr_t address) const;
     [[nodiscard]] TableCost table_cost() const;
 
-    [[nodiscard]] core::ViolationReport report(const core::PageFault& fault) const FAULTLINE_SIGNAL_SAFE override;
-
 private:
-    struct Handler {
-        ViolationHandler call = nullptr;
-        void* context = nullptr;
-    };
+    Space(const Space& source, const ClonePlace& place);
 
-    // Construction.
-    void reserve_for_layout(std::size_t image_bytes, const Layout& layout);
-    void reserve_arenas(std::size_t low_bytes, std::size_t high_bytes, const ClonePlace& place);
     void load(const ImageSegment& part);
     void add_stack(const Layout& layout);
-
-    // cloning.cpp
-    Space(Space& source, const ClonePlace& place);
-    void copy_segments(const Space& source);
-    void copy_pages(Space& source);
-    [[nodiscard]] std::vector<pager::Region*> shared_regions() const;
-    [[nodiscard]] space::AddressRange counterpart(const Space& other, space::AddressRange range) const;
-    [[nodiscard]] std::array<space::Arena*, 2> arenas() const noexcept { return {low_.get(), high_.get()}; }
-
-    // Called with mutex_ held.
-    void require_owner_process() const;
-    [[nodiscard]] space::Arena* arena_of(space::AddressRange range) const noexcept;
-    [[nodiscard]] space::Arena& checked_arena(space::AddressRange range, const char* purpose) const;
-    [[nodiscard]] space::AddressRange choose_range(std::size_t bytes, const MapOptions& options);
-    [[nodiscard]] std::unique_ptr<const space::SegmentIndex> make_index() const;
-    void add(space::AddressRange range, const space::Origin& origin);
-    void split_and_remove(space::AddressRange range);
-    void remove(space::AddressRange range);
-    void open(space::AddressRange range, const space::Origin& origin, bool in_file);
-    void close(const space::Segment& segment);
-    void remove_shared(const space::Segment& segment);
-    static void require_writable(const space::SourceFile& file);
-    [[nodiscard]] std::vector<pager::PageRun> runs_of(space::AddressRange range) const;
-    [[nodiscard]] SegmentUsage usage_locked(space::AddressRange range) const;
-    void unmap_locked(space::AddressRange range);
-    void require_mapped(space::AddressRange range, const char* purpose) const;
-    [[nodiscard]] bool move_break(std::uintptr_t address);
-    [[nodiscard]] bool room_for_heap(std::uintptr_t from, std::uintptr_t end) const noexcept;
-    [[nodiscard]] SegmentInfo describe(const space::Segment& segment) const;
-    [[nodiscard]] std::uintptr_t lowest_touched(space::AddressRange range) const;
+    [[nodiscard]] std::unique_lock<std::mutex> lock_for_change() const;
 
     std::shared_ptr<pager::Pager> pager_;
     std::uint64_t lineage_;     // equal in a space and all its clones
     mutable std::mutex mutex_;  // guards all mutable members below; the fault path never takes it
-    space::SegmentSet segments_;
-    sys::Published<space::SegmentIndex> index_;
-    sys::Published<Handler> handler_;
-    mmu::SignalFaultSource violations_;  // SIGSEGV comes to this source in every fault delivery
-    std::unique_ptr<space::Arena> low_;
-    std::unique_ptr<space::Arena> high_;
-    std::uintptr_t heap_begin_ = 0;
-    std::uintptr_t break_ = 0;
-    std::size_t heap_limit_ = 0;
-    space::AddressRange stack_{};     // all of it, down to its limit
-    space::AddressRange mappings_{};  // where mappings without a given address go
+    sys::Published<SegmentIndex> index_;
+    ViolationReports violations_;
+    MappedSegments segments_;
+    ProgramBreak break_;
+    MappingArea mappings_;
+    RangeControl ranges_;
+    AddressRange stack_{};  // all of it, down to its limit
 };
 
 }  // namespace faultline::space

@@ -6,13 +6,11 @@
 #include "pager/region/region_map.hpp"
 #include "pager/region/region_reader.hpp"
 #include "space/stack_area.hpp"
-#include "sys/syscall.hpp"
+#include "sys/fixed_text.hpp"
 
 #include <faultline/guarded_stack.hpp>
 
-#include <array>
 #include <cstdint>
-#include <cstring>
 
 namespace faultline {
 namespace {
@@ -28,45 +26,16 @@ StackArea* area_at(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
     return region != nullptr ? StackArea::from(region->owner()) : nullptr;
 }
 
-/// A line of text, built without the C library, so that a signal handler can write it.
-class Line {
-public:
-    Line& operator<<(const char* text) noexcept {
-        for (; *text != '\0' && length_ < text_.size(); ++text) text_[length_++] = *text;
-        return *this;
-    }
-    Line& decimal(std::uint64_t value) noexcept { return number(value, 10); }
-    Line& address(std::uintptr_t value) noexcept { return (*this << "0x").number(value, 16); }
-    void write() const noexcept {
-        // A short write loses the end of the line; there is no better place to report it.
-        static_cast<void>(sys::raw_syscall(SYS_write, 2, sys::syscall_argument(text_.data()), length_));
-    }
-
-private:
-    Line& number(std::uint64_t value, unsigned base) noexcept {
-        std::array<char, 21> digits{};
-        char* at = digits.data() + digits.size() - 1;
-        do {
-            *--at = "0123456789abcdef"[value % base];
-            value /= base;
-        } while (value > 0);
-        return *this << at;
-    }
-
-    std::array<char, 256> text_;
-    std::size_t length_ = 0;
-};
-
 void report(const StackOverflow& overflow) FAULTLINE_SIGNAL_SAFE {
     const std::uintptr_t bottom = core::address_of(overflow.stack);
-    Line line;
+    sys::FixedText<256> line;
     line << "faultline: stack overflow: ";
     line.address(core::address_of(overflow.address)) << " was accessed, ";
     line.decimal(overflow.depth) << " bytes deep in the stack of ";
     line.decimal(overflow.stack_bytes) << " bytes from ";
     line.address(bottom) << " to ";
     line.address(bottom + overflow.stack_bytes) << "\n";
-    line.write();
+    line.write_to_standard_error();
 }
 
 /// Returns whether a thread with this stack pointer reached the guard of `slot` by using its stack, and not through a

@@ -59,9 +59,11 @@ public:
     /// Returns the space of a range, now or later. The caller does not read the range before it writes it again.
     virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Like discard, but may keep the disk space. Call it for ranges that are soon written again: freeing blocks takes
-    /// a file system longer than writing them.
-    virtual void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE { discard(offset, bytes); }
+    /// Discards the bytes of a range, but may keep its disk space. Call it for ranges that are soon written again: a
+    /// file system takes longer to free blocks than to write them.
+    virtual void discard_keeping_space(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+        discard(offset, bytes);
+    }
 
     /// Returns the file and the offset of the region in it if the caller may write to the file directly; else fd -1.
     [[nodiscard]] virtual FileExtent extent() const FAULTLINE_SIGNAL_SAFE { return {}; }
@@ -85,15 +87,15 @@ public:
         return {};
     }
 
-    /// Makes room in the file for a range. Call before each write to the extent; write() needs no such call.
+    /// Prepares the file for a write of a range to the extent. Call before each such write; write() needs no such call.
     /// Signal-safe.
-    virtual void about_to_land([[maybe_unused]] std::uint64_t offset,
-                               [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
+    virtual void begin_extent_write([[maybe_unused]] std::uint64_t offset,
+                                    [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
 
     /// Records that all of a range was written to the extent. Only then does read() read it there. write() needs no
     /// such call. Signal-safe.
-    virtual void landed([[maybe_unused]] std::uint64_t offset,
-                        [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
+    virtual void finish_extent_write([[maybe_unused]] std::uint64_t offset,
+                                     [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
 };
 
 /// The process after fork: parent or child.
@@ -116,7 +118,7 @@ public:
 
     // Upkeep: work of some stores that a background thread of the pager does before a fault has to wait for it.
 
-    [[nodiscard]] virtual bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE { return false; }
+    [[nodiscard]] virtual bool needs_upkeep() const FAULTLINE_SIGNAL_SAFE { return false; }
     /// Does upkeep. Returns 0 or an errno. After an error as much work may be left, and nothing is lost.
     virtual int do_upkeep([[maybe_unused]] WriteQueue& queue) FAULTLINE_SIGNAL_SAFE { return 0; }
     /// Returns an estimate of how many more bytes the stores can take. Returns the largest number if there is no

@@ -17,10 +17,10 @@ public:
     [[nodiscard]] virtual long read_at(void* into, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE = 0;
     [[nodiscard]] virtual long write_at(const void* from, std::size_t bytes,
                                         std::uint64_t offset) FAULTLINE_SIGNAL_SAFE = 0;
-    /// Makes room for a write, by write_at or to fd(). Call before every write. Without it, a write to a punched range
-    /// may be lost.
-    virtual void make_room([[maybe_unused]] std::uint64_t offset,
-                           [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
+    /// Prepares the range for a write, by write_at or to fd(). Call before every write: otherwise a punch in progress
+    /// may destroy the bytes.
+    virtual void prepare_write([[maybe_unused]] std::uint64_t offset,
+                               [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
     /// Frees the blocks of a range in the file system, now or later, as far as possible. The caller does not read the
     /// range before it writes it again.
     virtual void punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;

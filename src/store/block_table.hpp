@@ -4,12 +4,10 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
-#include "core/units.hpp"
 #include "store/backing_store.hpp"
 #include "store/block_word.hpp"
-#include "sys/lazy_array.hpp"
+#include "sys/tracked_array.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -24,8 +22,7 @@ public:
         : behind_{behind},
           block_bytes_{block_bytes},
           number_{number},
-          entries_{bytes / block_bytes, "a map of compressed pages"},
-          touched_{(entries_.size() + kBlocksPerMark - 1) / kBlocksPerMark, "a map's summary"} {}
+          entries_{bytes / block_bytes, "a map of compressed pages"} {}
 
     [[nodiscard]] BackingStore& behind() const noexcept { return behind_; }
     [[nodiscard]] std::size_t block_bytes() const noexcept { return block_bytes_; }
@@ -46,7 +43,7 @@ public:
 
     /// Replaces `seen` by `next`. On failure sets `seen` to the current word and returns false.
     [[nodiscard]] bool try_change(std::uint64_t block, BlockWord& seen, BlockWord next) const FAULTLINE_SIGNAL_SAFE {
-        if (seen.bits() == 0) mark_touched(block);  // before the word changes, so that no scan misses the block
+        if (seen.bits() == 0) entries_.mark(block);
         std::uint64_t bits = seen.bits();
         const bool changed = entries_[block].word.compare_exchange_strong(bits, next.bits());
         if (!changed) seen = BlockWord{bits};
@@ -73,11 +70,7 @@ public:
     /// Calls `visit(block)` for every block that may have been written. Control path.
     template <typename Visit>
     void for_each_touched(Visit visit) const {
-        for (std::uint64_t mark = 0; mark < touched_.size(); ++mark) {
-            if (touched_[mark].load() == 0) continue;
-            const std::uint64_t end = std::min((mark + 1) * kBlocksPerMark, blocks());
-            for (std::uint64_t block = mark * kBlocksPerMark; block < end; ++block) visit(block);
-        }
+        entries_.for_each_marked(0, blocks(), visit);
     }
 
 private:
@@ -86,18 +79,11 @@ private:
         std::atomic<std::uint64_t> word;
         std::atomic<std::uint64_t> checksum;
     };
-    static constexpr std::uint64_t kBlocksPerMark = core::kUnitBytes / sizeof(Entry);
-
-    void mark_touched(std::uint64_t block) const FAULTLINE_SIGNAL_SAFE {
-        std::atomic<std::uint8_t>& mark = touched_[block / kBlocksPerMark];
-        if (mark.load(std::memory_order_relaxed) == 0) mark.store(1);
-    }
 
     BackingStore& behind_;
     std::size_t block_bytes_;
     std::uint64_t number_;
-    sys::LazyArray<Entry> entries_;
-    sys::LazyArray<std::atomic<std::uint8_t>> touched_;  // one mark for each page of `entries_`; never cleared
+    sys::TrackedArray<Entry> entries_;
 };
 
 }  // namespace faultline::store

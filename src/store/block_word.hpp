@@ -8,7 +8,7 @@
 //
 // Invariants:
 //   busy         one thread writes the block to the store behind and will clear the flag; no other thread writes it
-//                there, so an older write cannot land after a newer one. All other changes are allowed meanwhile.
+//                there, so no older write follows a newer one. All other changes are allowed meanwhile.
 //   has_behind   the store behind may hold space in the file for the block, current or not
 //   checksum     (beside the word) belongs to `behind`; only the thread that has set `busy` changes it
 //
@@ -78,7 +78,7 @@ public:
     /// A thread writes the newest version to the store behind. Until it has arrived the block has no bytes.
     [[nodiscard]] constexpr BlockWord claimed_for_write() const noexcept {
         FAULTLINE_INVARIANT(!busy());
-        return newer().forgotten().with_flag(kBusy, true).with_flag(kHasBehind, true);
+        return newer().discarded().with_flag(kBusy, true).with_flag(kHasBehind, true);
     }
     [[nodiscard]] constexpr BlockWord written() const noexcept {
         FAULTLINE_INVARIANT(busy() && is(BlockPlace::nothing));
@@ -108,7 +108,7 @@ public:
         return with_place(BlockPlace::lost).with_slot({}).released();
     }
     /// The bytes are no longer valid. The generation keeps counting.
-    [[nodiscard]] constexpr BlockWord forgotten() const noexcept {
+    [[nodiscard]] constexpr BlockWord discarded() const noexcept {
         return with_place(BlockPlace::nothing).with_slot({});
     }
     /// The store behind has discarded the block, too.

@@ -1,10 +1,8 @@
 #include "store/compressed_pool.hpp"
 
 #include "core/check.hpp"
-#include "sys/error.hpp"
 #include "sys/signal_block.hpp"
 
-#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -40,46 +38,14 @@ bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_
 
 // ---- Registering stores
 
-std::uint32_t CompressedPool::enter(BlockTable& table) {
-    const std::lock_guard lock{mutex_};
-    if (free_ids_.empty()) {
-        if (next_id_ == kMostStores)
-            sys::throw_error(ENOMEM, "too many compressed stores in one pager: at most 1048575");
-        free_ids_.reserve(next_id_);  // so that leave() cannot fail
-        free_ids_.push_back(next_id_++);
-    }
-    const std::uint32_t id = free_ids_.back();
-    free_ids_.pop_back();
-    members_[id].table.store(&table);
-    return id;
-}
-
-void CompressedPool::leave(std::uint32_t id) noexcept {
+void CompressedPool::unregister_table(std::uint32_t id) noexcept {
     const sys::SignalBlock no_signals;  // the locks below belong to the fault path
-    Member& member = members_[id];
-    const BlockTable& table = *member.table.exchange(nullptr);
-    // A thread that found the table is counted: start_using counts first and then loads the table.
-    not_busy_.wait_until([&] { return member.users.load() == 0; });
+    const BlockTable& table = tables_.remove(id);
     table.for_each_touched([&](std::uint64_t block) {
         if (!table.load(block).is(BlockPlace::pool)) return;
-        left(table, table.change(block, [](BlockWord word) { return word.forgotten(); }));
+        release_entry(table, table.change(block, [](BlockWord word) { return word.discarded(); }));
     });
-    const std::lock_guard lock{mutex_};
-    free_ids_.push_back(id);
-}
-
-/// Counts a user of the table. Returns null if the store is gone or is being destroyed.
-BlockTable* CompressedPool::start_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE {
-    Member& member = members_[id];
-    member.users.fetch_add(1);
-    BlockTable* const table = member.table.load();
-    if (table == nullptr) stop_using(id);
-    return table;
-}
-
-void CompressedPool::stop_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE {
-    Member& member = members_[id];
-    if (member.users.fetch_sub(1) == 1 && member.table.load() == nullptr) not_busy_.notify();
+    tables_.free(id);
 }
 
 // ---- Entries
@@ -99,9 +65,9 @@ bool CompressedPool::decode(const Entry& entry, std::uint64_t seed,
     return checksum_of(bytes, seed) == entry.checksum && decompress(bytes, into);
 }
 
-bool CompressedPool::keep(std::uint32_t id, std::uint64_t block,
-                          std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
-    const BlockTable& table = *members_[id].table.load(std::memory_order_relaxed);
+bool CompressedPool::insert(std::uint32_t id, std::uint64_t block,
+                            std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
+    const BlockTable& table = tables_.at(id);
     const SegmentPool::Room room = make_room(sizeof(Entry) + compressed.size());
     if (!room) return false;
     std::memcpy(room.bytes() + sizeof(Entry), compressed.data(), compressed.size());
@@ -113,22 +79,22 @@ bool CompressedPool::keep(std::uint32_t id, std::uint64_t block,
     do {
         entry->checksum = checksum_of(compressed, table.seed(block, seen.next_generation()));
     } while (!table.try_change(block, seen, seen.stored_in(room.slot())));
-    left(table, seen);
+    release_entry(table, seen);
     return true;
 }
 
 SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     SegmentPool::Room room = segments_.reserve(bytes);
     if (room) return room;
-    const unsigned space = spill_slots_.try_take();
-    if (space == sys::SlotPool::kNone)
+    const unsigned spiller = free_spillers_.try_take();
+    if (spiller == sys::SlotPool::kNone)
         return room;  // other threads spill, and writing one block behind is faster than to wait for them
     SequentialWriteQueue queue;
     // Other threads may take the segments freed here, so try again; but not forever.
-    for (int attempt = 0; attempt < 4 && !room && free_segment(space, queue).freed; ++attempt) {
+    for (int attempt = 0; attempt < 4 && !room && free_segment(spiller, queue).freed; ++attempt) {
         room = segments_.reserve(bytes);
     }
-    spill_slots_.give_back(space);
+    free_spillers_.give_back(spiller);
     return room;
 }
 

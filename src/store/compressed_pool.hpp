@@ -25,18 +25,16 @@
 #include "store/block_word.hpp"
 #include "store/compressed_stats.hpp"
 #include "store/segment_pool.hpp"
+#include "store/table_registry.hpp"
 #include "store/write_queue.hpp"
 #include "sys/event.hpp"
-#include "sys/lazy_array.hpp"
 #include "sys/mapping.hpp"
 #include "sys/slot_pool.hpp"
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
-#include <vector>
 
 namespace faultline::store {
 
@@ -46,8 +44,6 @@ namespace faultline::store {
 /// same time, at most 1.3 MiB; and less than 100 bytes for each 64 KiB that were ever used.
 class CompressedPool {
 public:
-    static constexpr std::uint32_t kMostStores = std::uint32_t{1} << 20;
-
     /// Reserves addresses for `capacity` bytes; uses at most `limit` of them. Throws std::system_error.
     CompressedPool(std::size_t capacity, std::size_t limit);
     CompressedPool(const CompressedPool&) = delete;
@@ -81,9 +77,9 @@ public:
 
     /// Registers a store's table; from here on its blocks can be spilled. Control path. Throws std::system_error
     /// (ENOMEM).
-    [[nodiscard]] std::uint32_t enter(BlockTable& table);
-    /// Unregisters a table: waits until no thread spills its blocks and forgets those in the pool. Control path.
-    void leave(std::uint32_t id) noexcept;
+    [[nodiscard]] std::uint32_t register_table(BlockTable& table) { return tables_.add(table); }
+    /// Unregisters a table: waits until no thread spills its blocks, then drops its entries. Control path.
+    void unregister_table(std::uint32_t id) noexcept;
     /// Returns the `number` of a new BlockTable: a new one each time.
     [[nodiscard]] std::uint64_t next_table_number() noexcept { return next_table_number_.fetch_add(1) + 1; }
 
@@ -91,10 +87,10 @@ public:
     [[nodiscard]] CompressorPool& compressors() noexcept { return compressors_; }
     [[nodiscard]] CompressedCounters& counters() noexcept { return counters_; }
 
-    /// Stores the block's new version, compressed, and forgets the old one; may spill to make room. Returns false if
+    /// Stores the block's new version, compressed, and drops the old one; may spill to make room. Returns false if
     /// there is no room; then nothing has changed.
-    [[nodiscard]] bool keep(std::uint32_t id, std::uint64_t block,
-                            std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool insert(std::uint32_t id, std::uint64_t block,
+                              std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
 
     enum class Fetched : std::uint8_t { done, changed, damaged };
     /// Decompresses the block if its word is still `seen`, which says that the block is in the pool.
@@ -102,7 +98,7 @@ public:
                                 std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE;
 
     /// Kills the entry of a block whose word was `before` until now, if that word named one.
-    void left(const BlockTable& table, BlockWord before) FAULTLINE_SIGNAL_SAFE {
+    void release_entry(const BlockTable& table, BlockWord before) FAULTLINE_SIGNAL_SAFE {
         if (before.is(BlockPlace::pool)) kill_entry(before.slot(), table.block_bytes());
     }
 
@@ -111,7 +107,7 @@ public:
         not_busy_.wait_until([&] { return !table.load(block).busy(); });
     }
     /// Wakes wait_while_busy. Call after clearing busy marks.
-    void not_busy_any_more() FAULTLINE_SIGNAL_SAFE { not_busy_.notify(); }
+    void notify_not_busy() FAULTLINE_SIGNAL_SAFE { not_busy_.notify(); }
 
 private:
     /// Stands before the compressed bytes of a block.
@@ -121,18 +117,11 @@ private:
         std::uint32_t store;
         std::uint32_t bytes;
     };
-    // Sequentially consistent: `users` is counted before `table` is loaded, and `table` is cleared before `users` is
-    // awaited.
-    struct Member {
-        std::atomic<BlockTable*> table;    // null while the id is free
-        std::atomic<std::uint32_t> users;  // threads that spill blocks of the table
-    };
     struct Spilled {
         bool freed = false;  // a segment was freed
         int error = 0;
     };
-    struct SpillSpace;
-    enum class Claim : std::uint8_t { taken, dead, busy };
+    class Spiller;
 
     [[nodiscard]] const Entry& entry_at(PoolSlot slot) const noexcept;
     [[nodiscard]] std::span<const std::byte> bytes_of(const Entry& entry) const noexcept;
@@ -146,50 +135,27 @@ private:
     [[nodiscard]] SegmentPool::Room make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_SAFE;
 
-    [[nodiscard]] BlockTable* start_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE;
-    void stop_using(std::uint32_t id) FAULTLINE_SIGNAL_SAFE;
-
     // Defined in compressed_spill.cpp.
-    struct SpillClaim {
-        const BlockTable* table;
-        std::uint64_t block;
-        PoolSlot slot;
-        std::uint32_t store;
-        std::uint32_t write;  // number of the write that includes the block
-    };
-    Spilled free_segment(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    Spilled free_segment(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     bool empty_sparse_segment() FAULTLINE_SIGNAL_SAFE;
     template <typename Visit>
     void for_each_entry(const Segment& segment, Visit visit) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
-    Spilled spill_oldest(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
-    int spill_segment(const Segment& segment, SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
-    void list_entries(const Segment& segment, SpillSpace& space) const FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] Claim claim(SpillSpace& space, PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
-    static void add_write(SpillSpace& space, std::span<const std::byte> bytes,
-                          std::uint32_t generation) FAULTLINE_SIGNAL_SAFE;
-    void give_up_damaged(SpillSpace& space) FAULTLINE_SIGNAL_SAFE;
-    template <typename Edge>
-    bool settle(const SpillClaim& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE;
-    void wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
-    int write_claimed(SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] SpillSpace& spill_space(unsigned index) const noexcept;
+    Spilled spill_oldest(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Spiller& spiller_at(unsigned index) const noexcept;
 
-    static constexpr unsigned kSpillSpaces = 4;
+    static constexpr unsigned kSpillers = 4;
 
     SegmentPool segments_;
     CompressorPool compressors_;
     CompressedCounters counters_;
     sys::Event not_busy_;
 
-    sys::LazyArray<Member> members_{kMostStores, "compressed stores"};
-    std::mutex mutex_;  // guards the ids below; control path
-    std::vector<std::uint32_t> free_ids_;
-    std::uint32_t next_id_ = 1;
+    TableRegistry tables_;
     std::atomic<std::uint64_t> next_table_number_{0};
 
     sys::Mapping spill_memory_;
-    sys::SlotPool spill_slots_{kSpillSpaces};
+    sys::SlotPool free_spillers_{kSpillers};
 };
 
 }  // namespace faultline::store

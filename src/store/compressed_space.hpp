@@ -25,7 +25,7 @@ public:
     [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
     [[nodiscard]] std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes, std::size_t page_bytes) override;
 
-    [[nodiscard]] bool wants_upkeep() const FAULTLINE_SIGNAL_SAFE override { return pool_.wants_spill(); }
+    [[nodiscard]] bool needs_upkeep() const FAULTLINE_SIGNAL_SAFE override { return pool_.wants_spill(); }
     int do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override { return pool_.spill_some(queue); }
     void set_background_return(bool on) noexcept override { behind_->set_background_return(on); }
     [[nodiscard]] bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE override {

@@ -18,8 +18,15 @@ constexpr std::size_t sparse(std::size_t bytes) noexcept { return bytes / 4 * 3;
 
 }  // namespace
 
-/// Working memory of a spilling thread, whose stack may be too small for it.
-struct CompressedPool::SpillSpace {
+/// Spills one segment at a time. Holds the working memory of a spilling thread, whose stack may be too small for it.
+class CompressedPool::Spiller {
+public:
+    Spiller(CompressedPool& pool, std::span<std::byte> buffer) noexcept : pool_{pool}, buffer_{buffer} {}
+
+    /// Spills the live entries of a taken segment. Returns 0 or the first error; then only a part was spilled.
+    int spill(const Segment& segment, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+private:
     struct Item {
         std::uint64_t block;
         std::uint32_t store;
@@ -28,57 +35,74 @@ struct CompressedPool::SpillSpace {
             return left.store != right.store ? left.store < right.store : left.block < right.block;
         }
     };
+    struct ClaimedBlock {
+        const BlockTable* table;
+        std::uint64_t block;
+        PoolSlot slot;
+        std::uint32_t store;
+        std::uint32_t write;  // number of the write that includes the block
+    };
+    enum class Claim : std::uint8_t { taken, dead, busy };
     static constexpr std::size_t kMostItems = SegmentPool::kSegmentBytes / (sizeof(Entry) + BlockWord::kSlotAlignment);
 
-    std::span<std::byte> buffer;
-    std::size_t buffered = 0;  // in bytes
-    std::size_t items = 0;
-    std::size_t claims = 0;
-    std::size_t writes = 0;
-    Item item[kMostItems];
-    SpillClaim claimed[kMostClaimed];
-    StoreWrite write[kMostClaimed];
+    void list_entries(const Segment& segment) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Claim claim(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
+    void add_write(std::span<const std::byte> bytes, std::uint32_t generation) FAULTLINE_SIGNAL_SAFE;
+    void give_up_damaged() FAULTLINE_SIGNAL_SAFE;
+    template <typename Edge>
+    bool finish_claim(const ClaimedBlock& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE;
+    void wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
+    int write_claimed(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+    CompressedPool& pool_;
+    std::span<std::byte> buffer_;
+    std::size_t buffered_ = 0;  // in bytes
+    std::size_t items_ = 0;
+    std::size_t claims_ = 0;
+    std::size_t writes_ = 0;
+    Item item_[kMostItems];
+    ClaimedBlock claimed_[kMostClaimed];
+    StoreWrite write_[kMostClaimed];
 };
 
 CompressedPool::CompressedPool(std::size_t capacity, std::size_t limit)
     : segments_{capacity, limit},
-      spill_memory_{sys::Mapping::reserve(
-          kSpillSpaces * (core::align_up(sizeof(SpillSpace), core::kUnitBytes) + kSpillBufferBytes), core::kUnitBytes,
-          true, "spilling compressed pages")} {
-    for (unsigned i = 0; i < kSpillSpaces; ++i) {
-        auto* const space = new (&spill_space(i)) SpillSpace;
-        space->buffer = spill_memory_.bytes().subspan(i * kSpillBufferBytes, kSpillBufferBytes);
+      spill_memory_{
+          sys::Mapping::reserve(kSpillers * (core::align_up(sizeof(Spiller), core::kUnitBytes) + kSpillBufferBytes),
+                                core::kUnitBytes, true, "spilling compressed pages")} {
+    for (unsigned i = 0; i < kSpillers; ++i) {
+        new (&spiller_at(i)) Spiller{*this, spill_memory_.bytes().subspan(i * kSpillBufferBytes, kSpillBufferBytes)};
     }
 }
 
-/// Returns working memory `index`. All of them are behind the buffers in spill_memory_.
-CompressedPool::SpillSpace& CompressedPool::spill_space(unsigned index) const noexcept {
-    std::byte* const spaces = spill_memory_.data() + kSpillSpaces * kSpillBufferBytes;
+/// Returns spiller `index`. All of them are behind the buffers in spill_memory_.
+CompressedPool::Spiller& CompressedPool::spiller_at(unsigned index) const noexcept {
+    std::byte* const spillers = spill_memory_.data() + kSpillers * kSpillBufferBytes;
     return *std::launder(
-        reinterpret_cast<SpillSpace*>(spaces + index * core::align_up(sizeof(SpillSpace), core::kUnitBytes)));
+        reinterpret_cast<Spiller*>(spillers + index * core::align_up(sizeof(Spiller), core::kUnitBytes)));
 }
 
 int CompressedPool::spill_some(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    const unsigned space = spill_slots_.take();
+    const unsigned spiller = free_spillers_.take();
     Spilled last{true, 0};
-    while (last.freed && free_is_below(8)) last = free_segment(space, queue);
-    spill_slots_.give_back(space);
+    while (last.freed && free_is_below(8)) last = free_segment(spiller, queue);
+    free_spillers_.give_back(spiller);
     return last.error;
 }
 
 int CompressedPool::spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    const unsigned space = spill_slots_.take();
+    const unsigned spiller = free_spillers_.take();
     Spilled last{true, 0};
-    while (last.freed && segments_.used() > 0) last = spill_oldest(space, queue);
-    spill_slots_.give_back(space);
+    while (last.freed && segments_.used() > 0) last = spill_oldest(spiller, queue);
+    free_spillers_.give_back(spiller);
     return last.error == 0 && segments_.used() > 0 ? EIO : last.error;
 }
 
-CompressedPool::Spilled CompressedPool::free_segment(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+CompressedPool::Spilled CompressedPool::free_segment(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     if (counters_.compressed_bytes.load(std::memory_order_relaxed) <= sparse(segments_.limit())) {
         if (empty_sparse_segment()) return {true, 0};
     }
-    return spill_oldest(space, queue);
+    return spill_oldest(spiller, queue);
 }
 
 /// Calls `visit(slot, entry)` for each entry of a taken segment until it returns false.
@@ -105,7 +129,7 @@ bool CompressedPool::empty_sparse_segment() FAULTLINE_SIGNAL_SAFE {
 bool CompressedPool::move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
     const Entry& entry = entry_at(slot);
     const std::size_t bytes = sizeof(Entry) + entry.bytes;
-    const BlockTable* const table = start_using(entry.store);
+    const BlockTable* const table = tables_.start_using(entry.store);
     if (table == nullptr) return true;
     bool moved = true;
     BlockWord seen = entry.block < table->blocks() ? table->load(entry.block) : BlockWord{};
@@ -119,131 +143,129 @@ bool CompressedPool::move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
             segments_.kill(seen.in(slot) ? slot : room.slot(), bytes);
         }
     }
-    stop_using(entry.store);
+    tables_.stop_using(entry.store);
     return moved;
 }
 
 // ---- Spilling
 
-CompressedPool::Spilled CompressedPool::spill_oldest(unsigned space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+CompressedPool::Spilled CompressedPool::spill_oldest(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Segment* const segment = segments_.take_oldest();
     if (segment == nullptr) return {};
-    const int error = spill_segment(*segment, spill_space(space), queue);
+    const int error = spiller_at(spiller).spill(*segment, queue);
     return {segments_.give_back(*segment), error};
 }
 
-/// Spills the live entries of a taken segment. Returns 0 or the first error; then only a part was spilled.
-int CompressedPool::spill_segment(const Segment& segment, SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    list_entries(segment, space);
+int CompressedPool::Spiller::spill(const Segment& segment, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    list_entries(segment);
     int error = 0;
-    for (std::size_t i = 0; i < space.items && error == 0;) {
-        const PoolSlot slot{segment.index, space.item[i].offset};
-        const Claim claimed = claim(space, slot);
+    for (std::size_t i = 0; i < items_ && error == 0;) {
+        const PoolSlot slot{segment.index, item_[i].offset};
+        const Claim claimed = claim(slot);
         if (claimed != Claim::busy) ++i;
         // An older version of the block is being written. Write our claims before waiting, because other threads may
         // wait for our busy marks.
-        if (claimed == Claim::busy || space.claims == kMostClaimed ||
-            space.buffer.size() - space.buffered < kLargestBlockBytes) {
-            error = write_claimed(space, queue);
+        if (claimed == Claim::busy || claims_ == kMostClaimed || buffer_.size() - buffered_ < kLargestBlockBytes) {
+            error = write_claimed(queue);
         }
         if (claimed == Claim::busy) wait_for_entry(slot);
     }
-    const int last_error = write_claimed(space, queue);
+    const int last_error = write_claimed(queue);
     return error != 0 ? error : last_error;
 }
 
 /// Lists the entries sorted by store and block, so that adjacent blocks go into one write.
-void CompressedPool::list_entries(const Segment& segment, SpillSpace& space) const FAULTLINE_SIGNAL_SAFE {
-    space.items = 0;
-    for_each_entry(segment, [&](PoolSlot slot, const Entry& entry) {
-        space.item[space.items++] = {entry.block, entry.store, slot.offset};
-        return space.items < SpillSpace::kMostItems;
+void CompressedPool::Spiller::list_entries(const Segment& segment) FAULTLINE_SIGNAL_SAFE {
+    items_ = 0;
+    pool_.for_each_entry(segment, [&](PoolSlot slot, const Entry& entry) {
+        item_[items_++] = {entry.block, entry.store, slot.offset};
+        return items_ < kMostItems;
     });
-    std::sort(space.item, space.item + space.items);
+    std::sort(item_, item_ + items_);
 }
 
 /// Marks an entry's block busy and decompresses it into the buffer, after the blocks claimed before. An entry that its
 /// block's word does not name is dead.
-CompressedPool::Claim CompressedPool::claim(SpillSpace& space, PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
-    const Entry& entry = entry_at(slot);
-    const BlockTable* const table = start_using(entry.store);
+CompressedPool::Spiller::Claim CompressedPool::Spiller::claim(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
+    const Entry& entry = pool_.entry_at(slot);
+    const BlockTable* const table = pool_.tables_.start_using(entry.store);
     if (table == nullptr) return Claim::dead;
     BlockWord seen = entry.block < table->blocks() ? table->load(entry.block) : BlockWord{};
     while (seen.in(slot) && !seen.busy()) {
         if (!table->try_change(entry.block, seen, seen.claimed_for_spill())) continue;
-        space.claimed[space.claims++] = {table, entry.block, slot, entry.store, 0};
-        const std::span<std::byte> bytes = space.buffer.subspan(space.buffered, table->block_bytes());
-        if (decode(entry, table->seed(entry.block, seen.generation()), bytes)) {
-            add_write(space, bytes, seen.generation());
+        claimed_[claims_++] = {table, entry.block, slot, entry.store, 0};
+        const std::span<std::byte> bytes = buffer_.subspan(buffered_, table->block_bytes());
+        if (pool_.decode(entry, table->seed(entry.block, seen.generation()), bytes)) {
+            add_write(bytes, seen.generation());
         } else {
-            give_up_damaged(space);
+            give_up_damaged();
         }
         return Claim::taken;
     }
-    stop_using(entry.store);
+    pool_.tables_.stop_using(entry.store);
     return seen.in(slot) ? Claim::busy : Claim::dead;
 }
 
 /// Adds the block claimed last to the write before it if it is adjacent, else to a new write.
-void CompressedPool::add_write(SpillSpace& space, std::span<const std::byte> bytes,
-                               std::uint32_t generation) FAULTLINE_SIGNAL_SAFE {
-    SpillClaim& last = space.claimed[space.claims - 1];
+void CompressedPool::Spiller::add_write(std::span<const std::byte> bytes,
+                                        std::uint32_t generation) FAULTLINE_SIGNAL_SAFE {
+    ClaimedBlock& last = claimed_[claims_ - 1];
     const BlockTable& table = *last.table;
     table.set_checksum(last.block, checksum_of(bytes, table.seed(last.block, generation)));
-    space.buffered += bytes.size();
+    buffered_ += bytes.size();
     const std::uint64_t offset = table.offset_of(last.block);
-    StoreWrite* const before = space.writes > 0 ? &space.write[space.writes - 1] : nullptr;
+    StoreWrite* const before = writes_ > 0 ? &write_[writes_ - 1] : nullptr;
     if (before != nullptr && before->store == &table.behind() && before->offset + before->bytes.size() == offset) {
         before->bytes = {before->bytes.data(), before->bytes.size() + bytes.size()};
     } else {
-        space.write[space.writes++] = {&table.behind(), offset, bytes, 0};
+        write_[writes_++] = {&table.behind(), offset, bytes, 0};
     }
-    last.write = static_cast<std::uint32_t>(space.writes - 1);
+    last.write = static_cast<std::uint32_t>(writes_ - 1);
 }
 
 /// Marks the block claimed last, which cannot be decompressed, as lost. Reads of it fail, and its segment can be freed.
-void CompressedPool::give_up_damaged(SpillSpace& space) FAULTLINE_SIGNAL_SAFE {
-    const SpillClaim lost = space.claimed[--space.claims];
-    settle(lost, [&](BlockWord word) { return word.in(lost.slot) ? word.damaged() : word.released(); });
-    CompressedCounters::add(counters_.damaged);
-    not_busy_any_more();
+void CompressedPool::Spiller::give_up_damaged() FAULTLINE_SIGNAL_SAFE {
+    const ClaimedBlock lost = claimed_[--claims_];
+    finish_claim(lost, [&](BlockWord word) { return word.in(lost.slot) ? word.damaged() : word.released(); });
+    CompressedCounters::add(pool_.counters_.damaged);
+    pool_.notify_not_busy();
 }
 
 /// Clears the busy mark of a claimed block. If the block's word no longer names the entry, kills the entry. Returns
 /// true in that case.
 template <typename Edge>
-bool CompressedPool::settle(const SpillClaim& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE {
+bool CompressedPool::Spiller::finish_claim(const ClaimedBlock& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE {
     const BlockWord before = claimed.table->change(claimed.block, edge);
     const bool moved = before.in(claimed.slot) && !edge(before).in(claimed.slot);
-    if (moved) left(*claimed.table, before);
-    stop_using(claimed.store);
+    if (moved) pool_.release_entry(*claimed.table, before);
+    pool_.tables_.stop_using(claimed.store);
     return moved;
 }
 
-void CompressedPool::wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
-    const Entry& entry = entry_at(slot);
-    const BlockTable* const table = start_using(entry.store);
+void CompressedPool::Spiller::wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
+    const Entry& entry = pool_.entry_at(slot);
+    const BlockTable* const table = pool_.tables_.start_using(entry.store);
     if (table == nullptr) return;
-    wait_while_busy(*table, entry.block);
-    stop_using(entry.store);
+    pool_.wait_while_busy(*table, entry.block);
+    pool_.tables_.stop_using(entry.store);
 }
 
 /// Writes the claimed blocks. Returns 0 or the first error. Blocks that were not written stay in the pool.
-int CompressedPool::write_claimed(SpillSpace& space, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    if (space.claims == 0) return 0;
-    queue.write({space.write, space.writes});
+int CompressedPool::Spiller::write_claimed(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    if (claims_ == 0) return 0;
+    queue.write({write_, writes_});
     int first_error = 0;
-    for (std::size_t i = 0; i < space.claims; ++i) {
-        const SpillClaim& claimed = space.claimed[i];
-        const int error = space.write[claimed.write].error;
+    for (std::size_t i = 0; i < claims_; ++i) {
+        const ClaimedBlock& claimed = claimed_[i];
+        const int error = write_[claimed.write].error;
         if (first_error == 0) first_error = error;
-        const bool moved = settle(claimed, [&](BlockWord word) {
+        const bool moved = finish_claim(claimed, [&](BlockWord word) {
             return error == 0 && word.in(claimed.slot) ? word.spilled() : word.released();
         });
-        if (moved) CompressedCounters::add(counters_.spills);
+        if (moved) CompressedCounters::add(pool_.counters_.spills);
     }
-    space.claims = space.writes = space.buffered = 0;
-    not_busy_any_more();
+    claims_ = writes_ = buffered_ = 0;
+    pool_.notify_not_busy();
     return first_error;
 }
 

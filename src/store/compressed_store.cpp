@@ -21,9 +21,9 @@ CompressedStore::CompressedStore(CompressedPool& pool, std::unique_ptr<BackingSt
     : pool_{pool},
       behind_{std::move(behind)},
       table_{*behind_, bytes, std::min(page_bytes, kLargestBlockBytes), pool.next_table_number()},
-      id_{pool.enter(table_)} {}
+      id_{pool.register_table(table_)} {}
 
-CompressedStore::~CompressedStore() { pool_.leave(id_); }
+CompressedStore::~CompressedStore() { pool_.unregister_table(id_); }
 
 std::uint64_t CompressedStore::block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_REQUIRE(offset % table_.block_bytes() == 0,
@@ -144,7 +144,7 @@ bool CompressedStore::keep_compressed(std::uint64_t block, std::span<const std::
     if (rejected_in_a_row_.load(std::memory_order_relaxed) != 0) {
         rejected_in_a_row_.store(0, std::memory_order_relaxed);
     }
-    if (pool_.keep(id_, block, compressed)) return true;
+    if (pool_.insert(id_, block, compressed)) return true;
     CompressedCounters::add(pool_.counters().overflows);
     return false;
 }
@@ -168,7 +168,7 @@ int CompressedStore::write_behind(std::uint64_t first, std::span<const std::byte
     for (std::uint64_t block = first; block < end; ++block) {
         table_.change(block, [&](BlockWord word) { return error == 0 ? word.written() : word.write_failed(); });
     }
-    pool_.not_busy_any_more();
+    pool_.notify_not_busy();
     return error;
 }
 
@@ -182,44 +182,44 @@ void CompressedStore::claim_for_write(std::uint64_t block, std::span<const std::
             break;
         }
     }
-    pool_.left(table_, seen);
+    pool_.release_entry(table_, seen);
     table_.set_checksum(block, checksum_of(bytes, table_.seed(block, seen.next_generation())));
 }
 
 // ---- Discarding
 
 void CompressedStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    forget_blocks(offset, bytes, [this](std::uint64_t first, std::uint64_t end) { empty_behind(first, end); });
+    discard_blocks(offset, bytes, [this](std::uint64_t first, std::uint64_t end) { empty_behind(first, end); });
 }
 
-void CompressedStore::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    forget_blocks(offset, bytes, [this](std::uint64_t first, std::uint64_t end) {
-        behind_->forget(table_.offset_of(first), table_.offset_of(end - first));
+void CompressedStore::discard_keeping_space(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    discard_blocks(offset, bytes, [this](std::uint64_t first, std::uint64_t end) {
+        behind_->discard_keeping_space(table_.offset_of(first), table_.offset_of(end - first));
     });
 }
 
 /// Calls `behind(first, end)` for the runs of blocks that the store behind may hold.
 template <typename Behind>
-void CompressedStore::forget_blocks(std::uint64_t offset, std::uint64_t bytes, Behind behind) FAULTLINE_SIGNAL_SAFE {
+void CompressedStore::discard_blocks(std::uint64_t offset, std::uint64_t bytes, Behind behind) FAULTLINE_SIGNAL_SAFE {
     std::uint64_t block = block_at(offset);
     const std::uint64_t end = block_at(offset + bytes);
     while (block < end) {
         const std::uint64_t first = block;
-        while (block < end && forget_block(block)) ++block;
+        while (block < end && discard_block(block)) ++block;
         if (block > first) behind(first, block);
         if (block < end) ++block;  // the store behind has no bytes of this block
     }
 }
 
-/// Forgets a block. Returns true if the store behind may have bytes of it, too.
-bool CompressedStore::forget_block(std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
+/// Drops the bytes of a block. Returns true if the store behind may have bytes of it, too.
+bool CompressedStore::discard_block(std::uint64_t block) FAULTLINE_SIGNAL_SAFE {
     BlockWord seen = table_.load(block);
     if (seen.is(BlockPlace::nothing) && !seen.has_behind()) return false;
     for (;;) {
-        seen = table_.change(block, [](BlockWord word) { return word.forgotten(); });
-        pool_.left(table_, seen);
+        seen = table_.change(block, [](BlockWord word) { return word.discarded(); });
+        pool_.release_entry(table_, seen);
         if (!seen.busy()) return seen.has_behind();
-        pool_.wait_while_busy(table_, block);  // otherwise the write in flight would land later
+        pool_.wait_while_busy(table_, block);  // otherwise the write in flight would end after the discard
     }
 }
 

@@ -32,7 +32,7 @@ public:
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
-    void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void discard_keeping_space(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
 
 private:
     [[nodiscard]] std::uint64_t block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
@@ -46,9 +46,9 @@ private:
     [[nodiscard]] int write_behind(std::uint64_t first, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE;
     void claim_for_write(std::uint64_t block, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
 
-    [[nodiscard]] bool forget_block(std::uint64_t block) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool discard_block(std::uint64_t block) FAULTLINE_SIGNAL_SAFE;
     template <typename Behind>
-    void forget_blocks(std::uint64_t offset, std::uint64_t bytes, Behind behind) FAULTLINE_SIGNAL_SAFE;
+    void discard_blocks(std::uint64_t offset, std::uint64_t bytes, Behind behind) FAULTLINE_SIGNAL_SAFE;
     void empty_behind(std::uint64_t first, std::uint64_t end) FAULTLINE_SIGNAL_SAFE;
 
     CompressedPool& pool_;

@@ -16,10 +16,10 @@ public:
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    void forget(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
+    void discard_keeping_space(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
     [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {file_.fd(), base_}; }
-    void about_to_land(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
-        file_.make_room(base_ + offset, bytes);
+    void begin_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
+        file_.prepare_write(base_ + offset, bytes);
     }
 
 protected:

@@ -1,8 +1,5 @@
 #include "store/freed_blocks.hpp"
 
-#include "core/check.hpp"
-#include "sys/futex.hpp"
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -14,40 +11,25 @@ namespace {
 // All read-modify-writes here are sequentially consistent. Two threads that free the last two live units of a chunk
 // must not both see the other's unit as live; otherwise the chunk would never be due.
 
-constexpr std::uint64_t kAll = ~std::uint64_t{0};
-
-/// Returns `count` ones (1 to 64) from bit `first` on.
-constexpr std::uint64_t ones(std::size_t first, std::size_t count) noexcept { return (kAll >> (64 - count)) << first; }
-
-using UnitSet = std::array<std::uint64_t, FreedBlocks::kChunkBytes / core::kUnitBytes / 64>;
-constexpr std::size_t kUnitsOfSet = 64 * std::tuple_size_v<UnitSet>;
+using UnitSet = std::array<std::uint64_t, FreedBlocks::kChunkBytes / core::kUnitBytes / core::kBitsPerWord>;
+constexpr std::size_t kUnitsOfSet = core::kBitsPerWord * std::tuple_size_v<UnitSet>;
 
 /// Returns the first unit of the set at or after `unit`, or kUnitsOfSet.
 std::size_t first_from(const UnitSet& set, std::size_t unit) FAULTLINE_SIGNAL_SAFE {
-    for (; unit < kUnitsOfSet; unit = (unit / 64 + 1) * 64) {
-        const std::uint64_t rest = set[unit / 64] >> (unit % 64);
-        if (rest != 0) return unit + static_cast<std::size_t>(std::countr_zero(rest));
-    }
-    return kUnitsOfSet;
+    return core::next_one(unit, kUnitsOfSet, [&](std::uint64_t word) { return set[word]; });
 }
 
 /// Returns the unit after the last unit of the set before `unit`, or 0.
 std::size_t behind_last_before(const UnitSet& set, std::size_t unit) FAULTLINE_SIGNAL_SAFE {
     for (; unit > 0; unit = (unit - 1) / 64 * 64) {
         const std::size_t first = (unit - 1) / 64 * 64;
-        const std::uint64_t before = set[first / 64] & ones(0, unit - first);
+        const std::uint64_t before = set[first / 64] & core::ones(0, unit - first);
         if (before != 0) return first + static_cast<std::size_t>(std::bit_width(before));
     }
     return 0;
 }
 
-std::uint64_t bit_of(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE { return std::uint64_t{1} << (chunk % 64); }
-
 }  // namespace
-
-FreedBlocks::FreedBlocks()
-    : written_{kChunks / 64, "a map of a swap file's parts"},
-      due_{kChunks / 64, "a map of a swap file's freed parts"} {}
 
 void FreedBlocks::grow_to(std::uint64_t bytes) {
     const std::uint64_t wanted = std::min((bytes + kChunkBytes - 1) >> kChunkShift, kChunks);
@@ -73,10 +55,10 @@ void FreedBlocks::for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit
     const std::uint64_t known = chunks_.load(std::memory_order_acquire) * kUnitsOfChunk;
     const std::uint64_t end = std::min((offset + bytes) >> core::kUnitShift, known);
     for (std::uint64_t unit = offset >> core::kUnitShift; unit < end;) {
-        const std::size_t first = unit % kUnitsOfWord;
-        const std::size_t count = std::min<std::uint64_t>(kUnitsOfWord - first, end - unit);
+        const std::uint64_t first = unit % core::kBitsPerWord;
+        const std::uint64_t count = std::min(core::kBitsPerWord - first, end - unit);
         const std::uint64_t chunk = unit / kUnitsOfChunk;
-        if (!visit(chunk, unit % kUnitsOfChunk / kUnitsOfWord, ones(first, count))) {
+        if (!visit(chunk, unit % kUnitsOfChunk / core::kBitsPerWord, core::ones(first, count))) {
             unit = next_written(chunk + 1, (end + kUnitsOfChunk - 1) / kUnitsOfChunk) * kUnitsOfChunk;
         } else {
             unit += count;
@@ -86,11 +68,10 @@ void FreedBlocks::for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit
 
 // ---- Writing
 
-void FreedBlocks::about_to_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::mark_in_use(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
-        Word& written = written_[chunk / 64];
-        if ((written.load(std::memory_order_relaxed) & bit_of(chunk)) == 0) written.fetch_or(bit_of(chunk));
-        if (make_live(place_of(chunk).units(), word, mask)) outwait_punch(chunk);
+        written_.set(chunk);
+        if (make_live(place_of(chunk).units(), word, mask)) wait_for_punch(chunk);
         return true;
     });
 }
@@ -106,13 +87,11 @@ bool FreedBlocks::make_live(Units& units, std::size_t word, std::uint64_t mask) 
 }
 
 /// Blocks until the current punch of the chunk, if any, has ended. A later punch sees the unit live.
-void FreedBlocks::outwait_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::wait_for_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     const std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
     const std::uint32_t seen = punches.load();
     if (seen % 2 == 0) return;
-    waiting_.fetch_add(1);  // before the futex compares: end_punch reads it after its change
-    while (punches.load() == seen) sys::futex_wait(punches, seen);
-    waiting_.fetch_sub(1);
+    punch_ended_.wait_until([&] { return punches.load() != seen; });
 }
 
 // ---- Freeing
@@ -120,26 +99,26 @@ void FreedBlocks::outwait_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
 void FreedBlocks::free(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     std::uint64_t last = kChunks;
     for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
-        if (next_written(chunk, chunk + 1) != chunk) return false;
+        if (!written_.test(chunk)) return false;
         Units& units = place_of(chunk).units();
         // Clear `live` before setting `freed`: a punch that finds a freed unit live would skip it forever.
         units.live[word].fetch_and(~mask);
         // Also for units that were not live: a write in flight when the range was freed may have left blocks.
         freed_units_.fetch_add(std::popcount(mask & ~units.freed[word].fetch_or(mask)));
-        if (last != chunk && last != kChunks) list_if_unused(last);
+        if (last != chunk && last != kChunks) mark_due_if_unused(last);
         last = chunk;
         return true;
     });
-    if (last != kChunks) list_if_unused(last);
+    if (last != kChunks) mark_due_if_unused(last);
 }
 
-void FreedBlocks::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::untrack(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     for_each_word(offset, bytes, [&](std::uint64_t chunk, std::size_t word, std::uint64_t mask) {
-        if (next_written(chunk, chunk + 1) != chunk) return false;
+        if (!written_.test(chunk)) return false;
         Units& units = place_of(chunk).units();
         units.live[word].fetch_and(~mask);
         freed_units_.fetch_sub(std::popcount(units.freed[word].fetch_and(~mask) & mask));
-        list_if_unused(chunk);
+        mark_due_if_unused(chunk);
         return true;
     });
 }
@@ -162,41 +141,32 @@ unsigned FreedBlocks::freed_in(const Units& units) FAULTLINE_SIGNAL_SAFE {
     return freed;
 }
 
-void FreedBlocks::list_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::mark_due_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
     const Units& units = place_of(chunk).units();
-    if (!in_use(units) && freed_in(units) > 0) list(chunk);
+    if (!in_use(units) && freed_in(units) > 0) mark_due(chunk);
 }
 
 // ---- Choosing chunks
 
-void FreedBlocks::list(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
-    if ((due_[chunk / 64].fetch_or(bit_of(chunk)) & bit_of(chunk)) == 0) due_chunks_.fetch_add(1);
+void FreedBlocks::mark_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    if (due_.set(chunk)) due_chunks_.fetch_add(1);
 }
 
-bool FreedBlocks::unlist(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
-    if ((due_[chunk / 64].fetch_and(~bit_of(chunk)) & bit_of(chunk)) == 0) return false;
+bool FreedBlocks::clear_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
+    if (!due_.clear(chunk)) return false;
     due_chunks_.fetch_sub(1);
     return true;
 }
 
-std::uint64_t FreedBlocks::next_set(const ChunkSet& set, std::uint64_t chunk, std::uint64_t end) FAULTLINE_SIGNAL_SAFE {
-    while (chunk < end) {
-        const std::uint64_t rest = set[chunk / 64].load() >> (chunk % 64);
-        if (rest != 0) return std::min(chunk + static_cast<std::uint64_t>(std::countr_zero(rest)), end);
-        chunk = (chunk / 64 + 1) * 64;
-    }
-    return end;
-}
-
-void FreedBlocks::list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void FreedBlocks::mark_fullest_due(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t end = chunks_.load();
     std::uint64_t listed = 0;
     for (const unsigned least : {128U, 32U, 8U, 1U}) {
         for (std::uint64_t chunk = next_written(0, end); chunk < end; chunk = next_written(chunk + 1, end)) {
-            if (next_set(due_, chunk, chunk + 1) == chunk) continue;
+            if (due_.test(chunk)) continue;
             const unsigned freed = freed_in(place_of(chunk).units());
             if (freed < least) continue;
-            list(chunk);
+            mark_due(chunk);
             listed += std::uint64_t{freed} << core::kUnitShift;
             if (listed >= bytes) return;
         }
@@ -207,20 +177,19 @@ void FreedBlocks::list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
 
 FreedBlocks::Piece FreedBlocks::take_piece(std::uint64_t keep_bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t end = chunks_.load();
-    for (std::uint64_t chunk = next_set(due_, 0, end); chunk < end; chunk = next_set(due_, chunk + 1, end)) {
+    for (std::uint64_t chunk = due_.next_set(0, end); chunk < end; chunk = due_.next_set(chunk + 1, end)) {
         if (!begin_punch(chunk)) continue;  // another thread punches it
-        // Before reading the units: a chunk that becomes due from here on is listed again.
+        // Before reading the units: a chunk that becomes due from here on is due again.
         Units& units = place_of(chunk).units();
         Run run;
-        if (unlist(chunk) && (!in_use(units) || freed_bytes() > keep_bytes)) run = first_run(units);
-        if (run.begin == run.end) {
+        if (clear_due(chunk) && (!in_use(units) || freed_bytes() > keep_bytes)) run = first_run(units);
+        if (run.units.empty()) {
             end_punch(chunk);
             continue;
         }
         take_freed(units, run);
-        if (run.more) list(chunk);
-        const std::uint64_t first_unit = chunk * kUnitsOfChunk;
-        Piece piece{first_unit + run.begin, first_unit + run.end, chunk, chunk};
+        if (run.more) mark_due(chunk);
+        Piece piece{{chunk * kUnitsOfChunk + run.units.first, run.units.count}, chunk, chunk};
         while (extend(piece)) {
         }
         return piece;
@@ -230,22 +199,22 @@ FreedBlocks::Piece FreedBlocks::take_piece(std::uint64_t keep_bytes) FAULTLINE_S
 
 /// Extends the piece into the next chunk, if the piece reaches it. Returns false if the piece is complete.
 bool FreedBlocks::extend(Piece& piece) FAULTLINE_SIGNAL_SAFE {
-    const std::uint64_t next = piece.last + 1;
-    if (piece.end != next * kUnitsOfChunk || next == chunks_.load()) return false;
-    if (next - piece.first >= kLargestPiece >> kChunkShift) return false;
-    if (next_set(due_, next, next + 1) != next || !begin_punch(next)) return false;
+    const std::uint64_t next = piece.last_chunk + 1;
+    if (piece.units.end() != next * kUnitsOfChunk || next == chunks_.load()) return false;
+    if (next - piece.first_chunk >= kLargestPiece >> kChunkShift) return false;
+    if (!due_.test(next) || !begin_punch(next)) return false;
     Units& units = place_of(next).units();
-    const bool was_due = unlist(next);
+    const bool was_due = clear_due(next);
     const Run run = was_due ? first_run(units) : Run{};
-    if (run.end == 0 || run.begin > 0) {
+    if (run.units.empty() || run.units.first > 0) {
         end_punch(next);
-        if (run.end > 0) list(next);
+        if (!run.units.empty()) mark_due(next);
         return false;
     }
     take_freed(units, run);
-    if (run.more) list(next);
-    piece.end += run.end;
-    piece.last = next;
+    if (run.more) mark_due(next);
+    piece.units.count += run.units.count;
+    piece.last_chunk = next;
     return true;
 }
 
@@ -261,19 +230,16 @@ FreedBlocks::Run FreedBlocks::first_run(Units& units) FAULTLINE_SIGNAL_SAFE {
     }
     const std::size_t first = first_from(freed, 0);
     if (first == kUnitsOfChunk) return {};
+    const std::size_t begin = behind_last_before(live, first);
     const std::size_t end = first_from(live, first);
-    return {behind_last_before(live, first), end, first_from(freed, end) < kUnitsOfChunk};
+    return {{begin, end - begin}, first_from(freed, end) < kUnitsOfChunk};
 }
 
 /// Takes the freed units of a run for the punch. A unit freed later is punched again, which is useless but harmless.
 void FreedBlocks::take_freed(Units& units, Run run) FAULTLINE_SIGNAL_SAFE {
-    for (std::size_t unit = run.begin; unit < run.end;) {
-        const std::size_t first = unit % kUnitsOfWord;
-        const std::size_t count = std::min(kUnitsOfWord - first, run.end - unit);
-        const std::uint64_t mask = ones(first, count);
-        freed_units_.fetch_sub(std::popcount(units.freed[unit / kUnitsOfWord].fetch_and(~mask) & mask));
-        unit += count;
-    }
+    core::for_each_word(run.units.first, run.units.count, [&](std::uint64_t word, std::uint64_t mask) {
+        freed_units_.fetch_sub(std::popcount(units.freed[word].fetch_and(~mask) & mask));
+    });
 }
 
 /// Begins a punch. Returns false if another thread punches the chunk.
@@ -284,13 +250,12 @@ bool FreedBlocks::begin_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
 }
 
 void FreedBlocks::end_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE {
-    std::atomic<std::uint32_t>& punches = place_of(chunk).punches();
-    punches.fetch_add(1);
-    if (waiting_.load() > 0) sys::futex_wake(punches);
+    place_of(chunk).punches().fetch_add(1);
+    punch_ended_.notify();
 }
 
 void FreedBlocks::end_punches(const Piece& piece) FAULTLINE_SIGNAL_SAFE {
-    for (std::uint64_t chunk = piece.first; chunk <= piece.last; ++chunk) end_punch(chunk);
+    for (std::uint64_t chunk = piece.first_chunk; chunk <= piece.last_chunk; ++chunk) end_punch(chunk);
 }
 
 }  // namespace faultline::store

@@ -4,8 +4,12 @@
 // that punches.
 #pragma once
 
+#include "core/bit_words.hpp"
+#include "core/page_range.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
+#include "sys/atomic_bits.hpp"
+#include "sys/event.hpp"
 #include "sys/lazy_array.hpp"
 
 #include <array>
@@ -43,31 +47,29 @@ public:
     /// The largest piece of one punch. It bounds the time that a write waits.
     static constexpr std::uint64_t kLargestPiece = std::uint64_t{64} << 20;
 
-    FreedBlocks();
-
     /// Makes the file at least `bytes` long. One call at a time, and before any other call that names the new part.
     /// Throws std::system_error (ENOMEM).
     void grow_to(std::uint64_t bytes);
 
     /// Marks the range as in use. Call before each write to it. Blocks while the range is being punched, which takes at
     /// most as long as one call that punches. Signal-safe.
-    void about_to_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
+    void mark_in_use(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Marks the blocks of the range for punching. The caller does not read the range before it writes it again.
     /// Signal-safe.
     void free(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// Forgets the range, because the caller, which owns it, punches it itself. Signal-safe.
-    void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
+    /// Stops tracking the range: the caller, which owns it, punches it itself. Signal-safe.
+    void untrack(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Returns the bytes that were freed and not punched; inexact while other threads change them.
     [[nodiscard]] std::uint64_t freed_bytes() const FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns true if a chunk is due: none of it is in use, or list_fullest chose it.
+    /// Returns true if a chunk is due: none of it is in use, or mark_fullest_due chose it.
     [[nodiscard]] bool any_due() const FAULTLINE_SIGNAL_SAFE { return due_chunks_.load() > 0; }
 
     /// Makes chunks with freed units due, those with most first, until they hold `bytes`. Signal-safe.
-    void list_fullest(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
+    void mark_fullest_due(std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Calls `punch(offset, bytes)` for one due piece. A piece is a run of units that are not in use; it may span
     /// several adjacent due chunks. While at most `keep_bytes` are freed, chunks that are partly in use are skipped.
@@ -75,25 +77,23 @@ public:
     template <typename Punch>
     bool punch_one(std::uint64_t keep_bytes, Punch punch) FAULTLINE_SIGNAL_SAFE {
         const Piece piece = take_piece(keep_bytes);
-        if (piece.end == piece.begin) return false;
-        punch(piece.begin << core::kUnitShift, (piece.end - piece.begin) << core::kUnitShift);
+        if (piece.units.empty()) return false;
+        punch(piece.units.first << core::kUnitShift, piece.units.count << core::kUnitShift);
         end_punches(piece);
         return true;
     }
 
     /// Returns the first chunk in [chunk, end) that was ever written to, or `end`.
     [[nodiscard]] std::uint64_t next_written(std::uint64_t chunk, std::uint64_t end) const FAULTLINE_SIGNAL_SAFE {
-        return next_set(written_, chunk, end);
+        return written_.next_set(chunk, end);
     }
 
 private:
-    static constexpr std::size_t kUnitsOfWord = 64;
     static constexpr std::size_t kUnitsOfChunk = kChunkBytes / core::kUnitBytes;
-    static constexpr std::size_t kWords = kUnitsOfChunk / kUnitsOfWord;
+    static constexpr std::size_t kWords = kUnitsOfChunk / core::kBitsPerWord;
     static constexpr std::uint64_t kChunks = kLargestFile >> kChunkShift;
 
     using Word = std::atomic<std::uint64_t>;
-    using ChunkSet = sys::LazyArray<Word>;  // one bit for each chunk
     struct alignas(64) Units {
         std::array<Word, kWords> live;
         std::array<Word, kWords> freed;
@@ -102,23 +102,21 @@ private:
     /// few parts, and a short file reserves few addresses.
     struct Part {
         sys::LazyArray<Units> units;
-        sys::LazyArray<std::atomic<std::uint32_t>> punches;  // futexes: odd while the chunk is being punched
+        sys::LazyArray<std::atomic<std::uint32_t>> punches;  // odd while the chunk is being punched
     };
     static constexpr std::uint64_t kFirstPart = std::uint64_t{1} << 16;  // chunks: 64 GiB
     static constexpr std::size_t kParts = 9;
     static_assert(kFirstPart << (kParts - 1) == kChunks);
 
-    /// The units [begin, end), which are being punched. They are in the chunks [first, last].
+    /// Units of the file that are being punched, and the chunks that they are in.
     struct Piece {
-        std::uint64_t begin = 0;
-        std::uint64_t end = 0;
-        std::uint64_t first = 0;
-        std::uint64_t last = 0;
+        core::UnitRange units{};
+        std::uint64_t first_chunk = 0;
+        std::uint64_t last_chunk = 0;
     };
     /// Units of one chunk, counted from its first.
     struct Run {
-        std::size_t begin = 0;
-        std::size_t end = 0;
+        core::UnitRange units{};
         bool more = false;  // freed units follow the run
     };
 
@@ -133,13 +131,13 @@ private:
     template <typename Visit>
     void for_each_word(std::uint64_t offset, std::uint64_t bytes, Visit visit) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool make_live(Units& units, std::size_t word, std::uint64_t mask) FAULTLINE_SIGNAL_SAFE;
-    void outwait_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    void wait_for_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static bool in_use(const Units& units) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static unsigned freed_in(const Units& units) FAULTLINE_SIGNAL_SAFE;
-    void list_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    void mark_due_if_unused(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
 
-    void list(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
-    bool unlist(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    void mark_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
+    bool clear_due(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Piece take_piece(std::uint64_t keep_bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool extend(Piece& piece) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] static Run first_run(Units& units) FAULTLINE_SIGNAL_SAFE;
@@ -148,16 +146,13 @@ private:
     void end_punch(std::uint64_t chunk) FAULTLINE_SIGNAL_SAFE;
     void end_punches(const Piece& piece) FAULTLINE_SIGNAL_SAFE;
 
-    [[nodiscard]] static std::uint64_t next_set(const ChunkSet& set, std::uint64_t chunk,
-                                                std::uint64_t end) FAULTLINE_SIGNAL_SAFE;
-
     std::array<Part, kParts> parts_;
-    std::atomic<std::uint64_t> chunks_{0};  // number of chunks that have a part
-    ChunkSet written_;                      // chunks that were ever written to
-    ChunkSet due_;
+    std::atomic<std::uint64_t> chunks_{0};                              // number of chunks that have a part
+    sys::AtomicBits written_{kChunks, "a map of a swap file's parts"};  // chunks that were ever written to
+    sys::AtomicBits due_{kChunks, "a map of a swap file's freed parts"};
     std::atomic<std::uint64_t> due_chunks_{0};  // size of due_
     std::atomic<std::int64_t> freed_units_{0};  // for decisions only; correctness does not depend on it
-    std::atomic<std::uint32_t> waiting_{0};     // writes that wait for a punch
+    sys::Event punch_ended_;                    // writes wait for it
 };
 
 }  // namespace faultline::store

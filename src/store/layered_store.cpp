@@ -121,11 +121,11 @@ FileExtent LayeredStore::location(std::uint64_t offset, std::uint64_t bytes) con
 
 int LayeredStore::write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
     const int error = top().write(offset, from);
-    if (error == 0) landed(offset, from.size());
+    if (error == 0) finish_extent_write(offset, from.size());
     return error;
 }
 
-void LayeredStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void LayeredStore::finish_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (layers_ == nullptr) {
         // Loaded first: storing only once keeps the cache line shared by all cores.
         if (!written_.load(std::memory_order_relaxed)) written_.store(true, std::memory_order_relaxed);
@@ -138,10 +138,10 @@ void LayeredStore::landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_S
 void LayeredStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     // The whole range: only this region uses this part of the top, and a failed write may have left blocks anywhere.
     top().discard(offset, bytes);
-    forget(offset, bytes);
+    discard_keeping_space(offset, bytes);
 }
 
-void LayeredStore::forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+void LayeredStore::discard_keeping_space(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (layers_ == nullptr) return;
     const std::uint64_t end = unit_at(offset + bytes);
     for (std::uint64_t unit = unit_at(offset); unit < end; ++unit) layers_->put(unit, kNowhere);
@@ -162,7 +162,7 @@ void LayeredStore::freeze(FilePart top, LayersPointer fresh) noexcept {
     top_ = std::move(top);
 }
 
-void LayeredStore::let_go_of_empty_layers() noexcept {
+void LayeredStore::close_empty_layers() noexcept {
     if (layers_ == nullptr) return;
     for (Slot slot = kFirst + 1; slot < kSlots; ++slot) {
         if (layers_->units[slot].load(std::memory_order_relaxed) == 0) layers_->frozen[slot] = {};
@@ -191,7 +191,7 @@ void LayeredStore::move_up(const std::set<std::uint64_t>& layers) {
         const FilePart& part = layers_->frozen[slot];
         if (part.file && layers.contains(part.layer)) move_up(slot, buffer.bytes());
     }
-    let_go_of_empty_layers();
+    close_empty_layers();
 }
 
 void LayeredStore::move_up(std::uint8_t slot, std::span<std::byte> buffer) {

@@ -1,6 +1,6 @@
 // LayeredStore: one region's bytes in several files. Only the newest file, the top, is written to. The others are
 // frozen: forked processes read them, too, so they never change. A page leaves a frozen file when it is written to the
-// top or forgotten. This class knows which file holds each page; SwapSpace opens the files and decides when one is
+// top or discarded. This class knows which file holds each page; SwapSpace opens the files and decides when one is
 // frozen. Before the first freeze it keeps no map and costs one branch more than a FileStore.
 #pragma once
 
@@ -51,18 +51,18 @@ public:
 
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;
-    /// Punches a hole in the top. A page in a frozen layer is only forgotten.
+    /// Punches a hole in the top. A frozen layer keeps the bytes of its pages: only the map changes.
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
-    void forget(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void discard_keeping_space(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] FileExtent extent() const FAULTLINE_SIGNAL_SAFE override { return {top_.file->fd(), top_.offset}; }
     [[nodiscard]] FileExtent location(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override {
         return {Whereabouts::Place::swap_file, location(offset, core::kUnitBytes).offset};
     }
-    void about_to_land(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
-        top().about_to_land(offset, bytes);
+    void begin_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
+        top().begin_extent_write(offset, bytes);
     }
-    void landed(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void finish_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
 
     /// Returns true if freeze() needs layers from make_layers.
     [[nodiscard]] bool needs_layers() const noexcept { return layers_ == nullptr; }
@@ -71,7 +71,7 @@ public:
     void freeze(FilePart top, LayersPointer fresh) noexcept;
 
     /// Closes the frozen layers that hold no page any more.
-    void let_go_of_empty_layers() noexcept;
+    void close_empty_layers() noexcept;
 
     /// Adds, for each frozen layer that move_up could empty, the number of units (4 KiB) in it.
     void add_frozen_units(std::map<std::uint64_t, std::uint64_t>& units_of_layer) const;

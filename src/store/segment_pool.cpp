@@ -1,6 +1,7 @@
 #include "store/segment_pool.hpp"
 
 #include "sys/error.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -25,7 +26,7 @@ SegmentPool::SegmentPool(std::size_t capacity, std::size_t limit)
     memory_.wipe_in_children();  // children find it empty: a fork that the child survives spills everything first
     // Segments become accessible one by one, when needed: an mlockall of the program fills accessible memory.
     if (const int error = memory_.set_part_access(0, memory_.size(), Access::none)) {
-        sys::throw_error(error, "cannot protect the pool of compressed pages; raise `sysctl vm.max_map_count`");
+        sys::throw_mapping_error(error, "cannot protect the pool of compressed pages");
     }
     set_limit(limit);
 }
@@ -68,9 +69,9 @@ SegmentPool::Room SegmentPool::reserve(std::size_t bytes, Purpose purpose) FAULT
             }
             if (open_ != nullptr) room = room_in_open(wanted);
         }
-        if (dead != nullptr) let_go(*dead);
+        if (dead != nullptr) release(*dead);
         if (room) {
-            if (fresh != nullptr) let_go(*fresh);  // another thread opened a segment first
+            if (fresh != nullptr) release(*fresh);  // another thread opened a segment first
             return room;
         }
         if (fresh == nullptr) return {};
@@ -89,7 +90,7 @@ SegmentPool::Room SegmentPool::room_in_open(std::uint32_t bytes) {
     return {*open_, slot, address_of(slot)};
 }
 
-/// Seals the open segment. Returns it if all its entries are dead already: then the caller must let_go of it.
+/// Seals the open segment. Returns it if all its entries are dead already: then the caller must release it.
 Segment* SegmentPool::seal_open() {
     Segment* const segment = std::exchange(open_, nullptr);
     if (segment == nullptr) return nullptr;
@@ -149,7 +150,7 @@ void SegmentPool::kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
         sealed_.erase(sealed_.iterator_to(segment));
         segment.state = Segment::State::unused;
     }
-    let_go(segment);
+    release(segment);
 }
 
 Segment* SegmentPool::take_oldest() FAULTLINE_SIGNAL_SAFE {
@@ -160,7 +161,7 @@ Segment* SegmentPool::take_oldest() FAULTLINE_SIGNAL_SAFE {
         if (sealed_.empty()) dead = seal_open();
         if (!sealed_.empty()) oldest = take(sealed_.front());
     }
-    if (dead != nullptr) let_go(*dead);
+    if (dead != nullptr) release(*dead);
     if (oldest != nullptr) oldest->writers.wait_until_none();
     return oldest;
 }
@@ -169,13 +170,13 @@ Segment* SegmentPool::take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE {
     Segment* sparse = nullptr;
     {
         const std::scoped_lock lock{lock_};
-        int looked_at = 0;
+        int examined = 0;
         for (Segment& segment : sealed_) {
             if (segment.live_bytes.load() <= live) {
                 sparse = take(segment);
                 break;
             }
-            if (++looked_at == kMostLookedAt) break;
+            if (++examined == kMostExamined) break;
         }
     }
     if (sparse != nullptr) sparse->writers.wait_until_none();
@@ -199,12 +200,12 @@ bool SegmentPool::give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE {
         }
         segment.state = Segment::State::unused;
     }
-    let_go(segment);
+    release(segment);
     return true;
 }
 
 /// Returns an unused segment that still counts as used to the warm or the cold list.
-void SegmentPool::let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE {
+void SegmentPool::release(Segment& segment) FAULTLINE_SIGNAL_SAFE {
     segment.readers.wait_until_none();
     {
         const std::scoped_lock lock{lock_};
@@ -219,7 +220,7 @@ void SegmentPool::let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE {
 }
 
 void SegmentPool::make_cold(Segment& segment) FAULTLINE_SIGNAL_SAFE {
-    if (segment.accessible) memory_.give_part_back(segment.index * kSegmentBytes, kSegmentBytes);
+    if (segment.accessible) memory_.discard_part(segment.index * kSegmentBytes, kSegmentBytes);
     const std::scoped_lock lock{lock_};
     cold_.push_front(segment);
     used_.fetch_sub(1);

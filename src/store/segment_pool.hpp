@@ -19,10 +19,10 @@
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "store/block_word.hpp"
-#include "sys/futex.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/lazy_array.hpp"
 #include "sys/mapping.hpp"
+#include "sys/occupancy.hpp"
 
 #include <boost/intrusive/list.hpp>
 
@@ -34,35 +34,12 @@
 
 namespace faultline::store {
 
-/// Counts the threads in a section. One thread can wait until the section is empty.
-class Occupancy {
-public:
-    void enter() FAULTLINE_SIGNAL_SAFE { count_.fetch_add(1); }
-    void leave() FAULTLINE_SIGNAL_SAFE {
-        if (count_.fetch_sub(1) == (kAwaited | 1U)) sys::futex_wake(count_);
-    }
-    /// Blocks until the count is 0. One caller at a time. Threads that enter meanwhile prolong the wait.
-    void wait_until_none() FAULTLINE_SIGNAL_SAFE {
-        if (count_.load() == 0) return;
-        std::uint32_t seen = count_.fetch_or(kAwaited) | kAwaited;
-        while (seen != kAwaited) {
-            sys::futex_wait(count_, seen);
-            seen = count_.load();
-        }
-        count_.fetch_and(~kAwaited);
-    }
-
-private:
-    static constexpr std::uint32_t kAwaited = std::uint32_t{1} << 31;
-    std::atomic<std::uint32_t> count_{0};  // futex; the highest bit: a thread waits
-};
-
 struct Segment : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     enum class State : std::uint8_t { unused, open, sealed, taken };
 
     std::atomic<std::uint32_t> live_bytes{0};  // grows under the pool's lock, shrinks without
-    Occupancy writers;                         // threads that fill entries
-    Occupancy readers;
+    sys::Occupancy writers;                    // threads that fill entries
+    sys::Occupancy readers;
     std::uint32_t index = 0;
     // The members below are guarded by the pool's lock.
     std::uint32_t used_bytes = 0;
@@ -163,7 +140,7 @@ private:
     using List = boost::intrusive::list<Segment, boost::intrusive::constant_time_size<false>>;
 
     // How many segments are examined for a sparse one while the lock is held.
-    static constexpr int kMostLookedAt = 32;
+    static constexpr int kMostExamined = 32;
     // Free segments whose memory is kept: page faults on fresh memory would cost a third of the compression.
     static constexpr std::size_t kMostWarm = 16;
 
@@ -176,7 +153,7 @@ private:
     void open(Segment& segment);
     // Call without the lock.
     [[nodiscard]] bool make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE;
-    void let_go(Segment& segment) FAULTLINE_SIGNAL_SAFE;
+    void release(Segment& segment) FAULTLINE_SIGNAL_SAFE;
     void make_cold(Segment& segment) FAULTLINE_SIGNAL_SAFE;
 
     sys::Mapping memory_;

@@ -19,8 +19,6 @@
 namespace faultline::store {
 namespace {
 
-constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
-
 [[noreturn]] void refuse(int error, const std::filesystem::path& directory) {
     constexpr const char* kRemedy = "; name a directory on a disk by Config::swap_directory";
     std::string what = "cannot make a swap file in " + directory.string();
@@ -40,12 +38,12 @@ constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 }  // namespace
 
 std::filesystem::path default_swap_directory() {
-    const char* directory = std::getenv("TMPDIR");
+    const char* directory = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): never set here
     return directory != nullptr && *directory != '\0' ? directory : "/var/tmp";
 }
 
-SwapDirectory::SwapDirectory(std::filesystem::path path)
-    : path_{std::filesystem::absolute(std::move(path))}, fd_{::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)} {}
+SwapDirectory::SwapDirectory(const std::filesystem::path& path)
+    : path_{std::filesystem::absolute(path)}, fd_{::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)} {}
 
 sys::FileDescriptor SwapDirectory::open_unnamed() const {
     constexpr int kFlags = O_TMPFILE | O_RDWR | O_CLOEXEC;

@@ -4,16 +4,21 @@
 
 #include "sys/file_descriptor.hpp"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
 
 namespace faultline::store {
 
+/// The mode of a swap file: only its owner may read it.
+inline constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
+
 class SwapDirectory {
 public:
     /// `path` is relative to the current working directory. Never fails: `open_unnamed` reports what is wrong with the
     /// path.
-    explicit SwapDirectory(std::filesystem::path path);
+    explicit SwapDirectory(const std::filesystem::path& path);
 
     /// Creates a file without a name, readable only by its owner (mode 0600). Throws std::system_error that names the
     /// directory and what to do.

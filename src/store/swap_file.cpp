@@ -24,8 +24,6 @@
 namespace faultline::store {
 namespace {
 
-constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
-
 // A file system writes into allocated blocks while others read. For a write into a hole it keeps readers out (ext4
 // takes the inode's lock exclusively), and a swap file is full of holes. Allocating a whole MiB at once costs about 300
 // us. It doubles the rate of random reads beside random writes, and of the writes, too. It is done only where pages are
@@ -37,7 +35,7 @@ constexpr std::uint64_t kLargestFile = FreedBlocks::kLargestFile;  // beyond it,
 constexpr std::uint64_t kSmallWrite = std::uint64_t{64} << 10;
 constexpr std::uint16_t kSmallWritesBefore = kChunkBytes / core::kUnitBytes / 16;
 // Far below the largest value: concurrent additions do not overflow it.
-constexpr std::uint16_t kRoomMade = UINT16_MAX / 2;
+constexpr std::uint16_t kAllocated = UINT16_MAX / 2;
 
 /// Returns `result`. Ends the process if the program has closed the descriptor: its pages are lost, and more would be.
 long unless_closed(long result) FAULTLINE_SIGNAL_SAFE {
@@ -120,16 +118,16 @@ long SwapFile::write_at(const void* from, std::size_t bytes, std::uint64_t offse
     return result;
 }
 
-void SwapFile::make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    freed_->about_to_write(offset, bytes);
+void SwapFile::prepare_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    freed_->mark_in_use(offset, bytes);
     const std::uint64_t chunk = offset >> kChunkShift;
     if (bytes >= kSmallWrite || chunk >= small_writes_.size()) return;
     std::atomic<std::uint16_t>& written = small_writes_[chunk];
-    if (written.load(std::memory_order_relaxed) >= kRoomMade) return;
+    if (written.load(std::memory_order_relaxed) >= kAllocated) return;
     const auto units = static_cast<std::uint16_t>(bytes >> core::kUnitShift);
     const std::uint16_t before = written.fetch_add(units, std::memory_order_relaxed);
     if (before >= kSmallWritesBefore || before + units < kSmallWritesBefore) return;  // one thread allocates
-    written.store(allocate(chunk) ? kRoomMade : 0, std::memory_order_relaxed);
+    written.store(allocate(chunk) ? kAllocated : 0, std::memory_order_relaxed);
 }
 
 /// Allocates the blocks of a chunk. Returns false if interrupted. Ignores a refusal (not supported, no space): the
@@ -151,7 +149,7 @@ void SwapFile::punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL
 }
 
 void SwapFile::punch_now(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    freed_->forget(offset, bytes);
+    freed_->untrack(offset, bytes);
     give_blocks_back(offset, bytes);
 }
 
@@ -164,12 +162,12 @@ bool SwapFile::punch_some() FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t bound = waste_bound();
     freed_->bound.store(bound, std::memory_order_relaxed);
     const std::uint64_t freed = freed_->freed_bytes();
-    if (!freed_->any_due() && freed > bound) freed_->list_fullest(freed - bound / 2);
+    if (!freed_->any_due() && freed > bound) freed_->mark_fullest_due(freed - bound / 2);
     return punch_piece(bound / 2);
 }
 
 bool SwapFile::punch_any() FAULTLINE_SIGNAL_SAFE {
-    if (!freed_->any_due()) freed_->list_fullest(FreedBlocks::kLargestPiece);
+    if (!freed_->any_due()) freed_->mark_fullest_due(FreedBlocks::kLargestPiece);
     return punch_piece(0);
 }
 

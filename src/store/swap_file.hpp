@@ -40,7 +40,7 @@ public:
                                 std::uint64_t offset) FAULTLINE_SIGNAL_SAFE override;
     /// Blocks while the range is being punched. In a part of the file that is written in small pieces, allocates blocks
     /// ahead of the writes.
-    void make_room(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    void prepare_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     /// Makes no system call. punch_some punches the freed ranges later, in large pieces; write_at does when the disk is
     /// full.
     void punch(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
@@ -81,7 +81,7 @@ private:
     std::filesystem::path place_;  // for messages
     bool direct_ = false;
     std::uint64_t length_ = 0;  // changed by extend_to only; other threads read it with atomic_ref
-    // For each MiB, the units that were written in small pieces; kRoomMade once the rest of the MiB has blocks, too.
+    // For each MiB, the units that were written in small pieces; kAllocated once the rest of the MiB has blocks, too.
     sys::LazyArray<std::atomic<std::uint16_t>> small_writes_;
     std::unique_ptr<Freed> freed_ = std::make_unique<Freed>();
 };

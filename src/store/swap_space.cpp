@@ -180,16 +180,15 @@ void SwapSpace::return_some_space() {
 /// Returns a file with something worth punching, or null.
 std::shared_ptr<SwapSpace::File> SwapSpace::file_to_punch() {
     for (;;) {
-        std::shared_ptr<File>
-            frozen;  // outlives the lock: this may be the last reference, and closing the file takes long
+        // Outlives the lock: this may be the last reference, and closing the file takes long.
+        std::shared_ptr<File> frozen;
         const std::lock_guard lock{mutex_};
         for (const auto& file : files_) {
             if (file->file.worth_punching()) return file;
         }
         if (freed_before_fork_.empty()) return nullptr;
         frozen = freed_before_fork_.back();
-        // Is it still in use by a store? If by none of this process, then by none of the child, whose stores were the
-        // same.
+        // Needed if a store of this process uses it. A store of the child uses it only if one of this process does.
         const bool needed = frozen.use_count() > 2;
         if (needed && frozen->file.worth_punching()) return frozen;
         freed_before_fork_.pop_back();
@@ -199,7 +198,7 @@ std::shared_ptr<SwapSpace::File> SwapSpace::file_to_punch() {
 void SwapSpace::prepare_fork() {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "prepare_fork was called twice");
-    for (Lease* const lease : leases_) lease->let_go_of_empty_layers();
+    for (Lease* const lease : leases_) lease->close_empty_layers();
     merge_layers();
     freed_before_fork_.reserve(freed_before_fork_.size() + files_.size());
     auto fork = std::make_unique<Fork>();

@@ -45,7 +45,7 @@ std::size_t RingWriteQueue::submit_some(std::span<StoreWrite> writes) {
         if (in_flight_ >= depth_) break;
         one.error = kNotWritten;
         const FileExtent extent = one.store->extent();
-        if (extent.fd >= 0) one.store->about_to_land(one.offset, one.bytes.size());
+        if (extent.fd >= 0) one.store->begin_extent_write(one.offset, one.bytes.size());
         if (extent.fd >= 0 && ring_.queue_write(extent.fd, one.bytes, extent.offset + one.offset, &one)) ++in_flight_;
         ++taken;
     }
@@ -58,8 +58,9 @@ void RingWriteQueue::collect_one() {
     auto& one = *static_cast<StoreWrite*>(completion.tag);
     --in_flight_;
     if (completion.result != static_cast<long>(one.bytes.size())) return;
-    one.store->landed(one.offset,
-                      one.bytes.size());  // the write bypassed the store, which must know of it before a read
+    one.store->finish_extent_write(
+        one.offset,
+        one.bytes.size());  // the write bypassed the store, which must know of it before a read
     one.error = 0;
 }
 

@@ -38,7 +38,7 @@ void report(int refusal) FAULTLINE_SIGNAL_SAFE {
 }  // namespace
 
 DescriptorKeeper::DescriptorKeeper(int fd) : thread_{"fl-keeper", "see `ulimit -u`", [this, fd] { keep(fd); }} {
-    while (state_.load() == kStarting) futex_wait(state_, kStarting);
+    futex_wait_while(state_, kStarting);
 }
 
 DescriptorKeeper::~DescriptorKeeper() {
@@ -58,7 +58,7 @@ void DescriptorKeeper::keep(int fd) noexcept {
 
 void DescriptorKeeper::serve(int fd) noexcept {
     for (std::uint32_t done = 0;; ++done) {
-        while (asked_.load() == done) futex_wait(asked_, done);
+        futex_wait_while(asked_, done);
         if (ending_.load()) return;
         result_ = raw_syscall(SYS_ioctl, fd, request_, syscall_argument(argument_));
         answered_.store(done + 1);

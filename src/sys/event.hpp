@@ -1,40 +1,64 @@
-// Event: blocks a thread until a condition on other atomics holds, for conditions that are rarely waited for. A thread
-// that makes the condition true calls notify(), which costs one addition while no thread sleeps. It holds no state of
-// the condition. SlotPool and CompressedPool use it. Signal-safe.
+// Event: blocks threads until a condition on other atomics holds, for conditions that are rarely waited for. A thread
+// that makes the condition true calls notify(), which costs one load while no thread waits. It holds no state of the
+// condition. SlotPool, CompressedPool, FreedBlocks and FrameBudget use it. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"
 #include "sys/futex.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 namespace faultline::sys {
 
+/// The waiting thread counts itself first and then tests the condition; the other thread changes the condition first
+/// and then looks for waiting threads. So either the test sees the change, or notify() sees the waiting thread. The
+/// atomics of the condition must be sequentially consistent, like those here.
 class Event {
 public:
-    /// Wakes the sleepers. Call after the state that they test has changed. Both atomics are sequentially consistent:
-    /// either the sleeper sees the change, or notify() sees the sleeper.
+    /// Wakes the waiting threads. Call after the condition has changed.
     void notify() FAULTLINE_SIGNAL_SAFE {
+        if (watches_.load() == 0) return;
         epoch_.fetch_add(1);
-        if (sleepers_.load() > 0) futex_wake(epoch_);
+        futex_wake(epoch_);
     }
 
+    /// Waits for a notification. Construct it before testing the condition, so that no change after the test is missed.
+    class Watch {
+    public:
+        explicit Watch(Event& event) FAULTLINE_SIGNAL_SAFE : event_{event} {
+            event_.watches_.fetch_add(1);
+            epoch_ = event_.epoch_.load();
+        }
+        ~Watch() { event_.watches_.fetch_sub(1); }
+        Watch(const Watch&) = delete;
+        Watch& operator=(const Watch&) = delete;
+
+        /// Sleeps until notify() was called since the construction, at most for `limit` if it is not null. May return
+        /// early: the caller tests the condition again.
+        void wait(const std::chrono::nanoseconds* limit = nullptr) const FAULTLINE_SIGNAL_SAFE {
+            futex_wait(event_.epoch_, epoch_, limit);
+        }
+
+    private:
+        Event& event_;
+        std::uint32_t epoch_ = 0;
+    };
+
+    /// Sleeps until `condition()` is true.
     template <typename Condition>
     void wait_until(Condition condition) FAULTLINE_SIGNAL_SAFE {
-        if (condition()) return;
-        sleepers_.fetch_add(1);
-        for (;;) {
-            const std::uint32_t epoch = epoch_.load();
-            if (condition()) break;
-            futex_wait(epoch_, epoch);
+        while (!condition()) {
+            const Watch watch{*this};
+            if (condition()) return;
+            watch.wait();
         }
-        sleepers_.fetch_sub(1);
     }
 
 private:
-    std::atomic<std::uint32_t> epoch_{0};     // futex: number of notifications
-    std::atomic<std::uint32_t> sleepers_{0};  // threads in wait_until that found the condition false
+    std::atomic<std::uint32_t> watches_{0};  // live Watches
+    std::atomic<std::uint32_t> epoch_{0};    // futex: counts notifications while there are watches
 };
 
 }  // namespace faultline::sys

@@ -1,4 +1,5 @@
 #include "core/check.hpp"
+#include "sys/fixed_text.hpp"
 #include "sys/signal_action.hpp"
 #include "sys/syscall.hpp"
 
@@ -9,7 +10,9 @@
 namespace faultline::core {
 namespace {
 
-void say(const char* text) noexcept { sys::raw_syscall(SYS_write, 2, sys::syscall_argument(text), std::strlen(text)); }
+void write_text(const char* text) noexcept {
+    sys::raw_syscall(SYS_write, 2, sys::syscall_argument(text), std::strlen(text));
+}
 
 /// Ends the program like std::abort, but with raw system calls. If the C library's calls are dispatched by SIGSYS
 /// (syscall user dispatch) and SIGSYS is blocked, as in a fault handler, the kernel would end the program by SIGSYS
@@ -35,19 +38,10 @@ void say(const char* text) noexcept { sys::raw_syscall(SYS_write, 2, sys::syscal
 }  // namespace
 
 void fatal(const char* message, const char* file, int line) noexcept {
-    char digits[12] = {};
-    char* at = digits + sizeof digits - 1;
-    do {
-        *--at = static_cast<char>('0' + line % 10);
-        line /= 10;
-    } while (line > 0 && at > digits);
-    say("faultline: ");
-    say(message);
-    say(" (");
-    say(file);
-    say(":");
-    say(at);
-    say(")\n");
+    write_text("faultline: ");
+    write_text(message);
+    sys::FixedText<256> place;
+    ((place << " (" << file << ":").decimal(static_cast<std::uint64_t>(line)) << ")\n").write_to_standard_error();
     abort_here();
 }
 

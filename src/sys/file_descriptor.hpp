@@ -17,7 +17,7 @@ public:
     FileDescriptor() noexcept = default;
     /// Takes a descriptor that was just opened; `get` may return another number. Accepts -1 and does not change errno.
     /// Becomes empty, and sets errno, if only the numbers 0, 1 and 2 are free.
-    explicit FileDescriptor(int fd) noexcept : fd_{enter_own_descriptor(fd)} {}
+    explicit FileDescriptor(int fd) noexcept : fd_{add_own_descriptor(fd)} {}
     FileDescriptor(FileDescriptor&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
     FileDescriptor& operator=(FileDescriptor&& other) noexcept {
         if (this != &other) {

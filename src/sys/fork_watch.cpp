@@ -12,10 +12,10 @@ namespace faultline::sys {
 namespace {
 
 std::atomic<unsigned> generation{0};
-std::array<std::atomic<const ForkHandlers*>, 4> current{};
+std::array<std::atomic<const ForkHandlers*>, 4> handlers_of{};
 
 void call(ForkParty party, void (*ForkHandlers::*which)()) {
-    const ForkHandlers* const handlers = current[static_cast<std::size_t>(party)].load();
+    const ForkHandlers* const handlers = handlers_of[static_cast<std::size_t>(party)].load();
     if (handlers != nullptr && handlers->*which != nullptr) (handlers->*which)();
 }
 
@@ -57,7 +57,7 @@ void watch_forks() noexcept {
 }
 
 void set_fork_handlers(ForkParty party, const ForkHandlers* handlers) noexcept {
-    current[static_cast<std::size_t>(party)].store(handlers);
+    handlers_of[static_cast<std::size_t>(party)].store(handlers);
 }
 
 }  // namespace faultline::sys

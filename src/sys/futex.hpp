@@ -28,6 +28,11 @@ inline void futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t exp
                 limit == nullptr ? 0 : syscall_argument(&relative), 0, 0);
 }
 
+/// Sleeps until `word` holds another value than `value`. The thread that changes the word must wake its sleepers.
+inline void futex_wait_while(const std::atomic<std::uint32_t>& word, std::uint32_t value) FAULTLINE_SIGNAL_SAFE {
+    while (word.load() == value) futex_wait(word, value);
+}
+
 /// Wakes up to `threads` threads that sleep on `word`. Returns false if a seccomp filter refuses the call.
 inline bool futex_wake(const std::atomic<std::uint32_t>& word, int threads = INT_MAX) FAULTLINE_SIGNAL_SAFE {
     return raw_syscall(SYS_futex, syscall_argument(&word), FUTEX_WAKE_PRIVATE, threads, 0, 0, 0) >= 0;

@@ -25,7 +25,7 @@ IoRing::Completion take(io_uring* ring, io_uring_cqe* completion) noexcept {
 /// Returns 0 or a negated errno.
 int make_ring(unsigned depth, io_uring& ring) noexcept {
     if (const int error = io_uring_queue_init(depth, &ring, 0)) return error;
-    const int fd = enter_own_descriptor(ring.ring_fd);
+    const int fd = add_own_descriptor(ring.ring_fd);
     if (fd < 0) {
         const int error = errno;
         ring.ring_fd = ring.enter_ring_fd = -1;  // closed already
@@ -83,7 +83,7 @@ void IoRing::submit() noexcept {
 
 bool IoRing::submit_all() noexcept {
     // EBUSY: completions must be collected first. The collecting thread does that while this one sleeps.
-    TransientWait wait{"io_uring_enter", kPatience};
+    TransientWait wait{"io_uring_enter", OutOfMemory::wait, kPatience};
     while (io_uring_sq_ready(ring_.get()) > 0) {
         const int result = io_uring_submit(ring_.get());
         if (result == -ENOSYS || result == -EPERM || result == -EACCES) return false;
@@ -118,7 +118,7 @@ std::optional<IoRing::Completion> IoRing::poll() noexcept {
 }
 
 IoRing::Completion IoRing::wait() noexcept {
-    TransientWait wait{"io_uring_enter", kPatience};
+    TransientWait wait{"io_uring_enter", OutOfMemory::wait, kPatience};
     for (;;) {
         io_uring_cqe* completion = nullptr;
         static_cast<void>(io_uring_submit(ring_.get()));

@@ -38,7 +38,7 @@ public:
     void clear() const FAULTLINE_SIGNAL_SAFE {
         const std::size_t bytes = core::align_up(count_ * sizeof(T), core::kUnitBytes);
         if (bytes == 0) return;
-        if (!mapping_.give_part_back(0, bytes)) std::memset(static_cast<void*>(mapping_.data()), 0, bytes);
+        if (!mapping_.discard_part(0, bytes)) std::memset(static_cast<void*>(mapping_.data()), 0, bytes);
     }
 
 private:

@@ -58,14 +58,14 @@ faultline_bind_forwards:
 )");
 
 // The bounds of the table, defined by the linker. Null in a program that is linked with the static library.
-extern "C" {
+extern "C" {  // NOLINTBEGIN(bugprone-reserved-identifier): the linker's names
 [[gnu::weak, gnu::visibility("hidden")]] extern faultline::sys::LibcForward __start_faultline_forwards[];
 [[gnu::weak, gnu::visibility("hidden")]] extern faultline::sys::LibcForward __stop_faultline_forwards[];
 
 [[gnu::used, gnu::visibility("hidden")]] void faultline_bind_all_forwards() noexcept {
     faultline::sys::bind_to_libc(__start_faultline_forwards, __stop_faultline_forwards);
 }
-}
+}  // NOLINTEND(bugprone-reserved-identifier)
 
 namespace faultline::sys {
 namespace {

@@ -5,6 +5,7 @@
 #include "sys/address_limits.hpp"
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
 
@@ -22,35 +23,37 @@
 namespace faultline::sys {
 namespace {
 
+// For calls whose ENOMEM may also be permanent: a hole in the range, or too many mappings.
+constexpr std::chrono::nanoseconds kShortPatience = std::chrono::milliseconds{100};
+
 constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; older kernels take the address as a hint
 
-void advise(void* address, std::size_t bytes, int advice, const char* purpose) {
+void advise_or_throw(void* address, std::size_t bytes, int advice, const char* purpose) {
     // A kernel built without huge pages or page merging returns EINVAL: then there is nothing to forbid.
     const bool may_be_unknown = advice == MADV_NOHUGEPAGE || advice == MADV_UNMERGEABLE;
     if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && may_be_unknown)) {
-        throw_error(errno, std::string("cannot prepare ") + readable_bytes(bytes) + " for " + purpose +
-                               " (madvise); raise `sysctl vm.max_map_count` if the process has many mappings");
+        const int error = errno == EAGAIN ? ENOMEM : errno;  // madvise(2) reports too many mappings as EAGAIN
+        throw_mapping_error(error, "cannot prepare " + readable_bytes(bytes) + " for " + purpose + " (madvise)");
     }
 }
 
 void advise_all(std::span<std::byte> range, bool shared_with_children, const char* purpose) {
     void* const address = range.data();
     const std::size_t bytes = range.size();
-    advise(address, bytes, MADV_NOHUGEPAGE, purpose);
-    advise(address, bytes, MADV_UNMERGEABLE, purpose);
-    advise(address, bytes, MADV_DONTDUMP, purpose);
-    if (!shared_with_children) advise(address, bytes, MADV_DONTFORK, purpose);
+    advise_or_throw(address, bytes, MADV_NOHUGEPAGE, purpose);
+    advise_or_throw(address, bytes, MADV_UNMERGEABLE, purpose);
+    advise_or_throw(address, bytes, MADV_DONTDUMP, purpose);
+    if (!shared_with_children) advise_or_throw(address, bytes, MADV_DONTFORK, purpose);
 }
 
 /// Returns true if mincore(2) reports `wanted` for each 4 KiB of a range. Returns false if the call fails.
 bool all_units(const void* address, std::size_t bytes, bool wanted) FAULTLINE_SIGNAL_SAFE {
     std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
     FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);
-    TransientWait wait{"mincore"};
-    int error = 0;
-    do {
-        error = error_of(raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data())));
-    } while (error != ENOMEM && wait.again(error));
+    const auto call = [&] {
+        return error_of(raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data())));
+    };
+    const int error = wait_out("mincore", call, OutOfMemory::report);
     return error == 0 &&
            std::all_of(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes),
                        [wanted](unsigned char unit) { return ((unit & 1U) != 0) == wanted; });
@@ -97,7 +100,7 @@ Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char
     const std::size_t after = padded - before - kept.size();
     if (before > 0) ::munmap(first, before);
     if (after > 0) ::munmap(kept.data() + kept.size(), after);
-    end_lock(kept.data(), kept.size());
+    unlock_pages(kept.data(), kept.size());
     mapping.put_fence();
     return mapping;
 }
@@ -142,7 +145,7 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
     void* const raw = ::mmap(wanted, bytes, PROT_NONE, kReserved, -1, 0);
     if (raw == wanted) {
         Mapping mapping{static_cast<std::byte*>(raw), bytes};
-        end_lock(raw, bytes);
+        unlock_pages(raw, bytes);
         mapping.open(purpose);
         advise_all(mapping.bytes(), false, purpose);
         return mapping;
@@ -157,21 +160,18 @@ Mapping Mapping::reserve_at(std::uintptr_t address, std::size_t bytes, const cha
 
 void Mapping::wipe_in_children() const {
     const std::span<std::byte> range = with_fence();
-    advise(range.data(), range.size(), MADV_WIPEONFORK, "memory that is zeros in children of fork");
+    advise_or_throw(range.data(), range.size(), MADV_WIPEONFORK, "memory that is zeros in children of fork");
 }
 
 int Mapping::set_part_access(std::size_t offset, std::size_t bytes, Access access) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
-    TransientWait wait{"mprotect", std::chrono::milliseconds{100}};
-    int error = 0;
-    do {
-        error =
-            error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
-    } while (wait.again(error));
-    return error;
+    const auto call = [&] {
+        return error_of(raw_syscall(SYS_mprotect, syscall_argument(address_ + offset), bytes, protection_bits(access)));
+    };
+    return wait_out("mprotect", call, OutOfMemory::wait, kShortPatience);
 }
 
-bool Mapping::give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
+bool Mapping::discard_part(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(offset + bytes <= bytes_);
     const std::uint64_t address = syscall_argument(address_ + offset);
     // Memory that the program's mlockall has locked needs the other advice (Linux 5.18).
@@ -188,7 +188,7 @@ void Mapping::close_in_child() noexcept {
 
 void Mapping::restore_in_child(Access access) {
     if (!closed_in_child_) close_in_child();
-    if (closed_in_child_) end_lock(with_fence().data(), with_fence().size());
+    if (closed_in_child_) unlock_pages(with_fence().data(), with_fence().size());
     const int error = closed_in_child_ ? set_access(address_, bytes_, access) : EEXIST;
     if (error != 0) {
         throw_error(error,
@@ -210,14 +210,11 @@ int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept {
 
 int advise(void* address, std::size_t bytes, int advice) FAULTLINE_SIGNAL_SAFE {
     // ENOMEM is returned at once: it means a hole in the range or too many mappings, and the caller tells them apart.
-    TransientWait wait{"madvise"};
-    for (;;) {
-        const int error = error_of(raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice));
-        if (error == ENOMEM || !wait.again(error)) return error;
-    }
+    const auto call = [&] { return error_of(raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice)); };
+    return wait_out("madvise", call, OutOfMemory::report);
 }
 
-void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+void unlock_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
     // Only locked memory refuses this. munlock is the second choice because a seccomp filter of the program may forbid
     // it.
@@ -226,14 +223,12 @@ void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
 
 void drop_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t begin = syscall_argument(address);
-    // A hole in the range is ENOMEM, too, and permanent, so the wait is shorter than elsewhere.
-    TransientWait wait{"madvise(MADV_DONTNEED)", std::chrono::milliseconds{100}};
-    int error = 0;
-    do {
-        error = error_of(raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED));
+    const auto call = [&] {
+        const int error = error_of(raw_syscall(SYS_madvise, begin, bytes, MADV_DONTNEED));
         // The program may have locked the range (mlockall): then only the newer advice drops it.
-        if (error == EINVAL) error = error_of(raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked));
-    } while (wait.again(error));
+        return error == EINVAL ? error_of(raw_syscall(SYS_madvise, begin, bytes, abi::kAdviseDontneedLocked)) : error;
+    };
+    const int error = wait_out("madvise(MADV_DONTNEED)", call, OutOfMemory::wait, kShortPatience);
     FAULTLINE_REQUIRE(error == 0, "a page cannot be dropped: has the program unmapped or remapped managed memory?");
 }
 
@@ -256,7 +251,7 @@ void Mapping::reset() noexcept {
         // The kernel may have merged this mapping with its neighbours, and a process at its limit of mappings cannot
         // split it. The memory is returned anyway; the addresses stay reserved.
         if (errno != ENOMEM) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
-        static_cast<void>(give_part_back(0, bytes_));
+        static_cast<void>(discard_part(0, bytes_));
     }
     abandon();
 }

@@ -75,7 +75,7 @@ public:
     /// Returns the memory of a part to the kernel; afterwards the part reads as zeros. Signal-safe. Returns false if
     /// the program has locked the memory (mlockall) and the kernel is older than 5.18, which cannot drop it. Then
     /// nothing has changed.
-    bool give_part_back(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
+    bool discard_part(std::size_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
 
     /// Maps the range without access in a child of fork that does not have it, so that no other mapping gets the
     /// addresses and is mistaken for the parent's. Accesses raise SIGSEGV. Does nothing if another mapping was faster.
@@ -120,7 +120,7 @@ private:
 
 /// Unlocks a range of empty memory without access that the program's mlockall has locked. Otherwise the kernel would
 /// fill the range as soon as it becomes accessible. Signal-safe.
-void end_lock(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+void unlock_pages(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 /// Drops the pages of a range, even if the program has locked them (mlockall). Ends the process if the range is no
 /// longer mapped. Signal-safe.

@@ -4,6 +4,7 @@
 #include "core/units.hpp"
 #include "sys/error.hpp"
 #include "sys/file_write.hpp"
+#include "sys/full_transfer.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
@@ -22,8 +23,6 @@
 
 namespace faultline::sys {
 namespace {
-
-constexpr int kDeviceErrorRetries = 3;
 
 /// Replaces memfd_create(2) where a seccomp filter forbids it but allows files. The file is in memory, too. It has a
 /// unique name for a moment.
@@ -46,31 +45,6 @@ FileDescriptor memory_file(const char* name) {
                                : "cannot create a memory file (memfd_create): raise `ulimit -n`");
     }
     return file;
-}
-
-/// Says who handles a lack of memory for a transfer: `transfer_all` waits, or the caller gets the error.
-enum class OutOfMemory : std::uint8_t { is_waited_out, is_the_callers };
-
-/// Repeats `transfer(done, left)` until `total` bytes are transferred; `call` names it for the log. Waits out transient
-/// errors. Returns ENOMEM and EBUSY if the caller may be able to make room. Retries EIO a few times. Returns 0 or an
-/// errno.
-template <typename Transfer>
-int transfer_all(const char* call, OutOfMemory out_of_memory, std::size_t total,
-                 Transfer transfer) FAULTLINE_SIGNAL_SAFE {
-    TransientWait wait{call};
-    int device_errors = 0;
-    for (std::size_t done = 0; done < total;) {
-        const long result = transfer(done, total - done);
-        if (result > 0) {
-            done += static_cast<std::size_t>(result);
-            continue;
-        }
-        const int error = result == 0 ? EIO : error_of(result);
-        if (error == EIO && device_errors++ < kDeviceErrorRetries) continue;
-        const bool callers = out_of_memory == OutOfMemory::is_the_callers && (error == ENOMEM || error == EBUSY);
-        if (callers || !wait.again(error)) return error;
-    }
-    return 0;
 }
 
 /// Writes through a mapping, to which the file size limit does not apply. The limit may be set after the file was made.
@@ -113,28 +87,25 @@ MemoryFile MemoryFile::of_addresses(const char* name) {
 
 int MemoryFile::write(const void* from, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     const auto* const first = static_cast<const std::byte*>(from);
-    const int error = transfer_all("pwrite of the memory file", OutOfMemory::is_the_callers, bytes,
-                                   [&](std::size_t done, std::size_t left) {
-                                       return write_file_at(fd_.get(), first + done, left, offset + done);
-                                   });
+    const auto transfer = [&](std::size_t done, std::size_t left) {
+        return write_file_at(fd_.get(), first + done, left, offset + done);
+    };
+    const int error = transfer_all("pwrite of the memory file", bytes, transfer, OutOfMemory::report);
     return error == EFBIG ? write_by_mapping(fd_.get(), from, bytes, offset) : error;
 }
 
 int MemoryFile::read(void* into, std::size_t bytes, std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     auto* const first = static_cast<std::byte*>(into);
-    return transfer_all(
-        "pread of the memory file", OutOfMemory::is_waited_out, bytes, [&](std::size_t done, std::size_t left) {
-            return raw_syscall(SYS_pread64, fd_.get(), syscall_argument(first + done), left, offset + done);
-        });
+    return transfer_all("pread of the memory file", bytes, [&](std::size_t done, std::size_t left) {
+        return raw_syscall(SYS_pread64, fd_.get(), syscall_argument(first + done), left, offset + done);
+    });
 }
 
 void MemoryFile::free(std::uint64_t offset, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {
-    TransientWait wait{"fallocate of the memory file"};
-    int error = 0;
-    do {
-        error =
-            error_of(raw_syscall(SYS_fallocate, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes));
-    } while (wait.again(error));
+    const int error = wait_out("fallocate of the memory file", [&] {
+        return error_of(
+            raw_syscall(SYS_fallocate, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes));
+    });
     FAULTLINE_REQUIRE(error == 0, "a page's memory cannot be freed: has the program closed faultline's descriptors?");
 }
 
@@ -149,7 +120,7 @@ int MemoryFile::map(void* address, std::size_t bytes, std::uint64_t offset,
     return error_of(raw_syscall(SYS_mprotect, syscall_argument(address), bytes, protection));
 }
 
-int map_nothing(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+int map_inaccessible(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     const long result = raw_syscall(SYS_mmap, syscall_argument(address), bytes, PROT_NONE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     if (const int error = error_of(result)) return error;

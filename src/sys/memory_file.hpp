@@ -40,6 +40,6 @@ private:
 };
 
 /// Maps inaccessible zeros over the range in the same way. Returns 0 or an errno.
-[[nodiscard]] int map_nothing(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+[[nodiscard]] int map_inaccessible(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::sys

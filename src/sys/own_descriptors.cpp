@@ -58,7 +58,7 @@ void list(unsigned fd) noexcept {
 
 void place_own_descriptors(int least) FAULTLINE_SIGNAL_SAFE { least_number.store(least, std::memory_order_relaxed); }
 
-int enter_own_descriptor(int fd) FAULTLINE_SIGNAL_SAFE {
+int add_own_descriptor(int fd) FAULTLINE_SIGNAL_SAFE {
     if (fd < 0) return fd;
     const long place = find_place(fd);
     if (place != fd) close_number(fd);

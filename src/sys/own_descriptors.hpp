@@ -16,7 +16,7 @@ void place_own_descriptors(int least) FAULTLINE_SIGNAL_SAFE;
 
 /// Adds a descriptor that was just opened to the list. Returns its number, which may have changed. Returns -1 for -1
 /// and keeps errno. Closes the descriptor, sets errno and returns -1 if it was 0, 1 or 2 and no other number is free.
-[[nodiscard]] int enter_own_descriptor(int fd) FAULTLINE_SIGNAL_SAFE;
+[[nodiscard]] int add_own_descriptor(int fd) FAULTLINE_SIGNAL_SAFE;
 
 /// Removes a number from the list. Call before closing it.
 void remove_own_descriptor(int fd) FAULTLINE_SIGNAL_SAFE;

@@ -21,7 +21,7 @@ constexpr int kGetMemoryMerge = 68;  // PR_GET_MEMORY_MERGE, Linux 6.4
 
 constexpr std::chrono::milliseconds kOftenEnough{10};
 constexpr std::chrono::milliseconds kOftenEnoughForFaults{1};
-constinit std::atomic<std::chrono::nanoseconds::rep> last_look{0};
+constinit std::atomic<std::chrono::nanoseconds::rep> last_update{0};
 
 /// Opens a file in /proc or /sys. Returns a descriptor or a negated errno.
 long open_file(const char* path) FAULTLINE_SIGNAL_SAFE {
@@ -50,12 +50,12 @@ std::uint64_t number_in(const char* path) FAULTLINE_SIGNAL_SAFE {
 
 /// Returns true if the kernel tracks pages of this process for merging. It does so before it merges one, and as long as
 /// it may (Linux 6.1). On older kernels returns true if some are merged now.
-bool looked_at_by_kernel() FAULTLINE_SIGNAL_SAFE {
+bool scanned_by_kernel() FAULTLINE_SIGNAL_SAFE {
     return number_in("/proc/self/ksm_stat") > 0 || number_in("/proc/self/ksm_merging_pages") > 0;
 }
 
-std::chrono::nanoseconds since_last_look() FAULTLINE_SIGNAL_SAFE {
-    return monotonic_time() - std::chrono::nanoseconds{last_look.load(std::memory_order_relaxed)};
+std::chrono::nanoseconds since_last_update() FAULTLINE_SIGNAL_SAFE {
+    return monotonic_time() - std::chrono::nanoseconds{last_update.load(std::memory_order_relaxed)};
 }
 
 }  // namespace
@@ -68,24 +68,24 @@ bool PageMerging::may_happen() FAULTLINE_SIGNAL_SAFE {
         if (asked_for > 0) return true;
         if (asked_for < 0) unknown_to_kernel_.store(true, std::memory_order_relaxed);
     }
-    if (since_last_look() >= kOftenEnoughForFaults) look();
+    if (since_last_update() >= kOftenEnoughForFaults) update();
     return seen_.load(std::memory_order_relaxed);
 }
 
-void PageMerging::look() FAULTLINE_SIGNAL_SAFE {
-    last_look.store(monotonic_time().count(), std::memory_order_relaxed);
+void PageMerging::update() FAULTLINE_SIGNAL_SAFE {
+    last_update.store(monotonic_time().count(), std::memory_order_relaxed);
     if (number_in("/sys/kernel/mm/ksm/run") > 0) machine_merges.store(true, std::memory_order_relaxed);
-    if (machine_merges.load(std::memory_order_relaxed) && looked_at_by_kernel()) {
+    if (machine_merges.load(std::memory_order_relaxed) && scanned_by_kernel()) {
         seen_.store(true, std::memory_order_relaxed);
     }
 }
 
-void PageMerging::look_now_and_then() FAULTLINE_SIGNAL_SAFE {
+void PageMerging::update_occasionally() FAULTLINE_SIGNAL_SAFE {
     if (seen_.load(std::memory_order_relaxed)) return;
-    if (machine_merges.load(std::memory_order_relaxed) || since_last_look() >= kOftenEnough) look();
+    if (machine_merges.load(std::memory_order_relaxed) || since_last_update() >= kOftenEnough) update();
 }
 
-int PageMerging::forbid(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+int PageMerging::exclude(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     return advise(address, bytes, MADV_UNMERGEABLE);
 }
 

@@ -21,14 +21,14 @@ public:
 
     /// Checks whether the machine merges pages and has started with those of this process. `may_happen` returns the
     /// result from then on. Opens files in /sys and /proc. Signal-safe.
-    static void look() FAULTLINE_SIGNAL_SAFE;
+    static void update() FAULTLINE_SIGNAL_SAFE;
 
-    /// Like look, but does nothing if a recent look found that the machine merges nothing.
-    static void look_now_and_then() FAULTLINE_SIGNAL_SAFE;
+    /// Calls update, unless a recent call found that the machine merges nothing.
+    static void update_occasionally() FAULTLINE_SIGNAL_SAFE;
 
-    /// Ends merging for a range: copies merged pages and merges none until the program asks for it again. Returns 0 or
-    /// an errno. Signal-safe.
-    static int forbid(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+    /// Excludes a range from merging: the kernel copies its merged pages and merges none until the program includes the
+    /// range again. Returns 0 or an errno. Signal-safe.
+    static int exclude(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 private:
     static inline constinit std::atomic<bool> seen_{false};

@@ -59,7 +59,7 @@ ServiceThread::ServiceThread(const char* name, const char* advice, std::function
     } catch (const std::system_error& error) {
         throw_error(error.code().value(), std::string("cannot start the thread ") + name + "; " + advice);
     }
-    while (running_.load() == 0) futex_wait(running_, 0);
+    futex_wait_while(running_, 0);
 }
 
 }  // namespace faultline::sys

@@ -100,7 +100,7 @@ void SignalAction::uninstall(int signal, Handler handler) noexcept {
     ::sigaction(signal, &back, nullptr);
 }
 
-void SignalAction::put_behind(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {
+void SignalAction::set_previous(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE {
     previous_.set(action);
     spent_.store(false);
 }

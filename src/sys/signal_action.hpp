@@ -55,10 +55,10 @@ public:
     /// Calls the handler with its mask blocked. The handler may leave by siglongjmp.
     static void call(const Next& next, int signal, siginfo_t* info, void* context) FAULTLINE_SIGNAL_SAFE;
 
-    /// `behind` returns the action behind ours; `put_behind` replaces it (rules: SharedAction::set). The preload uses
-    /// them to answer the program's sigaction(2) calls.
-    [[nodiscard]] struct sigaction behind() const FAULTLINE_SIGNAL_SAFE { return previous_.get(); }
-    void put_behind(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE;
+    /// `previous` returns the action behind ours; `set_previous` replaces it (rules: SharedAction::set). The preload
+    /// answers the program's sigaction(2) calls with them.
+    [[nodiscard]] struct sigaction previous() const FAULTLINE_SIGNAL_SAFE { return previous_.get(); }
+    void set_previous(const struct sigaction& action) FAULTLINE_SIGNAL_SAFE;
 
 private:
     SharedAction previous_;

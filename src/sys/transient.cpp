@@ -1,5 +1,6 @@
 #include "sys/transient.hpp"
 
+#include "sys/clock.hpp"
 #include "sys/futex.hpp"
 #include "sys/syscall.hpp"
 
@@ -7,7 +8,6 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <ctime>
 
 namespace faultline::sys {
 namespace {
@@ -37,13 +37,6 @@ Kind& kind_of(std::uint64_t key) FAULTLINE_SIGNAL_SAFE {
     return kinds.back();
 }
 
-/// Returns the time by a raw system call: the program may replace the C library's function.
-std::chrono::nanoseconds monotonic_time() FAULTLINE_SIGNAL_SAFE {
-    timespec now{};
-    raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, syscall_argument(&now));
-    return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
-}
-
 }  // namespace
 
 void nap(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE {
@@ -54,6 +47,7 @@ void nap(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE {
 
 bool TransientWait::again(int error) FAULTLINE_SIGNAL_SAFE {
     if (!is_transient(error)) return false;
+    if (out_of_memory_ == OutOfMemory::report && (error == ENOMEM || error == EBUSY)) return false;
     if (error == EINTR) return true;
     if (error == EAGAIN && eager_tries_++ < kEagerTries) return true;
     const std::chrono::nanoseconds now = monotonic_time();

@@ -23,6 +23,12 @@ namespace faultline::sys {
 /// Sleeps for about `time`; a signal may end it early. Signal-safe.
 void nap(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE;
 
+/// What happens if the kernel lacks memory (ENOMEM, EBUSY).
+enum class OutOfMemory : std::uint8_t {
+    wait,    ///< Waits, like for other transient errors.
+    report,  ///< Returns the error at once: the caller can free memory, or the error means something else.
+};
+
 class TransientWait {
 public:
     /// An error counts as permanent after this time since the first one. Waits may be nested; the time of an inner wait
@@ -30,8 +36,10 @@ public:
     static constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{2};
 
     /// `call` is a string literal for the log.
-    explicit TransientWait(const char* call, std::chrono::nanoseconds patience = kPatience) FAULTLINE_SIGNAL_SAFE
+    explicit TransientWait(const char* call, OutOfMemory out_of_memory = OutOfMemory::wait,
+                           std::chrono::nanoseconds patience = kPatience) FAULTLINE_SIGNAL_SAFE
         : call_{call},
+          out_of_memory_{out_of_memory},
           patience_{patience} {}
 
     /// Returns true if the caller must try again. EINTR and the first EAGAINs do not sleep; other errors sleep 10 us to
@@ -44,6 +52,7 @@ private:
     static constexpr int kEagerTries = 8;
 
     const char* call_;
+    OutOfMemory out_of_memory_;
     std::chrono::nanoseconds patience_;
     std::chrono::nanoseconds began_{};  // 0: no error yet
     std::chrono::nanoseconds next_ = kShortest;
@@ -52,8 +61,9 @@ private:
 
 /// Repeats `call`, which returns 0 or an errno, until it succeeds or fails permanently. Returns the last result.
 template <typename Call>
-[[nodiscard]] int wait_out(const char* name, Call call) FAULTLINE_SIGNAL_SAFE {
-    TransientWait wait{name};
+[[nodiscard]] int wait_out(const char* name, Call call, OutOfMemory out_of_memory = OutOfMemory::wait,
+                           std::chrono::nanoseconds patience = TransientWait::kPatience) FAULTLINE_SIGNAL_SAFE {
+    TransientWait wait{name, out_of_memory, patience};
     for (;;) {
         const int error = call();
         if (!wait.again(error)) return error;

@@ -84,17 +84,17 @@ void require_reachable(int error) FAULTLINE_SIGNAL_SAFE {
 template <typename Step>
 int until_done(const char* call, std::size_t bytes, Step step) noexcept {
     std::size_t total = 0;
-    TransientWait wait{call};
+    TransientWait wait{call, OutOfMemory::report};
     while (total < bytes) {
         std::int64_t done = 0;
         const int error = step(total, bytes - total, &done);
         if (done > 0) {
             total += static_cast<std::size_t>(done);
-            wait = TransientWait{call};
+            wait = TransientWait{call, OutOfMemory::report};
         }
         if (error == 0 || (error == EAGAIN && done > 0)) continue;
         require_reachable(error);
-        if ((error != EAGAIN && error != EINTR) || !wait.again(error)) return error;
+        if (!wait.again(error)) return error;
     }
     return 0;
 }
@@ -159,9 +159,9 @@ int Userfaultfd::control(unsigned long request, void* argument) const FAULTLINE_
     return stand_in_ != nullptr ? error_of(stand_in_->ioctl(request, argument, error)) : error;
 }
 
-int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
-                      std::size_t* shown) const FAULTLINE_SIGNAL_SAFE {
-    *shown = 0;
+int Userfaultfd::map_file_pages(void* address, std::size_t bytes, bool write_protected,
+                                std::size_t* mapped) const FAULTLINE_SIGNAL_SAFE {
+    *mapped = 0;
     std::size_t at_once = bytes;
     return until_done("UFFDIO_CONTINUE", bytes, [&](std::size_t offset, std::size_t left, std::int64_t* done) {
         const std::size_t length = std::min(left, at_once);
@@ -170,7 +170,7 @@ int Userfaultfd::show(void* address, std::size_t bytes, bool write_protected,
         request.mode = write_protected ? abi::kContinueProtected : 0;
         const int error = control(UFFDIO_CONTINUE, &request);
         *done = request.mapped;
-        if (request.mapped > 0) *shown += static_cast<std::size_t>(request.mapped);
+        if (request.mapped > 0) *mapped += static_cast<std::size_t>(request.mapped);
         return try_smaller_steps(error, at_once, length) ? EAGAIN : error;
     });
 }
@@ -219,15 +219,15 @@ int Userfaultfd::move(void* destination, void* source, std::size_t bytes,
 }
 
 int Userfaultfd::write_protect(void* address, std::size_t bytes, bool on) const FAULTLINE_SIGNAL_SAFE {
-    TransientWait wait{"UFFDIO_WRITEPROTECT"};
-    for (;;) {
+    const auto call = [&] {
         uffdio_writeprotect request{};
         request.range = {syscall_argument(address), bytes};
         request.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
         const int error = control(UFFDIO_WRITEPROTECT, &request);
         require_reachable(error);
-        if ((error != EAGAIN && error != EINTR) || !wait.again(error)) return error;
-    }
+        return error;
+    };
+    return wait_out("UFFDIO_WRITEPROTECT", call, OutOfMemory::report);
 }
 
 int Userfaultfd::poison(void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE {

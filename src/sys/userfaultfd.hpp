@@ -52,10 +52,10 @@ public:
     /// std::system_error.
     void watch_file(void* address, std::size_t bytes);
 
-    /// Maps the pages of the memory file in a range that watch_file watches. EEXIST: a page is mapped already. `*shown`
-    /// returns how many bytes were mapped, also after an error.
-    [[nodiscard]] int show(void* address, std::size_t bytes, bool write_protected,
-                           std::size_t* shown) const FAULTLINE_SIGNAL_SAFE;
+    /// Maps the pages of the memory file in a range that watch_file watches. EEXIST: a page is mapped already.
+    /// `*mapped` returns how many bytes were mapped, also after an error.
+    [[nodiscard]] int map_file_pages(void* address, std::size_t bytes, bool write_protected,
+                                     std::size_t* mapped) const FAULTLINE_SIGNAL_SAFE;
 
     /// Maps copies of `bytes` bytes from `source` at `destination`, where nothing is mapped. Each 4 KiB unit appears at
     /// once. The range may have parts of different protection. ENOMEM; EEXIST: something is mapped. On error a part may

@@ -9,20 +9,16 @@
 #include "core/page_word.hpp"
 #include "core/signal_safe.hpp"
 #include "sys/futex.hpp"
-#include "sys/lazy_array.hpp"
+#include "sys/tracked_array.hpp"
 
-#include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstdint>
 
 namespace faultline::table {
 
 class PageTable {
 public:
-    explicit PageTable(std::uint64_t pages)
-        : words_{pages, "a page table"},
-          touched_{(pages + kPagesPerTouchedWord - 1) / kPagesPerTouchedWord, "a page table's summary"} {}
+    explicit PageTable(std::uint64_t pages) : words_{pages, "a page table"} {}
 
     [[nodiscard]] std::uint64_t pages() const noexcept { return words_.size(); }
 
@@ -34,7 +30,7 @@ public:
     /// false.
     [[nodiscard]] bool try_change(std::uint64_t page, core::PageWord& seen,
                                   core::PageWord next) const FAULTLINE_SIGNAL_SAFE {
-        if (seen.bits() == 0) mark_touched(page);  // before the word changes, so that no scan misses the page
+        if (seen.bits() == 0) words_.mark(page);
         std::uint64_t bits = seen.bits();
         const bool changed = words_[page].compare_exchange_strong(bits, next.bits(), std::memory_order_acq_rel,
                                                                   std::memory_order_acquire);
@@ -74,48 +70,22 @@ public:
     /// Returns the first page of `range` that may have been touched, or the range's end. It skips 32768 untouched pages
     /// at a time (128 MiB of 4 KiB pages).
     [[nodiscard]] std::uint64_t next_touched(core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
-        for (std::uint64_t page = range.first; page < range.end();) {
-            const std::uint64_t left =
-                touched_[page / kPagesPerTouchedWord].load(std::memory_order_acquire) >> (page / kPagesPerBit % 64);
-            if ((left & 1) != 0) return page;
-            const auto untouched = static_cast<std::uint64_t>(std::countr_zero(left));
-            page = left == 0 ? (page / kPagesPerTouchedWord + 1) * kPagesPerTouchedWord
-                             : (page / kPagesPerBit + untouched) * kPagesPerBit;
-        }
-        return range.end();
+        return words_.next_marked(range.first, range.end());
     }
 
     /// Calls `visit(page)` for every page of `range` that may have been touched, in order.
     template <typename Visit>
     void for_each_touched(core::PageRange range, Visit visit) const {
-        for (std::uint64_t page = range.first; page < range.end();) {
-            page = next_touched({page, range.end() - page});
-            const std::uint64_t group_end = std::min((page / kPagesPerBit + 1) * kPagesPerBit, range.end());
-            for (; page < group_end; ++page) visit(page);
-        }
+        words_.for_each_marked(range.first, range.end(), visit);
     }
 
 private:
-    // `touched_` has one bit for the 512 words that share a 4 KiB page of the table.
-    static constexpr std::uint64_t kPagesPerBit = core::kUnitBytes / sizeof(std::uint64_t);
-    static constexpr std::uint64_t kPagesPerTouchedWord = kPagesPerBit * 64;
-
-    static constexpr std::uint64_t bit_of(std::uint64_t page) noexcept {
-        return std::uint64_t{1} << (page / kPagesPerBit % 64);
-    }
-
-    void mark_touched(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
-        std::atomic<std::uint64_t>& bits = touched_[page / kPagesPerTouchedWord];
-        if ((bits.load(std::memory_order_relaxed) & bit_of(page)) == 0) bits.fetch_or(bit_of(page));
-    }
-
     /// Returns the low half of the word, which the kernel compares. x86-64 is little-endian, so it comes first.
     [[nodiscard]] const std::atomic<std::uint32_t>& futex(std::uint64_t page) const noexcept {
         return reinterpret_cast<const std::atomic<std::uint32_t>&>(words_[page]);
     }
 
-    sys::LazyArray<std::atomic<std::uint64_t>> words_;
-    sys::LazyArray<std::atomic<std::uint64_t>> touched_;
+    sys::TrackedArray<std::atomic<std::uint64_t>> words_;
 };
 
 }  // namespace faultline::table

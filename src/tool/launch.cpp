@@ -10,8 +10,10 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
+#include <system_error>
 
 namespace faultline::tool {
 namespace {
@@ -55,7 +57,7 @@ int ProgramEnd::exit_code() const noexcept {
 }
 
 std::string ProgramEnd::text() const {
-    if (start_error != 0) return std::string{"could not be started: "} + std::strerror(start_error);
+    if (start_error != 0) return std::string{"could not be started: "} + std::generic_category().message(start_error);
     if (!WIFSIGNALED(status)) return "exited with " + std::to_string(WEXITSTATUS(status));
     const int signal = WTERMSIG(status);
     const char* const name = ::sigabbrev_np(signal);
@@ -69,8 +71,9 @@ Launch::Launch() {
     // If the command's parent made it ignore SIGCHLD, the kernel would discard the program's exit status.
     struct sigaction action {};
     action.sa_handler = SIG_DFL;
-    if (::sigaction(SIGCHLD, &action, &child_before_) != 0 || ::sigprocmask(SIG_BLOCK, &awaited_, &mask_before_) != 0) {
-        sys::throw_error(errno, "cannot block signals");
+    if (::sigaction(SIGCHLD, &action, &child_before_) != 0) sys::throw_error(errno, "cannot handle SIGCHLD");
+    if (const int error = ::pthread_sigmask(SIG_BLOCK, &awaited_, &mask_before_); error != 0) {
+        sys::throw_error(error, "cannot block signals");
     }
 }
 
@@ -80,7 +83,7 @@ Launch::~Launch() {
     while (::sigtimedwait(&awaited_, nullptr, &at_once) > 0) {
     }
     ::sigaction(SIGCHLD, &child_before_, nullptr);
-    ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
 std::optional<ProgramEnd> Launch::start(const std::string& file, const std::vector<std::string>& arguments,
@@ -104,7 +107,7 @@ std::optional<ProgramEnd> Launch::start(const std::string& file, const std::vect
 void Launch::become(const std::string& file, const std::vector<std::string>& arguments,
                     const std::vector<std::string>& environment, int report_to) {
     ::sigaction(SIGCHLD, &child_before_, nullptr);
-    ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
     ::execve(file.c_str(), pointers_to(arguments).data(), pointers_to(environment).data());
     int error = errno;
     if (error == ENOEXEC) {  // a script without a "#!" line: as execvp(3) does

@@ -99,7 +99,7 @@ struct Arguments {
 /// Returns the program and its arguments. `left`: what the parser did not consume, that is, a program named without
 /// "--". A "--" after that belongs to the program.
 std::vector<std::string> program_of(std::vector<std::string> left, const std::vector<std::string>& behind) {
-    if (!left.empty() && left.front().rfind("-", 0) == 0) {
+    if (!left.empty() && left.front().starts_with('-')) {
         throw std::invalid_argument("unknown option '" + left.front() + "' of run");
     }
     const bool separated = left.empty() && !behind.empty();
@@ -115,7 +115,7 @@ void check_command(const std::vector<std::string>& arguments) {
     constexpr const char* kCommands = "(run, doctor, help)";
     if (arguments.empty()) throw std::invalid_argument(std::string{"a command is missing "} + kCommands);
     const std::string& command = arguments.front();
-    if (command == "run" || command == "doctor" || command.rfind("-", 0) == 0) return;
+    if (command == "run" || command == "doctor" || command.starts_with('-')) return;
     throw std::invalid_argument("unknown command '" + command + "' " + kCommands);
 }
 

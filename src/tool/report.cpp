@@ -16,10 +16,6 @@ using display::printed;
 
 constexpr std::size_t kMostLines = 20;  // one per program
 
-double seconds_of(const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-
 std::string size_of(std::uint64_t bytes) { return format_bytes_short(static_cast<double>(bytes)); }
 
 /// The peak of memory in use: of the heap, and of the whole process as the kernel counts it.
@@ -171,6 +167,10 @@ bool exceeds_limit(const run::ProgramStatus& status, std::uint64_t limit) noexce
 
 }  // namespace
 
+double seconds_of(const timeval& time) noexcept {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
 std::string memory_warning(const RunReport& report) {
     const std::uint64_t limit = report.settings.resident_limit + report.settings.compressed_limit;
     const run::ProgramStatus* worst = nullptr;
@@ -208,19 +208,17 @@ Totals totals_of(const run::SeenPrograms& seen) noexcept {
     Totals totals;
     totals.programs = seen.earlier.programs + seen.programs.size();
     totals.counters = seen.earlier.counters;
-    run::ProgramGauges& sums = totals.gauges;
+    std::uint64_t peak = 0;
     for (const run::SeenProgram& program : seen.programs) {
         const run::ProgramGauges& gauges = program.status.gauges;
         totals.counters += program.status.counters;
-        sums.frames_peak = std::max(sums.frames_peak, gauges.frames_peak);
+        peak = std::max(peak, gauges.frames_peak);
         if (!program.running) continue;
         ++totals.running;
-        sums.resident_limit += gauges.resident_limit;
-        sums.frames_used += gauges.frames_used;
-        sums.swapped_bytes += gauges.swapped_bytes;
-        sums.compressed_used += gauges.compressed_used;
-        sums.live_bytes += gauges.live_bytes;
+        core::add_figures<run::MemoryGauges>(totals.gauges, gauges);
+        core::add_figures<run::HeapGauges>(totals.gauges, gauges);
     }
+    totals.gauges.frames_peak = peak;
     return totals;
 }
 

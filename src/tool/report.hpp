@@ -6,6 +6,8 @@
 #include "run/status_file.hpp"
 #include "tool/launch.hpp"
 
+#include <sys/time.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +38,8 @@ struct Totals {
 
 /// Returns the share of faults that needed no read, from 0 to 1; a negative value if there were no faults.
 [[nodiscard]] double hit_rate(const run::ProgramCounters& counters) noexcept;
+
+[[nodiscard]] double seconds_of(const timeval& time) noexcept;
 
 /// Returns `text` made safe for a terminal or a JSON file: what is not printable ASCII becomes '?'.
 [[nodiscard]] std::string printable(std::string_view text);

@@ -1,12 +1,12 @@
-// The trace file, version 2. All numbers are little-endian; docs/trace-format.md has an example.
+// The trace file, version 3. All numbers are little-endian; docs/trace-format.md has an example.
 //
 //   offset  bytes
 //        0      8  magic: 89 46 4c 54 52 41 43 45, which is "\x89" "FLTRACE"
-//        8      4  version: 2
+//        8      4  version: 3
 //       12      4  page size in bytes, a power of two
 //       16      8  number of records; all bits set until the writer has finished
 //       24      8  number of references that were lost because the writer had no room for them
-//       32      8  checksum: FNV-1a, 64 bits, of all records and then of bytes 0 to 31
+//       32      8  checksum: XXH3, 64 bits, of all records and then of bytes 0 to 31
 //       40         records, to the end of the file
 //
 //   record = varint( zigzag(page - page of the record before) << 1 | write ); the page before the first is 0
@@ -19,12 +19,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 namespace faultline::trace {
 
 inline constexpr std::array<unsigned char, 8> kTraceMagic{0x89, 'F', 'L', 'T', 'R', 'A', 'C', 'E'};
-inline constexpr std::uint32_t kTraceVersion = 2;
+inline constexpr std::uint32_t kTraceVersion = 3;
 inline constexpr std::uint64_t kUnfinishedTrace = ~std::uint64_t{0};
 inline constexpr std::size_t kTraceHeaderBytes = 40;
 inline constexpr std::size_t kChecksummedHeaderBytes = 32;
@@ -32,18 +31,6 @@ inline constexpr std::size_t kLongestRecord = 10;
 inline constexpr std::uint64_t kMostPages = std::uint64_t{1} << 62;
 
 using TraceHeader = std::array<unsigned char, kTraceHeaderBytes>;
-
-/// Fowler, Noll and Vo's hash, variant 1a, fed piece by piece. Detects accidental damage, not forgery.
-class TraceChecksum {
-public:
-    void add(std::span<const unsigned char> bytes) noexcept {
-        for (const unsigned char byte : bytes) value_ = (value_ ^ byte) * 0x100'0000'01b3;
-    }
-    [[nodiscard]] std::uint64_t value() const noexcept { return value_; }
-
-private:
-    std::uint64_t value_ = 0xcbf2'9ce4'8422'2325;
-};
 
 /// Stores the low `bytes` bytes of `value` at `to`.
 inline void store_little_endian(unsigned char* to, std::uint64_t value, std::size_t bytes) noexcept {

@@ -1,6 +1,7 @@
 #include "trace/trace_writer.hpp"
 
 #include "sys/file_write.hpp"
+#include "sys/full_transfer.hpp"
 
 #include <fcntl.h>
 
@@ -25,7 +26,7 @@ TraceWriter::TraceWriter(const std::filesystem::path& path, std::uint32_t page_b
     }
     constexpr mode_t kReadWriteForAll = 0666;  // the process's umask removes some of these
     file_ = sys::FileDescriptor{::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kReadWriteForAll)};
-    if (!file_) fail("create");
+    if (!file_) fail("create", errno);
     buffer_.reserve(kBufferBytes);
     write(header(kUnfinishedTrace, 0));
 }
@@ -50,8 +51,7 @@ void TraceWriter::finish(std::uint64_t lost) {
     checksum_.add(std::span{whole}.first(kChecksummedHeaderBytes));
     store_little_endian(&whole[kChecksummedHeaderBytes], checksum_.value(), 8);
     write(whole);
-    errno = file_.close();
-    if (errno != 0) fail("write");
+    if (const int error = file_.close()) fail("write", error);
 }
 
 /// Fills in everything but the checksum.
@@ -66,16 +66,11 @@ TraceHeader TraceWriter::header(std::uint64_t records, std::uint64_t lost) const
 }
 
 void TraceWriter::write(std::span<const unsigned char> bytes) {
-    while (!bytes.empty()) {
-        const long written = sys::write_file_at(file_.get(), bytes.data(), bytes.size(), offset_);
-        if (written == -EINTR) continue;
-        if (written <= 0) {
-            errno = written == 0 ? ENOSPC : static_cast<int>(-written);  // a file takes a byte or reports an error
-            fail("write");
-        }
-        bytes = bytes.subspan(static_cast<std::size_t>(written));
-        offset_ += static_cast<std::uint64_t>(written);
-    }
+    const int error = sys::transfer_all("pwrite of a trace", bytes.size(), [&](std::size_t done, std::size_t left) {
+        return sys::write_file_at(file_.get(), bytes.data() + done, left, offset_ + done);
+    });
+    if (error != 0) fail("write", error);
+    offset_ += bytes.size();
 }
 
 void TraceWriter::write_out() {
@@ -84,8 +79,8 @@ void TraceWriter::write_out() {
     buffer_.clear();
 }
 
-void TraceWriter::fail(const char* what) const {
-    throw std::system_error{errno, std::generic_category(),
+void TraceWriter::fail(const char* what, int error) const {
+    throw std::system_error{error, std::generic_category(),
                             std::string{"cannot "} + what + " the trace " + path_.string()};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sys/file_descriptor.hpp"
+#include "trace/trace_checksum.hpp"
 #include "trace/trace_format.hpp"
 
 #include <cstdint>
@@ -29,7 +30,7 @@ public:
     [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
 
 private:
-    [[noreturn]] void fail(const char* what) const;
+    [[noreturn]] void fail(const char* what, int error) const;
     [[nodiscard]] TraceHeader header(std::uint64_t records, std::uint64_t lost) const;
     void write(std::span<const unsigned char> bytes);
     void write_out();

@@ -1,5 +1,5 @@
-// What the parts of this program share: checks that count, a pager with little memory, and numbers to fill memory with.
-// C99 and POSIX; it sees nothing of faultline but <faultline/faultline.h>.
+// Helpers of the parts of this program: checks that count failures, a pager with a small limit, and random contents.
+// C99 and POSIX; includes no header of faultline but <faultline/faultline.h>.
 #ifndef FAULTLINE_TESTS_C_SUPPORT_H
 #define FAULTLINE_TESTS_C_SUPPORT_H
 
@@ -12,10 +12,10 @@
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
 
-/// Counts and prints a condition that does not hold. Goes on.
+/// Counts and prints a condition that does not hold. Does not end the program.
 #define CHECK(condition) check_one((condition) != 0, #condition, __FILE__, __LINE__)
 
-/// The same for a call that must fail with -1, or with NULL, and this errno; it must say why.
+/// Checks that a call returns -1, or NULL, with this errno, and sets an error message.
 #define CHECK_REFUSED(call, expected) check_refused((errno = 0, (call) == -1), (expected), #call, __FILE__, __LINE__)
 #define CHECK_REFUSED_NULL(call, expected) \
     check_refused((errno = 0, (call) == NULL), (expected), #call, __FILE__, __LINE__)
@@ -23,20 +23,20 @@
 void check_one(int holds, const char* what, const char* file, int line);
 void check_refused(int failed, int expected, const char* what, const char* file, int line);
 
-/// A pager in `limit` bytes, without what makes counts depend on the moment; the delivery is $FAULTLINE_DELIVERY's.
-/// Ends the program where there is none: with 77 where it is not allowed.
+/// Makes a pager with this limit (bytes) and the delivery $FAULTLINE_DELIVERY. It has no background evictor and no
+/// read-ahead, so that counts are exact. If that fails, ends the program: with 77 if the kernel refuses the delivery.
 faultline_pager* small_pager(size_t limit);
 
-/// A pseudo-random number; the sequence is the same in each run.
+/// Returns a pseudo-random number. The sequence is the same in each run.
 uint64_t draw(void);
 
-/// Fills memory with what depends on the place and the seed.
+/// Fills memory with bytes that depend on their offset and the seed.
 void fill(void* memory, size_t bytes, uint64_t seed);
 
-/// What faultline has counted, checked for success.
+/// Returns the region's figures. Checks that the call succeeds.
 faultline_stats region_stats(const faultline_region* region);
 
-// The parts, each a test: main.c.
+// The parts; main.c runs one of them.
 void test_structs(void);
 void test_messages(void);
 void test_pager(void);

@@ -1,4 +1,4 @@
-// Heaps, against copies of the blocks that malloc has.
+// Heaps: blocks keep their contents, compared with copies in ordinary memory.
 #include "c_support.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@ typedef struct held_block {
     size_t bytes;
 } held_block;
 
-/// Mostly small, now and then with pages of its own.
+/// Returns a random size: mostly small, one in 16 may be large enough for its own pages.
 static size_t draw_size(void) { return draw() % (draw() % 16 == 0 ? 300 * KIB : 6 * KIB); }
 
 static int holds(const held_block* it) { return memcmp(it->managed, it->copy, it->bytes) == 0; }
@@ -142,7 +142,7 @@ static void check_refusals(faultline_heap* heap) {
     faultline_heap_free(heap, NULL);
 }
 
-/// A block of 0 bytes is one, and realloc to 0 bytes keeps the block.
+/// malloc of 0 bytes returns a unique block, and realloc to 0 bytes does not free the block.
 static void check_empty_blocks(faultline_heap* heap) {
     void* const empty = faultline_heap_malloc(heap, 0);
     CHECK(empty != NULL);

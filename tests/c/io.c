@@ -1,4 +1,4 @@
-// System calls on pages that are not resident, against what was written.
+// The I/O functions transfer the right bytes from and to pages that are not resident.
 #define _POSIX_C_SOURCE 200809L
 #include "c_support.h"
 
@@ -13,12 +13,12 @@ enum { BYTES = 256 * 1024 };
 
 typedef struct buffers {
     faultline_region* region;
-    unsigned char* from;  // managed, as is `to`
-    unsigned char* to;
-    unsigned char* copy;  // of what is in `from`
+    unsigned char* from;  // in the region
+    unsigned char* to;    // in the region
+    unsigned char* copy;  // the contents of `from`, in ordinary memory
 } buffers;
 
-/// Nothing of `from` and `to` is resident after it, and `to` holds something else.
+/// Fills `from` with new contents and `to` with other bytes, and evicts both.
 static void prepare(buffers* all) {
     fill(all->copy, BYTES, draw());
     memcpy(all->from, all->copy, BYTES);
@@ -27,7 +27,7 @@ static void prepare(buffers* all) {
     CHECK(region_stats(all->region).resident_bytes == 0);
 }
 
-/// Repeats a call that may transfer less than it was asked for.
+/// Repeats a call until it has transferred BYTES bytes.
 #define ALL(call)                          \
     for (size_t done = 0; done < BYTES;) { \
         const ptrdiff_t once = (call);     \
@@ -50,7 +50,7 @@ static void check_file(buffers* all, int file) {
     ALL(faultline_pread(file, all->to + done, BYTES - done, (int64_t)(7 + done)));
     CHECK(arrived(all));
 
-    // Two buffers of 8 KiB each, apart from each other.
+    // Two separate parts of 8 KiB each.
     prepare(all);
     CHECK(lseek(file, 0, SEEK_SET) == 0);
     const struct iovec out[2] = {{all->from, 8192}, {all->from + 65536, 8192}};

@@ -1,5 +1,5 @@
-// c_interface PART: what <faultline/faultline.h> promises, used from C99. Exits with 0 when all checks of the part
-// hold, 1 when not, 2 for a part that is none, 77 where the delivery is not allowed.
+// c_interface PART: checks what <faultline/faultline.h> promises, in C99. Exits with 0 if all checks of the part hold,
+// 1 if not, 2 for an unknown part, 77 if the kernel refuses the delivery.
 #include "c_support.h"
 
 #include <inttypes.h>
@@ -20,8 +20,9 @@ void check_refused(int failed, int expected, const char* what, const char* file,
     const int error = errno;
     if (failed && error == expected && strncmp(faultline_error_message(), "faultline: ", 11) == 0) return;
     ++failures;
-    fprintf(stderr, "%s:%d: %s: expected to fail with \"%s\" and a message; %s, \"%s\", \"%s\"\n", file, line, what,
-            strerror(expected), failed ? "failed" : "did not", strerror(error), faultline_error_message());
+    fprintf(stderr, "%s:%d: %s: expected to fail with \"%s\" and a message; %s, errno \"%s\", message \"%s\"\n", file,
+            line, what, strerror(expected), failed ? "failed" : "did not fail", strerror(error),
+            faultline_error_message());
 }
 
 faultline_pager* small_pager(size_t limit) {

@@ -1,4 +1,4 @@
-// Errors: what is NULL, constants that are none, and whose message it is.
+// Errors: NULL handles and invalid constants are refused with a message, and each thread has its own message.
 #include "c_support.h"
 
 #include <pthread.h>
@@ -30,7 +30,7 @@ static void check_null_handles(void) {
     CHECK(faultline_region_data(NULL) == NULL && faultline_region_size(NULL) == 0);
     CHECK(faultline_stack_pool_taken(NULL) == 0 && faultline_stack_pool_capacity(NULL) == 0);
 
-    // What undoes takes NULL, as free does.
+    // Destroying functions accept NULL, as free does.
     faultline_pager_destroy(NULL);
     CHECK(faultline_region_destroy(NULL) == 0);
     CHECK(faultline_heap_destroy(NULL) == 0);
@@ -66,7 +66,7 @@ static void* message_of_a_thread(void* first_character) {
     return NULL;
 }
 
-/// A message is the thread's own, and stays until its next failure.
+/// A thread's message does not change until the next failure of the same thread.
 static void check_threads(void) {
     faultline_config config = {.size = sizeof config, .resident_limit = 1};
     CHECK_REFUSED_NULL(faultline_pager_create(&config), EINVAL);

@@ -1,4 +1,4 @@
-// Pagers: each option of the config arrives, and the figures fit each other.
+// Pagers: each option of the config takes effect, and the figures are consistent.
 #define _POSIX_C_SOURCE 200809L
 #include "c_support.h"
 
@@ -77,7 +77,7 @@ static void check_config(void) {
     check_latency(&own.soft_latency, sums.soft_faults);
     check_latency(&own.write_latency, sums.write_faults);
 
-    // The pager goes first; the region keeps what it needs.
+    // A region stays usable after its pager is destroyed.
     faultline_pager_destroy(pager);
     CHECK(bytes[5 * 4096] == 6);
     CHECK(faultline_region_destroy(region) == 0);
@@ -101,9 +101,9 @@ static void check_limit(void) {
     faultline_pager_destroy(pager);
 }
 
-#ifndef __SANITIZE_THREAD__  // ThreadSanitizer knows no threads started after a fork
+#ifndef __SANITIZE_THREAD__  // ThreadSanitizer does not support threads started after a fork
 
-/// FAULTLINE_FORK_INHERIT: a child has the contents, for itself.
+/// FAULTLINE_FORK_INHERIT: a child gets its own copy of the contents.
 static void check_inheriting_child(void) {
     faultline_config config = {.size = sizeof config,
                                .resident_limit = MIB,
@@ -134,7 +134,7 @@ static void check_inheriting_child(void) {
 
 #endif
 
-/// FAULTLINE_FORK_REFUSE: its calls say that it has nothing.
+/// FAULTLINE_FORK_REFUSE: calls in the child fail with EPERM.
 static void check_refused_child(void) {
     faultline_pager* const pager = small_pager(MIB);
     faultline_region* const region = faultline_region_create(pager, MIB, NULL);

@@ -1,4 +1,4 @@
-// Regions, against a copy of their contents in ordinary memory.
+// Regions keep their contents, compared with a copy in ordinary memory.
 #include "c_support.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static void write_both(both* it, size_t offset, size_t bytes) {
 static int same(const both* it) { return memcmp(it->bytes, it->copy, PAGES * kPage) == 0; }
 
 static void check_contents(both* it) {
-    CHECK(same(it));  // zeros
+    CHECK(same(it));  // a new region is zeros
     write_both(it, 0, PAGES * kPage);
     for (int i = 0; i < 100; ++i) write_both(it, draw() % ((PAGES - 2) * kPage), 1 + draw() % (2 * kPage));
     CHECK(same(it));

@@ -1,24 +1,24 @@
-// Stacks: functions on them return, or overflow them and are survived.
+// Stacks: faultline_stack_run() returns after the function has returned, and after it has overflowed the stack.
 #include "c_support.h"
 
 #include <string.h>
 
 typedef struct dive {
-    unsigned levels;   // to go down
-    unsigned reached;  // so far
-    uintptr_t lowest;  // an address in its frame
+    unsigned levels;   // the depth of the recursion
+    unsigned reached;  // the deepest level so far
+    uintptr_t lowest;  // an address in that level's frame
     int nested;
     faultline_stack* stack;
 } dive;
 
-/// Takes a little over 500 bytes of stack for each level.
+/// Recurses to it->levels. Each level uses a little over 500 bytes of stack.
 static void go_down(dive* it, unsigned level) {
     volatile char frame[512];
     frame[0] = (char)level;
     it->reached = level;
     it->lowest = (uintptr_t)frame;
     if (level < it->levels) go_down(it, level + 1);
-    frame[1] = frame[0];  // after the call: the frame is needed until then
+    frame[1] = frame[0];  // keeps the frame alive during the call
 }
 
 static void start_dive(void* argument) { go_down(argument, 0); }
@@ -93,7 +93,7 @@ static void check_pool(faultline_pager* pager) {
 
     faultline_stack_destroy(first);
     faultline_stack_pool_destroy(pool);
-    check_runs(second);  // which keeps the pool
+    check_runs(second);  // a stack keeps its pool alive
     faultline_stack_destroy(second);
 }
 

@@ -1,9 +1,9 @@
-// Structs of older and newer programs than the library.
+// Structs of programs that were compiled with an older or a newer header than the library's.
 #include "c_support.h"
 
 #include <string.h>
 
-/// A config as a later header may have it.
+/// A config as a later header may define it.
 typedef struct longer_config {
     faultline_config known;
     uint64_t added[2];

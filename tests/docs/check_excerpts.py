@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Refuses code in the documentation that is not what the demos have.
+"""Refuses code in the documentation that differs from its source file.
 
     check_excerpts.py [ROOT]  prints file:line of each excerpt in ROOT (default: this checkout) that is out of date, and
                               then exits 1
 
-An excerpt is a block of code in README.md or docs/*.md behind a line <!-- from FILE -->: its lines, but for how far they
-are indented as a whole, stand in FILE, one after the other. A line of it that is `...` stands for any number of lines.
+An excerpt is a block of code in README.md or docs/*.md after a line <!-- from FILE -->. Its lines must be consecutive
+lines of FILE; only the indentation of the whole block may differ. A line `...` stands for any number of lines.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ EXCERPT = re.compile(r"^<!-- from (\S+) -->\n```\w*\n(.*?)^```$", re.DOTALL | re
 
 
 def contains(lines, wanted):
-    """Whether `wanted` stands in `lines`, indented as a whole by any number of spaces."""
+    """Returns whether `lines` contain `wanted` consecutively, with any indentation of the whole."""
     for start in range(len(lines) - len(wanted) + 1):
         candidate = lines[start : start + len(wanted)]
         if textwrap.dedent("\n".join(candidate)) == textwrap.dedent("\n".join(wanted)):
@@ -26,7 +26,7 @@ def contains(lines, wanted):
 
 
 def outdated(root):
-    """'file:line: why' of each excerpt that is not in its file, and the number of excerpts."""
+    """Returns 'file:line: reason' for each excerpt that is not in its file, and the number of excerpts."""
     found, count = [], 0
     for document in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
         text = document.read_text(encoding="utf-8")
@@ -35,12 +35,12 @@ def outdated(root):
             where = f"{document.relative_to(root)}:{text.count(chr(10), 0, excerpt.start()) + 1}"
             source = root / excerpt.group(1)
             if not source.is_file():
-                found.append(f"{where}: there is no {excerpt.group(1)}")
+                found.append(f"{where}: no file {excerpt.group(1)}")
                 continue
             lines = source.read_text(encoding="utf-8").splitlines()
             for part in re.split(r"^ *\.\.\.\n", excerpt.group(2), flags=re.MULTILINE):
                 if not contains(lines, part.strip("\n").splitlines()):
-                    found.append(f"{where}: {excerpt.group(1)} has no such lines:\n{part}")
+                    found.append(f"{where}: {excerpt.group(1)} does not contain these lines:\n{part}")
     return found, count
 
 
@@ -50,7 +50,7 @@ def main():
     for complaint in found:
         print(complaint)
     print(f"{count} excerpts, {len(found)} complaints")
-    # None at all means that the marks are written otherwise.
+    # No excerpts: the pattern no longer matches the marks.
     return 1 if found or count == 0 else 0
 
 

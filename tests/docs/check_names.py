@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Refuses documents that name what the tree does not have.
+"""Refuses documents with names that the tree does not contain.
 
     check_names.py [ROOT]       prints file:line of each unknown name in ROOT (default: this checkout), and then exits 1
     check_names.py --self-test  checks that each kind of unknown name is refused
@@ -7,14 +7,14 @@
 The documents are README.md, CONTRIBUTING.md, bench/README.md, docs/**/*.md, docs/faultline.1, and the sources of
 pictures, docs/pictures/*.txt. In code spans (`like this`, outside of code blocks) it checks
 
-    name, name()        is a word in the code (comments left out), a file without its suffix, or ALLOWED below; where a
-                        link to a file follows in parentheses, `name` ([file](path)), it is a word in that file
-    Class::member       a file that declares the class has the member, too
-    Suite.Test*         is a test; * stands for any part
-    src/file.cpp        is a file or a folder; * stands for any part; a bare file name may be anywhere
-    --option, -DOPTION  is an option of a program, script or CMake file of the tree, or ALLOWED_OPTIONS
+    name, name()        is a word in the code (not in comments), a file name without its suffix, or in ALLOWED below. If
+                        a link to a file follows in parentheses, `name` ([file](path)), it is a word in that file
+    Class::member       is a member in a file that declares the class
+    Suite.Test*         is a test; * matches any text
+    src/file.cpp        is a file or a folder; * matches any text; a bare file name may be in any folder
+    --option, -DOPTION  is an option of a program, script or CMake file of the tree, or in ALLOWED_OPTIONS
 
-and beside these that links lead to files and headings that exist, and that docs/index.md links every document of docs/.
+It also checks that links lead to existing files and headings, and that docs/index.md links every document of docs/.
 """
 
 import fnmatch
@@ -23,7 +23,7 @@ import re
 import sys
 import tempfile
 
-# What documents name of the kernel, the C library and other programs. One that no document names is refused.
+# Names of the kernel, the C library and other programs that documents use. One that no document uses is refused.
 ALLOWED = frozenset(
     """
     clone3 getdents io_submit io_uring_setup mseal pidfd_open remap_file_pages rt_sigaction rt_sigreturn
@@ -32,13 +32,13 @@ ALLOWED = frozenset(
     std::pmr::polymorphic_allocator::new_object
     """.split()
 )
-# Google Benchmark's.
+# Options of Google Benchmark.
 ALLOWED_OPTIONS = frozenset(
     """
     --benchmark_filter --benchmark_min_time
     """.split()
 )
-# Not of the tree: a setting of the kernel's, and cases of benchmarks whose names the program puts together.
+# Paths that are not in the tree: a setting of the kernel, and benchmark cases whose names the program composes.
 ALLOWED_PATHS = frozenset(
     """
     queue/read_ahead_kb bare/uffd_sigbus_copy bare/uffd_sigbus_zeropage
@@ -90,7 +90,7 @@ class Tree:
 
     @staticmethod
     def code_of(path):
-        """The text of a file of code without its comments; None: it is no code."""
+        """Returns the text of a code file without its comments, or None for any other file."""
         if path.suffix in C_SUFFIXES:
             keep = lambda match: match.group() if match.group().startswith('"') else " "
             return C_COMMENT.sub(keep, path.read_text(encoding="utf-8", errors="replace"))
@@ -111,12 +111,12 @@ class Tree:
         for declared in DECLARED.findall(text):
             for name in declared.split("::"):
                 self.files_of_class.setdefault(name, set()).update(words)
-        # The members of a class that are defined elsewhere, and the enumerators that are only used.
+        # Members that are defined in another file than the class, and enumerators that are only used.
         for owner, member in re.findall(r"\b(\w+)::~?(\w+)", text):
             self.files_of_class.setdefault(owner, set()).add(member)
 
     def has_path(self, name, beside):
-        """`beside`: the folder of the document."""
+        """Returns whether the tree has the path. `beside` is the folder of the document."""
         name = name.rstrip("/")
         if "/" not in name and "*" not in name:
             return name in self.names or name in self.folders
@@ -126,21 +126,21 @@ class Tree:
         everything = self.files | self.folders
         if any(place in everything or fnmatch.filter(everything, place) for place in places):
             return True
-        return any(name in text for text in self.text)  # cases of benchmarks have such names
+        return any(name in text for text in self.text)  # names of benchmark cases look like paths
 
 
 class Document:
-    """One document, and what it names that is unknown."""
+    """One document, and the unknown names in it."""
 
     def __init__(self, tree, path):
         self.tree, self.path = tree, path
         self.where = path.relative_to(tree.root)
         self.text = path.read_text(encoding="utf-8")
-        self.used = set()  # of what is allowed
+        self.used = set()  # the names in it that ALLOWED... permits
         self.found = []  # (line, complaint)
 
     def without_blocks(self):
-        """The text with its code blocks blanked, line by line."""
+        """Returns the text with the lines of its code blocks emptied."""
         inside, lines = False, []
         for line in self.text.split("\n"):
             fence = line.lstrip().startswith("```")
@@ -176,7 +176,7 @@ class Document:
             self.check_single(span, position)
 
     def check_single(self, span, position):
-        """A span of one word."""
+        """Checks a span of one word."""
         name = re.sub(r"\(.*\)$", "", span).lstrip("&~").rstrip(",;")
         if name.startswith(("-", "/", "$", "#", "<", "http")) or "=" in name or not re.search(r"[A-Za-z]", name):
             return
@@ -198,22 +198,22 @@ class Document:
 
     def check_word(self, name, position):
         if name not in self.tree.words:
-            self.allow_or_complain(name, position, "no code has the name")
+            self.allow_or_complain(name, position, "the code does not contain")
 
     def check_word_in(self, name, link, position):
         file = (self.path.parent / link).resolve()
         code = self.tree.code_of(file) if file.is_file() else None
         if code is not None and name not in WORD.findall(code):
-            self.complain(position, f"{file.name} does not have {name}")
+            self.complain(position, f"{file.name} does not contain {name}")
 
     def check_member(self, name, position):
         owner, member = name.replace("~", "").split("::")[-2:]
         if member not in self.tree.files_of_class.get(owner, ()):
-            self.allow_or_complain(name, position, "no class or namespace has")
+            self.allow_or_complain(name, position, "no class or namespace has the member")
 
     def check_option(self, option, position):
         if option not in self.tree.options:
-            self.allow_or_complain(option, position, "nothing has the option", ALLOWED_OPTIONS)
+            self.allow_or_complain(option, position, "no program has the option", ALLOWED_OPTIONS)
 
     def check_path(self, name, position):
         if not name.startswith("build/") and not self.tree.has_path(name, self.path.parent):
@@ -231,7 +231,7 @@ class Document:
 
 
 def headings_of(path):
-    """The anchors of a document's headings, as GitHub makes them."""
+    """Returns the anchors that GitHub makes of a document's headings."""
     found = re.findall(r"(?m)^#+ (.*)$", path.read_text(encoding="utf-8"))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
@@ -243,7 +243,7 @@ def documents_of(root):
 
 
 def unlisted(root):
-    """The documents of docs/ that docs/index.md does not link."""
+    """Returns a complaint for each document of docs/ that docs/index.md does not link."""
     index = root / "docs" / "index.md"
     if not index.is_file():
         return ["docs/index.md:1: there is no index"]
@@ -257,7 +257,7 @@ def unlisted(root):
 
 
 def violations(root):
-    """All complaints about the documents under `root`, the number of documents, and what was allowed."""
+    """Returns all complaints about the documents under `root`, the number of documents, and the allowed names used."""
     tree = Tree(root)
     documents = [Document(tree, path).check() for path in documents_of(root)]
     found = [f"{d.where}:{line}: {why}" for d in documents for line, why in d.found]
@@ -270,16 +270,16 @@ def check(root, quiet=False):
     found, documents, used = violations(root)
     if root == pathlib.Path(__file__).resolve().parents[2]:
         unused = sorted((ALLOWED | ALLOWED_OPTIONS | ALLOWED_PATHS) - used)
-        found += [f"tests/docs/check_names.py:1: no document names {name}, which is allowed" for name in unused]
+        found += [f"tests/docs/check_names.py:1: no document uses the allowed name {name}" for name in unused]
     if not quiet:
         for complaint in found:
             print(complaint)
         print(f"{documents} documents, {len(found)} complaints")
-    # Nothing to look at means that the wrong folder was given.
+    # No documents: the caller named the wrong folder.
     return 1 if found or documents == 0 else 0
 
 
-# What the documents of the self-test may name.
+# The tree of the self-test: the names that its documents may use.
 SELF_TEST_FILES = {
     "src/core/page.hpp": "// stale_name is in this comment only\nclass Page {\npublic:\n    void fill();\n};\n",
     "src/core/page.cpp": "void Page::fill() { helper_of_fill(); }\n",
@@ -288,7 +288,7 @@ SELF_TEST_FILES = {
     "CMakeLists.txt": "option(FAULTLINE_EXTRA OFF)\n",
     "docs/index.md": "[a](a.md)\n",
 }
-# (a line of a document, whether it is refused)
+# (a line of a document, whether it must be refused)
 SELF_TEST_LINES = [
     ("`Page` and `Page::fill`, `fill()`, `helper_of_fill(x)`", False),
     ("`src/core/page.hpp`, `page.cpp`, `core/*.hpp`, `src/core/`", False),
@@ -338,7 +338,7 @@ def self_test():
             for place in sorted(expected ^ places):
                 print(f"{'not refused' if place in expected else 'refused wrongly'}: {place}")
             failed += len(expected ^ places)
-            # The exit code is what ctest sees.
+            # ctest sees only the exit code.
             failed += check(root, quiet=True) != (1 if bad else 0)
     print(f"self-test: {len(SELF_TEST_LINES)} lines, {failed} failures")
     return 1 if failed else 0

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Refuses pictures of the documentation that are out of date.
 
-    check_pictures.py [ROOT]       prints file: why of each in ROOT (default: this checkout), and then exits 1
+    check_pictures.py [ROOT]       prints file: reason for each in ROOT (default: this checkout), and then exits 1
     check_pictures.py --self-test  checks that each kind of difference is refused
 
-An SVG must be what docs/pictures/draw.py makes of its text. The life of a page fault has its steps in three places,
-which must have the same numbers and names: the head of the class that takes the steps, the picture, and the document.
+An SVG must be what docs/pictures/draw.py makes of its text. The steps of a page fault's life are listed in three
+places, with the same numbers and names: the comment at the head of the class that takes the steps, the picture, and
+the document.
 """
 
 import importlib.util
@@ -16,7 +17,7 @@ import sys
 import tempfile
 
 NAME = "life-of-a-page-fault"
-# The kind of the boxes, the heading in the document, the header.
+# (the kind of the picture's boxes, the heading in the document, the header)
 LISTS = [
     ("step", "How a page comes in", "src/pager/fault/fault_resolver.hpp"),
     ("evict", "How a page leaves", "src/pager/evict/evictor.hpp"),
@@ -36,7 +37,7 @@ def load_draw(root):
 
 
 def violations(root):
-    """'file: why' of each difference under `root`, and the number of pictures."""
+    """Returns 'file: reason' for each difference under `root`, and the number of pictures."""
     draw, found, pictures = load_draw(root), [], {}
     for source in sorted((root / "docs/pictures").glob("*.txt")):
         pictures[source.stem] = picture = draw.Picture(source.read_text(encoding="utf-8"))
@@ -67,7 +68,7 @@ def check(root):
     return 1 if found or pictures == 0 else 0
 
 
-# (file, what is replaced in it, by what)
+# (file, the text to replace in it, the new text)
 SELF_TEST = [
     (f"docs/pictures/{NAME}.svg", "stroke-width", "stroke-Width"),
     (f"docs/pictures/{NAME}.txt", "step 4 frame", "step 4 page"),

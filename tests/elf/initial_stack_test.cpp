@@ -1,4 +1,4 @@
-// The stack that a program begins with, read back as a program reads it.
+// The initial stack of a program, read back as the program reads it.
 #include "elf/initial_stack.hpp"
 
 #include <elf.h>
@@ -17,7 +17,7 @@ using demo::elf::StackStart;
 
 constexpr std::uint64_t kEnd = 0x7ffc'0000'0000;
 
-/// Reads the stack through the addresses in it.
+/// Reads the stack's bytes at the addresses that the program will use.
 class Reader {
 public:
     explicit Reader(const InitialStack& stack) : stack_{stack} {}
@@ -30,7 +30,7 @@ public:
         return reinterpret_cast<const char*>(at(address, 1));
     }
     [[nodiscard]] const std::byte* at(std::uint64_t address, std::size_t bytes) const {
-        if (address < stack_.pointer || address + bytes > kEnd) throw std::out_of_range("outside the stack");
+        if (address < stack_.pointer || address + bytes > kEnd) throw std::out_of_range("address outside the stack");
         return stack_.bytes.data() + (address - stack_.pointer);
     }
 
@@ -61,7 +61,7 @@ void expect_round_trip(const StackStart& start) {
     EXPECT_EQ(auxiliary.size(), start.auxiliary.size() + 3);
 }
 
-TEST(InitialStack, AProgramFindsWhatItWasGivenWhateverTheirNumbers) {
+TEST(InitialStack, ProgramFindsItsArgumentsEnvironmentAndAuxiliaryVector) {
     StackStart start;
     start.executable = "/bin/program";
     for (std::size_t i = 0; i < start.random.size(); ++i) start.random[i] = static_cast<std::byte>(200 + i);
@@ -73,7 +73,7 @@ TEST(InitialStack, AProgramFindsWhatItWasGivenWhateverTheirNumbers) {
     }
 }
 
-TEST(InitialStack, WhatDoesNotFitIsRefused) {
+TEST(InitialStack, ArgumentsThatDoNotFitAreRefused) {
     StackStart start;
     start.arguments = {"program", std::string(3000, 'x')};
     const std::size_t needed = make_initial_stack(start, kEnd, 1 << 20).bytes.size();

@@ -1,4 +1,4 @@
-// An ELF file made by hand, whose every field a test can change before it is written.
+// MadeElf: an ELF file of a small program. A test can change every field before it takes the bytes.
 #pragma once
 
 #include <elf.h>
@@ -11,7 +11,7 @@
 
 namespace faultline::test {
 
-/// As made, a good program: headers, text, and data with some zeros after it.
+/// Constructed as a valid program: headers, text, and data followed by zeros.
 struct MadeElf {
     static constexpr std::uint64_t kBase = 0x400000;
     static constexpr std::uint64_t kPage = 4096;
@@ -58,7 +58,7 @@ struct MadeElf {
 
     Elf64_Ehdr file{};
     std::vector<Elf64_Phdr> headers;
-    bool count_headers = true;  // e_phnum is how many there are
+    bool count_headers = true;  // bytes() sets e_phnum to the number of headers
     std::size_t size = 2 * kPage + 1024;
 
 private:

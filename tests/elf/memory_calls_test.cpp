@@ -1,5 +1,5 @@
-// A program's calls for memory against the kernel's: the same random calls, good and bad, must have the same results,
-// and leave the same bytes and the same protections.
+// MemoryCalls compared with the kernel: the same random system calls, valid and invalid, have the same results and
+// leave the same bytes and protections.
 #include "elf/memory_calls.hpp"
 
 #include "space/space_fixture.hpp"
@@ -21,12 +21,12 @@ using demo::elf::Arguments;
 using demo::elf::MemoryCalls;
 
 constexpr std::size_t kPages = 24;
-constexpr std::uint64_t kAnyAddress = std::uint64_t{0x1800} << 32;  // where nothing is put by itself
+constexpr std::uint64_t kAnyAddress = std::uint64_t{0x1800} << 32;  // the kernel places nothing here by itself
 
-/// A system call with an address in a range of kPages pages, wherever that is.
+/// A system call on a range of kPages pages, whose address is added later.
 struct Call {
     long number = 0;
-    Arguments arguments{};  ///< The first counts from the range's begin.
+    Arguments arguments{};  ///< The first is an offset from the range's begin.
     friend std::ostream& operator<<(std::ostream& out, const Call& call) {
         out << "call " << call.number << std::hex;
         for (const std::uint64_t argument : call.arguments) out << " 0x" << argument;
@@ -49,7 +49,7 @@ protected:
         const long result = ::syscall(call.number, a, b, c, d, e, f);
         return relative(result == -1 ? -errno : result, kAnyAddress);
     }
-    /// Both, which must agree.
+    /// Makes the call on both ranges, expects equal results, and returns the kernel's.
     long both(const Call& call) {
         const long theirs = kernels(call);
         EXPECT_EQ(ours(call), theirs) << call;
@@ -66,7 +66,7 @@ protected:
             EXPECT_EQ(look(ours_), look(kAnyAddress)) << "page " << page;
         }
     }
-    /// Where both may be written to, they are.
+    /// Writes `value` to a page of both ranges. Expects that either both are writable or none is.
     void write_both(std::size_t page, std::byte value) {
         const auto write = [page, value](std::uint64_t base) {
             return FaultCatcher::write(reinterpret_cast<std::byte*>(base + page * kPage + 5), value).signal;
@@ -94,7 +94,7 @@ private:
     std::uint64_t ours_ = 0;
 };
 
-/// Calls as programs make them, and such as are wrong in one way.
+/// Makes random calls as programs make them; one in eight is invalid in one way.
 class Caller {
 public:
     Caller(std::uint64_t seed, int file, std::size_t file_pages)
@@ -152,7 +152,7 @@ private:
             case 1:
                 arguments[1] = 0;
                 break;
-            case 2:  // more than there is; not of what has no end but that of the addresses
+            case 2:  // a length beyond the address space
                 arguments[1] =
                     call.number == SYS_madvise || call.number == SYS_msync ? ~std::uint64_t{0} : std::uint64_t{1} << 48;
                 break;
@@ -175,7 +175,7 @@ private:
     std::size_t file_pages_;
 };
 
-TEST_F(MemoryCallsTest, AnswersAsTheKernelDoesAndLeavesTheSameMemory) {
+TEST_F(MemoryCallsTest, CallsHaveTheKernelsResultsAndLeaveTheSameMemory) {
     const std::uint64_t seed = std::random_device{}();
     SCOPED_TRACE("seed " + std::to_string(seed));
     const PatternFile file{16 * kPage};
@@ -188,7 +188,7 @@ TEST_F(MemoryCallsTest, AnswersAsTheKernelDoesAndLeavesTheSameMemory) {
     }
 }
 
-TEST_F(MemoryCallsTest, TheBreakMovesAndAsksAsTheSystemCallDoes) {
+TEST_F(MemoryCallsTest, BreakMovesAsWithTheSystemCall) {
     const long begin = calls().serve(SYS_brk, {0});
     EXPECT_EQ(begin, reinterpret_cast<long>(space().heap_begin()));
     const auto from = static_cast<std::uint64_t>(begin);
@@ -198,7 +198,7 @@ TEST_F(MemoryCallsTest, TheBreakMovesAndAsksAsTheSystemCallDoes) {
     EXPECT_EQ(calls().serve(SYS_brk, {from}), begin);
 }
 
-TEST_F(MemoryCallsTest, AnAddressThatIsNotFixedIsAWish) {
+TEST_F(MemoryCallsTest, AddressWithoutMapFixedIsAHint) {
     const auto map = [&](std::uint64_t wish) {
         return static_cast<std::uint64_t>(
             calls().serve(SYS_mmap, {wish, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t{0}, 0}));
@@ -209,7 +209,7 @@ TEST_F(MemoryCallsTest, AnAddressThatIsNotFixedIsAWish) {
     EXPECT_EQ(map(kPage), first - 2 * kPage);
 }
 
-TEST_F(MemoryCallsTest, WhatIsSharedGoesToTheFile) {
+TEST_F(MemoryCallsTest, SharedMappingWritesToTheFile) {
     const PatternFile file{2 * kPage};
     const auto fd = static_cast<std::uint64_t>(file.fd());
     const long at = calls().serve(SYS_mmap, {0, 2 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0});
@@ -219,7 +219,7 @@ TEST_F(MemoryCallsTest, WhatIsSharedGoesToTheFile) {
     EXPECT_EQ(file.contents().at(100), std::byte{77});
 }
 
-TEST_F(MemoryCallsTest, WhatIsNotOfferedIsRefused) {
+TEST_F(MemoryCallsTest, UnsupportedCallsAreRefused) {
     constexpr std::uint64_t kAll = PROT_READ | PROT_WRITE | PROT_EXEC;
     constexpr std::uint64_t kNone = ~std::uint64_t{0};
     const auto heap = static_cast<std::uint64_t>(calls().serve(SYS_brk, {0}));

@@ -1,4 +1,4 @@
-// Reading ELF files: what good ones say is told as it is, and whatever others say is refused with a reason.
+// read_program() returns what a valid ELF file says, and refuses every other file with a reason.
 #include "elf/program_file.hpp"
 
 #include "elf/made_elf.hpp"
@@ -21,7 +21,7 @@ using demo::elf::read_program;
 constexpr std::uint64_t kPage = MadeElf::kPage;
 constexpr std::uint64_t kBase = MadeElf::kBase;
 
-TEST(ProgramFile, AGoodProgramIsToldAsItIs) {
+TEST(ProgramFile, ValidProgramIsReadUnchanged) {
     const MadeElf made;
     const ProgramFile program = read_program(made.bytes());
     ASSERT_EQ(program.parts.size(), 3U);
@@ -41,7 +41,7 @@ TEST(ProgramFile, AGoodProgramIsToldAsItIs) {
     EXPECT_EQ(unsound(program, made.size), nullptr);
 }
 
-TEST(ProgramFile, APositionIndependentProgramMayBeLinkedForAddressZero) {
+TEST(ProgramFile, PositionIndependentProgramMayBeLinkedForAddressZero) {
     MadeElf made;
     made.file.e_type = ET_DYN;
     made.file.e_entry -= kBase;
@@ -123,7 +123,7 @@ constexpr Malformed kMalformed[] = {
     {"EntryInData", [](MadeElf& made) { made.file.e_entry = kBase + 2 * kPage + 128; }, "no code"},
     {"EntryBehindText", [](MadeElf& made) { made.file.e_entry = kBase + kPage + 1000; }, "no code"}};
 
-TEST(ProgramFile, AMalformedOneIsRefusedWithItsReason) {
+TEST(ProgramFile, MalformedFileIsRefusedWithItsReason) {
     for (const Malformed& file : kMalformed) {
         MadeElf made;
         file.change(made);
@@ -136,7 +136,7 @@ TEST(ProgramFile, AMalformedOneIsRefusedWithItsReason) {
     }
 }
 
-TEST(ProgramFile, ATruncatedFileIsRefusedWhereverItEnds) {
+TEST(ProgramFile, TruncatedFileIsRefusedWhereverItEnds) {
     MadeElf made;
     const std::size_t needed = 2 * kPage + 128 + 256;
     for (made.size = 0; made.size < needed; made.size += made.size < 512 ? 1 : 61) {
@@ -146,8 +146,8 @@ TEST(ProgramFile, ATruncatedFileIsRefusedWhereverItEnds) {
     EXPECT_NO_THROW(static_cast<void>(read_program(made.bytes())));
 }
 
-/// Bytes of the headers are replaced by such as overflow, or are any.
-TEST(ProgramFile, WhateverTheHeadersSayIsRefusedOrSound) {
+/// Replaces bytes of the headers by random values and by values that overflow.
+TEST(ProgramFile, ProgramWithRandomHeadersIsRefusedOrSound) {
     const std::uint64_t seed = std::random_device{}();
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random{seed};
@@ -167,7 +167,7 @@ TEST(ProgramFile, WhateverTheHeadersSayIsRefusedOrSound) {
     for (int round = 0; round < 10'000; ++round) {
         std::vector<std::byte> bytes = good;
         for (std::uint64_t changes = 1 + random() % 3; changes > 0; --changes) {
-            // Beyond the identification, or most would be refused at once.
+            // Leaves the identification unchanged, or most files would be refused for that alone.
             const std::size_t at = 16 + random() % (headers - 16);
             if (random() % 2 == 0) {
                 bytes[at] = static_cast<std::byte>(random());

@@ -1,8 +1,8 @@
-// A program that is built with a sanitizer and embeds the library as it is released, without one: two threads rewrite
-// more than the limit of memory and hand it to each other, and every word is checked.
+// A program built with a sanitizer that links the library as it is released, built without one. Two threads rewrite
+// more memory than the limit and exchange it, and check every word.
 //
-//     embedded DELIVERY           exits 0, or 77 where the delivery is not permitted
-//     embedded DELIVERY foreign   then touches a page beyond the end of its file, for the sanitizer to report
+//     embedded DELIVERY           exits with 0, or with 77 if the kernel refuses the delivery
+//     embedded DELIVERY foreign   then reads a page beyond the end of its file, which the sanitizer must report
 #include <faultline/faultline.hpp>
 
 #include <sys/mman.h>
@@ -21,7 +21,7 @@
 #include <vector>
 
 #ifdef __SANITIZE_THREAD__
-/// It sees the library's copies, being a library of functions like memmove, but not the atomics between them.
+/// ThreadSanitizer intercepts the library's memmove and the like, but does not see the atomics that order them.
 extern "C" const char* __tsan_default_suppressions() { return "race:faultline::\n"; }
 #endif
 
@@ -42,7 +42,8 @@ faultline::Delivery delivery_named(const char* wanted) {
 
 std::uint64_t word_of(std::uint64_t round, std::size_t index) { return (round << 32U) + index + 1; }
 
-/// Each thread writes its half, then checks and rewrites the half that the other wrote.
+/// Each thread writes its half, then in each round checks and rewrites the half that the other thread wrote. Returns
+/// the number of wrong words.
 std::size_t rewrite_in_turn(faultline::Region& region) {
     auto* const words = reinterpret_cast<std::uint64_t*>(region.data());
     const std::size_t half = region.size() / sizeof(std::uint64_t) / kThreads;
@@ -69,7 +70,7 @@ std::size_t rewrite_in_turn(faultline::Region& region) {
     return all;
 }
 
-/// Beyond the end of an empty file: the sanitizer's handler was there before the pager, and must get it.
+/// Reads beyond the end of an empty file: the sanitizer's handler, installed before the pager, must get the signal.
 char touch_beyond_the_end() {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> empty{std::tmpfile(), &std::fclose};
     void* const page = ::mmap(nullptr, faultline::kBasePageBytes, PROT_READ, MAP_PRIVATE, ::fileno(empty.get()), 0);
@@ -87,7 +88,8 @@ int main(int argc, char** argv) try {
     faultline::Region region = pager.reserve(kBytes);
     const std::size_t wrong = rewrite_in_turn(region);
     const auto stats = pager.stats();
-    std::printf("%s: %zu wrong words, %ju bytes came back\n", argv[1], wrong, std::uintmax_t{stats.bytes_read});
+    std::printf("%s: %zu wrong words, %ju bytes read from the store\n", argv[1], wrong,
+                std::uintmax_t{stats.bytes_read});
     std::fflush(stdout);
     if (argc > 2) return touch_beyond_the_end();
     return wrong == 0 && stats.bytes_read > 0 ? EXIT_SUCCESS : EXIT_FAILURE;

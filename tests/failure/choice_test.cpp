@@ -1,5 +1,5 @@
-// Which delivery is chosen where some are refused (a seccomp filter without userfaultfd, as containers have), what
-// $FAULTLINE_DELIVERY changes, and that the pager says why.
+// Which delivery the pager chooses when the kernel refuses some (a seccomp filter without userfaultfd, as containers
+// have), what $FAULTLINE_DELIVERY changes, and that the pager says why.
 
 #include "failure/failure_support.hpp"
 #include "mmu/delivery_trial.hpp"
@@ -19,9 +19,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kNewUserfaultfd = 0xAA00;  // USERFAULTFD_IOC_NEW, of /dev/userfaultfd
+constexpr unsigned kNewUserfaultfd = 0xAA00;  // USERFAULTFD_IOC_NEW, a request of /dev/userfaultfd
 
-/// From now on, for good: userfaultfd(2) fails with `error`, and so does the device.
+/// Installs a filter: userfaultfd(2) and the request of /dev/userfaultfd fail with `error` until the process ends.
+/// Returns false if the kernel refuses the filter.
 bool forbid_userfaultfd(int error) {
     const auto load = [](std::size_t offset) {
         return sock_filter{BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<std::uint32_t>(offset)};
@@ -40,8 +41,6 @@ bool forbid_userfaultfd(int error) {
            ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
-constexpr int kNoFilters = 77;
-
 bool try_threads_is_refused_with(const char* reason) {
     return mmu::try_delivery(Delivery::uffd_threads).find(reason) != std::string::npos;
 }
@@ -55,19 +54,19 @@ protected:
         return pager.delivery();
     }
 
-    /// `body` in a child that may not use userfaultfd.
+    /// Runs `body` in a child that may not use userfaultfd. Expects that it returns 0.
     template <typename Body>
     static void expect_in_filtered_child(int error, Body body) {
         const ChildEnd end = in_child([&] {
             if (!forbid_userfaultfd(error)) return kNoFilters;
             return body();
         });
-        if (end.exited_with(kNoFilters)) GTEST_SKIP() << "no seccomp filters here";
+        if (end.exited_with(kNoFilters)) GTEST_SKIP() << "the kernel refuses seccomp filters";
         EXPECT_TRUE(end.exited_with(0)) << end;
     }
 };
 
-TEST_F(Choice, WithoutUserfaultfdSigsegvIsChosenAndWorksAndSaysWhyNotTheOthers) {
+TEST_F(Choice, SigsegvIsChosenWithoutUserfaultfdAndTheLogSaysWhy) {
     for (const int error : {EPERM, ENOSYS}) {
         expect_in_filtered_child(error, [] {
             std::string said;
@@ -80,7 +79,7 @@ TEST_F(Choice, WithoutUserfaultfdSigsegvIsChosenAndWorksAndSaysWhyNotTheOthers) 
     }
 }
 
-TEST_F(Choice, WithoutUserfaultfdAnExplicitChoiceOfItIsRefused) {
+TEST_F(Choice, ExplicitUserfaultfdDeliveryIsRefusedWithoutUserfaultfd) {
     for (const int error : {EPERM, ENOSYS}) {
         expect_in_filtered_child(error, [error] {
             static_cast<void>(attempt(small_config(Delivery::sigsegv)));
@@ -97,7 +96,7 @@ TEST_F(Choice, WithoutUserfaultfdAnExplicitChoiceOfItIsRefused) {
     }
 }
 
-TEST_F(Choice, WithoutUserfaultfdItsEvictionsAreRefusedWithTheReason) {
+TEST_F(Choice, EvictionByCopyIsRefusedWithoutUserfaultfd) {
     expect_in_filtered_child(EPERM, [] {
         Config config = small_config(Delivery::automatic);
         config.eviction = Eviction::copy;
@@ -107,7 +106,7 @@ TEST_F(Choice, WithoutUserfaultfdItsEvictionsAreRefusedWithTheReason) {
     });
 }
 
-TEST_F(Choice, EvictionOfSigsegvLeavesNothingElseToChoose) {
+TEST_F(Choice, EvictionByProtectionSelectsSigsegv) {
     const ChildEnd end = in_child([] {
         Config config = small_config(Delivery::automatic);
         config.eviction = Eviction::protect;
@@ -116,8 +115,8 @@ TEST_F(Choice, EvictionOfSigsegvLeavesNothingElseToChoose) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-/// A tracer that looks at an absent page would wait for threads that it has stopped.
-TEST_F(Choice, ThreadsAreNotChosenWhereTheProcessIsTraced) {
+/// A tracer that reads an absent page would wait for handler threads that it has stopped.
+TEST_F(Choice, ThreadDeliveryIsNotChosenInATracedProcess) {
     const ChildEnd end = in_child([] {
         if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return 1;
         if (delivery_of(small_config(Delivery::automatic)) == Delivery::uffd_threads) return 2;
@@ -128,7 +127,7 @@ TEST_F(Choice, ThreadsAreNotChosenWhereTheProcessIsTraced) {
 
 // ---- the environment
 
-TEST_F(Choice, EnvironmentNamesEachDelivery) {
+TEST_F(Choice, EnvironmentSelectsEachDelivery) {
     for (const Delivery delivery : {Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv}) {
         if (!why_not_here(delivery).empty()) continue;
         const ChildEnd end = in_child([delivery] {
@@ -143,7 +142,7 @@ TEST_F(Choice, EnvironmentNamesEachDelivery) {
     }
 }
 
-TEST_F(Choice, EmptyEnvironmentAndAutomaticChangeNothing) {
+TEST_F(Choice, EmptyAndAutomaticInTheEnvironmentChangeNothing) {
     for (const char* const value : {"", "automatic"}) {
         const ChildEnd end = in_child([value] {
             const std::optional<Delivery> without = delivery_of(small_config(Delivery::automatic));
@@ -154,7 +153,7 @@ TEST_F(Choice, EmptyEnvironmentAndAutomaticChangeNothing) {
     }
 }
 
-TEST_F(Choice, NonsenseInTheEnvironmentIsRefusedByName) {
+TEST_F(Choice, InvalidValueInTheEnvironmentIsRefusedAndNamed) {
     for (const char* const value : {"sigbus", "SIGSEGV", "uffd", "1", " uffd_signal"}) {
         const ChildEnd end = in_child([value] {
             ::setenv("FAULTLINE_DELIVERY", value, 1);
@@ -178,7 +177,7 @@ TEST_F(Choice, EnvironmentDoesNotOverrideAnExplicitDelivery) {
     }
 }
 
-TEST_F(Choice, EnvironmentThatNamesAForbiddenDeliveryIsRefusedAndNothingElseIsTaken) {
+TEST_F(Choice, RefusedDeliveryInTheEnvironmentIsNotReplacedByAnother) {
     expect_in_filtered_child(EPERM, [] {
         ::setenv("FAULTLINE_DELIVERY", "uffd_threads", 1);
         const Attempt made = attempt(small_config(Delivery::automatic));

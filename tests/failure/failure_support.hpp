@@ -1,4 +1,4 @@
-// What the tests of failure share: resources taken away for a while, and a check that a pager works or says why not.
+// Helpers of the failure tests: scoped resource limits, and a check that a pager works or says why it does not.
 #pragma once
 
 #include "support/child.hpp"
@@ -26,9 +26,12 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
+/// Exit code of a child to which the kernel refuses seccomp filters.
+inline constexpr int kNoFilters = 77;
+
 inline constexpr std::size_t kSmallLimit = 16 * kBasePageBytes;
 
-/// A soft limit, while it lives.
+/// Sets a soft limit; the destructor restores the previous one.
 class ScopedLimit {
 public:
     ScopedLimit(int resource, rlim_t most) : resource_{resource} {
@@ -54,8 +57,8 @@ inline Config small_config(Delivery delivery) {
     return config;
 }
 
-/// Makes a pager and a region, pages four times the limit in and out, and looks at every page. Returns how many were
-/// wrong. Throws what the pager throws.
+/// Makes a pager and a region of four times the limit, writes every page and checks it. Returns the number of wrong
+/// pages. If `reason` is not null, stores there what the pager logged. Throws what the pager throws.
 inline std::size_t wrong_pages_of_a_life(const Config& config, std::string* reason = nullptr) {
     Config with_log = config;
     if (reason != nullptr) {
@@ -80,10 +83,10 @@ enum class Outcome : std::uint8_t { works, refused, wrong_contents };
 struct Attempt {
     Outcome outcome = Outcome::works;
     int error = 0;
-    std::string said;  ///< By the refusal.
+    std::string said;  ///< The message of the refusal.
 };
 
-/// Anything else than working or std::system_error is passed on.
+/// Runs wrong_pages_of_a_life(). std::system_error counts as refused; other exceptions propagate.
 inline Attempt attempt(const Config& config) {
     try {
         return {wrong_pages_of_a_life(config) == 0 ? Outcome::works : Outcome::wrong_contents, 0, {}};
@@ -92,7 +95,7 @@ inline Attempt attempt(const Config& config) {
     }
 }
 
-/// What a failed constructor must not keep.
+/// Resources that a failed constructor must not leak.
 struct Belongings {
     std::size_t descriptors = open_descriptors();
     std::size_t mapped = mappings();
@@ -100,7 +103,7 @@ struct Belongings {
 
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-/// For test names.
+/// Returns the name of a delivery for test names.
 struct DeliveryName {
     std::string operator()(const testing::TestParamInfo<Delivery>& info) const { return name(info.param); }
 };
@@ -109,13 +112,13 @@ inline auto every_delivery() {
     return testing::Values(Delivery::uffd_threads, Delivery::uffd_signal, Delivery::sigsegv, Delivery::automatic);
 }
 
-/// Why this delivery is not to be had here, even with nothing taken away; empty where it is.
+/// Returns why the kernel refuses this delivery without any restriction by the test; empty if it does not.
 inline std::string why_not_here(Delivery delivery) {
     try {
         const Pager probe{small_config(delivery)};
         return {};
     } catch (const std::system_error& error) {
-        if (not_permitted(error)) return error.what();
+        if (may_be_skipped(error, delivery)) return error.what();
         throw;
     }
 }

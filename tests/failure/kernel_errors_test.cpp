@@ -1,5 +1,5 @@
-// One error from one system call of the pager's, while a program goes through four times its limit: an error that
-// passes by itself costs no page and no process, and is told; one that stays ends in SIGBUS at the address.
+// One system call of the pager fails now and then, while a program writes and reads four times its limit. A temporary
+// error loses no page, does not end the process, and is logged.
 
 #include "failure/failure_support.hpp"
 #include "support/injection.hpp"
@@ -22,8 +22,7 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 4 * kSmallLimit / kBasePageBytes;
-constexpr std::uint32_t kUffdioMove = 0xc028aa05;  // newer than the headers
+constexpr std::uint32_t kUffdioMove = 0xc028aa05;  // UFFDIO_MOVE, which older headers lack
 
 struct Case {
     const char* label;
@@ -33,14 +32,14 @@ struct Case {
 };
 void PrintTo(const Case& one, std::ostream* out) { *out << one.label; }
 
-/// A region that is in use: its first pages have been written to, and others after them.
+/// A region whose pages have all been written once, so that most of them are evicted.
 class Life {
 public:
     explicit Life(const Case& one) : pager_{config(one)}, region_{pager_.reserve(kPages * kBasePageBytes)} {
         for (std::size_t page = 0; page < kPages; ++page) write(page, page + 1);
     }
 
-    /// How many pages do not have what was last written to them, in some rounds.
+    /// Reads and rewrites every page three times. Returns how many reads did not find the value written last.
     [[nodiscard]] std::size_t wrong_pages() {
         std::size_t wrong = 0;
         std::uint64_t version = 1;
@@ -55,6 +54,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kPages = 4 * kSmallLimit / kBasePageBytes;
+
     static Config config(const Case& one) {
         Config config = small_config(one.delivery);
         config.eviction = one.eviction;
@@ -81,14 +82,14 @@ protected:
     }
 };
 
-TEST_P(KernelErrors, ThatPassCostNoPageAndNoProcess) {
+TEST_P(KernelErrors, TemporaryErrorLosesNoPageAndDoesNotEndTheProcess) {
     const auto result = in_child_with(GetParam().injection, [] {
         auto life = std::make_shared<Life>(GetParam());
         return [life] { return life->wrong_pages() == 0 ? 0 : 1; };
     });
-    if (!result) GTEST_SKIP() << "this kernel lets nobody answer for it";
+    if (!result) GTEST_SKIP() << "the kernel has no seccomp notifications";
     EXPECT_TRUE(result->end.exited_with(0)) << result->end;
-    EXPECT_GT(result->failed, 0U) << "nothing has failed; " << result->calls << " calls could have";
+    EXPECT_GT(result->failed, 0U) << "no call failed; " << result->calls << " calls matched";
 }
 
 constexpr Injection ioctl_that_fails(std::uint32_t request, int error) {
@@ -139,8 +140,8 @@ INSTANTIATE_TEST_SUITE_P(
              call_that_fails(SYS_mprotect, EAGAIN)}),
     [](const auto& one) { return std::string{one.param.label}; });
 
-/// Writes pages to a file and reads them back through a ring, as the evictor's and the reader's threads do. Returns how
-/// many transfers went wrong.
+/// Writes pages to a file and reads them back through a ring, as the evictor's and the reader's threads do. Returns the
+/// number of failed transfers.
 std::size_t wrong_transfers(sys::IoRing& ring, int file) {
     std::size_t wrong = 0;
     std::vector<std::byte> bytes(kBasePageBytes);
@@ -162,7 +163,7 @@ std::size_t wrong_transfers(sys::IoRing& ring, int file) {
 
 class RingErrors : public testing::TestWithParam<int> {};
 
-TEST_P(RingErrors, ThatPassLoseNoTransfer) {
+TEST_P(RingErrors, TemporaryErrorLosesNoTransfer) {
     if (!sys::IoRing::open(4)) GTEST_SKIP() << "no io_uring here";
     const Injection injection{.call = SYS_io_uring_enter, .error = GetParam(), .first = 1, .every = 2};
     const auto result = in_child_with(injection, [] {
@@ -170,20 +171,20 @@ TEST_P(RingErrors, ThatPassLoseNoTransfer) {
         const int file = ::memfd_create("transfers", MFD_CLOEXEC);
         return [ring, file] { return file >= 0 && wrong_transfers(*ring, file) == 0 ? 0 : 1; };
     });
-    if (!result) GTEST_SKIP() << "this kernel lets nobody answer for it";
+    if (!result) GTEST_SKIP() << "the kernel has no seccomp notifications";
     EXPECT_TRUE(result->end.exited_with(0)) << result->end;
-    EXPECT_GT(result->failed, 0U) << "nothing has failed; " << result->calls << " calls could have";
+    EXPECT_GT(result->failed, 0U) << "no call failed; " << result->calls << " calls matched";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RingErrors, testing::Values(ENOMEM, EBUSY, EAGAIN, EINTR),
                          [](const auto& one) { return std::string{::strerrorname_np(one.param)}; });
 
-TEST(KernelErrorsTold, WhatWasWaitedOutIsInTheLog) {
+TEST(KernelErrorsTold, TemporaryErrorIsLogged) {
     const auto result = in_child_with(call_that_fails(SYS_pread64, ENOMEM), [] {
         auto life = std::make_shared<Life>(Case{"", Delivery::sigsegv, Eviction::automatic, {}});
         return [life] { return life->wrong_pages() == 0 ? 0 : 1; };
     });
-    if (!result) GTEST_SKIP() << "this kernel lets nobody answer for it";
+    if (!result) GTEST_SKIP() << "the kernel has no seccomp notifications";
     EXPECT_TRUE(result->end.exited_with(0)) << result->end;
     EXPECT_NE(result->end.said.find("pread of the memory file: Cannot allocate memory"), std::string::npos)
         << result->end;

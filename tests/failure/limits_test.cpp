@@ -1,5 +1,5 @@
-// Limits of the process (setrlimit) that are too small: a pager works all the same, or refuses to be made, naming what
-// is missing and the way out; and a refusal keeps nothing.
+// Limits of the process (setrlimit) that are too small: a pager works all the same, or its constructor throws a message
+// that names the limit and the way out. A constructor that throws leaks nothing.
 
 #include "failure/failure_support.hpp"
 
@@ -26,12 +26,12 @@ protected:
     }
     static Config config() { return small_config(GetParam()); }
 
-    /// In a child: tries with every limit that `limit_of` names, from nothing to enough, and ends with 0 when each
-    /// attempt was clear, kept nothing, and the last one worked.
+    /// In a child: tries the limits limit_of(0), limit_of(1), ... until a pager works. Expects that the first attempt
+    /// is refused, and that each refusal names `way_out` and leaks nothing.
     template <typename LimitOf>
     static void expect_clear_until_enough(int resource, int steps, const std::string& way_out, LimitOf limit_of) {
         const ChildEnd end = in_child([&] {
-            for (int life = 0; life < 3; ++life) static_cast<void>(attempt(config()));  // caches are warm by now
+            for (int life = 0; life < 3; ++life) static_cast<void>(attempt(config()));  // fills the allocator's caches
             for (int step = 0; step < steps; ++step) {
                 const Belongings before;
                 const rlim_t limit = limit_of(step);
@@ -45,7 +45,7 @@ protected:
                 if (made.outcome == Outcome::wrong_contents) return 1;
                 if (made.outcome == Outcome::refused && !contains(made.said, way_out)) return 2;
                 if (after.descriptors != before.descriptors) return 3;
-                if (after.mapped > before.mapped + 4) return 4;  // the allocator's and the C library's own
+                if (after.mapped > before.mapped + 4) return 4;  // mappings of the allocator and the C library
                 if (made.outcome == Outcome::works) return step == 0 ? 5 : 0;
             }
             return 6;
@@ -54,18 +54,18 @@ protected:
     }
 };
 
-TEST_P(Limits, TooFewDescriptorsAreNamedWithTheWayOutOrWorkedAround) {
+TEST_P(Limits, PagerWithTooFewDescriptorsWorksOrNamesTheWayOut) {
     const auto used = static_cast<rlim_t>(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     ::close(static_cast<int>(used));
-    // The lowest free number is the first that the child has left; it has a descriptor more.
+    // The limit grows from the lowest free number of this process. The child uses one descriptor more.
     expect_clear_until_enough(RLIMIT_NOFILE, 64, "ulimit -n",
                               [used](int step) { return used + static_cast<rlim_t>(step); });
 }
 
-TEST_P(Limits, TooFewAddressesAreNamedWithTheWayOutOrWorkedAround) {
-    if (kSanitized) GTEST_SKIP() << "sanitizers take all addresses there are";
+TEST_P(Limits, PagerWithTooFewAddressesWorksOrNamesTheWayOut) {
+    if (kSanitized) GTEST_SKIP() << "sanitizers reserve most of the address space";
     const std::size_t used = status_bytes("VmSize");
-    // From 256 KiB more than there is now, by a quarter more each time, to more than a pager reserves.
+    // From 256 KiB above the current use, by a quarter more each time, to more than a pager reserves.
     expect_clear_until_enough(RLIMIT_AS, 100, "ulimit", [used](int step) {
         const double more = std::pow(1.25, step) * 256 * 1024;
         return static_cast<rlim_t>(used + static_cast<std::size_t>(more) / kBasePageBytes * kBasePageBytes);
@@ -76,9 +76,9 @@ constexpr std::size_t kFewAddresses = std::size_t{1} << 30;
 
 std::size_t machine_bytes() { return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) * kBasePageBytes; }
 
-/// What grows with the machine's memory is the table of frames, since the limit can be raised to all of it.
-TEST_P(Limits, PagersLiveInAGigabyteOfAddresses) {
-    if (kSanitized) GTEST_SKIP() << "sanitizers take all addresses there are";
+/// The frame table grows with the machine's memory, since the resident limit can be raised to all of it.
+TEST_P(Limits, PagersFitIntoAGigabyteOfAddresses) {
+    if (kSanitized) GTEST_SKIP() << "sanitizers reserve most of the address space";
     const ChildEnd end = in_child([] {
         const ScopedLimit scarce{RLIMIT_AS, status_bytes("VmSize") + kFewAddresses + machine_bytes() / 128};
         Config larger = config();
@@ -88,8 +88,8 @@ TEST_P(Limits, PagersLiveInAGigabyteOfAddresses) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(Limits, TooLittleDataIsNamedWithTheWayOut) {
-    if (kSanitized) GTEST_SKIP() << "sanitizers count as data, too";
+TEST_P(Limits, PagerWithTooLittleDataNamesTheWayOut) {
+    if (kSanitized) GTEST_SKIP() << "the sanitizer's own mappings count as data";
     const ChildEnd end = in_child([] {
         const ScopedLimit scarce{RLIMIT_DATA, status_bytes("VmData") + (rlim_t{4} << 20)};
         const Attempt made = attempt(config());
@@ -100,9 +100,9 @@ TEST_P(Limits, TooLittleDataIsNamedWithTheWayOut) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-/// Where the kernel promises no more memory than it has (vm.overcommit_memory=2), what is reserved and not used must
-/// not count. It would, if it could be written to from the start.
-TEST_P(Limits, StagingAreaIsReservedWithoutAPromise) {
+/// With vm.overcommit_memory=2 the kernel commits no more memory than it has, and counts writable private mappings as
+/// committed. So reserved memory that is not used must not be writable.
+TEST_P(Limits, ReservationsAreNotCommittedMemory) {
     FAULTLINE_PAGER_OR_SKIP(pager, config());
     static_cast<void>(pager);
     std::ifstream maps{"/proc/self/maps"};
@@ -115,7 +115,7 @@ TEST_P(Limits, StagingAreaIsReservedWithoutAPromise) {
     }
 }
 
-TEST_P(Limits, NoLockedMemoryIsNeeded) {
+TEST_P(Limits, PagerNeedsNoLockedMemory) {
     const ChildEnd end = in_child([] {
         const ScopedLimit none{RLIMIT_MEMLOCK, 0};
         return wrong_pages_of_a_life(config()) == 0 ? 0 : 1;
@@ -123,7 +123,7 @@ TEST_P(Limits, NoLockedMemoryIsNeeded) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(Limits, FileSizeLimitIsNamedWithTheWayOutOrWorkedAround) {
+TEST_P(Limits, PagerUnderAFileSizeLimitWorksOrNamesTheWayOut) {
     for (const rlim_t limit : {rlim_t{0}, rlim_t{kBasePageBytes}, rlim_t{64} << 10, rlim_t{1} << 30}) {
         const ChildEnd end = in_child([limit] {
             static_cast<void>(attempt(config()));
@@ -147,7 +147,7 @@ TEST_P(Limits, FileSizeLimitIsNamedWithTheWayOutOrWorkedAround) {
     }
 }
 
-TEST_P(Limits, FileSizeLimitThatComesLaterLeavesPagesInMemoryAndEndsInASigbusThatIsExplained) {
+TEST_P(Limits, LaterFileSizeLimitKeepsResidentPagesAndRaisesAnExplainedSigbus) {
     constexpr std::size_t kLimit = std::size_t{1} << 20;
     const ChildEnd end = in_child([] {
         Config limited = config();
@@ -163,15 +163,15 @@ TEST_P(Limits, FileSizeLimitThatComesLaterLeavesPagesInMemoryAndEndsInASigbusTha
             if (bytes[at] != static_cast<unsigned char>(at >> 12 | 1)) return 2;
         }
         for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) bytes[at] = 1;
-        return 3;  // more than the limit cannot be had without a swap file
+        return 3;  // unreachable: without a swap file no more than the limit fits
     });
     EXPECT_TRUE(end.killed_by(SIGBUS)) << end;
     EXPECT_THAT(end.said, testing::HasSubstr("ulimit -f"));
     EXPECT_THAT(end.said, testing::HasSubstr("nothing could be evicted"));
 }
 
-TEST_P(Limits, TooFewThreadsAreNamedWithTheWayOutOrWorkedAround) {
-    if (::geteuid() == 0) GTEST_SKIP() << "root may have any number of threads";
+TEST_P(Limits, PagerWithTooFewThreadsWorksOrNamesTheWayOut) {
+    if (::geteuid() == 0) GTEST_SKIP() << "RLIMIT_NPROC does not limit root";
     const ChildEnd end = in_child([] {
         static_cast<void>(attempt(config()));
         Attempt made;

@@ -1,5 +1,5 @@
-// Whatever a pager opens is on the list of the library's descriptors, by which a program that does not know the library
-// is kept from closing it.
+// Every descriptor that a pager opens is on the list of the library's own descriptors. The preloaded library uses the
+// list to keep programs from closing them.
 #include "sys/own_descriptors.hpp"
 #include "failure/failure_support.hpp"
 
@@ -25,7 +25,7 @@ std::set<unsigned> open_descriptors() {
 
 class OwnDescriptorsOfPager : public testing::TestWithParam<Delivery> {};
 
-TEST_P(OwnDescriptorsOfPager, AreAllOnTheList) {
+TEST_P(OwnDescriptorsOfPager, EveryDescriptorOfAPagerIsOnTheList) {
     const std::set<unsigned> before = open_descriptors();
     Config config = small_config(GetParam());
     config.compressed_limit = std::size_t{256} << 10;

@@ -1,5 +1,5 @@
-// A program that installs a seccomp filter after the pager was made: what the pager then cannot do any more ends the
-// process with a message. It does not go on for ever, nor with zeros.
+// A program installs a seccomp filter after it has made the pager. A fault that needs a call which the filter forbids
+// ends the process with a message. It never hangs and never maps zeros.
 
 #include "failure/failure_support.hpp"
 
@@ -16,9 +16,7 @@
 namespace faultline::test {
 namespace {
 
-constexpr int kNoFilters = 77;
-
-/// From now on, for good, this thread has ENOSYS from all calls but those in `allowed`.
+/// Installs a filter on the calling thread: all calls but those in `allowed` fail with ENOSYS until the thread ends.
 bool allow_only(const std::vector<int>& allowed) {
     std::vector<sock_filter> rules{{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)}};
     for (const int call : allowed) {
@@ -33,7 +31,7 @@ bool allow_only(const std::vector<int>& allowed) {
 
 class RefusedCalls : public testing::TestWithParam<Delivery> {
 protected:
-    /// Touches a page that is absent, with only the calls in `allowed` to be had.
+    /// In a child: writes to an absent page behind a filter that permits only the calls in `allowed`.
     [[nodiscard]] static ChildEnd touch_with_only(const std::vector<int>& allowed) {
         return in_child([&] {
             Config config = small_config(GetParam());
@@ -47,18 +45,18 @@ protected:
     }
 };
 
-TEST_P(RefusedCalls, FaultThatCannotBeAnsweredEndsWithAMessage) {
+TEST_P(RefusedCalls, FaultThatCannotBeResolvedEndsTheProcessWithAMessage) {
     if (const std::string why = why_not_here(GetParam()); !why.empty()) GTEST_SKIP() << why;
     const ChildEnd end = touch_with_only({SYS_write, SYS_exit_group});
-    if (end.exited_with(kNoFilters)) GTEST_SKIP() << "no seccomp filters here";
+    if (end.exited_with(kNoFilters)) GTEST_SKIP() << "the kernel refuses seccomp filters";
     EXPECT_TRUE(end.exited_with(128 + SIGABRT)) << end;
     EXPECT_NE(end.said.find("faultline: "), std::string::npos) << end;
 }
 
-TEST_P(RefusedCalls, FaultThatCannotBeAnsweredEndsAlsoWhereNoCallIsToBeHad) {
+TEST_P(RefusedCalls, FaultThatCannotBeResolvedEndsTheProcessWithoutAnyCall) {
     if (const std::string why = why_not_here(GetParam()); !why.empty()) GTEST_SKIP() << why;
     const ChildEnd end = touch_with_only({});
-    if (end.exited_with(kNoFilters)) GTEST_SKIP() << "no seccomp filters here";
+    if (end.exited_with(kNoFilters)) GTEST_SKIP() << "the kernel refuses seccomp filters";
     EXPECT_TRUE(end.killed_by(SIGILL)) << end;
 }
 

@@ -1,6 +1,6 @@
-/* Exports functions under names of the C library's, LZ4's and liburing's: the dynamic loader gives them to every
-   library that imports such a name. While this thread takes faults, none of them may be called by it. Outside of that
-   they do their work, as far as set-up needs it. */
+/* Exports functions with names of the C library, LZ4 and liburing: the dynamic loader binds every library that imports
+   such a name to them. A thread must not call any of them while it takes faults. At other times those that set-up needs
+   do their work. */
 
 #include <faultline/faultline.h>
 
@@ -12,7 +12,7 @@
 
 enum { kPage = 4096, kPages = 2000, kLimitPages = 200 };
 
-/* The thread that takes faults now; 0: none. Others of the library may call what they like. */
+/* The thread that takes faults now; 0: none. Other threads may call the functions. */
 static volatile long taking_faults;
 
 static long call(long number, long a, long b, long c) {
@@ -77,7 +77,7 @@ int clock_gettime(int clock, void* time) {
     return (int)call(SYS_clock_gettime, clock, (long)time, 0);
 }
 
-/* What set-up does not need, either, ends the program wherever it is called. */
+/* Defines a function that set-up does not need: it ends the program on any call. */
 #define EXPORT(name)                               \
     int name(void);                                \
     int name(void) {                               \
@@ -110,7 +110,7 @@ static int touch_all(volatile unsigned char* bytes) {
     return right;
 }
 
-/* The delivery's name is the argument. */
+/* The first argument is the name of the delivery. */
 int main(int count, char** arguments) {
     faultline_config config = {.size = sizeof config};
     for (int delivery = FAULTLINE_DELIVERY_AUTOMATIC; delivery <= FAULTLINE_DELIVERY_SIGSEGV; ++delivery) {
@@ -121,7 +121,7 @@ int main(int count, char** arguments) {
     config.compressed_limit = 64 * kPage;
     faultline_pager* const pager = faultline_pager_create(&config);
     if (pager == NULL) {
-        printf("no pager: %s\n", faultline_error_message());
+        printf("skipped: %s\n", faultline_error_message());
         return 77;
     }
     faultline_region* const region = faultline_region_create(pager, kPages * kPage, NULL);

@@ -1,5 +1,5 @@
-// ForkPolicy::inherit: the child has what the parent had, and from then on neither sees what the other does. Children
-// say by their exit code what they found; 0 is all well.
+// ForkPolicy::inherit: the child gets its own copy of the parent's memory, and neither sees later writes of the other.
+// A child's exit code names the check that failed; 0 means that all passed.
 
 #include "core/departure.hpp"
 #include "pager/pager.hpp"
@@ -55,7 +55,7 @@ std::uint64_t wrong_versions(const Region& region, std::uint64_t version) {
     return wrong;
 }
 
-TEST_P(Inherit, ChildHasTheContentsAndBothGoTheirOwnWay) {
+TEST_P(Inherit, ChildReadsTheParentsBytesAndLaterWritesStayPrivate) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(16));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     write_versions(region, 1000);
@@ -71,13 +71,13 @@ TEST_P(Inherit, ChildHasTheContentsAndBothGoTheirOwnWay) {
     EXPECT_EQ(wrong_versions(region, 3000), 0U);
 }
 
-TEST_P(Inherit, PagesThatTheParentHadInMemoryHaveJustLeftForTheChildsPolicy) {
+TEST_P(Inherit, ResidentPagesOfTheParentCountAsJustEvictedInTheChild) {
     constexpr std::uint64_t kEvictions = 1000;
     std::unique_ptr<pager::Pager> pager;
     try {
         pager = std::make_unique<pager::Pager>(config(32));
     } catch (const std::system_error& error) {
-        if (not_permitted(error)) GTEST_SKIP() << error.what();
+        if (may_be_skipped(error, GetParam().delivery)) GTEST_SKIP() << error.what();
         throw;
     }
     pager::Region& region = pager->reserve(2 * GetParam().page_size, GetParam().page_size);
@@ -91,7 +91,7 @@ TEST_P(Inherit, PagesThatTheParentHadInMemoryHaveJustLeftForTheChildsPolicy) {
         const core::Departure inherited = core::Departure::from(region.load(1).payload());
         evict_first();
         if (!region.load(0).is(core::PageState::stored)) return 1;
-        // The evictions that the child's pager had counted when the page left.
+        // The number of evictions that the child's pager had counted when it evicted the page.
         const std::uint32_t now = core::Departure::from(region.load(0).payload()).payload() >> 1;
         return inherited.evictions_until(now) <= 1 ? 0 : 2;
     });
@@ -99,7 +99,7 @@ TEST_P(Inherit, PagesThatTheParentHadInMemoryHaveJustLeftForTheChildsPolicy) {
     pager->destroy(region);
 }
 
-TEST_P(Inherit, WhatTheParentWritesAfterTheForkTheChildDoesNotSee) {
+TEST_P(Inherit, ChildDoesNotSeeWhatTheParentWritesAfterTheFork) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(16));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     write_versions(region, 1000);
@@ -123,21 +123,21 @@ TEST_P(Inherit, WhatTheParentWritesAfterTheForkTheChildDoesNotSee) {
     ::close(written[1]);
 }
 
-TEST_P(Inherit, PagesOfEveryKindAreAsTheyWere) {
+TEST_P(Inherit, PagesInEveryStateKeepTheirBytes) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(32));
     const std::size_t page = GetParam().page_size;
     Region region = pager.reserve(8 * page, options());
     const auto at = [&](std::uint64_t index) { return region.data() + index * page; };
     for (std::uint64_t index = 0; index < 6; ++index) write_word(at(index), 100 + index);
-    region.advise(at(1), page, Advice::dontneed);  // 1 swapped
+    region.advise(at(1), page, Advice::dontneed);  // page 1: swapped
     region.advise(at(2), page, Advice::dontneed);
-    static_cast<void>(read_word(at(2)));  // 2 clean
+    static_cast<void>(read_word(at(2)));  // page 2: clean
     region.advise(at(3), page, Advice::dontneed);
-    write_word(at(3), 300);       // 3 dirty, with an older version in its slot
-    region.discard(at(4), page);  // 4 zeros again
+    write_word(at(3), 300);       // page 3: dirty, with an older version in its slot
+    region.discard(at(4), page);  // page 4: discarded while resident
     region.advise(at(5), page, Advice::dontneed);
-    region.discard(at(5), page);          // 5 likewise, with a slot given back
-    static_cast<void>(read_word(at(6)));  // 6 read only; 7 never touched
+    region.discard(at(5), page);          // page 5: discarded while swapped
+    static_cast<void>(read_word(at(6)));  // page 6: read only; page 7: never accessed
     const auto check = [&] {
         const std::array<std::uint64_t, 8> expected{100, 101, 102, 300, 0, 0, 0, 0};
         for (std::uint64_t index = 0; index < 8; ++index) {
@@ -150,7 +150,7 @@ TEST_P(Inherit, PagesOfEveryKindAreAsTheyWere) {
     EXPECT_EQ(check(), 0);
 }
 
-TEST_P(Inherit, GrandchildrenInheritWhatTheirParentsMadeOfIt) {
+TEST_P(Inherit, GrandchildReadsWhatItsParentWrote) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(16));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     write_versions(region, 1000);
@@ -171,7 +171,7 @@ TEST_P(Inherit, GrandchildrenInheritWhatTheirParentsMadeOfIt) {
     EXPECT_EQ(wrong_versions(region, 1000), 0U);
 }
 
-TEST_P(Inherit, ChildLivesOnWhenItsParentExitsFirst) {
+TEST_P(Inherit, ChildKeepsItsMemoryAfterItsParentExits) {
     FAULTLINE_SKIP_UNLESS_PERMITTED(config(16));
     std::array<int, 2> parent_gone{};
     std::array<int, 2> verdict{};
@@ -183,10 +183,10 @@ TEST_P(Inherit, ChildLivesOnWhenItsParentExitsFirst) {
         write_versions(*region, 1000);
         if (::fork() == 0) {
             ::alarm(60);
-            ::close(STDERR_FILENO);  // whose end the test waits for
+            ::close(STDERR_FILENO);  // in_child() waits until every writer of this pipe has closed it
             ::close(parent_gone[1]);
             char nothing = 0;
-            static_cast<void>(::read(parent_gone[0], &nothing, 1));  // ends with its parent's end of the pipe
+            static_cast<void>(::read(parent_gone[0], &nothing, 1));  // returns when the parent's end is closed
             bool right = wrong_versions(*region, 1000) == 0;
             write_versions(*region, 2000);
             right = right && wrong_versions(*region, 2000) == 0;
@@ -230,9 +230,9 @@ TEST_P(Inherit, ManyForksWithChangesInBetweenKeepEveryVersionRight) {
     }
 }
 
-/// Each thread counts in its own pages, and notes in plain memory, which the child has as it was at the fork, how far
-/// it is. The page is written first, so it is as new as the note, or newer by one.
-TEST_P(Inherit, ForkWhileThreadsFaultTearsNothing) {
+/// Each thread increments words in its own pages and then notes each value in ordinary memory, which fork copies. So a
+/// word in the child equals its note or is greater by one.
+TEST_P(Inherit, ForkDuringFaultsCopiesEveryPageAtOneMoment) {
     constexpr unsigned kThreads = 3;
     constexpr std::uint64_t kPagesEach = 16;
     FAULTLINE_PAGER_OR_SKIP(pager, config(14));
@@ -278,7 +278,7 @@ TEST_P(Inherit, ForkWhileThreadsFaultTearsNothing) {
     }
 }
 
-TEST_P(Inherit, PinsGoOverAndServeSystemCalls) {
+TEST_P(Inherit, PinsAreInheritedAndServeSystemCalls) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(16));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     write_versions(region, 1000);
@@ -287,7 +287,7 @@ TEST_P(Inherit, PinsGoOverAndServeSystemCalls) {
     const ChildEnd end = in_child([&] {
         std::array<int, 2> ends{};
         if (::pipe(ends.data()) != 0) return 9;
-        write_versions(region, 2000);  // evicts all that may go
+        write_versions(region, 2000);  // evicts every page that is not pinned
         if (::write(ends[1], pinned, 16) != 16 || ::read(ends[0], pinned + 16, 16) != 16) return 1;
         if (read_word(pinned) != read_word(pinned + 16)) return 2;
         pin.release();
@@ -301,7 +301,7 @@ TEST_P(Inherit, PinsGoOverAndServeSystemCalls) {
 
 TEST_P(Inherit, ChildUsesThePagerAsItsOwn) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(600));
-    if (GetParam().page_size > kBasePageBytes) GTEST_SKIP() << "much data, nothing new";
+    if (GetParam().page_size > kBasePageBytes) GTEST_SKIP() << "larger pages take longer and test nothing more";
     Region region = pager.reserve(2000 * GetParam().page_size, options());
     write_versions(region, 1);
     const ChildEnd end = in_child([&] {
@@ -328,7 +328,7 @@ TEST_P(Inherit, ChildUsesThePagerAsItsOwn) {
     EXPECT_EQ(wrong_versions(region, 1), 0U);
 }
 
-TEST_P(Inherit, OnlyPagersThatAskForItAreInherited) {
+TEST_P(Inherit, PagerWithPolicyRefuseIsNotInherited) {
     FAULTLINE_PAGER_OR_SKIP(pager, config(16));
     Config refusing = config(16);
     refusing.fork = ForkPolicy::refuse;
@@ -345,7 +345,7 @@ TEST_P(Inherit, OnlyPagersThatAskForItAreInherited) {
     EXPECT_EQ(wrong_versions(refused, 1), 0U);
 }
 
-TEST_P(Inherit, ForkThatCannotBePreparedRefusesTheChildAndSaysWhy) {
+TEST_P(Inherit, FailureToPrepareAForkIsLoggedAndTheChildGetsSigsegv) {
     const std::filesystem::path directory =
         std::filesystem::path{"/var/tmp"} / ("faultline-inherit-" + std::to_string(::getpid()));
     std::filesystem::create_directory(directory);
@@ -372,11 +372,11 @@ TEST_P(Inherit, ForkThatCannotBePreparedRefusesTheChildAndSaysWhy) {
 
 INSTANTIATE_TEST_SUITE_P(Matrix, Inherit, testing::ValuesIn(variants_with({4096, 65536})), VariantName{});
 
-// ---- exec and posix_spawn, whatever the policy
+// ---- exec and posix_spawn, with either policy
 
 class Exec : public TrapMatrix {};
 
-TEST_P(Exec, ClosesEveryDescriptor) {
+TEST_P(Exec, ExecClosesEveryDescriptorOfThePager) {
     for (const ForkPolicy policy : {ForkPolicy::refuse, ForkPolicy::inherit}) {
         Config config = config_with(16);
         config.fork = policy;
@@ -384,7 +384,7 @@ TEST_P(Exec, ClosesEveryDescriptor) {
         Region region = pager.reserve(32 * GetParam().page_size, options());
         fill_with_units(region);
         const ChildEnd end = in_child([] {
-            // Names what is open beyond the standard three and the directory that is being listed.
+            // Prints the target of each open descriptor.
             ::execl("/bin/sh", "sh", "-c", "for f in /proc/self/fd/*; do readlink $f >&2; done; exit 0", nullptr);
             return 9;
         });
@@ -396,7 +396,7 @@ TEST_P(Exec, ClosesEveryDescriptor) {
     }
 }
 
-TEST_P(Exec, PosixSpawnLeavesTheParentUndisturbed) {
+TEST_P(Exec, PosixSpawnLeavesTheParentUnchanged) {
     Config config = config_with(16);
     config.fork = ForkPolicy::inherit;
     FAULTLINE_PAGER_OR_SKIP(pager, config);
@@ -414,7 +414,7 @@ TEST_P(Exec, PosixSpawnLeavesTheParentUndisturbed) {
     }
 }
 
-TEST_P(Exec, VforkChildMayOnlyExecAndLeavesTheParentUndisturbed) {
+TEST_P(Exec, VforkAndExecLeaveTheParentUnchanged) {
     Config config = config_with(16);
     config.fork = ForkPolicy::inherit;
     FAULTLINE_PAGER_OR_SKIP(pager, config);

@@ -1,4 +1,4 @@
-// A target for libFuzzer: any bytes are refused as a program, or are one that is sound to load.
+// A target for libFuzzer: read_program() refuses any bytes, or returns a program that is sound to load.
 #include "elf/program_file.hpp"
 
 #include "elf/sound_program.hpp"

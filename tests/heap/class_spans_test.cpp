@@ -2,7 +2,7 @@
 // from.
 #include "heap/class_spans.hpp"
 
-#include "heap/span_notes.hpp"
+#include "heap/span_metadata.hpp"
 
 #include <gtest/gtest.h>
 
@@ -47,7 +47,7 @@ public:
 
     SizeClass size_class;
     PageLife life{4096};
-    SpanNotes notes{1U << 22};
+    SpanMetadata notes{1U << 22};
     ClassSpans spans;
     std::deque<Span> all;
 };

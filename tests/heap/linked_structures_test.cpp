@@ -64,12 +64,12 @@ TEST_P(LinkedStructures, KeepEveryLinkAndValueWhilePagesAreEvictedAndReadBack) {
     }
     std::vector<std::string> losses(threads);
     for (unsigned round = 0; round < 4; ++round) {
-        run_threads(threads, [&](unsigned thread) {
+        run_threads(threads, [&, owners = threads](unsigned thread) {
             std::mt19937 random{seed + round * 16 + thread};
             // In each round another thread owns the table, and frees what the previous one has allocated.
-            LinkedTable& table = *tables[(thread + round) % threads];
+            LinkedTable& table = *tables[(thread + round) % owners];
             try {
-                change_table(table, round % 2 == 0, steps_of_test() / static_cast<int>(threads), random);
+                change_table(table, round % 2 == 0, steps_of_test() / static_cast<int>(owners), random);
                 table.check_all();
             } catch (const LostBlock& lost) {
                 losses[thread] = lost.what();

@@ -27,7 +27,7 @@
 #define MADV_COLD 20
 #endif
 
-/* Newer than some systems' headers. */
+/* UFFDIO_MOVE, which older headers lack. */
 struct move_request {
     unsigned long long destination, source, length, mode;
     long long moved;
@@ -111,6 +111,6 @@ int main(int argc, char **argv) {
     }
     atomic_store(&stop, 1);
     pthread_join(clearer, NULL);
-    printf("%ld rounds of %d pages to and fro, %ld pages moved without a report\n", rounds, PAGES, unreported);
+    printf("%ld rounds of %d pages forth and back, %ld pages moved without a report\n", rounds, PAGES, unreported);
     return unreported > 0;
 }

@@ -4,20 +4,21 @@
     check_imports.py KIND LIBRARY    KIND: library (libfaultline.so) or preload (libfaultline-preload.so)
     check_imports.py --self-test     checks that an import that is not on the list is refused
 
-A function that a library imports is the program's, where the program exports one of that name. So the fault handler
-calls none that a program may define: names that begin with an underscore are the compiler's, the C library's or C++
-functions, and the others are bound to the C library itself (sys/libc_forwards.hpp). What is left is on the list below.
+If a program exports a function of the same name, a library's import is bound to the program's function. So the fault
+handler must call no function that a program may define. Names with a leading underscore belong to the compiler, the C
+library or C++. Other functions of the fault path are bound to the C library itself (sys/libc_forwards.hpp). Every
+import that remains must be on the list below.
 """
 
 import subprocess
 import sys
 
-# Called while the program sets something up, changes it or ends it: never by a fault. To add a name here, make sure of
-# that; else forward it (src/api/shared_library/libc_forwards.cpp, src/preload/libc_forwards.cpp).
+# Called by set-up, control calls and teardown, never by a fault. Before you add a name, make sure of that; else forward
+# it (src/api/shared_library/libc_forwards.cpp, src/preload/libc_forwards.cpp).
 REVIEWED = {
-    # The preload lives in programs that do not know it, which may export anything: no function. Two variables.
+    # The preload runs in arbitrary programs, which may export any name: it imports no function, only two variables.
     "preload": "environ stderr",
-    # calloc and free: of LZ4's functions that make streams, which are not called.
+    # calloc and free: used by LZ4's functions that make streams, which the library does not call.
     "library": """
         abort close eventfd fcntl fdopen fopen fstat fstatvfs ftruncate getenv getpid getrandom getrlimit getsockopt
         ioctl isatty lseek madvise memfd_create mkostemp mmap mprotect munmap open openat pipe2 pread pwrite read readv recv
@@ -31,7 +32,7 @@ REVIEWED = {
 
 
 def objections(kind, imports):
-    """The imports that are not reviewed."""
+    """Returns the imports that are not reviewed."""
     reviewed = REVIEWED[kind].split()
     return sorted(name for name in imports if not name.startswith("_") and name not in reviewed)
 
@@ -42,7 +43,7 @@ def imports_of(library):
     ).stdout.splitlines()
     names = [line.split()[-1].split("@")[0] for line in lines]
     if not names:
-        sys.exit(f"{library} imports nothing: this cannot be right")
+        sys.exit(f"{library}: nm lists no imports")
     return names
 
 
@@ -50,7 +51,7 @@ def self_test():
     assert objections("preload", ["_Znwm", "__errno_location", "environ"]) == []
     assert objections("preload", ["memcpy", "environ"]) == ["memcpy"]
     assert objections("library", ["sched_getcpu", "open"]) == ["sched_getcpu"]
-    print("refuses what it must")
+    print("self-test: 0 failures")
 
 
 def main():

@@ -5,9 +5,8 @@
     check_layers.py --self-test  checks that each kind of violation is refused
 
 A folder of src/ is a layer. It includes itself, lower layers, and public headers as <faultline/...>. Layers of one rank
-do not include each other. A folder of src/pager/ is a stage and follows the same rule with other stages. Nor does a layer
-or stage declare a class of a higher one. Public headers include public headers and the C++ standard library, nothing
-else.
+do not include each other. A folder of src/pager/ is a stage and follows the same rule with other stages. A layer or
+stage must not declare a class of a higher one. Public headers include only public headers and the C++ standard library.
 """
 
 import pathlib
@@ -52,7 +51,7 @@ SUFFIXES = {".h", ".hpp", ".hh", ".ipp", ".inc", ".c", ".cc", ".cpp", ".S"}
 DECLARED = re.compile(r"^(?:class|struct|enum class)\s+(\w+)\s*;")
 DEFINED = re.compile(r"^(?:class|struct|enum class)\s+(?:FAULTLINE_API\s+|alignas\(\w+\)\s+)?(\w+)\b(?!\s*;)")
 INCLUDE = re.compile(r"^\s*#\s*(?:include|include_next|import)\b\s*(.*)$")
-# A string is matched so that what looks like a comment inside one is not taken for it.
+# Strings are matched, too, so that "//" inside a string does not begin a comment.
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 
 
@@ -76,7 +75,7 @@ def includes(text):
 
 
 def objection_in_layer(layer, quote, name):
-    """Why a file of `layer` must not have this include, or None."""
+    """Returns why a file of `layer` must not have this include, or None."""
     first = name.split("/")[0]
     if quote == "":
         return f"computed include {name}: cannot be checked"
@@ -95,21 +94,21 @@ def objection_in_layer(layer, quote, name):
 
 
 def stage_of(name):
-    """The rank of a file of src/pager, given as "pager/..."."""
+    """Returns the stage's rank of a file of src/pager, given as "pager/..."."""
     parts = pathlib.PurePosixPath(name).parts[1:]
     stage = parts[0] if len(parts) > 1 else pathlib.PurePosixPath(parts[0]).stem
     return STAGE_OF.get(stage, len(STAGES))
 
 
 def objection_in_stage(path, name):
-    """Why a file of src/pager must not have an include of src/pager, or None."""
+    """Returns why a file of src/pager must not include this file of src/pager, or None."""
     if stage_of(name) <= stage_of(path):
         return None
     return f'{path} must not include "{name}": it points up'
 
 
 def objection_in_public(suffix, quote, name):
-    """Why a public header must not have this include, or None."""
+    """Returns why a public header must not have this include, or None."""
     if quote == "<" and name.startswith("faultline/") and ".." not in name.split("/"):
         return None
     if quote == "<" and name in (C_HEADERS if suffix == ".h" else STANDARD_HEADERS):
@@ -118,12 +117,12 @@ def objection_in_public(suffix, quote, name):
 
 
 def place_of(where):
-    """The rank of a file's layer, and of its stage if it is one of src/pager."""
+    """Returns the rank of a file's layer, and of its stage if the file is in src/pager."""
     return RANK_OF[where.parts[1]], stage_of("/".join(where.parts[1:])) if where.parts[1] == "pager" else 0
 
 
 def definitions(texts):
-    """The places that define a class of each name, by name."""
+    """Returns for each class name the places (see place_of) of the files that define it."""
     places = {}
     for where, text in texts.items():
         for line in text.splitlines():
@@ -133,7 +132,7 @@ def definitions(texts):
 
 
 def objections_to_declarations(where, text, places):
-    """Yields (line number, why) of each declared class that only higher layers or stages define."""
+    """Yields (line number, reason) for each declared class that only higher layers or stages define."""
     for number, line in enumerate(text.splitlines(), 1):
         declared = DECLARED.match(line)
         defined = places.get(declared.group(1)) if declared else None
@@ -142,7 +141,7 @@ def objections_to_declarations(where, text, places):
 
 
 def violations(root):
-    """All violations under `root`, as 'file:line: why', and the number of files looked at."""
+    """Returns all violations under `root` as 'file:line: reason', and the number of files checked."""
     found = []
     sources = sorted(p for p in (root / "src").rglob("*") if p.suffix in SUFFIXES)
     headers = sorted(p for p in (root / "include").rglob("*") if p.suffix in SUFFIXES)
@@ -167,7 +166,7 @@ def violations(root):
     return found, len(texts)
 
 
-# (file, its text, line of the expected violation or None)
+# (file, its text, the line of the expected violation or None)
 SELF_TEST = [
     # Allowed.
     ("src/core/a.hpp", "#include <cstdint>\n#include <faultline/types.hpp>\n", None),
@@ -249,7 +248,7 @@ def self_test():
             for place in sorted(places - expected):
                 print(f"refused wrongly: {place}")
             failed += len(expected ^ places)
-            # The exit code is what ctest sees.
+            # ctest sees only the exit code.
             failed += check(root, quiet=True) != (1 if bad else 0)
     print(f"self-test: {len(SELF_TEST)} files, {failed} failures")
     return 1 if failed else 0
@@ -262,7 +261,7 @@ def check(root, quiet=False):
         for violation in found:
             print(violation)
         print(f"{files} files, {len(found)} violations")
-    # Nothing to look at means that the wrong folder was given.
+    # No files: the caller named the wrong folder.
     return 1 if found or files == 0 else 0
 
 

@@ -1,4 +1,4 @@
-// A program that closes descriptors which are not its own, as code that daemonizes or prepares for exec does.
+// A program closes every descriptor above 2, as code that daemonizes or prepares for exec does.
 
 #include "life/life_support.hpp"
 
@@ -11,13 +11,13 @@ namespace {
 
 class Descriptors : public LifeMatrix {};
 
-/// With the userfaultfd gone the kernel would let every absent page read as zeros. In signal delivery it does: nobody
-/// is there to notice.
-TEST_P(Descriptors, ClosingAllEndsTheProcessAndGivesNoZeros) {
+/// Without the userfaultfd every absent page would read as zeros. Signal delivery has no thread that could notice that,
+/// so the test covers thread delivery only.
+TEST_P(Descriptors, ClosingAllDescriptorsEndsTheProcessBeforeItReadsZeros) {
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict&) {
         ::syscall(SYS_close_range, 3, ~0U, 0);
-        for (std::uint64_t unit = 0;; unit = (unit + 1) % units_of(region)) {  // until somebody ends it
+        for (std::uint64_t unit = 0;; unit = (unit + 1) % units_of(region)) {  // until the pager ends the process
             const std::uint64_t found = read_word(region.data() + unit * kBasePageBytes);
             if (found != word_of_unit(unit)) ::_exit(1);
         }

@@ -1,5 +1,5 @@
-// A pager among other handlers of the same signal: one that was there before and jumps out of what is passed on to it,
-// and crash reporters that come later and forward what they get.
+// A pager and other handlers of the same signal: an earlier handler that jumps out of signals passed on to it, and
+// later handlers (crash reporters) that forward signals to the pager.
 
 #include "life/life_support.hpp"
 #include "traps/bus_errors.hpp"
@@ -13,17 +13,17 @@ using namespace std::chrono_literals;
 
 class Handlers : public LifeMatrix {};
 
-TEST_P(Handlers, EarlierOneMayJumpOutOfForeignFaultsAgainAndAgain) {
+TEST_P(Handlers, EarlierHandlerMayJumpOutOfForeignFaultsRepeatedly) {
     FAULTLINE_LIVE_OR_SKIP();
     const int signal = signal_of_others();
     const ChildEnd end = live(
         [&](Pager&, Region& region, Verdict& verdict) {
             const ForeignPage foreign{signal};
             for (std::uint64_t i = 0; i < 10'000; ++i) {
-                verdict.expect(read_is_caught(foreign.address()), "the touch is caught");
-                verdict.expect(CaughtSignal::address == foreign.address(), "the handler learns the address");
-                verdict.expect(CaughtSignal::code == foreign.code(), "the handler learns the code");
-                verdict.expect(unit_is_right(region, i % units_of(region)), "managed memory is right in between");
+                verdict.expect(read_is_caught(foreign.address()), "the access reaches the earlier handler");
+                verdict.expect(CaughtSignal::address == foreign.address(), "the handler gets the address");
+                verdict.expect(CaughtSignal::code == foreign.code(), "the handler gets the code");
+                verdict.expect(unit_is_right(region, i % units_of(region)), "managed memory keeps its bytes");
             }
         },
         [&] {
@@ -35,7 +35,7 @@ TEST_P(Handlers, EarlierOneMayJumpOutOfForeignFaultsAgainAndAgain) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(Handlers, LaterOneIsFoundAndReportedOnceEachTime) {
+TEST_P(Handlers, LaterHandlerIsReportedOncePerInstallation) {
     const int signal = fault_signal(GetParam().delivery);
     std::mutex mutex;
     std::vector<std::string> warnings;
@@ -56,7 +56,7 @@ TEST_P(Handlers, LaterOneIsFoundAndReportedOnceEachTime) {
             static_cast<void>(pager.stats());
             EXPECT_EQ(warned(), signal == 0 ? 0 : time);
         }
-        static_cast<void>(pager.stats());  // the pager's is in front again
+        static_cast<void>(pager.stats());  // notices that the pager's handler is installed again
     }
     for (const std::string& warning : warnings) {
         EXPECT_NE(warning.find(signal == SIGBUS ? "SIGBUS" : "SIGSEGV"), std::string::npos) << warning;
@@ -74,7 +74,7 @@ bool is_foreign(const siginfo_t& info) {
     return reinterpret_cast<std::uintptr_t>(info.si_addr) - foreign_begin.load() < kBasePageBytes;
 }
 
-/// Reports what happened in its page, and gives every signal to whoever was there before.
+/// Counts the faults in the foreign page, and forwards every signal to the action that was installed before.
 void report_and_forward(int signal, siginfo_t* info, void* context) {
     if (is_foreign(*info)) {
         reports.fetch_add(1);
@@ -85,11 +85,11 @@ void report_and_forward(int signal, siginfo_t* info, void* context) {
     if ((before_reporter.sa_flags & SA_SIGINFO) != 0) {
         before_reporter.sa_sigaction(signal, info, context);
     } else {
-        ::sigaction(signal, &before_reporter, nullptr);  // the default, when the instruction is repeated
+        ::sigaction(signal, &before_reporter, nullptr);  // the repeated access then gets the default
     }
 }
 
-/// Keeps what happens in its page to itself: a managed run time's null check, say.
+/// Jumps out of faults in the foreign page, as the null check of a language runtime does, and forwards all others.
 void jump_or_forward(int signal, siginfo_t* info, void* context) {
     if (is_foreign(*info)) CaughtSignal::jump_out(signal, info, context);
     report_and_forward(signal, info, context);
@@ -100,11 +100,11 @@ void install_reporter(int signal, ScopedSignal::Handler handler, const ForeignPa
     struct sigaction action {};
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigfillset(&action.sa_mask);  // as docs/signal-safety.md wants it where handlers touch managed memory
+    sigfillset(&action.sa_mask);  // docs/signal-safety.md requires it if handlers access managed memory
     ::sigaction(signal, &action, &before_reporter);
 }
 
-TEST_P(Handlers, LaterOneThatForwardsLetsManagedMemoryWork) {
+TEST_P(Handlers, ManagedMemoryWorksBehindALaterHandlerThatForwards) {
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
         const ForeignPage foreign{signal_of_others()};
@@ -112,33 +112,33 @@ TEST_P(Handlers, LaterOneThatForwardsLetsManagedMemoryWork) {
         run_threads(2, [&](unsigned index) {
             Random random{seed() + index};
             for (int i = 0; i < 2000; ++i) {
-                const std::uint64_t unit = 2 * random.below(units_of(region) / 2) + index;  // one writer each
+                const std::uint64_t unit = 2 * random.below(units_of(region) / 2) + index;  // each unit has one writer
                 if (!unit_is_right(region, unit)) ::_exit(2);
                 write_word(region.data() + unit * kBasePageBytes, word_of_unit(unit));
             }
         });
         for (std::uint64_t i = 0; i < 100; ++i) {
-            verdict.expect(read_is_caught(foreign.address()), "a foreign touch is the reporter's");
-            verdict.expect(CaughtSignal::address == foreign.address(), "with its address");
-            verdict.expect(unit_is_right(region, i % units_of(region)), "managed memory is right in between");
+            verdict.expect(read_is_caught(foreign.address()), "a foreign access reaches the reporter");
+            verdict.expect(CaughtSignal::address == foreign.address(), "the reporter gets the address");
+            verdict.expect(unit_is_right(region, i % units_of(region)), "managed memory keeps its bytes");
         }
-        verdict.expect(signal_of_faults() == 0 || forwarded.load() > 0, "the pager's faults came through the reporter");
-        verdict.expect(reports.load() == 0, "no fault of the pager's looked foreign");
+        verdict.expect(signal_of_faults() == 0 || forwarded.load() > 0, "the reporter forwards the pager's faults");
+        verdict.expect(reports.load() == 0, "no fault of the pager looks foreign");
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
 const Region* ticks_region = nullptr;
-std::atomic<std::uint64_t> ticks{0};
-std::atomic<std::uint64_t> wrong_ticks{0};
+std::atomic<std::uint64_t> reading_ticks{0};
+std::atomic<std::uint64_t> wrong_readings{0};
 
 void read_on_tick(int) {
-    Random random{ticks.fetch_add(1)};
-    if (!unit_is_right(*ticks_region, random.below(units_of(*ticks_region)))) wrong_ticks.fetch_add(1);
+    Random random{reading_ticks.fetch_add(1)};
+    if (!unit_is_right(*ticks_region, random.below(units_of(*ticks_region)))) wrong_readings.fetch_add(1);
 }
 
-TEST_P(Handlers, LaterOneThatBlocksAllSignalsLetsHandlersFault) {
-    if (!kHandlersMayFault) GTEST_SKIP() << "the sanitizer blocks the signal of faults in handlers";
+TEST_P(Handlers, HandlersMayFaultBehindALaterHandlerThatBlocksAllSignals) {
+    if (!kHandlersMayFault) GTEST_SKIP() << "ThreadSanitizer blocks all signals in handlers";
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
         const ForeignPage foreign{signal_of_others()};
@@ -147,15 +147,15 @@ TEST_P(Handlers, LaterOneThatBlocksAllSignalsLetsHandlersFault) {
         const ScopedSignal ticking{SIGRTMIN, plain_action(&read_on_tick)};
         const ThreadTimer timer{SIGRTMIN, 500us};
         Random random{seed()};
-        while (ticks.load() < 400) {
+        while (reading_ticks.load() < 400) {
             verdict.expect(unit_is_right(region, random.below(units_of(region))), "the thread reads what was written");
         }
-        verdict.expect(wrong_ticks.load() == 0, "so does the handler");
+        verdict.expect(wrong_readings.load() == 0, "the handler reads what was written");
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(Handlers, LaterOneSeesForeignFaultBeforeItKills) {
+TEST_P(Handlers, LaterHandlerGetsAForeignFaultBeforeItKills) {
     FAULTLINE_LIVE_OR_SKIP();
     const int signal = signal_of_others();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict&) {
@@ -165,12 +165,12 @@ TEST_P(Handlers, LaterOneSeesForeignFaultBeforeItKills) {
         static_cast<void>(read_word(foreign.address()));
     });
     EXPECT_TRUE(end.killed_by(signal)) << end;
-    EXPECT_THAT(end.said, testing::HasSubstr("report\n"));  // the pager may say, too, that it is not in front
+    EXPECT_THAT(end.said, testing::HasSubstr("report\n"));  // the pager's warning may come before it
 }
 
-// ---- the signal of faults blocked
+// ---- the pager's signal blocked
 
-TEST_P(Handlers, BlockedSignalOfFaultsKillsAndNothingIsRead) {
+TEST_P(Handlers, FaultWithThePagersSignalBlockedKillsAndReadsNothing) {
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
         evict_all(region);

@@ -1,5 +1,5 @@
-// Signals that have nothing to do with memory, and arrive in code that faults: their handlers jump out of it, fault
-// themselves, or run on a stack of the program's own.
+// Signals unrelated to memory that arrive in code that faults: their handlers jump out of it, fault themselves, or run
+// on the program's own alternate stack.
 
 #include "life/life_support.hpp"
 #include "sys/file_descriptor.hpp"
@@ -30,13 +30,15 @@ void jump_away(int) {
     siglongjmp(before_interruption, 1);
 }
 
-/// What the words of some pages must hold, kept outside managed memory. A jump may come between the two stores.
+/// The two values that a page's word may hold, kept in ordinary memory. They differ while a write is in progress, since
+/// a jump may come before or after its store.
 struct Expectation {
     volatile std::uint64_t before = 0;
     volatile std::uint64_t after = 0;
 };
 
-/// Writes and reads until it has been interrupted `wanted` times. No object of it needs a destructor.
+/// Writes and reads until the handler has jumped out `wanted` times. Returns the number of wrong words. No object in it
+/// needs a destructor.
 [[gnu::noinline]] std::size_t write_until_jumps(std::byte* data, Expectation* expected, std::uint64_t pages,
                                                 std::size_t page_bytes, std::uint64_t wanted, std::uint64_t seed) {
     static volatile std::uint64_t round;
@@ -63,7 +65,7 @@ struct Expectation {
 }
 
 TEST_P(Interruptions, HandlerMayJumpOutOfFaultingCode) {
-    if (kSanitized) GTEST_SKIP() << "sanitizers hold signals back";
+    if (kSanitized) GTEST_SKIP() << "sanitizers defer signals";
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager& pager, Region&, Verdict& verdict) {
         Region region = pager.reserve(kLifePages * GetParam().page_size, options());
@@ -82,7 +84,7 @@ TEST_P(Interruptions, HandlerMayJumpOutOfFaultingCode) {
             verdict.expect(found == expected[page].before || found == expected[page].after,
                            "each page has its last word");
         }
-        evict_all(region);  // a page that the jump had left owned would stay for ever
+        evict_all(region);  // would hang on a page that a jump had left claimed
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
@@ -93,10 +95,10 @@ std::atomic<std::byte*> ticks_data{nullptr};
 std::atomic<std::uint64_t> ticks{0};
 std::size_t ticks_page_size = 0;
 constexpr std::uint64_t kTickPages = 16;
-std::array<std::uint64_t, kTickPages> ticks_on_page;  // the handler's thread only
+std::array<std::uint64_t, kTickPages> ticks_on_page;  // used by the handler's thread only
 std::atomic<std::uint64_t> wrong_ticks{0};
 
-/// Counts on managed pages, one after the other, and beside it in memory of the ordinary kind.
+/// Increments a counter in the next managed page and its copy in ordinary memory.
 void count_tick(int) {
     const int saved_errno = errno;
     const std::uint64_t page = ticks.fetch_add(1) % kTickPages;
@@ -107,7 +109,7 @@ void count_tick(int) {
 }
 
 TEST_P(Interruptions, TimerHandlerMayWriteAbsentPagesWhileItsThreadFaults) {
-    if (!kHandlersMayFault) GTEST_SKIP() << "the sanitizer blocks the signal of faults in handlers";
+    if (!kHandlersMayFault) GTEST_SKIP() << "ThreadSanitizer blocks all signals in handlers";
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager& pager, Region& region, Verdict& verdict) {
         Region counted = pager.reserve(kTickPages * GetParam().page_size, options());
@@ -129,14 +131,14 @@ TEST_P(Interruptions, TimerHandlerMayWriteAbsentPagesWhileItsThreadFaults) {
             verdict.expect(read_word(counted.data() + page * counted.page_size()) == ticks_on_page[page],
                            "no tick is lost");
         }
-        verdict.expect(counted.stats().evictions > 0, "the handler's pages were absent at times");
+        verdict.expect(counted.stats().evictions > 0, "pages of the handler were evicted");
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
 // ---- stacks
 
-/// Makes memory of the program the thread's alternate stack, or takes it away, for as long as this lives.
+/// Gives the thread an alternate stack of `bytes` in the program's memory, or disables it (0), while this object lives.
 class SignalStack {
 public:
     explicit SignalStack(std::size_t bytes) : memory_{bytes == 0 ? nullptr : std::make_unique<std::byte[]>(bytes)} {
@@ -169,7 +171,7 @@ void read_all(int) {
     wrong_in_handler += wrong_words(*read_by_handler);
 }
 
-/// Reads everything a few times, in the thread and in a handler on its alternate stack, if it has one.
+/// Reads the whole region ten times in the thread, and in a handler that runs on the alternate stack if there is one.
 void read_in_both(const Region& region, Verdict& verdict) {
     read_by_handler = &region;
     struct sigaction action = plain_action(&read_all);
@@ -183,24 +185,25 @@ void read_in_both(const Region& region, Verdict& verdict) {
 }
 
 TEST_P(Interruptions, FaultsWorkOnTheProgramsOwnAlternateStack) {
-    if (kSanitized) GTEST_SKIP() << "stacks are the sanitizer's business";
+    if (kSanitized) GTEST_SKIP() << "the sanitizer sets its own alternate stack";
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
         std::thread{[&] {
             const SignalStack own{kStackBytes};
             read_in_both(region, verdict);
             const std::byte* const frame = handlers_frame.load();
-            verdict.expect(frame >= own.begin() && frame < own.begin() + kStackBytes, "the handler ran on that stack");
+            verdict.expect(frame >= own.begin() && frame < own.begin() + kStackBytes,
+                           "the handler runs on the program's alternate stack");
             stack_t now{};
             ::sigaltstack(nullptr, &now);
-            verdict.expect(now.ss_sp == own.begin(), "the stack is still the program's");
+            verdict.expect(now.ss_sp == own.begin(), "the alternate stack is still the program's");
         }}.join();
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
 TEST_P(Interruptions, FaultsWorkWithoutAnAlternateStack) {
-    if (kSanitized) GTEST_SKIP() << "stacks are the sanitizer's business";
+    if (kSanitized) GTEST_SKIP() << "the sanitizer sets its own alternate stack";
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
         std::thread{[&] {
@@ -208,15 +211,16 @@ TEST_P(Interruptions, FaultsWorkWithoutAnAlternateStack) {
             read_in_both(region, verdict);
             stack_t now{};
             ::sigaltstack(nullptr, &now);
-            verdict.expect((now.ss_flags & SS_DISABLE) != 0, "there is still none");
+            verdict.expect((now.ss_flags & SS_DISABLE) != 0, "the thread still has no alternate stack");
         }}.join();
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-// ---- calls of the program's that must not be cut short
+// ---- calls of the program that must not be cut short
 
-/// The kernel ends a read of /dev/zero early when anything wants the thread's attention, if only for the kernel itself.
+/// Counts the reads of /dev/zero that are not short. The kernel ends such a read early when the thread has any work
+/// pending, even work of the kernel itself.
 std::size_t whole_reads(const sys::FileDescriptor& zeros, std::span<std::byte> into, std::size_t reads) {
     std::size_t whole = 0;
     for (std::size_t i = 0; i < reads; ++i) {
@@ -225,7 +229,7 @@ std::size_t whole_reads(const sys::FileDescriptor& zeros, std::span<std::byte> i
     return whole;
 }
 
-TEST_P(Interruptions, PagerThatGoesCutsNoCallShort) {
+TEST_P(Interruptions, EndOfAPagerCutsNoCallShort) {
     constexpr std::size_t kReads = 20;
     const sys::FileDescriptor zeros{::open("/dev/zero", O_RDONLY | O_CLOEXEC)};
     std::vector<std::byte> buffer(std::size_t{256} << 10);

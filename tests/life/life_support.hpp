@@ -1,5 +1,5 @@
-// What the tests of a pager's life with others share: which signal a delivery uses, faults that are not the pager's, a
-// child with a pager, and what it has to say.
+// Helpers of the tests in this folder, which run a pager beside other users of signals, threads and ids: the signal of
+// a delivery, foreign faults, a child process with a pager, and the report of what failed there.
 #pragma once
 
 #include "traps/trap_support.hpp"
@@ -25,27 +25,27 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
-/// ThreadSanitizer holds signals back, and then runs their handlers with every signal blocked.
+/// ThreadSanitizer defers signals, and then runs their handlers with every signal blocked.
 #ifdef __SANITIZE_THREAD__
 inline constexpr bool kHandlersMayFault = false;
 #else
 inline constexpr bool kHandlersMayFault = true;
 #endif
 
-/// The signal by which a delivery learns of a fault, or 0.
+/// Returns the signal that faults raise in a delivery, or 0.
 inline int fault_signal(Delivery delivery) {
     if (delivery == Delivery::uffd_threads) return 0;
     if (delivery == Delivery::uffd_signal) return SIGBUS;
-    return SIGSEGV;  // by protection
+    return SIGSEGV;
 }
 
-/// The signal that a test of foreign faults raises: the one where the pager could be in the way.
+/// Returns the signal that a test of foreign faults raises: the delivery's own, or SIGBUS if it uses none.
 inline int foreign_signal(Delivery delivery) {
     const int signal = fault_signal(delivery);
     return signal == 0 ? SIGBUS : signal;
 }
 
-/// A page of the program's own whose touch raises SIGBUS (beyond the end of its file) or SIGSEGV (forbidden).
+/// An unmanaged page: an access raises SIGBUS (the page lies beyond the end of its file) or SIGSEGV (PROT_NONE).
 class ForeignPage {
 public:
     explicit ForeignPage(int signal) : code_{signal == SIGBUS ? int{BUS_ADRERR} : int{SEGV_ACCERR}} {
@@ -67,12 +67,12 @@ private:
     int code_;
 };
 
-/// In a child, where EXPECT has nobody to tell: says what does not hold, and fails the child in the end.
+/// Replaces EXPECT in a child process: prints each condition that does not hold; code() is the child's exit code.
 class Verdict {
 public:
     void expect(bool holds, const char* what) {
         if (holds) return;
-        if (failures_++ < 10) std::cerr << "not so: " << what << std::endl;
+        if (failures_++ < 10) std::cerr << "does not hold: " << what << std::endl;
     }
     [[nodiscard]] int code() const noexcept { return failures_ == 0 ? 0 : 1; }
 
@@ -83,12 +83,14 @@ private:
 inline constexpr std::size_t kLifePages = 32;
 inline constexpr std::size_t kLifeFrames = 10;
 
-/// Each test has a pager whose region is three times its memory, in a child that may be killed.
+/// Each test runs in a child process, which may be killed, with a pager whose region has three times as many pages as
+/// frames.
 class LifeMatrix : public TrapMatrix {
 protected:
     using Body = std::function<void(Pager&, Region&, Verdict&)>;
 
-    /// Runs `before` and then, with a pager, `body`. The region is filled before and must be right after.
+    /// In a child: runs `before`, makes a pager and a filled region, runs `body`, and checks that the region keeps its
+    /// bytes.
     [[nodiscard]] ChildEnd live(const Body& body, const std::function<void()>& before = {}) const {
         return in_child([&] {
             Verdict verdict;
@@ -97,7 +99,7 @@ protected:
             Region region = pager.reserve(kLifePages * GetParam().page_size, options());
             fill_with_units(region);
             body(pager, region, verdict);
-            verdict.expect(wrong_words(region) == 0, "the region is as it was filled");
+            verdict.expect(wrong_words(region) == 0, "the region keeps its bytes");
             return verdict.code();
         });
     }
@@ -107,7 +109,7 @@ protected:
 
 #define FAULTLINE_LIVE_OR_SKIP() FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kLifeFrames))
 
-/// The first word of a unit is as `fill_with_units` left it.
+/// Returns whether the first word of a unit is the one that fill_with_units() wrote.
 inline bool unit_is_right(const Region& region, std::uint64_t unit) noexcept {
     return read_word(region.data() + unit * kBasePageBytes) == word_of_unit(unit);
 }

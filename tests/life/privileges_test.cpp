@@ -1,5 +1,5 @@
-// A process that changes its user, its groups or its root while a pager lives. The C library changes the ids of every
-// thread, the pager's too, and waits for each of them; what the pager needs later it must not need a privilege for.
+// A process changes its user, groups or root directory while a pager lives. The C library changes the ids of every
+// thread, the pager's too, and waits for each. The pager must then work without the privileges that it started with.
 
 #include "life/life_support.hpp"
 
@@ -18,17 +18,17 @@ namespace {
 
 constexpr uid_t kNobody = 65534;
 
-/// Gives up root for good; an ordinary user becomes what he is, which takes the same road.
+/// Changes all ids from root to nobody, permanently. An ordinary user sets the ids that it has, by the same calls.
 void give_up_privileges(Verdict& verdict) {
     const bool root = ::getuid() == 0;
     const gid_t group = root ? kNobody : ::getgid();
     const uid_t user = root ? kNobody : ::getuid();
-    if (root) verdict.expect(::setgroups(0, nullptr) == 0, "the groups can be given up");
-    verdict.expect(::setresgid(group, group, group) == 0, "the group can be changed");
-    verdict.expect(::setresuid(user, user, user) == 0, "the user can be changed");
+    if (root) verdict.expect(::setgroups(0, nullptr) == 0, "setgroups succeeds");
+    verdict.expect(::setresgid(group, group, group) == 0, "setresgid succeeds");
+    verdict.expect(::setresuid(user, user, user) == 0, "setresuid succeeds");
 }
 
-/// The threads of this process whose real user is another.
+/// Counts the threads of this process whose real user differs from the caller's.
 std::size_t threads_of_others() {
     std::size_t others = 0;
     for (const auto& task : std::filesystem::directory_iterator{"/proc/self/task"}) {
@@ -40,7 +40,7 @@ std::size_t threads_of_others() {
     return others;
 }
 
-/// Another user may be in force just then.
+/// Makes and destroys a pager. Ignores a refusal: another thread may have changed the user to one without privileges.
 void make_pager_if_permitted(const Config& config) {
     try {
         const Pager another{config};
@@ -51,7 +51,7 @@ void make_pager_if_permitted(const Config& config) {
 
 class Privileges : public LifeMatrix {
 protected:
-    /// As `live`, with a pager that children inherit.
+    /// Does what live() does, with a pager that children inherit.
     [[nodiscard]] ChildEnd live_inherited(const Body& body, const std::function<void()>& before = {}) const {
         return in_child([&] {
             Verdict verdict;
@@ -62,13 +62,13 @@ protected:
             Region region = pager.reserve(kLifePages * GetParam().page_size, options());
             fill_with_units(region);
             body(pager, region, verdict);
-            verdict.expect(wrong_words(region) == 0, "the region is as it was filled");
+            verdict.expect(wrong_words(region) == 0, "the region keeps its bytes");
             return verdict.code();
         });
     }
 };
 
-/// A child, and a child of the child, have the contents and can write.
+/// Expects that a child and its own child read the region's contents and can write to it.
 void expect_inherited(Region& region, Verdict& verdict) {
     const auto use = [&] {
         if (wrong_words(region) != 0) return 1;
@@ -81,25 +81,25 @@ void expect_inherited(Region& region, Verdict& verdict) {
         return in_child(use).exited_with(0) ? 0 : 3;
     });
     if (!end.exited_with(0)) std::cerr << end << std::endl;
-    verdict.expect(end.exited_with(0), "a child has what its parent had");
+    verdict.expect(end.exited_with(0), "children read the parent's bytes and can write");
 }
 
-TEST_P(Privileges, EveryThreadTakesTheNewUserAndThePagerGoesOn) {
+TEST_P(Privileges, EveryThreadTakesTheNewUserAndThePagerWorks) {
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager& pager, Region& region, Verdict& verdict) {
         give_up_privileges(verdict);
-        verdict.expect(threads_of_others() == 0, "no thread has kept the old user");
-        verdict.expect(wrong_words(region) == 0, "what was swapped can be read");
+        verdict.expect(threads_of_others() == 0, "no thread keeps the old user");
+        verdict.expect(wrong_words(region) == 0, "swapped pages are readable");
         fill_with_units(region);
         evict_all(region);
         Region later = pager.reserve(kLifePages * GetParam().page_size, options());
         fill_with_units(later);
-        verdict.expect(wrong_words(later) == 0, "a region can be made");
+        verdict.expect(wrong_words(later) == 0, "a region made later works");
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(Privileges, UserCanBeChangedAgainAndAgainWhileThreadsFaultAndForkAndPagersComeAndGo) {
+TEST_P(Privileges, UserMayChangeWhileThreadsFaultAndForkAndMakePagers) {
     constexpr int kRounds = 30;
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live_inherited([&](Pager&, Region& region, Verdict& verdict) {
@@ -130,7 +130,7 @@ TEST_P(Privileges, UserCanBeChangedAgainAndAgainWhileThreadsFaultAndForkAndPager
         run_threads(3, [&](unsigned index) {
             index == 0 ? change_users() : index == 1 ? fault() : fork_and_make_pagers();
         });
-        verdict.expect(wrong.load() == 0, "ids change, contents do not");
+        verdict.expect(wrong.load() == 0, "contents stay right while ids change");
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
@@ -145,10 +145,11 @@ TEST_P(Privileges, ChildrenOfAProcessWithoutItsPrivilegesInheritItsMemory) {
 }
 
 TEST_P(Privileges, ChildrenOfAProcessInAnotherRootInheritItsMemory) {
-    if (::getuid() != 0) GTEST_SKIP() << "only root can change its root";
+    if (::getuid() != 0) GTEST_SKIP() << "chroot needs root";
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live_inherited([&](Pager&, Region& region, Verdict& verdict) {
-        verdict.expect(::chroot("/proc/self/fdinfo") == 0 && ::chdir("/") == 0, "a root with nothing of use in it");
+        verdict.expect(::chroot("/proc/self/fdinfo") == 0 && ::chdir("/") == 0,
+                       "chroot to a directory without usable files succeeds");
         expect_inherited(region, verdict);
         give_up_privileges(verdict);
         expect_inherited(region, verdict);
@@ -156,10 +157,10 @@ TEST_P(Privileges, ChildrenOfAProcessInAnotherRootInheritItsMemory) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-/// Where there is no /dev/userfaultfd, only a privilege gives the kernel's own faults.
-TEST_P(Privileges, ChildrenTakeFaultsBySignalWhereThreadsNeedALostPrivilege) {
-    if (GetParam().delivery != Delivery::uffd_threads) GTEST_SKIP() << "the others need no privilege";
-    if (::getuid() != 0) GTEST_SKIP() << "only root can hide a device";
+/// Without /dev/userfaultfd only a privileged process gets faults that the kernel itself raises.
+TEST_P(Privileges, ChildrenUseSignalDeliveryWhenThreadDeliveryNeedsALostPrivilege) {
+    if (GetParam().delivery != Delivery::uffd_threads) GTEST_SKIP() << "the other deliveries need no privilege";
+    if (::getuid() != 0) GTEST_SKIP() << "hiding /dev/userfaultfd needs root";
     FAULTLINE_LIVE_OR_SKIP();
     const auto hide_device = [] {
         if (::access("/dev/userfaultfd", F_OK) != 0) return;
@@ -171,10 +172,10 @@ TEST_P(Privileges, ChildrenTakeFaultsBySignalWhereThreadsNeedALostPrivilege) {
     const ChildEnd end = live_inherited(
         [&](Pager& pager, Region& region, Verdict& verdict) {
             give_up_privileges(verdict);
-            verdict.expect(pager.delivery() == Delivery::uffd_threads, "the parent goes on as before");
+            verdict.expect(pager.delivery() == Delivery::uffd_threads, "the parent keeps thread delivery");
             const ChildEnd child =
                 in_child([&] { return pager.delivery() == Delivery::uffd_signal && wrong_words(region) == 0 ? 0 : 1; });
-            verdict.expect(child.exited_with(0), "a child takes its faults by signal");
+            verdict.expect(child.exited_with(0), "a child uses signal delivery and reads the parent's bytes");
             expect_inherited(region, verdict);
         },
         hide_device);

@@ -1,5 +1,5 @@
-// Threads that come and go in numbers, and threads that are cancelled in the middle of a fault: the pager keeps no
-// trace of them, and no page stays with a thread that is gone.
+// Thousands of threads that start and end, and threads that are cancelled during a fault: no page stays claimed by a
+// thread that has ended.
 
 #include "life/life_support.hpp"
 
@@ -13,7 +13,7 @@ namespace {
 
 class Threads : public LifeMatrix {};
 
-TEST_P(Threads, TenThousandComeAndGo) {
+TEST_P(Threads, TenThousandThreadsReadAndAddWithoutLoss) {
     constexpr unsigned kWave = 8;
     constexpr unsigned kThreads = kSanitized ? 1000 : 10'000;
     FAULTLINE_LIVE_OR_SKIP();
@@ -31,10 +31,10 @@ TEST_P(Threads, TenThousandComeAndGo) {
                 ++expected[page];
             });
         }
-        verdict.expect(wrong.load() == 0, "each thread reads what was written before it came");
+        verdict.expect(wrong.load() == 0, "each thread reads what was written before it started");
         for (std::uint64_t page = 0; page < pages_of(counted); ++page) {
             verdict.expect(read_word(counted.data() + page * counted.page_size()) == expected[page].load(),
-                           "what threads added stays when they go");
+                           "what threads added is kept after they end");
         }
     });
     EXPECT_TRUE(end.exited_with(0)) << end;
@@ -44,11 +44,12 @@ TEST_P(Threads, TenThousandComeAndGo) {
 
 constexpr int kCancelledPairs = 60;
 
-/// What a thread that will be cancelled works on. It owns nothing and calls nothing that could mind.
+/// The data of a thread that will be cancelled. The thread owns nothing and makes no call that is unsafe to cancel
+/// asynchronously.
 struct Faulting {
     std::byte* data = nullptr;
     std::uint64_t units = 0;
-    std::uint64_t parity = 0;  // of the units that this thread alone writes
+    std::uint64_t parity = 0;  // only this thread writes units of this parity
     std::uint64_t seed = 0;
     int type = PTHREAD_CANCEL_DEFERRED;
     std::atomic<std::uint64_t> rounds{0};
@@ -69,7 +70,7 @@ struct Faulting {
     }
 }
 
-/// Cancels pairs of faulting threads, each after a number of faults that the seed says.
+/// Starts pairs of faulting threads and cancels each thread after a random number of rounds.
 void cancel_pairs(int type, int pairs, std::uint64_t seed, Region& region, Verdict& verdict) {
     Random random{seed};
     for (int pair = 0; pair < pairs; ++pair) {
@@ -92,15 +93,15 @@ void cancel_pairs(int type, int pairs, std::uint64_t seed, Region& region, Verdi
             void* result = nullptr;
             ::pthread_join(threads[i], &result);
             verdict.expect(result == PTHREAD_CANCELED, "the thread was cancelled");
-            verdict.expect(work[i].wrong.load() == 0, "it read what was written");
+            verdict.expect(work[i].wrong.load() == 0, "the cancelled thread read what was written");
         }
     }
-    verdict.expect(wrong_words(region) == 0, "every page can be had, and is right");
+    verdict.expect(wrong_words(region) == 0, "every page is accessible and keeps its bytes");
     evict_all(region);
-    verdict.expect(wrong_words(region) == 0, "also after all have left");
+    verdict.expect(wrong_words(region) == 0, "every page keeps its bytes after an eviction");
 }
 
-TEST_P(Threads, DeferredCancellationLeavesNothingBehind) {
+TEST_P(Threads, DeferredCancellationLeavesNoPageClaimed) {
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
         cancel_pairs(PTHREAD_CANCEL_DEFERRED, kCancelledPairs, seed(), region, verdict);
@@ -108,8 +109,8 @@ TEST_P(Threads, DeferredCancellationLeavesNothingBehind) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(Threads, AsynchronousCancellationLeavesNothingBehind) {
-    if (kSanitized) GTEST_SKIP() << "a sanitizer's own calls are not made for it";
+TEST_P(Threads, AsynchronousCancellationLeavesNoPageClaimed) {
+    if (kSanitized) GTEST_SKIP() << "a sanitizer's own calls are not safe to cancel asynchronously";
     FAULTLINE_LIVE_OR_SKIP();
     const ChildEnd end = live([&](Pager&, Region& region, Verdict& verdict) {
         cancel_pairs(PTHREAD_CANCEL_ASYNCHRONOUS, kCancelledPairs, seed(), region, verdict);

@@ -234,9 +234,15 @@ void call_the_one_behind(int signal, siginfo_t* info, void* context) {
     mask_changes += before != blocked_now();
 }
 
+#ifdef __clang__
+void jump_to_the_one_behind(int signal, siginfo_t* info, void* context) {
+    [[clang::musttail]] return behind_front.sa_sigaction(signal, info, context);
+}
+#else
 [[gnu::optimize("O2")]] void jump_to_the_one_behind(int signal, siginfo_t* info, void* context) {
     behind_front.sa_sigaction(signal, info, context);
 }
+#endif
 
 void ignore(int, siginfo_t*, void*) {}
 

@@ -50,12 +50,12 @@ TEST(SharedViews, SayOfEachPageWhereItIsSeenHoweverTheyWereCut) {
         rest.erase(rest.lower_bound(begin), rest.lower_bound(end));
         ASSERT_EQ(table_of(others), rest);
         for (const SharedView& view : gone) {
-            const std::vector<AddressSpan> alone = seen_only_in(view, others);
+            const std::vector<core::AddressRange> alone = seen_only_in(view, others);
             for (std::uintptr_t page = view.source; page < view.source_end(); page += kUnit) {
                 const bool elsewhere =
                     std::any_of(rest.begin(), rest.end(), [&](const auto& line) { return line.second == page; });
                 const bool named = std::any_of(alone.begin(), alone.end(),
-                                               [&](const AddressSpan& span) { return span.contains(page); });
+                                               [&](const core::AddressRange& span) { return span.contains(page); });
                 ASSERT_NE(named, elsewhere);
             }
         }

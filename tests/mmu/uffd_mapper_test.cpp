@@ -19,14 +19,14 @@ namespace faultline::test {
 namespace {
 
 constexpr std::size_t kPage = core::kUnitBytes;
-constexpr std::size_t kPages = 8;
+constexpr std::size_t kNumberedPages = 8;
 
 /// A region of numbered pages and a staging area, both watched.
 struct Machine {
     Machine() : uffd{sys::Userfaultfd::Notify::by_sigbus}, mapper{uffd, dropper, true} {
         static_cast<void>(mmu::choose_uffd_eviction(uffd, Eviction::move));  // throws if the kernel does not move pages
         std::memset(region.data(), 0, region.size());
-        for (std::size_t page = 0; page < kPages; ++page) write_number(page);
+        for (std::size_t page = 0; page < kNumberedPages; ++page) write_number(page);
         mapper.watch_region(region.data(), region.size());
         uffd.watch(staging.data(), staging.size(), false);
     }
@@ -43,8 +43,8 @@ struct Machine {
     sys::Userfaultfd uffd;
     mmu::PageDropper dropper;
     mmu::UffdMapper mapper;
-    sys::Mapping region = sys::Mapping::reserve(kPages * kPage, kPage, false, "a region of the test");
-    sys::Mapping staging = sys::Mapping::reserve(kPages * kPage, kPage, false, "a staging area of the test");
+    sys::Mapping region = sys::Mapping::reserve(kNumberedPages * kPage, kPage, false, "a region of the test");
+    sys::Mapping staging = sys::Mapping::reserve(kNumberedPages * kPage, kPage, false, "a staging area of the test");
 };
 
 class UffdMapperMoves : public testing::Test {
@@ -69,11 +69,12 @@ protected:
 TEST_F(UffdMapperMoves, StagedPagesKeepTheirBytesWhereTheKernelMovesThemUnreported) {
     Machine& machine = *machine_;
     move_unreported(machine.staging.data() + 2 * kPage, machine.region.data() + 2 * kPage, 3);
-    const mmu::Staged staged =
-        machine.mapper.stage(machine.region.data(), machine.staging.data(), kPage, kPages, mmu::Protection::writable);
+    const mmu::Staged staged = machine.mapper.stage(machine.region.data(), machine.staging.data(), kPage,
+                                                    kNumberedPages, mmu::Protection::writable);
     EXPECT_EQ(staged.error, 0);
-    ASSERT_EQ(staged.pages, kPages);
-    for (std::size_t page = 0; page < kPages; ++page) EXPECT_EQ(Machine::number_at(machine.staging, page), page + 1);
+    ASSERT_EQ(staged.pages, kNumberedPages);
+    for (std::size_t page = 0; page < kNumberedPages; ++page)
+        EXPECT_EQ(Machine::number_at(machine.staging, page), page + 1);
 }
 
 TEST_F(UffdMapperMoves, UnstagedPageKeepsItsBytesWhereTheKernelMovesItUnreported) {
@@ -93,11 +94,11 @@ TEST_F(UffdMapperMoves, PagesKeepTheirBytesWhileAccessedBitsAreCleared) {
     const AccessedBitsClearer in_staging{machine.staging.data(), machine.staging.size()};
     mmu::UffdMapper& mapper = machine_->mapper;
     for (int round = 0; round < 20'000; ++round) {
-        const mmu::Staged staged =
-            mapper.stage(machine.region.data(), machine.staging.data(), kPage, kPages, mmu::Protection::writable);
+        const mmu::Staged staged = mapper.stage(machine.region.data(), machine.staging.data(), kPage, kNumberedPages,
+                                                mmu::Protection::writable);
         ASSERT_EQ(staged.error, 0) << "in round " << round;
-        ASSERT_EQ(staged.pages, kPages) << "in round " << round;
-        for (std::size_t page = 0; page < kPages; ++page) {
+        ASSERT_EQ(staged.pages, kNumberedPages) << "in round " << round;
+        for (std::size_t page = 0; page < kNumberedPages; ++page) {
             ASSERT_EQ(Machine::number_at(machine.staging, page), page + 1) << "in round " << round;
             ASSERT_EQ(mapper.unstage(machine.staging.data() + page * kPage, machine.region.data() + page * kPage, kPage,
                                      Access::read_write, true),

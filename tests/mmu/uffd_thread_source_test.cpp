@@ -31,20 +31,19 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr std::size_t kPage = core::kUnitBytes;
-constexpr std::size_t kPages = 4096;
+constexpr std::size_t kServedPages = 4096;
 
 // The objects that the resolver works with: a resolver is a plain function. Each child has its own.
 sys::Userfaultfd* served_uffd = nullptr;
 std::atomic<void (*)(std::uintptr_t address)> before_serving{nullptr};  // the failure that the test causes
-alignas(kPage) std::array<std::uint64_t, kPage / sizeof(std::uint64_t)> page_source;
+alignas(core::kUnitBytes) std::array<std::uint64_t, core::kUnitBytes / sizeof(std::uint64_t)> page_source;
 
 constexpr std::uint64_t kContents = 0xfa17'fa17'fa17'fa17U;
 
 core::FaultOutcome serve_contents(const core::PageFault& fault) noexcept {
     if (auto* const misfortune = before_serving.load()) misfortune(fault.address);
-    auto* const page = reinterpret_cast<void*>(core::align_down<std::uintptr_t>(fault.address, kPage));
-    const int error = served_uffd->copy(page, page_source.data(), kPage, false);
+    auto* const page = reinterpret_cast<void*>(core::align_down<std::uintptr_t>(fault.address, core::kUnitBytes));
+    const int error = served_uffd->copy(page, page_source.data(), core::kUnitBytes, false);
     if (error == EEXIST) return core::FaultOutcome::already_resolved;
     return error == 0 ? core::FaultOutcome::resolved : core::FaultOutcome::failed;
 }
@@ -54,13 +53,15 @@ struct Served {
     explicit Served(unsigned threads, std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience)
         : uffd{sys::Userfaultfd::Notify::by_message},
           mappers{uffd, Eviction::automatic, views},
-          pages{sys::Mapping::reserve(kPages * kPage, kPage, false, "pages of the test")} {
+          pages{sys::Mapping::reserve(kServedPages * core::kUnitBytes, core::kUnitBytes, false, "pages of the test")} {
         page_source.fill(kContents);
         served_uffd = &uffd;
         uffd.watch(pages.data(), pages.size(), false);
         source.emplace(uffd, mappers, threads, &serve_contents, patience);
     }
-    [[nodiscard]] std::uint64_t read(std::size_t page) const { return read_word(pages.data() + page * kPage); }
+    [[nodiscard]] std::uint64_t read(std::size_t page) const {
+        return read_word(pages.data() + page * core::kUnitBytes);
+    }
 
     sys::Userfaultfd uffd;
     sys::Quiescence readers;
@@ -76,7 +77,7 @@ protected:
         try {
             const sys::Userfaultfd permitted{sys::Userfaultfd::Notify::by_message};
         } catch (const std::system_error& error) {
-            if (not_permitted(error)) GTEST_SKIP() << error.what();
+            if (may_be_skipped(error, Delivery::uffd_threads)) GTEST_SKIP() << error.what();
             throw;
         }
         before_serving = nullptr;
@@ -91,7 +92,7 @@ void expect_fatal(const ChildEnd& end, const std::string& words) {
 
 /// Runs in a child after the failure. Reads pages, which must be right or end the process, then waits for the end.
 int read_on(const Served& served) {
-    for (std::size_t page = 0; page < kPages; ++page) {
+    for (std::size_t page = 0; page < kServedPages; ++page) {
         if (served.read(page) != kContents) ::_exit(1);  // before another thread ends the process
     }
     const auto limit = std::chrono::steady_clock::now() + 10s;  // the watchdog has two seconds
@@ -105,7 +106,7 @@ TEST_F(UffdThreadSource, ServesFaultsOfManyThreads) {
     const Served served{2};
     std::atomic<std::size_t> wrong{0};
     run_threads(4, [&](unsigned) {
-        for (std::size_t page = 0; page < kPages; ++page) wrong += served.read(page) != kContents ? 1 : 0;
+        for (std::size_t page = 0; page < kServedPages; ++page) wrong += served.read(page) != kContents ? 1 : 0;
     });
     EXPECT_EQ(wrong.load(), 0U);
 }
@@ -126,8 +127,8 @@ TEST_F(UffdThreadSource, FaultAfterFaultIsNoStuckHandler) {
         std::size_t page = 0;
         while (std::chrono::steady_clock::now() < limit) {
             if (served.read(page) != kContents) return 1;
-            ::madvise(served.pages.data() + page * kPage, kPage, MADV_DONTNEED);
-            page = (page + 1) % kPages;
+            ::madvise(served.pages.data() + page * core::kUnitBytes, core::kUnitBytes, MADV_DONTNEED);
+            page = (page + 1) % kServedPages;
         }
         return 0;
     });
@@ -147,13 +148,13 @@ TEST_F(UffdThreadSource, CancelledHandlersGoOn) {
             }
         };
         const Served served{2};
-        for (std::size_t page = 0; page < kPages / 2; ++page) {
+        for (std::size_t page = 0; page < kServedPages / 2; ++page) {
             if (served.read(page) != kContents) return 1;
         }
         for (auto& seen : handlers_seen) {
             if (seen.load() != 0) ::pthread_cancel(seen.load());
         }
-        for (std::size_t page = kPages / 2; page < kPages; ++page) {
+        for (std::size_t page = kServedPages / 2; page < kServedPages; ++page) {
             if (served.read(page) != kContents) return 1;
         }
         return handlers_seen[0].load() != 0 ? 0 : 2;
@@ -191,8 +192,8 @@ TEST_F(UffdThreadSource, StuckHandlerIsGivenUpByAddress) {
             for (;;) ::pause();
         };
         const Served served{2, 200ms};
-        std::cerr << "reading " << served.pages.data() + 5 * kPage + 8 << "\n" << std::flush;
-        static_cast<void>(read_word(served.pages.data() + 5 * kPage + 8));
+        std::cerr << "reading " << served.pages.data() + 5 * core::kUnitBytes + 8 << "\n" << std::flush;
+        static_cast<void>(read_word(served.pages.data() + 5 * core::kUnitBytes + 8));
         return 1;
     });
     const std::string address = end.said.substr(0, end.said.find('\n')).substr(std::string{"reading "}.size());

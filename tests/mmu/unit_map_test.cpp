@@ -29,10 +29,10 @@ struct NaiveUnit {
 
 class Naive {
 public:
-    void set_access(UnitRun run, UnitAccess access) {
+    void set_access(core::UnitRange run, UnitAccess access) {
         for (std::size_t unit = run.first; unit < run.end(); ++unit) units_[unit].access = access;
     }
-    void set_guarded(UnitRun run, bool on) {
+    void set_guarded(core::UnitRange run, bool on) {
         for (std::size_t unit = run.first; unit < run.end(); ++unit) units_[unit].guarded = on;
     }
     [[nodiscard]] const NaiveUnit& at(std::size_t unit) const { return units_[unit]; }
@@ -52,7 +52,7 @@ protected:
     UnitMapTest() { std::cout << "FAULTLINE_TEST_SEED=" << seed_ << std::endl; }
 
     std::size_t below(std::size_t bound) { return random_() % bound; }
-    UnitRun any_run() {
+    core::UnitRange any_run() {
         const std::size_t first = below(kUnits);
         return {first, 1 + below(std::min<std::size_t>(kUnits - first, 1 + below(20)))};
     }
@@ -63,7 +63,7 @@ protected:
 
     /// Makes the same random change in both.
     void change_something() {
-        const UnitRun run = any_run();
+        const core::UnitRange run = any_run();
         if (below(3) == 0) {
             const bool on = below(2) == 0;
             map_.set_guarded(run, on);
@@ -110,7 +110,7 @@ TEST_F(UnitMapTest, ForgettingDistantUnitsTakesNoMemoryForWhatIsBetweenThem) {
 
 TEST_F(UnitMapTest, AddressesAndUnitsNameEachOther) {
     EXPECT_EQ(map_.address_of(3), address_ + 3 * core::kUnitBytes);
-    const UnitRun run = map_.run_of(address_ + 5 * core::kUnitBytes, 2 * core::kUnitBytes);
+    const core::UnitRange run = map_.run_of(address_ + 5 * core::kUnitBytes, 2 * core::kUnitBytes);
     EXPECT_EQ(run.first, 5U);
     EXPECT_EQ(run.end(), 7U);
 }
@@ -133,7 +133,7 @@ TEST_F(UnitMapTest, SaysOfEachUnitWhatTheOracleSays) {
             ASSERT_EQ(map_.guarded(unit), naive_.at(unit).guarded) << unit;
             ASSERT_EQ(map_.open(unit), naive_.at(unit).open()) << unit;
         }
-        const UnitRun run = any_run();
+        const core::UnitRange run = any_run();
         const auto wanted = static_cast<UnitAccess>(below(4));
         bool all = true;
         bool any = false;
@@ -152,12 +152,12 @@ TEST_F(UnitMapTest, SaysOfEachUnitWhatTheOracleSays) {
 TEST_F(UnitMapTest, NextClosedIsTheFirstRunOfClosedUnits) {
     for (int change = 0; change < 5000; ++change) {
         ASSERT_NO_FATAL_FAILURE(change_something());
-        const UnitRun within = any_run();
+        const core::UnitRange within = any_run();
         std::size_t first = within.first;
         while (first < within.end() && naive_.at(first).access != UnitAccess::closed) ++first;
         std::size_t end = first;
         while (end < within.end() && naive_.at(end).access == UnitAccess::closed) ++end;
-        const UnitRun found = map_.next_closed(within);
+        const core::UnitRange found = map_.next_closed(within);
         ASSERT_EQ(found.count, end - first);
         if (found.count > 0) {
             ASSERT_EQ(found.first, first);
@@ -169,9 +169,9 @@ TEST_F(UnitMapTest, NextClosedIsTheFirstRunOfClosedUnits) {
 TEST_F(UnitMapTest, WideningReachesTheNearestNeighbour) {
     for (int change = 0; change < 5000; ++change) {
         ASSERT_NO_FATAL_FAILURE(change_something());
-        const UnitRun closed = map_.next_closed(any_run());
+        const core::UnitRange closed = map_.next_closed(any_run());
         if (closed.count == 0) continue;
-        const UnitRun wide = map_.widened_to_neighbour(closed);
+        const core::UnitRange wide = map_.widened_to_neighbour(closed);
         ASSERT_LE(wide.first, closed.first);
         ASSERT_GE(wide.end(), closed.end());
         ASSERT_LE(wide.end(), kUnits);
@@ -192,7 +192,7 @@ TEST_F(UnitMapTest, WideningReachesTheNearestNeighbour) {
 }
 
 TEST_F(UnitMapTest, WideningAloneStaysWhereItIs) {
-    const UnitRun wide = map_.widened_to_neighbour({10, 5});
+    const core::UnitRange wide = map_.widened_to_neighbour({10, 5});
     EXPECT_EQ(wide.first, 10U);
     EXPECT_EQ(wide.count, 5U);
 }
@@ -200,7 +200,7 @@ TEST_F(UnitMapTest, WideningAloneStaysWhereItIs) {
 // ---- islands: what to hide when mappings are short
 
 /// Hides what the map has named, in both.
-void hide(UnitMap& map, Naive& naive, UnitRun run, UnitAccess closed_as) {
+void hide(UnitMap& map, Naive& naive, core::UnitRange run, UnitAccess closed_as) {
     map.set_access(run, closed_as);
     naive.set_access(run, closed_as);
     if (closed_as == UnitAccess::closed) return;
@@ -217,7 +217,7 @@ TEST_F(UnitMapTest, HidingAnIslandNeverTakesMappingsAndGivesTwoBackInTheMiddle) 
             const std::size_t found = map_.find_islands(runs, longest, closed_as);
             ASSERT_LE(found, runs.size());
             for (std::size_t i = 0; i < found; ++i) {
-                const UnitRun run = map_.run_of(runs[i].iov_base, runs[i].iov_len);
+                const core::UnitRange run = map_.run_of(runs[i].iov_base, runs[i].iov_len);
                 ASSERT_GE(run.count, 1U);
                 ASSERT_LE(run.count, longest);
                 for (std::size_t unit = run.first; unit < run.end(); ++unit) {
@@ -251,7 +251,7 @@ TEST_F(UnitMapTest, EveryIslandIsFoundInTheEnd) {
         std::array<iovec, 7> runs{};
         while (const std::size_t found = map_.find_islands(runs, 1, closed_as)) {
             for (std::size_t i = 0; i < found; ++i) {
-                const UnitRun run = map_.run_of(runs[i].iov_base, runs[i].iov_len);
+                const core::UnitRange run = map_.run_of(runs[i].iov_base, runs[i].iov_len);
                 map_.set_access(run, closed_as);
                 map_.set_guarded(run, closed_as == UnitAccess::write);
             }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # perl_hash.sh PRELOAD RUNS: builds and reads a hash of 640,000 entries (about 110 MiB) in perl under a limit of 57 MiB,
-# RUNS times, two at a time. Each run must print what perl prints without the preload. Exits 77 where there is no perl.
+# RUNS times, two at a time. Each run must print what perl prints without the preload. Exits with 77 if perl is not
+# installed.
 set -euo pipefail
 preload=$(readlink -f "$1")
 runs=$2
@@ -35,5 +36,5 @@ for ((run = 1; run <= runs; run += 2)); do
     if ((run < runs)); then one_run $((run + 1)) || failed=$((failed + 1)); fi
     wait "$first" || failed=$((failed + 1))
 done
-echo "$((runs - failed)) of $runs runs right"
+echo "$((runs - failed)) of $runs runs printed the right sum"
 ((failed == 0))

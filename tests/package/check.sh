@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# check.sh CMAKE COMPILER C_COMPILER SOURCE_DIR BUILD_DIR: installs the build into a scratch prefix and uses it from
-# outside, the ways docs/building.md names. The prefix is moved after the installation: a package must not remember where it was.
-# Exits 77 where the consumer says that this kernel or user may not use userfaultfd.
+# check.sh CMAKE COMPILER C_COMPILER SOURCE_DIR BUILD_DIR: installs the build into a scratch prefix and uses the package
+# in each way that docs/building.md names. It moves the prefix after the installation, because a package must be
+# relocatable. Exits with 77 if this kernel or user may not use userfaultfd.
 set -euo pipefail
 
 cmake=$1 compiler=$2 c_compiler=$3 source_dir=$4 build_dir=$5
@@ -26,19 +26,19 @@ echo "== find_package"
 "$work/find_package/consumer_shared"
 "$work/find_package/consumer_static"
 
-echo "== find_package in a project that knows only C"
+echo "== find_package in a project of language C only"
 "$cmake" -S "$package_dir/find_package_c" -B "$work/find_package_c" \
     -DCMAKE_C_COMPILER="$c_compiler" -DCMAKE_PREFIX_PATH="$prefix"
 "$cmake" --build "$work/find_package_c"
 "$work/find_package_c/consumer_c"
 
-# Words are meant to split where pkg-config prints several flags.
+# pkg_config OPTION...: its output is not quoted where it is used, because it must split into several flags.
 # shellcheck disable=SC2046
 pkg_config() {
     PKG_CONFIG_PATH=$library_dir/pkgconfig:${PKG_CONFIG_PATH:-} pkg-config "$@" faultline
 }
 
-echo "== messages name no folder of this machine"
+echo "== binaries contain no path of the build machine"
 if grep -lF "$source_dir/" "$library_dir"/*.so "$prefix/bin/faultline"; then
     echo "the files above contain the path of the sources"
     exit 1
@@ -54,18 +54,18 @@ if ! grep -E '^CMAKE_CXX_FLAGS(_RELEASE)?:' "$build_dir/CMakeCache.txt" | grep -
     done < <(find "$library_dir" "$prefix/bin" -type f \( -name '*.a' -o -name '*.so*' -o -name faultline \))
 fi
 
-echo "== pkg-config needs nothing but faultline.pc, and hands on no definition"
+echo "== pkg-config needs only faultline.pc, and exports no definition"
 flags=$(PKG_CONFIG_LIBDIR=$library_dir/pkgconfig PKG_CONFIG_PATH='' pkg-config --cflags --libs faultline)
 static_flags=$(PKG_CONFIG_LIBDIR=$library_dir/pkgconfig PKG_CONFIG_PATH='' pkg-config --static --cflags --libs faultline)
 if grep -qE -- '-D|spdlog' <<<"$flags" || grep -qE -- '-D' <<<"$static_flags"; then
-    echo "pkg-config says '$flags', and for the static library '$static_flags'"
+    echo "pkg-config prints '$flags', and for the static library '$static_flags'"
     exit 1
 fi
 
 echo "== an older language is refused with one message"
 # shellcheck disable=SC2086
 if "$compiler" -std=c++17 -fsyntax-only "$package_dir/consumer.cpp" $flags >"$work/language.log" 2>&1; then
-    echo "the headers were taken as C++17"
+    echo "the headers compile as C++17"
     exit 1
 fi
 [[ $(grep -c 'error:' "$work/language.log") == 2 ]] && grep -qF -- '-std=c++20' "$work/language.log" ||
@@ -79,7 +79,7 @@ LD_LIBRARY_PATH=$library_dir "$work/pkg_config_shared"
 "$c_compiler" -std=c99 -Wall -Wextra -pedantic -Werror "$source_dir/demos/embedding/heap.c" -o "$work/pkg_config_c" \
     $(pkg_config --cflags --libs)
 LD_LIBRARY_PATH=$library_dir "$work/pkg_config_c"
-# Taken alone, -lfaultline prefers the shared library, also under --static.
+# -lfaultline alone links the shared library, even with --static.
 # shellcheck disable=SC2046
 "$compiler" -std=c++20 "$package_dir/consumer.cpp" -o "$work/pkg_config_static" \
     $(pkg_config --static --cflags --libs | sed 's/-lfaultline/-Wl,-Bstatic -lfaultline -Wl,-Bdynamic/')
@@ -92,7 +92,7 @@ echo "== the command"
 [[ -s $prefix/share/faultline/faultline.gdb ]]
 
 echo "== the example in docs/library.md"
-# The block that is a whole program; the others are excerpts of demos.
+# The block that has a main() is a whole program; the others are excerpts of demos.
 awk '/^```cpp$/ { inside = 1; text = ""; next }
      /^```$/ { if (text ~ /int main/) { printf "%s", text; exit } inside = 0; text = "" }
      inside { text = text $0 "\n" }' "$source_dir/docs/library.md" >"$work/example.cpp"

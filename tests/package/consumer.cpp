@@ -1,4 +1,4 @@
-// What another project does first: reserves more than the limit, writes, reads back.
+// A minimal program of another project: reserves more than the limit, writes, and reads back.
 #include <faultline/faultline.hpp>
 
 #include <cerrno>

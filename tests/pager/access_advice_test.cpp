@@ -10,12 +10,13 @@ namespace faultline::test {
 namespace {
 
 constexpr std::uint64_t kBlockPages = (std::uint64_t{2} << 20) / kBasePageBytes;
-constexpr std::uint64_t kPages = 2 * kBlockPages;
 
 // ---- sequential, random, normal
 
 class ExpectedAccess : public VariantTest {
 protected:
+    static constexpr std::uint64_t kPages = 2 * kBlockPages;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;
@@ -44,18 +45,18 @@ protected:
     Region region_;
 };
 
-TEST_P(ExpectedAccess, random_brings_in_nothing_ahead_though_pages_are_touched_in_order) {
+TEST_P(ExpectedAccess, RandomReadsNothingAheadEvenIfPagesAreTouchedInOrder) {
     expect_access(0, kPages, Advice::random);
     EXPECT_EQ(read_ahead_when_touched(100, 60), 0U);
 }
 
-TEST_P(ExpectedAccess, sequential_reads_ahead_from_the_first_fault_on) {
+TEST_P(ExpectedAccess, SequentialReadsAheadFromTheFirstFaultOn) {
     EXPECT_EQ(read_ahead_when_touched(50, 1), 0U) << "one fault is no walk";
     expect_access(0, kPages, Advice::sequential);
     EXPECT_GT(read_ahead_when_touched(100, 1), 0U);
 }
 
-TEST_P(ExpectedAccess, normal_takes_back_what_was_said) {
+TEST_P(ExpectedAccess, NormalRestoresTheDefault) {
     expect_access(0, kPages, Advice::sequential);
     expect_access(0, kPages, Advice::normal);
     EXPECT_EQ(read_ahead_when_touched(50, 1), 0U);
@@ -64,13 +65,13 @@ TEST_P(ExpectedAccess, normal_takes_back_what_was_said) {
     EXPECT_GT(read_ahead_when_touched(100, 60), 0U);
 }
 
-TEST_P(ExpectedAccess, advice_holds_for_the_blocks_that_its_range_touches) {
+TEST_P(ExpectedAccess, AdviceHoldsForTheBlocksThatItsRangeTouches) {
     expect_access(kBlockPages + 7, 1, Advice::random);
     EXPECT_GT(read_ahead_when_touched(100, 60), 0U);
     EXPECT_EQ(read_ahead_when_touched(kBlockPages + 100, 60), 0U);
 }
 
-TEST_P(ExpectedAccess, an_empty_range_says_nothing) {
+TEST_P(ExpectedAccess, AdviceForAnEmptyRangeChangesNothing) {
     region_.advise(at(3), 0, Advice::random);
     region_.advise(region_.data() + region_.size(), 0, Advice::random);
     EXPECT_GT(read_ahead_when_touched(100, 60), 0U);
@@ -99,7 +100,7 @@ protected:
     }
 };
 
-TEST_P(Cold, pages_leave_before_all_others_and_keep_what_is_in_them) {
+TEST_P(Cold, PagesAreEvictedBeforeAllOthersAndKeepTheirBytes) {
     FakePager fake{GetParam(), config(), 2 * kHalf + kMore, 2 * kHalf + 1};
     for (std::uint64_t page = 0; page < 2 * kHalf; ++page) store_word(fake.page(page), stamp(page));
     FakePager::settle();
@@ -111,7 +112,7 @@ TEST_P(Cold, pages_leave_before_all_others_and_keep_what_is_in_them) {
     for (std::uint64_t page = 0; page < 2 * kHalf + kMore; ++page) EXPECT_EQ(load_word(fake.page(page)), stamp(page));
 }
 
-TEST_P(Cold, saying_so_of_what_is_not_resident_does_nothing) {
+TEST_P(Cold, AdviceForAbsentPagesChangesNothing) {
     FakePager fake{GetParam(), config(), kHalf, kHalf + Pager::kMinimumPages};
     for (std::uint64_t page = 0; page < kHalf; page += 2) store_word(fake.page(page), stamp(page));
     fake.evict_all();

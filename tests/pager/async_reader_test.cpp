@@ -22,8 +22,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPage = kBasePageBytes;
-
 /// Keeps written pages in memory. Reads by descriptor come from a pipe.
 class PipeStore final : public store::BackingStore {
 public:
@@ -89,6 +87,8 @@ private:
 
 class AsyncReads : public VariantTest {
 protected:
+    static constexpr std::size_t kPage = kBasePageBytes;
+
     static constexpr std::uint64_t kPages = 16;
 
     void SetUp() override {
@@ -122,7 +122,7 @@ protected:
     pager::Region* region_ = nullptr;
 };
 
-TEST_P(AsyncReads, leave_the_handler_free_for_other_faults) {
+TEST_P(AsyncReads, LeaveTheHandlerFreeForOtherFaults) {
     constexpr unsigned kReaders = 4;
     std::array<std::uint64_t, kReaders> found{};
     std::vector<std::thread> threads;
@@ -139,7 +139,7 @@ TEST_P(AsyncReads, leave_the_handler_free_for_other_faults) {
     EXPECT_EQ(control_.read_directly.load(), 0U);
 }
 
-TEST_P(AsyncReads, serve_all_who_wait_for_the_page) {
+TEST_P(AsyncReads, ServeAllThreadsThatWaitForThePage) {
     std::array<std::uint64_t, 8> found{};
     std::vector<std::thread> threads;
     for (auto& one : found) threads.emplace_back([&] { one = load_word(at(3)); });
@@ -150,7 +150,7 @@ TEST_P(AsyncReads, serve_all_who_wait_for_the_page) {
     EXPECT_EQ(control_.begun.load(), 1U) << "one page, one read";
 }
 
-TEST_P(AsyncReads, take_writes_as_writes) {
+TEST_P(AsyncReads, KeepTheWordOfTheWriteThatFaulted) {
     std::thread writer{[&] { store_word(at(5) + 64, 9); }};
     control_.wait_for_reads(1);
     control_.end_read(page_with(stamp(5)));
@@ -162,7 +162,7 @@ TEST_P(AsyncReads, take_writes_as_writes) {
     EXPECT_EQ(load_word(at(5) + 64), 9U) << "a page that was written to is written back";
 }
 
-TEST_P(AsyncReads, that_come_short_are_read_again_the_other_way) {
+TEST_P(AsyncReads, FallBackToSynchronousReadsWhenTheyReturnTooFewBytes) {
     std::uint64_t found = 0;
     std::thread reader{[&] { found = load_word(at(6)); }};
     control_.wait_for_reads(1);
@@ -178,7 +178,7 @@ protected:
     TwoHandlers() { handlers_ = 2; }
 };
 
-TEST_P(TwoHandlers, let_one_of_them_read_for_itself) {
+TEST_P(TwoHandlers, LetOneOfThemReadSynchronously) {
     EXPECT_EQ(load_word(at(0)), stamp(0));
     pager::RegionMap::readers()
         .synchronize();  // waits until the handler has finished, not only until the page is resident
@@ -187,7 +187,7 @@ TEST_P(TwoHandlers, let_one_of_them_read_for_itself) {
     EXPECT_EQ(control_.begun.load(), 0U) << "handing it over would only have taken longer";
 }
 
-TEST_P(TwoHandlers, do_not_both_wait_for_reads) {
+TEST_P(TwoHandlers, DoNotBothWaitForReads) {
     control_.direct_reads_wait.store(true);
     std::uint64_t lone = 0;
     std::thread first{[&] { lone = load_word(at(0)); }};
@@ -210,7 +210,7 @@ TEST_P(TwoHandlers, do_not_both_wait_for_reads) {
 
 class Advised : public AsyncReads {};
 
-TEST_P(Advised, pages_come_while_the_program_goes_on_and_fault_no_more) {
+TEST_P(Advised, PagesAreReadWhileTheProgramRunsAndFaultNoMore) {
     for (const std::uint64_t page : {0U, 2U, 4U, 6U}) pager_->read_ahead().prefetch_async(*region_, {page, 1});
     control_.wait_for_reads(4);  // all at the same time, while this thread waits for none of them
     EXPECT_EQ(load_word(at(kPages)), 0U);
@@ -226,7 +226,7 @@ TEST_P(Advised, pages_come_while_the_program_goes_on_and_fault_no_more) {
     EXPECT_EQ(pager_->stats().pages_read_ahead, 4U);
 }
 
-TEST_P(Advised, pages_that_come_short_are_read_again_the_other_way) {
+TEST_P(Advised, PagesAreReadSynchronouslyWhenAReadReturnsTooFewBytes) {
     pager_->read_ahead().prefetch_async(*region_, {3, 1});
     control_.wait_for_reads(1);
     const auto page = page_with(1);
@@ -236,7 +236,7 @@ TEST_P(Advised, pages_that_come_short_are_read_again_the_other_way) {
     EXPECT_EQ(control_.begun.load(), 1U) << "no fault had to read it";
 }
 
-TEST_P(Advised, pages_all_come_however_many_they_are) {
+TEST_P(Advised, PagesAreAllReadWhateverTheirNumber) {
     control_.by_pipe.store(false);
     for (int round = 0; round < 20; ++round) {
         for (std::uint64_t page = 0; page < kPages; ++page) pager_->read_ahead().prefetch_async(*region_, {page, 1});
@@ -248,7 +248,7 @@ TEST_P(Advised, pages_all_come_however_many_they_are) {
     }
 }
 
-TEST_P(Advised, pages_of_a_region_that_goes_are_forgotten) {
+TEST_P(Advised, PagesOfADeletedRegionAreForgotten) {
     control_.by_pipe.store(false);
     for (int round = 0; round < 50; ++round) {
         pager::Region& other = pager_->reserve(kPages * kPage, kPage);

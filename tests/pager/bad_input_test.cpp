@@ -18,10 +18,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kLimit = std::size_t{16} << 20;
-
 class BadInput : public VariantTest {
 protected:
+    static constexpr std::size_t kLimit = std::size_t{16} << 20;
+
     [[nodiscard]] Config config() const {
         Config config = config_for(GetParam(), kLimit);
         config.background_evictor = false;  // so that mappings can be counted
@@ -35,7 +35,7 @@ protected:
     }
 };
 
-TEST_P(BadInput, pager_that_cannot_be_made_says_why) {
+TEST_P(BadInput, PagerThatCannotBeMadeSaysWhy) {
     const SwapFolder folder;
     const std::filesystem::path file = folder.path() / "a_file";
     std::ofstream{file} << "keep me";
@@ -54,7 +54,7 @@ TEST_P(BadInput, pager_that_cannot_be_made_says_why) {
     EXPECT_EQ(kept, "keep") << "a file that exists is not touched";
 }
 
-TEST_P(BadInput, directory_without_permission_is_named) {
+TEST_P(BadInput, DirectoryWithoutPermissionIsNamed) {
     if (::geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
     const SwapFolder folder;
     ASSERT_EQ(::chmod(folder.path().c_str(), 0500), 0);
@@ -63,7 +63,7 @@ TEST_P(BadInput, directory_without_permission_is_named) {
     ASSERT_EQ(::chmod(folder.path().c_str(), 0700), 0);
 }
 
-TEST_P(BadInput, named_swap_file_is_made_and_goes_with_the_pager) {
+TEST_P(BadInput, NamedSwapFileExistsAsLongAsThePager) {
     const SwapFolder folder;
     Config named = config();
     named.swap_file = folder.path() / "swap";
@@ -77,7 +77,7 @@ TEST_P(BadInput, named_swap_file_is_made_and_goes_with_the_pager) {
     EXPECT_TRUE(folder.empty());
 }
 
-TEST_P(BadInput, region_that_cannot_be_made_says_why) {
+TEST_P(BadInput, RegionThatCannotBeMadeSaysWhy) {
     Pager pager{config()};
     const auto reserve = [&](std::size_t bytes, std::size_t page_size = kBasePageBytes) {
         static_cast<void>(pager.reserve(bytes, {page_size}));
@@ -96,7 +96,7 @@ TEST_P(BadInput, region_that_cannot_be_made_says_why) {
     EXPECT_EQ(region.size(), kBasePageBytes) << "rounded up to whole pages";
 }
 
-TEST_P(BadInput, ranges_outside_or_unaligned_are_refused_by_every_call) {
+TEST_P(BadInput, EveryCallRefusesRangesOutsideOrUnaligned) {
     Pager pager{config()};
     Region region = pager.reserve(16 * kBasePageBytes);
     store_word(region.data(), 5);
@@ -129,7 +129,7 @@ TEST_P(BadInput, ranges_outside_or_unaligned_are_refused_by_every_call) {
     EXPECT_EQ(load_word(data), 5U);
 }
 
-TEST_P(BadInput, empty_handles_refuse_and_do_not_crash) {
+TEST_P(BadInput, EmptyHandlesRefuseCallsAndDoNotCrash) {
     Pager pager{config()};
     Region region = pager.reserve(kBasePageBytes);
     Region moved = std::move(region);
@@ -159,7 +159,7 @@ TEST_P(BadInput, empty_handles_refuse_and_do_not_crash) {
     EXPECT_EQ(owner.resident_limit(), kLimit);
 }
 
-TEST_P(BadInput, region_assigned_over_another_destroys_that_one) {
+TEST_P(BadInput, AssigningARegionDeletesTheOneAssignedTo) {
     Pager pager{config()};
     Region region = pager.reserve(4 * kBasePageBytes);
     store_word(region.data(), 1);
@@ -175,7 +175,7 @@ TEST_P(BadInput, region_assigned_over_another_destroys_that_one) {
     EXPECT_EQ(load_word(region.data()), 2U);
 }
 
-TEST_P(BadInput, leaks_nothing) {
+TEST_P(BadInput, LeaksNothing) {
     const SwapFolder folder;
     const auto fail_in_every_way = [&] {
         Pager pager{config()};
@@ -204,7 +204,7 @@ TEST_P(BadInput, leaks_nothing) {
 }
 
 /// A region larger than the largest file of this file system is refused, and files opened for it are closed again.
-TEST_P(BadInput, region_too_large_for_the_file_system_leaves_no_descriptor) {
+TEST_P(BadInput, RegionTooLargeForTheFileSystemLeavesNoDescriptor) {
     Pager pager{config()};
     Region region = pager.reserve(kBasePageBytes);
     const std::size_t descriptors = open_descriptors();

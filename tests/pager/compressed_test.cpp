@@ -18,10 +18,11 @@ namespace faultline::test {
 namespace {
 
 constexpr std::size_t kCompressedLimit = std::size_t{1} << 20;
-constexpr std::size_t kPages = 2048;
 
 class Compressed : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 2048;
+
     [[nodiscard]] static Config config() {
         Config config = config_for(GetParam(), std::size_t{1} << 20);
         config.compressed_limit = kCompressedLimit;
@@ -40,7 +41,7 @@ void fill_page(std::byte* page, std::size_t bytes, std::mt19937_64& random) {
     }
 }
 
-TEST_P(Compressed, pages_come_back_as_they_were_under_many_threads) {
+TEST_P(Compressed, PagesComeBackUnchangedWithSeveralThreads) {
     constexpr unsigned kThreads = 4;
     Pager pager{config()};
     const std::size_t page_size = GetParam().page_size;
@@ -73,7 +74,7 @@ TEST_P(Compressed, pages_come_back_as_they_were_under_many_threads) {
     EXPECT_LE(stats.frames_used, stats.resident_limit);
 }
 
-TEST_P(Compressed, memory_is_given_back_with_the_region) {
+TEST_P(Compressed, MemoryIsFreedWithTheRegion) {
     Pager pager{config()};
     {
         Region region = pager.reserve(kPages * kBasePageBytes, options());
@@ -87,7 +88,7 @@ TEST_P(Compressed, memory_is_given_back_with_the_region) {
     EXPECT_LE(pager.stats().compressed_used, std::size_t{64} << 10) << "the segment that is open, at most";
 }
 
-TEST_P(Compressed, child_of_fork_inherits_what_was_compressed) {
+TEST_P(Compressed, ChildOfForkInheritsCompressedPages) {
     Config inheriting = config();
     inheriting.fork = ForkPolicy::inherit;
     Pager pager{inheriting};
@@ -116,7 +117,7 @@ TEST_P(Compressed, child_of_fork_inherits_what_was_compressed) {
     EXPECT_EQ(wrong(9), 0);
 }
 
-TEST(CompressedLimit, that_makes_no_sense_is_refused) {
+TEST(CompressedLimit, OutOfRangeIsRefused) {
     for (const std::size_t bytes : {std::size_t{1}, std::size_t{1} << 50}) {
         Config config;
         config.compressed_limit = bytes;
@@ -124,12 +125,12 @@ TEST(CompressedLimit, that_makes_no_sense_is_refused) {
     }
 }
 
-std::vector<Variant> variants() {
+std::vector<Variant> compressed_variants() {
     std::vector<Variant> all = deliveries_and_evictions();
     all.push_back({Delivery::uffd_signal, Eviction::move, Replacement::second_chance, std::size_t{64} << 10});
     return all;
 }
-INSTANTIATE_TEST_SUITE_P(matrix, Compressed, ::testing::ValuesIn(variants()), VariantName{});
+INSTANTIATE_TEST_SUITE_P(matrix, Compressed, ::testing::ValuesIn(compressed_variants()), VariantName{});
 
 }  // namespace
 }  // namespace faultline::test

@@ -8,9 +8,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-
-class DeadPages : public VariantTest {};
+class DeadPages : public VariantTest {
+protected:
+    static constexpr std::size_t kPages = 64;
+};
 
 /// An owner that reports the pages as dead whose bits are set.
 class DeadBits final : public pager::RegionOwner {
@@ -24,7 +25,7 @@ private:
     const std::atomic<std::uint64_t>& bits_;
 };
 
-TEST_P(DeadPages, leave_unwritten_and_come_back_as_zeros_and_others_are_kept) {
+TEST_P(DeadPages, AreEvictedUnwrittenAndComeBackAsZerosAndOthersAreKept) {
     std::atomic<std::uint64_t> dead{0};
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
     const DeadBits owner{dead};
@@ -39,7 +40,7 @@ TEST_P(DeadPages, leave_unwritten_and_come_back_as_zeros_and_others_are_kept) {
     }
 }
 
-TEST_P(DeadPages, a_dead_page_that_was_stored_gives_its_space_back) {
+TEST_P(DeadPages, FreeTheirSpaceInTheStore) {
     std::atomic<std::uint64_t> dead{0};
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
     const DeadBits owner{dead};

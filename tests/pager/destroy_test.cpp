@@ -20,7 +20,7 @@ namespace {
 
 class Destroy : public VariantTest {};
 
-TEST_P(Destroy, harms_nobody_while_pages_of_the_region_are_being_written_back) {
+TEST_P(Destroy, HarmsNoThreadWhilePagesOfTheRegionAreWrittenBack) {
     const Watchdog watchdog;
     Pager pager{config_for(GetParam(), 64 * kBasePageBytes)};
     Region kept = pager.reserve(256 * kBasePageBytes);
@@ -54,7 +54,7 @@ TEST_P(Destroy, harms_nobody_while_pages_of_the_region_are_being_written_back) {
     EXPECT_LE(stats.resident_bytes + stats.staged_bytes + stats.swapped_bytes, kept.size());
 }
 
-TEST_P(Destroy, waits_for_the_faults_that_are_under_way) {
+TEST_P(Destroy, WaitsForRunningFaults) {
     const Watchdog watchdog;
     const FaultCatcher catcher;
     FakePager fake{GetParam(), plain_config(GetParam()), 16, 32};
@@ -83,7 +83,7 @@ TEST_P(Destroy, waits_for_the_faults_that_are_under_way) {
     EXPECT_EQ(fake.pager().stats().frames_used, 0U);
 }
 
-TEST_P(Destroy, gives_frames_memory_and_addresses_back) {
+TEST_P(Destroy, FreesFramesMemoryAndAddresses) {
     const std::size_t bytes = std::size_t{16} << 20;
     Config config = config_for(GetParam(), 2 * bytes);
     config.background_evictor = false;  // its thread's own memory would be in the figures
@@ -106,7 +106,7 @@ TEST_P(Destroy, gives_frames_memory_and_addresses_back) {
     }
 }
 
-TEST_P(Destroy, keeps_what_the_region_counted_in_the_pagers_sums) {
+TEST_P(Destroy, KeepsTheRegionsCountsInThePagersSums) {
     Pager pager{config_for(GetParam(), 32 * kBasePageBytes)};
     for (int i = 0; i < 3; ++i) {
         Region region = pager.reserve(8 * kBasePageBytes);
@@ -117,7 +117,7 @@ TEST_P(Destroy, keeps_what_the_region_counted_in_the_pagers_sums) {
     EXPECT_EQ(pager.stats().resident_bytes, 0U);
 }
 
-TEST_P(Destroy, handles_may_go_in_any_order) {
+TEST_P(Destroy, AllowsHandlesToEndInAnyOrder) {
     Region survivor;
     {
         Pager pager{config_for(GetParam(), 16 * kBasePageBytes)};
@@ -138,7 +138,7 @@ INSTANTIATE_TEST_SUITE_P(matrix, Destroy, ::testing::ValuesIn(deliveries_and_evi
 /// Each pager keeps its own limit, and resolves the faults of its own regions.
 class TwoPagers : public VariantTest {};
 
-TEST_P(TwoPagers, work_side_by_side_and_do_not_mix) {
+TEST_P(TwoPagers, WorkSideBySideAndDoNotMix) {
     const Watchdog watchdog;
     Pager one{config_for(GetParam(), 16 * kBasePageBytes)};
     auto other = std::make_unique<Pager>(config_for(GetParam(), 24 * kBasePageBytes));
@@ -162,7 +162,7 @@ TEST_P(TwoPagers, work_side_by_side_and_do_not_mix) {
     EXPECT_GE(other->stats().first_touches, 64U);
 }
 
-TEST_P(TwoPagers, one_goes_and_the_others_faults_are_still_resolved) {
+TEST_P(TwoPagers, ResolveFaultsAfterTheOtherIsGone) {
     auto one = std::make_unique<Pager>(config_for(GetParam(), 16 * kBasePageBytes));
     Pager other{config_for(GetParam(), 16 * kBasePageBytes)};
     Region region = other.reserve(64 * kBasePageBytes);
@@ -173,7 +173,7 @@ TEST_P(TwoPagers, one_goes_and_the_others_faults_are_still_resolved) {
     }
 }
 
-TEST_P(TwoPagers, copy_between_their_regions_with_the_smallest_limits) {
+TEST_P(TwoPagers, CopyBetweenTheirRegionsWithTheFewestFrames) {
     const Watchdog watchdog;
     const std::size_t limit = Pager::kMinimumPages * kBasePageBytes;
     Variant elsewhere = GetParam();

@@ -13,9 +13,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-
-class Discard : public VariantTest {};
+class Discard : public VariantTest {
+protected:
+    static constexpr std::size_t kPages = 64;
+};
 
 void fill(Region& region) {
     for (std::uint64_t page = 0; page < region.size() / region.page_size(); ++page) {
@@ -23,7 +24,7 @@ void fill(Region& region) {
     }
 }
 
-TEST_P(Discard, range_reads_as_zeros_wherever_its_pages_were) {
+TEST_P(Discard, RangeReadsAsZerosWhereverItsPagesWere) {
     const std::size_t page_size = GetParam().page_size;
     Pager pager{config_for(GetParam(), kPages / 2 * page_size)};
     Region region = pager.reserve(kPages * page_size, {page_size});
@@ -37,7 +38,7 @@ TEST_P(Discard, range_reads_as_zeros_wherever_its_pages_were) {
     }
 }
 
-TEST_P(Discard, discarded_pages_give_their_frames_back) {
+TEST_P(Discard, DiscardedPagesFreeTheirFrames) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
     for (std::uint64_t page = 0; page < kPages; ++page) store_word(fake.page(page), stamp(page));
     ASSERT_EQ(fake.settled_stats().resident_bytes, kPages * fake.page_bytes());
@@ -49,7 +50,7 @@ TEST_P(Discard, discarded_pages_give_their_frames_back) {
     EXPECT_EQ(fake.store().writes.load(), 0U) << "nobody wants what is discarded";
 }
 
-TEST_P(Discard, discarded_pages_give_their_slots_back) {
+TEST_P(Discard, DiscardedPagesFreeTheirSlots) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kPages + Pager::kMinimumPages};
     for (std::uint64_t page = 0; page < kPages; ++page) store_word(fake.page(page), stamp(page));
     fake.evict_all();
@@ -61,7 +62,7 @@ TEST_P(Discard, discarded_pages_give_their_slots_back) {
     for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(fake.page(page)), 0U);
 }
 
-TEST_P(Discard, swap_file_shrinks_on_the_disk_by_discard_and_by_destroy) {
+TEST_P(Discard, SwapFileShrinksOnTheDiskWithThePagesAndTheRegion) {
     const Watchdog watchdog;
     const SwapFolder folder;
     const std::size_t page_size = GetParam().page_size;
@@ -83,7 +84,7 @@ TEST_P(Discard, swap_file_shrinks_on_the_disk_by_discard_and_by_destroy) {
 }
 
 /// Threads write, read and discard interleaved pages of their own. Discarded contents must not come back.
-TEST_P(Discard, old_contents_never_come_back_while_pages_are_evicted_all_around) {
+TEST_P(Discard, OldContentsNeverComeBackWhilePagesAreEvictedAllAround) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 4;
     const std::size_t page_size = GetParam().page_size;

@@ -70,7 +70,7 @@ protected:
     std::filesystem::path file_ = folder_.path() / "faults.trace";
 };
 
-TEST_P(FaultTraces, say_what_has_faulted_in_order) {
+TEST_P(FaultTraces, RecordFaultsInOrder) {
     constexpr std::uint64_t kPages = 64;
     std::vector<Reference> expected;
     {
@@ -104,7 +104,7 @@ TEST_P(FaultTraces, say_what_has_faulted_in_order) {
     EXPECT_EQ(missing(file_), 0U);
 }
 
-TEST_P(FaultTraces, have_nothing_of_what_a_child_of_fork_touches) {
+TEST_P(FaultTraces, RecordNoFaultOfAChildOfFork) {
 #ifdef __SANITIZE_THREAD__
     GTEST_SKIP() << "ThreadSanitizer knows no threads started after a fork";
 #endif
@@ -141,7 +141,7 @@ TEST_P(FaultTraces, have_nothing_of_what_a_child_of_fork_touches) {
     EXPECT_EQ(references(file_), expected);
 }
 
-TEST_P(FaultTraces, are_made_of_nobodys_faults_unless_asked_for) {
+TEST_P(FaultTraces, AreMadeOnlyOnRequest) {
     {
         Pager pager{config_for(GetParam(), 16 * kBasePageBytes)};
         Region region = pager.reserve(16 * kBasePageBytes);
@@ -150,7 +150,7 @@ TEST_P(FaultTraces, are_made_of_nobodys_faults_unless_asked_for) {
     EXPECT_FALSE(std::filesystem::exists(file_));
 }
 
-TEST_P(FaultTraces, that_cannot_be_written_are_refused_by_name) {
+TEST_P(FaultTraces, AreRefusedByNameIfTheyCannotBeWritten) {
     Config config = config_for(GetParam(), 16 * kBasePageBytes);
     config.trace_file = folder_.path() / "no" / "faults.trace";
     expect_refused([&] { const Pager pager{config}; }, ENOENT, config.trace_file.string());
@@ -192,7 +192,7 @@ protected:
     std::string said_;
 };
 
-TEST_F(FaultRecorder, ends_the_trace_before_the_first_fault_that_it_has_no_room_for_and_counts_what_is_missing) {
+TEST_F(FaultRecorder, EndsTheTraceBeforeTheFirstFaultWithoutRoomAndCountsTheMissing) {
     constexpr int kLater = 2000;
     {
         FaultTrace trace{file_, log(), 4};  // not started: no thread takes records out
@@ -208,7 +208,7 @@ TEST_F(FaultRecorder, ends_the_trace_before_the_first_fault_that_it_has_no_room_
     EXPECT_NE(said_.find("ends after 4 faults: 2006 more were lost"), std::string::npos) << said_;
 }
 
-TEST_F(FaultRecorder, keeps_every_fault_of_many_threads) {
+TEST_F(FaultRecorder, KeepsEveryFaultOfSeveralThreads) {
     constexpr std::uint64_t kEach = 5'000;
     {
         FaultTrace trace{file_, log()};
@@ -231,7 +231,7 @@ TEST_F(FaultRecorder, keeps_every_fault_of_many_threads) {
     }
 }
 
-TEST_F(FaultRecorder, ends_when_the_file_takes_no_more_and_says_so) {
+TEST_F(FaultRecorder, EndsWhenTheFileTakesNoMoreAndSaysSo) {
     constexpr rlim_t kRoom = 100'000;  // bytes; a fault so far from the previous one takes more than two
     const FileSizeLimit limit{kRoom};
     {
@@ -243,7 +243,7 @@ TEST_F(FaultRecorder, ends_when_the_file_takes_no_more_and_says_so) {
     EXPECT_LE(std::filesystem::file_size(file_), kRoom);
 }
 
-TEST_F(FaultRecorder, ends_when_the_disk_is_full_and_the_pager_goes_on) {
+TEST_F(FaultRecorder, EndsWhenTheDiskIsFullAndThePagerGoesOn) {
     // Under sigsegv managed memory is a file, too, and the limit would apply to it.
     const Variant variant{Delivery::uffd_signal};
     if (const std::string reason = why_not_permitted(variant); !reason.empty()) GTEST_SKIP() << reason;

@@ -32,9 +32,6 @@ namespace {
 using sys::FileDescriptor;
 
 constexpr std::size_t kPage = kBasePageBytes;
-constexpr std::size_t kLimit = 24;
-constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
-constexpr std::size_t kPages = 4 * kLimit;
 
 constexpr ssize_t signed_size(std::size_t bytes) { return static_cast<ssize_t>(bytes); }
 
@@ -70,6 +67,10 @@ Ends make_sockets(int type) {
 
 class IoTest : public VariantTest {
 protected:
+    static constexpr std::size_t kLimit = 24;
+    static constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
+    static constexpr std::size_t kPages = 4 * kLimit;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;
@@ -118,7 +119,7 @@ void expect_error(Call call, int error) {
 
 constexpr std::size_t kSmall = 3 * kPage + 100;  // with an unaligned begin, five pages
 
-TEST_P(IoTest, read_and_pread_bring_bytes_into_absent_pages) {
+TEST_P(IoTest, ReadAndPreadBringBytesIntoAbsentPages) {
     const std::vector<std::byte> bytes = pattern(kSmall);
     const FileDescriptor file = file_with(bytes);
     EXPECT_EQ(io::read(file.get(), at(0, 4000), kSmall), signed_size(kSmall)) << std::strerror(errno);
@@ -130,7 +131,7 @@ TEST_P(IoTest, read_and_pread_bring_bytes_into_absent_pages) {
     EXPECT_EQ(io::read(file.get(), at(0), kPage), 0) << "at the end of the file";
 }
 
-TEST_P(IoTest, write_and_pwrite_take_bytes_from_absent_pages) {
+TEST_P(IoTest, WriteAndPwriteTakeBytesFromAbsentPages) {
     const std::vector<std::byte> bytes = pattern(kSmall);
     const FileDescriptor file = file_with({});
     fill(at(2, 4090), bytes);
@@ -143,7 +144,7 @@ TEST_P(IoTest, write_and_pwrite_take_bytes_from_absent_pages) {
     EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), copy.begin() + signed_size(kSmall)));
 }
 
-TEST_P(IoTest, writing_untouched_pages_gives_zeros) {
+TEST_P(IoTest, WritingUntouchedPagesGivesZeros) {
     const FileDescriptor file = file_with({});
     EXPECT_EQ(io::write(file.get(), at(5), 2 * kPage), signed_size(2 * kPage));
     std::vector<std::byte> copy(2 * kPage, std::byte{1});
@@ -151,7 +152,7 @@ TEST_P(IoTest, writing_untouched_pages_gives_zeros) {
     EXPECT_TRUE(all_zeros(copy.data(), copy.size()));
 }
 
-TEST_P(IoTest, send_and_recv_work_on_absent_pages) {
+TEST_P(IoTest, SendAndRecvWorkOnAbsentPages) {
     const std::vector<std::byte> bytes = pattern(kSmall);
     for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
         const Ends sockets = make_sockets(type);
@@ -163,7 +164,7 @@ TEST_P(IoTest, send_and_recv_work_on_absent_pages) {
     }
 }
 
-TEST_P(IoTest, readv_and_writev_mix_managed_and_other_buffers) {
+TEST_P(IoTest, ReadvAndWritevMixManagedAndOtherBuffers) {
     const std::vector<std::byte> bytes = pattern(3 * kPage);
     const FileDescriptor file = file_with(bytes);
     std::vector<std::byte> other(kPage);
@@ -185,7 +186,7 @@ TEST_P(IoTest, readv_and_writev_mix_managed_and_other_buffers) {
     EXPECT_TRUE(std::equal(written.begin(), written.end(), bytes.begin()));
 }
 
-TEST_P(IoTest, most_buffers_in_one_page_count_as_one_page) {
+TEST_P(IoTest, MostBuffersInOnePageCountAsOnePage) {
     const std::vector<std::byte> bytes = pattern(IOV_MAX * 2);
     const FileDescriptor file = file_with(bytes);
     std::vector<iovec> parts;
@@ -194,7 +195,7 @@ TEST_P(IoTest, most_buffers_in_one_page_count_as_one_page) {
     expect_bytes(at(3), bytes);
 }
 
-TEST_P(IoTest, array_of_buffers_may_be_managed) {
+TEST_P(IoTest, ArrayOfBuffersMayBeManaged) {
     const std::vector<std::byte> bytes = pattern(kPage);
     const FileDescriptor file = file_with(bytes);
     const std::array<iovec, 2> parts{{{at(0), 100}, {at(9), kPage - 100}}};
@@ -206,7 +207,7 @@ TEST_P(IoTest, array_of_buffers_may_be_managed) {
 
 // ---- more than may be pinned
 
-TEST_P(IoTest, buffers_larger_than_the_limit_come_through_in_steps) {
+TEST_P(IoTest, BuffersLargerThanTheBudgetAreTransferredInSteps) {
     constexpr std::size_t kBytes = (kPages - 2) * kPage;
     const std::vector<std::byte> bytes = pattern(kBytes);
     const FileDescriptor file = file_with(bytes);
@@ -231,7 +232,7 @@ TEST_P(IoTest, buffers_larger_than_the_limit_come_through_in_steps) {
     EXPECT_TRUE(written == bytes);
 }
 
-TEST_P(IoTest, vectors_larger_than_the_limit_are_cut_where_the_pins_end) {
+TEST_P(IoTest, VectorsLargerThanTheBudgetAreCutWhereThePinsEnd) {
     const std::vector<std::byte> bytes = pattern(kPages * kPage);
     const FileDescriptor file = file_with(bytes);
     std::vector<std::byte> other(100);
@@ -242,7 +243,7 @@ TEST_P(IoTest, vectors_larger_than_the_limit_are_cut_where_the_pins_end) {
     EXPECT_TRUE(all_zeros(at(kMostPinned / 2), kPage)) << "moved more than it said";
 }
 
-TEST_P(IoTest, one_page_that_may_be_pinned_is_enough_and_none_is_enomem) {
+TEST_P(IoTest, OnePageThatMayBePinnedSufficesAndWithoutItTheCallFailsWithEnomem) {
     const std::vector<std::byte> bytes = pattern(4 * kPage);
     const FileDescriptor file = file_with(bytes);
     Pin held = region_.pin(at(40), (kMostPinned - 1) * kPage);
@@ -256,7 +257,7 @@ TEST_P(IoTest, one_page_that_may_be_pinned_is_enough_and_none_is_enomem) {
     EXPECT_EQ(io::pread(file.get(), at(0), 4 * kPage, 0), signed_size(4 * kPage));
 }
 
-TEST_P(IoTest, large_transfers_move_one_window) {
+TEST_P(IoTest, LargeTransfersMoveOneWindow) {
     Pager roomy{config_for(GetParam(), std::size_t{8} << 20)};
     Region region = roomy.reserve(std::size_t{4} << 20);
     const FileDescriptor zeros{::open("/dev/zero", O_RDWR | O_CLOEXEC)};
@@ -270,7 +271,7 @@ TEST_P(IoTest, large_transfers_move_one_window) {
 
 // ---- what must not be short
 
-TEST_P(IoTest, datagrams_are_sent_whole_or_not_at_all) {
+TEST_P(IoTest, DatagramsAreSentWholeOrNotAtAll) {
     constexpr std::size_t kMost = kMostPinned * kPage;
     const std::vector<std::byte> bytes = pattern(kMost + kPage);
     for (const int type : {SOCK_DGRAM, SOCK_SEQPACKET}) {
@@ -289,7 +290,7 @@ TEST_P(IoTest, datagrams_are_sent_whole_or_not_at_all) {
     }
 }
 
-TEST_P(IoTest, datagrams_are_received_whole_or_not_at_all) {
+TEST_P(IoTest, DatagramsAreReceivedWholeOrNotAtAll) {
     constexpr std::size_t kMost = kMostPinned * kPage;
     const std::vector<std::byte> bytes = pattern(kMost);
     const Ends sockets = make_sockets(SOCK_DGRAM);
@@ -299,7 +300,7 @@ TEST_P(IoTest, datagrams_are_received_whole_or_not_at_all) {
     expect_bytes(at(0), bytes);
 }
 
-TEST_P(IoTest, atomic_writes_to_pipes_are_not_cut) {
+TEST_P(IoTest, AtomicWritesToPipesAreNotCut) {
     const Ends pipe = make_pipe(O_NONBLOCK);
     const Pin held = region_.pin(at(40), (kMostPinned - 1) * kPage);
     expect_error([&] { return io::write(pipe.in.get(), at(1, 4000), PIPE_BUF); }, ENOMEM);
@@ -307,7 +308,7 @@ TEST_P(IoTest, atomic_writes_to_pipes_are_not_cut) {
     EXPECT_EQ(io::write(pipe.in.get(), at(1), PIPE_BUF), PIPE_BUF);
 }
 
-TEST_P(IoTest, packets_in_pipes_are_not_cut) {
+TEST_P(IoTest, PacketsInPipesAreNotCut) {
     const Ends pipe = make_pipe(O_NONBLOCK | O_DIRECT);
     const std::vector<std::byte> bytes = pattern(kPage);
     ASSERT_EQ(::write(pipe.in.get(), bytes.data(), kPage), signed_size(kPage));
@@ -321,7 +322,7 @@ TEST_P(IoTest, packets_in_pipes_are_not_cut) {
     expect_error([&] { return io::write(pipe.in.get(), at(0), (kMostPinned + 1) * kPage); }, ENOMEM);
 }
 
-TEST_P(IoTest, recv_that_waits_for_all_is_not_cut) {
+TEST_P(IoTest, RecvThatWaitsForAllIsNotCut) {
     constexpr std::size_t kMost = kMostPinned * kPage;
     const std::vector<std::byte> bytes = pattern(kMost);
     const Ends sockets = make_sockets(SOCK_STREAM);
@@ -333,7 +334,7 @@ TEST_P(IoTest, recv_that_waits_for_all_is_not_cut) {
 
 // ---- other memory
 
-TEST_P(IoTest, other_memory_is_passed_on_and_so_are_errors) {
+TEST_P(IoTest, OtherMemoryIsPassedToTheKernelAndItsErrorsToTheCaller) {
     std::vector<std::byte> other(4 * kPage);
     const std::vector<std::byte> bytes = pattern(4 * kPage);
     const FileDescriptor file = file_with(bytes);
@@ -347,7 +348,7 @@ TEST_P(IoTest, other_memory_is_passed_on_and_so_are_errors) {
     expect_error([&] { return io::recv(file.get(), other.data(), 1, 0); }, ENOTSOCK);
 }
 
-TEST_P(IoTest, errors_of_the_call_are_passed_on_with_managed_buffers) {
+TEST_P(IoTest, ErrorsOfTheCallReachTheCallerWithManagedBuffers) {
     expect_error([&] { return io::read(-1, at(0), kPage); }, EBADF);
     expect_error([&] { return io::write(-1, at(0), region_.size()); }, EBADF);
     const FileDescriptor file = file_with(pattern(kPage));
@@ -359,7 +360,7 @@ TEST_P(IoTest, errors_of_the_call_are_passed_on_with_managed_buffers) {
     EXPECT_EQ(io::read(file.get(), at(0), 0), 0);
 }
 
-TEST_P(IoTest, senseless_vectors_are_refused_as_by_the_kernel) {
+TEST_P(IoTest, InvalidVectorsAreRefusedAsByTheKernel) {
     const FileDescriptor file = file_with(pattern(kPage));
     const std::vector<iovec> parts(IOV_MAX + 1, iovec{at(0), 1});
     expect_error([&] { return io::readv(file.get(), parts.data(), IOV_MAX + 1); }, EINVAL);
@@ -395,7 +396,7 @@ struct Neighbours {
     Region low;
 };
 
-TEST_P(IoTest, buffers_across_neighbouring_regions_are_one_buffer) {
+TEST_P(IoTest, BuffersAcrossNeighbouringRegionsAreOneBuffer) {
     Neighbours regions{*pager_};
     if (!regions.adjacent()) GTEST_SKIP() << "the kernel put something between the regions";
     const std::vector<std::byte> bytes = pattern(3 * kPage);
@@ -409,7 +410,7 @@ TEST_P(IoTest, buffers_across_neighbouring_regions_are_one_buffer) {
     EXPECT_EQ(regions.low.stats().pinned_bytes + regions.high.stats().pinned_bytes, 0U);
 }
 
-TEST_P(IoTest, holes_behind_a_region_give_what_the_kernel_gives) {
+TEST_P(IoTest, HolesBehindARegionGiveTheKernelsResult) {
     Neighbours regions{*pager_};
     if (!regions.adjacent()) GTEST_SKIP() << "the kernel put something between the regions";
     Region& region = regions.low;
@@ -437,7 +438,7 @@ TEST_P(IoTest, holes_behind_a_region_give_what_the_kernel_gives) {
     expect_error([&] { return io::pread(file.get(), last + kPage, kPage, 0); }, EFAULT);
 }
 
-TEST_P(IoTest, buffers_that_begin_before_a_region_are_one_buffer) {
+TEST_P(IoTest, BuffersThatBeginBeforeARegionAreOneBuffer) {
     // Needs the page before the region, which must be free; else the test is skipped.
     std::byte* const before = region_.data() - kPage;
     void* const mapped =
@@ -452,7 +453,7 @@ TEST_P(IoTest, buffers_that_begin_before_a_region_are_one_buffer) {
 
 // ---- pages that cannot be made resident
 
-TEST_P(IoTest, protected_pages_give_efault_and_what_is_before_them_is_moved) {
+TEST_P(IoTest, ProtectedPagesGiveEfaultAndTheBytesBeforeThemAreMoved) {
     const std::vector<std::byte> bytes = pattern(3 * kPage);
     const FileDescriptor file = file_with(bytes);
     fill(at(0), pattern(4 * kPage, 1));
@@ -470,7 +471,7 @@ TEST_P(IoTest, protected_pages_give_efault_and_what_is_before_them_is_moved) {
     expect_bytes(at(2), std::span{before}.subspan(2 * kPage, kPage));
 }
 
-TEST_P(IoTest, pages_that_cannot_be_read_back_give_eio) {
+TEST_P(IoTest, PagesThatCannotBeReadBackGiveEio) {
     FakePager fake{GetParam(), plain_config(GetParam()), 8, kLimit};
     for (std::uint64_t page = 0; page < 8; ++page) write_stamps(fake.page(page), kPage, stamp(page));
     fake.evict_all();
@@ -489,7 +490,7 @@ TEST_P(IoTest, pages_that_cannot_be_read_back_give_eio) {
 
 // ---- threads
 
-TEST_P(IoTest, threads_move_the_right_bytes_while_pages_leave) {
+TEST_P(IoTest, ThreadsMoveTheRightBytesWhilePagesAreEvicted) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 4;
     constexpr std::size_t kOwn = kPages / kThreads;
@@ -530,7 +531,7 @@ TEST_P(IoTest, threads_move_the_right_bytes_while_pages_leave) {
 }
 
 /// The thread waits in recv with its pages pinned. They are not pinned after it was cancelled.
-TEST_P(IoTest, cancelled_call_unpins) {
+TEST_P(IoTest, CancelledCallUnpins) {
     const Watchdog watchdog;
     struct Argument {
         int descriptor;

@@ -12,12 +12,12 @@
 namespace faultline::test {
 namespace {
 
-// The pager's memory besides pages: 2 MiB of read buffers, staging batches, tables, and the threads' stacks.
-constexpr std::size_t kFixedCost = std::size_t{8} << 20;
-constexpr std::size_t kLimit = std::size_t{8} << 20;
-
 class Limit : public VariantTest {
 protected:
+    // The pager's memory besides pages: 2 MiB of read buffers, staging batches, tables, and the threads' stacks.
+    static constexpr std::size_t kFixedCost = std::size_t{8} << 20;
+    static constexpr std::size_t kLimit = std::size_t{8} << 20;
+
     /// Writes and reads eight times the limit. Returns the maximum growth of the process.
     static std::size_t peak_growth(const Variant& variant, unsigned threads) {
         Pager pager{config_for(variant, kLimit)};
@@ -41,21 +41,21 @@ protected:
     }
 };
 
-TEST_P(Limit, one_thread_cannot_make_the_process_exceed_it) {
+TEST_P(Limit, OneThreadCannotMakeTheProcessExceedIt) {
     if (kSanitized) GTEST_SKIP() << "the sanitizer's own memory is in the figure";
     const std::size_t growth = peak_growth(GetParam(), 1);
     EXPECT_GE(growth, kLimit / 2) << "the figure measures nothing";
     EXPECT_LE(growth, kLimit + kFixedCost);
 }
 
-TEST_P(Limit, eight_threads_cannot_make_the_process_exceed_it) {
+TEST_P(Limit, EightThreadsCannotMakeTheProcessExceedIt) {
     if (kSanitized) GTEST_SKIP() << "the sanitizer's own memory is in the figure";
     const std::size_t growth = peak_growth(GetParam(), 8);
     EXPECT_GE(growth, kLimit / 2) << "the figure measures nothing";
     EXPECT_LE(growth, kLimit + kFixedCost);
 }
 
-TEST_P(Limit, lowering_it_gives_the_memory_back_before_the_call_returns) {
+TEST_P(Limit, LoweringItFreesTheMemoryBeforeTheCallReturns) {
     if (kSanitized) GTEST_SKIP() << "the sanitizer's own memory is in the figure";
     constexpr std::size_t kLarge = std::size_t{64} << 20;
     Pager pager{config_for(GetParam(), kLarge + kLimit)};
@@ -69,7 +69,7 @@ TEST_P(Limit, lowering_it_gives_the_memory_back_before_the_call_returns) {
     EXPECT_EQ(region.data()[region.size() - 1], std::byte{0x5a});
 }
 
-TEST_P(Limit, what_fits_stays_resident_to_the_page) {
+TEST_P(Limit, PagesThatFitAllStayResident) {
     const std::size_t page = GetParam().page_size;
     const std::size_t fits = kLimit / page - 1;  // one is reserved for copies
     Pager pager{config_for(GetParam(), kLimit)};
@@ -92,7 +92,7 @@ TEST_P(Limit, what_fits_stays_resident_to_the_page) {
     for (std::size_t i = 0; i < kTooMany; ++i) EXPECT_EQ(load_word(more.data() + i * page), i + 1);
 }
 
-TEST_P(Limit, too_small_a_limit_is_refused_and_changes_nothing) {
+TEST_P(Limit, TooSmallALimitIsRefusedAndChangesNothing) {
     const std::size_t page_size = GetParam().page_size;
     const std::size_t least = Pager::kMinimumPages * page_size;
     expect_refused([&] { Pager pager{config_for(GetParam(), Pager::kMinimumPages * kBasePageBytes - 1)}; }, EINVAL,
@@ -110,7 +110,7 @@ TEST_P(Limit, too_small_a_limit_is_refused_and_changes_nothing) {
     EXPECT_EQ(load_word(region.data()), 1U);
 }
 
-TEST_P(Limit, pages_of_different_sizes_share_it) {
+TEST_P(Limit, PagesOfDifferentSizesShareIt) {
     constexpr std::size_t kBytes = Pager::kMinimumPages * kLargestPageBytes;
     Pager pager{config_for(GetParam(), kBytes)};
     Region small = pager.reserve(kBytes, {kBasePageBytes});

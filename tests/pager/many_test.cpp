@@ -38,7 +38,7 @@ protected:
     }
 };
 
-TEST_P(Many, regions_share_one_budget_and_keep_their_contents) {
+TEST_P(Many, RegionsShareOneBudgetAndKeepTheirContents) {
     const Watchdog watchdog;
     constexpr std::size_t kRegions = 2000;
     constexpr std::size_t kPages = 3;
@@ -60,7 +60,7 @@ TEST_P(Many, regions_share_one_budget_and_keep_their_contents) {
     }
 }
 
-TEST_P(Many, terabytes_can_be_reserved_and_cost_what_is_touched) {
+TEST_P(Many, TerabytesCanBeReservedAndCostOnlyTouchedPages) {
     constexpr std::size_t kHuge = std::size_t{1} << 40;
     constexpr std::size_t kTouched = 500;
     constexpr std::size_t kFixedCost = std::size_t{4} << 20;
@@ -90,7 +90,7 @@ TEST_P(Many, terabytes_can_be_reserved_and_cost_what_is_touched) {
     }
 }
 
-TEST_P(Many, lives_of_a_region_leave_nothing_behind) {
+TEST_P(Many, LivesOfARegionLeaveNothingBehind) {
     const Watchdog watchdog;
     Config config = config_for(GetParam(), 32 * kBasePageBytes);
     Pager pager{config};
@@ -102,7 +102,7 @@ TEST_P(Many, lives_of_a_region_leave_nothing_behind) {
     EXPECT_EQ(pager.stats().swapped_bytes, 0U);
 }
 
-TEST_P(Many, lives_of_a_pager_leave_nothing_behind) {
+TEST_P(Many, LivesOfAPagerLeaveNothingBehind) {
     const Watchdog watchdog;
     expect_all_given_back(1000, [&] {
         Pager pager{config_for(GetParam(), 8 * kBasePageBytes)};

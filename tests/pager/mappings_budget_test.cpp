@@ -13,9 +13,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 200'000;
-constexpr std::size_t kManyPages = 2 * kPages;  // three times the mappings allowed, which takes almost a minute
-
 std::size_t available_memory() {
     std::ifstream file{"/proc/meminfo"};
     for (std::string line; std::getline(file, line);) {
@@ -36,6 +33,9 @@ std::size_t allowed_mappings() {
 
 class MappingsBudget : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 200'000;
+    static constexpr std::size_t kManyPages = 2 * kPages;  // three times the mappings allowed; takes almost a minute
+
     void SetUp() override {
         if (kSanitized) GTEST_SKIP() << "too many pages for a sanitizer";
 #ifdef FAULTLINE_CHECKED
@@ -77,7 +77,7 @@ protected:
     }
 };
 
-TEST_P(MappingsBudget, alternating_pages_can_all_be_written) {
+TEST_P(MappingsBudget, AlternatingPagesCanAllBeWritten) {
     const Watchdog watchdog{std::chrono::seconds{540}};  // a slow disk needs most of them
     Pager pager{roomy(kManyPages)};
     Region region = pager.reserve(kManyPages * kBasePageBytes);
@@ -88,7 +88,7 @@ TEST_P(MappingsBudget, alternating_pages_can_all_be_written) {
     EXPECT_EQ(wrong, 0U);
 }
 
-TEST_P(MappingsBudget, alternating_pages_can_all_be_read) {
+TEST_P(MappingsBudget, AlternatingPagesCanAllBeRead) {
     const Watchdog watchdog;
     Pager pager{roomy()};
     Region region = pager.reserve(kPages * kBasePageBytes);
@@ -100,7 +100,7 @@ TEST_P(MappingsBudget, alternating_pages_can_all_be_read) {
     EXPECT_EQ(wrong, 0U);
 }
 
-TEST_P(MappingsBudget, alternating_stored_pages_can_all_be_read_and_then_written) {
+TEST_P(MappingsBudget, AlternatingStoredPagesCanAllBeReadAndThenWritten) {
     const Watchdog watchdog;
     constexpr std::size_t kStored = kPages / 8 * 3;
     Config config = roomy();
@@ -123,7 +123,7 @@ TEST_P(MappingsBudget, alternating_stored_pages_can_all_be_read_and_then_written
     }
 }
 
-TEST_P(MappingsBudget, holes_can_be_discarded_out_of_a_resident_region) {
+TEST_P(MappingsBudget, HolesCanBeDiscardedOutOfAResidentRegion) {
     const Watchdog watchdog;
     Pager pager{roomy()};
     Region region = pager.reserve(kPages / 2 * kBasePageBytes);
@@ -140,7 +140,7 @@ TEST_P(MappingsBudget, holes_can_be_discarded_out_of_a_resident_region) {
     EXPECT_EQ(wrong, 0U) << "pages that were discarded and are no zeros";
 }
 
-TEST_P(MappingsBudget, the_limit_can_be_lowered_over_alternating_pages) {
+TEST_P(MappingsBudget, LimitCanBeLoweredOverAlternatingPages) {
     const Watchdog watchdog;
     constexpr std::size_t kLowered = kPages / 32 * kBasePageBytes;
     Pager pager{roomy()};
@@ -152,7 +152,7 @@ TEST_P(MappingsBudget, the_limit_can_be_lowered_over_alternating_pages) {
     expect_stamps(region, 2);
 }
 
-TEST_P(MappingsBudget, every_mapping_is_given_back_with_the_region) {
+TEST_P(MappingsBudget, EveryMappingIsFreedWithTheRegion) {
     const Watchdog watchdog;
     Pager pager{roomy()};
     const std::size_t before = mappings();

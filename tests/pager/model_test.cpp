@@ -70,7 +70,7 @@ protected:
     }
 };
 
-TEST_P(Model, region_holds_what_an_array_would_hold) {
+TEST_P(Model, RegionHoldsTheBytesThatAnArrayWouldHold) {
     const Watchdog watchdog;
     std::uint64_t seed = seed_of_this_run();
     RecordProperty("seed", std::to_string(seed));

@@ -7,12 +7,13 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::uint64_t kPages = 128;
-constexpr std::uint64_t kTo = 200;
+class Moving : public VariantTest {
+protected:
+    static constexpr std::uint64_t kPages = 128;
+    static constexpr std::uint64_t kTo = 200;
+};
 
-class Moving : public VariantTest {};
-
-TEST_P(Moving, pages_arrive_from_every_state_and_leave_nothing_behind) {
+TEST_P(Moving, PagesArriveFromEveryStateAndLeaveNothingBehind) {
     FakePager fake{GetParam(), plain_config(GetParam()), 400, 100};
     for (std::uint64_t page = 0; page < kPages; ++page) {
         if (page % 8 != 3) store_word(fake.page(page), stamp(page));  // the others stay untouched
@@ -46,7 +47,7 @@ TEST_P(Moving, pages_arrive_from_every_state_and_leave_nothing_behind) {
     }
 }
 
-TEST_P(Moving, a_pinned_page_stays_and_so_do_those_behind_it) {
+TEST_P(Moving, StopsAtAPinnedPage) {
     if (GetParam().delivery == Delivery::sigsegv) GTEST_SKIP() << "nothing moves";
     FakePager fake{GetParam(), plain_config(GetParam()), 64, 64};
     for (std::uint64_t page = 0; page < 8; ++page) store_word(fake.page(page), stamp(page));

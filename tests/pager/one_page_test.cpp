@@ -13,12 +13,12 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kThreads = 64;
-constexpr std::size_t kPages = 8;
-constexpr std::size_t kLimit = 24;
-
 class OnePage : public VariantTest {
 protected:
+    static constexpr unsigned kThreads = 64;
+    static constexpr std::size_t kPages = 8;
+    static constexpr std::size_t kLimit = 24;
+
     /// A large page is read in pieces of the size of a read buffer.
     static std::uint64_t reads_of_one_page() {
         return std::max<std::uint64_t>(GetParam().page_size / pager::BufferPool::kBufferBytes, 1);
@@ -52,7 +52,7 @@ protected:
     }
 };
 
-TEST_P(OnePage, is_read_once_however_many_threads_read_it) {
+TEST_P(OnePage, IsReadOnceEvenIfAllThreadsReadIt) {
     const Watchdog watchdog;
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     store_pages(fake);
@@ -63,7 +63,7 @@ TEST_P(OnePage, is_read_once_however_many_threads_read_it) {
     EXPECT_EQ(fake.stats().dirty_bytes, 0U);
 }
 
-TEST_P(OnePage, is_read_once_however_many_threads_write_it) {
+TEST_P(OnePage, IsReadOnceEvenIfAllThreadsWriteIt) {
     const Watchdog watchdog;
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     store_pages(fake);
@@ -74,7 +74,7 @@ TEST_P(OnePage, is_read_once_however_many_threads_write_it) {
     EXPECT_EQ(fake.stats().dirty_bytes, fake.page_bytes());
 }
 
-TEST_P(OnePage, being_read_does_not_hold_up_the_others) {
+TEST_P(OnePage, DoesNotDelayOthersWhileItIsRead) {
     const Watchdog watchdog;
     Config config = plain_config(GetParam());
     config.handler_threads = 2;
@@ -95,7 +95,7 @@ TEST_P(OnePage, being_read_does_not_hold_up_the_others) {
     reader.join();
 }
 
-TEST_P(OnePage, being_written_back_is_taken_back_without_a_read) {
+TEST_P(OnePage, IsTakenBackWithoutAReadWhileItIsWrittenBack) {
     const Watchdog watchdog;
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
@@ -115,7 +115,7 @@ TEST_P(OnePage, being_written_back_is_taken_back_without_a_read) {
     EXPECT_EQ(fake.store().reads.load(), 0U);
 }
 
-TEST_P(OnePage, changed_while_it_is_being_written_back_keeps_the_newer_contents) {
+TEST_P(OnePage, KeepsTheNewerBytesWhenChangedWhileItIsWrittenBack) {
     const Watchdog watchdog;
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
@@ -136,7 +136,7 @@ TEST_P(OnePage, changed_while_it_is_being_written_back_keeps_the_newer_contents)
     EXPECT_EQ(fake.store().reads.load(), reads_of_one_page());
 }
 
-TEST_P(OnePage, discarded_while_it_is_being_written_back_stays_empty) {
+TEST_P(OnePage, StaysEmptyWhenDiscardedWhileItIsWrittenBack) {
     const Watchdog watchdog;
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));
@@ -156,7 +156,7 @@ TEST_P(OnePage, discarded_while_it_is_being_written_back_stays_empty) {
     EXPECT_EQ(fake.store().reads.load(), 0U);
 }
 
-TEST_P(OnePage, has_one_write_in_flight_at_most_however_often_it_is_taken_back_and_evicted) {
+TEST_P(OnePage, HasAtMostOneWriteInFlightHoweverOftenItIsTakenBackAndEvicted) {
     const Watchdog watchdog;
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     write_stamps(fake.page(2), fake.page_bytes(), stamp(2));

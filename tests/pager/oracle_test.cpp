@@ -15,8 +15,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kThreads = 4;
-
 std::vector<Variant> all_page_sizes() {
     std::vector<Variant> all;
     for (std::size_t page_size : {std::size_t{4} << 10, std::size_t{64} << 10, std::size_t{2} << 20}) {
@@ -71,13 +69,15 @@ private:
 
 class Oracle : public VariantTest {
 protected:
+    static constexpr unsigned kThreads = 4;
+
     [[nodiscard]] int rounds() const {
         if (GetParam().page_size == kLargestPageBytes) return 40;
         return GetParam().page_size == kBasePageBytes ? 1500 : 600;
     }
 };
 
-TEST_P(Oracle, no_increment_is_lost_where_threads_share_pages_that_are_evicted) {
+TEST_P(Oracle, NoIncrementIsLostWhenThreadsSharePagesThatAreEvicted) {
     const Watchdog watchdog;
     const std::size_t page_size = GetParam().page_size;
     Pager pager{config_for(GetParam(), 12 * page_size)};
@@ -93,7 +93,7 @@ TEST_P(Oracle, no_increment_is_lost_where_threads_share_pages_that_are_evicted) 
     EXPECT_GT(pager.stats().evictions, 0U);
 }
 
-TEST_P(Oracle, no_increment_is_lost_where_pages_change_hands) {
+TEST_P(Oracle, NoIncrementIsLostWhenPagesChangeOwners) {
     const Watchdog watchdog;
     const std::size_t page_size = GetParam().page_size;
     Pager pager{config_for(GetParam(), 10 * page_size)};
@@ -120,7 +120,7 @@ TEST_P(Oracle, no_increment_is_lost_where_pages_change_hands) {
 }
 
 /// Enough frames that the background evictor and the staging zone are used.
-TEST_P(Oracle, no_increment_is_lost_with_the_evictor_at_work) {
+TEST_P(Oracle, NoIncrementIsLostWithTheBackgroundEvictor) {
     if (GetParam().page_size != kBasePageBytes) GTEST_SKIP() << "needs many frames";
     const Watchdog watchdog;
     Pager pager{config_for(GetParam(), 400 * kBasePageBytes)};
@@ -133,7 +133,7 @@ TEST_P(Oracle, no_increment_is_lost_with_the_evictor_at_work) {
     EXPECT_GT(pager.stats().evictions, 0U);
 }
 
-TEST_P(Oracle, limit_can_change_while_threads_run_and_is_kept_when_the_call_returns) {
+TEST_P(Oracle, BudgetMayChangeWhileThreadsRunAndHoldsWhenTheCallReturns) {
     const Watchdog watchdog;
     const std::size_t page_size = GetParam().page_size;
     const std::size_t pages = 64;

@@ -1,6 +1,7 @@
 // What the pager's tests share: a fixture that skips what is not permitted here, a watchdog, threads, patterns.
 #pragma once
 
+#include "support/run_threads.hpp"
 #include "support/variants.hpp"
 
 #include <gtest/gtest.h>
@@ -11,12 +12,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 namespace faultline::test {
 
@@ -32,7 +31,7 @@ inline std::string why_not_permitted(const Variant& variant) {
         const Pager probe{config_for(variant, Pager::kMinimumPages * kBasePageBytes)};
         return {};
     } catch (const std::system_error& error) {
-        if (not_permitted(error)) return error.what();
+        if (may_be_skipped(error, variant.delivery)) return error.what();
         throw;
     }
 }
@@ -76,14 +75,6 @@ private:
     bool done_ = false;
     std::thread thread_;
 };
-
-/// Runs `body(index)` on `count` threads and waits for all of them.
-inline void run_threads(unsigned count, const std::function<void(unsigned)>& body) {
-    std::vector<std::thread> threads;
-    threads.reserve(count);
-    for (unsigned i = 0; i < count; ++i) threads.emplace_back(body, i);
-    for (std::thread& thread : threads) thread.join();
-}
 
 /// Returns a word that identifies a page and a version of it. Never 0.
 inline std::uint64_t stamp(std::uint64_t page, std::uint64_t version = 0) {

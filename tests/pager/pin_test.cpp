@@ -16,11 +16,14 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-constexpr std::size_t kLimit = 24;
-constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
+class Limited : public VariantTest {
+protected:
+    static constexpr std::size_t kPages = 64;
+    static constexpr std::size_t kLimit = 24;
+    static constexpr std::size_t kMostPinned = kLimit - Pager::kMinimumPages;
+};
 
-class PinTest : public VariantTest {
+class PinTest : public Limited {
 protected:
     void SetUp() override {
         VariantTest::SetUp();
@@ -53,7 +56,7 @@ protected:
     Region region_;
 };
 
-TEST_P(PinTest, pages_stay_resident_under_heavy_eviction) {
+TEST_P(PinTest, PagesStayResidentUnderHeavyEviction) {
     for (std::uint64_t page = 0; page < 8; ++page) write_stamps(at(page), page_size(), stamp(page));
     thrash();
     const Pin held = pin(0, 8, PinFor::reading);
@@ -68,7 +71,7 @@ TEST_P(PinTest, pages_stay_resident_under_heavy_eviction) {
         << "reading pinned pages needs no fault";
 }
 
-TEST_P(PinTest, pages_can_leave_again_once_it_is_gone) {
+TEST_P(PinTest, PagesCanBeEvictedOnceThePinIsGone) {
     {
         const Pin held = pin(0, 8);
         EXPECT_TRUE(held);
@@ -81,7 +84,7 @@ TEST_P(PinTest, pages_can_leave_again_once_it_is_gone) {
     EXPECT_EQ(at(7)[page_size() - 1], std::byte{1});
 }
 
-TEST_P(PinTest, pages_are_released_when_the_last_of_overlapping_pins_goes) {
+TEST_P(PinTest, PagesAreReleasedWhenTheLastOfOverlappingPinsEnds) {
     Pin first = pin(0, 6);
     Pin second = pin(4, 4);
     EXPECT_EQ(region_.stats().pinned_bytes, 8 * page_size());
@@ -100,14 +103,14 @@ TEST_P(PinTest, pages_are_released_when_the_last_of_overlapping_pins_goes) {
     EXPECT_EQ(resident(0, 8), 0U);
 }
 
-TEST_P(PinTest, range_of_any_alignment_holds_every_page_it_touches) {
+TEST_P(PinTest, RangeOfAnyAlignmentHoldsEveryPageItTouches) {
     const Pin held = region_.pin(at(3) - 1, 2, PinFor::writing);
     EXPECT_EQ(region_.stats().pinned_bytes, 2 * page_size());
     const Pin none = region_.pin(at(10), 0);
     EXPECT_FALSE(none);
 }
 
-TEST_P(PinTest, too_much_is_refused_with_enomem_and_leaves_nothing_pinned) {
+TEST_P(PinTest, TooLargeAPinIsRefusedWithEnomemAndLeavesNothingPinned) {
     expect_refused([&] { static_cast<void>(pin(0, kMostPinned + 1)); }, ENOMEM, "pinning");
     EXPECT_EQ(region_.stats().pinned_bytes, 0U);
     {
@@ -122,7 +125,7 @@ TEST_P(PinTest, too_much_is_refused_with_enomem_and_leaves_nothing_pinned) {
     EXPECT_TRUE(again);
 }
 
-TEST_P(PinTest, discard_of_pinned_pages_is_refused_and_the_others_are_discarded) {
+TEST_P(PinTest, DiscardOfPinnedPagesIsRefusedAndTheOthersAreDiscarded) {
     for (std::uint64_t page = 0; page < 6; ++page) store_word(at(page), stamp(page));
     Pin held = pin(2, 2);
     expect_refused([&] { region_.discard(at(0), 6 * page_size()); }, EBUSY, "pinned");
@@ -134,7 +137,7 @@ TEST_P(PinTest, discard_of_pinned_pages_is_refused_and_the_others_are_discarded)
     EXPECT_EQ(load_word(at(2)), 0U);
 }
 
-TEST_P(PinTest, destroying_the_region_is_refused_until_its_pins_are_gone) {
+TEST_P(PinTest, RegionCannotBeDeletedUntilItsPinsAreGone) {
     store_word(at(1), stamp(1));
     Pin held = pin(1, 1);
     expect_refused([&] { region_.destroy(); }, EBUSY, "pinned");
@@ -144,7 +147,7 @@ TEST_P(PinTest, destroying_the_region_is_refused_until_its_pins_are_gone) {
     EXPECT_FALSE(region_);
 }
 
-TEST_P(PinTest, purpose_that_the_protection_forbids_is_refused_with_eacces) {
+TEST_P(PinTest, PurposeThatTheProtectionForbidsIsRefusedWithEacces) {
     store_word(at(2), stamp(2));
     region_.protect(at(0), 8 * page_size(), Access::read);
     expect_refused([&] { static_cast<void>(pin(1, 3)); }, EACCES, "protection");
@@ -169,9 +172,9 @@ INSTANTIATE_TEST_SUITE_P(matrix, PinTest, ::testing::ValuesIn([] {
                          }()),
                          VariantName{});
 
-class Protection : public VariantTest {};
+class Protection : public Limited {};
 
-TEST_P(Protection, forbidden_access_raises_sigsegv_at_the_address) {
+TEST_P(Protection, ForbiddenAccessRaisesSigsegvAtTheAddress) {
     const std::size_t page_size = GetParam().page_size;
     const FaultCatcher catcher;
     Pager pager{config_for(GetParam(), kLimit * page_size)};
@@ -194,7 +197,7 @@ TEST_P(Protection, forbidden_access_raises_sigsegv_at_the_address) {
 INSTANTIATE_TEST_SUITE_P(matrix, Protection, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
 /// read(2) and write(2) with buffers in a region, through a file in memory.
-class SystemCalls : public VariantTest {
+class SystemCalls : public Limited {
 protected:
     void SetUp() override {
         VariantTest::SetUp();
@@ -227,7 +230,7 @@ protected:
     Region region_;
 };
 
-TEST_P(SystemCalls, read_into_and_write_from_pinned_ranges) {
+TEST_P(SystemCalls, ReadIntoAndWriteFromPinnedRanges) {
     for (std::uint64_t page = 0; page < kPages; ++page) store_word(at(page), 1);  // pages 0 to 7 are in the store now
     {
         const Pin target = region_.pin(at(0), kBytes, PinFor::writing);
@@ -243,7 +246,7 @@ TEST_P(SystemCalls, read_into_and_write_from_pinned_ranges) {
     expect_stamps(copy.data());
 }
 
-TEST_P(SystemCalls, on_absent_pages_work_with_handler_threads_and_give_efault_with_signals) {
+TEST_P(SystemCalls, WorkOnAbsentPagesWithHandlerThreadsAndGiveEfaultWithSignals) {
     const bool transparent = GetParam().delivery == Delivery::uffd_threads;
     errno = 0;
     const ssize_t read = ::pread(file_, at(0), kBytes, 0);

@@ -10,11 +10,11 @@
 namespace faultline::test {
 namespace {
 
-constexpr unsigned kThreads = 16;
-constexpr std::size_t kPages = 64;
-
 class Progress : public VariantTest {
 protected:
+    static constexpr unsigned kThreads = 16;
+    static constexpr std::size_t kPages = 64;
+
     [[nodiscard]] Pager smallest_pager() const {
         return Pager{config_for(GetParam(), Pager::kMinimumPages * GetParam().page_size)};
     }
@@ -30,7 +30,7 @@ void add_one_across(std::byte* at) { asm volatile("addq $1, (%0)" : : "r"(at) : 
 /// Executes one instruction that copies eight bytes from one page boundary to another.
 void copy_across(std::byte* to, const std::byte* from) { asm volatile("movsq" : "+D"(to), "+S"(from) : : "memory"); }
 
-TEST_P(Progress, threads_straddling_page_boundaries_all_finish_with_the_smallest_limit) {
+TEST_P(Progress, ThreadsStraddlingPageBoundariesAllFinishWithTheFewestFrames) {
     const Watchdog watchdog;
     Pager pager = smallest_pager();
     Region region = region_of(pager);
@@ -48,7 +48,7 @@ TEST_P(Progress, threads_straddling_page_boundaries_all_finish_with_the_smallest
     }
 }
 
-TEST_P(Progress, threads_at_the_same_boundary_all_finish_with_the_smallest_limit) {
+TEST_P(Progress, ThreadsAtTheSameBoundaryAllFinishWithTheFewestFrames) {
     const Watchdog watchdog;
     Pager pager = smallest_pager();
     Region region = region_of(pager);
@@ -62,7 +62,7 @@ TEST_P(Progress, threads_at_the_same_boundary_all_finish_with_the_smallest_limit
     });
 }
 
-TEST_P(Progress, one_instruction_that_needs_four_pages_finishes_on_every_thread) {
+TEST_P(Progress, OneInstructionThatNeedsFourPagesFinishesOnEveryThread) {
     const Watchdog watchdog;
     Pager pager = smallest_pager();
     Region source = region_of(pager);
@@ -84,7 +84,7 @@ TEST_P(Progress, one_instruction_that_needs_four_pages_finishes_on_every_thread)
     }
 }
 
-TEST_P(Progress, threads_copying_between_regions_all_finish_with_the_smallest_limit) {
+TEST_P(Progress, ThreadsCopyingBetweenRegionsAllFinishWithTheFewestFrames) {
     const Watchdog watchdog;
     Pager pager = smallest_pager();
     Region source = region_of(pager);
@@ -107,7 +107,7 @@ TEST_P(Progress, threads_copying_between_regions_all_finish_with_the_smallest_li
     }
 }
 
-TEST_P(Progress, pins_up_to_the_last_page_allowed_leave_enough_for_every_thread) {
+TEST_P(Progress, PinsUpToTheLastPageAllowedLeaveEnoughForEveryThread) {
     const Watchdog watchdog;
     const std::size_t page_size = GetParam().page_size;
     Pager pager{config_for(GetParam(), (Pager::kMinimumPages + 4) * page_size)};

@@ -13,11 +13,11 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 16;
-constexpr std::size_t kLimit = 32;
-
 class ReadFailure : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 16;
+    static constexpr std::size_t kLimit = 32;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (IsSkipped()) return;
@@ -44,7 +44,7 @@ protected:
     std::optional<FakePager> fake_;
 };
 
-TEST_P(ReadFailure, raises_sigbus_at_the_exact_address) {
+TEST_P(ReadFailure, RaisesSigbusAtTheExactAddress) {
     fail_page(5);
     for (const std::size_t offset : {std::size_t{0}, std::size_t{1}, std::size_t{1234}, page_bytes() - 1}) {
         expect_bus_error(FaultCatcher::read(at(5) + offset), at(5) + offset);
@@ -55,7 +55,7 @@ TEST_P(ReadFailure, raises_sigbus_at_the_exact_address) {
     EXPECT_GE(stats.failed_faults, 1U);
 }
 
-TEST_P(ReadFailure, does_not_touch_other_pages) {
+TEST_P(ReadFailure, DoesNotAffectOtherPages) {
     fail_page(5);
     EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
     for (std::uint64_t page = 0; page < kPages; ++page) {
@@ -65,7 +65,7 @@ TEST_P(ReadFailure, does_not_touch_other_pages) {
     }
 }
 
-TEST_P(ReadFailure, keeps_holding_until_retry_even_when_the_store_is_mended) {
+TEST_P(ReadFailure, LastsUntilRetryEvenIfTheStoreWorksAgain) {
     fail_page(5);
     EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
     mend();
@@ -75,7 +75,7 @@ TEST_P(ReadFailure, keeps_holding_until_retry_even_when_the_store_is_mended) {
     EXPECT_TRUE(has_stamps(at(5), page_bytes(), stamp(5)));
 }
 
-TEST_P(ReadFailure, comes_back_when_retried_before_the_store_is_mended) {
+TEST_P(ReadFailure, ComesBackIfRetriedBeforeTheStoreWorksAgain) {
     fail_page(5);
     for (int i = 0; i < 3; ++i) {
         expect_bus_error(FaultCatcher::write(at(5) + 8), at(5) + 8);
@@ -88,7 +88,7 @@ TEST_P(ReadFailure, comes_back_when_retried_before_the_store_is_mended) {
     EXPECT_EQ(fake_->settled_stats().read_errors, 3U);
 }
 
-TEST_P(ReadFailure, is_forgotten_by_discard) {
+TEST_P(ReadFailure, IsForgottenByDiscard) {
     fail_page(5);
     EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
     fake_->pager().discarder().discard(fake_->region(), {5, 1});
@@ -96,7 +96,7 @@ TEST_P(ReadFailure, is_forgotten_by_discard) {
     EXPECT_TRUE(all_zeros(at(5), page_bytes()));
 }
 
-TEST_P(ReadFailure, takes_no_frame) {
+TEST_P(ReadFailure, TakesNoFrame) {
     fail_page(5);
     const std::uint64_t before = fake_->pager().stats().frames_used;
     EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
@@ -104,7 +104,7 @@ TEST_P(ReadFailure, takes_no_frame) {
     EXPECT_EQ(fake_->pager().stats().frames_used, before);
 }
 
-TEST_P(ReadFailure, makes_a_pin_fail_with_eio_and_leaves_nothing_pinned) {
+TEST_P(ReadFailure, MakesAPinFailWithEioAndLeavesNothingPinned) {
     fail_page(5);
     expect_refused([&] { fake_->pager().pins().pin(fake_->region(), {3, 4}, PinFor::reading); }, EIO, "pin");
     EXPECT_EQ(fake_->settled_stats().pinned_bytes, 0U);
@@ -115,7 +115,7 @@ TEST_P(ReadFailure, makes_a_pin_fail_with_eio_and_leaves_nothing_pinned) {
     fake_->pager().unpin(fake_->region(), {3, 4});
 }
 
-TEST_P(ReadFailure, is_told_to_every_thread_that_waits_for_the_page) {
+TEST_P(ReadFailure, ReachesEveryThreadThatWaitsForThePage) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 16;
     fail_page(5);
@@ -127,7 +127,7 @@ TEST_P(ReadFailure, is_told_to_every_thread_that_waits_for_the_page) {
     EXPECT_EQ(bus_errors.load(), kThreads);
 }
 
-TEST_P(ReadFailure, region_can_be_destroyed_with_pages_that_failed) {
+TEST_P(ReadFailure, DoesNotKeepTheRegionFromBeingDeleted) {
     fail_page(5);
     EXPECT_EQ(FaultCatcher::read(at(5)).signal, SIGBUS);
     fake_->destroy_region();
@@ -144,7 +144,7 @@ protected:
     }
 };
 
-TEST_P(ReadAheadFailure, of_a_neighbour_does_not_fail_the_page_asked_for) {
+TEST_P(ReadAheadFailure, DoesNotFailThePageAskedFor) {
     fail_page(9);
     for (std::uint64_t page = 0; page < kPages; ++page) {
         const Caught caught = FaultCatcher::read(at(page) + 16);
@@ -160,14 +160,14 @@ TEST_P(ReadAheadFailure, of_a_neighbour_does_not_fail_the_page_asked_for) {
     EXPECT_TRUE(has_stamps(at(9), page_bytes(), stamp(9)));
 }
 
-std::vector<Variant> variants() {
+std::vector<Variant> read_failure_variants() {
     std::vector<Variant> all = deliveries_and_evictions();
     for (const Delivery delivery : {Delivery::uffd_signal, Delivery::uffd_threads}) {
         all.push_back({delivery, Eviction::move, Replacement::fifo, std::size_t{2} << 20});
     }
     return all;
 }
-INSTANTIATE_TEST_SUITE_P(matrix, ReadFailure, ::testing::ValuesIn(variants()), VariantName{});
+INSTANTIATE_TEST_SUITE_P(matrix, ReadFailure, ::testing::ValuesIn(read_failure_variants()), VariantName{});
 INSTANTIATE_TEST_SUITE_P(matrix, ReadAheadFailure, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
 }  // namespace

@@ -78,7 +78,7 @@ bool end_at_fallocate_of(int file) {
            ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
 }
 
-TEST_P(ReturnedSpace, thread_that_frees_scattered_pages_punches_nothing_and_the_space_comes_back) {
+TEST_P(ReturnedSpace, ComesBackWithoutPunchingByTheThreadThatFreesScatteredPages) {
     const ChildEnd end = in_child([this] {
         Pager pager{config()};
         Region region = pager.reserve(8 * kMiB);
@@ -100,7 +100,7 @@ TEST_P(ReturnedSpace, thread_that_frees_scattered_pages_punches_nothing_and_the_
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_P(ReturnedSpace, comes_back_in_large_pieces_without_a_background_thread) {
+TEST_P(ReturnedSpace, ComesBackInLargePiecesWithoutABackgroundThread) {
     const Watchdog watchdog;
     Config alone = config();
     alone.background_evictor = false;
@@ -122,7 +122,7 @@ TEST_P(ReturnedSpace, comes_back_in_large_pieces_without_a_background_thread) {
 }
 
 /// Each thread writes, reads and frees pages of its own, in runs that sometimes leave whole MiBs free.
-TEST_P(ReturnedSpace, loses_no_page_that_is_written_while_others_are_freed) {
+TEST_P(ReturnedSpace, LosesNoPageThatIsWrittenWhileOthersAreFreed) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 3;
     constexpr std::uint64_t kPages = 6 * kPagesOfMiB;
@@ -155,7 +155,7 @@ TEST_P(ReturnedSpace, loses_no_page_that_is_written_while_others_are_freed) {
 }
 
 /// Writes three MiB of a disk of four, and frees every other page of them. Then two MiB are needed for other pages.
-TEST_P(ReturnedSpace, is_there_for_pages_that_need_it_on_a_full_disk) {
+TEST_P(ReturnedSpace, IsAvailableToPagesThatNeedItOnAFullDisk) {
     const Watchdog watchdog;
     const SmallDisk disk{folder_.path(), 4};
     if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << std::strerror(errno);

@@ -9,11 +9,12 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
 constexpr std::uint64_t kReadOnly = 20;
 
 class SplitMapping : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 64;
+
     /// All pages are in the store, and one of them is read-only.
     void SetUp() override {
         VariantTest::SetUp();
@@ -32,12 +33,12 @@ protected:
     std::unique_ptr<FakePager> fake_;
 };
 
-TEST_P(SplitMapping, is_crossed_by_reading_ahead) {
+TEST_P(SplitMapping, IsCrossedByReadAhead) {
     for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(fake_->page(page)), stamp(page));
     expect_each_page_read_once();
 }
 
-TEST_P(SplitMapping, is_crossed_by_reading_ahead_of_writes) {
+TEST_P(SplitMapping, IsCrossedByReadAheadOfWrites) {
     for (std::uint64_t page = 0; page < kPages; ++page) {
         if (page != kReadOnly) store_word(fake_->page(page) + 8, stamp(page, 1));
     }
@@ -48,14 +49,14 @@ TEST_P(SplitMapping, is_crossed_by_reading_ahead_of_writes) {
     expect_each_page_read_once();
 }
 
-TEST_P(SplitMapping, is_crossed_by_advice) {
+TEST_P(SplitMapping, IsCrossedByAdvice) {
     fake_->pager().read_ahead().prefetch(fake_->region(), {0, kPages});
     EXPECT_EQ(fake_->settled_stats().pages_read_ahead, kPages);
     for (std::uint64_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(fake_->page(page)), stamp(page));
     expect_each_page_read_once();
 }
 
-TEST_P(SplitMapping, is_crossed_by_eviction) {
+TEST_P(SplitMapping, IsCrossedByEviction) {
     fake_->pager().read_ahead().prefetch(fake_->region(), {0, kPages});
     for (std::uint64_t page = 0; page < kPages; ++page) {
         if (page != kReadOnly) store_word(fake_->page(page), stamp(page, 2));

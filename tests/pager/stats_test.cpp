@@ -12,11 +12,11 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 20;
-constexpr std::size_t kLimit = 64;
-
 class Stats : public VariantTest {
 protected:
+    static constexpr std::size_t kPages = 20;
+    static constexpr std::size_t kLimit = 64;
+
     void SetUp() override {
         VariantTest::SetUp();
         if (!IsSkipped()) fake_.emplace(GetParam(), plain_config(GetParam()), kPages, kLimit);
@@ -33,7 +33,7 @@ protected:
     std::optional<FakePager> fake_;
 };
 
-TEST_P(Stats, first_touches_are_counted_once_for_each_page) {
+TEST_P(Stats, FirstTouchesAreCountedOnceForEachPage) {
     read_all();
     read_all();
     RegionStats stats = fake_->settled_stats();
@@ -43,7 +43,7 @@ TEST_P(Stats, first_touches_are_counted_once_for_each_page) {
     EXPECT_EQ(stats.dirty_bytes, 0U);
 }
 
-TEST_P(Stats, first_touch_that_writes_is_no_write_fault) {
+TEST_P(Stats, FirstTouchThatWritesIsNoWriteFault) {
     write_all();
     const RegionStats stats = fake_->settled_stats();
     EXPECT_EQ(stats.first_touches, kPages);
@@ -51,7 +51,7 @@ TEST_P(Stats, first_touch_that_writes_is_no_write_fault) {
     EXPECT_EQ(stats.dirty_bytes, bytes(kPages));
 }
 
-TEST_P(Stats, write_faults_are_counted_once_for_each_clean_page) {
+TEST_P(Stats, WriteFaultsAreCountedOnceForEachCleanPage) {
     read_all();
     write_all();
     write_all();
@@ -61,7 +61,7 @@ TEST_P(Stats, write_faults_are_counted_once_for_each_clean_page) {
     EXPECT_EQ(stats.dirty_bytes, bytes(kPages));
 }
 
-TEST_P(Stats, hard_faults_and_traffic_are_counted_exactly) {
+TEST_P(Stats, HardFaultsAndTrafficAreCountedExactly) {
     write_all();
     fake_->evict_all();
     RegionStats stats = fake_->settled_stats();
@@ -85,7 +85,7 @@ TEST_P(Stats, hard_faults_and_traffic_are_counted_exactly) {
     EXPECT_EQ(fake_->pager().stats().frames_used, bytes(10));
 }
 
-TEST_P(Stats, soft_faults_are_counted_exactly) {
+TEST_P(Stats, SoftFaultsAreCountedExactly) {
     write_all();
     FakePager::settle();
     fake_->store().write_error.store(ENOSPC);
@@ -101,7 +101,7 @@ TEST_P(Stats, soft_faults_are_counted_exactly) {
     EXPECT_EQ(stats.write_errors, kPages);
 }
 
-TEST_P(Stats, latencies_are_recorded_once_for_each_fault) {
+TEST_P(Stats, LatenciesAreRecordedOnceForEachFault) {
     read_all();
     for (std::uint64_t page = 0; page < 9; ++page) store_word(at(page), 1);
     fake_->evict_all();
@@ -118,7 +118,7 @@ TEST_P(Stats, latencies_are_recorded_once_for_each_fault) {
     EXPECT_GT(stats.hard_latency.quantile(0.5), 0U);
 }
 
-TEST_P(Stats, read_ahead_is_counted_beside_the_faults) {
+TEST_P(Stats, ReadAheadIsCountedBesideTheFaults) {
     Config config = plain_config(GetParam());
     config.read_ahead = true;
     FakePager fake{GetParam(), config, kPages, kLimit};
@@ -133,7 +133,7 @@ TEST_P(Stats, read_ahead_is_counted_beside_the_faults) {
     }
 }
 
-TEST_P(Stats, advice_brings_pages_in_and_takes_them_out) {
+TEST_P(Stats, AdviceBringsPagesInAndTakesThemOut) {
     write_all();
     fake_->evict_all();
     fake_->pager().read_ahead().prefetch(fake_->region(), {2, 10});
@@ -158,7 +158,7 @@ INSTANTIATE_TEST_SUITE_P(matrix, Stats, ::testing::ValuesIn([] {
 
 class Residency : public VariantTest {};
 
-TEST_P(Residency, cells_sum_up_to_the_region_however_many_there_are) {
+TEST_P(Residency, CellsSumUpToTheRegionWhateverTheirNumber) {
     const std::size_t pages = 101;
     Pager pager{config_for(GetParam(), 32 * kBasePageBytes)};
     Region region = pager.reserve(pages * kBasePageBytes);

@@ -9,10 +9,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::uint64_t kPages = 1024;
-
 class Walk : public VariantTest {
 protected:
+    static constexpr std::uint64_t kPages = 1024;
+
     // The windows of a walk double: those of its first faults, on pages 0, 1, 4, 9 and 18, reach to page 34. The next
     // window has 32 pages: 15 of them are read with page 35. The page after those is left out, so that its fault tells
     // the pager that the walk got there.
@@ -61,7 +61,7 @@ protected:
     Region region_;
 };
 
-TEST_P(Walk, has_its_next_pages_read_while_the_program_goes_on) {
+TEST_P(Walk, ReadsItsNextPagesWhileTheProgramRuns) {
     read(0, kFirst);
     EXPECT_EQ(pages(settled_stats().resident_bytes), kEnd - 1) << "all but the tripwire";
     const std::uint64_t faults = region_.stats().hard_faults;
@@ -70,7 +70,7 @@ TEST_P(Walk, has_its_next_pages_read_while_the_program_goes_on) {
     EXPECT_EQ(settled_stats().hard_faults, faults);
 }
 
-TEST_P(Walk, has_the_window_after_begun_halfway_through_the_one_before) {
+TEST_P(Walk, BeginsTheNextWindowHalfwayThroughTheCurrentOne) {
     read(0, kFirst);
     read(kFirst, kTripwire + 1);
     EXPECT_EQ(pages(settled_stats().resident_bytes), kNextEnd - 1) << "all but the next tripwire";
@@ -81,14 +81,14 @@ TEST_P(Walk, has_the_window_after_begun_halfway_through_the_one_before) {
     EXPECT_EQ(settled_stats().hard_faults, faults + 1);
 }
 
-TEST_P(Walk, backward_is_one_too) {
+TEST_P(Walk, MayGoBackward) {
     constexpr std::uint64_t kFrom = kPages - 100;  // far from the pages that were written last
     for (std::uint64_t i = 0; i < kFirst; ++i) read(kFrom - i);
     EXPECT_EQ(pages(settled_stats().resident_bytes), kEnd - 1);
     for (std::uint64_t i = kFirst; i <= kFrom; ++i) read(kFrom - i);
 }
 
-TEST_P(Walk, that_writes_faults_once_for_many_pages) {
+TEST_P(Walk, ThatWritesFaultsOnceForSeveralPages) {
     write(0, kFirst);
     const std::uint64_t faults = region_.stats().write_faults;
     write(kFirst, kTripwire);
@@ -96,7 +96,7 @@ TEST_P(Walk, that_writes_faults_once_for_many_pages) {
     EXPECT_EQ(settled_stats().write_faults, faults);
 }
 
-TEST_P(Walk, that_writes_loses_nothing_of_what_it_has_and_has_not_written) {
+TEST_P(Walk, ThatWritesLosesNeitherWrittenNorUnwrittenPages) {
     write(0, kTripwire);
     evict_all();
     for (std::uint64_t i = 0; i < kPages; ++i) {
@@ -106,12 +106,12 @@ TEST_P(Walk, that_writes_loses_nothing_of_what_it_has_and_has_not_written) {
     }
 }
 
-TEST_P(Walk, that_only_reads_has_nothing_to_write_back) {
+TEST_P(Walk, ThatOnlyReadsWritesNothingBack) {
     read(0, kPages);
     EXPECT_EQ(settled_stats().dirty_bytes, 0U);
 }
 
-TEST_P(Walk, makes_no_page_writable_that_the_program_may_only_read) {
+TEST_P(Walk, MakesNoPageWritableThatTheProgramMayOnlyRead) {
     region_.protect(at(kFirst), (kEnd - kFirst) * kBasePageBytes, Access::read);
     write(0, kFirst);
     EXPECT_LE(pages(settled_stats().dirty_bytes), kFirst);

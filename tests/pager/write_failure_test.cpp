@@ -26,8 +26,6 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;
-constexpr std::size_t kLimit = 16;
 constexpr std::chrono::milliseconds kPatience{30};
 
 /// Returns the pages whose first write succeeded; the others got SIGBUS.
@@ -49,6 +47,9 @@ std::vector<bool> write_until_refused(std::uint64_t pages, std::size_t page_byte
 
 class WriteFailure : public ::testing::TestWithParam<std::tuple<Variant, int>> {
 protected:
+    static constexpr std::size_t kPages = 64;
+    static constexpr std::size_t kLimit = 16;
+
     void SetUp() override {
         const std::string reason = why_not_permitted(variant());
         if (!reason.empty()) GTEST_SKIP() << reason;
@@ -79,7 +80,7 @@ protected:
     std::optional<FakePager> fake_;
 };
 
-TEST_P(WriteFailure, fault_that_needs_a_frame_gets_sigbus_and_what_was_written_stays) {
+TEST_P(WriteFailure, FaultThatNeedsAFrameGetsSigbusAndWrittenPagesStay) {
     const Watchdog watchdog;
     fake_->store().write_error.store(error());
     const std::vector<bool> written = fill_until_refused();
@@ -95,7 +96,7 @@ TEST_P(WriteFailure, fault_that_needs_a_frame_gets_sigbus_and_what_was_written_s
     expect_contents(written);
 }
 
-TEST_P(WriteFailure, everything_goes_on_when_the_store_recovers) {
+TEST_P(WriteFailure, EverythingGoesOnWhenTheStoreRecovers) {
     const Watchdog watchdog;
     fake_->store().write_error.store(error());
     static_cast<void>(fill_until_refused());
@@ -111,7 +112,7 @@ TEST_P(WriteFailure, everything_goes_on_when_the_store_recovers) {
     EXPECT_EQ(fake_->settled_stats().staged_bytes, 0U);
 }
 
-TEST_P(WriteFailure, clean_pages_still_make_room) {
+TEST_P(WriteFailure, CleanPagesStillMakeRoom) {
     const Watchdog watchdog;
     for (std::uint64_t page = 0; page < 8; ++page) write_stamps(at(page), fake_->page_bytes(), stamp(page));
     fake_->evict_all();
@@ -124,7 +125,7 @@ TEST_P(WriteFailure, clean_pages_still_make_room) {
     }
 }
 
-TEST_P(WriteFailure, advice_to_evict_is_not_an_error_and_pages_come_back_from_staging) {
+TEST_P(WriteFailure, AdviceToEvictIsNoErrorAndPagesComeBackFromStaging) {
     const Watchdog watchdog;
     for (std::uint64_t page = 0; page < 4; ++page) write_stamps(at(page), fake_->page_bytes(), stamp(page));
     fake_->store().write_error.store(error());
@@ -137,7 +138,7 @@ TEST_P(WriteFailure, advice_to_evict_is_not_an_error_and_pages_come_back_from_st
     EXPECT_EQ(fake_->store().reads.load(), 0U);
 }
 
-TEST_P(WriteFailure, lowering_the_limit_is_refused_and_the_limit_stays) {
+TEST_P(WriteFailure, LoweringTheBudgetIsRefusedAndTheBudgetStays) {
     const Watchdog watchdog;
     for (std::uint64_t page = 0; page < kLimit - 2; ++page) write_stamps(at(page), fake_->page_bytes(), stamp(page));
     FakePager::settle();
@@ -153,7 +154,7 @@ TEST_P(WriteFailure, lowering_the_limit_is_refused_and_the_limit_stays) {
     EXPECT_LE(fake_->pager().stats().frames_used, Pager::kMinimumPages * fake_->page_bytes());
 }
 
-TEST_P(WriteFailure, threads_wait_for_a_store_that_recovers_in_time) {
+TEST_P(WriteFailure, ThreadsWaitForAStoreThatRecoversInTime) {
     const Watchdog watchdog;
     Config config = plain_config(variant());
     config.full_disk_patience = std::chrono::hours{1};
@@ -177,7 +178,7 @@ TEST_P(WriteFailure, threads_wait_for_a_store_that_recovers_in_time) {
 }
 
 /// The pauses between tries have a least length, so a slow machine tries less often, never more.
-TEST_P(WriteFailure, store_that_refuses_is_asked_again_at_intervals_and_not_all_the_time) {
+TEST_P(WriteFailure, StoreThatRefusesIsTriedAgainAtIntervalsOnly) {
     const Watchdog watchdog;
     constexpr std::chrono::milliseconds kSomeTime{200};
     Config config = plain_config(variant());
@@ -192,7 +193,7 @@ TEST_P(WriteFailure, store_that_refuses_is_asked_again_at_intervals_and_not_all_
 }
 
 /// More threads need frames than there are pages to evict, so that a thread finds every page owned by the others.
-TEST_P(WriteFailure, every_thread_is_told_also_one_that_found_nothing_to_evict) {
+TEST_P(WriteFailure, ReachesEveryThreadEvenOneWithNothingToEvict) {
     const Watchdog watchdog;
     constexpr unsigned kThreads = 24;
     Config config = plain_config(variant());
@@ -235,7 +236,7 @@ std::vector<Variant> failure_variants() {
     all.insert(all.end(), large.begin(), large.end());
     return all;
 }
-TEST_P(WriteFailure, fork_that_cannot_write_leaves_the_parents_pages_as_they_were) {
+TEST_P(WriteFailure, ForkThatCannotWriteLeavesTheParentsPagesUnchanged) {
     const auto [variant, error] = GetParam();
     Config config = plain_config(variant);
     config.fork = ForkPolicy::inherit;
@@ -280,7 +281,7 @@ protected:
     bool mounted_ = false;
 };
 
-TEST_P(FullDisk, refuses_faults_while_it_is_full_and_loses_nothing) {
+TEST_P(FullDisk, RefusesFaultsWhileItIsFullAndLosesNothing) {
     const Watchdog watchdog;
     constexpr std::uint64_t kMany = 400;  // fits on the disk once the other file is gone
     const std::filesystem::path other = folder_.path() / "somebody_else's";
@@ -308,7 +309,7 @@ TEST_P(FullDisk, refuses_faults_while_it_is_full_and_loses_nothing) {
     }
 }
 
-TEST_P(FullDisk, without_room_for_one_block_refuses_the_pager) {
+TEST_P(FullDisk, RefusesThePagerWithoutRoomForOneBlock) {
     std::ofstream{folder_.path() / "all_of_it"} << std::string(std::size_t{3} << 20, 'x');
     Config config = config_for(GetParam(), std::size_t{1} << 20);
     config.swap_directory = folder_.path();

@@ -15,7 +15,7 @@ protected:
     static constexpr std::size_t kLimit = 12;
 };
 
-TEST_P(Zeros, first_touch_reads_as_zeros_whatever_the_frames_held_before) {
+TEST_P(Zeros, FirstTouchReadsAsZerosWhateverTheFramesHeldBefore) {
     const std::size_t page_size = GetParam().page_size;
     Pager pager{config_for(GetParam(), kLimit * page_size)};
     {
@@ -29,7 +29,7 @@ TEST_P(Zeros, first_touch_reads_as_zeros_whatever_the_frames_held_before) {
     EXPECT_EQ(region.stats().hard_faults, 0U);
 }
 
-TEST_P(Zeros, pages_only_read_are_never_dirty_and_leave_without_a_write) {
+TEST_P(Zeros, PagesOnlyReadAreNeverDirtyAndAreEvictedWithoutAWrite) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     for (std::uint64_t page = 0; page < kPages; ++page) touch(fake.page(page));
     EXPECT_EQ(fake.settled_stats().dirty_bytes, 0U);
@@ -44,7 +44,7 @@ TEST_P(Zeros, pages_only_read_are_never_dirty_and_leave_without_a_write) {
     EXPECT_EQ(fake.store().reads.load(), 0U);
 }
 
-TEST_P(Zeros, pages_written_with_zeros_are_never_written_to_the_store) {
+TEST_P(Zeros, PagesWrittenWithZerosAreNeverWrittenToTheStore) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     for (std::uint64_t page = 0; page < kPages; ++page) std::memset(fake.page(page), 0, fake.page_bytes());
     fake.evict_all();
@@ -57,7 +57,7 @@ TEST_P(Zeros, pages_written_with_zeros_are_never_written_to_the_store) {
     EXPECT_EQ(fake.settled_stats().hard_faults, 0U);
 }
 
-TEST_P(Zeros, one_byte_at_the_end_of_a_page_makes_it_worth_writing) {
+TEST_P(Zeros, OneByteAtTheEndOfAPageMakesTheStoreWriteIt) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     std::byte* const last = fake.page(1) - 1;
     *last = std::byte{1};
@@ -66,7 +66,7 @@ TEST_P(Zeros, one_byte_at_the_end_of_a_page_makes_it_worth_writing) {
     EXPECT_EQ(*last, std::byte{1});
 }
 
-TEST_P(Zeros, page_overwritten_with_zeros_gives_its_slot_back) {
+TEST_P(Zeros, PageOverwrittenWithZerosFreesItsSlot) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     std::memset(fake.page(3), 1, fake.page_bytes());
     fake.evict_all();
@@ -79,7 +79,7 @@ TEST_P(Zeros, page_overwritten_with_zeros_gives_its_slot_back) {
     EXPECT_EQ(fake.settled_stats().bytes_written, fake.page_bytes()) << "once, for the ones";
 }
 
-TEST_P(Zeros, clean_page_keeps_its_slot_so_that_evicting_it_again_costs_nothing) {
+TEST_P(Zeros, CleanPageKeepsItsSlotSoThatEvictingItAgainCostsNothing) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     for (std::uint64_t page = 0; page < 8; ++page) write_stamps(fake.page(page), fake.page_bytes(), stamp(page));
     fake.evict_all();
@@ -98,7 +98,7 @@ TEST_P(Zeros, clean_page_keeps_its_slot_so_that_evicting_it_again_costs_nothing)
     EXPECT_EQ(fake.store().bytes_discarded.load(), 0U);
 }
 
-TEST_P(Zeros, page_changed_after_it_came_back_is_written_again) {
+TEST_P(Zeros, PageChangedAfterItCameBackIsWrittenAgain) {
     FakePager fake{GetParam(), plain_config(GetParam()), kPages, kLimit};
     for (std::uint64_t version = 0; version < 4; ++version) {
         write_stamps(fake.page(5), fake.page_bytes(), stamp(5, version));

@@ -13,12 +13,13 @@ namespace {
 
 using mmu::Protection;
 
-constexpr std::size_t kPages = 16;
 constexpr std::uint64_t kWritten = 42;
 
 /// Pages that are in the store only. A walk that has reached `next_page` reads ahead.
 class WalkedRegion {
 public:
+    static constexpr std::size_t kPages = 16;
+
     WalkedRegion() : machine_{kind()}, region_{machine_.pager().reserve(kPages * kBasePageBytes, kBasePageBytes)} {
         for (std::size_t page = 0; page < kPages; ++page) machine_.store(region_, page * kBasePageBytes, page + 1);
         machine_.pager().advice().evict(region_, {0, kPages});
@@ -50,7 +51,7 @@ private:
     pager::Region& region_;
 };
 
-TEST(RefusedInstall, of_pages_read_ahead_loses_nothing_that_was_written_to_the_page_asked_for) {
+TEST(RefusedInstall, OfPagesReadAheadLosesNothingWrittenToThePageAskedFor) {
     WalkedRegion walk;
     const std::size_t offset = walk.next_page * kBasePageBytes;
     std::byte* const second_word = walk.region().mapping().data() + offset + sizeof(std::uint64_t);
@@ -75,7 +76,7 @@ TEST(RefusedInstall, of_pages_read_ahead_loses_nothing_that_was_written_to_the_p
     EXPECT_EQ(refused, 1) << "the fault has brought one page in only";
     EXPECT_EQ(walk.machine().load(walk.region(), offset), 7U);
     EXPECT_EQ(walk.machine().load(walk.region(), offset + sizeof(std::uint64_t)), kWritten);
-    for (std::size_t page = walk.next_page + 1; page < kPages; ++page) {
+    for (std::size_t page = walk.next_page + 1; page < WalkedRegion::kPages; ++page) {
         EXPECT_EQ(walk.machine().load(walk.region(), page * kBasePageBytes), page + 1);
     }
 }

@@ -259,10 +259,10 @@ struct StormName {
 
 class Storm : public ::testing::TestWithParam<StormCase> {};
 
-TEST_P(Storm, loses_no_word_and_keeps_every_promise) { run_storm(GetParam().kind); }
+TEST_P(Storm, LosesNoWordAndKeepsEveryPromise) { run_storm(GetParam().kind); }
 
 /// Enough frames that pages are staged and the evictor runs ahead: the staging zone is in use.
-TEST_P(Storm, also_with_a_staging_zone) {
+TEST_P(Storm, LosesNoWordWithAStagingZone) {
     constexpr std::size_t kOwn =
         500;  // pages of a thread: more than there are frames, even if the other threads have ended
     MachineKind kind = GetParam().kind;

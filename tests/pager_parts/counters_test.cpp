@@ -23,20 +23,20 @@ using pager::Counters;
 using pager::FaultKind;
 using pager::LatencyRecorder;
 
-constexpr unsigned kThreads = 8;
-constexpr std::int64_t kRounds = 10'000;
+constexpr unsigned kRecordingThreads = 8;
+constexpr std::int64_t kRecordedRounds = 10'000;
 
 TEST(Counters, SumOverAllThreads) {
     const Counters counters;
-    run_threads(kThreads, [&](unsigned thread) {
-        for (std::int64_t round = 0; round < kRounds; ++round) {
+    run_threads(kRecordingThreads, [&](unsigned thread) {
+        for (std::int64_t round = 0; round < kRecordedRounds; ++round) {
             counters.add(Count::hard_faults);
             counters.add(Count::bytes_read, 4096);
             counters.add(Count::resident, thread % 2 == 0 ? 1 : -1);
         }
     });
-    EXPECT_EQ(counters.sum(Count::hard_faults), kThreads * kRounds);
-    EXPECT_EQ(counters.sum(Count::bytes_read), kThreads * kRounds * 4096);
+    EXPECT_EQ(counters.sum(Count::hard_faults), kRecordingThreads * kRecordedRounds);
+    EXPECT_EQ(counters.sum(Count::bytes_read), kRecordingThreads * kRecordedRounds * 4096);
     EXPECT_EQ(counters.sum(Count::resident), 0);
     EXPECT_EQ(counters.sum(Count::soft_faults), 0) << "never touched";
 }
@@ -142,12 +142,12 @@ TEST(LatencyRecorder, CountsEachKindForItself) {
 
 TEST(LatencyRecorder, SumsOverAllThreads) {
     const LatencyRecorder recorder;
-    run_threads(kThreads, [&](unsigned thread) {
-        for (std::int64_t round = 0; round < kRounds; ++round) {
+    run_threads(kRecordingThreads, [&](unsigned thread) {
+        for (std::int64_t round = 0; round < kRecordedRounds; ++round) {
             recorder.record(FaultKind::soft, std::uint64_t{1} << (thread + 5));
         }
     });
-    EXPECT_EQ(recorder.read(FaultKind::soft).count(), static_cast<std::uint64_t>(kThreads * kRounds));
+    EXPECT_EQ(recorder.read(FaultKind::soft).count(), static_cast<std::uint64_t>(kRecordingThreads * kRecordedRounds));
 }
 
 TEST(LatencyRecorder, KeepsTheOrderOfDurations) {

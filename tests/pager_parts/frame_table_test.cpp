@@ -22,14 +22,14 @@ using pager::ChosenPage;
 using pager::FrameTable;
 using policy::FrameId;
 
-constexpr std::uint32_t kRegion = 5;
+constexpr std::uint32_t kPlacedRegion = 5;
 constexpr auto kAny = [](PageRef, FrameId) { return true; };
 constexpr auto kNone = [](PageRef, FrameId) { return false; };
 
 class AnyFrameTable : public testing::TestWithParam<Replacement> {
 protected:
     FrameTable make(std::size_t capacity) const { return FrameTable{capacity, capacity, GetParam(), 0}; }
-    static FrameId place(FrameTable& table, std::uint32_t page) { return table.place({kRegion, page}, {}); }
+    static FrameId place(FrameTable& table, std::uint32_t page) { return table.place({kPlacedRegion, page}, {}); }
     static void fill(FrameTable& table) {
         for (std::uint32_t page = 0; page < table.capacity(); ++page) static_cast<void>(place(table, page));
     }
@@ -76,7 +76,7 @@ TEST_P(AnyFrameTable, ChoosesEveryPageOnceAndUnderItsOwnFrame) {
     for (std::uint32_t page = 0; page < 200; ++page) placed[place(table, page)] = page;
     for (const ChosenPage& chosen : choose(table, 200, kAny)) {
         ASSERT_TRUE(placed.contains(chosen.victim.frame));
-        EXPECT_EQ(chosen.page, (PageRef{kRegion, placed[chosen.victim.frame]}));
+        EXPECT_EQ(chosen.page, (PageRef{kPlacedRegion, placed[chosen.victim.frame]}));
         placed.erase(chosen.victim.frame);
     }
     EXPECT_TRUE(placed.empty());
@@ -98,7 +98,7 @@ TEST_P(AnyFrameTable, FindsTheOnePageThatMayLeaveAmongManyPinned) {
         const auto claim = [loose](PageRef page, FrameId) { return page.page == loose; };
         const std::vector<ChosenPage> chosen = choose(table, 8, claim);
         ASSERT_EQ(chosen.size(), 1U) << "page " << loose;
-        EXPECT_EQ(chosen[0].page, (PageRef{kRegion, loose}));
+        EXPECT_EQ(chosen[0].page, (PageRef{kPlacedRegion, loose}));
         EXPECT_TRUE(choose(table, 8, claim).empty()) << "it was chosen already";
     }
 }
@@ -152,7 +152,7 @@ public:
             const std::uint32_t page = next_page_.fetch_add(1);
             states_[page % kPages].store(
                 kMapped);  // as the pager publishes the word: before the policy can choose the page
-            if (table_.place({kRegion, page % kPages}, {}) == policy::kNoFrame) ++wrong;
+            if (table_.place({kPlacedRegion, page % kPages}, {}) == policy::kNoFrame) ++wrong;
             return;
         }
         evict();
@@ -208,7 +208,7 @@ INSTANTIATE_TEST_SUITE_P(Policies, AnyFrameTable, testing::Values(Replacement::f
 
 TEST(FrameTable, OfFifoChoosesTheOldestAndSparesThePutBack) {
     FrameTable table{10, 10, Replacement::fifo, 0};
-    for (std::uint32_t page = 1; page <= 4; ++page) static_cast<void>(table.place({kRegion, page}, {}));
+    for (std::uint32_t page = 1; page <= 4; ++page) static_cast<void>(table.place({kPlacedRegion, page}, {}));
     std::vector<ChosenPage> chosen(2);
     const auto not_the_first = [](PageRef page, FrameId) { return page.page != 1; };
     ASSERT_EQ(table.choose(chosen, not_the_first), 2U);

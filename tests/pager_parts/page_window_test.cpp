@@ -16,7 +16,7 @@ std::vector<std::uint64_t> pages_of(PageWindow window) {
     return pages;
 }
 
-TEST(PageWindow, names_its_pages_in_order) {
+TEST(PageWindow, NamesItsPagesInOrder) {
     const PageWindow window{100, 0b1011};
     EXPECT_EQ(pages_of(window), (std::vector<std::uint64_t>{100, 101, 103}));
     EXPECT_EQ(window.count(), 3U);
@@ -24,20 +24,20 @@ TEST(PageWindow, names_its_pages_in_order) {
     EXPECT_EQ(pages_of(window.without(101)), (std::vector<std::uint64_t>{100, 103}));
 }
 
-TEST(PageWindow, begins_with_its_first_page_when_trimmed) {
+TEST(PageWindow, BeginsWithItsFirstPageWhenTrimmed) {
     const PageWindow window = PageWindow{100, 0b101000}.trimmed();
     EXPECT_EQ(window.first, 103U);
     EXPECT_EQ(pages_of(window), (std::vector<std::uint64_t>{103, 105}));
 }
 
-TEST(PageWindow, knows_the_run_around_a_page) {
+TEST(PageWindow, KnowsTheRunAroundAPage) {
     const PageWindow window{100, 0b1101'1101};
     EXPECT_EQ(pages_of(window.run_around(103)), (std::vector<std::uint64_t>{102, 103, 104}));
     EXPECT_EQ(pages_of(window.run_around(100)), (std::vector<std::uint64_t>{100}));
     EXPECT_EQ(pages_of(window.run_around(107)), (std::vector<std::uint64_t>{106, 107}));
 }
 
-TEST(PageWindow, has_room_for_64_pages) {
+TEST(PageWindow, HasRoomFor64Pages) {
     const PageWindow all{0, ~std::uint64_t{0}};
     EXPECT_EQ(all.count(), 64U);
     EXPECT_EQ(all.span(), 64U);

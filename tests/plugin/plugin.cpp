@@ -1,4 +1,4 @@
-// A plugin that has the library in it, and gives out a heap.
+// A plugin that contains the library and uses a heap of it.
 
 #include <faultline/faultline.hpp>
 

@@ -1,4 +1,4 @@
-// unload PLUGIN: a thread uses a heap of a plugin, and ends after the plugin was closed.
+// unload PLUGIN: a thread uses the heap of a plugin, and ends after the program has closed the plugin.
 
 #include <dlfcn.h>
 

@@ -19,6 +19,9 @@ using policy::PrefetchFault;
 using policy::PrefetchStreams;
 using policy::PrefetchWindow;
 
+/// Pages of 4 KiB in the longest window.
+inline constexpr std::uint32_t kLongest = PrefetchStreams::kMostBytes / 4096;
+
 constexpr std::uint64_t page_number(std::uint32_t region, std::uint64_t index) {
     return core::PageRef{region, static_cast<std::uint32_t>(index)}.bits();
 }

@@ -1,5 +1,6 @@
 // PrefetchStreams: which walks it detects, and which pages it prefetches with their faults.
 #include "policy/prefetch_program.hpp"
+#include "policy/recorded_seed.hpp"
 
 #include <random>
 #include <string>
@@ -8,13 +9,6 @@ namespace faultline::test {
 namespace {
 
 using Counts = Program::Counts;
-
-constexpr std::uint32_t kLongest = PrefetchStreams::kMostBytes / 4096;
-
-std::uint64_t recorded_seed(std::uint64_t seed) {
-    testing::Test::RecordProperty("seed", std::to_string(seed));
-    return seed;
-}
 
 class Prefetch : public testing::Test {
 protected:

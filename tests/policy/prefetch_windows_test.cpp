@@ -9,12 +9,11 @@ namespace faultline::test {
 namespace {
 
 using Counts = Program::Counts;
-using Kind = PrefetchFault::Kind;
-
-constexpr std::uint32_t kLongest = PrefetchStreams::kMostBytes / 4096;
 
 class PrefetchWindows : public testing::Test {
 protected:
+    using Kind = PrefetchFault::Kind;
+
     /// The walk faults on the last page of its window, which was evicted too early. Returns how many pages are
     /// prefetched.
     std::uint32_t miss_the_last_page(Program& program) {

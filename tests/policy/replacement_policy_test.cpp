@@ -22,8 +22,6 @@ using policy::FrameId;
 using policy::kNoFrame;
 using policy::ReplacementPolicy;
 
-constexpr FrameId kFrames = 100;
-
 /// The expected state of the frames.
 struct Model {
     std::set<FrameId> free;
@@ -33,6 +31,8 @@ struct Model {
 
 class AnyPolicy : public testing::TestWithParam<std::string> {
 protected:
+    static constexpr FrameId kFrames = 100;
+
     AnyPolicy() {
         if (GetParam() == "Fifo") {
             policy_ = std::make_unique<policy::Fifo>(links_);

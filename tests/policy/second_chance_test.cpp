@@ -15,14 +15,15 @@ using policy::Arrival;
 using policy::FrameId;
 using policy::kNoFrame;
 using policy::Victim;
-using Kind = policy::Arrival::Kind;
 
-constexpr std::size_t kFrames = 100;
 constexpr std::uint8_t kLeftMain = 0;
 constexpr std::uint8_t kLeftProbation = 1;
 
 class SecondChance : public testing::Test {
 protected:
+    using Kind = policy::Arrival::Kind;
+    static constexpr std::size_t kFrames = 100;
+
     /// Maps a page into the next unused frame.
     FrameId map(const Arrival& arrival) {
         policy_.mapped(++last_frame_, arrival);

@@ -1,4 +1,5 @@
 // The purpose of a policy: fewer accesses with I/O, on traces that are the same in every run.
+#include "policy/recorded_seed.hpp"
 #include "policy/trace_simulator.hpp"
 
 #include <gtest/gtest.h>
@@ -10,11 +11,6 @@ namespace faultline::test {
 namespace {
 
 constexpr std::size_t kFrames = 1000;
-
-std::uint64_t recorded_seed(std::uint64_t seed) {
-    testing::Test::RecordProperty("seed", std::to_string(seed));
-    return seed;
-}
 
 TEST(Trace, ThatFitsIntoMemoryIsReadOnce) {
     const Trace trace = loop_trace(kFrames, 5);

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# as_nobody.sh PRELOAD PROGRAM [ARGUMENT...]: runs a test program as an ordinary user, with a copy of the preload that
-# such a one can read: in front of the program where it is not a script, else as the script's first argument.
-# Exits 77 (ctest: skipped) where nobody cannot be had.
+# as_nobody.sh PRELOAD PROGRAM [ARGUMENT...]: runs a test program as the user nobody, with a copy of the preload that
+# this user can read. Preloads it into the program; a script gets its path as the first argument instead.
+# Exits with 77 (ctest: skipped) if the caller is not root.
 set -euo pipefail
 
-[[ $(id -u) == 0 ]] || { echo "skipped: only root can become nobody"; exit 77; }
+[[ $(id -u) == 0 ]] || { echo "skipped: becoming nobody needs root"; exit 77; }
 folder=$(mktemp -d /var/tmp/faultline_preload.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 chmod 755 "$folder"
@@ -12,7 +12,7 @@ preload=$folder/libfaultline-preload.so
 install -m 755 "$1" "$preload"
 install -m 755 "$2" "$folder/${2##*/}"
 for library in "$(dirname "$2")"/lib*.so; do
-    [[ ! -e $library ]] || install -m 755 "$library" "$folder"  # which the program finds beside itself
+    [[ ! -e $library ]] || install -m 755 "$library" "$folder"  # the program finds it in its own folder
 done
 program=$folder/${2##*/}
 shift 2

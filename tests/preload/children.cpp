@@ -1,6 +1,6 @@
-// What an unmodified program makes that runs beside it: threads of the C library's own, children that share its memory,
-// children of fork; and what it does to its own identity. Run with libfaultline-preload.so in front, and without.
-// Prints what fails and exits 1.
+// Threads and processes that an unmodified program starts: threads of the C library, children that share its memory,
+// children of fork; and changes of the program's own ids. Runs with libfaultline-preload.so preloaded, and without.
+// Prints each check that fails and exits with 1.
 
 #include "preload/early_handlers.hpp"
 
@@ -28,25 +28,25 @@
 #include <string>
 #include <utility>
 
-// NOLINTBEGIN: it is about the C library's functions
+// NOLINTBEGIN: tests the C library's functions
 extern "C" int capset(cap_user_header_t header, const cap_user_data_t data);
 
 namespace {
 
 int failures = 0;
 
-#define CHECK(...)                                                                \
-    do {                                                                          \
-        if (!(__VA_ARGS__)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
-            ++failures;                                                           \
-        }                                                                         \
+#define CHECK(...)                                                                      \
+    do {                                                                                \
+        if (!(__VA_ARGS__)) {                                                           \
+            std::printf("%s:%d: check failed: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            ++failures;                                                                 \
+        }                                                                               \
     } while (false)
 
 constexpr uid_t kNobody = 65534;
 constexpr std::size_t kBytes = 200'000;
 
-/// Much more than the limit: whatever was touched before leaves.
+/// Writes to more memory than the limit, so that pages accessed before are evicted.
 void push_out() {
     constexpr std::size_t kMuch = std::size_t{3} << 20;
     static auto* const much = static_cast<unsigned char*>(malloc(kMuch));
@@ -71,7 +71,7 @@ int exit_code_of(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/// `body` in a child of fork, which exits with 0 when it returns true.
+/// Runs `body` in a child of fork. Returns whether it returned true there.
 template <typename Body>
 bool holds_in_child(Body body) {
     const pid_t child = fork();
@@ -79,12 +79,12 @@ bool holds_in_child(Body body) {
     return exit_code_of(child) == 0;
 }
 
-// ---- threads that the C library makes
+// ---- threads that the C library starts
 
 sem_t called;
 bool was_right = false;
 
-/// Has all pages of a block to touch, with whatever signals its thread has blocked.
+/// Reads all pages of a block, with the signals blocked that the C library blocks in its threads.
 void look(sigval value) {
     const auto* const block = static_cast<const char*>(value.sival_ptr);
     was_right = std::all_of(block, block + kBytes, [](char c) { return c == 'x'; });
@@ -159,7 +159,7 @@ void message_queues() {
     attributes.mq_msgsize = 16;
     const std::string name = "/faultline-" + std::to_string(getpid());
     const mqd_t queue = mq_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600, &attributes);
-    if (queue < 0) return;  // not in this kernel
+    if (queue < 0) return;  // this kernel has no message queues
     mq_unlink(name.c_str());
     sigevent event = looking_at(somewhere<char>(kBytes));
     CHECK(mq_notify(queue, &event) == 0);
@@ -236,7 +236,7 @@ void spawned_children() {
     sigfillset(&all);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    // The child looks for the file in an environment of the heap's.
+    // The child searches PATH in an environment that lies in managed memory.
     char** const before = environ;
     std::size_t count = 0;
     while (before[count] != nullptr) ++count;
@@ -256,7 +256,7 @@ void spawned_children() {
     environ = before;
 }
 
-// ---- fork, and what the process is
+// ---- fork, and the process's ids
 
 void fork_handlers_of_a_library_that_began_first() {
     auto* const bytes = somewhere<unsigned char>(kBytes);
@@ -270,7 +270,8 @@ void fork_handlers_of_a_library_that_began_first() {
     touch_at_forks(nullptr, 0);
 }
 
-/// As setpriv does: with capabilities that only the calling thread has kept.
+/// Does what setpriv does: changes the user first, and then the groups with capabilities that only the calling thread
+/// has kept.
 bool become_nobody_first_and_change_groups_then() {
     if (prctl(PR_SET_KEEPCAPS, 1) != 0 || setresuid(kNobody, kNobody, kNobody) != 0) return false;
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -302,7 +303,7 @@ void users_and_groups() {
     }));
 }
 
-/// The kernel gives a new one to processes of one thread only.
+/// The kernel permits CLONE_NEWUSER only in a process with a single thread.
 void user_namespaces() {
     auto* const content = text("content");
     push_out();
@@ -316,7 +317,7 @@ void user_namespaces() {
 }  // namespace
 // NOLINTEND
 
-/// With a name, only what has it.
+/// Runs all cases, or only the one that the first argument names.
 int main(int count, char** arguments) {
     alarm(300);
     sem_init(&called, 0, 0);
@@ -328,7 +329,7 @@ int main(int count, char** arguments) {
         {"children of vfork that reset signals", children_of_vfork_that_reset_signals},
         {"children of vfork that make children", children_of_vfork_that_make_children},
         {"spawned children", spawned_children},
-        {"fork handlers of a library that began first", fork_handlers_of_a_library_that_began_first},
+        {"fork handlers of a library loaded earlier", fork_handlers_of_a_library_that_began_first},
         {"users and groups", users_and_groups},
         {"user namespaces", user_namespaces},
     };

@@ -1,6 +1,6 @@
-// What programs rely on in malloc and its family, in operators new and delete, and in system calls on what these gave
-// them, as an unmodified program sees it: run with libfaultline-preload.so in front, and without. Checks against what
-// it knows itself; prints what fails and exits 1.
+// malloc and its family, operators new and delete, and system calls on the memory that they return, as an unmodified
+// program uses them. Runs with libfaultline-preload.so preloaded, and without. Prints each check that fails and exits
+// with 1.
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -33,20 +33,20 @@
 #include <utility>
 #include <vector>
 
-// NOLINTBEGIN: it is about the C library's functions
+// NOLINTBEGIN: tests the C library's functions
 namespace {
 
 int failures = 0;
 
-#define CHECK(...)                                                                \
-    do {                                                                          \
-        if (!(__VA_ARGS__)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
-            ++failures;                                                           \
-        }                                                                         \
+#define CHECK(...)                                                                      \
+    do {                                                                                \
+        if (!(__VA_ARGS__)) {                                                           \
+            std::printf("%s:%d: check failed: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            ++failures;                                                                 \
+        }                                                                               \
     } while (false)
 
-/// Kept from the optimiser, which knows malloc.
+/// Returns `value` and hides it from the optimiser, which knows malloc.
 template <typename T>
 T opaque(T value) {
     asm volatile("" : "+r"(value) : : "memory");
@@ -80,7 +80,7 @@ T* somewhere(std::size_t count = 1) {
 
 char* byte_at(void* block, std::size_t offset) { return static_cast<char*>(block) + offset; }
 
-/// Much more than the limit: whatever was touched before leaves.
+/// Writes to more memory than the limit, so that pages accessed before are evicted.
 void push_out() {
     constexpr std::size_t kMuch = std::size_t{2} << 20;
     static auto* const much = static_cast<unsigned char*>(malloc(kMuch));
@@ -178,7 +178,7 @@ void reallocations() {
         had = bytes;
     }
     CHECK(realloc(block, 0) == nullptr);
-    // What the C library has made is the program's to grow and to free.
+    // A program may reallocate and free blocks that the C library allocated for it.
     char* text = strdup("from strdup");
     text = static_cast<char*>(realloc(text, 1'000'000));
     CHECK(std::string_view{text} == "from strdup");
@@ -260,7 +260,7 @@ void threads() {
         more.notify_one();
     }
     consumer.join();
-    // Memory is freed by what runs last in a thread, too.
+    // Destructors of thread-local objects free memory as late as any code of a thread.
     for (int i = 0; i < 50; ++i) {
         std::thread{[] {
             thread_local std::string text(1000, 'x');
@@ -269,7 +269,7 @@ void threads() {
     }
 }
 
-/// A mutex and a condition that are absent most of the time.
+/// A mutex and a condition variable in pages that are absent most of the time.
 void locks() {
     struct Shared {
         std::mutex mutex;
@@ -295,18 +295,18 @@ void locks() {
     delete shared;
 }
 
-/// Whether the kernel has the thread in read(2), number 0, on the end of a pipe.
+/// Returns whether the thread is in read(2), which is system call 0.
 bool waits_in_read(pid_t thread) {
     const std::string path = "/proc/self/task/" + std::to_string(thread) + "/syscall";
     char line[64] = {};
     const int fd = open(path.c_str(), O_RDONLY);
-    if (fd < 0) return true;  // a kernel that does not tell
+    if (fd < 0) return true;  // this kernel does not provide the file
     const ssize_t got = read(fd, line, sizeof line - 1);
     close(fd);
     return got <= 0 || std::string_view{line}.starts_with("0 0x");
 }
 
-/// A thread that is cancelled while it waits in the kernel is unwound from there, and its clean-ups run.
+/// A thread that is cancelled while it waits in the kernel is unwound, and its destructors run.
 void cancellation() {
     static int ends[2];
     static std::atomic<int> cleaned{0};
@@ -389,7 +389,7 @@ void programs() {
 
 constexpr std::size_t kFileBytes = 200'000;
 
-/// Calls until all of the file has gone over.
+/// Repeats `call` until it has transferred the whole file. Returns false if a call fails.
 template <typename Call>
 bool whole(Call call) {
     std::size_t done = 0;
@@ -425,7 +425,7 @@ void files() {
     std::memset(in, 0, kFileBytes);
     push_out();
     CHECK(preadv(fd, parts, 2, 0) == kFileBytes / 4 + 100 && holds(in, kFileBytes / 4 + 100, 5));
-    // stdio goes straight to the kernel with what is large.
+    // stdio passes large buffers directly to the kernel.
     std::FILE* const file = std::fopen(name, "w+");
     push_out();
     CHECK(std::fwrite(out, 1, kFileBytes, file) == kFileBytes && std::fflush(file) == 0);
@@ -510,7 +510,7 @@ void blocked_signals() {
     CHECK(seen == 1);
 }
 
-/// They are the program's, whoever handles the signal first.
+/// Faults outside managed memory reach the program's own handlers, although the library handles the signals first.
 void faults_of_the_program() {
     static const int signals[] = {SIGSEGV, SIGBUS};
     for (static std::size_t i = 0; i < std::size(signals); ++i) {
@@ -545,7 +545,7 @@ void faults_of_the_program() {
 
 void descriptors() {
     const int first = dup(0);
-    CHECK(first >= 0 && first < 20);  // none of the library's in the way
+    CHECK(first >= 0 && first < 20);  // the library's own descriptors are not among the lowest
     close(first);
     const pid_t child = fork();
     if (child == 0) {
@@ -560,7 +560,7 @@ void descriptors() {
     CHECK(exited_with(child, 4));
 }
 
-/// Told by the allocator that gave it.
+/// Returns whether mallinfo2() counts the blocks that `allocate` returns.
 template <typename Allocate>
 bool counts(Allocate allocate) {
     constexpr std::size_t kBlocks = 1000;

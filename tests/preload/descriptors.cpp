@@ -1,6 +1,6 @@
-// What a program may do with descriptors that it has not opened: run with libfaultline-preload.so in front, and
-// without. `descriptors` closes them in every way; `descriptors closed` was started with 0 to 2 closed, and has them
-// closed still.
+// A program closes descriptors that it has not opened. Runs with libfaultline-preload.so preloaded, and without.
+// `descriptors` closes them in every way that the C library offers. `descriptors closed` is started with descriptors 0
+// to 2 closed, and checks that they stay closed.
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,13 +19,13 @@
 // NOLINTBEGIN
 namespace {
 
-// Standard error may be closed: then the exit code tells the line.
-#define CHECK(...)                                                               \
-    do {                                                                         \
-        if (!(__VA_ARGS__)) {                                                    \
-            dprintf(2, "%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
-            _exit(__LINE__ % 199 + 1);                                           \
-        }                                                                        \
+// The exit code depends on the line: standard error may be closed.
+#define CHECK(...)                                                                     \
+    do {                                                                               \
+        if (!(__VA_ARGS__)) {                                                          \
+            dprintf(2, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            _exit(__LINE__ % 199 + 1);                                                 \
+        }                                                                              \
     } while (false)
 
 constexpr std::size_t kBytes = std::size_t{4} << 20;
@@ -33,7 +33,7 @@ unsigned char* const memory = static_cast<unsigned char*>(malloc(kBytes));
 
 unsigned char byte_of(std::size_t at, unsigned round) { return static_cast<unsigned char>(at / 4096 + round * 7); }
 
-/// Writes more than the limit and reads it back: swap file, fault delivery and all else must work.
+/// Writes more than the limit and reads it back, which needs the swap file and the fault delivery.
 void use_memory(unsigned round) {
     for (std::size_t at = 0; at < kBytes; at += 1024) memory[at] = byte_of(at, round);
     for (std::size_t at = 0; at < kBytes; at += 1024) CHECK(memory[at] == byte_of(at, round));
@@ -76,7 +76,7 @@ int close_to_the_last() {
 }
 
 void closed_in_every_way() {
-    closefrom(3);  // what ctest has left open
+    closefrom(3);  // descriptors that ctest left open
     use_memory_here_and_in_child(1);
     const bool preloaded = close_to_the_last() > 0;
     CHECK(preloaded == (getenv("LD_PRELOAD") != nullptr));
@@ -85,7 +85,7 @@ void closed_in_every_way() {
     use_memory_here_and_in_child(7);
     CHECK(close_range(3, UINT_MAX, CLOSE_RANGE_UNSHARE) == 0);
     use_memory_here_and_in_child(10);
-    // The lowest free number is the program's, unless there are so few that the library's are among them.
+    // The program gets the lowest free number, unless the limit is so low that the library needed low numbers itself.
     rlimit limit{};
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     const int fd = open("/dev/null", O_RDONLY);
@@ -93,7 +93,7 @@ void closed_in_every_way() {
     close(fd);
 }
 
-/// As daemons do it: by what /proc says.
+/// Closes every descriptor that /proc/self/fd lists, as daemons do.
 void closed_by_a_daemon() {
     const pid_t child = fork();
     if (child == 0) {

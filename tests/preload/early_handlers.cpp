@@ -1,5 +1,4 @@
-// A library whose constructors run before those of what is loaded in front of a program, and whose fork handlers use
-// memory of the heap.
+// A library whose constructors run before those of preloaded libraries, and whose fork handlers access heap memory.
 
 #include "preload/early_handlers.hpp"
 

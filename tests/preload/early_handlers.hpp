@@ -2,5 +2,6 @@
 
 #include <cstddef>
 
-/// From now on each fork adds 1 to every byte before it, and 1 after it in the parent and in the child.
+/// Makes each later fork add 1 to every byte in its prepare handler, and 1 in its parent and child handlers. A count of
+/// 0 stops that.
 void touch_at_forks(unsigned char* bytes, std::size_t count);

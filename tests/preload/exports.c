@@ -1,6 +1,6 @@
-/* A program that exports functions under names of the C library's, with other meanings: the dynamic loader gives them to
-   every library that imports such a name. Each ends the program when it is called. The program itself calls none. Run
-   with libfaultline-preload.so in front: its calls must reach the C library's functions. */
+/* A program that exports functions with names of the C library and other meanings. The dynamic loader binds every
+   library that imports such a name to them. Each function ends the program with a message; the program itself calls
+   none. Runs with libfaultline-preload.so preloaded, whose calls must reach the C library's functions. */
 
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -19,7 +19,7 @@ static void end(const char* name, size_t bytes) {
     call(SYS_exit_group, 1, 0, 0);
 }
 
-/* The parameters do not matter: they are not looked at. */
+/* The functions ignore their arguments, so their signatures do not matter. */
 #define EXPORT(name)                                                            \
     void exported_##name(void) __asm__(#name);                                  \
     __attribute__((used)) void exported_##name(void) { end(#name, sizeof #name - 1); }
@@ -57,7 +57,7 @@ int main(void) {
         for (int at = 0; at < kBytes; at += 500) blocks[i][at] = (char)(i + at);
     }
     if (!blocks_are_right(blocks)) return 2;
-    /* The kernel writes to a page that is not in memory. */
+    /* The kernel writes to a page that is absent. */
     if (call(SYS_getcwd, (long)blocks[0], kBytes, 0) <= 0 || blocks[0][0] != '/') return 3;
     blocks[0][0] = 0;
     for (int at = 0; at < kBytes; at += 500) blocks[0][at] = (char)at;

@@ -1,5 +1,6 @@
-// filtered PROGRAM [ARGUMENT...]: puts a seccomp filter on itself as man does before it begins a formatter, and becomes
-// the program: no userfaultfd, no memory file, no file that is written. `filtered here` stays, and uses memory.
+// filtered PROGRAM [ARGUMENT...]: installs a seccomp filter like the one of man, which forbids userfaultfd, memory
+// files and opening files for writing, and executes the program. `filtered here` installs the filter and uses memory
+// itself.
 
 #include <fcntl.h>
 #include <linux/filter.h>

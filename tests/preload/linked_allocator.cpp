@@ -1,4 +1,4 @@
-// A library with an allocator and what jemalloc has beside malloc, for linked_malloc.cpp.
+// A library for linked_malloc.cpp that defines malloc's family and jemalloc's non-standard functions.
 
 #include "own_malloc.hpp"
 

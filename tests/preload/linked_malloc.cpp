@@ -1,5 +1,5 @@
-// A program that is linked to an allocator's shared library (linked_allocator.cpp) and mixes malloc with what that has
-// beside it, as jemalloc's users may. Run with libfaultline-preload.so in front, and without.
+// A program that is linked with a shared allocator (linked_allocator.cpp) and mixes malloc with the allocator's
+// non-standard functions, as users of jemalloc do. Runs with libfaultline-preload.so preloaded, and without.
 
 #include <malloc.h>
 #include <sys/wait.h>
@@ -22,12 +22,12 @@ void sdallocx(void* block, std::size_t bytes, int flags);
 
 namespace {
 
-#define CHECK(...)                                                                \
-    do {                                                                          \
-        if (!(__VA_ARGS__)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
-            std::exit(1);                                                         \
-        }                                                                         \
+#define CHECK(...)                                                                      \
+    do {                                                                                \
+        if (!(__VA_ARGS__)) {                                                           \
+            std::printf("%s:%d: check failed: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            std::exit(1);                                                               \
+        }                                                                               \
     } while (false)
 
 constexpr int kArena1 = 2 << 20;
@@ -38,7 +38,7 @@ T opaque(T value) {
     return value;
 }
 
-/// What the allocator's own functions do with a block that one of them, or malloc, has made.
+/// Passes a block from malloc or mallocx to each function of the allocator, and frees it.
 void use(void* made) {
     auto* block = static_cast<char*>(made);
     std::strcpy(block, "text");
@@ -51,7 +51,7 @@ void use(void* made) {
     sdallocx(block, 90'000, 0);
 }
 
-/// The allocator's fork handlers lock it.
+/// The child of a fork can allocate, although the allocator's fork handlers lock it.
 void fork_and_allocate() {
     char* const shared = strcpy(opaque(static_cast<char*>(std::malloc(50'000))), "of the parent");
     const pid_t child = fork();

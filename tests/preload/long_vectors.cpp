@@ -1,6 +1,6 @@
-// System calls that take or fill vectors of more than a page do with memory from malloc what they do with ordinary
-// memory, whether all of it can be pinned or not. Run with libfaultline-preload.so in front, FAULTLINE_RESIDENT=256K,
-// and without. Prints what differs and exits 1.
+// System calls that read or fill vectors of more than a page give the same results on memory from malloc as on ordinary
+// memory, whether the library can pin the whole vector or not. Runs with libfaultline-preload.so preloaded,
+// FAULTLINE_RESIDENT=256K, and without. Prints each difference and exits with 1.
 
 #include <fcntl.h>
 #include <linux/fiemap.h>
@@ -32,14 +32,14 @@
 #include <cstring>
 #include <vector>
 
-// NOLINTBEGIN: it is about the C library's functions
+// NOLINTBEGIN: tests the C library's functions
 namespace {
 
 int failures = 0;
 
 constexpr std::size_t kPage = 4096;
 
-/// Much more than the limit: whatever was touched before leaves.
+/// Writes to more memory than the limit, so that pages accessed before are evicted.
 void push_out() {
     constexpr std::size_t kMuch = std::size_t{512} << 10;
     static auto* const much = static_cast<unsigned char*>(malloc(kMuch));
@@ -58,8 +58,8 @@ struct Vector {
     std::size_t bytes;
 };
 
-/// Calls `call` with `bytes` bytes of ordinary memory, and then with such from malloc, both filled by `fill` before.
-/// Results, and all bytes behind, are to be the same.
+/// Makes `call` on `bytes` bytes of ordinary memory and on as many from malloc, each filled by `fill`. Checks that both
+/// calls return the same result and errno and leave the same bytes.
 template <typename Fill, typename Call>
 void same(const char* name, std::size_t bytes, Fill fill, Call call) {
     const std::size_t mapped = (bytes + kPage - 1) / kPage * kPage;
@@ -73,7 +73,7 @@ void same(const char* name, std::size_t bytes, Fill fill, Call call) {
     const Result got = result_of(call(managed));
     const bool same_bytes = std::memcmp(ordinary.data, managed.data, bytes) == 0;
     if (got.value != want.value || got.error != want.error || !same_bytes) {
-        std::printf("not so: %s: %ld (errno %d), ordinary memory: %ld (errno %d)%s\n", name, got.value, got.error,
+        std::printf("check failed: %s: %ld (errno %d), ordinary memory: %ld (errno %d)%s\n", name, got.value, got.error,
                     want.value, want.error, same_bytes ? "" : "; other bytes");
         ++failures;
     }
@@ -246,7 +246,7 @@ void other_memory() {
     };
     std::vector<char> text(10'000, 't');
     iovec from{text.data(), text.size()};
-    // The list itself holds addresses: those differ, and so only the results are compared.
+    // The vector holds addresses, which differ, so only the results are compared.
     same(
         "process_vm_readv", 26'000, [](const Vector&) {},
         [&](const Vector& v) {
@@ -268,9 +268,9 @@ void log_of_the_kernel() {
     void* const map = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const Result want = result_of(klogctl(kReadAll, static_cast<char*>(map), size));
     const Result got = result_of(klogctl(kReadAll, text, size));
-    // Others may have written to it meanwhile.
+    // The kernel may have logged more between the two calls.
     if (got.error != want.error || (want.value > 0 && got.value <= 0)) {
-        std::printf("not so: klogctl: %ld (errno %d)\n", got.value, got.error);
+        std::printf("check failed: klogctl: %ld (errno %d)\n", got.value, got.error);
         ++failures;
     }
     munmap(map, bytes);

@@ -1,7 +1,7 @@
-// What a program asks of the kernel for memory that it got from malloc: each call does there what it does to memory
-// from mmap, or fails with an errno and changes nothing. Every call is made on both, in the same state, and what a
-// program can see of it is compared. Run with libfaultline-preload.so in front, and without; prints what differs and
-// exits 1.
+// Memory system calls (mprotect, madvise, mlock, mmap, ...) on memory from malloc: each does what it does to memory
+// from mmap, or fails with an errno and changes nothing. The test makes every call on both, in the same state, and
+// compares what the program can observe. Runs with libfaultline-preload.so preloaded, and without. Prints each
+// difference and exits with 1.
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -26,7 +26,7 @@
 #include <thread>
 #include <utility>
 
-// NOLINTBEGIN: it is about the C library's functions
+// NOLINTBEGIN: tests the C library's functions
 namespace {
 
 constexpr std::size_t kPage = 4096;
@@ -35,27 +35,27 @@ constexpr unsigned char kFill = 0xa5;
 int failures = 0;
 const bool managed = std::getenv("LD_PRELOAD") != nullptr;
 
-#define CHECK(...)                                                                \
-    do {                                                                          \
-        if (!(__VA_ARGS__)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
-            ++failures;                                                           \
-        }                                                                         \
+#define CHECK(...)                                                                      \
+    do {                                                                                \
+        if (!(__VA_ARGS__)) {                                                           \
+            std::printf("%s:%d: check failed: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            ++failures;                                                                 \
+        }                                                                               \
     } while (false)
 
-/// Much more than the limit: whatever was touched before leaves.
+/// Writes to more memory than the limit, so that pages accessed before are evicted.
 void push_out() {
     constexpr std::size_t kMuch = std::size_t{768} << 10;
     static auto* const much = static_cast<unsigned char*>(malloc(kMuch));
     for (std::size_t i = 0; i < kMuch; i += kPage) much[i] = static_cast<unsigned char>(much[i] + 1);
 }
 
-// ---- what a program can see
+// ---- what a program can observe
 
 sigjmp_buf after_fault;
 void on_fault(int) { siglongjmp(after_fault, 1); }
 
-/// Runs `act`. False: it raised SIGSEGV or SIGBUS.
+/// Runs `act`. Returns false if it raised SIGSEGV or SIGBUS.
 template <typename Act>
 bool survives(Act act) {
     struct sigaction action {};
@@ -74,7 +74,7 @@ bool survives(Act act) {
     return survived;
 }
 
-/// "kept", "zeros", "other" or "fault", for one page.
+/// Returns what one page holds: "kept", "zeros", "other", or "fault" if it is not readable.
 const char* contents(const unsigned char* page) {
     bool kept = true;
     bool zeros = true;
@@ -88,7 +88,7 @@ const char* contents(const unsigned char* page) {
     return !readable ? "fault" : kept ? "kept" : zeros ? "zeros" : "other";
 }
 
-/// The contents of first, middle and last page, in one word where they are alike.
+/// Returns the contents of the first, middle and last page: one word if they are equal, else "mixed".
 std::string all_contents(const unsigned char* block, std::size_t bytes) {
     const std::string_view first = contents(block);
     for (const std::size_t page : {bytes / kPage / 2, bytes / kPage - 1}) {
@@ -128,7 +128,7 @@ std::string contents_in_child(const unsigned char* block, std::size_t bytes) {
 struct Seen {
     int error = 0;
     std::string contents;
-    std::string later;  // after it has been pushed out
+    std::string later;  // the contents after an eviction
     std::string child;
     bool writable = false;
     bool operator==(const Seen&) const = default;
@@ -147,8 +147,8 @@ using Block = unsigned char*;
 struct Case {
     const char* name;
     int (*call)(Block block, std::size_t bytes);  // 0 or an errno
-    bool may_lose_contents = false;               // MADV_FREE: now or later
-    bool of_many = false;                         // also of more pages than the limit holds
+    bool may_lose_contents = false;               // MADV_FREE: pages become zeros at any time
+    bool of_many = false;                         // also run on more pages than the limit
 };
 
 int result(long returned) { return returned == -1 ? errno : 0; }
@@ -203,7 +203,7 @@ int lock_and_unlock(Block block, std::size_t bytes) {
     return error != 0 ? error : result(munlock(block, bytes));
 }
 
-/// Memory that is locked is not dropped.
+/// MADV_DONTNEED must not drop locked memory.
 int drop_locked(Block block, std::size_t bytes) {
     if (const int error = result(mlock(block, bytes))) return error;
     const int error = result(madvise(block, bytes, MADV_DONTNEED));
@@ -255,7 +255,7 @@ const Case kCases[] = {
          const int error = protect<PROT_NONE>(block, bytes);
          return error != 0 ? error : protect<PROT_READ | PROT_WRITE>(block, bytes);
      }},
-    {"mprotect with nonsense", protect<0x4000>},
+    {"mprotect with an invalid protection", protect<0x4000>},
     {"mprotect at an odd address",
      [](Block block, std::size_t bytes) { return result(mprotect(block + 8, bytes, PROT_NONE)); }},
     {"DONTNEED at an odd address",
@@ -297,7 +297,8 @@ Seen seen_of(const Case& each, Block block, std::size_t bytes, Kind kind, State 
     return seen;
 }
 
-/// As another kernel does it, or one without the call: it fails, and nothing has changed.
+/// Returns whether the call on memory from malloc did what it did on ordinary memory, or failed and changed nothing, as
+/// on a kernel without the call.
 bool right(const Case& each, const Seen& seen, const Seen& ordinary) {
     Seen unchanged = kUnchanged;
     unchanged.error = seen.error;
@@ -316,7 +317,7 @@ Block managed_block(std::size_t bytes) {
     return posix_memalign(&block, kPage, bytes) == 0 ? static_cast<Block>(block) : nullptr;
 }
 
-/// What lies beside the block is not touched by what is done to it.
+/// Blocks beside the tested one, which a call must not change.
 struct Neighbours {
     explicit Neighbours(std::size_t bytes) : bytes_{bytes} {
         for (Block& each : around_) each = managed_block(bytes_);
@@ -355,9 +356,9 @@ void compare(const Case& each, std::size_t pages, State state) {
     free(block);
 }
 
-// ---- what does not fit the table
+// ---- cases that do not fit the table
 
-/// What is locked stays where it is and keeps its contents, and as much as does not fit is refused.
+/// Locked memory keeps its contents. The same pages can be locked and unlocked any number of times.
 void locks() {
     const std::size_t bytes = 16 * kPage;
     const Block block = managed_block(bytes);
@@ -376,7 +377,7 @@ void locks() {
     free(block);
 }
 
-/// Refused, or done for all; never a hang.
+/// mlockall() succeeds or is refused; it never hangs and never changes contents.
 void locking_everything() {
     const pid_t child = fork();
     if (child == 0) {
@@ -392,7 +393,7 @@ void locking_everything() {
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/// A mutex that outlives its owner says so, if it is where the kernel can see it when the owner ends.
+/// A robust mutex in locked memory reports EOWNERDEAD: the kernel can read it when its owner ends.
 void robust_mutexes() {
     const Block block = managed_block(kPage);
     CHECK(mlock(block, kPage) == 0);
@@ -412,7 +413,7 @@ void robust_mutexes() {
     free(block);
 }
 
-/// Where memory may be written and executed, it can be, also when it has left and come back, and in a child.
+/// Memory with PROT_EXEC stays executable after an eviction and in a child of fork.
 void code() {
     static constexpr unsigned char kReturn[] = {0xc3};
     const Block block = managed_block(kPage);
@@ -439,7 +440,7 @@ void code() {
     free(block);
 }
 
-/// What was asked of a block's pages ends with the block.
+/// Freeing a block ends the protection, locks and advice of its pages.
 void blocks_that_are_freed() {
     const std::size_t bytes = 64 * kPage;
     for (int turn = 0; turn < 20; ++turn) {
@@ -453,7 +454,7 @@ void blocks_that_are_freed() {
     }
 }
 
-/// System calls find protected memory as the kernel finds it.
+/// System calls on protected memory fail with EFAULT as they do on ordinary memory.
 void calls_on_protected_memory() {
     int ends[2];
     CHECK(pipe(ends) == 0);
@@ -473,7 +474,7 @@ void calls_on_protected_memory() {
     free(block);
 }
 
-/// The process may ask for its pages to be merged.
+/// Memory keeps its contents after the process asks for merging of its pages.
 void merging() {
     const pid_t child = fork();
     if (child == 0) {
@@ -487,9 +488,9 @@ void merging() {
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/// A range may begin or end outside of what malloc has.
+/// Calls on ranges outside the heap reach the kernel.
 void ranges_across() {
-    // Nothing of it is mapped: the kernel has an errno for that.
+    // The range is not mapped: the kernel returns ENOMEM.
     CHECK(madvise(reinterpret_cast<void*>(kPage), kPage, MADV_DONTNEED) == -1 && errno == ENOMEM);
     CHECK(mprotect(reinterpret_cast<void*>(kPage), kPage, PROT_READ) == -1 && errno == ENOMEM);
 }
@@ -510,7 +511,7 @@ int main() {
     calls_on_protected_memory();
     merging();
     ranges_across();
-    std::printf(failures == 0 ? "all as it should be\n" : "%d differences\n", failures);
+    std::printf(failures == 0 ? "no differences\n" : "%d differences\n", failures);
     return failures == 0 ? 0 : 1;
 }
 // NOLINTEND

@@ -1,4 +1,5 @@
-// A module that modules.cpp loads: what it allocates, frees and starts, in its own name.
+// A module that modules.cpp loads. Its functions call the allocator and start threads through the module's own
+// bindings.
 
 #include <pthread.h>
 
@@ -7,7 +8,7 @@
 #include <string>
 
 namespace {
-// Made by a constructor, while the module is being loaded.
+// Allocated by a constructor, while the module is being loaded.
 const std::string* const made_early = new std::string(1000, 'e');
 }  // namespace
 

@@ -1,5 +1,5 @@
-// modules MODULE: loads the module in each way that binds it past what stands in front of the C library, and lets
-// blocks go to and fro between it and the program. Run with libfaultline-preload.so in front, and without.
+// modules MODULE: loads the module in each way that binds it to the C library's functions instead of the preloaded
+// ones, and passes blocks between it and the program. Runs with libfaultline-preload.so preloaded, and without.
 
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -13,12 +13,12 @@
 // NOLINTBEGIN
 namespace {
 
-#define CHECK(...)                                                                \
-    do {                                                                          \
-        if (!(__VA_ARGS__)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
-            std::exit(1);                                                         \
-        }                                                                         \
+#define CHECK(...)                                                                      \
+    do {                                                                                \
+        if (!(__VA_ARGS__)) {                                                           \
+            std::printf("%s:%d: check failed: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            std::exit(1);                                                               \
+        }                                                                               \
     } while (false)
 
 template <typename Function>
@@ -28,21 +28,21 @@ Function* find(void* library, const char* name) {
     return function;
 }
 
-/// Kept from the optimiser, which knows malloc.
+/// Returns `value` and hides it from the optimiser, which knows malloc.
 template <typename T>
 T opaque(T value) {
     asm volatile("" : "+r"(value) : : "memory");
     return value;
 }
 
-/// Much more than the limit: whatever was touched before leaves.
+/// Writes to more memory than the limit, so that pages accessed before are evicted.
 void push_out() {
     constexpr std::size_t kMuch = std::size_t{3} << 20;
     static auto* const much = static_cast<unsigned char*>(std::malloc(kMuch));
     for (std::size_t i = 0; i < kMuch; i += 4096) much[i] = static_cast<unsigned char>(much[i] + 1);
 }
 
-/// Has the kernel write to memory that is not there.
+/// Reads from a pipe into memory that may be absent. Returns `into`, or null if the read fails.
 void* read_from_pipe(void* into) {
     int ends[2];
     if (pipe(ends) != 0 || write(ends[1], "text", 5) != 5) return nullptr;
@@ -53,7 +53,7 @@ void* read_from_pipe(void* into) {
     return got == 5 ? into : nullptr;
 }
 
-/// The module's own blocks stay right while they are out of memory, and it may free them.
+/// The module's own blocks keep their contents when they are evicted, and the module can free them.
 void keeps_own_blocks(void* module) {
     auto* const make = find<void*(std::size_t)>(module, "module_make");
     auto* const grow = find<void*(void*, std::size_t)>(module, "module_grow");
@@ -73,7 +73,7 @@ void keeps_own_blocks(void* module) {
     find<void(int*)>(module, "module_delete")(find<int*()>(module, "module_new")());
 }
 
-/// Blocks may be freed and grown on the other side.
+/// The module can free and reallocate the program's blocks, and the program the module's.
 void exchanges_blocks(void* module) {
     auto* const make = find<void*(std::size_t)>(module, "module_make");
     auto* const grow = find<void*(void*, std::size_t)>(module, "module_grow");
@@ -94,7 +94,7 @@ void exchanges_blocks(void* module) {
     find<void(int*)>(module, "module_delete")(opaque(new int{3}));
 }
 
-/// Threads that it starts may give memory to the kernel.
+/// Threads that the module starts can make system calls on managed memory.
 void runs_threads(void* module) {
     auto* const run = find<int(void* (*)(void*), void*, void**)>(module, "module_run");
     auto* const block = static_cast<char*>(std::malloc(100'000));
@@ -137,7 +137,7 @@ void through_libc_handle() {
     std::free(path);
 }
 
-/// A namespace of its own has a C library of its own, whose blocks stay there.
+/// A module in another linker namespace uses that namespace's own C library. It must not exchange blocks.
 void in_another_namespace(const char* path) {
     void* const module = dlmopen(LM_ID_NEWLM, path, RTLD_NOW | RTLD_LOCAL);
     if (module == nullptr) std::printf("%s\n", dlerror());

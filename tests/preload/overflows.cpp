@@ -1,7 +1,7 @@
-// Stack overflows, and faults that are none, in a program that handles them as Rust's standard library does: on an
-// alternate stack, the handler says once that a thread has overflowed its stack and aborts; what is no overflow it
-// leaves to the default action, by resetting it and returning. What is said, and what ends the process, must be as
-// without the preload.
+// Stack overflows and other faults in a program that handles them as Rust's standard library does. Its handler runs on
+// an alternate stack. For an overflow it prints a message once and aborts. For any other fault it resets the action to
+// the default and returns. The message and the signal that ends the process must be the same with and without the
+// preload.
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -16,13 +16,13 @@
 #include <string>
 #include <thread>
 
-// NOLINTBEGIN: a program as others write them
+// NOLINTBEGIN: written like a program that does not know faultline
 namespace {
 
 int failures = 0;
 
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kReach = std::size_t{256} << 10;  // guards of threads and of the main thread are somewhere here
+constexpr std::size_t kReach = std::size_t{256} << 10;  // a fault this near to the stack's end is an overflow
 const char kSaid[] = "has overflowed its stack\n";
 
 thread_local std::uintptr_t lowest_of_stack;
@@ -38,7 +38,7 @@ void on_fault(int signal, siginfo_t* info, void*) {
     std::signal(signal, SIG_DFL);
 }
 
-/// Gives the thread what Rust's threads have: a stack of the smallest size above a guard page.
+/// Gives the thread the alternate stack that Rust's threads have: of the smallest size, above a guard page.
 void prepare_thread() {
     pthread_attr_t attributes;
     void* low = nullptr;
@@ -60,7 +60,7 @@ void prepare_thread() {
 
 constexpr std::size_t kNoEnd = ~std::size_t{0};  // deeper than any stack
 
-/// With blocks from the heap, whose pages leave and come back on the way down.
+/// Recurses without end and allocates a block at each level, so that heap pages are evicted and filled on the way.
 [[gnu::noinline]] std::size_t descend(std::size_t depth) {
     volatile char frame[1024];
     frame[depth % sizeof frame] = 1;
@@ -78,7 +78,8 @@ struct End {
     std::string said;
 };
 
-/// Runs `end` on the main thread of a child, or on another one, and returns how that ended.
+/// Runs `end` in a child, on its main thread or on another one. Returns how the child ended and what it wrote to
+/// standard error.
 End in_child(void (*end)(), bool on_thread) {
     int pipe_ends[2];
     if (pipe(pipe_ends) != 0) std::abort();

@@ -1,5 +1,5 @@
-// A program with an allocator of its own in the executable, as one that links jemalloc statically has it. Run with
-// libfaultline-preload.so in front, and without; says `all right` at the end.
+// A program with its own allocator in the executable, like one that links jemalloc statically. Runs with
+// libfaultline-preload.so preloaded, and without. Prints `all right` at the end.
 
 #include "own_malloc.hpp"
 

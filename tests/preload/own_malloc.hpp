@@ -1,6 +1,5 @@
-// An allocator that ends the program when it is given a block that it has not made, as jemalloc and its kind do or do
-// worse, and that is locked while a process forks, as theirs are. It never uses memory again. Included by one file of a
-// program or library, it defines malloc's family there.
+// An allocator that ends the program on a block that it has not allocated, and that is locked during fork, as jemalloc
+// is. It never reuses memory. The one file of a program or library that includes this header defines malloc's family.
 #pragma once
 
 #include <pthread.h>
@@ -42,7 +41,7 @@ inline Header& header_of(const void* block) {
     auto* const header = static_cast<Header*>(const_cast<void*>(block)) - 1;
     const auto* const at = reinterpret_cast<unsigned char*>(header);
     if (at < memory || at >= memory + used || header->magic != kMagic) {
-        constexpr char kMessage[] = "own_malloc: this block is not mine\n";
+        constexpr char kMessage[] = "own_malloc: not a block of this allocator\n";
         static_cast<void>(!::write(2, kMessage, sizeof kMessage - 1));
         ::_exit(1);
     }

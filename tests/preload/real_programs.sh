@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# real_programs.sh PRELOAD CASE [--full]: runs a program that everybody has without libfaultline-preload.so and with it,
-# with a limit far below what it needs, and compares what the two print. CASE `all` runs all of them and says how long
-# each took. How faults arrive: FAULTLINE_DELIVERY. --full: sizes for running by hand, with a limit of 64M.
-# Exits 77 (ctest: skipped) where the program is not to be had.
+# real_programs.sh PRELOAD CASE [--full]: runs a common program without libfaultline-preload.so and with it, under a
+# limit far below what the program needs, and compares the output. CASE `all` runs all cases and prints their times.
+# FAULTLINE_DELIVERY selects the delivery. --full: larger sizes for runs by hand, with a limit of 64M.
+# Exits with 77 (ctest: skipped) if the program is not installed.
 set -euo pipefail
 
 skip() {
@@ -11,7 +11,7 @@ skip() {
 }
 need() {
     local program
-    for program in "$@"; do command -v "$program" >/dev/null || skip "there is no $program here"; done
+    for program in "$@"; do command -v "$program" >/dev/null || skip "$program is not installed"; done
 }
 
 preload=$(readlink -f "$1")
@@ -22,20 +22,21 @@ if [[ ${3:-} == --full ]]; then
     scale=full
     resident=64M
 fi
-of() { [[ $scale == full ]] && echo "$2" || echo "$1"; }  # OF CI'S SIZE, OF THE FULL ONE
+of() { [[ $scale == full ]] && echo "$2" || echo "$1"; }  # of SIZE_IN_CI SIZE_WITH_FULL
 
-# What the loader cannot read it leaves out, with a message only.
+# The loader only prints a message if it cannot load the library: check that the library reports a bad setting.
 chosen=$( (FAULTLINE_RESIDENT=nonsense LD_PRELOAD=$preload exec env true) 2>/dev/null; echo $?)
-[[ $chosen == 125 ]] || skip "$preload cannot be loaded here"
+[[ $chosen == 125 ]] || skip "the loader cannot load $preload"
 
 folder=$(mktemp -d "${TMPDIR:-/var/tmp}/faultline_programs.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
-# Runs the command line with the preload in front.
+# managed COMMAND...: runs the command with the preload.
 managed() { env LD_PRELOAD="$preload" FAULTLINE_RESIDENT="$resident" "$@"; }
 
-# Both ways; `input` may be a file. The output must be the same, and so the exit code.
+# compare COMMAND...: runs the command without and with the preload, with the file $input as standard input. Output and
+# exit code must be equal.
 compare() {
     local want_code=0 got_code=0
     "$@" <"${input:-/dev/null}" >want 2>&1 || want_code=$?
@@ -48,10 +49,10 @@ compare() {
         head -c 2000 got
         exit 1
     fi
-    [[ -s want ]] || { echo "FAILED: $* prints nothing, which compares nothing"; exit 1; }
+    [[ -s want ]] || { echo "FAILED: $* prints nothing, so the comparison is void"; exit 1; }
 }
 
-# Lines in no order, the same each time.
+# lines COUNT: prints pseudo-random lines, the same in each run.
 lines() { awk -v n="$1" 'BEGIN { x = 1; for (i = 0; i < n; i++) { x = (x * 16807) % 2147483647; printf "%010d the line number %d of them\n", x, i } }'; }
 
 case_sort() {

@@ -1,7 +1,7 @@
-// System calls, signals and faults on the stacks that programs have: small ones of coroutines, alternate signal stacks,
-// and stacks that a signal handler leaves by siglongjmp. Nothing is written below a stack's end, handlers run where the
-// program wants them, and no memory stays pinned. Run with libfaultline-preload.so in front, FAULTLINE_RESIDENT=256K,
-// and without. Prints what is not so and exits 1.
+// System calls, signals and faults on small stacks of coroutines, on alternate signal stacks, and on stacks that a
+// signal handler leaves by siglongjmp. Nothing is written below a stack's end, handlers run on the stack that the
+// program chose, and no memory stays pinned. Runs with libfaultline-preload.so preloaded, FAULTLINE_RESIDENT=256K, and
+// without. Prints each check that fails and exits with 1.
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,29 +29,29 @@
 #include <utility>
 #include <vector>
 
-// NOLINTBEGIN: it is about the C library's functions
+// NOLINTBEGIN: tests the C library's functions
 namespace {
 
 int failures = 0;
 
-#define CHECK(...)                                                                \
-    do {                                                                          \
-        if (!(__VA_ARGS__)) {                                                     \
-            std::printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
-            ++failures;                                                           \
-        }                                                                         \
+#define CHECK(...)                                                                      \
+    do {                                                                                \
+        if (!(__VA_ARGS__)) {                                                           \
+            std::printf("%s:%d: check failed: %s\n", __FILE__, __LINE__, #__VA_ARGS__); \
+            ++failures;                                                                 \
+        }                                                                               \
     } while (false)
 
 constexpr std::size_t kPage = 4096;
 
-/// Much more than the limit: whatever was touched before leaves.
+/// Writes to more memory than the limit, so that pages accessed before are evicted.
 void push_out() {
     constexpr std::size_t kMuch = std::size_t{512} << 10;
     static auto* const much = static_cast<unsigned char*>(malloc(kMuch));
     for (std::size_t i = 0; i < kMuch; i += kPage) much[i] = static_cast<unsigned char>(much[i] + 1);
 }
 
-/// Whether anything limits the memory that malloc gives: else nothing ever leaves.
+/// Whether pages of malloc's memory are ever evicted: false without the preload.
 bool memory_leaves;
 
 bool find_out_whether_memory_leaves() {
@@ -67,23 +67,22 @@ bool find_out_whether_memory_leaves() {
     return leaves;
 }
 
-/// Frees a block, and returns how many of its pages are in memory then: what is pinned cannot be given back. 0 where
-/// nothing limits the memory that malloc gives.
+/// Frees a block. Returns how many of its pages are still in memory, because they are pinned; 0 without the preload.
 std::size_t free_and_count(void* block, std::size_t bytes) {
     std::vector<unsigned char> states(bytes / kPage);
     auto address = reinterpret_cast<std::uintptr_t>(block);
-    asm("" : "+r"(address));  // the addresses are still there
+    asm("" : "+r"(address));  // the addresses stay mapped after free
     free(block);
     if (!memory_leaves || mincore(reinterpret_cast<void*>(address), bytes, states.data()) != 0) return 0;
     return static_cast<std::size_t>(std::count_if(states.begin(), states.end(), [](auto state) { return state & 1; }));
 }
 
-/// Whether the kernel has the thread in one of the calls that read from descriptors.
+/// Returns whether the thread is in read(2) or readv(2), which are system calls 0 and 19.
 bool waits_in_read(pid_t thread) {
     const std::string path = "/proc/self/task/" + std::to_string(thread) + "/syscall";
     char line[64] = {};
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return true;  // a kernel that does not tell
+    if (fd < 0) return true;  // this kernel does not provide the file
     const ssize_t got = read(fd, line, sizeof line - 1);
     close(fd);
     return got <= 0 || std::string_view{line}.starts_with("0 0x") || std::string_view{line}.starts_with("19 0x");
@@ -105,7 +104,7 @@ struct Pipe {
     }
 };
 
-/// Is the address on the calling thread's own stack?
+/// Returns whether the address lies on the calling thread's own stack.
 bool on_own_stack(const void* address) {
     pthread_attr_t attributes;
     void* begin = nullptr;
@@ -116,7 +115,7 @@ bool on_own_stack(const void* address) {
     return reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(begin) < bytes;
 }
 
-/// Sends signals to a thread whenever it waits in a read that was announced.
+/// Sends one signal to the constructing thread after each arm(), as soon as that thread waits in a read.
 class Interrupter {
 public:
     explicit Interrupter(int signal)
@@ -141,7 +140,7 @@ private:
     std::thread thread_;
 };
 
-// ---- calls that are left
+// ---- calls that a handler leaves by siglongjmp
 
 sigjmp_buf back;
 
@@ -151,7 +150,7 @@ void read_and_leave(Interrupter& interrupter, int fd, void* memory, std::size_t 
     CHECK(read(fd, memory, bytes) == -2);  // does not return
 }
 
-/// Each leaves a read on memory of its own, and all of that can be given back afterwards.
+/// Leaves many reads, each into its own memory. None of that memory stays pinned.
 void left_calls_keep_nothing() {
     constexpr std::size_t kCalls = 150;
     constexpr std::size_t kEach = 4 * kPage;
@@ -166,11 +165,11 @@ void left_calls_keep_nothing() {
     }
     CHECK(write(pipe.ends[1], "text", 5) == 5);
     CHECK(read(pipe.ends[0], memory + kPage, kPage) == 5 && std::string_view{memory + kPage} == "text");
-    // The last call that was left may not have been noticed yet.
+    // The library may not have noticed yet that the last call was left, so that one may still hold its pins.
     CHECK(free_and_count(memory, kCalls * kEach) <= kEach / kPage);
 }
 
-/// A handler that returns finds the call where it was, also when it makes the same call itself.
+/// An interrupted call continues after its handler returns, even if the handler makes the same call.
 void nested_calls_come_back() {
     static Pipe outer;
     static Pipe inner;
@@ -202,7 +201,7 @@ void nested_calls_come_back() {
     free(memory);
 }
 
-/// A child has its copies of what the parent's other threads have pinned for calls that wait: it gives them up.
+/// A child of fork releases the pins of calls that other threads of its parent wait in.
 void children_keep_nothing_of_other_threads() {
     constexpr std::size_t kThreads = 4;
     constexpr std::size_t kEach = 8 * kPage;
@@ -233,7 +232,7 @@ void children_keep_nothing_of_other_threads() {
 
 // ---- alternate stacks
 
-/// They are used, told as they were given, and gone when they are.
+/// Handlers run on alternate stacks from malloc, sigaltstack reports them unchanged, and their memory can be freed.
 void alternate_stacks_from_malloc() {
     constexpr std::size_t kBytes = 16 * kPage;
     static thread_local bool handled;
@@ -265,7 +264,7 @@ void alternate_stacks_from_malloc() {
     CHECK(resident == 0);
 }
 
-/// A handler's local variables tell where it runs.
+/// The address of a local variable of the handler that ran last.
 const void* volatile ran_at;
 
 void handlers_run_on_the_stack_that_they_want() {
@@ -287,7 +286,7 @@ void handlers_run_on_the_stack_that_they_want() {
     handle(SIGUSR1, note, 0);
     interrupt_a_read();
     CHECK(on_own_stack(ran_at));
-    // Without the preload there is no other stack.
+    // On a thread, where the library itself provides an alternate stack.
     std::thread{[&] {
         handle(SIGUSR1, note, 0);
         interrupt_a_read();
@@ -308,7 +307,7 @@ void handlers_run_on_the_stack_that_they_want() {
     }}.join();
 }
 
-/// Of the size that the system calls the least, with what must not be touched below.
+/// An alternate stack of the system's smallest size: the bytes below it stay unchanged.
 void smallest_alternate_stack_is_not_overrun() {
     const auto bytes = static_cast<std::size_t>(sysconf(_SC_MINSIGSTKSZ));
     const std::size_t below = 8 * kPage;
@@ -330,7 +329,7 @@ void smallest_alternate_stack_is_not_overrun() {
     munmap(map, below + bytes);
 }
 
-/// Go's runtime ends the program where a handler runs on no stack that sigaltstack tells of.
+/// sigaltstack in a handler reports the stack that the handler runs on. Go's runtime ends the program if it does not.
 void handlers_are_told_of_the_stack_that_they_run_on() {
     static thread_local bool told;
     const auto ask = [](int) {
@@ -370,7 +369,7 @@ int coroutine_pipe[2];
 char* coroutine_memory;
 bool coroutine_right;
 
-/// System calls and faults, with next to no stack. Calls that are made by number: the C library's own need more.
+/// Makes system calls and faults on a small stack. It calls syscall(), since the C library's wrappers need more stack.
 void on_small_stack() {
     if (coroutine_memory == nullptr) return static_cast<void>(syscall(SYS_getppid) + getppid());
     bool right = syscall(SYS_getppid) == getppid();
@@ -416,7 +415,7 @@ void small_stacks_are_enough(bool managed) {
     free(coroutine_memory);
 }
 
-/// Threads that end, by the hundred: what each had for its calls is used again.
+/// The library reuses the stacks of threads that have ended: 500 threads do not grow the mapped memory.
 void threads_leave_no_stacks_behind() {
     const auto mapped_bytes = [] {
         std::FILE* const file = std::fopen("/proc/self/statm", "r");
@@ -452,7 +451,7 @@ int main(int count, char** arguments) {
     };
     setvbuf(stdout, nullptr, _IOLBF, 0);
     memory_leaves = find_out_whether_memory_leaves();
-    on_small_stack();  // lets the loader bind what it calls, which takes more of the stack than the calls do
+    on_small_stack();  // binds its lazily bound calls on a large stack
     for (const auto& [name, test] : kAll) {
         if (count == 1 || name == arguments[1]) test();
     }

@@ -1,8 +1,8 @@
-// Every system call that transfers bytes does with memory from malloc what it does with ordinary memory: the same
-// result, the same errno, the same bytes moved, the rest of the buffer untouched. The table has each call on each kind
-// of descriptor, blocking or not, with buffers below and above the resident limit; it runs with all pins free, and
-// again with threads that hold most of them. Run with libfaultline-preload.so in front, FAULTLINE_RESIDENT=256K, and
-// without. Prints what differs and exits 1.
+// Every system call that transfers bytes does the same with memory from malloc as with ordinary memory: the same
+// result, errno and bytes, and the rest of the buffer unchanged. The table has each call on each kind of descriptor,
+// blocking or not, with buffers below and above the resident limit. It runs with all pins free, and again while threads
+// hold most of them. Runs with libfaultline-preload.so preloaded, FAULTLINE_RESIDENT=256K, and without. Prints each
+// difference and exits with 1.
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -31,18 +31,18 @@
 #include <utility>
 #include <vector>
 
-// NOLINTBEGIN: it is about the C library's functions
+// NOLINTBEGIN: tests the C library's functions
 namespace {
 
 constexpr std::size_t kBelow = 50'000;    // fits into the limit
-constexpr std::size_t kAbove = 330'777;   // does not
-constexpr std::size_t kArrived = 40'000;  // what waits to be read: less than a pipe holds, and than kBelow
+constexpr std::size_t kAbove = 330'777;   // exceeds the limit
+constexpr std::size_t kArrived = 40'000;  // bytes that wait to be read: fewer than a pipe holds, and than kBelow
 constexpr unsigned char kUntouched = 0xee;
 
 int failures = 0;
 
 void fail(const std::string& what) {
-    std::printf("not so: %s\n", what.c_str());
+    std::printf("check failed: %s\n", what.c_str());
     ++failures;
 }
 
@@ -56,7 +56,7 @@ unsigned char byte_at(std::size_t i) { return static_cast<unsigned char>((i + 1)
 
 // ---- memory
 
-/// Bytes of the kernel's, that no allocator has.
+/// Memory from mmap, which no allocator manages.
 struct Ordinary {
     explicit Ordinary(std::size_t bytes) : size{(bytes + 4095) / 4096 * 4096} {
         void* const map = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -70,7 +70,7 @@ struct Ordinary {
     unsigned char* data;
 };
 
-/// Much more than the limit: whatever was touched before leaves.
+/// Writes to more memory than the limit, so that pages accessed before are evicted.
 void push_out() {
     constexpr std::size_t kMuch = std::size_t{300} << 10;
     static auto* const much = static_cast<unsigned char*>(malloc(kMuch));
@@ -99,7 +99,7 @@ public:
         for (std::size_t i = 0; i < bytes_; ++i) data_[i] = with_pattern ? byte_at(i) : kUntouched;
         if (!map_) push_out();
     }
-    /// The first `count` bytes are the pattern's, from `from` on, and the others untouched.
+    /// Returns whether the first `count` bytes are the pattern from `from` on, and all others unchanged.
     [[nodiscard]] bool has_pattern(std::size_t count, std::size_t from = 0) const {
         for (std::size_t i = 0; i < bytes_; ++i) {
             if (data_[i] != (i < count ? byte_at(from + i) : kUntouched)) return false;
@@ -115,15 +115,15 @@ private:
     unsigned char* data_ = nullptr;
 };
 
-// ---- what the calls are made on
+// ---- descriptors that the calls are made on
 
 enum class Kind { file, pipe, stream, datagram };
 
 constexpr std::array kKindNames{"file", "pipe", "stream", "datagram"};
 
 struct Ends {
-    int ours = -1;  // the call's
-    int peer = -1;  // the other end; for a file, the same one
+    int ours = -1;  // the end that the tested call uses
+    int peer = -1;  // the other end; for a file, the same descriptor
     ~Ends() {
         if (peer >= 0 && peer != ours) close(peer);
         if (ours >= 0) close(ours);
@@ -151,7 +151,7 @@ void open_ends(Ends& ends, Kind kind, bool reads, bool blocking) {
     if (!blocking) fcntl(ends.ours, F_SETFL, fcntl(ends.ours, F_GETFL) | O_NONBLOCK);
 }
 
-/// Writes all of the pattern, from `from` on.
+/// Writes `bytes` bytes of the pattern, from `from` on.
 void offer(int fd, std::size_t bytes, std::size_t from = 0) {
     const Ordinary text{bytes};
     for (std::size_t i = 0; i < bytes; ++i) text.data[i] = byte_at(from + i);
@@ -162,7 +162,7 @@ void offer(int fd, std::size_t bytes, std::size_t from = 0) {
     }
 }
 
-/// Reads until there is no more, and returns how much came, or SIZE_MAX where it is not the pattern.
+/// Reads until no bytes are left. Returns how many came, or SIZE_MAX if they are not the pattern.
 std::size_t take(int fd, std::size_t at_most) {
     const Ordinary room{std::size_t{64} << 10};
     std::size_t done = 0;
@@ -178,7 +178,7 @@ std::size_t take(int fd, std::size_t at_most) {
 
 // ---- the calls
 
-/// Three parts, one of them empty, none of a whole page.
+/// Splits the buffer into three parts: one is empty, and none ends at a page boundary.
 std::vector<iovec> parts(const Buffer& buffer) {
     const std::size_t first = buffer.size() / 3 + 1;
     return {{buffer.data(), first}, {buffer.data(), 0}, {buffer.data() + first, buffer.size() - first}};
@@ -270,13 +270,13 @@ const TransferCall kCalls[] = {
      }},
 };
 
-// ---- one call, both ways
+// ---- one call on both kinds of memory
 
 struct Outcome {
     ssize_t result = 0;
     int error = 0;
-    bool right = true;         ///< The bytes that were moved are those that should be.
-    bool nothing_left = true;  ///< A call that does not wait has moved all that could be moved.
+    bool right = true;         ///< The moved bytes are the pattern.
+    bool nothing_left = true;  ///< A call that does not block has moved every byte that it could.
 
     bool operator==(const Outcome&) const = default;
 };
@@ -332,7 +332,7 @@ Outcome write_once(const TransferCall& call, Kind kind, bool blocking, const Buf
         taken = take(ends.peer, moved);
     }
     outcome.right = taken == moved;
-    // How many bytes fit into a socket depends on how the kernel packs them.
+    // How many bytes fit into a socket depends on how the kernel packs them: only success is compared.
     if (!blocking && kind == Kind::stream && moved > 0 && moved < buffer.size()) outcome.result = 1;
     return outcome;
 }
@@ -343,7 +343,7 @@ Outcome outcome_of(const TransferCall& call, Kind kind, bool blocking, std::size
     return call.reads ? read_once(call, kind, blocking, buffer) : write_once(call, kind, blocking, buffer);
 }
 
-/// The buffers of one run of the table.
+/// The buffer sizes and modes of one run of the table.
 struct Run {
     const char* when;
     std::vector<bool> blocking;
@@ -370,7 +370,7 @@ void table(const Run& run) {
     }
 }
 
-// ---- what has no place in the table
+// ---- cases that do not fit the table
 
 void devices() {
     for (const std::size_t bytes : {kBelow, kAbove}) {
@@ -379,7 +379,7 @@ void devices() {
         const int zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
         if (read(zero, buffer.data(), bytes) != static_cast<ssize_t>(bytes)) fail("read of /dev/zero");
         if (std::any_of(buffer.data(), buffer.data() + bytes, [](unsigned char c) { return c != 0; })) {
-            fail("what was read of /dev/zero");
+            fail("bytes read from /dev/zero");
         }
         push_out();
         if (write(zero, buffer.data(), bytes) != static_cast<ssize_t>(bytes)) fail("write to /dev/zero");
@@ -387,7 +387,7 @@ void devices() {
         push_out();
         if (getrandom(buffer.data(), bytes, 0) != static_cast<ssize_t>(bytes)) fail("getrandom");
         if (std::count(buffer.data(), buffer.data() + bytes, 0) > static_cast<std::ptrdiff_t>(bytes / 100)) {
-            fail("what getrandom gave");
+            fail("bytes of getrandom");
         }
     }
 }
@@ -409,19 +409,19 @@ void offsets_in_the_heap() {
         fail("sendfile and copy_file_range with offsets from malloc");
     }
     lseek(to.ours, 0, SEEK_SET);
-    if (take(to.ours, kBelow) != kBelow) fail("what sendfile and copy_file_range moved");
+    if (take(to.ours, kBelow) != kBelow) fail("bytes moved by sendfile and copy_file_range");
     int ends[2];
     require(pipe2(ends, O_CLOEXEC) == 0, "pipe2");
     offset[0] = 0;
     push_out();
     if (splice(from.ours, &offset[0], ends[1], nullptr, 20'000, 0) != 20'000 || offset[0] != 20'000) fail("splice");
-    if (take(ends[0], 20'000) != 20'000) fail("what splice moved");
+    if (take(ends[0], 20'000) != 20'000) fail("bytes moved by splice");
     close(ends[0]);
     close(ends[1]);
     free(offset);
 }
 
-/// vmsplice may stop anywhere: what it has moved are the bytes that were there when it was called.
+/// vmsplice may stop anywhere. The bytes that it has moved are those of the moment of the call.
 void vmsplice_moves_the_bytes_of_now() {
     for (const std::size_t bytes : {kBelow, kAbove}) {
         for (const bool blocking : {true, false}) {
@@ -434,7 +434,7 @@ void vmsplice_moves_the_bytes_of_now() {
             if (moved < 4096) return fail("vmsplice into an empty pipe: " + std::to_string(moved));
             push_out();
             if (take(ends.peer, static_cast<std::size_t>(moved)) != static_cast<std::size_t>(moved)) {
-                fail("what vmsplice moved");
+                fail("bytes moved by vmsplice");
             }
             if (blocking) continue;
             for (ssize_t more = 1; more > 0;) more = vmsplice(ends.ours, &all, 1, SPLICE_F_NONBLOCK);
@@ -494,7 +494,7 @@ void messages_keep_their_bounds() {
     free(vectors);
 }
 
-/// A descriptor comes with the first byte of a message, also where the message is larger than all pins.
+/// A descriptor arrives with the first byte of a message, even if the message is larger than all pins.
 void control_data_comes_through() {
     struct Parts {
         msghdr message;
@@ -552,11 +552,11 @@ void control_data_comes_through() {
         shutdown(ends.ours, SHUT_WR);
     }
     receiver.join();
-    if (taken != kAbove || !passed) fail("what sendmsg with a descriptor moved");
+    if (taken != kAbove || !passed) fail("bytes moved by sendmsg with a descriptor");
     free(parts);
 }
 
-/// A signal that comes while a write waits ends it with what has been moved, as on ordinary memory.
+/// A write that a signal interrupts returns the bytes moved so far, as on ordinary memory.
 struct Interrupted {
     ssize_t result;
     int error;
@@ -575,7 +575,7 @@ Interrupted interrupted_write(std::size_t drained, bool managed, int flags) {
     std::thread other{[&] {
         take(ends.peer, drained);
         const int capacity = fcntl(ends.peer, F_GETPIPE_SZ);
-        // A page of the pipe that was read in part takes no more.
+        // A pipe page that was read in part accepts no more bytes.
         for (int held = 0; held <= capacity - 4096 && !done;) ioctl(ends.peer, FIONREAD, &held);
         while (!done) {
             pthread_kill(writer, SIGUSR1);
@@ -596,16 +596,16 @@ void signals_end_a_write() {
             const Interrupted got = interrupted_write(drained, true, flags);
             const bool close_by = std::abs(want.result - got.result) <= 4096;
             if (!close_by || got.error != want.error || got.result < static_cast<ssize_t>(drained)) {
-                fail("a write that a signal ends after " + std::to_string(drained) + ": " + std::to_string(got.result) +
+                fail("a write interrupted after " + std::to_string(drained) + ": " + std::to_string(got.result) +
                      ", on ordinary memory " + std::to_string(want.result));
             }
         }
     }
 }
 
-// ---- with most pins taken
+// ---- with few free pins
 
-/// Threads that wait in read(2), each with a buffer of 64 KiB.
+/// Threads that wait in read(2), each with a pinned buffer of 64 KiB.
 class Crowd {
 public:
     Crowd() {
@@ -632,12 +632,12 @@ public:
     Crowd& operator=(const Crowd&) = delete;
 
 private:
-    /// Number 0, on the end of the pipe, or one of its relatives.
+    /// Returns whether the thread is in read(2), which is system call 0, or in a call that the library makes for it.
     static bool waits_in_read(pid_t thread) {
         const std::string path = "/proc/self/task/" + std::to_string(thread) + "/syscall";
         char line[64] = {};
         const int fd = open(path.c_str(), O_RDONLY);
-        if (fd < 0) return true;  // a kernel that does not tell
+        if (fd < 0) return true;  // this kernel does not provide the file
         const ssize_t got = read(fd, line, sizeof line - 1);
         close(fd);
         return got <= 0 || std::string_view{line}.starts_with("0 0x") || std::string_view{line}.starts_with("19 0x");

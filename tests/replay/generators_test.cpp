@@ -1,4 +1,4 @@
-// The workloads are the same every time, and no policy does better on them than the one that knows the future.
+// The workloads are reproducible, and no policy has fewer hard faults on them than the optimal one (opt).
 #include "replay/generators.hpp"
 #include "replay/contestants.hpp"
 
@@ -22,10 +22,11 @@ using bench::Workload;
 using bench::WorkloadScale;
 
 constexpr WorkloadScale kScale{400, 20'000};
-constexpr std::uint64_t kSeed = 77;
 
 class AnyWorkload : public testing::TestWithParam<std::tuple<std::size_t, Suite>> {
 protected:
+    static constexpr std::uint64_t kSeed = 77;
+
     AnyWorkload() { RecordProperty("seed", std::to_string(kSeed)); }
 
     [[nodiscard]] std::vector<PageReference> generate(std::uint64_t seed = kSeed) const {
@@ -34,20 +35,20 @@ protected:
     }
 };
 
-TEST_P(AnyWorkload, HasTheLengthAskedForAndMorePagesThanMemory) {
+TEST_P(AnyWorkload, TraceHasTheRequestedLengthAndMorePagesThanFrames) {
     const std::vector<PageReference> references = generate();
     EXPECT_EQ(references.size(), kScale.references);
     EXPECT_GT(bench::renumbered(references).pages, kScale.frames);
     for (const PageReference& reference : references) ASSERT_LT(reference.page, 4 * kScale.frames);
 }
 
-TEST_P(AnyWorkload, IsTheSameForTheSameSeedAndNoOther) {
+TEST_P(AnyWorkload, TraceDependsOnTheSeedOnly) {
     const std::vector<PageReference> references = generate();
     EXPECT_EQ(generate(), references);
     EXPECT_NE(generate(kSeed + 1), references);
 }
 
-TEST_P(AnyWorkload, IsServedBestByTheOneWhoKnowsTheFuture) {
+TEST_P(AnyWorkload, OptimalPolicyHasTheFewestHardFaults) {
     const DenseTrace trace = bench::renumbered(generate());
     const PagerSettings settings{kScale.frames};
     const auto hard_faults = [&](const Contestant& policy) {
@@ -57,7 +58,7 @@ TEST_P(AnyWorkload, IsServedBestByTheOneWhoKnowsTheFuture) {
     for (const Contestant& policy : bench::contestants()) EXPECT_GE(hard_faults(policy), fewest) << policy.name;
 }
 
-TEST_P(AnyWorkload, NeverTakesMoreFramesThanThereAre) {
+TEST_P(AnyWorkload, ModelsNeverUseMoreFramesThanTheLimit) {
     const DenseTrace trace = bench::renumbered(generate());
     for (const bench::EvictorKind evictor : {bench::EvictorKind::faulting_thread, bench::EvictorKind::background}) {
         const PagerSettings settings{kScale.frames, evictor};
@@ -84,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Workloads, AnyWorkload,
                                           testing::Values(Suite::tuning, Suite::held_out)),
                          label);
 
-TEST(Workloads, HaveNamesOfTheirOwn) {
+TEST(Workloads, NamesOfWorkloadsAndPoliciesAreUnique) {
     EXPECT_EQ(bench::find_workload("nothing"), nullptr);
     for (const Workload& one : bench::workloads()) EXPECT_EQ(bench::find_workload(one.name), &one);
     for (const Contestant& one : bench::contestants()) EXPECT_EQ(bench::find_contestant(one.name), &one);

@@ -1,4 +1,4 @@
-// The model is the pager: over the same trace both count the same faults, to the last one.
+// The model agrees with the pager: both count exactly the same faults over the same trace.
 #include "policy/fifo.hpp"
 #include "policy/second_chance.hpp"
 #include "replay/generators.hpp"
@@ -18,14 +18,13 @@ using bench::FrameOfStaged;
 using bench::PageReference;
 using bench::PagerModel;
 
-constexpr std::size_t kFrames = 4096;  // enough for a pager without a progress guard, which the model has not
-constexpr std::uint64_t kSeed = 31;
+constexpr std::size_t kFrames = 4096;  // so many that the pager has no progress guard, like the model
 
 std::vector<Variant> variants() {
     std::vector<Variant> all;
     for (const Replacement replacement : {Replacement::second_chance, Replacement::fifo}) {
         for (const Variant& variant : deliveries_and_evictions(replacement)) {
-            // Handler threads may still count after they have woken who faulted.
+            // Handler threads may update counters after they wake the faulting thread.
             if (variant.delivery != Delivery::uffd_threads) all.push_back(variant);
         }
     }
@@ -47,7 +46,7 @@ bench::ReplayCounts counts_of_model(const DenseTrace& trace, const Variant& vari
     return bench::replay(model, trace);
 }
 
-/// Touches the pages of `region` in the trace's order. The first touch of each is a write, as in the model.
+/// Accesses the pages of `region` in the trace's order. The first access of each is a write, as in the model.
 void touch_all(Region& region, const DenseTrace& trace) {
     std::vector<bool> touched(trace.pages);
     for (const DenseTrace::Reference& reference : trace.references) {
@@ -62,15 +61,18 @@ void touch_all(Region& region, const DenseTrace& trace) {
     }
 }
 
-class PagerAgreement : public testing::TestWithParam<Variant> {};
+class PagerAgreement : public testing::TestWithParam<Variant> {
+protected:
+    static constexpr std::uint64_t kSeed = 31;
+};
 
-TEST_P(PagerAgreement, CountsTheSameFaults) {
+TEST_P(PagerAgreement, ModelAndPagerCountTheSameFaults) {
     RecordProperty("seed", std::to_string(kSeed));
     const bench::Workload& workload = *bench::find_workload("zipf-steep");
     const DenseTrace trace = bench::renumbered(workload.generate({kFrames, 40'000}, kSeed, bench::Suite::tuning));
     const bench::ReplayCounts expected = counts_of_model(trace, GetParam());
 
-    // One page of the limit is set aside.
+    // The pager sets one page of the limit aside.
     Config config = config_for(GetParam(), (kFrames + 1) * kBasePageBytes);
     config.background_evictor = false;
     config.read_ahead = false;

@@ -1,4 +1,4 @@
-// The model of the pager against traces worked by hand, with policies simple enough for that.
+// The model of the pager, compared with results worked out by hand for a simple policy.
 #include "replay/pager_model.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ using policy::FrameId;
 using policy::Victim;
 using Kind = policy::Arrival::Kind;
 
-/// First in, first out, keeping some staged; tags every second victim, and notes what it is told.
+/// A FIFO that keeps `staged` pages staged, tags every second victim with 1, and records every Arrival.
 class Recording final : public policy::ReplacementPolicy {
 public:
     Recording(std::span<policy::FrameLinks> links, std::size_t staged, std::vector<Arrival>& arrivals)
@@ -92,7 +92,7 @@ protected:
     std::size_t frames_used_ = 0;
 };
 
-TEST_F(PagerModelTest, FaultsOncePerPageThatFits) {
+TEST_F(PagerModelTest, PagesThatFitFaultOnce) {
     const bench::ReplayCounts counts = run({{0, 2}, {0, 2}, {0, 2, true}}, {2}, 0);
     EXPECT_EQ(counts.references, 6U);
     EXPECT_EQ(counts.first_touches, 2U);
@@ -101,7 +101,7 @@ TEST_F(PagerModelTest, FaultsOncePerPageThatFits) {
 }
 
 // Two frames, one page per batch: 2 evicts 0 (departure 0, tag 0), 0 evicts 1 (departure 1, tag 1), 1 evicts 2.
-TEST_F(PagerModelTest, TellsThePolicyHowLongAgoAPageLeftAndItsTag) {
+TEST_F(PagerModelTest, PolicyGetsTheAgeAndTagOfAnEvictedPage) {
     const bench::ReplayCounts counts = run({{0, 3}, {0, 2}}, {2}, 0);
     EXPECT_EQ(counts.first_touches, 3U);
     EXPECT_EQ(counts.hard_faults, 2U);
@@ -111,66 +111,67 @@ TEST_F(PagerModelTest, TellsThePolicyHowLongAgoAPageLeftAndItsTag) {
     expect_arrival(4, {Kind::hard_fault, 2, 1});
 }
 
-// The first touch makes a page dirty. Of the second round page 0 alone is written to, and leaves when 2 comes again.
-TEST_F(PagerModelTest, WritesDirtyPagesAndThoseThatWereNeverWritten) {
+// The first touch makes a page dirty. In the second round only page 0 is written to; the fault on page 2 evicts it.
+TEST_F(PagerModelTest, OnlyDirtyPagesAreWrittenBack) {
     EXPECT_EQ(run({{0, 3}, {0, 1, true}, {1, 2}}, {2}, 0).written, 4U);
 }
 
-// Three hundred frames leave room for a zone. Eight pages at a time are staged, until more than ten are: page 300 finds
-// no frame, so 0-7 and then 8-15 are staged, and the first batch is settled. One frame of the eight is taken.
-TEST_F(PagerModelTest, StagesBatchesUntilMoreThanTheTargetIsStaged) {
+// With 300 frames the model has a staging zone. It stages batches of eight pages until more than ten are staged. Page
+// 300 finds no free frame: 0-7 and then 8-15 are staged, the first batch is finished, and one of its eight frames is
+// used.
+TEST_F(PagerModelTest, BatchesAreStagedUntilTheTargetIsExceeded) {
     const bench::ReplayCounts counts = run({{0, 301}}, {300}, 10);
     EXPECT_EQ(counts.unmapped, 16U);
     EXPECT_EQ(counts.written, 16U);
     EXPECT_EQ(frames_used_, 293U);
 }
 
-TEST_F(PagerModelTest, TakesAStagedPageBackWithoutTheStore) {
+TEST_F(PagerModelTest, StagedPageReturnsWithoutTheStore) {
     const bench::ReplayCounts counts = run({{0, 301}, {8, 1, true}}, {300}, 10);
     EXPECT_EQ(counts.soft_faults, 1U);
     EXPECT_EQ(counts.hard_faults, 0U);
     expect_arrival(301, {Kind::soft_fault, 0, 0});
-    EXPECT_EQ(frames_used_, 293U) << "its frame went along";
+    EXPECT_EQ(frames_used_, 293U) << "the page keeps its frame";
 }
 
-TEST_F(PagerModelTest, GivesAPageTakenBackAnotherFrameWhereItsOwnDoesNotComeAlong) {
+TEST_F(PagerModelTest, StagedPageGetsANewFrameIfItsOwnCannotMove) {
     EXPECT_EQ(run({{0, 301}, {8, 1}}, {300}, 10).soft_faults, 1U);
-    EXPECT_EQ(frames_used_, 294U) << "the old one is free when its batch is settled";
+    EXPECT_EQ(frames_used_, 294U) << "the old frame is free only after its batch is finished";
     PagerSettings settings{300};
     settings.frame_of_staged = FrameOfStaged::stays;
     run({{0, 301}, {8, 1}}, settings, 10);
     EXPECT_EQ(frames_used_, 293U);
     settings.frame_of_staged = FrameOfStaged::copied;
     run({{0, 301}, {8, 1, true}}, settings, 10);
-    EXPECT_EQ(frames_used_, 294U) << "a dirty one, too, where frames do not move";
+    EXPECT_EQ(frames_used_, 294U) << "a dirty page needs a new frame, too, if frames do not move";
 }
 
-// The seven frames left by the first batch are taken by 301-307; 8 then finds none. 16-23 are staged, and the batch
-// that is settled to make room is its own: it has left before it could be taken back.
-TEST_F(PagerModelTest, ReadsAPageThatLeftWhileAFrameWasSoughtForIt) {
+// Pages 301-307 use the seven free frames of the first batch, so page 8 finds none. 16-23 are staged, and the batch
+// that is finished to free frames is the one of page 8: the page is evicted before it can return from staging.
+TEST_F(PagerModelTest, PageEvictedDuringItsOwnFaultIsReadFromTheStore) {
     const bench::ReplayCounts counts = run({{0, 308}, {8, 1}}, {300}, 10);
     EXPECT_EQ(counts.soft_faults, 0U);
     EXPECT_EQ(counts.hard_faults, 1U);
-    // Departures 0-7 were the first batch; page 8 left as number 8 and 15 was the last. Its tag: the ninth victim's.
+    // Departures 0-7 are the first batch; page 8 is departure 8 of 15. Its tag is that of the ninth victim.
     expect_arrival(308, {Kind::hard_fault, 8, 0});
 }
 
-TEST_F(PagerModelTest, StagesNothingWhenFramesAreFew) {
+TEST_F(PagerModelTest, NothingIsStagedWithFewFrames) {
     EXPECT_EQ(run({{0, 256}, {0, 1}}, {255}, 10).hard_faults, 1U);
     EXPECT_EQ(run({{0, 257}, {8, 1}}, {256}, 10).soft_faults, 1U);
 }
 
-// Clean pages need no second chance when none is kept: they leave at once, and their frames are free without a batch.
-TEST_F(PagerModelTest, DropsCleanPagesAtOnceWhenNothingIsKeptStaged) {
+// With a staging target of 0, clean pages are dropped at once, and their frames are free without a batch.
+TEST_F(PagerModelTest, CleanPagesAreDroppedAtOnceWithoutAStagingTarget) {
     const bench::ReplayCounts counts = run({{0, 3}, {0, 3}}, {2}, 0);
     EXPECT_EQ(counts.hard_faults, 3U);
-    EXPECT_EQ(counts.written, 3U) << "each once, after its first touch";
+    EXPECT_EQ(counts.written, 3U) << "each page is written once, after its first touch";
     EXPECT_EQ(counts.unmapped, 4U);
 }
 
-// Of 1000 frames the evictor is woken when fewer than 10 are free and stops at 20. The 991st page leaves 9: batches of
-// 11 are staged until there are more than the target of 50, and the oldest batch is settled.
-TEST_F(PagerModelTest, EvictsInTheBackgroundBetweenItsWatermarks) {
+// With 1000 frames the evictor wakes when fewer than 10 are free, and stops at 20. The 991st page leaves 9 free:
+// batches of 11 are staged until more than the target of 50 are staged, and the oldest batch is finished.
+TEST_F(PagerModelTest, BackgroundEvictorWorksBetweenItsWatermarks) {
     PagerSettings settings{1000};
     settings.evictor = EvictorKind::background;
     run({{0, 990}}, settings, 50);
@@ -180,7 +181,7 @@ TEST_F(PagerModelTest, EvictsInTheBackgroundBetweenItsWatermarks) {
     EXPECT_EQ(frames_used_, 980U);
 }
 
-TEST_F(PagerModelTest, NeedsTwoFrames) { EXPECT_THROW(run({{0, 1}}, {1}, 0), std::invalid_argument); }
+TEST_F(PagerModelTest, FewerThanTwoFramesAreRefused) { EXPECT_THROW(run({{0, 1}}, {1}, 0), std::invalid_argument); }
 
 }  // namespace
 }  // namespace faultline::test

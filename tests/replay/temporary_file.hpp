@@ -1,4 +1,5 @@
-// A file of this test alone, in the test's own directory; gone when the test ends. Its contents as bytes.
+// TemporaryFile: the path of a file that only this process uses, removed by the destructor. Reads and writes it as
+// bytes.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +23,7 @@ public:
     TemporaryFile(const TemporaryFile&) = delete;
     TemporaryFile& operator=(const TemporaryFile&) = delete;
     ~TemporaryFile() {
-        std::error_code ignored;  // there may be no file
+        std::error_code ignored;  // the file may not exist
         std::filesystem::remove(path_, ignored);
     }
 

@@ -1,4 +1,4 @@
-// What is written is read again; what is no trace, or not all of one, is refused with the reason.
+// A trace reads back as it was written; a file that is not a complete trace is refused with a reason.
 #include "replay/temporary_file.hpp"
 #include "replay/trace_reader.hpp"
 #include "support/child.hpp"
@@ -35,7 +35,7 @@ protected:
         writer.finish();
     }
 
-    /// Reads the file, which must be refused. Returns the complaint.
+    /// Reads the file. Returns the message of the refusal, or "none" if it was accepted.
     [[nodiscard]] std::string complaint() const {
         try {
             static_cast<void>(read_trace(file_.path()));
@@ -46,11 +46,11 @@ protected:
         return "none";
     }
 
-    /// A file with these records and a header that fits them.
+    /// Writes a file with these bytes of records and a valid header for them.
     void write_records(const Bytes& records, std::uint64_t count) const {
         Bytes bytes(kTraceHeaderBytes);
         std::copy(faultline::trace::kTraceMagic.begin(), faultline::trace::kTraceMagic.end(), bytes.begin());
-        faultline::trace::store_little_endian(&bytes[8], 2, 4);
+        faultline::trace::store_little_endian(&bytes[8], faultline::trace::kTraceVersion, 4);
         faultline::trace::store_little_endian(&bytes[12], 4096, 4);
         faultline::trace::store_little_endian(&bytes[16], count, 8);
         bench::TraceChecksum checksum;
@@ -65,25 +65,25 @@ protected:
     TemporaryFile file_;
 };
 
-TEST_F(TraceFile, GivesBackWhatWasWritten) {
+TEST_F(TraceFile, WrittenTraceReadsBackUnchanged) {
     write(few_, 65536);
     const Trace trace = read_trace(file_.path());
     EXPECT_EQ(trace.page_bytes, 65536U);
     EXPECT_EQ(trace.references, few_);
 }
 
-TEST_F(TraceFile, MayBeEmpty) {
+TEST_F(TraceFile, EmptyTraceIsValid) {
     write({});
     EXPECT_TRUE(read_trace(file_.path()).references.empty());
 }
 
-TEST_F(TraceFile, HoldsEveryPageNumberItMay) {
+TEST_F(TraceFile, LargestPageNumberReadsBack) {
     const std::vector<PageReference> far{{kMostPages - 1, true}, {0, false}, {kMostPages - 1, false}, {1, true}};
     write(far);
     EXPECT_EQ(read_trace(file_.path()).references, far);
 }
 
-TEST_F(TraceFile, HoldsMoreThanOneBuffer) {
+TEST_F(TraceFile, TraceLargerThanOneBufferReadsBack) {
     constexpr std::uint64_t kSeed = 9;
     RecordProperty("seed", std::to_string(kSeed));
     std::mt19937_64 random{kSeed};
@@ -94,26 +94,29 @@ TEST_F(TraceFile, HoldsMoreThanOneBuffer) {
     EXPECT_EQ(read_trace(file_.path()).references, many);
 }
 
-TEST_F(TraceFile, IsTheseBytes) {
+TEST_F(TraceFile, FormatIsTheDocumentedOne) {
     write({{3, false}, {4, true}, {2, false}, {66, true}});
     const Bytes bytes = file_.read();
     ASSERT_EQ(bytes.size(), kTraceHeaderBytes + 5);
-    const Bytes until_checksum{0x89, 'F',  'L', 'T', 'R', 'A', 'C', 'E', 2, 0, 0, 0,  //
+    const Bytes until_checksum{0x89, 'F',  'L', 'T', 'R', 'A', 'C', 'E', 3, 0, 0, 0,  //
                                0,    0x10, 0,   0,   4,   0,   0,   0,   0, 0, 0, 0,  //
                                0,    0,    0,   0,   0,   0,   0,   0};
     EXPECT_EQ(Bytes(bytes.begin(), bytes.begin() + 32), until_checksum);
+    // The differences 3, 1, -2, 64 are 6, 2, 3, 128 in zigzag, and 12, 5, 6, 257 with the write bit appended.
+    const Bytes checksum{0xad, 0xe5, 0x7f, 0xba, 0xc6, 0xb0, 0xcc, 0x1d};
+    EXPECT_EQ(Bytes(bytes.begin() + 32, bytes.begin() + 40), checksum);
     // Differences 3, 1, -2, 64 are 6, 2, 3, 128 in zigzag; doubled, with the write bit: 12, 5, 6, 257.
     EXPECT_EQ(Bytes(bytes.begin() + 40, bytes.end()), (Bytes{12, 5, 6, 0x81, 2}));
 }
 
-TEST_F(TraceFile, SaysHowManyRecordsItHasBeforeTheyAreRead) {
+TEST_F(TraceFile, HeaderHasTheNumberOfRecords) {
     write(few_);
     TraceReader reader{file_.path()};
     EXPECT_EQ(reader.records(), few_.size());
     EXPECT_EQ(reader.next(), few_[0]);
 }
 
-TEST_F(TraceFile, SaysHowManyReferencesItsWriterCouldNotKeep) {
+TEST_F(TraceFile, HeaderHasTheNumberOfLostReferences) {
     TraceWriter writer{file_.path(), 4096};
     writer.append(1, true);
     writer.finish((std::uint64_t{1} << 40) + 7);
@@ -123,7 +126,7 @@ TEST_F(TraceFile, SaysHowManyReferencesItsWriterCouldNotKeep) {
     EXPECT_EQ(TraceReader{file_.path()}.lost(), 0U);
 }
 
-TEST_F(TraceFile, ThatEndsEarlierIsRefusedWhereverItEnds) {
+TEST_F(TraceFile, TruncatedFileIsRefusedWhereverItEnds) {
     write(few_);
     const Bytes whole = file_.read();
     for (std::size_t length = 0; length < whole.size(); ++length) {
@@ -133,7 +136,7 @@ TEST_F(TraceFile, ThatEndsEarlierIsRefusedWhereverItEnds) {
     }
 }
 
-TEST_F(TraceFile, InWhichAnyBitHasChangedIsRefused) {
+TEST_F(TraceFile, FileWithAnyChangedBitIsRefused) {
     write(few_);
     const Bytes whole = file_.read();
     for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
@@ -144,7 +147,7 @@ TEST_F(TraceFile, InWhichAnyBitHasChangedIsRefused) {
     }
 }
 
-TEST_F(TraceFile, WithMoreBehindItsLastRecordIsRefused) {
+TEST_F(TraceFile, FileWithBytesAfterItsLastRecordIsRefused) {
     write(few_);
     Bytes bytes = file_.read();
     bytes.push_back(0);
@@ -153,20 +156,22 @@ TEST_F(TraceFile, WithMoreBehindItsLastRecordIsRefused) {
                 HasSubstr("bytes follow the last of 5 records, the first at byte " + std::to_string(bytes.size() - 1)));
 }
 
-TEST_F(TraceFile, OfAnotherKindIsRefused) {
+TEST_F(TraceFile, FileOfAnotherKindIsRefused) {
     file_.write(Bytes(100, 'x'));
     EXPECT_THAT(complaint(), HasSubstr("no trace file"));
 }
 
-TEST_F(TraceFile, OfALaterVersionIsRefused) {
+TEST_F(TraceFile, FileOfALaterVersionIsRefused) {
     write(few_);
     Bytes bytes = file_.read();
-    bytes[8] = 3;
-    file_.write(bytes);
-    EXPECT_THAT(complaint(), HasSubstr("version is 3, this program knows 2"));
+    for (const int version : {2, 4}) {
+        bytes[8] = static_cast<unsigned char>(version);
+        file_.write(bytes);
+        EXPECT_THAT(complaint(), HasSubstr("version is " + std::to_string(version) + ", this program knows 3"));
+    }
 }
 
-TEST_F(TraceFile, ThatWasNotFinishedSaysSo) {
+TEST_F(TraceFile, UnfinishedFileIsRefusedAsUnfinished) {
     {
         TraceWriter writer{file_.path(), 4096};
         writer.append(1, true);
@@ -174,34 +179,34 @@ TEST_F(TraceFile, ThatWasNotFinishedSaysSo) {
     EXPECT_THAT(complaint(), HasSubstr("never finished"));
 }
 
-TEST_F(TraceFile, WithARecordOfMoreThan64BitsIsRefused) {
+TEST_F(TraceFile, RecordOfMoreThan64BitsIsRefused) {
     write_records(Bytes{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02}, 1);
     EXPECT_THAT(complaint(), HasSubstr("more than 64 bits ends at byte 49"));
     write_records(Bytes(11, 0x80), 1);
     EXPECT_THAT(complaint(), HasSubstr("more than 64 bits"));
 }
 
-TEST_F(TraceFile, WithAPageOutOfRangeIsRefused) {
-    write_records(Bytes{12, 18}, 2);  // page 3, then 5 less
+TEST_F(TraceFile, PageOutOfRangeIsRefused) {
+    write_records(Bytes{12, 18}, 2);  // page 3, then page 3 - 5
     EXPECT_THAT(complaint(), HasSubstr("page number out of range ends at byte 41"));
 }
 
-TEST_F(TraceFile, ThatIsNotThereIsASystemError) {
+TEST_F(TraceFile, MissingFileIsASystemError) {
     try {
         TraceReader reader{file_.path()};
-        FAIL() << "opened what is not there";
+        FAIL() << "opened a file that does not exist";
     } catch (const std::system_error& error) {
         EXPECT_EQ(error.code().value(), ENOENT);
         EXPECT_THAT(error.what(), HasSubstr(file_.path().string()));
     }
 }
 
-TEST_F(TraceFile, ThatIsADirectoryIsASystemError) {
+TEST_F(TraceFile, DirectoryIsASystemError) {
     EXPECT_THROW(TraceReader{testing::TempDir()}, std::system_error);
     EXPECT_THROW((TraceWriter{testing::TempDir(), 4096}), std::system_error);
 }
 
-TEST_F(TraceFile, OnAFullDiskIsASystemError) {
+TEST_F(TraceFile, FullDiskIsASystemError) {
     try {
         TraceWriter writer{"/dev/full", 4096};
         FAIL() << "wrote to a full disk";
@@ -210,7 +215,7 @@ TEST_F(TraceFile, OnAFullDiskIsASystemError) {
     }
 }
 
-TEST_F(TraceFile, BeyondTheFileSizeLimitIsASystemErrorAndNoSignal) {
+TEST_F(TraceFile, FileSizeLimitIsASystemErrorAndNotASignal) {
     const ChildEnd end = in_child([this] {
         TraceWriter writer{file_.path(), 4096};
         const rlimit limit{kTraceHeaderBytes + 1, kTraceHeaderBytes + 1};
@@ -226,12 +231,12 @@ TEST_F(TraceFile, BeyondTheFileSizeLimitIsASystemErrorAndNoSignal) {
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_F(TraceFile, HasAPageSizeThatIsAPowerOfTwo) {
+TEST_F(TraceFile, PageSizeThatIsNotAPowerOfTwoIsRefused) {
     EXPECT_THROW((TraceWriter{file_.path(), 3000}), std::invalid_argument);
     EXPECT_THROW((TraceWriter{file_.path(), 0}), std::invalid_argument);
 }
 
-TEST_F(TraceFile, TakesNoPageNumberThatDoesNotFit) {
+TEST_F(TraceFile, PageNumberThatDoesNotFitIsRefused) {
     TraceWriter writer{file_.path(), 4096};
     EXPECT_THROW(writer.append(kMostPages, false), std::out_of_range);
     writer.append(kMostPages - 1, false);

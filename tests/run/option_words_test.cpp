@@ -1,4 +1,4 @@
-// What users of the command are told names options, not members of Config.
+// Messages to users of the command name options instead of members of Config.
 #include "run/option_words.hpp"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace faultline::run {
 namespace {
 
-TEST(OptionWords, NameOptionsInsteadOfMembersOfConfig) {
+TEST(OptionWords, MessagesNameOptionsInsteadOfMembersOfConfig) {
     EXPECT_EQ(in_words_of_options("faultline: cannot make a swap file in /x; set Config::swap_directory: No such file"),
               "cannot make a swap file in /x; set --swap (FAULTLINE_SWAP): No such file");
     EXPECT_EQ(in_words_of_options("HeapConfig::reservation of 1 is too small"),

@@ -1,4 +1,4 @@
-// What the kernel says of a process's memory is read right, and the most of it is kept.
+// MemoryPeaks parses /proc/PID/status and keeps the maximum of each figure.
 #include "run/process_memory.hpp"
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 namespace faultline::run {
 namespace {
 
-TEST(MemoryPeaks, AreTheMostOfAllSamples) {
+TEST(MemoryPeaks, PeaksAreTheMaximumOfAllSamples) {
     MemoryPeaks peaks;
     raise_peaks(
         peaks,
@@ -22,7 +22,7 @@ TEST(MemoryPeaks, AreTheMostOfAllSamples) {
     EXPECT_EQ(peaks.resident, 101U << 10);
 }
 
-TEST(MemoryPeaks, OfThisProcessGrowWithItsMemory) {
+TEST(MemoryPeaks, PeaksOfThisProcessGrowWithItsMemory) {
     constexpr std::size_t kBytes = std::size_t{32} << 20;
     MemoryPeaks before;
     raise_peaks(before);
@@ -33,7 +33,7 @@ TEST(MemoryPeaks, OfThisProcessGrowWithItsMemory) {
     MemoryPeaks after = before;
     raise_peaks(after);
     ::munmap(memory, kBytes);
-    // The kernel counts per CPU and adds up now and then.
+    // The kernel counts per CPU and updates the sums with a delay.
     EXPECT_GE(after.anonymous + (std::size_t{4} << 20), before.anonymous + kBytes);
     EXPECT_GE(after.resident, after.anonymous);
 }

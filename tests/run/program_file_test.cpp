@@ -1,4 +1,4 @@
-// Which programs the preloaded library cannot enter is told from their files.
+// check_program() finds from a program's file why the preloaded library cannot enter it.
 #include "run/program_file.hpp"
 
 #include <gmock/gmock.h>
@@ -15,7 +15,7 @@
 namespace faultline::run {
 namespace {
 
-/// A folder with programs that nobody runs.
+/// Makes program files in a temporary folder. No test runs them.
 class Programs : public testing::Test {
 protected:
     Programs() { std::filesystem::create_directory(folder_); }
@@ -25,7 +25,7 @@ protected:
         return file(name, "#! " + interpreter + " -x\nexit 0\n");
     }
 
-    /// With `loader` in PT_INTERP; empty: without one.
+    /// Writes an ELF file whose PT_INTERP names `loader`; without PT_INTERP if `loader` is empty. Returns its path.
     std::string elf(const std::string& name, const std::string& loader, std::uint16_t machine = EM_X86_64) {
         Elf64_Ehdr header{};
         std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -64,22 +64,24 @@ private:
 
 constexpr const char* kGlibc = "/lib64/ld-linux-x86-64.so.2";
 
-TEST_F(Programs, HaveNoObstacleWhereGlibcsLoaderStartsThem) {
+TEST_F(Programs, ProgramWithGlibcsLoaderHasNoObstacle) {
     EXPECT_EQ(obstacle_of(elf("dynamic", kGlibc)), Obstacle::none);
     EXPECT_EQ(obstacle_of("/proc/self/exe"), Obstacle::none);
 }
 
-TEST_F(Programs, WithoutALoaderAreStatic) { EXPECT_EQ(obstacle_of(elf("static", "")), Obstacle::statically_linked); }
+TEST_F(Programs, ProgramWithoutALoaderIsStatic) {
+    EXPECT_EQ(obstacle_of(elf("static", "")), Obstacle::statically_linked);
+}
 
-TEST_F(Programs, OfMuslAreToldByTheirLoader) {
+TEST_F(Programs, ProgramWithMuslsLoaderIsRecognized) {
     EXPECT_EQ(obstacle_of(elf("musl", "/lib/ld-musl-x86_64.so.1")), Obstacle::musl);
 }
 
-TEST_F(Programs, OfAnotherMachineAreRefused) {
+TEST_F(Programs, ProgramOfAnotherMachineIsRecognized) {
     EXPECT_EQ(obstacle_of(elf("arm", kGlibc, EM_AARCH64)), Obstacle::other_machine);
 }
 
-TEST_F(Programs, ThatAreScriptsHaveTheirInterpretersObstacle) {
+TEST_F(Programs, ScriptHasTheObstacleOfItsInterpreter) {
     const std::string interpreter = elf("interpreter", "");
     const std::string inner = script("inner", interpreter);
     const std::string outer = script("outer", inner);
@@ -88,25 +90,26 @@ TEST_F(Programs, ThatAreScriptsHaveTheirInterpretersObstacle) {
     EXPECT_EQ(check.interpreter.data(), interpreter);
     EXPECT_EQ(obstacle_of(script("good", elf("dynamic", kGlibc))), Obstacle::none);
     const std::string endless = script("endless", script("endless", "x"));
-    EXPECT_EQ(obstacle_of(script("endless", endless)), Obstacle::none) << "the kernel refuses it";
+    EXPECT_EQ(obstacle_of(script("endless", endless)), Obstacle::none)
+        << "the kernel itself refuses a script that is its own interpreter";
 }
 
-TEST_F(Programs, ThatChangeTheUserIgnoreThePreload) {
+TEST_F(Programs, SetuidProgramIgnoresThePreload) {
     const std::string program = elf("setuid", kGlibc);
-    if (::geteuid() == 0 && ::chown(program.c_str(), 1, 1) != 0) GTEST_SKIP() << "no other user to be had";
-    if (::geteuid() != 0) GTEST_SKIP() << "only root can make a program another user's";
+    if (::geteuid() == 0 && ::chown(program.c_str(), 1, 1) != 0) GTEST_SKIP() << "chown to user 1 failed";
+    if (::geteuid() != 0) GTEST_SKIP() << "chown to another user needs root";
     ASSERT_EQ(::chmod(program.c_str(), 04755), 0);
     EXPECT_EQ(obstacle_of(program), Obstacle::changes_privileges);
     EXPECT_EQ(obstacle_of(script("script", program)), Obstacle::changes_privileges);
 }
 
-TEST_F(Programs, ThatCannotBeReadHaveNoKnownObstacle) {
+TEST_F(Programs, UnreadableProgramHasNoKnownObstacle) {
     EXPECT_EQ(obstacle_of("/no/such/program"), Obstacle::none);
     EXPECT_EQ(obstacle_of(file("empty", "")), Obstacle::none);
     EXPECT_EQ(obstacle_of(file("short", ELFMAG)), Obstacle::none);
     const std::string fifo = file("x", "") + "-fifo";
     ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-    EXPECT_EQ(obstacle_of(fifo), Obstacle::none) << "and nothing waits for a writer";
+    EXPECT_EQ(obstacle_of(fifo), Obstacle::none) << "the check must not wait for a writer";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What goes through the environment comes out as it went in, and what is wrong with it is said in words.
+// Settings written to an environment read back unchanged, and a message names the variable that is invalid.
 #include "run/settings.hpp"
 #include "run/size_text.hpp"
 
@@ -17,7 +17,7 @@ using testing::HasSubstr;
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 
-/// As `environ`.
+/// An array of variables in the form of `environ`.
 class Environment {
 public:
     explicit Environment(std::vector<std::string> variables) : variables_{std::move(variables)} {
@@ -39,7 +39,7 @@ std::string problem_with(const std::string& variable) {
     return problem.text.data();
 }
 
-TEST(SizeText, NamesPowersOf1024) {
+TEST(SizeText, SuffixesArePowersOf1024) {
     EXPECT_EQ(parse_size("64M").bytes, 64 * kMiB);
     EXPECT_EQ(parse_size("1GiB").bytes, 1024 * kMiB);
     EXPECT_EQ(parse_size("4k").bytes, 4096U);
@@ -49,13 +49,13 @@ TEST(SizeText, NamesPowersOf1024) {
     for (const char* const text : {"64M", "1G", "0", "1000"}) EXPECT_EQ(parse_size(text).problem, nullptr) << text;
 }
 
-TEST(SizeText, TakesDecimalUnitsAsPowersOf1024) {
+TEST(SizeText, DecimalSuffixesArePowersOf1024) {
     EXPECT_EQ(parse_size("64MB").bytes, 64 * kMiB);
     EXPECT_EQ(parse_size("4kb").bytes, 4096U);
     EXPECT_EQ(parse_size("1TB").bytes, kMiB * kMiB);
 }
 
-TEST(SizeText, TakesFractionsOfAUnit) {
+TEST(SizeText, ParserAcceptsFractionsOfAUnit) {
     EXPECT_EQ(parse_size("1.5G").bytes, 1536 * kMiB);
     EXPECT_EQ(parse_size("0.25MiB").bytes, kMiB / 4);
     EXPECT_EQ(parse_size("1.0000000001K").bytes, 1024U) << "rounds down to bytes";
@@ -63,21 +63,21 @@ TEST(SizeText, TakesFractionsOfAUnit) {
     for (const char* const text : {"1.5G", "0.5K"}) EXPECT_EQ(parse_size(text).problem, nullptr) << text;
 }
 
-TEST(SizeText, RefusesTextThatIsNotASize) {
+TEST(SizeText, ParserRefusesTextThatIsNotASize) {
     for (const char* const text : {"", "M", "-1", " 1", "1 M", "1KBs", "1MiBs", "1iB", "1P", "1.5", "1.5B", "1.G",
                                    ".5G", "1.2.3G", "1,5G", "99999999999999999999", "99999999T", "99999999.5T"}) {
         EXPECT_NE(parse_size(text).problem, nullptr) << text;
     }
 }
 
-TEST(SizeText, IsReadBackAsItWasWritten) {
+TEST(SizeText, WrittenSizeReadsBackUnchanged) {
     for (const std::size_t bytes :
          {std::size_t{0}, std::size_t{1}, std::size_t{1000}, std::size_t{1536}, 3 * kMiB, ~std::size_t{0}}) {
         EXPECT_EQ(parse_size(size_text(bytes)).bytes, bytes) << size_text(bytes);
     }
 }
 
-TEST(Settings, ComeOutOfAnEnvironmentAsTheyWentIn) {
+TEST(Settings, SettingsReadBackUnchangedFromAnEnvironment) {
     Settings settings;
     settings.resident_limit = 24 * kMiB;
     settings.compressed_limit = 3000;
@@ -97,7 +97,7 @@ TEST(Settings, ComeOutOfAnEnvironmentAsTheyWentIn) {
     EXPECT_EQ(read.status_file, settings.status_file);
 }
 
-TEST(Settings, OfAnEmptyEnvironmentAreTheDefaults) {
+TEST(Settings, EmptyEnvironmentGivesTheDefaults) {
     const Environment environment{{"FAULTLINE_RESIDENT=", "FAULTLINE_DELIVERY=", "FAULTLINE_RESIDENTS=1", "HOME=/"}};
     for (const char* const* const variables : {environment.get(), static_cast<const char* const*>(nullptr)}) {
         Settings settings;
@@ -107,7 +107,7 @@ TEST(Settings, OfAnEmptyEnvironmentAreTheDefaults) {
     }
 }
 
-TEST(Settings, SayWhatIsWrongWithThem) {
+TEST(Settings, MessageNamesTheInvalidVariable) {
     EXPECT_EQ(
         problem_with("FAULTLINE_RESIDENT=12Q"),
         "FAULTLINE_RESIDENT: '12Q' is not a size: write bytes, or a number such as 64 or 1.5 followed by K, M, G or T");
@@ -120,7 +120,7 @@ TEST(Settings, SayWhatIsWrongWithThem) {
     EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=" + std::string(5000, 'x')).size(), SettingsProblem{}.text.size() - 1);
 }
 
-TEST(Settings, KnowTheirOwnVariables) {
+TEST(Settings, OnlyVariablesOfFaultlineAreSettings) {
     EXPECT_TRUE(is_setting("FAULTLINE_SWAP=/tmp"));
     EXPECT_TRUE(is_setting("FAULTLINE_STATUS"));
     EXPECT_FALSE(is_setting("FAULTLINE_SWAPS=/tmp"));

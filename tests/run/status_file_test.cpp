@@ -1,4 +1,5 @@
-// A status file between real processes: what they say arrives whole, from whom it is, whatever becomes of them.
+// A status file shared by real processes: each record is read whole and with its writer's identity, even if the writer
+// is killed or replaces its program.
 #include "run/status_file.hpp"
 #include "run/status_writer.hpp"
 #include "support/child.hpp"
@@ -20,7 +21,7 @@
 namespace faultline::run {
 namespace {
 
-/// A status of which every figure is `value`.
+/// Returns a status in which every figure is `value`.
 ProgramStatus all_of(std::uint64_t value) {
     ProgramStatus status;
     std::array<std::uint64_t, sizeof(ProgramCounters) / 8> counters{};
@@ -40,7 +41,7 @@ bool is_all_of_one(const ProgramStatus& status) {
     return status.counters == expected.counters && status.gauges == expected.gauges && status.map == expected.map;
 }
 
-/// The memory of a status file, to be put into states that take bad luck.
+/// Maps the memory of a status file, so that a test can produce rare states.
 class Memory {
 public:
     explicit Memory(const StatusFile& file) {
@@ -58,7 +59,7 @@ private:
     StatusMemory* memory_;
 };
 
-TEST(StatusFile, SaysWhatAProgramHasSaidThatClosedAllItsDescriptors) {
+TEST(StatusFile, FileShowsFiguresOfAProgramThatClosedItsDescriptors) {
     const StatusFile file;
     const auto end = test::in_child([&] {
         ::close_range(3, ~0U, 0);
@@ -81,13 +82,13 @@ TEST(StatusFile, SaysWhatAProgramHasSaidThatClosedAllItsDescriptors) {
     EXPECT_EQ(seen.claims, 1U);
 }
 
-TEST(StatusFile, CanNeitherBeCutNorGrown) {
+TEST(StatusFile, FileCannotChangeItsSize) {
     const StatusFile file;
     EXPECT_EQ(::truncate(file.path().c_str(), 0), -1);
     EXPECT_EQ(::truncate(file.path().c_str(), 1 << 30), -1);
 }
 
-TEST(StatusFile, IsReadWholeWhileItIsWritten) {
+TEST(StatusFile, ReaderGetsWholeRecordsDuringWrites) {
     const StatusFile file;
     StatusWriter writer;
     ASSERT_EQ(writer.open(file.path()), 0);
@@ -99,10 +100,10 @@ TEST(StatusFile, IsReadWholeWhileItIsWritten) {
     std::uint64_t last = 0;
     while (different < 40) {
         const SeenPrograms seen = file.look();
-        if (seen.programs.empty()) continue;  // the writer was faster at every try
+        if (seen.programs.empty()) continue;  // the writer changed the record during each attempt to read it
         const ProgramStatus& status = seen.programs[0].status;
         if (!is_all_of_one(status) || status.map_used < last) {
-            ADD_FAILURE() << "torn at " << status.map_used << " after " << last;
+            ADD_FAILURE() << "torn record at " << status.map_used << " after " << last;
             break;
         }
         different += status.map_used != last ? 1 : 0;
@@ -112,14 +113,14 @@ TEST(StatusFile, IsReadWholeWhileItIsWritten) {
     writing.join();
 }
 
-TEST(StatusFile, KeepsTheLastWholeRecordOfAWriterThatIsKilled) {
+TEST(StatusFile, LastWholeRecordOfAKilledWriterIsKept) {
     const StatusFile file;
     StatusWriter writer;
     ASSERT_EQ(writer.open(file.path()), 0);
     writer.publish(all_of(3));
     const Memory memory{file};
     for (StatusSlot& slot : memory->slots) {
-        // What the next one would be written to.
+        // The record that the next publish() would write.
         if (const std::uint64_t published = slot.published; published > 0)
             slot.records[(published + 1) % 2].store(all_of(99));
     }
@@ -127,13 +128,13 @@ TEST(StatusFile, KeepsTheLastWholeRecordOfAWriterThatIsKilled) {
     EXPECT_EQ(file.look().programs[0].status.counters, all_of(3).counters);
 }
 
-TEST(StatusFile, GivesTheNextProgramOfAProcessASlotOfItsOwn) {
+TEST(StatusFile, NextProgramOfAProcessGetsItsOwnSlot) {
     const StatusFile file;
     StatusWriter before;
     ASSERT_EQ(before.open(file.path()), 0);
     before.publish(all_of(5));
     EXPECT_TRUE(file.look().programs.at(0).running);
-    StatusWriter after;  // as after exec
+    StatusWriter after;  // the program that exec starts
     ASSERT_EQ(after.open(file.path()), 0);
     after.publish(all_of(1));
     const SeenPrograms seen = file.look();
@@ -146,7 +147,7 @@ TEST(StatusFile, GivesTheNextProgramOfAProcessASlotOfItsOwn) {
     EXPECT_FALSE(file.look().programs[1].running);
 }
 
-TEST(StatusFile, CountsForAChildWhatHasHappenedSinceTheFork) {
+TEST(StatusFile, FiguresOfAChildCountFromTheFork) {
     const StatusFile file;
     StatusWriter writer;
     ASSERT_EQ(writer.open(file.path()), 0);
@@ -165,12 +166,12 @@ TEST(StatusFile, CountsForAChildWhatHasHappenedSinceTheFork) {
     EXPECT_NE(seen.programs[1].status.process.pid, seen.programs[0].status.process.pid);
 }
 
-TEST(StatusFile, UsesSlotsAgainAndForgetsNoFigure) {
+TEST(StatusFile, ReusedSlotsLoseNoFigure) {
     constexpr std::uint64_t kPrograms = kStatusSlots + 5;
     const StatusFile file;
     const auto end = test::in_child([&] {
         for (std::uint64_t i = 0; i < kPrograms; ++i) {
-            StatusWriter program;  // each the next of the one process
+            StatusWriter program;  // the next program of the same process
             if (program.open(file.path()) != 0) return 1;
             program.publish(all_of(1));
         }
@@ -187,7 +188,7 @@ TEST(StatusFile, UsesSlotsAgainAndForgetsNoFigure) {
                                [](const auto& a, const auto& b) { return a.status.claim < b.status.claim; }));
 }
 
-TEST(StatusFile, CountsProgramsThatFindAllSlotsTaken) {
+TEST(StatusFile, ProgramsWithoutAFreeSlotAreCounted) {
     const StatusFile file;
     const Memory memory{file};
     std::uint64_t number = 1000;
@@ -202,7 +203,7 @@ TEST(StatusFile, CountsProgramsThatFindAllSlotsTaken) {
     EXPECT_TRUE(file.look().programs.empty());
 }
 
-TEST(StatusFile, WithoutFiguresCountsProgramsAndGivesNoSlots) {
+TEST(StatusFile, FileWithoutFiguresCountsProgramsAndGivesNoSlots) {
     const StatusFile file{StatusFile::Figures::none};
     EXPECT_FALSE(file.entered());
     StatusWriter writer;
@@ -215,7 +216,7 @@ TEST(StatusFile, WithoutFiguresCountsProgramsAndGivesNoSlots) {
     EXPECT_EQ(file.look().claims, 1U);
 }
 
-TEST(StatusFile, NamesProgramsThatRanUnmanagedAndCountsThem) {
+TEST(StatusFile, UnmanagedProgramsAreNamedAndCounted) {
     const StatusFile file{StatusFile::Figures::none};
     const auto end = test::in_child([&] {
         StatusWriter writer;
@@ -236,7 +237,7 @@ TEST(StatusFile, NamesProgramsThatRanUnmanagedAndCountsThem) {
     EXPECT_EQ(seen.more_unmanaged, 0U);
 }
 
-TEST(StatusFile, CountsUnmanagedProgramsThatItHasNoRoomToName) {
+TEST(StatusFile, UnmanagedProgramsBeyondTheTableAreCounted) {
     const StatusFile file;
     StatusWriter writer;
     ASSERT_EQ(writer.open(file.path()), 0);
@@ -249,7 +250,7 @@ TEST(StatusFile, CountsUnmanagedProgramsThatItHasNoRoomToName) {
     EXPECT_EQ(std::strlen(cut.name.data()), cut.name.size() - 1);
 }
 
-TEST(StatusFile, IsNotTakenForOneWhenItIsSomethingElse) {
+TEST(StatusFile, FileOfAnotherKindIsRefused) {
     const auto other = std::filesystem::temp_directory_path() / ("faultline-status-" + std::to_string(::getpid()));
     std::ofstream{other} << std::string(sizeof(StatusMemory), 'x');
     StatusWriter writer;
@@ -264,14 +265,14 @@ TEST(StatusFile, IsNotTakenForOneWhenItIsSomethingElse) {
     EXPECT_FALSE(writer.has_slot());
 }
 
-TEST(ProgramStatus, MapsSayOfEachCellHowMuchOfItIsWhere) {
+TEST(ProgramStatus, MapCellsShowTheShareOfEachState) {
     ProgramStatus status;
     std::vector<ResidencyCell> cells(2);
     cells[0] = {.untouched = 4096 * 100'000, .resident = 4096, .dirty = 4096};
     cells[1] = {.staged = 8192, .swapped = 8192};
     set_map(status, cells);
     EXPECT_EQ(status.map_used, 4096U * 100'005);
-    EXPECT_EQ(status.map.front(), (MapCell{1, 1, 0, 0})) << "a single page must not vanish";
+    EXPECT_EQ(status.map.front(), (MapCell{1, 1, 0, 0})) << "a single page must not round to zero";
     EXPECT_EQ(status.map.back(), (MapCell{0, 0, 127, 127}));
     EXPECT_EQ(map_cells(status).front().resident, 1U);
     EXPECT_EQ(map_cells(status).front().untouched, 254U);

@@ -16,7 +16,7 @@ constexpr unsigned kPatienceSeconds = 30;
 constexpr int kDiffers = 3;
 constexpr int kNotEnded = 4;
 
-// Other threads may have held any lock when this process began: system calls only.
+// Makes only system calls, because other threads of the parent may have held any lock at the fork.
 [[noreturn]] void live_as_child(ChildDoes what, const Territory& territory, unsigned thread) {
     const rlimit no_core{0, 0};
     static_cast<void>(::setrlimit(RLIMIT_CORE, &no_core));

@@ -1,4 +1,4 @@
-// Children of fork in the middle of everything: what they may do with managed memory, and that the parent goes on.
+// Forks children at random moments of a round and checks what they may do with managed memory.
 #pragma once
 
 #include "soak/findings.hpp"
@@ -9,12 +9,13 @@
 namespace faultline::soak {
 
 enum class ChildDoes : std::uint8_t {
-    leave,   ///< Ends at once.
-    touch,   ///< Reads managed memory, which must end it with SIGSEGV.
-    verify,  ///< Compares its copy of the words of `thread`.
+    leave,   ///< Exits at once.
+    touch,   ///< Reads managed memory, which must end the child with SIGSEGV.
+    verify,  ///< Compares its copy of the thread's words with the oracle.
 };
 
-/// Forks, and waits for the child.
+/// Forks, waits for the child, and reports to `findings` if it does not end as it must. fork() may fail with EAGAIN or
+/// ENOMEM.
 void fork_child(ChildDoes what, const Territory& territory, unsigned thread, Findings& findings);
 
 }  // namespace faultline::soak

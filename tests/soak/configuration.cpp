@@ -31,7 +31,7 @@ Configuration random_configuration(const std::vector<Mechanism>& mechanisms, std
     chosen.page_size = std::size_t{1} << random.any_of<unsigned>({12, 12, 12, 13, 14, 16, 18, 21});
     const std::size_t most_bytes = std::size_t{1} << random.between(22, 25);
     chosen.pages = std::clamp<std::size_t>(most_bytes / chosen.page_size, 24, 8192);
-    // Half of the rounds with the fewest frames there may be, or not many more.
+    // Half of the rounds have the fewest frames that a pager accepts, or a few more.
     const std::size_t few = Pager::kMinimumPages;
     chosen.least_limit = random.one_in(2) ? few : random.between(few, std::max(few, chosen.pages / 2));
     chosen.most_limit = chosen.least_limit + random.below(random.one_in(2) ? 8 : chosen.pages);

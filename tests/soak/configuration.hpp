@@ -1,4 +1,4 @@
-// What one round of the soak runs with: a value, chosen at random, that says itself in one line.
+// Configuration: the random settings of one round of the soak. text() prints them in one line.
 #pragma once
 
 #include "soak/random.hpp"
@@ -18,17 +18,17 @@ struct Mechanism {
     Eviction eviction;
 };
 
-/// Those that this kernel and user allow.
+/// Returns those that this kernel and user permit.
 [[nodiscard]] std::vector<Mechanism> usable_mechanisms();
 
 struct Configuration {
     Mechanism mechanism{};
     Replacement replacement = Replacement::second_chance;
-    std::size_t page_size = kBasePageBytes;  ///< The largest of the round's regions, in bytes.
-    std::size_t pages = 0;                   ///< Of that size, in all standing regions together.
-    std::size_t least_limit = 0;             ///< In pages of that size; the limit moves between these two.
-    std::size_t most_limit = 0;
-    std::size_t compressed_limit = 0;  ///< In bytes; 0: none.
+    std::size_t page_size = kBasePageBytes;  ///< Bytes; the largest page size of the round's regions.
+    std::size_t pages = 0;                   ///< Pages of that size in all lasting regions together.
+    std::size_t least_limit = 0;             ///< In pages of that size: the smallest resident limit.
+    std::size_t most_limit = 0;              ///< The largest one.
+    std::size_t compressed_limit = 0;        ///< Bytes; 0: no compression.
     unsigned regions = 1;
     unsigned threads = 1;
     unsigned handler_threads = 0;
@@ -36,10 +36,10 @@ struct Configuration {
     bool background_evictor = true;
     bool limit_moves = true;
     bool forks = true;
-    /// Children of fork have a copy of managed memory, and check it; else touching it must end them with SIGSEGV.
+    /// Children of fork inherit managed memory and check it; else an access to it must end them with SIGSEGV.
     bool children_inherit = false;
-    bool heap = false;                  ///< The threads also keep hash tables in a heap, each its own.
-    bool clears_accessed_bits = false;  ///< A thread does to the pages what memory reclaim does.
+    bool heap = false;                  ///< Each thread also keeps a hash table in a heap.
+    bool clears_accessed_bits = false;  ///< A thread clears the pages' accessed bits, as memory reclaim does.
     std::uint64_t seed = 0;
 
     [[nodiscard]] std::size_t most_limit_bytes() const noexcept { return most_limit * page_size; }

@@ -1,5 +1,4 @@
-// What went wrong in a round: mismatches, and whatever else should not happen. Threads report; the first few are
-// printed, all are counted.
+// Findings: counts the errors of a run and prints the first few. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -12,12 +11,12 @@ namespace faultline::soak {
 
 class Findings {
 public:
-    /// The region holds something else than was written.
+    /// Reports that memory does not hold what was written to it.
     void mismatch(const std::string& what) {
         mismatches_.fetch_add(1);
         print("mismatch", what);
     }
-    /// Anything else: an error that must not come, a figure above its limit, a child that ended as it should not.
+    /// Reports any other error: an unexpected exception, a figure above its limit, a child with the wrong end.
     void fault(const std::string& what) {
         faults_.fetch_add(1);
         print("fault", what);

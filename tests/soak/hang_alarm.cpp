@@ -15,7 +15,7 @@ std::array<char, 512> the_message{};  // written while no alarm is set
 std::size_t the_length = 0;
 
 void ring(int) {
-    constexpr std::string_view kTitle = "\nhang: no end to this round: ";
+    constexpr std::string_view kTitle = "\nhang: the round did not end: ";
     static_cast<void>(!::write(STDERR_FILENO, kTitle.data(), kTitle.size()));
     static_cast<void>(!::write(STDERR_FILENO, the_message.data(), the_length));
     static_cast<void>(!::write(STDERR_FILENO, "\n", 1));

@@ -1,4 +1,4 @@
-// HangAlarm: ends the program when a round does not end, and says which it was.
+// HangAlarm: aborts the program if a round does not end in time, and prints the round.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@ namespace faultline::soak {
 
 class HangAlarm {
 public:
-    /// `what` is printed when `seconds` are over before the object goes. One at a time.
+    /// If the object still exists after `seconds`, prints `what` and aborts. Only one object at a time.
     HangAlarm(const std::string& what, unsigned seconds);
     ~HangAlarm();
     HangAlarm(const HangAlarm&) = delete;

@@ -1,6 +1,6 @@
-// soak: many rounds of random configurations and random operations, checked against ordinary memory. For what happens
-// once in millions of operations; not a part of the test run. A round's seed decides what its threads do, and not how
-// they interleave.
+// soak: rounds of random configurations and random operations, compared with ordinary memory. It finds errors that
+// happen once in millions of operations, and is not part of the ordinary test run. A round's seed determines what each
+// of its threads does, but not how the threads interleave.
 #include "soak/configuration.hpp"
 #include "soak/findings.hpp"
 #include "soak/hang_alarm.hpp"
@@ -24,9 +24,9 @@ namespace {
 constexpr const char* kUsage =
     "soak [--minutes N] [--seed N] [--round-seed N]\n"
     "\n"
-    "  --minutes N      how long (15)\n"
-    "  --seed N         of all rounds (a new one)\n"
-    "  --round-seed N   one configuration, as a line of an earlier run gave it, again and again\n";
+    "  --minutes N      how long to run (15)\n"
+    "  --seed N         the seed of the run (random)\n"
+    "  --round-seed N   run only the round with this seed, which an earlier run printed, repeatedly\n";
 
 constexpr std::chrono::milliseconds kRound{3000};
 constexpr unsigned kRoundPatienceSeconds = 180;

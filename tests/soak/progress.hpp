@@ -1,4 +1,4 @@
-// What the soak says while it runs: a line per round, or one bar that moves where a terminal shows it.
+// Progress: prints a line per round, or a progress bar on a terminal.
 #pragma once
 
 #include <unistd.h>

@@ -1,4 +1,4 @@
-// The soak's random choices: one generator per thread, all from one seed.
+// Random: the soak's random choices. Each thread has its own generator; all derive from the round's seed.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ public:
     explicit Random(std::uint64_t seed) : engine_{seed} {}
 
     [[nodiscard]] std::uint64_t word() { return engine_(); }
-    /// 0 to `end` - 1; `end` is above 0.
+    /// Returns a number from 0 to `end` - 1. `end` must not be 0.
     [[nodiscard]] std::size_t below(std::size_t end) {
         return std::uniform_int_distribution<std::size_t>{0, end - 1}(engine_);
     }

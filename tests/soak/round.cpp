@@ -26,7 +26,7 @@ Territories make_territories(const Configuration& configuration, Pager& pager) {
     Random random{configuration.seed + 1};
     Territories territories;
     for (unsigned i = 0; i < configuration.regions; ++i) {
-        // The first has the largest pages, others may have smaller ones.
+        // The first region has the largest page size; the others may have smaller ones.
         const std::size_t shift = i == 0 ? 0 : random.below(5);
         const std::size_t page_size = std::max(kBasePageBytes, configuration.page_size >> shift);
         const std::size_t bytes =
@@ -39,7 +39,7 @@ Territories make_territories(const Configuration& configuration, Pager& pager) {
     return territories;
 }
 
-/// Clears accessed bits in the first region, and in the heap where its small blocks are.
+/// Starts clearing accessed bits in the first region and in the part of the heap that holds small blocks.
 Disturbances disturb(const Configuration& configuration, const Territories& territories, Heap* heap) {
     Disturbances disturbances;
     if (!configuration.clears_accessed_bits) return disturbances;
@@ -59,11 +59,11 @@ void work(Worker& worker, Clock::time_point end, Findings& findings) {
         }
         worker.verify();
     } catch (const std::exception& error) {
-        findings.fault(std::string("unexpected: ") + error.what());
+        findings.fault(std::string("unexpected exception: ") + error.what());
     }
 }
 
-/// What is wrong with the figures when nobody is at work; empty when nothing is.
+/// Returns what is inconsistent in the figures while no worker runs; empty if nothing is.
 std::string complaint(const Pager& pager, Territories& territories) {
     const PagerStats stats = pager.stats();
     if (stats.frames_used > stats.resident_limit) return "frames_used is above the limit";
@@ -79,7 +79,7 @@ std::string complaint(const Pager& pager, Territories& territories) {
     return {};
 }
 
-/// Figures are not of one moment while the evictor, or a handler thread at the end of a fault, is still at work.
+/// Repeats complaint() for up to a second: the evictor or a handler thread may still update the figures.
 void check_figures(const Pager& pager, Territories& territories, Findings& findings) {
     std::string wrong;
     for (int tries = 0; tries < 500; ++tries) {
@@ -93,7 +93,7 @@ void check_figures(const Pager& pager, Territories& territories, Findings& findi
 void check_nothing_is_left(const Pager& pager, Findings& findings) {
     const PagerStats stats = pager.stats();
     const std::uint64_t left = stats.resident_bytes + stats.staged_bytes + stats.swapped_bytes + stats.dirty_bytes;
-    if (left != 0) findings.fault(std::to_string(left) + " bytes are counted after the last region has gone");
+    if (left != 0) findings.fault(std::to_string(left) + " bytes are counted after the last region was destroyed");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A round: a pager of one configuration, its regions, threads that do random things for a while, and the checks after
-// they have ended.
+// A round: makes a pager of one configuration and its regions, runs threads that do random operations for a while, and
+// checks memory and figures after they have ended.
 #pragma once
 
 #include "soak/configuration.hpp"
@@ -10,7 +10,7 @@
 
 namespace faultline::soak {
 
-/// Returns how many operations were done. Ends early when there are findings.
+/// Returns the number of operations. Ends early if there are findings.
 std::uint64_t run_round(const Configuration& configuration, std::chrono::milliseconds length, Findings& findings);
 
 }  // namespace faultline::soak

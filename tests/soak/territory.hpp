@@ -1,5 +1,5 @@
-// Territory: a region beside an array in ordinary memory that must hold the same words (the oracle), divided among the
-// threads so that each compares and changes only what is its own: no locks, and no doubt which value is right.
+// Territory: a region and an array in ordinary memory that must hold the same words (the oracle). Each word belongs to
+// one thread, which alone compares and changes it, so that no lock is needed and the right value is always known.
 #pragma once
 
 #include "soak/findings.hpp"
@@ -19,11 +19,11 @@ namespace faultline::soak {
 /// How a region is divided among threads.
 struct Division {
     enum class By : std::uint8_t {
-        pages,  ///< Stripes of pages in turn: the owner may do to a page whatever a program may.
-        words,  ///< Every page has words of every thread: faults of all threads on one page.
+        pages,  ///< Stripes of pages, in turn: the owner may also discard, protect and pin its pages.
+        words,  ///< Every page has words of every thread: all threads fault on the same pages.
     };
     By by = By::pages;
-    std::size_t stripe = 1;  ///< Pages.
+    std::size_t stripe = 1;  ///< Pages per stripe.
     unsigned threads = 1;
 };
 
@@ -45,7 +45,8 @@ public:
     }
     [[nodiscard]] std::size_t bytes_of(Pages range) const noexcept { return range.count * region_.page_size(); }
 
-    /// Neighbouring pages that belong to `thread`; none when it has none. Only where pages are owned.
+    /// Returns up to 16 adjacent pages of one stripe of `thread`, or none if the chosen stripe does not exist. Call it
+    /// only if by_pages().
     [[nodiscard]] Pages some_own_pages(unsigned thread, Random& random) const {
         const std::size_t stripes = (pages() + division_.stripe - 1) / division_.stripe;
         const std::size_t rounds = (stripes + division_.threads - 1) / division_.threads;
@@ -57,7 +58,7 @@ public:
         return {first, random.between(1, std::min<std::size_t>(end - first, 16))};
     }
 
-    /// Compares the words of `thread` in a page: all, or `most` from a random one on.
+    /// Compares up to `most` words of `thread` in a page, from a random one on.
     void compare(std::size_t page, unsigned thread, std::size_t most, Random& random, Findings& findings) const {
         for_some_words(page, thread, most, random, [&](std::size_t word) { compare_word(word, findings); });
     }
@@ -65,7 +66,7 @@ public:
         for_words(page, thread, 0, words_per_page(), [&](std::size_t word) { compare_word(word, findings); });
     }
 
-    /// Writes words of `thread` in a page; zeros, if told so.
+    /// Writes up to `most` words of `thread` in a page, from a random one on: zeros or random values.
     void write(std::size_t page, unsigned thread, std::size_t most, bool zeros, Random& random) {
         for_some_words(page, thread, most, random, [&](std::size_t word) {
             const std::uint64_t value = zeros ? 0 : random.word();
@@ -74,18 +75,18 @@ public:
         });
     }
 
-    /// Says that pages were forgotten.
+    /// Sets the oracle of pages to zeros, after the region's pages were discarded.
     void note_zeros(Pages range) {
         std::fill_n(oracle_.begin() + static_cast<std::ptrdiff_t>(range.first * words_per_page()),
                     range.count * words_per_page(), 0);
     }
 
-    /// The bytes that a page should hold; the owner may write there what it has put into the region by other means.
+    /// Returns the oracle's bytes of a page. The owner writes there what it has written to the region by other means.
     [[nodiscard]] std::byte* expected(std::size_t page) noexcept {
         return reinterpret_cast<std::byte*>(oracle_.data() + page * words_per_page());
     }
 
-    /// Whether words of `thread` differ. Neither allocates nor prints: for a child of fork.
+    /// Returns whether any word of `thread` differs. For a child of fork: neither allocates nor prints.
     [[nodiscard]] bool differs(unsigned thread) const noexcept {
         for (std::size_t page = 0; page < pages(); ++page) {
             if (by_pages() && owner(page) != thread) continue;

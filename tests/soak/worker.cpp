@@ -19,7 +19,8 @@ constexpr std::size_t kMostPins = 4;
 constexpr std::uint32_t kTableKeys = 4096;  // at most 600 KiB for each thread
 constexpr std::size_t kEveryWord = kLargestPageBytes;
 
-/// Calls what may be refused with one of `codes`; returns whether it was not. Anything else that it throws goes on.
+/// Makes a call that may throw std::system_error with one of `codes`. Returns whether it succeeded. Other exceptions
+/// propagate.
 template <typename Call>
 bool allowed_unless(std::initializer_list<int> codes, Call call) {
     try {
@@ -99,7 +100,7 @@ bool Worker::pinned(const Territory& territory, Territory::Pages range) const {
     });
 }
 
-// Runs of pages now and then, so that there is something to read ahead.
+// Reads runs of pages now and then, which the pager prefetches.
 void Worker::read() {
     Territory& territory = any_territory();
     const std::size_t first = random_.below(territory.pages());
@@ -116,7 +117,7 @@ void Worker::write() {
                     random_);
 }
 
-// Of anybody's pages: contents do not change.
+// Advises pages of any thread, because advice does not change contents.
 void Worker::advise() {
     Territory& territory = any_territory();
     const std::size_t first = random_.below(territory.region().size());
@@ -163,7 +164,7 @@ void Worker::pin() {
     const Territory::Pages range = own_pages(territory);
     if (range.count == 0) return;
     const auto purpose = random_.any_of({PinFor::reading, PinFor::writing});
-    // ENOMEM: others have pinned what there is.
+    // ENOMEM: other threads have pinned as many pages as the limit permits.
     allowed_unless({ENOMEM}, [&] {
         Pin held = territory->region().pin(territory->page(range.first), territory->bytes_of(range), purpose);
         pins_.push_back({std::move(held), territory, range});
@@ -190,13 +191,14 @@ void Worker::move_limit() {
 void Worker::look() {
     const PagerStats stats = stage_.pager.stats();
     if (stats.frames_used > stage_.configuration.most_limit_bytes()) {
-        stage_.findings.fault("frames_used " + std::to_string(stats.frames_used) + " is above every limit there was");
+        stage_.findings.fault("frames_used " + std::to_string(stats.frames_used) +
+                              " is above the largest limit of the round");
     }
     std::array<ResidencyCell, 5> cells{};
     any_territory().region().residency(cells);
 }
 
-// What the kernel reads from managed memory is what was written there.
+// Checks that the kernel reads from managed memory what the thread wrote there.
 void Worker::write_file() {
     Territory* territory = nullptr;
     const Territory::Pages range = own_pages(territory);
@@ -208,13 +210,13 @@ void Worker::write_file() {
         return;
     }
     std::vector<std::byte> arrived(static_cast<std::size_t>(written));
-    if (::pread(file_, arrived.data(), arrived.size(), 0) != written) stage_.findings.fault("pread came short");
+    if (::pread(file_, arrived.data(), arrived.size(), 0) != written) stage_.findings.fault("pread was short");
     if (std::memcmp(arrived.data(), territory->expected(range.first), arrived.size()) != 0) {
-        stage_.findings.mismatch("io::pwrite wrote " + std::to_string(written) + " bytes, and not the right ones");
+        stage_.findings.mismatch("io::pwrite wrote " + std::to_string(written) + " bytes, but wrong ones");
     }
 }
 
-// What the kernel writes to managed memory is there afterwards.
+// Checks that managed memory holds what the kernel wrote there.
 void Worker::read_file() {
     Territory* territory = nullptr;
     const Territory::Pages range = own_pages(territory);
@@ -222,7 +224,7 @@ void Worker::read_file() {
     const std::size_t bytes = random_.between(1, std::min<std::size_t>(territory->bytes_of(range), 256 << 10));
     std::vector<std::byte> sent(bytes, static_cast<std::byte>(random_.below(256)));
     if (::pwrite(file_, sent.data(), bytes, 0) != static_cast<std::ptrdiff_t>(bytes)) {
-        return stage_.findings.fault("pwrite came short");
+        return stage_.findings.fault("pwrite was short");
     }
     const std::ptrdiff_t read = io::pread(file_, territory->page(range.first), bytes, 0);
     if (read < 0) {
@@ -233,7 +235,7 @@ void Worker::read_file() {
     territory->compare(range.first, index_, kEveryWord, random_, stage_.findings);
 }
 
-// Comes, is used and goes while the others go on.
+// Makes, uses and destroys a region while other threads work.
 void Worker::use_own_region() {
     const std::size_t page_size = std::min(stage_.configuration.page_size, kBasePageBytes << random_.below(5));
     Territory own{"thread " + std::to_string(index_) + "'s own region",

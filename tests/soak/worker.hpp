@@ -1,4 +1,4 @@
-// Worker: one thread of a round. Does random things to the territories and checks each against what should be.
+// Worker: one thread of a round. Does random operations on the territories and checks the result of each.
 #pragma once
 
 #include "soak/configuration.hpp"
@@ -17,7 +17,7 @@
 
 namespace faultline::soak {
 
-/// What the threads of a round share.
+/// The objects that the threads of a round share.
 struct Stage {
     const Configuration& configuration;
     Pager& pager;
@@ -33,10 +33,10 @@ public:
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
-    /// One random operation. Throws what the library throws and should not.
+    /// Does one random operation. Throws what the library throws unexpectedly.
     void step();
 
-    /// Lets go of all pins and compares every word of its own.
+    /// Releases all pins and compares every word of this thread.
     void verify();
 
     [[nodiscard]] std::uint64_t operations() const noexcept { return operations_; }
@@ -49,7 +49,8 @@ private:
     };
 
     [[nodiscard]] Territory& any_territory();
-    /// One whose pages have owners, and pages of it that are this thread's; none of them when it finds none.
+    /// Chooses a territory that is divided by pages, and pages of this thread in it. Returns no pages if a few tries
+    /// find none; then `territory` is unchanged.
     [[nodiscard]] Territory::Pages own_pages(Territory*& territory);
     [[nodiscard]] bool pinned(const Territory& territory, Territory::Pages range) const;
 
@@ -71,7 +72,7 @@ private:
     Stage stage_;
     unsigned index_;
     Random random_;
-    int file_;  // in memory, for system calls
+    int file_;  // a memory file, for system calls
     std::vector<HeldPin> pins_;
     std::optional<test::LinkedTable> table_;
     bool table_grows_ = true;

@@ -17,7 +17,6 @@ namespace faultline::test {
 namespace {
 
 constexpr std::size_t kRoom = 96 * kPage;  // from the heap's begin to the mapping above it
-constexpr std::size_t kSteps = 400;
 
 /// Returns the begin of this process's heap (field 47 of /proc/self/stat).
 std::uintptr_t kernels_heap_begin() {
@@ -104,7 +103,10 @@ private:
     ::_exit(0);
 }
 
-class BrkDifferential : public SpaceTest {};
+class BrkDifferential : public SpaceTest {
+protected:
+    static constexpr std::size_t kSteps = 400;
+};
 
 TEST_P(BrkDifferential, AgreesWithTheSystemCall) {
     const std::uint64_t seed = std::random_device{}();

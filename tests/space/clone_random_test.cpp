@@ -13,10 +13,9 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 64;  // pages of zeros, and as many of a file
+constexpr std::size_t kPagesEach = 64;  // pages of zeros, and as many of a file
 constexpr std::size_t kWords = kPage / sizeof(std::uint64_t);
 constexpr std::size_t kMostSpaces = 6;
-constexpr int kSteps = 500;
 
 std::uint64_t seed_of_this_run() {
     const char* const given = std::getenv("FAULTLINE_TEST_SEED");
@@ -29,7 +28,7 @@ struct Member {
 
     [[nodiscard]] std::byte* at(std::size_t word) const {
         const std::size_t offset = word * sizeof(std::uint64_t);
-        return offset < kPages * kPage ? zeros + offset : file + (offset - kPages * kPage);
+        return offset < kPagesEach * kPage ? zeros + offset : file + (offset - kPagesEach * kPage);
     }
 
     AddressSpace space;
@@ -40,6 +39,8 @@ struct Member {
 
 class CloneRandom : public SpaceTest {
 protected:
+    static constexpr int kSteps = 500;
+
     static constexpr std::size_t kLimit = 48;  // pages; each space has 128
 
     [[nodiscard]] Config config() const override {
@@ -54,10 +55,10 @@ protected:
 private:
     void add_first() {
         auto first = std::make_unique<Member>(AddressSpace{pager()});
-        first->zeros = first->space.map_anonymous(kPages * kPage);
-        first->file = first->space.map_file(file_.fd(), 0, kPages * kPage);
-        first->words.resize(2 * kPages * kWords);
-        std::memcpy(first->words.data() + kPages * kWords, contents_.data(), kPages * kPage);
+        first->zeros = first->space.map_anonymous(kPagesEach * kPage);
+        first->file = first->space.map_file(file_.fd(), 0, kPagesEach * kPage);
+        first->words.resize(2 * kPagesEach * kWords);
+        std::memcpy(first->words.data() + kPagesEach * kWords, contents_.data(), kPagesEach * kPage);
         family_.push_back(std::move(first));
     }
     void clone(Member& from) {
@@ -78,13 +79,13 @@ private:
         std::fill_n(member.words.begin() + static_cast<std::ptrdiff_t>(page * kWords), kWords, 0);
     }
     static void check_all(const Member& member) {
-        for (std::size_t page = 0; page < 2 * kPages; ++page) {
+        for (std::size_t page = 0; page < 2 * kPagesEach; ++page) {
             ASSERT_EQ(std::memcmp(member.at(page * kWords), member.words.data() + page * kWords, kPage), 0)
                 << "page " << page;
         }
     }
 
-    const PatternFile file_{kPages * kPage};
+    const PatternFile file_{kPagesEach * kPage};
     const std::vector<std::byte> contents_ = file_.contents();
     std::vector<std::unique_ptr<Member>> family_;
 };
@@ -103,16 +104,16 @@ void CloneRandom::run(std::uint64_t seed) {
         } else if (kind < 5) {
             if (family_.size() > 1) family_.erase(family_.begin() + static_cast<std::ptrdiff_t>(chosen));
         } else if (kind < 8) {
-            const std::size_t page = below(kPages);
-            map_anew(member, page, 1 + below(std::min<std::size_t>(kPages - page, 12)));
+            const std::size_t page = below(kPagesEach);
+            map_anew(member, page, 1 + below(std::min<std::size_t>(kPagesEach - page, 12)));
         } else if (kind < 14) {
-            zero(member, below(2 * kPages));
+            zero(member, below(2 * kPagesEach));
         } else if (kind < 20) {
-            member.space.advise(member.zeros + below(kPages) * kPage, kPage, Advice::dontneed);
+            member.space.advise(member.zeros + below(kPagesEach) * kPage, kPage, Advice::dontneed);
         } else {
             // A few in sequence, so that prefetching detects a walk.
             const std::size_t pages = 1 + below(8);
-            const std::size_t first = below(2 * kPages - pages);
+            const std::size_t first = below(2 * kPagesEach - pages);
             for (std::size_t page = first; page < first + pages; ++page) {
                 const std::size_t word = page * kWords + below(kWords);
                 ASSERT_EQ(load_word(member.at(word)), member.words[word]) << "step " << step << ", page " << page;

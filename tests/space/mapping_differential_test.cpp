@@ -12,11 +12,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 24;
+constexpr std::size_t kRangePages = 24;
 constexpr std::size_t kFileBytes = 17 * kPage + 1234;
-constexpr int kSteps = 600;
 
-/// One of the two sides: a range of kPages pages, and calls on parts of it.
+/// One of the two sides: a range of kRangePages pages, and calls on parts of it.
 class Side {
 public:
     virtual ~Side() = default;
@@ -34,10 +33,10 @@ protected:
 class KernelSide final : public Side {
 public:
     KernelSide() {
-        begin_ =
-            static_cast<std::byte*>(::mmap(nullptr, kPages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        begin_ = static_cast<std::byte*>(
+            ::mmap(nullptr, kRangePages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     }
-    ~KernelSide() override { ::munmap(begin_, kPages * kPage); }
+    ~KernelSide() override { ::munmap(begin_, kRangePages * kPage); }
     KernelSide(const KernelSide&) = delete;
     KernelSide& operator=(const KernelSide&) = delete;
 
@@ -77,14 +76,14 @@ private:
     void mapped(std::size_t page, std::size_t pages, bool now) {
         for (std::size_t i = page; i < page + pages; ++i) mapped_[i] = now;
     }
-    std::array<bool, kPages> mapped_{};
+    std::array<bool, kRangePages> mapped_{};
 };
 
 class SpaceSide final : public Side {
 public:
     explicit SpaceSide(AddressSpace& space) : space_{space} {
-        begin_ = space.map_anonymous(kPages * kPage);
-        space.unmap(begin_, kPages * kPage);
+        begin_ = space.map_anonymous(kRangePages * kPage);
+        space.unmap(begin_, kRangePages * kPage);
     }
     void map_file(std::size_t page, std::size_t pages, int fd, std::uint64_t offset, Access access) override {
         space_.map_file(fd, offset, pages * kPage, {.access = access, .address = at(page * kPage), .replace = true});
@@ -109,6 +108,8 @@ private:
 
 class MappingDifferential : public SpaceTest {
 protected:
+    static constexpr int kSteps = 600;
+
     [[nodiscard]] Config config() const override { return config_for(GetParam(), 16 * kPage); }
 };
 
@@ -122,11 +123,11 @@ TEST_P(MappingDifferential, ShowsTheSameBytesAndRaisesTheSameSignalsAsTheKernels
     AddressSpace space{pager()};
     KernelSide kernel;
     SpaceSide ours{space};
-    std::array<bool, kPages> bad{};
+    std::array<bool, kRangePages> bad{};
     for (int step = 0; step < kSteps; ++step) {
         SCOPED_TRACE("step " + std::to_string(step));
-        const std::size_t page = below(kPages);
-        const std::size_t pages = below(std::min<std::size_t>(kPages - page, 6)) + 1;
+        const std::size_t page = below(kRangePages);
+        const std::size_t pages = below(std::min<std::size_t>(kRangePages - page, 6)) + 1;
         const Access access = static_cast<Access>(below(4));
         const std::uint64_t choice = below(100);
         if (choice < 16) std::fill_n(bad.begin() + static_cast<std::ptrdiff_t>(page), pages, false);

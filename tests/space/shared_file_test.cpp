@@ -17,10 +17,10 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 24;
-
 class SharedFiles : public SpaceTest {
 protected:
+    static constexpr std::size_t kPages = 24;
+
     [[nodiscard]] static MapOptions shared() { return {.shared = true}; }
     [[nodiscard]] std::byte* map(AddressSpace& space, std::size_t page = 0, std::size_t pages = kPages) {
         return space.map_file(file_.fd(), page * kPage, pages * kPage, shared());

@@ -37,7 +37,7 @@ TEST(BlockWord, CountsWritesAndNothingElse) {
     word = word.spilled();
     EXPECT_TRUE(word.is(BlockPlace::behind));
     EXPECT_EQ(word.generation(), 1U);
-    word = word.forgotten().emptied_behind();
+    word = word.discarded().emptied_behind();
     EXPECT_EQ(word.generation(), 1U);
     EXPECT_EQ(word.claimed_for_write().written().generation(), 2U);
     EXPECT_TRUE(word.claimed_for_write().write_failed().is(BlockPlace::lost));
@@ -46,8 +46,8 @@ TEST(BlockWord, CountsWritesAndNothingElse) {
 TEST(BlockWord, KeepsTheMarkOfASpillThatIsUnderWayWhateverHappensToTheBlock) {
     const BlockWord spilling = BlockWord{}.stored_in({1, 8}).claimed_for_spill();
     EXPECT_TRUE(spilling.stored_in({2, 16}).busy());
-    EXPECT_TRUE(spilling.forgotten().busy());
-    EXPECT_TRUE(spilling.forgotten().has_behind());
+    EXPECT_TRUE(spilling.discarded().busy());
+    EXPECT_TRUE(spilling.discarded().has_behind());
 }
 
 TEST(BlockWord, TheGenerationWrapsWithoutTouchingItsNeighbours) {

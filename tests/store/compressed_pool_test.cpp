@@ -28,11 +28,11 @@ constexpr std::size_t kBlock = core::kUnitBytes;
 /// A pool with one table, like that of a store.
 class CompressedPoolOfOne : public testing::Test {
 protected:
-    ~CompressedPoolOfOne() override { pool_.leave(id_); }
+    ~CompressedPoolOfOne() override { pool_.unregister_table(id_); }
 
     bool keep(std::uint64_t block, const Contents& contents) {
         const CompressorPool::Compressor compressor{pool_.compressors()};
-        return pool_.keep(id_, block, compressor.compress(contents.bytes(kBlock)));
+        return pool_.insert(id_, block, compressor.compress(contents.bytes(kBlock)));
     }
     CompressedPool::Fetched fetch(std::uint64_t block, BlockWord seen) {
         return pool_.fetch(table_, block, seen, bytes_);
@@ -43,7 +43,7 @@ protected:
     MemoryBehind store_{behind_};
     CompressedPool pool_{256 * kSegment, 64 * kSegment};
     BlockTable table_{store_, kBlocks* kBlock, kBlock, pool_.next_table_number()};
-    std::uint32_t id_ = pool_.enter(table_);
+    std::uint32_t id_ = pool_.register_table(table_);
     std::vector<std::byte> bytes_ = std::vector<std::byte>(kBlock);
 };
 
@@ -68,7 +68,7 @@ TEST_F(CompressedPoolOfOne, AMovedEntryIsTheSameVersionElsewhere) {
     for (; !pool_.wants_spill(); ++blocks) ASSERT_TRUE(keep(blocks, textlike(blocks)));
     const BlockWord before = table_.load(0);
     for (std::uint64_t block = 1; block < blocks; block += 2) {
-        pool_.left(table_, table_.change(block, [](BlockWord word) { return word.forgotten(); }));
+        pool_.release_entry(table_, table_.change(block, [](BlockWord word) { return word.discarded(); }));
     }
     SequentialWriteQueue queue;
     EXPECT_EQ(pool_.spill_some(queue), 0);

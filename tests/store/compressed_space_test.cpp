@@ -5,6 +5,7 @@
 #include "core/units.hpp"
 #include "store/memory_behind.hpp"
 #include "store/page_contents.hpp"
+#include "store/sizes.hpp"
 #include "store/swap_directories.hpp"
 #include "store/swap_space.hpp"
 #include "support/child.hpp"
@@ -32,9 +33,8 @@ using store::SegmentPool;
 using store::StoreFactory;
 using store::SwapSpace;
 
-constexpr std::uint64_t kPage = core::kUnitBytes;
-constexpr std::uint64_t kPages = 200;
-constexpr std::size_t kLimit = 16 * SegmentPool::kSegmentBytes;
+constexpr std::uint64_t kSpacePages = 200;
+constexpr std::size_t kPoolBytes = 16 * SegmentPool::kSegmentBytes;
 
 Contents contents_of(std::uint64_t page, std::uint64_t version) {
     const std::uint64_t number = version * 100000 + page;
@@ -58,7 +58,7 @@ bool holds(BackingStore& store, std::uint64_t page, std::uint64_t version) {
 
 /// Checks that pages whose last decimal digit is below `digit` have `version`, and all others the version before.
 bool holds_all(BackingStore& store, std::uint64_t version, std::uint64_t digit) {
-    for (std::uint64_t page = 0; page < kPages; ++page) {
+    for (std::uint64_t page = 0; page < kSpacePages; ++page) {
         if (!holds(store, page, page % 10 < digit ? version : 1)) return false;
     }
     return true;
@@ -70,12 +70,12 @@ protected:
         OnEachFileSystem::SetUp();
         if (IsSkipped()) return;
         auto files = std::make_unique<SwapSpace>(directory(), std::filesystem::path{});
-        space_ = std::make_unique<CompressedSpace>(std::move(files), 64 * kLimit, kLimit);
-        store_ = space_->open(kPages * kPage);
-        for (std::uint64_t page = 0; page < kPages; ++page) write(*store_, page, 1);
+        space_ = std::make_unique<CompressedSpace>(std::move(files), 64 * kPoolBytes, kPoolBytes);
+        store_ = space_->open(kSpacePages * kPage);
+        for (std::uint64_t page = 0; page < kSpacePages; ++page) write(*store_, page, 1);
     }
     void write_some(std::uint64_t version, std::uint64_t digit) {
-        for (std::uint64_t page = 0; page < kPages; ++page) {
+        for (std::uint64_t page = 0; page < kSpacePages; ++page) {
             if (page % 10 < digit) write(*store_, page, version);
         }
     }
@@ -118,7 +118,7 @@ TEST_P(CompressedSpaceOn, ParentAndChildReadWhatWasThereAndThenEachItsOwn) {
         write_some(2, 5);
         if (!holds_all(*store_, 2, 5)) return 2;
         if (space_->pool().stats().compressed_bytes == 0) return 3;
-        const auto another = space_->open(kPages * kPage);
+        const auto another = space_->open(kSpacePages * kPage);
         write(*another, 7, 4);
         if (!holds(*another, 7, 4) || !holds_all(*store_, 2, 5)) return 4;
         return 0;
@@ -167,10 +167,10 @@ private:
 };
 
 TEST(CompressedSpace, AForkIsRefusedWhenNotEverythingCanBeLeftBehindAndNothingIsLost) {
-    const auto behind = std::make_shared<Behind>(kPages * kPage);
-    CompressedSpace space{std::make_unique<MemoryStores>(behind), kLimit, kLimit};
-    const auto store = space.open(kPages * kPage);
-    for (std::uint64_t page = 0; page < kPages; ++page) write(*store, page, 1);
+    const auto behind = std::make_shared<Behind>(kSpacePages * kPage);
+    CompressedSpace space{std::make_unique<MemoryStores>(behind), kPoolBytes, kPoolBytes};
+    const auto store = space.open(kSpacePages * kPage);
+    for (std::uint64_t page = 0; page < kSpacePages; ++page) write(*store, page, 1);
     MemoryStores::prepared = 0;
     behind->write_error.store(ENOSPC);
     try {
@@ -194,9 +194,9 @@ TEST(CompressedSpace, StoresThatCannotBeSharedWithAChildStillCannot) {
             return std::make_unique<MemoryBehind>(std::make_shared<Behind>(bytes));
         }
     };
-    CompressedSpace space{std::make_unique<Plain>(), kLimit, kLimit};
-    const auto store = space.open(kPages * kPage);
-    for (std::uint64_t page = 0; page < kPages; ++page) write(*store, page, 1);
+    CompressedSpace space{std::make_unique<Plain>(), kPoolBytes, kPoolBytes};
+    const auto store = space.open(kSpacePages * kPage);
+    for (std::uint64_t page = 0; page < kSpacePages; ++page) write(*store, page, 1);
     try {
         space.prepare_fork();
         ADD_FAILURE() << "nobody refused";

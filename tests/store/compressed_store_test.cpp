@@ -363,16 +363,16 @@ INSTANTIATE_TEST_SUITE_P(Of, CompressedStoreOfPages,
                          });
 
 TEST(CompressedStore, ALargePageCanBeReadInPieces) {
-    constexpr std::size_t kPage = std::size_t{2} << 20;
+    constexpr std::size_t kLargePage = std::size_t{2} << 20;
     constexpr std::size_t kPiece = std::size_t{64} << 10;
-    CompressedFixture fixture{100 * kSegment, 1, kPage};
+    CompressedFixture fixture{100 * kSegment, 1, kLargePage};
     for (const Contents& contents : {textlike(1), incompressible(2)}) {
         ASSERT_EQ(fixture.write(0, contents), 0);
-        std::vector<std::byte> bytes(kPage);
-        for (std::size_t at = 0; at < kPage; at += kPiece) {
+        std::vector<std::byte> bytes(kLargePage);
+        for (std::size_t at = 0; at < kLargePage; at += kPiece) {
             ASSERT_EQ(fixture.store().read(at, std::span{bytes}.subspan(at, kPiece)), 0);
         }
-        EXPECT_EQ(bytes, contents.bytes(kPage));
+        EXPECT_EQ(bytes, contents.bytes(kLargePage));
     }
 }
 

@@ -1,6 +1,7 @@
 // FileStore on a file with scripted results: it finishes short transfers, retries transient errors and reports others.
 #include "store/file_store.hpp"
 #include "store/scripted_file.hpp"
+#include "store/sizes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,12 +19,6 @@ namespace {
 
 using store::FileStore;
 
-constexpr std::size_t kPage = 4096;
-constexpr std::uint64_t kBase = 3 * kPage;    // offset of the store in the file
-constexpr std::uint64_t kOffset = 2 * kPage;  // offset of the tested transfer in the store
-constexpr std::size_t kBytes = 4 * kPage;
-constexpr std::size_t kFileBytes = kBase + kOffset + kBytes + kPage;
-
 std::vector<std::byte> random_bytes(std::size_t count, std::uint64_t seed) {
     std::mt19937_64 random{seed};
     std::vector<std::byte> bytes(count);
@@ -33,6 +28,11 @@ std::vector<std::byte> random_bytes(std::size_t count, std::uint64_t seed) {
 
 class FileStoreTest : public testing::Test {
 protected:
+    static constexpr std::uint64_t kBase = 3 * kPage;    // offset of the store in the file
+    static constexpr std::uint64_t kOffset = 2 * kPage;  // offset of the tested transfer in the store
+    static constexpr std::size_t kBytes = 4 * kPage;
+    static constexpr std::size_t kFileBytes = kBase + kOffset + kBytes + kPage;
+
     FileStoreTest() {
         RecordProperty("seed", std::to_string(kSeed));
         file_.contents = before_;

@@ -4,6 +4,7 @@
 
 #include "core/units.hpp"
 #include "store/interleaving.hpp"
+#include "store/sizes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,8 +19,6 @@ namespace {
 
 using store::FreedBlocks;
 
-constexpr std::uint64_t kUnit = core::kUnitBytes;
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr int kHole = 0;
 constexpr int kOld = 1;
 constexpr int kNew = 2;
@@ -29,11 +28,11 @@ class FreedUnit {
 public:
     FreedUnit() {
         blocks_.grow_to(kMiB);
-        for (const std::uint64_t place : {kPlace, kOther}) blocks_.about_to_write(place, kUnit);
+        for (const std::uint64_t place : {kPlace, kOther}) blocks_.mark_in_use(place, kUnit);
         for (const std::uint64_t place : {kPlace, kOther}) blocks_.free(place, kUnit);
     }
     void write() {
-        blocks_.about_to_write(kPlace, kUnit);
+        blocks_.mark_in_use(kPlace, kUnit);
         contents_.store(kNew);
     }
     /// Punches; calls `before_the_call` when the piece is chosen and not punched yet.

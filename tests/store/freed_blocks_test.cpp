@@ -3,6 +3,7 @@
 
 #include "core/units.hpp"
 #include "store/interleaving.hpp"
+#include "store/sizes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,8 +20,6 @@ namespace {
 
 using store::FreedBlocks;
 
-constexpr std::uint64_t kUnit = core::kUnitBytes;
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kAll = ~std::uint64_t{0};
 
@@ -30,7 +29,7 @@ class FreedBlocksOf64MiB : public testing::Test {
 protected:
     void SetUp() override { blocks_.grow_to(64 * kMiB); }
 
-    void write(std::uint64_t offset, std::uint64_t bytes = kUnit) { blocks_.about_to_write(offset, bytes); }
+    void write(std::uint64_t offset, std::uint64_t bytes = kUnit) { blocks_.mark_in_use(offset, bytes); }
     void free(std::uint64_t offset, std::uint64_t bytes = kUnit) { blocks_.free(offset, bytes); }
     Holes punch_what_is_due(std::uint64_t keep_bytes = kAll) {
         Holes holes;
@@ -39,7 +38,7 @@ protected:
         return holes;
     }
     Holes punch_everything() {
-        blocks_.list_fullest(kAll);
+        blocks_.mark_fullest_due(kAll);
         return punch_what_is_due(0);
     }
 
@@ -89,9 +88,9 @@ TEST_F(FreedBlocksOf64MiB, TheFullestAreListedFirstAndNoMoreThanIsAskedFor) {
     free(0);
     free(kMiB, 200 * kUnit);
     free(2 * kMiB, 16 * kUnit);
-    blocks_.list_fullest(kUnit);
+    blocks_.mark_fullest_due(kUnit);
     EXPECT_EQ(punch_what_is_due(0), (Holes{{kMiB, 200 * kUnit}}));
-    blocks_.list_fullest(kUnit);
+    blocks_.mark_fullest_due(kUnit);
     EXPECT_EQ(punch_what_is_due(0), (Holes{{2 * kMiB, 16 * kUnit}}));
 }
 
@@ -115,7 +114,7 @@ TEST_F(FreedBlocksOf64MiB, WhatIsForgottenIsNotPunchedAgain) {
     write(0, 2 * kMiB);
     free(0, kMiB);
     free(kMiB);
-    blocks_.forget(0, kMiB);
+    blocks_.untrack(0, kMiB);
     EXPECT_EQ(blocks_.freed_bytes(), kUnit);
     EXPECT_EQ(punch_everything(), (Holes{{kMiB, kUnit}}));
 }
@@ -123,7 +122,7 @@ TEST_F(FreedBlocksOf64MiB, WhatIsForgottenIsNotPunchedAgain) {
 TEST_F(FreedBlocksOf64MiB, ForgettingTheLastUnitInUseMakesTheRestDue) {
     write(0, kMiB);
     free(0, kMiB / 2);
-    blocks_.forget(kMiB / 2, kMiB / 2);
+    blocks_.untrack(kMiB / 2, kMiB / 2);
     EXPECT_EQ(punch_what_is_due(), (Holes{{0, kMiB}}));
 }
 
@@ -180,7 +179,7 @@ TEST(FreedBlocks, KnowLongFilesToTheirEnd) {
         128 * kGiB, 1024 * kGiB,      8192 * kGiB, FreedBlocks::kLargestFile - kMiB};
     for (const std::uint64_t place : places) {
         blocks.grow_to(place + kMiB);
-        blocks.about_to_write(place, kMiB);
+        blocks.mark_in_use(place, kMiB);
     }
     for (const std::uint64_t place : places) blocks.free(place, kMiB);
     std::uint64_t punched = 0;
@@ -195,7 +194,7 @@ TEST(FreedBlocks, KnowLongFilesToTheirEnd) {
 TEST(FreedBlocks, IgnoreWhatIsBeyondTheLargestFile) {
     FreedBlocks blocks;
     blocks.grow_to(2 * FreedBlocks::kLargestFile);
-    blocks.about_to_write(FreedBlocks::kLargestFile, kMiB);
+    blocks.mark_in_use(FreedBlocks::kLargestFile, kMiB);
     blocks.free(FreedBlocks::kLargestFile, kMiB);
     EXPECT_FALSE(blocks.any_due());
 }
@@ -220,7 +219,7 @@ TEST(FreedBlocks, PunchAllThatWasFreedAndNothingInUseWhateverTheOrder) {
             const std::uint64_t count = std::min<std::uint64_t>(random() % 4 == 0 ? random() % 300 : 1, kUnits - first);
             const std::uint64_t action = random() % 8;
             if (action < 3) {
-                blocks.about_to_write(first * kUnit, count * kUnit);
+                blocks.mark_in_use(first * kUnit, count * kUnit);
                 std::fill_n(expected.begin() + static_cast<std::ptrdiff_t>(first), count, Unit::live);
             } else if (action < 7) {
                 blocks.free(first * kUnit, count * kUnit);
@@ -228,11 +227,11 @@ TEST(FreedBlocks, PunchAllThatWasFreedAndNothingInUseWhateverTheOrder) {
                     if (expected[unit] == Unit::live) expected[unit] = Unit::freed;
                 }
             } else {
-                blocks.list_fullest(random() % 2 == 0 ? kUnit : 0);
+                blocks.mark_fullest_due(random() % 2 == 0 ? kUnit : 0);
                 blocks.punch_one(0, hole);
             }
         }
-        blocks.list_fullest(kAll);
+        blocks.mark_fullest_due(kAll);
         while (blocks.punch_one(0, hole)) {
         }
         EXPECT_EQ(std::count(expected.begin(), expected.end(), Unit::freed), 0) << "seed " << seed;
@@ -265,7 +264,7 @@ TEST(FreedBlocks, NoPunchLandsOnANewerWriteWhateverThreadsDo) {
                 blocks.free(unit * kUnit, kUnit);
             } else {
                 mine[index] = static_cast<std::uint32_t>(round);
-                blocks.about_to_write(unit * kUnit, kUnit);
+                blocks.mark_in_use(unit * kUnit, kUnit);
                 file[unit] = mine[index];
             }
         }
@@ -276,7 +275,7 @@ TEST(FreedBlocks, NoPunchLandsOnANewerWriteWhateverThreadsDo) {
     };
     const auto punch = [&] {
         while (writing.load() > 0) {
-            blocks.list_fullest(kAll);
+            blocks.mark_fullest_due(kAll);
             const bool any = blocks.punch_one(0, [&](std::uint64_t offset, std::uint64_t bytes) {
                 std::fill_n(file.begin() + static_cast<std::ptrdiff_t>(offset / kUnit), bytes / kUnit, 0U);
                 punches.fetch_add(1);

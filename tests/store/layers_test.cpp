@@ -4,6 +4,7 @@
 
 #include "core/units.hpp"
 #include "store/scripted_file.hpp"
+#include "store/sizes.hpp"
 #include "store/swap_directories.hpp"
 #include "store/swap_space.hpp"
 #include "store/write_queue.hpp"
@@ -48,8 +49,6 @@ using store::SwapSpace;
 using store::WriteQueue;
 using Lease = std::unique_ptr<BackingStore>;
 
-constexpr std::uint64_t kPage = core::kUnitBytes;
-constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
 constexpr std::uint64_t kMostPagesPerRead = 16;
 
 /// Fills a page with the bytes of version `version`: no two pages or versions are alike.
@@ -592,16 +591,16 @@ TEST_P(LayersOn, FrozenFilesAreClosedWithTheRegionsThatWereThere) {
 }
 
 TEST_P(LayersOn, DiscardingGivesBackWhatIsInTheTopAndLeavesWhatIsFrozen) {
-    constexpr std::uint64_t kMiB = 256;  // pages
-    Remembered region = this->region(4 * kMiB);
+    constexpr std::uint64_t kPagesOfMiB = kMiB / kPage;
+    Remembered region = this->region(4 * kPagesOfMiB);
     region.write_all(1);
     const int frozen = ::dup(region.store().extent().fd);
     as_if_forked(*space_);
-    for (std::uint64_t page = 0; page < 2 * kMiB; page += 16) region.write(page, 16, 2);
+    for (std::uint64_t page = 0; page < 2 * kPagesOfMiB; page += 16) region.write(page, 16, 2);
     const std::uint64_t frozen_before = bytes_taken(frozen);
     const std::uint64_t top_before = bytes_taken(region.store().extent().fd);
-    region.discard(kMiB, 2 * kMiB);  // half of it is in the top
-    EXPECT_EQ(bytes_taken(region.store().extent().fd), top_before - kMiB * kPage);
+    region.discard(kPagesOfMiB, 2 * kPagesOfMiB);  // half of it is in the top
+    EXPECT_EQ(bytes_taken(region.store().extent().fd), top_before - kMiB);
     EXPECT_EQ(bytes_taken(frozen), frozen_before);
     region.check(8);
     ::close(frozen);
@@ -871,14 +870,14 @@ TEST_F(LayeredStoreTest, TheFirstFileIsCountedOnlyWithAMapFromTheStart) {
     write(store, 0, 4, 1);
     add_layer(store);
     write(store, 0, 4, 2);
-    store.let_go_of_empty_layers();
+    store.close_empty_layers();
     EXPECT_GT(first_.use_count(), 1) << "more could be in it";
     const auto second = std::make_shared<ScriptedFile>(kPages * kPage);
     LayeredStore counting{part(second), LayeredStore::make_layers(kPages * kPage)};
     write(counting, 0, 4, 1);
     add_layer(counting);
     write(counting, 0, 4, 2);
-    counting.let_go_of_empty_layers();
+    counting.close_empty_layers();
     EXPECT_EQ(second.use_count(), 1);
     expect(counting, 0, 4, 2);
 }

@@ -2,6 +2,7 @@
 #include "store/swap_file.hpp"
 
 #include "core/units.hpp"
+#include "store/sizes.hpp"
 #include "store/swap_directories.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/process.hpp"
@@ -31,8 +32,6 @@ namespace {
 
 using store::SwapFile;
 using testing::HasSubstr;
-
-constexpr std::size_t kPage = core::kUnitBytes;
 
 /// Returns the error that `make` throws, if any.
 std::optional<std::system_error> error_of(const std::function<void()>& make) {
@@ -83,7 +82,7 @@ protected:
     static void write_range(SwapFile& file, std::uint64_t offset, std::uint64_t bytes) {
         const sys::Mapping range = sys::Mapping::reserve(bytes, kPage, true, "a test range");
         std::memset(range.data(), 0x3c, bytes);
-        file.make_room(offset, bytes);
+        file.prepare_write(offset, bytes);
         ASSERT_EQ(file.write_at(range.data(), bytes, offset), static_cast<long>(bytes));
     }
 
@@ -257,15 +256,13 @@ TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
 
 class SmallWrites : public testing::Test {
 protected:
-    static constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-
     void SetUp() override {
         if (!file_.direct()) GTEST_SKIP() << "this file system has no direct I/O";
         std::memset(page_.data(), 0x3c, page_.size());
         file_.extend_to(4 * kMiB);
     }
     void write_page(std::uint64_t offset) {
-        file_.make_room(offset, kPage);
+        file_.prepare_write(offset, kPage);
         ASSERT_EQ(file_.write_at(page_.data(), kPage, offset), static_cast<long>(kPage));
     }
     void write_some_of(std::uint64_t mib) {
@@ -319,7 +316,7 @@ TEST_F(SmallWrites, LeaveZerosWhereNothingWasWritten) {
 TEST_F(SmallWrites, DoNotCountWhenTheyAreLarge) {
     const std::uint64_t before = bytes_taken(file_.fd());
     const sys::Mapping run = sys::Mapping::reserve(kMiB / 4, kPage, true, "a run");
-    file_.make_room(3 * kMiB, run.size());
+    file_.prepare_write(3 * kMiB, run.size());
     ASSERT_EQ(file_.write_at(run.data(), run.size(), 3 * kMiB), static_cast<long>(run.size()));
     EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2);
 }
@@ -358,7 +355,6 @@ TEST_P(SwapFileOn, KeepsNoMoreThatIsFreedThanItsBound) {
 }
 
 TEST(SwapFileOnAFullDisk, GivesBackWhatWasFreedAndTheWriteGoesOn) {
-    constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
     const TemporaryDirectory directory{"/var/tmp"};
     const SmallDisk disk{directory.path(), 2};
     if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << std::strerror(errno);
@@ -367,7 +363,7 @@ TEST(SwapFileOnAFullDisk, GivesBackWhatWasFreedAndTheWriteGoesOn) {
     const sys::Mapping page = sys::Mapping::reserve(kPage, kPage, true, "a test page");
     const auto write = [&](std::uint64_t offset, int value) {
         std::memset(page.data(), value, kPage);
-        file.make_room(offset, kPage);
+        file.prepare_write(offset, kPage);
         return file.write_at(page.data(), kPage, offset);
     };
     std::uint64_t end = 0;

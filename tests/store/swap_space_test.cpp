@@ -2,6 +2,7 @@
 #include "store/swap_space.hpp"
 
 #include "core/units.hpp"
+#include "store/sizes.hpp"
 #include "store/swap_directories.hpp"
 #include "support/process.hpp"
 #include "sys/mapping.hpp"
@@ -28,9 +29,6 @@ using store::BackingStore;
 using store::FileExtent;
 using store::SwapSpace;
 using Lease = std::unique_ptr<BackingStore>;
-
-constexpr std::uint64_t kPage = core::kUnitBytes;
-constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
 
 /// The open leases by location. Adding one that overlaps another fails.
 class Ledger {
@@ -171,7 +169,6 @@ TEST_P(SwapSpaceOn, ALeaseThatGoesTakesNothingFromItsNeighbours) {
 }
 
 TEST_P(SwapSpaceOn, DiscardingGivesBackWholeMiBsAndNoMore) {
-    constexpr std::uint64_t kMiB = 256 * kPage;
     SwapSpace space{directory(), {}};
     const Lease lease = space.open(4 * kMiB);
     for (std::uint64_t at = 0; at < 4 * kMiB; at += kPage) write(*lease, at, 7);
@@ -182,7 +179,6 @@ TEST_P(SwapSpaceOn, DiscardingGivesBackWholeMiBsAndNoMore) {
 }
 
 TEST_P(SwapSpaceOn, WithAThreadInTheBackgroundDiscardingGivesBackNothingByItself) {
-    constexpr std::uint64_t kMiB = 256 * kPage;
     SwapSpace space{directory(), {}};
     space.set_background_return(true);
     const Lease lease = space.open(4 * kMiB);

@@ -4,6 +4,7 @@
 #include "core/units.hpp"
 #include "store/file_store.hpp"
 #include "store/scripted_file.hpp"
+#include "store/sizes.hpp"
 #include "store/swap_directories.hpp"
 #include "store/swap_file.hpp"
 #include "sys/mapping.hpp"
@@ -35,7 +36,6 @@ using store::StoreWrite;
 using store::SwapFile;
 using store::WriteQueue;
 
-constexpr std::size_t kPage = core::kUnitBytes;
 constexpr int kUntouched = -77;
 
 /// A store that does its own transfers but returns an extent in a file that the ring cannot use.

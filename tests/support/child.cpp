@@ -1,5 +1,7 @@
 #include "support/child.hpp"
 
+#include "support/require.hpp"
+
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -10,16 +12,11 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
-#include <stdexcept>
 
 namespace faultline::test {
 namespace {
 
 constexpr unsigned kLongestLifeSeconds = 120;  // less than ctest's own limit
-
-void require(bool condition, const char* what) {
-    if (!condition) throw std::runtime_error(what);
-}
 
 [[noreturn]] void live_as_child(int standard_error, const std::function<int()>& body) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

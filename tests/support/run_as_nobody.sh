@@ -29,4 +29,6 @@ if ! "${as_nobody[@]}" test -r "$program" -a -x "$program"; then
 fi
 
 cd "$folder"
+# An ordinary user may lack userfaultfd for faults of the kernel; the other deliveries need nothing.
+if [[ -n ${FAULTLINE_REQUIRE_DELIVERIES-} ]]; then export FAULTLINE_REQUIRE_DELIVERIES=uffd_signal,sigsegv; fi
 HOME=$folder TMPDIR=$folder "${as_nobody[@]}" "$program" "$@"

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -75,15 +76,31 @@ inline bool not_permitted(const std::system_error& error) {
     return error.code().value() == EPERM || error.code().value() == ENOSYS || error.code().value() == EOPNOTSUPP;
 }
 
+/// Returns whether this run demands `delivery`: FAULTLINE_REQUIRE_DELIVERIES lists it
+/// ("uffd_threads,uffd_signal,sigsegv").
+inline bool required(Delivery delivery) {
+    const char* list = std::getenv("FAULTLINE_REQUIRE_DELIVERIES");
+    if (list == nullptr) return false;
+    return (',' + std::string(list) + ',').find(',' + std::string(name(delivery)) + ',') != std::string::npos;
+}
+
+/// Returns whether a test of `delivery` that met `error` may be skipped: this user or kernel does not permit the
+/// request, and the run does not demand the delivery. A kernel that lacks one of its operations (EOPNOTSUPP) is always
+/// an excuse.
+inline bool may_be_skipped(const std::system_error& error, Delivery delivery) {
+    return not_permitted(error) && (error.code().value() == EOPNOTSUPP || !required(delivery));
+}
+
 }  // namespace faultline::test
 
-/// Declares `pager` from a Config, or skips the test if the delivery or eviction is not permitted here.
-#define FAULTLINE_PAGER_OR_SKIP(pager, config)                                     \
-    std::optional<::faultline::Pager> pager##_storage;                             \
-    try {                                                                          \
-        pager##_storage.emplace(config);                                           \
-    } catch (const std::system_error& error) {                                     \
-        if (::faultline::test::not_permitted(error)) GTEST_SKIP() << error.what(); \
-        throw;                                                                     \
-    }                                                                              \
+/// Declares `pager` from a Config, or skips the test if the delivery or eviction is not permitted here
+/// (may_be_skipped).
+#define FAULTLINE_PAGER_OR_SKIP(pager, config)                                                         \
+    std::optional<::faultline::Pager> pager##_storage;                                                 \
+    try {                                                                                              \
+        pager##_storage.emplace(config);                                                               \
+    } catch (const std::system_error& error) {                                                         \
+        if (::faultline::test::may_be_skipped(error, (config).delivery)) GTEST_SKIP() << error.what(); \
+        throw;                                                                                         \
+    }                                                                                                  \
     ::faultline::Pager& pager = *pager##_storage

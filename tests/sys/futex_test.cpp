@@ -1,5 +1,7 @@
 // FutexLock excludes other threads, and futex_wait returns when it should. A lost wake-up shows as a test that hangs.
 #include "sys/futex.hpp"
+#include "support/run_threads.hpp"
+#include "sys/blocked_signals.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/signal_block.hpp"
 
@@ -11,17 +13,9 @@
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 namespace faultline::test {
 namespace {
-
-template <typename Body>
-void run_threads(unsigned count, Body body) {
-    std::vector<std::thread> threads;
-    for (unsigned i = 0; i < count; ++i) threads.emplace_back(body, i);
-    for (std::thread& thread : threads) thread.join();
-}
 
 TEST(FutexLock, LetsOneThreadInAtATime) {
     constexpr unsigned kThreads = 8;
@@ -87,12 +81,6 @@ TEST(Futex, WakesAllWhoSleepOnTheWord) {
     });
     waker.join();
     EXPECT_EQ(awake.load(), kSleepers * kRounds);
-}
-
-std::uint64_t blocked_signals() {
-    std::uint64_t mask = 0;
-    sys::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, 0, sys::syscall_argument(&mask), sizeof mask);
-    return mask;
 }
 
 TEST(SignalBlock, BlocksEverythingInScopeAndNestsAndPutsBack) {

@@ -228,7 +228,7 @@ TEST(Mapping, AChildGetsAWipedOneEmpty) {
 TEST(Mapping, GivesThePartBackThatItIsToldAndNoMore) {
     const Mapping mapping = Mapping::reserve(4 * kUnit, kUnit, true, "a test");
     for (std::size_t unit = 0; unit < 4; ++unit) mapping.data()[unit * kUnit] = std::byte{7};
-    mapping.give_part_back(kUnit, 2 * kUnit);
+    mapping.discard_part(kUnit, 2 * kUnit);
     EXPECT_TRUE(sys::all_present(mapping.data(), kUnit));
     EXPECT_FALSE(sys::all_present(mapping.data() + kUnit, kUnit));
     EXPECT_FALSE(sys::all_present(mapping.data() + 2 * kUnit, kUnit));
@@ -241,7 +241,7 @@ TEST(Mapping, GivesBackWhatTheProgramHasLockedToo) {
     const Mapping mapping = Mapping::reserve(2 * kUnit, kUnit, true, "a test");
     if (::mlock(mapping.data(), mapping.size()) != 0) GTEST_SKIP() << "memory cannot be locked here";
     mapping.data()[0] = std::byte{7};
-    mapping.give_part_back(0, mapping.size());
+    mapping.discard_part(0, mapping.size());
     EXPECT_EQ(mapping.data()[0], std::byte{0});
 }
 

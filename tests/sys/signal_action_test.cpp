@@ -3,6 +3,7 @@
 #include "sys/signal_action.hpp"
 
 #include "core/units.hpp"
+#include "sys/blocked_signals.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
@@ -30,12 +31,6 @@ using sys::SignalAction;
 
 constexpr std::uint64_t bit(int signal) { return std::uint64_t{1} << (signal - 1); }
 
-std::uint64_t blocked_signals() {
-    std::uint64_t mask = 0;
-    sys::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, 0, sys::syscall_argument(&mask), sizeof mask);
-    return mask;
-}
-
 // What the handlers saw. Global, because handlers are plain functions; each test starts by clearing it.
 struct Seen {
     int calls = 0;
@@ -49,14 +44,14 @@ struct Seen {
     std::uint64_t mask_after_theirs = 0;
 };
 Seen seen;
-SignalAction action;
+SignalAction tested_action;
 std::byte* closed_page = nullptr;
 
 void in_front(int signal, siginfo_t* info, void* context) {
     seen.ours = info;
     seen.copy = *info;
     seen.our_context = context;
-    if (const SignalAction::Next next = action.next_for(signal, info, context); next.handler != nullptr) {
+    if (const SignalAction::Next next = tested_action.next_for(signal, info, context); next.handler != nullptr) {
         SignalAction::call(next, signal, info, context);
     }
     seen.mask_after_theirs = blocked_signals();
@@ -128,7 +123,7 @@ void touch(std::byte* address) {
 
 [[noreturn]] void fault_with_previous(void (*previous)(int)) {
     set_handler(SIGSEGV, previous);
-    action.install(SIGSEGV, in_front);
+    tested_action.install(SIGSEGV, in_front);
     const sys::Mapping page = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, true, "a test page");
     if (sys::set_access(page.data(), page.size(), Access::none) != 0) std::_Exit(99);
     touch(page.data());
@@ -143,7 +138,7 @@ void touch(std::byte* address) {
 /// Touches a file mapping beyond the end of the file.
 [[noreturn]] void bus_error_with_previous(void (*previous)(int)) {
     set_handler(SIGBUS, previous);
-    action.install(SIGBUS, in_front);
+    tested_action.install(SIGBUS, in_front);
     const int fd = ::memfd_create("ends", MFD_CLOEXEC);
     void* const page = ::mmap(nullptr, core::kUnitBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (page == MAP_FAILED) std::_Exit(99);
@@ -153,7 +148,7 @@ void touch(std::byte* address) {
 
 [[noreturn]] void send_with_previous(void (*previous)(int), int signal) {
     set_handler(signal, previous);
-    action.install(signal, in_front);
+    tested_action.install(signal, in_front);
     ::raise(signal);
     std::_Exit(0);
 }
@@ -184,7 +179,7 @@ TEST_F(SignalActionTest, ASentSignalThatWasIgnoredIsIgnored) {
 
 TEST_F(SignalActionTest, ThePreviousHandlerGetsTheSameFault) {
     install_theirs(SIGSEGV, SA_SIGINFO);
-    action.install(SIGSEGV, in_front);
+    tested_action.install(SIGSEGV, in_front);
     const sys::Mapping page = close_a_page();
     touch(page.data() + 123);  // the program's handler makes the page accessible
     EXPECT_EQ(page.data()[123], std::byte{1});
@@ -198,7 +193,7 @@ TEST_F(SignalActionTest, ThePreviousHandlerGetsTheSameFault) {
 
 TEST_F(SignalActionTest, APlainPreviousHandlerGetsTheNumber) {
     install_theirs(SIGUSR1, 0);
-    action.install(SIGUSR1, in_front);
+    tested_action.install(SIGUSR1, in_front);
     ASSERT_EQ(::raise(SIGUSR1), 0);
     EXPECT_EQ(seen.calls, 1);
     EXPECT_EQ(seen.signal, SIGUSR1);
@@ -207,7 +202,7 @@ TEST_F(SignalActionTest, APlainPreviousHandlerGetsTheNumber) {
 /// Raises SIGUSR1 on a thread that blocks SIGHUP; the previous handler also blocks SIGUSR2.
 void raise_with_masks(int flags) {
     install_theirs(SIGUSR1, flags, {SIGUSR2});
-    action.install(SIGUSR1, in_front);
+    tested_action.install(SIGUSR1, in_front);
     sigset_t hang_up;
     sigset_t before;
     sigemptyset(&hang_up);
@@ -245,7 +240,7 @@ void jump_out(int) { siglongjmp(way_out, 1); }
 
 TEST_F(SignalActionTest, ThePreviousHandlerMayJumpOut) {
     set_handler(SIGSEGV, jump_out);
-    action.install(SIGSEGV, in_front);
+    tested_action.install(SIGSEGV, in_front);
     const sys::Mapping page = close_a_page();
     const std::uint64_t before = blocked_signals();
     for (int round = 0; round < 3; ++round) {
@@ -267,7 +262,7 @@ void speak_once(int) {
     previous.sa_handler = speak_once;
     previous.sa_flags = static_cast<int>(SA_RESETHAND);
     if (::sigaction(SIGSEGV, &previous, nullptr) != 0) std::_Exit(99);
-    action.install(SIGSEGV, in_front);
+    tested_action.install(SIGSEGV, in_front);
     const sys::Mapping page = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, true, "a test page");
     if (sys::set_access(page.data(), page.size(), Access::none) != 0) std::_Exit(99);
     touch(page.data());
@@ -280,8 +275,8 @@ TEST_F(SignalActionTest, APreviousHandlerForOnceIsCalledOnce) {
 
 TEST_F(SignalActionTest, UninstallingPutsThePreviousHandlerBack) {
     install_theirs(SIGUSR1, SA_SIGINFO, {SIGUSR2});
-    action.install(SIGUSR1, in_front);
-    action.uninstall(SIGUSR1, in_front);
+    tested_action.install(SIGUSR1, in_front);
+    tested_action.uninstall(SIGUSR1, in_front);
     struct sigaction now {};
     ASSERT_EQ(::sigaction(SIGUSR1, nullptr, &now), 0);
     EXPECT_EQ(now.sa_sigaction, theirs);
@@ -290,9 +285,9 @@ TEST_F(SignalActionTest, UninstallingPutsThePreviousHandlerBack) {
 
 TEST_F(SignalActionTest, UninstallingLeavesANewerHandlerAlone) {
     install_theirs(SIGUSR1, SA_SIGINFO);
-    action.install(SIGUSR1, in_front);
+    tested_action.install(SIGUSR1, in_front);
     set_handler(SIGUSR1, theirs_plain);
-    action.uninstall(SIGUSR1, in_front);
+    tested_action.uninstall(SIGUSR1, in_front);
     struct sigaction now {};
     ASSERT_EQ(::sigaction(SIGUSR1, nullptr, &now), 0);
     EXPECT_EQ(now.sa_handler, theirs_plain);

@@ -13,6 +13,7 @@ namespace faultline::test {
 namespace {
 
 using namespace std::chrono_literals;
+using sys::OutOfMemory;
 using sys::TransientWait;
 
 /// Returns how often each error of `call` was waited out since the last call, in this process.
@@ -32,8 +33,20 @@ TEST(TransientWait, RepeatsOnlyWhatPassesByItself) {
     }
 }
 
+TEST(TransientWait, LeavesALackOfMemoryToACallerThatAsksForIt) {
+    for (const int error : {ENOMEM, EBUSY}) {
+        EXPECT_FALSE((TransientWait{"a call", OutOfMemory::report}.again(error)));
+        EXPECT_EQ(sys::wait_out(
+                      "a call", [&] { return error; }, OutOfMemory::report),
+                  error);
+    }
+    for (const int error : {EINTR, EAGAIN, ENOBUFS}) {
+        EXPECT_TRUE((TransientWait{"a call", OutOfMemory::report}.again(error)));
+    }
+}
+
 TEST(TransientWait, GivesUpWhenItsPatienceIsOver) {
-    TransientWait wait{"a stubborn call", 5ms};
+    TransientWait wait{"a stubborn call", OutOfMemory::wait, 5ms};
     unsigned tries = 0;
     while (wait.again(ENOMEM)) ++tries;
     EXPECT_GE(tries, 1U);  // one sleep may take the whole time on a busy machine
@@ -42,10 +55,10 @@ TEST(TransientWait, GivesUpWhenItsPatienceIsOver) {
 }
 
 TEST(TransientWait, GivesUpWithoutASleepWhenItsPatienceIsOverInAnInnerWait) {
-    TransientWait outer{"an outer call", 20ms};
+    TransientWait outer{"an outer call", OutOfMemory::wait, 20ms};
     unsigned inner_waits = 0;
     do {
-        TransientWait inner{"an inner call", 10ms};
+        TransientWait inner{"an inner call", OutOfMemory::wait, 10ms};
         while (inner.again(EBUSY)) {
         }
         ++inner_waits;

@@ -62,11 +62,11 @@ bool is_present(const std::byte* page) {
 }
 
 // An access that may raise SIGBUS: the handler leaves by siglongjmp and records the siginfo.
-sigjmp_buf way_out;
+sigjmp_buf way_out_of_read;
 siginfo_t bus_error;
 void on_bus_error(int, siginfo_t* info, void*) {
     bus_error = *info;
-    siglongjmp(way_out, 1);
+    siglongjmp(way_out_of_read, 1);
 }
 
 class UserfaultfdTest : public testing::Test {
@@ -89,12 +89,12 @@ protected:
     [[nodiscard]] std::byte* page(std::size_t number) const { return view_.data() + number * kPage; }
 
     static bool can_read(const std::byte* address) {
-        if (sigsetjmp(way_out, 1) != 0) return false;
+        if (sigsetjmp(way_out_of_read, 1) != 0) return false;
         static_cast<void>(*static_cast<const volatile std::byte*>(address));
         return true;
     }
     static bool can_write(std::byte* address) {
-        if (sigsetjmp(way_out, 1) != 0) return false;
+        if (sigsetjmp(way_out_of_read, 1) != 0) return false;
         *static_cast<volatile std::byte*>(address) = std::byte{99};
         return true;
     }

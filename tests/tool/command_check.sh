@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# command_check.sh FAULTLINE LIBRARY WORK_DIR CASE: runs the command as a shell does, and looks at what the shell sees of it.
+# command_check.sh FAULTLINE LIBRARY WORK_DIR CASE: runs the command and checks its exit code, output and report files.
+# Exits with 77 if a program that the case needs is missing.
 set -euo pipefail
 
 faultline=$1 library=$2 work=$3/tool_$4 case=$4
@@ -12,16 +13,20 @@ fail() {
     echo "$*"
     exit 1
 }
-# expect CODE COMMAND...
+# expect CODE COMMAND...: runs the command with its output in the files out and err, and checks its exit code.
 expect() {
     local wanted=$1 code=0
     shift
     "$@" >out 2>err </dev/null || code=$?
     [[ $code == "$wanted" ]] || fail "$* returned $code, not $wanted: $(cat out err)"
 }
+# says FILE TEXT: fails unless the file contains the text.
 says() { grep -qF -- "$2" "$1" || fail "$1 does not say '$2': $(cat "$1")"; }
 
-# A static program, one of glibc, and one that says that musl's loader starts it.
+# needs PROGRAM: skips the case if the program is not installed.
+needs() { command -v "$1" >/dev/null || { echo "skipped: $1 is not installed"; exit 77; }; }
+
+# Builds a static program, one linked with glibc, and one whose PT_INTERP names a loader with musl's name.
 build_programs() {
     cat >program.c <<'PROGRAM'
 #include <stdio.h>
@@ -30,7 +35,7 @@ int main(int count, char** arguments) {
     return STATUS;
 }
 PROGRAM
-    # In place of musl's loader: succeeds where LD_PRELOAD is not in the environment.
+    # Replaces musl's loader: exits with 0 if LD_PRELOAD is not in the environment.
     cat >loader.c <<'PROGRAM'
 __asm__(".globl _start\n_start: mov %rsp, %rdi\nand $-16, %rsp\ncall begin\n");
 void begin(long* stack) {
@@ -44,9 +49,11 @@ void begin(long* stack) {
     __asm__ volatile("syscall" : : "a"(231L), "D"(failed));
 }
 PROGRAM
+    needs cc
     cc -DSTATUS=3 -static -o static program.c && cc -DSTATUS=0 -o dynamic program.c &&
         cc -O1 -nostdlib -static -fno-stack-protector -o ld-musl-test.so.1 loader.c &&
-        cc -DSTATUS=0 -Wl,--dynamic-linker="$work/ld-musl-test.so.1" -o musl program.c || exit 77
+        cc -DSTATUS=0 -Wl,--dynamic-linker="$work/ld-musl-test.so.1" -o musl program.c ||
+        fail "cc cannot build the programs of this case"
 }
 
 case $case in
@@ -72,16 +79,16 @@ help)
     expect 125 "$faultline" run --resdent 1M -- true
     expect 125 env FAULTLINE_DELIVERY=post "$faultline" run -- true
     says err FAULTLINE_DELIVERY
-    # Who has set it wrong needs the others.
+    # An invalid variable must not prevent help, version and doctor.
     expect 0 env FAULTLINE_DELIVERY=post "$faultline" help run
     expect 0 env FAULTLINE_DELIVERY=post "$faultline" --version
-    FAULTLINE_DELIVERY=post "$faultline" doctor --json >out 2>err || [[ $? == 1 ]] || fail "no diagnosis: $(cat err)"
+    FAULTLINE_DELIVERY=post "$faultline" doctor --json >out 2>err || [[ $? == 1 ]] || fail "doctor did not exit with 1: $(cat err)"
     says err FAULTLINE_DELIVERY
     says out '"works"'
     ;;
 exit_codes)
     expect 0 "$faultline" run -- true
-    [[ ! -s err && ! -s out ]] || fail "there is something on a terminal that nobody asked for: $(cat out err)"
+    [[ ! -s err && ! -s out ]] || fail "output without --stats: $(cat out err)"
     expect 7 "$faultline" run sh -c 'exit 7'
     expect 143 "$faultline" run -- sh -c 'kill -TERM $$'
     expect 127 "$faultline" run -- no-such-program
@@ -94,10 +101,10 @@ exit_codes)
     expect 0 "$faultline" run -- sh -c '[ "$1" = -- ] && [ "$2" = --stats ]' sh -- --stats
     expect 0 "$faultline" run sh -c '[ "$1" = -- ]' sh --
     expect 125 "$faultline" run --stats-json /no/such/folder/file -- touch was-run
-    [[ ! -e was-run ]] || fail "it ran before it was known that there is no report"
+    [[ ! -e was-run ]] || fail "the program ran although its report file cannot be made"
     ;;
 signals)
-    # What is sent to the command goes on to the program, which answers it in its own way.
+    # The command forwards signals to the program, whose own handlers run.
     mkfifo ready never
     "$faultline" run -- bash -c 'trap "exit 42" USR1; trap "" HUP; exec 3<>never; echo >ready; while :; do read -rt 1 -u 3 || :; done' &
     command=$!
@@ -106,21 +113,21 @@ signals)
     kill -USR1 $command
     code=0
     wait $command || code=$?
-    [[ $code == 42 ]] || fail "the program was to exit with 42, and the command returned $code"
-    # A signal that the command's parent ignores, the program ignores, too.
+    [[ $code == 42 ]] || fail "the command returned $code, not the program's exit code 42"
+    # The program ignores a signal that the command's parent ignores.
     expect 0 bash -c 'trap "" TERM; exec "$1" run -- bash -c "kill -TERM \$\$; exit 0"' bash "$faultline"
     ;;
 traced)
-    command -v strace >/dev/null || { echo "skipped: there is no strace here"; exit 77; }
-    # Killed where strace waits for a page that is served by a thread which strace has stopped.
+    needs strace
+    # Ends in a timeout if strace reads a page whose fault needs a thread that strace has stopped.
     expect 0 timeout -s KILL 60 strace -f -o trace "$faultline" run --resident 1M -- true
-    grep -q exit_group trace || fail "strace has seen nothing"
+    grep -q exit_group trace || fail "the trace has no exit_group"
     ;;
 report)
     expect 5 "$faultline" run --resident 1M --stats --stats-json report.json -- \
         perl -e 'my @a = map { "$_" x 20 } 1 .. 20000; my $n = 0; $n += length for @a; exit($n == 20 * 88894 ? 5 : 1)'
     says err "perl exited with 5"
-    grep -qE '^ +[0-9]+ perl +[0-9,]+ ' err || fail "no line for perl: $(cat err)"
+    grep -qE '^ +[0-9]+ perl +[0-9,]+ ' err || fail "the report has no line for perl: $(cat err)"
     python3 - <<'PYTHON'
 import json
 report = json.load(open("report.json"))
@@ -131,7 +138,7 @@ assert program["heap"]["break_bytes"] > 2 << 20, program
 PYTHON
     ;;
 children)
-    # Children that end at once, or become another program, say what they have done before; and none of their parent's.
+    # A child that calls _exit or exec reports its own figures first, without those of its parent.
     python=$(python3 -c 'import sys; print(sys.executable)')  # python3 may be a script
     for delivery in uffd_signal sigsegv; do
         expect 0 env FAULTLINE_DELIVERY=$delivery "$faultline" run --resident 1M --stats-json report.json -- "$python" -c '
@@ -167,26 +174,26 @@ live)
     expect 0 "$faultline" run --resident 1M --live -- \
         perl -e 'my $end = time + 2; my @a; while (time < $end) { $a[rand 60000] = "x" x 50 for 1 .. 1000 }'
     says err "procs  first"
-    [[ $(grep -c '\[.*\]$' err) -ge 1 ]] || fail "no line with a map: $(cat err)"
-    ! grep -q $'\x1b' err || fail "escape sequences in a file"
+    [[ $(grep -c '\[.*\]$' err) -ge 1 ]] || fail "no live line has a map: $(cat err)"
+    ! grep -q $'\x1b' err || fail "the live view writes escape sequences to a file"
     ;;
 unmanaged)
     build_programs
-    # What cannot be held to a limit does not run, unless that is allowed.
+    # A program that cannot be limited does not run without --allow-unmanaged.
     expect 125 "$faultline" run -- ./static ran
     says err "static is statically linked"
     says err "--allow-unmanaged"
-    [[ ! -e ran ]] || fail "a program without a limit has run"
+    [[ ! -e ran ]] || fail "a program without a limit ran"
     expect 3 "$faultline" run --allow-unmanaged -- ./static ran
     says err "without a limit"
-    [[ -e ran ]] || fail "it was allowed and has not run"
+    [[ -e ran ]] || fail "a program did not run with --allow-unmanaged"
     printf '#!%s\n' "$work/static" >script && chmod +x script
     expect 125 "$faultline" run -- ./script
     says err "is a script for $work/static, which is statically linked"
     expect 125 "$faultline" run -- ./musl
     says err "musl"
     [[ $(wc -l <err) == 1 ]] || fail "more than one line: $(cat err)"
-    # What starts such programs is managed itself, and they are told of at the end.
+    # A managed program may start unmanaged ones: the command names them at the end.
     expect 0 "$faultline" run -- sh -c './static; ./static; env -i ./dynamic; exit 0'
     says err "static, which is statically linked (2 times)"
     says err "dynamic, which was started without LD_PRELOAD"
@@ -198,13 +205,13 @@ subprocess.call(["./static"]); os.system("./static"); os.posix_spawn("./static",
     expect 0 "$faultline" run -- sh -c ./musl
     says err "musl, which is linked with musl"
     expect 0 "$faultline" run -- sh -c ./dynamic
-    [[ ! -s err ]] || fail "all had a limit, and there is a message: $(cat err)"
+    [[ ! -s err ]] || fail "a message although every program had a limit: $(cat err)"
     if [[ $(id -u) == 0 ]]; then
         cp dynamic setuid && chown nobody setuid && chmod u+s setuid
         expect 125 "$faultline" run -- ./setuid
         says err "changes privileges"
     fi
-    # A library that is not there, or is none, would leave the program without a limit, too.
+    # The loader ignores a library that it cannot load, which would leave the program without a limit.
     for wrong in /no/such/library.so "$work/script" /bin; do
         expect 125 "$faultline" run --library "$wrong" -- ./dynamic
         says err "--library: '$wrong'"
@@ -213,31 +220,31 @@ subprocess.call(["./static"]); os.system("./static"); os.posix_spawn("./static",
     expect 125 "$faultline" run --library other.so -- ./dynamic
     ;;
 set_up)
-    # What fails at the start says so in the words of the command, with the command's own exit code.
+    # A failure at the start exits with 125 and names options of the command.
     for directory in /no/such/folder /proc; do
         expect 125 "$faultline" run --swap $directory -- true
         says err "--swap (FAULTLINE_SWAP)"
-        ! grep -qF Config:: err || fail "a user of the command knows no Config: $(cat err)"
+        ! grep -qF Config:: err || fail "the message names a member of Config: $(cat err)"
     done
-    ! grep -qF "the directory does not exist" err || fail "/proc is there: $(cat err)"
+    ! grep -qF "the directory does not exist" err || fail "the message denies that /proc exists: $(cat err)"
     expect 125 bash -c 'ulimit -d 4000; exec "$1" run -- true' bash "$faultline"
     says err "ulimit -d unlimited"
-    ! grep -qF "ulimit -v" err || fail "that is not what refuses: $(cat err)"
+    ! grep -qF "ulimit -v" err || fail "the message names the wrong limit: $(cat err)"
     expect 125 "$faultline" run --resident 99999999 --compressed 1K -- true
     says err "--compressed (FAULTLINE_COMPRESSED)"
     if unshare --mount true 2>/dev/null; then
         expect 0 unshare --mount sh -c 'umount -l /proc && exec "$1" run -- true' sh "$faultline"
-        [[ ! -s err ]] || fail "without /proc there is a message: $(cat err)"
+        [[ ! -s err ]] || fail "a message without /proc: $(cat err)"
     fi
     if command -v valgrind >/dev/null; then
         code=0
         "$faultline" run --allow-unmanaged -- valgrind -q /bin/true >out 2>err || code=$?
         says err "valgrind cannot run"
-        [[ $code == 125 ]] || fail "valgrind's program returned $code"
+        [[ $code == 125 ]] || fail "the command returned $code for valgrind, not 125"
     fi
     ;;
 memory)
-    # The program has memory that is not from its heap.
+    # Memory outside the heap is not limited: the report warns about it.
     expect 0 "$faultline" run --resident 16M --stats --stats-json report.json -- \
         python3 -c 'import mmap, os; memory = mmap.mmap(-1, 100 << 20); memory.write(b"x" * (100 << 20)); os._exit(0)'
     says err "had up to"
@@ -250,17 +257,18 @@ assert memory["resident_peak"] > 100 << 20 and memory["anonymous_peak"] > 90 << 
 assert memory["resident_peak"] < 200 << 20, memory
 PYTHON
     expect 0 "$faultline" run --resident 256M --stats -- true
-    ! grep -qF "times its limit" err || fail "true does not take 256 MiB: $(cat err)"
+    ! grep -qF "times its limit" err || fail "a warning that true exceeded 256 MiB: $(cat err)"
     ;;
 crash)
-    # Figures that a program had no time to leave are not zeros.
+    # Missing figures of a killed program are not shown as zeros.
     expect 139 "$faultline" run --stats -- sh -c 'kill -SEGV $$'
     says err "ended suddenly"
     expect 0 "$faultline" run --stats -- sh -c 'exit 0'
-    ! grep -qF "ended suddenly" err || fail "it has ended in order: $(cat err)"
+    ! grep -qF "ended suddenly" err || fail "the report calls an orderly exit sudden: $(cat err)"
     ;;
 gdb)
-    command -v gdb >/dev/null || exit 77
+    needs gdb
+    needs perl
     for delivery in uffd_signal sigsegv; do
         gdb -batch -x "$(dirname "$0")/../../src/tool/gdb/faultline.gdb" \
             -ex "$([[ $delivery == sigsegv ]] && echo faultline-sigsegv || echo 'print 1')" \
@@ -272,8 +280,8 @@ gdb)
     done
     ;;
 identity)
-    command -v perl >/dev/null || exit 77
-    # Whose threads stop and start again in a process, and in its children.
+    needs perl
+    # setgid stops and restarts the pager's threads, in a process and in its child.
     program='use POSIX; setgid(getgid()); if (!fork) { setgid(getgid()); _exit(5) } wait; _exit($? >> 8)'
     for delivery in uffd_threads uffd_signal sigsegv; do
         expect 5 "$faultline" run --library "$library" --resident 1M --delivery $delivery -- perl -e "$program"
@@ -289,11 +297,11 @@ doctor)
     python3 -c 'import json; assert json.load(open("out"))["works"] is True'
     expect 1 "$faultline" doctor --swap /no/such/folder
     says out /no/such/folder
-    # The default heap takes fewer addresses then; one that is asked for cannot be had.
+    # Under RLIMIT_AS the default heap reserves fewer addresses; a heap size that FAULTLINE_HEAP sets is refused.
     expect 0 bash -c 'ulimit -v 8000000; exec "$1" doctor' bash "$faultline"
     says out "RLIMIT_AS"
     says out "64G for a heap cannot be reserved: a program gets"
-    # Too little for the tables of a pager: the program is refused, and the doctor says so.
+    # RLIMIT_AS below the size of a pager's tables: run refuses the program, and doctor says so.
     expect 125 bash -c 'ulimit -v 150000; exec "$1" run true' bash "$faultline"
     expect 1 bash -c 'ulimit -v 150000; exec "$1" doctor' bash "$faultline"
     says out "no program can be run"

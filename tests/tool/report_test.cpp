@@ -1,4 +1,4 @@
-// What the command says of programs, as far as it follows from figures alone.
+// The text and JSON that the command makes from given figures.
 #include "tool/report.hpp"
 #include "tool/doctor/finding.hpp"
 #include "tool/live_view.hpp"
@@ -51,7 +51,7 @@ std::size_t lines_of(const std::string& text) {
     return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-TEST(RunReport, HasALineForEachProcessAndOneForAll) {
+TEST(RunReport, ReportHasALineForEachProcessAndATotal) {
     RunReport report = report_of({program(1, "sh", 0), program(2, "sort", 1500)});
     const std::string text = report_text(report);
     EXPECT_THAT(text, StartsWith("faultline: sort exited with 0 after "));
@@ -62,26 +62,26 @@ TEST(RunReport, HasALineForEachProcessAndOneForAll) {
     EXPECT_THAT(text, HasSubstr("all 2                 6,000      1,500"));
 }
 
-TEST(RunReport, SaysWhenTheProgramRanWithoutALimit) {
+TEST(RunReport, ReportSaysThatTheProgramRanWithoutALimit) {
     RunReport report = report_of({});
     EXPECT_THAT(report_text(report), HasSubstr("sort ran without faultline, and so without a limit"));
     report.obstacle = "is statically linked";
     EXPECT_THAT(unmanaged_text(report), HasSubstr("without a limit: it is statically linked"));
     EXPECT_THAT(report_json(report), HasSubstr("\"entered\": false"));
     report.can_be_told = false;
-    EXPECT_EQ(unmanaged_text(report), "") << "without /proc a program has no way to tell";
+    EXPECT_EQ(unmanaged_text(report), "") << "without /proc a program cannot report that it was entered";
 }
 
-TEST(RunReport, TurnsSuccessWithoutALimitIntoFailureUnlessItIsAllowed) {
+TEST(RunReport, SuccessWithoutALimitIsAFailureUnlessAllowed) {
     RunReport report = report_of({});
     EXPECT_EQ(exit_code_of(report, false), 125);
     EXPECT_EQ(exit_code_of(report, true), 0);
     report.end.status = 3 << 8;
-    EXPECT_EQ(exit_code_of(report, false), 3) << "the program's own failure says more";
+    EXPECT_EQ(exit_code_of(report, false), 3) << "the program's own exit code comes first";
     EXPECT_EQ(exit_code_of(report_of({program(1, "sort", 1)}), false), 0);
 }
 
-TEST(RunReport, NamesProgramsThatRanWithoutALimit) {
+TEST(RunReport, WarningNamesProgramsThatRanWithoutALimit) {
     RunReport report = report_of({program(1, "make", 1)});
     EXPECT_EQ(unmanaged_text(report), "");
     report.seen.unmanaged = {{run::unmanaged_program("/usr/bin/go", run::Obstacle::statically_linked), 1200},
@@ -99,10 +99,10 @@ TEST(RunReport, NamesProgramsThatRanWithoutALimit) {
     EXPECT_THAT(unmanaged_text(report), HasSubstr("; and 7 more\n"));
 }
 
-TEST(RunReport, WarnsOfAProcessWithMoreThanHalfAsMuchAgainAsItsLimit) {
+TEST(RunReport, WarningNamesProcessesAboveOneAndAHalfTimesTheirLimit) {
     RunReport report = report_of({program(1, "sh", 1), program(2, "perl", 1), program(3, "sort", 1)});
     report.seen.programs[0].status.memory.resident = 96 << 20;
-    EXPECT_EQ(memory_warning(report), "") << "1.5 times exactly";
+    EXPECT_EQ(memory_warning(report), "") << "exactly 1.5 times the limit";
     report.seen.programs[1].status.memory = {.resident = 104 << 20, .anonymous = 88 << 20, .file = 16 << 20};
     EXPECT_THAT(memory_warning(report),
                 StartsWith("faultline: warning: perl (1002) had up to 104.0 MiB in memory, 1.6 "
@@ -112,10 +112,10 @@ TEST(RunReport, WarnsOfAProcessWithMoreThanHalfAsMuchAgainAsItsLimit) {
     EXPECT_THAT(memory_warning(report), HasSubstr("sort (1003)"));
     EXPECT_THAT(memory_warning(report), HasSubstr("(and 1 more processes)"));
     report.settings.compressed_limit = 400 << 20;
-    EXPECT_EQ(memory_warning(report), "") << "compressed pages have a limit of their own";
+    EXPECT_EQ(memory_warning(report), "") << "compressed pages have their own limit";
 }
 
-TEST(RunReport, ShowsNoZerosForAProgramThatLeftNoFigures) {
+TEST(RunReport, ProgramWithoutFiguresIsNotShownAsZeros) {
     RunReport report = report_of({program(1, "crashed", 0)});
     run::ProgramStatus& status = report.seen.programs[0].status;
     status.gauges = {};
@@ -124,7 +124,7 @@ TEST(RunReport, ShowsNoZerosForAProgramThatLeftNoFigures) {
     EXPECT_THAT(report_json(report), HasSubstr("\"has_figures\": false"));
 }
 
-TEST(RunReport, SaysHowOldTheFiguresOfACrashedProgramAre) {
+TEST(RunReport, ReportSaysHowOldTheFiguresOfACrashedProgramAre) {
     RunReport report = report_of({program(1, "crashed", 5)});
     run::ProgramStatus& status = report.seen.programs[0].status;
     status.ended = 0;
@@ -135,7 +135,7 @@ TEST(RunReport, SaysHowOldTheFiguresOfACrashedProgramAre) {
     EXPECT_THAT(report_text(report), Not(HasSubstr("ended suddenly")));
 }
 
-TEST(RunReport, ListsTheBusiestWhereThereAreTooMany) {
+TEST(RunReport, LongReportListsTheBusiestProcesses) {
     std::vector<run::SeenProgram> programs;
     for (std::uint64_t i = 1; i <= 100; ++i) programs.push_back(program(i, "cc1", i == 50 ? 1'000'000 : i));
     RunReport report = report_of(programs);
@@ -145,11 +145,11 @@ TEST(RunReport, ListsTheBusiestWhereThereAreTooMany) {
     EXPECT_THAT(text, HasSubstr("   1050 cc1"));
     EXPECT_THAT(text, Not(HasSubstr("   1010 cc1")));
     EXPECT_THAT(text, HasSubstr("all 111"));
-    EXPECT_LT(text.find(" 1050 "), text.find(" 1100 ")) << "in the order in which they began";
+    EXPECT_LT(text.find(" 1050 "), text.find(" 1100 ")) << "processes are listed in the order of their start";
     EXPECT_LT(lines_of(text), 30U);
 }
 
-TEST(RunReport, PrintsNothingThatATerminalWouldObey) {
+TEST(RunReport, ReportContainsNoEscapeSequence) {
     RunReport report = report_of({program(1, "\x1b[31mred\n", 1)});
     report.program = {"a\x1b]0;b"};
     for (const std::string& text : {report_text(report), report_json(report)}) {
@@ -157,7 +157,7 @@ TEST(RunReport, PrintsNothingThatATerminalWouldObey) {
     }
 }
 
-TEST(RunReport, CountsGaugesOfProgramsThatRunOnly) {
+TEST(RunReport, TotalsAddGaugesOfRunningProgramsOnly) {
     const RunReport report = report_of({program(1, "a", 5, true), program(2, "b", 5), program(4, "c", 5, true)});
     const Totals totals = totals_of(report.seen);
     EXPECT_EQ(totals.running, 2U);
@@ -166,7 +166,7 @@ TEST(RunReport, CountsGaugesOfProgramsThatRunOnly) {
     EXPECT_EQ(totals.counters.hard_faults, 15U);
 }
 
-TEST(RunReport, TurnsEndsIntoWhatShellsSeeOfThem) {
+TEST(RunReport, ExitCodeIsTheOneThatShellsReport) {
     ProgramEnd end;
     end.status = 3 << 8;
     EXPECT_EQ(end.exit_code(), 3);
@@ -180,7 +180,7 @@ TEST(RunReport, TurnsEndsIntoWhatShellsSeeOfThem) {
     EXPECT_EQ(end.exit_code(), 127);
 }
 
-TEST(RunReport, MeasuresFragmentationAndHits) {
+TEST(RunReport, FragmentationAndHitRateFollowFromFigures) {
     EXPECT_EQ(fragmentation({}), 0);
     run::ProgramGauges gauges;
     gauges.live_bytes = 300;
@@ -192,19 +192,19 @@ TEST(RunReport, MeasuresFragmentationAndHits) {
     EXPECT_DOUBLE_EQ(hit_rate(program(1, "a", 1).status.counters), 0.75);
 }
 
-TEST(LiveView, SaysRatesSinceTheLineBefore) {
+TEST(LiveView, LineShowsRatesSinceThePreviousLine) {
     LiveView view{display::Terminal{}};
     const std::chrono::steady_clock::time_point begin{};
     run::SeenPrograms seen = report_of({program(1, "sort", 1000, true)}).seen;
     EXPECT_THAT(view.next(seen, begin, 80), StartsWith("procs  first "));
     seen.programs[0] = program(1, "sort", 3000, true);
     const std::string line = view.next(seen, begin + std::chrono::seconds{2}, 80);
-    // 3,000 first touches and 1,000 hard faults of 4 KiB each second; three of four faults without a read.
+    // 3,000 first touches and 1,000 hard faults of 4 KiB per second; three of four faults need no read.
     EXPECT_THAT(line, StartsWith("    1  3.00k      0  1.00k  3.9M     0   75  1.0M     0  3.0M"));
     EXPECT_EQ(lines_of(line), 1U);
 }
 
-TEST(LiveView, RepeatsItsHeader) {
+TEST(LiveView, HeaderIsRepeated) {
     LiveView view{display::Terminal{}};
     const run::SeenPrograms none;
     std::chrono::steady_clock::time_point now{};
@@ -216,7 +216,7 @@ TEST(LiveView, RepeatsItsHeader) {
     EXPECT_EQ(headers, 3U);
 }
 
-TEST(LiveView, DrawsTheMapOfTheLargestProgramAsWideAsTheTerminalIs) {
+TEST(LiveView, MapOfTheLargestProgramFillsTheTerminal) {
     display::Terminal terminal;
     terminal.interactive = true;
     LiveView view{terminal};
@@ -226,12 +226,13 @@ TEST(LiveView, DrawsTheMapOfTheLargestProgramAsWideAsTheTerminalIs) {
     std::chrono::steady_clock::time_point now{};
     static_cast<void>(view.next(seen, now, 100));
     const std::string line = view.next(seen, now + std::chrono::seconds{1}, 100);
-    EXPECT_EQ(line.size(), 100U) << "one column stays free, and the line has an end";
+    EXPECT_EQ(line.size(), 100U) << "99 columns and a newline";
     EXPECT_THAT(line, HasSubstr("[@@@@@@@@"));
-    EXPECT_EQ(view.next(seen, now + std::chrono::seconds{2}, 60).find('['), std::string::npos) << "no room";
+    EXPECT_EQ(view.next(seen, now + std::chrono::seconds{2}, 60).find('['), std::string::npos)
+        << "60 columns have no room for a map";
 }
 
-TEST(Findings, AreBadWhenOneIs) {
+TEST(Findings, OneBadFindingMakesAllBad) {
     Findings findings{{"swap", Verdict::less, "slow", "buy a disk"}};
     EXPECT_TRUE(all_work(findings));
     findings.push_back({"memory", Verdict::bad, "is \"full\"", ""});

@@ -1,5 +1,5 @@
-// The fault path allocates nothing. This file replaces the C library's allocator in the whole test program: while a
-// thread is inside a touch of managed memory, every call of it is counted. Operator new comes here, too.
+// The fault path allocates nothing. This file replaces the C library's allocator in the whole test program and counts
+// the calls that a thread makes while it accesses managed memory. Operator new calls malloc, so it is counted, too.
 
 #include "traps/trap_support.hpp"
 
@@ -53,7 +53,7 @@ void free(void* block) noexcept {
 namespace faultline::test {
 namespace {
 
-/// Touches a page with the allocator watched.
+/// Reads the word at `at`, adds 1 to it if `write`, and counts allocations meanwhile. Returns the word read.
 std::uint64_t watched_touch(std::byte* at, bool write) {
     inside_touch = true;
     const std::uint64_t value = read_word(at);
@@ -64,7 +64,7 @@ std::uint64_t watched_touch(std::byte* at, bool write) {
 
 class Allocation : public TrapMatrix {};
 
-TEST_P(Allocation, WatchSeesAnAllocation) {
+TEST_P(Allocation, CounterCountsMallocAndFree) {
     allocations_inside.store(0);
     inside_touch = true;
     void* volatile block = std::malloc(1);

@@ -1,4 +1,4 @@
-// Catching the signal that a touch raises: the handler jumps out of it and keeps what the kernel said.
+// Catches the signal that an access raises: the handler records the siginfo's address and code and jumps out.
 #pragma once
 
 #include "traps/trap_support.hpp"
@@ -16,7 +16,7 @@ struct CaughtSignal {
     static inline thread_local volatile int code = 0;
 
     static void jump_out(int signal, siginfo_t* info, void*) {
-        if (expected == 0) {  // nobody's touch: let it be fatal
+        if (expected == 0) {  // not raised by read_is_caught: let the access raise it again, fatally
             const struct sigaction fallback = plain_action(SIG_DFL);
             ::sigaction(signal, &fallback, nullptr);
             return;
@@ -29,7 +29,8 @@ struct CaughtSignal {
     static void jump_out_plainly(int) { siglongjmp(before_the_touch, 1); }
 };
 
-/// Whether a read at `at` raises a signal whose handler jumps out; if not, what was read goes to `value`.
+/// Reads the word at `at`. Returns true if that raises a signal; else stores the word in `value`. The caller has
+/// installed one of the handlers above.
 [[gnu::noinline]] inline bool read_is_caught(const std::byte* at, std::uint64_t* value = nullptr) {
     if (sigsetjmp(CaughtSignal::before_the_touch, 1) != 0) {
         CaughtSignal::expected = 0;

@@ -1,5 +1,5 @@
-// Traps 14 and 20: signals that are not the pager's. What another mapping raises, or another process sends, reaches
-// whoever was there before the pager, as if there were no pager; and with SIGBUS blocked nobody can resolve a fault.
+// Traps 14 and 20: signals that no region raised. A signal that another mapping raises or a process sends gets the
+// action that was installed before the pager, as if no pager existed. With SIGBUS blocked no fault can be resolved.
 
 #include "traps/bus_errors.hpp"
 
@@ -17,7 +17,7 @@
 namespace faultline::test {
 namespace {
 
-/// A mapped page beyond the end of its file: touching it raises SIGBUS.
+/// A mapped page beyond the end of its file: an access raises SIGBUS.
 class PageBeyondTheEnd {
 public:
     PageBeyondTheEnd() : file_{::memfd_create("short", MFD_CLOEXEC)} {
@@ -35,18 +35,18 @@ private:
     std::byte* page_ = nullptr;
 };
 
-constexpr std::size_t kPages = 24;
-constexpr std::size_t kFrames = 8;
+constexpr std::size_t kManagedPages = 24;
+constexpr std::size_t kManagedFrames = 8;
 
 class Trap20 : public TrapMatrix {};
 
 TEST_P(Trap20, ForeignBusErrorReachesTheEarlierHandlerUnchanged) {
     const ScopedSignal earlier{SIGBUS, &CaughtSignal::jump_out};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     const PageBeyondTheEnd foreign;
-    for (std::uint64_t i = 0; i < 200; ++i) {  // jumping out must leave nothing behind
+    for (std::uint64_t i = 0; i < 200; ++i) {  // a jump out of the handler must leak nothing
         ASSERT_TRUE(read_is_caught(foreign.address()));
         EXPECT_EQ(CaughtSignal::address, foreign.address());
         EXPECT_EQ(CaughtSignal::code, BUS_ADRERR);
@@ -56,8 +56,8 @@ TEST_P(Trap20, ForeignBusErrorReachesTheEarlierHandlerUnchanged) {
 
 TEST_P(Trap20, EarlierHandlerOfOneArgumentIsCalled) {
     const ScopedSignal earlier{SIGBUS, plain_action(&CaughtSignal::jump_out_plainly)};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     const PageBeyondTheEnd foreign;
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(read_is_caught(foreign.address()));
@@ -66,13 +66,13 @@ TEST_P(Trap20, EarlierHandlerOfOneArgumentIsCalled) {
 
 TEST_P(Trap20, ForbiddenAccessReachesTheEarlierHandlerBesidePagersOfOtherDeliveries) {
     const FaultCatcher earlier;
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
     Config hidden;
     hidden.delivery = Delivery::sigsegv;
-    hidden.resident_limit = kFrames * kBasePageBytes;
+    hidden.resident_limit = kManagedFrames * kBasePageBytes;
     Pager beside{hidden};
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
-    Region neighbour = beside.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
+    Region neighbour = beside.reserve(kManagedPages * kBasePageBytes);
     region.protect(region.data(), region.page_size(), Access::none);
     for (std::size_t i = 0; i < 3; ++i) {
         EXPECT_EQ(FaultCatcher::write(region.data()).signal, SIGSEGV);
@@ -80,7 +80,7 @@ TEST_P(Trap20, ForbiddenAccessReachesTheEarlierHandlerBesidePagersOfOtherDeliver
     }
 }
 
-// What a handler saw of the signals blocked in it.
+// The signal mask during the handler.
 sigset_t mask_in_handler;
 
 void note_mask_and_jump(int signal, siginfo_t* info, void* context) {
@@ -95,7 +95,7 @@ TEST_P(Trap20, EarlierHandlerFindsTheMaskItAskedFor) {
         action.sa_flags = SA_SIGINFO | flags;
         sigaddset(&action.sa_mask, SIGUSR1);
         const ScopedSignal earlier{SIGBUS, action};
-        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
+        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
         ASSERT_EQ(pager.delivery(), GetParam().delivery);
         const PageBeyondTheEnd foreign;
         ASSERT_TRUE(read_is_caught(foreign.address()));
@@ -121,8 +121,8 @@ void read_all_and_jump(int signal, siginfo_t* info, void* context) {
 
 TEST_P(Trap20, EarlierHandlerMayTouchManagedMemory) {
     const ScopedSignal earlier{SIGBUS, &read_all_and_jump, SA_NODEFER};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     region_for_handler = &region;
     wrong_in_handler.store(0);
@@ -142,19 +142,19 @@ TEST_P(Trap20, SentSignalReachesTheEarlierHandlerWithItsSender) {
                                    sender = info->si_pid;
                                    code = info->si_code;
                                }};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
     ASSERT_EQ(pager.delivery(), GetParam().delivery);
     ASSERT_EQ(::kill(::getpid(), SIGBUS), 0);
-    while (sender.load() == 0) std::this_thread::yield();  // any thread may take it
+    while (sender.load() == 0) std::this_thread::yield();  // the kernel may deliver it to any thread
     EXPECT_EQ(sender.load(), ::getpid());
     EXPECT_EQ(code.load(), SI_USER);
 }
 
-TEST_P(Trap20, EarlierHandlerIsBackWhenThePagerIsGone) {
+TEST_P(Trap20, EarlierHandlerIsRestoredAfterThePagerEnds) {
     const ScopedSignal earlier{SIGBUS, &CaughtSignal::jump_out};
     {
-        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-        Region region = pager.reserve(kPages * GetParam().page_size, options());
+        FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+        Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
         fill_with_units(region);
     }
     struct sigaction now {};
@@ -164,10 +164,10 @@ TEST_P(Trap20, EarlierHandlerIsBackWhenThePagerIsGone) {
     EXPECT_TRUE(read_is_caught(foreign.address()));
 }
 
-TEST_P(Trap20, SigsegvOfTheProgramIsItsOwn) {
+TEST_P(Trap20, PagerDoesNotTakeSigsegv) {
     const ScopedSignal own{SIGSEGV, &CaughtSignal::jump_out};
-    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    FAULTLINE_PAGER_OR_SKIP(pager, config_with(kManagedFrames));
+    Region region = pager.reserve(kManagedPages * GetParam().page_size, options());
     fill_with_units(region);
     struct sigaction now {};
     ASSERT_EQ(::sigaction(SIGSEGV, nullptr, &now), 0);
@@ -181,34 +181,35 @@ TEST_P(Trap20, SigsegvOfTheProgramIsItsOwn) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-/// Runs `body` in a child where SIGBUS had `earlier` as its action before the pager came.
+/// Runs `body` in a child that sets `earlier` as the action of SIGBUS before it makes the pager.
 template <typename Body>
 ChildEnd in_child_with_pager(const Config& config, void (*earlier)(int), Body body) {
     return in_child([&] {
         const ScopedSignal action{SIGBUS, plain_action(earlier)};
         Pager pager{config};
-        Region region = pager.reserve(kPages * kBasePageBytes);
+        Region region = pager.reserve(kManagedPages * kBasePageBytes);
         fill_with_units(region);
         body(region);
         return wrong_words(region) == 0 ? 0 : 1;
     });
 }
 
-TEST_P(Trap20, ForeignBusErrorKillsWhereNobodyHandlesIt) {
-    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kFrames));
+TEST_P(Trap20, ForeignBusErrorWithoutAHandlerKills) {
+    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kManagedFrames));
     const auto touch = [](Region&) { static_cast<void>(read_word(PageBeyondTheEnd{}.address())); };
-    const ChildEnd unhandled = in_child_with_pager(config_with(kFrames), SIG_DFL, touch);
+    const ChildEnd unhandled = in_child_with_pager(config_with(kManagedFrames), SIG_DFL, touch);
     EXPECT_TRUE(unhandled.killed_by(SIGBUS)) << unhandled;
-    const ChildEnd ignored = in_child_with_pager(config_with(kFrames), SIG_IGN, touch);  // a fault cannot be ignored
+    const ChildEnd ignored =
+        in_child_with_pager(config_with(kManagedFrames), SIG_IGN, touch);  // a fault cannot be ignored
     EXPECT_TRUE(ignored.killed_by(SIGBUS)) << ignored;
 }
 
-TEST_P(Trap20, SentSignalIsIgnoredOrKillsAsBefore) {
-    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kFrames));
+TEST_P(Trap20, SentSignalGetsTheEarlierDefaultOrIgnoreAction) {
+    FAULTLINE_SKIP_UNLESS_PERMITTED(config_with(kManagedFrames));
     const auto send = [](Region&) { ::kill(::getpid(), SIGBUS); };
-    const ChildEnd ignored = in_child_with_pager(config_with(kFrames), SIG_IGN, send);
+    const ChildEnd ignored = in_child_with_pager(config_with(kManagedFrames), SIG_IGN, send);
     EXPECT_TRUE(ignored.exited_with(0)) << ignored;
-    const ChildEnd unhandled = in_child_with_pager(config_with(kFrames), SIG_DFL, send);
+    const ChildEnd unhandled = in_child_with_pager(config_with(kManagedFrames), SIG_DFL, send);
     EXPECT_TRUE(unhandled.killed_by(SIGBUS)) << unhandled;
 }
 
@@ -223,7 +224,7 @@ class Trap14 : public TrapTest {};
 TEST_F(Trap14, FaultWithSigbusBlockedKillsAndDoesNotHang) {
     Config config;
     config.delivery = Delivery::uffd_signal;
-    config.resident_limit = kFrames * kBasePageBytes;
+    config.resident_limit = kManagedFrames * kBasePageBytes;
     const ChildEnd end = in_child_with_pager(config, SIG_DFL, [](Region& region) {
         evict_all(region);
         sigset_t blocked;
@@ -237,10 +238,10 @@ TEST_F(Trap14, FaultWithSigbusBlockedKillsAndDoesNotHang) {
     EXPECT_EQ(end.said, "");
 }
 
-TEST_F(Trap14, ResidentPagesNeedNoSignal) {
+TEST_F(Trap14, PinnedPagesAreReadableWithSigbusBlocked) {
     Config config;
     config.delivery = Delivery::uffd_signal;
-    config.resident_limit = 2 * kPages * kBasePageBytes;
+    config.resident_limit = 2 * kManagedPages * kBasePageBytes;
     const ChildEnd end = in_child_with_pager(config, SIG_DFL, [](Region& region) {
         sigset_t blocked;
         sigemptyset(&blocked);

@@ -1,5 +1,5 @@
-// Traps 6 and 7: fork. A child that shares pages makes the kernel refuse to move them; and a child has neither the
-// pager's threads nor its memory, so it must find nothing there rather than zeros.
+// Traps 6 and 7: fork. The kernel refuses to move pages that a child shares (EBUSY). A child has neither the pager's
+// threads nor its memory, so an access there must raise SIGSEGV and never read zeros.
 
 #include "traps/trap_support.hpp"
 
@@ -21,7 +21,7 @@ namespace {
 
 // ---- 6 EBUSY after fork
 
-/// A child that does nothing but hold its copy of the memory until it is let go.
+/// A child process that holds its copy of the memory until this object is destroyed.
 class IdleChild {
 public:
     IdleChild() {
@@ -50,7 +50,7 @@ private:
 
 class Trap06 : public TrapMatrix {
 protected:
-    /// Lets children have the region's pages, as a program may ask of its memory.
+    /// Makes fork copy the region's pages to children.
     static void share_with_children(const Region& region) {
         ASSERT_EQ(::madvise(region.data(), region.size(), MADV_DOFORK), 0);
     }
@@ -75,7 +75,7 @@ TEST_P(Trap06, PagesSharedWithAChildCanBeReclaimedAndWritten) {
     for (int forks = 0; forks < 4; ++forks) {
         const IdleChild child;
         EXPECT_EQ(wrong_words(region), 0U);
-        fill_with_units(region);  // shared ones, too: the kernel breaks them off under the pager's nose
+        fill_with_units(region);  // shared pages, too: the kernel copies them on write without telling the pager
         EXPECT_EQ(wrong_words(region), 0U);
     }
 }
@@ -84,7 +84,8 @@ INSTANTIATE_TEST_SUITE_P(Matrix, Trap06, testing::ValuesIn(variants_with({4096, 
 
 class Trap06Staging : public Trap06 {};
 
-/// Frames enough for a staging zone, where clean pages go, too: shared with a child and write-protected at once.
+/// Has enough frames for a staging zone. Clean pages are staged, too: they are shared with a child and write-protected
+/// at the same time.
 TEST_P(Trap06Staging, CleanPagesSharedWithAChildCanBeEvicted) {
     constexpr std::size_t kFrames = 512;
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(kFrames));
@@ -103,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(Matrix, Trap06Staging, testing::ValuesIn(deliveries_and
 
 class Trap07 : public TrapMatrix {};
 
-TEST_P(Trap07, ChildGetsSigsegvOnManagedMemoryAndTheParentGoesOn) {
+TEST_P(Trap07, ReadInTheChildRaisesSigsegvAndTheParentKeepsItsBytes) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
     Region region = pager.reserve(32 * GetParam().page_size, options());
     fill_with_units(region);
@@ -115,7 +116,7 @@ TEST_P(Trap07, ChildGetsSigsegvOnManagedMemoryAndTheParentGoesOn) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-TEST_P(Trap07, ChildThatDestroysItsHandlesDoesNoHarm) {
+TEST_P(Trap07, DestroyingHandlesInTheChildLeavesTheParentUnchanged) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(24));
     std::optional<Pager> handle{std::move(pager)};
     Region region = handle->reserve(32 * GetParam().page_size, options());
@@ -135,7 +136,7 @@ TEST_P(Trap07, ChildThatDestroysItsHandlesDoesNoHarm) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-/// How many of the calls do not throw EPERM.
+/// Makes each call of the interface and counts those that do not throw EPERM.
 int calls_not_refused(Pager& pager, Region& region) {
     std::byte* const data = region.data();
     const std::size_t page = region.page_size();
@@ -162,7 +163,7 @@ int calls_not_refused(Pager& pager, Region& region) {
     return not_refused;
 }
 
-TEST_P(Trap07, ChildIsRefusedTheParentsPager) {
+TEST_P(Trap07, CallsOfTheParentsPagerThrowEpermInTheChild) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
     Region region = pager.reserve(32 * GetParam().page_size, options());
     fill_with_units(region);
@@ -171,7 +172,7 @@ TEST_P(Trap07, ChildIsRefusedTheParentsPager) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-/// 0 if a pager made here and now keeps what is written to its memory.
+/// Makes a pager and writes to a region of it. Returns 0 if every byte is kept across evictions, else 1.
 int use_a_pager_of_ones_own(const Config& config, std::size_t bytes, RegionOptions options) {
     Pager pager{config};
     Region region = pager.reserve(bytes, options);
@@ -191,14 +192,14 @@ TEST_P(Trap07, ChildCanMakeItsOwnPager) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-constexpr std::size_t kReusedBytes = std::size_t{64} << 20;  // fits where a region of the parent is
+constexpr std::size_t kReusedBytes = std::size_t{64} << 20;  // the size of each region, in parent and child
 constexpr int kNoOverlap = 2;
 
 bool overlap(const Region& left, const Region& right) {
     return left.data() < right.data() + right.size() && right.data() < left.data() + left.size();
 }
 
-/// Writes to words all over a region, and reads them again.
+/// Writes 32 words spread over the region. Returns whether all read back.
 bool keeps_what_is_written(Region& region) {
     const std::size_t step = region.size() / 32;
     for (std::size_t at = 0; at < region.size(); at += step) write_word(region.data() + at, at + 1);
@@ -207,7 +208,7 @@ bool keeps_what_is_written(Region& region) {
     return kept;
 }
 
-/// Keeps a range from being mapped by anybody else, as long as it lives.
+/// Occupies a range of addresses, so that no other mapping is placed there while it lives.
 class Placeholder {
 public:
     Placeholder(std::byte* address, std::size_t bytes) : address_{address}, bytes_{bytes} {
@@ -222,12 +223,13 @@ private:
     std::size_t bytes_;
 };
 
-/// Makes regions until one lies where the parent's are.
+/// Makes regions until one overlaps a region of the parent. Returns 0 if that region keeps what is written to it, 1 if
+/// not, kNoOverlap if none of 512 regions overlaps.
 int use_the_parents_addresses(const Config& config, const std::vector<Region>& parents) {
     std::vector<std::unique_ptr<Placeholder>> kept;
     for (const Region& one : parents) kept.push_back(std::make_unique<Placeholder>(one.data(), one.size()));
     Pager pager{config};
-    kept.clear();  // nothing of the pager's own is there
+    kept.clear();  // the pager's own mappings lie elsewhere now
     std::vector<Region> regions;
     while (regions.size() < 512) {
         Region& region = regions.emplace_back(pager.reserve(kReusedBytes));
@@ -238,7 +240,7 @@ int use_the_parents_addresses(const Config& config, const std::vector<Region>& p
     return kNoOverlap;
 }
 
-/// The parent's regions are not mapped in the child: sooner or later the kernel puts the child's own ones there.
+/// The parent's regions are not mapped in the child, so the kernel may place the child's own regions there.
 TEST_P(Trap07, ChildsRegionsMayTakeTheParentsAddresses) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
     std::vector<Region> regions;

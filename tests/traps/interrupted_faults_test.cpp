@@ -1,5 +1,5 @@
-// Traps 3, 4 and 5: one fault, several answers. A signal during the wait for a page makes the kernel report the fault
-// again; threads that fault on the same page race to answer; large pages arrive and leave in parts.
+// Traps 3, 4 and 5: one fault may be reported or answered more than once. A signal during the wait for a page makes the
+// kernel report the fault again; threads race to fill the same page; large pages are transferred in parts.
 
 #include "traps/trap_support.hpp"
 
@@ -16,15 +16,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr unsigned kThreads = 4;
+constexpr unsigned kFaultingThreads = 4;
 constexpr unsigned kVisits = 800;
 
 std::atomic<std::uint64_t> signals_counted{0};
 
 void count_signal(int, siginfo_t*, void*) { signals_counted.fetch_add(1, std::memory_order_relaxed); }
 
-/// Reads whole units and writes what is there already, so that pages are dirty and threads need not agree on who writes
-/// where; returns how many words were wrong.
+/// Checks random units and writes the value that they hold already: pages become dirty, and threads need no agreement
+/// about which thread writes where. Returns the number of wrong words.
 std::size_t visit_pages(Region& region, unsigned visits, Random& random) {
     std::size_t wrong = 0;
     for (unsigned visit = 0; visit < visits; ++visit) {
@@ -47,14 +47,14 @@ private:
     TestGuard guard_;
 };
 
-TEST_P(Trap03, TimersDuringFaultsHarmNothing) {
+TEST_P(Trap03, TimersThatInterruptFaultsLoseNoByte) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_for(variant(), 12 * variant().page_size));
     Region region = pager.reserve(40 * variant().page_size, {variant().page_size});
     fill_with_units(region);
     const ScopedSignal counting{SIGRTMIN, &count_signal, flags()};
     signals_counted.store(0);
     std::atomic<std::size_t> wrong{0};
-    run_threads(kThreads, [&](unsigned index) {
+    run_threads(kFaultingThreads, [&](unsigned index) {
         const ThreadTimer timer{SIGRTMIN, 50us};
         Random random{seed() + index};
         wrong += visit_pages(region, kVisits, random);
@@ -64,19 +64,19 @@ TEST_P(Trap03, TimersDuringFaultsHarmNothing) {
     EXPECT_GT(signals_counted.load(), 0U);
 }
 
-TEST_P(Trap03, SignalsFromAnotherThreadDuringFaultsHarmNothing) {
+TEST_P(Trap03, SignalsFromAnotherThreadDuringFaultsLoseNoByte) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_for(variant(), 12 * variant().page_size));
     Region region = pager.reserve(40 * variant().page_size, {variant().page_size});
     fill_with_units(region);
     const ScopedSignal counting{SIGUSR1, &count_signal, flags()};
     signals_counted.store(0);
-    std::array<std::atomic<pthread_t>, kThreads> targets{};
+    std::array<std::atomic<pthread_t>, kFaultingThreads> targets{};
     std::atomic<std::size_t> wrong{0};
-    std::atomic<unsigned> visiting{kThreads};
-    std::barrier everybody_is_here{kThreads + 1};
-    std::barrier nobody_signals{kThreads + 1};
-    run_threads(kThreads + 1, [&](unsigned index) {
-        if (index < kThreads) {
+    std::atomic<unsigned> visiting{kFaultingThreads};
+    std::barrier everybody_is_here{kFaultingThreads + 1};
+    std::barrier nobody_signals{kFaultingThreads + 1};
+    run_threads(kFaultingThreads + 1, [&](unsigned index) {
+        if (index < kFaultingThreads) {
             targets[index].store(::pthread_self());
             everybody_is_here.arrive_and_wait();
             Random random{seed() + index};
@@ -103,16 +103,16 @@ struct InterruptedName {
     }
 };
 
-/// A ring that goes leaves work which the kernel does a little later on the thread that had it, and wakes it for that
-/// wherever it sleeps: like a signal, but nothing blocks it.
-TEST_P(Trap03, RingsOfTheProgramThatEndDuringFaultsAndEndingsHarmNothing) {
+/// After a ring is closed, the kernel does the rest of its work on the thread that used it, and wakes that thread from
+/// any sleep: like a signal, but no mask blocks it.
+TEST_P(Trap03, RingsClosedDuringFaultsAndTeardownLoseNoByte) {
     for (int life = 0; life < 200; ++life) {
         FAULTLINE_PAGER_OR_SKIP(pager, config_for(variant(), 8 * variant().page_size));
         Region region = pager.reserve(16 * variant().page_size, {variant().page_size});
         fill_with_units(region);
         io_uring ring{};
         const int refused = ::io_uring_queue_init(2, &ring, 0);
-        if (refused == -EPERM || refused == -ENOSYS) GTEST_SKIP() << "io_uring may not be used here";
+        if (refused == -EPERM || refused == -ENOSYS) GTEST_SKIP() << "this machine does not permit io_uring";
         ASSERT_EQ(refused, 0);
         io_uring_sqe* const entry = ::io_uring_get_sqe(&ring);
         ::io_uring_prep_nop(entry);
@@ -143,15 +143,15 @@ TEST_P(Trap04And05, ThreadsFaultingOnTheSamePageAtOnceAllGetIt) {
     Region region = pager.reserve(pages() * GetParam().page_size, options());
     fill_with_units(region);
     std::atomic<std::size_t> wrong{0};
-    std::barrier round_begins{kThreads};
-    run_threads(kThreads, [&](unsigned index) {
+    std::barrier round_begins{kFaultingThreads};
+    run_threads(kFaultingThreads, [&](unsigned index) {
         Random same_for_all{seed()};
         Random own{seed() + index + 1};
         for (int round = 0; round < rounds(); ++round) {
             const std::uint64_t page = same_for_all.below(pages());
             round_begins.arrive_and_wait();
             const std::uint64_t unit = page * units_per_page() + own.below(units_per_page());
-            // The last words: they are the last to come.
+            // The last words of a page are filled last.
             std::byte* const last = region.data() + (unit + 1) * kBasePageBytes - 8 * (index + 1);
             wrong += read_word(last) != word_of_unit(unit);
             if (own.below(2) == 0) write_word(last, word_of_unit(unit));
@@ -162,16 +162,16 @@ TEST_P(Trap04And05, ThreadsFaultingOnTheSamePageAtOnceAllGetIt) {
 }
 
 TEST_P(Trap04And05, ThreadsOnNeighbouringPagesGetTheirOwn) {
-    Config config = config_with(9 + kThreads);
-    config.read_ahead = true;  // neighbours come along, while others fault on them
+    Config config = config_with(9 + kFaultingThreads);
+    config.read_ahead = true;  // fills neighbours while other threads fault on them
     FAULTLINE_PAGER_OR_SKIP(pager, config);
     Region region = pager.reserve(pages() * GetParam().page_size, options());
     fill_with_units(region);
     std::atomic<std::size_t> wrong{0};
-    run_threads(kThreads, [&](unsigned index) {
+    run_threads(kFaultingThreads, [&](unsigned index) {
         Random random{seed() + index};
         for (int round = 0; round < rounds() / 20; ++round) {
-            for (std::uint64_t page = index; page < pages(); ++page) {  // all walk the same way, one page apart
+            for (std::uint64_t page = index; page < pages(); ++page) {  // threads start one page apart
                 const std::uint64_t unit = page * units_per_page() + random.below(units_per_page());
                 wrong += wrong_words(region, unit);
                 write_word(region.data() + unit * kBasePageBytes, word_of_unit(unit));

@@ -1,7 +1,8 @@
-// Trap 22, cell by cell: whatever the program asks the kernel to do to a page of a region, the page then holds what it
-// should, or zeros where that is what was asked for, or the program is told by a signal. Never other bytes, never a
-// neighbour's loss, never a hang.
+// Trap 22: proves each cell of the last table in docs/traps.md. After the program changes the mapping of a page without
+// telling the pager, the page keeps its bytes, or is zeros if the call asks for that, or the program gets a signal. The
+// page never holds other bytes, a neighbour never changes, and the process never hangs.
 
+#include "traps/prepared_page.hpp"
 #include "traps/trap_support.hpp"
 
 #include <sys/mman.h>
@@ -16,10 +17,8 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 4;
-constexpr std::uint64_t kNewer = std::uint64_t{1} << 40;  // added to what the program writes afterwards
+constexpr std::uint64_t kNewer = std::uint64_t{1} << 40;  // added to the words that are written after the intrusion
 
-enum class Page : std::uint8_t { dirty, clean, absent };
 constexpr std::array kEveryState{Page::dirty, Page::clean, Page::absent};
 
 const char* name_of(Page page) {
@@ -34,17 +33,17 @@ const char* name_of(Page page) {
     return "";
 }
 
-/// What a read of the page may find, and how the process may end; or'ed.
+/// Bits: what a read of the page may find, and how the process may end.
 enum Result : unsigned {
-    kept = 1,           // what the program had put there
-    zeros = 2,          // all of it
-    refused = 4,        // by the kernel, and nothing changed
-    killed_segv = 8,    // SIGSEGV, as for any memory that the program took away
+    kept = 1,           // the bytes that the program wrote last
+    zeros = 2,          // the whole page is zeros
+    refused = 4,        // the kernel refused the call; the bytes are kept
+    killed_segv = 8,    // SIGSEGV, as for any memory that the program unmapped
     stopped = 16,       // SIGABRT, with a message
     killed_bus = 32,    // SIGBUS
-    lost_write = 64,    // what was there before the last write
+    lost_write = 64,    // the bytes from before the last write
     wrong_bytes = 128,  // never allowed
-    neighbour = 256,    // another page is wrong; never allowed
+    neighbour = 256,    // another page has wrong bytes; never allowed
     hangs = 512,        // never allowed
     other = 1024,
 };
@@ -62,9 +61,9 @@ std::string described(unsigned results) {
 struct Intrusion {
     const char* name;
     int (*on)(std::byte* page, std::size_t bytes);
-    unsigned dirty;   ///< Allowed results for a page that was written to,
-    unsigned clean;   ///< that was read only since it came in,
-    unsigned absent;  ///< and that is not there.
+    unsigned dirty;   ///< Allowed results for a page written to since it became resident,
+    unsigned clean;   ///< for one only read since then,
+    unsigned absent;  ///< and for one that is not resident.
 };
 void PrintTo(const Intrusion& intrusion, std::ostream* out) { *out << intrusion.name; }
 
@@ -110,15 +109,17 @@ constexpr std::array kIntrusions{
               kept},
 };
 
-using Case = std::tuple<Variant, Intrusion>;
+using IntrusionCase = std::tuple<Variant, Intrusion>;
 
-class Trap22Intrusion : public testing::TestWithParam<Case> {
+class Trap22Intrusion : public testing::TestWithParam<IntrusionCase> {
 protected:
+    static constexpr std::size_t kPages = 4;
+
     static const Variant& variant() { return std::get<0>(GetParam()); }
     static const Intrusion& intrusion() { return std::get<1>(GetParam()); }
     static Config config() {
         Config config = config_for(variant(), 16 * kBasePageBytes);
-        config.background_evictor = false;  // maps its ring when it starts, perhaps where the page was
+        config.background_evictor = false;  // at its start it maps a ring, possibly at the address that was unmapped
         return config;
     }
 
@@ -134,7 +135,7 @@ protected:
         return 0;
     }
 
-    /// What a unit holds, if it should hold `expected` and held `before` earlier.
+    /// Returns what a unit holds that should hold `expected` and held `before` earlier.
     static Result contents(const Region& region, std::uint64_t unit, std::uint64_t expected, std::uint64_t before) {
         std::size_t as_expected = 0;
         std::size_t as_before = 0;
@@ -151,7 +152,8 @@ protected:
         return as_before == kWords ? lost_write : wrong_bytes;
     }
 
-    /// In a child: does it to the second page of four, reads, perhaps writes, evicts, and reads again.
+    /// In a child: makes the call on the second page of four, reads the page, writes to it if `writes`, evicts it and
+    /// reads it again.
     static Result result_of(Page state, bool writes, std::string* said) {
         constexpr std::array kCodes{kept, zeros, refused, lost_write, wrong_bytes, neighbour};
         const auto code_of = [&](Result result) {
@@ -196,7 +198,7 @@ protected:
     }
 };
 
-TEST_P(Trap22Intrusion, IsHarmlessOrRefusedOrTold) {
+TEST_P(Trap22Intrusion, HasOneOfTheDocumentedResults) {
     FAULTLINE_SKIP_UNLESS_PERMITTED(config());
     for (const Page page : kEveryState) {
         for (const bool writes : {false, true}) {
@@ -211,21 +213,21 @@ TEST_P(Trap22Intrusion, IsHarmlessOrRefusedOrTold) {
     }
 }
 
-struct CaseName {
-    std::string operator()(const testing::TestParamInfo<Case>& info) const {
+struct IntrusionName {
+    std::string operator()(const testing::TestParamInfo<IntrusionCase>& info) const {
         return std::string(std::get<1>(info.param).name) + "_" + label(std::get<0>(info.param));
     }
 };
 
-std::vector<Case> cases() {
-    std::vector<Case> some;
+std::vector<IntrusionCase> cases() {
+    std::vector<IntrusionCase> some;
     for (const Intrusion& intrusion : kIntrusions) {
         for (const Variant& variant : deliveries_and_evictions()) some.emplace_back(variant, intrusion);
     }
     return some;
 }
 
-INSTANTIATE_TEST_SUITE_P(Matrix, Trap22Intrusion, testing::ValuesIn(cases()), CaseName{});
+INSTANTIATE_TEST_SUITE_P(Matrix, Trap22Intrusion, testing::ValuesIn(cases()), IntrusionName{});
 
 }  // namespace
 }  // namespace faultline::test

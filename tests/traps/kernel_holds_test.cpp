@@ -1,5 +1,5 @@
-// Traps 6 and 18: pages that the kernel holds for a device or a pipe while the pager evicts. A transfer in flight must
-// not lose a byte; a registered buffer stays the program's page as long as it is pinned.
+// Traps 6 and 18: the kernel holds pages for a device or a pipe while the pager evicts them. A transfer in flight loses
+// no byte. A registered io_uring buffer stays the program's page while it is pinned.
 
 #include "traps/trap_support.hpp"
 
@@ -24,8 +24,9 @@ constexpr std::size_t kBufferBytes = kBufferUnits * kBasePageBytes;
 constexpr auto kWholeBuffer = static_cast<ssize_t>(kBufferBytes);
 constexpr int kTransfers = 150;
 
-/// An unnamed file with direct I/O, whose words are those of a region filled with units; closed where there is none.
-sys::FileDescriptor direct_file() {
+/// Returns an unnamed file with direct I/O that holds the words of fill_with_units(). The descriptor is closed if the
+/// file system has no direct I/O.
+sys::FileDescriptor direct_file_of_words() {
     const std::string directory = store::default_swap_directory();
     sys::FileDescriptor file{::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
     if (!file) return file;
@@ -37,11 +38,11 @@ sys::FileDescriptor direct_file() {
     return file;
 }
 
-#define FAULTLINE_DIRECT_FILE_OR_SKIP(file)         \
-    const sys::FileDescriptor file = direct_file(); \
-    if (!file) GTEST_SKIP() << "no direct I/O to files here"
+#define FAULTLINE_DIRECT_FILE_OR_SKIP(file)                  \
+    const sys::FileDescriptor file = direct_file_of_words(); \
+    if (!file) GTEST_SKIP() << "the swap directory's file system has no direct I/O"
 
-/// How many words of the buffer (the first units of the region) are not those of the file from unit `first` on.
+/// Counts the words of the buffer (the region's first units) that differ from the file's, which begin at unit `first`.
 std::size_t words_unlike_file(const Region& region, std::uint64_t first) {
     std::size_t unlike = 0;
     for (std::size_t offset = 0; offset < kBufferBytes; offset += sizeof(std::uint64_t)) {
@@ -56,7 +57,7 @@ Pin hold_buffer(Region& region, Hold hold, PinFor purpose) {
     return hold == Hold::pinned ? region.pin(region.data(), kBufferBytes, purpose) : Pin{};
 }
 
-/// Runs `transfer` again and again while another thread evicts the region; returns the sum of what it returns.
+/// Repeats `transfer` while another thread evicts the region. Returns the sum of its results.
 template <typename Transfer>
 std::size_t sum_during_evictions(Region& region, Transfer transfer) {
     std::atomic<bool> done{false};
@@ -72,7 +73,7 @@ std::size_t sum_during_evictions(Region& region, Transfer transfer) {
     return sum;
 }
 
-/// Reads from the file into the buffer; returns how many words came wrong.
+/// Reads from the file into the buffer. Returns the number of wrong words.
 std::size_t wrong_words_of_direct_reads(Region& region, int file, std::uint64_t seed, Hold hold) {
     Random random{seed};
     return sum_during_evictions(region, [&]() -> std::size_t {
@@ -86,7 +87,7 @@ std::size_t wrong_words_of_direct_reads(Region& region, int file, std::uint64_t 
     });
 }
 
-/// The same the other way: what the device wrote must be what the program had put there.
+/// Writes the buffer to the file. Returns the number of words in the file that are not the program's.
 std::size_t wrong_words_of_direct_writes(Region& region, int file, std::uint64_t seed, Hold hold) {
     Random random{seed};
     std::vector<std::byte> memory(kBufferBytes + kBasePageBytes);
@@ -123,7 +124,7 @@ TEST_P(Trap06Devices, DirectWriteFromPinnedPagesLosesNoByte) {
     EXPECT_EQ(wrong_words_of_direct_writes(region, file.get(), seed(), Hold::pinned), 0U);
 }
 
-/// A pipe may hold the program's own pages; what the pager does with them then must not be seen at its other end.
+/// vmsplice puts the program's own pages into a pipe. Evicting them must not change what the reader of the pipe gets.
 TEST_P(Trap06Devices, PagesLentToAPipeKeepTheirBytes) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(24));
     Region region = pager.reserve(kBufferUnits * GetParam().page_size, options());
@@ -143,13 +144,13 @@ TEST_P(Trap06Devices, PagesLentToAPipeKeepTheirBytes) {
     for (std::size_t i = 0; i < words.size(); ++i) {
         ASSERT_EQ(words[i], word_of_unit(i * sizeof words[0] / kBasePageBytes)) << "word " << i;
     }
-    evict_all(region);  // nobody holds them any more
+    evict_all(region);  // the pipe no longer holds the pages
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Matrix, Trap06Devices, testing::ValuesIn(variants_with({4096, 65536})), VariantName{});
 
-/// Without a pin only the kernel knows that a device is at the page: a move is refused, a copy would not be.
+/// Without a pin only the kernel knows that a device uses the page: it refuses a move, but would not refuse a copy.
 class Trap06BareDevices : public TrapMatrix {};
 
 TEST_P(Trap06BareDevices, DirectReadIntoUnpinnedPagesLosesNoByte) {
@@ -204,11 +205,11 @@ private:
 
 class Trap18 : public TrapMatrix {};
 
-TEST_P(Trap18, RegisteredBufferUnderAPinIsTheProgramsOwnPage) {
+TEST_P(Trap18, RegisteredBufferUnderAPinStaysTheProgramsPage) {
     FAULTLINE_DIRECT_FILE_OR_SKIP(file);
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(24));
     Ring ring;
-    if (ring.error() != 0) GTEST_SKIP() << "io_uring is not allowed here";
+    if (ring.error() != 0) GTEST_SKIP() << "this machine does not permit io_uring";
     Region region = pager.reserve(kBufferUnits * GetParam().page_size, options());
     {
         const Pin pin = region.pin(region.data(), kBufferBytes, PinFor::writing);

@@ -1,6 +1,7 @@
-// Traps 9 and 22, about what kind of mappings managed memory is made of: never huge pages, whose first miss would clear
-// 2 MiB; and a mapping that the program took away must not turn into zeros.
+// Traps 9 and 22: managed memory never uses huge pages, whose first miss would clear 2 MiB; and a page that the program
+// has unmapped never reads as zeros.
 
+#include "traps/prepared_page.hpp"
 #include "traps/trap_support.hpp"
 
 #include <sys/mman.h>
@@ -18,7 +19,7 @@ struct MappingInfo {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
     std::size_t huge_kib = 0;
-    std::string flags;  ///< With a space before and after each.
+    std::string flags;  ///< VmFlags, with a space before and after each flag.
 
     [[nodiscard]] bool has(const std::string& flag) const { return flags.find(" " + flag + " ") != std::string::npos; }
 };
@@ -57,7 +58,7 @@ TEST_P(Trap09, NoHugePageIsEverUsed) {
     std::size_t found_staging = 0;
     for (const MappingInfo& mapping : mappings_of_this_process()) {
         const bool is_region = mapping.begin <= begin && begin < mapping.end;
-        const bool is_watched = mapping.has("um");  // the staging area, too, is under the userfaultfd
+        const bool is_watched = mapping.has("um");  // includes the staging area, which is registered, too
         if (!is_region && !is_watched) continue;
         found_region |= is_region;
         if (!is_region && mapping.end - mapping.begin >= kBytes) ++found_staging;
@@ -74,18 +75,17 @@ INSTANTIATE_TEST_SUITE_P(Matrix, Trap09, testing::ValuesIn(variants_with({4096, 
 
 // ---- 22 mremap, munmap and MAP_FIXED by the program
 
-enum class Page : std::uint8_t { dirty, clean, absent };
 enum class Removal : std::uint8_t { munmap, mremap };
 
 class Trap22 : public TrapMatrix {
 protected:
     [[nodiscard]] Config config() const {
         Config config = config_with(16);
-        config.background_evictor = false;  // maps its ring when it starts, perhaps where the page was
+        config.background_evictor = false;  // at its start it maps a ring, possibly at the address that was unmapped
         return config;
     }
 
-    /// In a child: takes a page away behind the pager's back, asks for its eviction, and reads it.
+    /// In a child: unmaps or moves a page without telling the pager, asks for its eviction, and reads it.
     [[nodiscard]] ChildEnd remove_evict_read(Page page, Removal removal) const {
         return in_child([this, page, removal] {
             Pager pager{config()};
@@ -108,7 +108,7 @@ protected:
     }
 };
 
-TEST_P(Trap22, PageTakenAwayIsNeverZeros) {
+TEST_P(Trap22, UnmappedPageNeverReadsAsZeros) {
     FAULTLINE_SKIP_UNLESS_PERMITTED(config());
     for (const Removal removal : {Removal::munmap, Removal::mremap}) {
         for (const Page page : {Page::dirty, Page::absent}) {

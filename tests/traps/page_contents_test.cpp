@@ -1,5 +1,5 @@
-// Traps 10 and 16, both about what is in a page after the kernel has moved or filled it: a write-protect bit that gets
-// lost on the way from staging hides the next write; a page that is mapped before it is full shows the rest as zeros.
+// Traps 10 and 16: the contents of a page after the kernel has moved or filled it. A write-protect bit that is lost on
+// the move from staging hides the next write. A page that is mapped before it is full reads as zeros in part.
 
 #include "traps/trap_support.hpp"
 
@@ -19,13 +19,13 @@ protected:
     [[nodiscard]] Config config() const {
         Config config = config_with(kFrames);
         config.staging_percent = 3;
-        config.background_evictor = false;  // nothing happens but what the test does
+        config.background_evictor = false;  // only the test evicts
         config.read_ahead = false;
         return config;
     }
 
-    /// Writes all pages, so that some of the last ones are staged, and then frees frames (the first pages proved
-    /// themselves while there was room, and are still resident): the soft faults to come push nothing out.
+    /// Writes all pages, so that some of the last ones are staged. Then discards the first pages, which are still
+    /// resident, so that later soft faults have free frames and evict no page.
     static void fill_and_make_room(Region& region) {
         for (std::size_t page = 0; page < kManyPages; ++page) write_word(at(region, page), word_of_unit(page));
         const std::size_t room = kFrames / 4;
@@ -34,13 +34,13 @@ protected:
 
     static std::byte* at(Region& region, std::size_t page) { return region.data() + page * kBasePageBytes; }
 
-    /// Handler threads publish and count after they have woken who faulted.
+    /// Waits until `figure` is `value`: handler threads update the counters after they wake the faulting thread.
     static void await(const Region& region, std::uint64_t RegionStats::*figure, std::uint64_t value) {
         while (region.stats().*figure < value) std::this_thread::yield();
         EXPECT_EQ(region.stats().*figure, value);
     }
 
-    /// A page that is in the staging area now.
+    /// Returns a page that is in the staging area.
     static std::optional<std::size_t> staged_page(const Region& region) {
         std::vector<ResidencyCell> cells(kManyPages);
         region.residency(cells);
@@ -59,13 +59,13 @@ TEST_P(Trap10, CleanPageReadBackFromStagingStaysClean) {
     fill_and_make_room(region);
     for (int round = 0; round < kRounds; ++round) {
         const std::optional<std::size_t> page = staged_page(region);
-        ASSERT_TRUE(page) << "nothing is staged";
+        ASSERT_TRUE(page) << "no page is staged";
         const RegionStats before = region.stats();
         EXPECT_EQ(read_word(at(region, *page)), word_of_unit(*page));
         await(region, &RegionStats::soft_faults, before.soft_faults + 1);
         region.advise(at(region, *page), kBasePageBytes, Advice::dontneed);
         const RegionStats after = region.stats();
-        EXPECT_EQ(after.bytes_written, before.bytes_written) << "page " << *page << " was written though clean";
+        EXPECT_EQ(after.bytes_written, before.bytes_written) << "clean page " << *page << " was written";
         EXPECT_EQ(after.clean_evictions, before.clean_evictions + 1);
         EXPECT_EQ(read_word(at(region, *page)), word_of_unit(*page));
     }
@@ -77,7 +77,7 @@ TEST_P(Trap10, WriteAfterAReadFromStagingIsNoticed) {
     fill_and_make_room(region);
     for (int round = 0; round < kRounds; ++round) {
         const std::optional<std::size_t> page = staged_page(region);
-        ASSERT_TRUE(page) << "nothing is staged";
+        ASSERT_TRUE(page) << "no page is staged";
         const RegionStats before = region.stats();
         EXPECT_EQ(read_word(at(region, *page)), word_of_unit(*page));
         await(region, &RegionStats::soft_faults, before.soft_faults + 1);
@@ -95,7 +95,7 @@ TEST_P(Trap10, WriteToAStagedPageIsNoticed) {
     fill_and_make_room(region);
     for (int round = 0; round < kRounds; ++round) {
         const std::optional<std::size_t> page = staged_page(region);
-        ASSERT_TRUE(page) << "nothing is staged";
+        ASSERT_TRUE(page) << "no page is staged";
         const RegionStats before = region.stats();
         write_word(at(region, *page), ~word_of_unit(*page));
         await(region, &RegionStats::soft_faults, before.soft_faults + 1);
@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(Matrix, Trap10, testing::ValuesIn(deliveries_and_evicti
 
 class Trap16 : public TrapMatrix {};
 
-TEST_P(Trap16, NobodySeesAHalfFilledPage) {
+TEST_P(Trap16, NoThreadReadsAHalfFilledPage) {
     constexpr unsigned kReaders = 4;
     constexpr int kLooks = 1500;
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(12));

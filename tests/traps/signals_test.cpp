@@ -1,5 +1,5 @@
-// Signals and faults on the same threads: a handler of the program touches managed memory while its thread faults or is
-// inside a control call; threads come and go; errno survives. (The signals of traps 3 and 20 have their own files.)
+// Signals and faults on the same threads: a handler of the program accesses managed memory while its thread faults or
+// makes a control call; threads start and end; errno is kept. The signals of traps 3 and 20 have their own files.
 
 #include "traps/bus_errors.hpp"
 #include "traps/trap_support.hpp"
@@ -12,9 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr unsigned kThreads = 3;
-
-// What the handlers look at: a region filled with units.
+// The region that the handlers read, filled by fill_with_units().
 std::atomic<const Region*> handlers_region{nullptr};
 std::atomic<std::uint64_t> handler_looks{0};
 std::atomic<std::uint64_t> handler_mismatches{0};
@@ -35,7 +33,7 @@ void read_managed_memory(int, siginfo_t*, void*) {
     errno = saved_errno;
 }
 
-/// One of the calls of the interface, on pages that nobody reads; `own` is the page that only this thread writes to.
+/// Makes a random control call on pages that no thread reads. Only this thread writes to the page `own`.
 void call_something(Pager& pager, Region& scratch, std::byte* own, Random& random) {
     std::byte* const any = scratch.data() + random.below(pages_of(scratch)) * scratch.page_size();
     switch (random.below(8)) {
@@ -71,7 +69,10 @@ void call_something(Pager& pager, Region& scratch, std::byte* own, Random& rando
     }
 }
 
-class Signals : public TrapMatrix {};
+class Signals : public TrapMatrix {
+protected:
+    static constexpr unsigned kThreads = 3;
+};
 
 TEST_P(Signals, HandlerMayReadManagedMemoryWhileItsThreadFaultsAndCalls) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(24));
@@ -117,7 +118,7 @@ TEST_P(Signals, HandlerMayReadThePagesAControlCallWorksOn) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-/// Finds a value, or SIGSEGV, as the change of protection goes.
+/// Reads a random unit while its protection changes: either the read raises SIGSEGV, or the value is right.
 void touch_whatever_happens(int, siginfo_t*, void*) {
     const Region* const region = handlers_region.load();
     Random random{handler_looks.fetch_add(1)};
@@ -128,7 +129,7 @@ void touch_whatever_happens(int, siginfo_t*, void*) {
 }
 
 TEST_P(Signals, HandlerMayTouchMemoryWhoseProtectionItsThreadIsChanging) {
-    const ScopedSignal violation{SIGSEGV, &CaughtSignal::jump_out};  // before the pager, which may need it for itself
+    const ScopedSignal violation{SIGSEGV, &CaughtSignal::jump_out};  // before the pager sets its own action
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(72));
     Region region = pager.reserve(64 * GetParam().page_size, options());
     fill_with_units(region);
@@ -146,7 +147,7 @@ TEST_P(Signals, HandlerMayTouchMemoryWhoseProtectionItsThreadIsChanging) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-TEST_P(Signals, ThreadsMayComeAndGoDuringFaults) {
+TEST_P(Signals, ThreadsMayStartAndEndDuringFaults) {
     constexpr unsigned kStarters = 3;
     constexpr int kGenerations = 400;
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(12));

@@ -1,5 +1,5 @@
-// Trap 13 again: an alternate stack of the program's that has room for the kernel's frame of a signal and for little
-// else. Faults of all kinds are resolved without a byte written below it, and the program's handlers run on it.
+// Trap 13: the program's alternate stack has room for little more than the kernel's signal frame. Faults of all kinds
+// are resolved without a write below that stack, and the program's handlers run on it.
 
 #include "mmu/handler_stacks.hpp"
 #include "support/small_stack.hpp"
@@ -18,8 +18,6 @@ namespace {
 
 using mmu::HandlerStacks;
 
-constexpr std::size_t kPages = 40;
-
 std::vector<Variant> deliveries_by_signal() {
     std::vector<Variant> all = deliveries_and_evictions();
     std::erase_if(all, [](const Variant& variant) { return variant.delivery == Delivery::uffd_threads; });
@@ -28,7 +26,9 @@ std::vector<Variant> deliveries_by_signal() {
 
 class SmallStacks : public TrapMatrix {
 protected:
-    /// The faulting thread evicts and writes, too.
+    static constexpr std::size_t kPages = 40;
+
+    /// Without the background evictor: the faulting thread evicts and writes pages back.
     [[nodiscard]] Config tight_config() const {
         Config config = config_with(12);
         config.background_evictor = false;
@@ -46,7 +46,7 @@ void write_and_read(Region& region, std::size_t& wrong) {
     }
 }
 
-TEST_P(SmallStacks, FaultsWriteNothingBelowThem) {
+TEST_P(SmallStacks, FaultsWriteNothingBelowTheStack) {
     FAULTLINE_PAGER_OR_SKIP(pager, tight_config());
     Region region = pager.reserve(kPages * kBasePageBytes);
     fill_with_units(region);
@@ -66,7 +66,7 @@ TEST_P(SmallStacks, FaultsWriteNothingBelowThem) {
     EXPECT_GT(pager.stats().direct_reclaims, 0U);
 }
 
-/// How much of the stack that is taken first has ever been written to.
+/// Returns how many bytes of the first handler stack have ever been written to, counted from its top.
 std::size_t used_of_first_stack() {
     const auto* const top = reinterpret_cast<const std::byte*>(faultline_handler_stacks.begin +  // NOLINT
                                                                HandlerStacks::kStackBytes);
@@ -78,10 +78,10 @@ std::size_t used_of_first_stack() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::size_t kDeepest = 32768;
 #else
-constexpr std::size_t kDeepest = 6144;  // as docs/signal-safety.md says
+constexpr std::size_t kDeepest = 6144;  // the figure in docs/signal-safety.md
 #endif
 
-TEST_P(SmallStacks, DeepestFaultTakesLittleStack) {
+TEST_P(SmallStacks, DeepestFaultStaysWithinTheDocumentedStackUse) {
     Config config = tight_config();
     config.compressed_limit = std::size_t{256} << 10;
     FAULTLINE_PAGER_OR_SKIP(pager, config);
@@ -98,13 +98,13 @@ TEST_P(SmallStacks, DeepestFaultTakesLittleStack) {
     EXPECT_LT(used_of_first_stack(), faultline_handler_stacks.least_room);
 }
 
-TEST_P(SmallStacks, ForeignHandlerSeesTheSameAndMayJumpOut) {
+TEST_P(SmallStacks, ForeignHandlerGetsTheSameSiginfoAndMayJumpOut) {
     const ScopedSignal foreign{SIGSEGV, &CaughtSignal::jump_out, SA_ONSTACK};
     FAULTLINE_PAGER_OR_SKIP(pager, tight_config());
     Region region = pager.reserve(kPages * kBasePageBytes);
     fill_with_units(region);
     region.protect(region.data(), kBasePageBytes, Access::none);
-    ASSERT_TRUE(read_is_caught(region.data()));  // binds the functions that it calls
+    ASSERT_TRUE(read_is_caught(region.data()));  // binds lazily bound functions on a large stack
     run_threads(1, [&](unsigned) {
         const SmallStack stack{signal_frame_bytes() + kForAHandler};
         std::size_t wrong = 0;
@@ -160,7 +160,7 @@ TEST_P(SmallStacks, ManyThreadsMayFaultAtOnce) {
     EXPECT_EQ(HandlerStacks::taken(), 0U);
 }
 
-TEST_P(SmallStacks, ChildOfForkFaultsOn) {
+TEST_P(SmallStacks, ChildOfForkResolvesFaultsOnASmallStack) {
     Config config = tight_config();
     config.fork = ForkPolicy::inherit;
     FAULTLINE_PAGER_OR_SKIP(pager, config);

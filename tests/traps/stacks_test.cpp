@@ -1,6 +1,6 @@
-// Traps 12 and 13: the stack that a fault is resolved on. Threads with the smallest stack, or with next to nothing left
-// of it, or with a stack that is itself managed, resolve their faults on an AlternateStack; and a program that has an
-// alternate stack of its own keeps it. Only signal delivery needs any of this.
+// Traps 12 and 13: the stack that a fault is resolved on, in signal delivery. A thread whose stack is the smallest, or
+// nearly exhausted, or itself in managed memory resolves its faults on an AlternateStack. A program keeps its own
+// alternate stack.
 
 #include "traps/trap_support.hpp"
 
@@ -21,7 +21,7 @@ namespace faultline::test {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // frames are several times larger, and stacks are the sanitizer's business
+constexpr bool kSanitized = true;  // frames are several times larger, and the sanitizer tracks stacks itself
 #else
 constexpr bool kSanitized = false;
 #endif
@@ -30,13 +30,13 @@ Config tight_config() {
     Config config;
     config.delivery = Delivery::uffd_signal;
     config.resident_limit = 12 * kBasePageBytes;
-    config.background_evictor = false;  // the faulting thread evicts and writes, too: the deepest it can get
+    config.background_evictor = false;  // the faulting thread evicts and writes back: the deepest call chain
     return config;
 }
 
-constexpr std::size_t kPages = 40;
+constexpr std::size_t kTouchedPages = 40;
 
-/// Runs `body` on a thread with a stack of `bytes`.
+/// Runs `body` on a new thread with a stack of `bytes`, and joins it.
 void run_on_stack_of(std::size_t bytes, const std::function<void()>& body) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
@@ -56,7 +56,7 @@ class Trap13 : public TrapTest {};
 
 TEST_F(Trap13, ThreadWithTheSmallestStackResolvesItsFaults) {
     Pager pager{tight_config()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTouchedPages * kBasePageBytes);
     fill_with_units(region);
     std::size_t wrong = 1;
     const std::size_t smallest = static_cast<std::size_t>(PTHREAD_STACK_MIN) + (kSanitized ? 65536 : 0);
@@ -64,7 +64,7 @@ TEST_F(Trap13, ThreadWithTheSmallestStackResolvesItsFaults) {
         const AlternateStack alternate;
         wrong = 0;
         for (int round = 0; round < 20; ++round) {
-            for (std::uint64_t unit = 0; unit < kPages; ++unit) {
+            for (std::uint64_t unit = 0; unit < kTouchedPages; ++unit) {
                 wrong += wrong_words(region, unit);
                 write_word(region.data() + unit * kBasePageBytes, word_of_unit(unit));
             }
@@ -74,7 +74,7 @@ TEST_F(Trap13, ThreadWithTheSmallestStackResolvesItsFaults) {
     EXPECT_GT(pager.stats().direct_reclaims, 0U);
 }
 
-/// Memory for a stack, with a page below that nobody may touch.
+/// Memory for a stack, with an inaccessible page below it.
 class GuardedMemory {
 public:
     explicit GuardedMemory(std::size_t bytes) : bytes_{bytes} {
@@ -94,7 +94,7 @@ private:
     std::size_t bytes_;
 };
 
-// makecontext passes no pointers: what the context works on stands here.
+// makecontext passes no pointers: the context's entry function reads its arguments from here.
 Region* context_region = nullptr;
 std::size_t context_wrong = 0;
 ucontext_t context_back;
@@ -112,12 +112,12 @@ void run_on_memory(std::byte* stack, std::size_t bytes, void (*entry)()) {
 
 void read_whole_region() { context_wrong = wrong_words(*context_region); }
 
-/// Less than the kernel needs for the frame of a signal and the handler for its own.
+/// Less than the kernel's signal frame and the handler's own frames need together.
 constexpr std::size_t kNextToNothing = 4096;
 
 int fault_on_nearly_exhausted_stack(bool alternate_stack) {
     Pager pager{tight_config()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTouchedPages * kBasePageBytes);
     fill_with_units(region);
     std::optional<AlternateStack> alternate;
     if (alternate_stack) alternate.emplace();
@@ -128,12 +128,12 @@ int fault_on_nearly_exhausted_stack(bool alternate_stack) {
     return context_wrong == 0 ? 0 : 1;
 }
 
-TEST_F(Trap13, FaultOnANearlyExhaustedStackTakesTheAlternateStack) {
+TEST_F(Trap13, FaultOnANearlyExhaustedStackUsesTheAlternateStack) {
     const ChildEnd end = in_child([] { return fault_on_nearly_exhausted_stack(true); });
     EXPECT_TRUE(end.exited_with(0)) << end;
 }
 
-TEST_F(Trap13, FaultOnANearlyExhaustedStackWithoutOneKillsAndDoesNotCorrupt) {
+TEST_F(Trap13, FaultOnANearlyExhaustedStackWithoutAnAlternateStackKills) {
     const ChildEnd end = in_child([] { return fault_on_nearly_exhausted_stack(false); });
     EXPECT_TRUE(end.killed_by(SIGSEGV)) << end;
 }
@@ -146,7 +146,7 @@ stack_t current_alternate_stack() {
     return now;
 }
 
-/// Makes `memory` the thread's alternate stack, while it lives.
+/// Makes `memory` the thread's alternate stack while this object lives.
 class OwnAlternateStack {
 public:
     explicit OwnAlternateStack(std::size_t bytes) : memory_{bytes} {
@@ -167,7 +167,7 @@ private:
 
 std::atomic<std::byte*> handlers_frame{nullptr};
 
-/// Runs on the program's own alternate stack, and faults there.
+/// Handler that runs on the program's own alternate stack and faults there.
 void read_region_in_handler(int, siginfo_t*, void*) {
     std::byte here{};
     handlers_frame.store(&here);
@@ -177,7 +177,7 @@ void read_region_in_handler(int, siginfo_t*, void*) {
 TEST_F(Trap13, LargeAlternateStackOfTheProgramIsKeptAndItsHandlersMayFault) {
     constexpr std::size_t kLarge = std::size_t{256} << 10;
     Pager pager{tight_config()};
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTouchedPages * kBasePageBytes);
     fill_with_units(region);
     const OwnAlternateStack own{kLarge};
     {
@@ -199,7 +199,7 @@ TEST_F(Trap13, LargeAlternateStackOfTheProgramIsKeptAndItsHandlersMayFault) {
     EXPECT_EQ(current_alternate_stack().ss_sp, own.begin());
 }
 
-TEST_F(Trap13, SmallAlternateStackOfTheProgramIsPutBack) {
+TEST_F(Trap13, SmallAlternateStackOfTheProgramIsRestored) {
     const OwnAlternateStack own{AlternateStack::kBytes / 2};
     {
         const AlternateStack alternate;
@@ -233,7 +233,7 @@ void descend_again_and_again() {
 class Trap12 : public TrapMatrix {};
 
 TEST_P(Trap12, StackInManagedMemoryMayBeEvictedUnderItsThread) {
-    if (kSanitized) GTEST_SKIP() << "sanitizers must know the stacks";
+    if (kSanitized) GTEST_SKIP() << "sanitizers do not know stacks in managed memory";
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
     constexpr std::size_t kStackBytes = 512 * std::size_t{1024};
     Region stack = pager.reserve(kStackBytes);

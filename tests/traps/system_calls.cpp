@@ -30,13 +30,13 @@ long or_error(long result) { return result < 0 ? -errno : result; }
 
 // ---- other ends
 
-/// Bytes go in at one end and come out at the other.
+/// A pipe or a pair of sockets: bytes written to the sink come out of the source.
 class Stream final : public Outside {
 public:
     using Open = int (*)(int*);
     explicit Stream(Open open) {
         std::array<int, 2> ends{};
-        if (open(ends.data()) != 0) refuse(errno, "a pipe or a pair of sockets");
+        if (open(ends.data()) != 0) refuse(errno, "pipe2 or socketpair");
         out_ = sys::FileDescriptor{ends[0]};
         in_ = sys::FileDescriptor{ends[1]};
     }
@@ -44,7 +44,7 @@ public:
     [[nodiscard]] int source() const noexcept override { return out_.get(); }
     void offer(std::span<const std::byte> bytes) override {
         if (::write(in_.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
-            refuse(errno, "a stream does not take what it is offered");
+            refuse(errno, "write to a pipe or socket");
         }
     }
     [[nodiscard]] std::vector<std::byte> taken() override {
@@ -73,7 +73,7 @@ std::unique_ptr<Outside> sockets() {
         [](int* ends) { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends); });
 }
 
-/// A file, which `call` uses from its beginning.
+/// A file; each call transfers from its offset 0.
 class File final : public Outside {
 public:
     File(sys::FileDescriptor for_calls, sys::FileDescriptor for_us)
@@ -83,7 +83,7 @@ public:
     void offer(std::span<const std::byte> bytes) override {
         if (::pwrite(for_us_.get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
             ::fsync(for_us_.get()) != 0) {
-            refuse(errno, "a file does not take what it is offered");
+            refuse(errno, "write to a file");
         }
     }
     [[nodiscard]] std::vector<std::byte> taken() override {
@@ -116,7 +116,7 @@ std::unique_ptr<Outside> direct_file() {
     const int direct = ::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
     const int error = errno;
     ::unlink(path.c_str());
-    if (direct < 0) refuse(error == EINVAL ? EOPNOTSUPP : error, "this file system knows no O_DIRECT");
+    if (direct < 0) refuse(error == EINVAL ? EOPNOTSUPP : error, "open with O_DIRECT");
     return std::make_unique<File>(sys::FileDescriptor{direct}, std::move(file));
 }
 
@@ -127,11 +127,11 @@ std::array<iovec, 2> two_parts(std::byte* memory, std::size_t bytes) {
     return {{{memory, first}, {memory + first, bytes - first}}};
 }
 
-/// One request through a ring of its own; `flags` as in the submission.
+/// Makes one request through a new io_uring; `flags` are the submission's.
 long through_ring(bool into_memory, int descriptor, std::byte* memory, std::size_t bytes, unsigned flags) {
     io_uring ring{};
     const int refused = ::io_uring_queue_init(2, &ring, 0);
-    if (refused == -EPERM || refused == -ENOSYS) refuse(EOPNOTSUPP, "io_uring may not be used here");
+    if (refused == -EPERM || refused == -ENOSYS) refuse(EOPNOTSUPP, "this machine does not permit io_uring");
     if (refused != 0) refuse(-refused, "io_uring_queue_init");
     io_uring_sqe* const entry = ::io_uring_get_sqe(&ring);
     if (into_memory) {

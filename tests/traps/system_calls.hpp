@@ -1,5 +1,5 @@
-// What the system call tests of trap 2 have the kernel do: each call moves bytes between memory and something outside
-// of it, which can be filled before and looked at afterwards.
+// The system calls that the tests of trap 2 make. Each moves bytes between memory and an Outside (a pipe, sockets, a
+// file), which the test fills before the call and inspects after it.
 #pragma once
 
 #include "sys/file_descriptor.hpp"
@@ -14,8 +14,8 @@
 
 namespace faultline::test {
 
-/// The other end of a transfer: a pipe, a pair of sockets or a file. Throws std::system_error with EOPNOTSUPP where
-/// this machine has no such thing.
+/// The other end of a transfer: a pipe, a pair of sockets or a file. Constructors throw std::system_error with
+/// EOPNOTSUPP if this machine does not support it.
 class Outside {
 public:
     Outside() = default;
@@ -23,31 +23,31 @@ public:
     Outside(const Outside&) = delete;
     Outside& operator=(const Outside&) = delete;
 
-    /// What the kernel is told to write to, and to read from.
+    /// The descriptors that calls write to and read from.
     [[nodiscard]] virtual int sink() const noexcept = 0;
     [[nodiscard]] virtual int source() const noexcept = 0;
 
-    /// Makes `bytes` the next that come out of `source`.
+    /// Makes `bytes` the next bytes that a call reads from `source`.
     virtual void offer(std::span<const std::byte> bytes) = 0;
 
-    /// All that has gone into `sink`; of a file that nothing was written to, what it has had since `offer`.
+    /// Returns every byte written to `sink`. A file that no call wrote to returns what offer() put there.
     [[nodiscard]] virtual std::vector<std::byte> taken() = 0;
 };
 
-/// A system call that the table of docs/deliveries.md has a row for.
+/// A system call with a row in the table of docs/deliveries.md.
 struct SystemCall {
     const char* name;
-    bool into_memory;  ///< The kernel writes to memory; else it reads from it.
+    bool into_memory;  ///< Whether the kernel writes to memory; else it reads from it.
     std::unique_ptr<Outside> (*outside)();
-    /// Moves up to `bytes` once. Returns how many, or a negated errno.
+    /// Makes the call once for `bytes` bytes. Returns how many it moved, or a negated errno.
     long (*run)(const Outside& outside, std::byte* memory, std::size_t bytes);
 };
 inline void PrintTo(const SystemCall& call, std::ostream* out) { *out << call.name; }
 
-/// Every one of them.
+/// Returns every system call that is tested.
 std::span<const SystemCall> system_calls();
 
-/// Calls FUTEX_WAIT for `expected` and wakes the caller again. Returns 0 when it was woken, else a negated errno.
+/// Calls FUTEX_WAIT for `expected`; a second thread wakes the caller. Returns 0 after the wake, else a negated errno.
 long wait_on_futex(std::byte* word, std::uint32_t expected, bool shared_between_processes);
 
 }  // namespace faultline::test

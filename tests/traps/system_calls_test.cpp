@@ -1,6 +1,6 @@
-// Trap 2: system calls on absent pages. In the deliveries by signal the kernel cannot fault them in: it says EFAULT, or
-// stops short, and never hands out wrong bytes; a pin makes them work. In thread delivery they just work. The table of
-// docs/deliveries.md is what is proved here.
+// Trap 2: system calls on absent pages; proves the table in docs/deliveries.md. In signal delivery the kernel cannot
+// fault the pages in: the call fails with EFAULT or is short, and never transfers wrong bytes; under a pin it works. In
+// thread delivery it works without a pin.
 
 #include "traps/system_calls.hpp"
 #include "traps/trap_support.hpp"
@@ -17,12 +17,12 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::size_t kPages = 4;
+constexpr std::size_t kTransferPages = 4;
 constexpr auto kPage = static_cast<long>(kBasePageBytes);
 
 bool faults_reach_the_kernel(const Variant& variant) { return variant.delivery == Delivery::uffd_threads; }
 
-constexpr std::uint64_t kStrange = std::uint64_t{1} << 40;  // added to words that come from outside
+constexpr std::uint64_t kStrange = std::uint64_t{1} << 40;  // marks the words that Outside offers
 
 std::vector<std::byte> words_from_outside(std::size_t bytes) {
     std::vector<std::byte> all(bytes);
@@ -45,12 +45,12 @@ class Trap02 : public testing::TestWithParam<Case> {
 protected:
     static const Variant& variant() { return std::get<0>(GetParam()); }
     static const SystemCall& call() { return std::get<1>(GetParam()); }
-    static Config config() { return config_for(variant(), 4 * kPages * kBasePageBytes); }
+    static Config config() { return config_for(variant(), 4 * kTransferPages * kBasePageBytes); }
 
     void SetUp() override {
         try {
             outside_ = call().outside();
-            outside_->offer(call().into_memory ? words_from_outside(kPages * kBasePageBytes)
+            outside_->offer(call().into_memory ? words_from_outside(kTransferPages * kBasePageBytes)
                                                : std::vector<std::byte>{});
         } catch (const std::system_error& error) {
             if (not_permitted(error)) GTEST_SKIP() << error.what();
@@ -58,8 +58,8 @@ protected:
         }
     }
 
-    /// Has the call move the region's first `pages` pages, and looks at every byte that may have been moved: right as
-    /// far as the call says, and beyond that right or untouched. Returns what the call did.
+    /// Makes the call on the region's first `pages` pages and checks every byte: those that the call reports as moved
+    /// are the new ones, those beyond are the new or the old ones. Returns the call's result.
     long transfer(Region& region, std::size_t pages) {
         const std::size_t bytes = pages * kBasePageBytes;
         long result = 0;
@@ -75,7 +75,7 @@ protected:
         if (call().into_memory) {
             EXPECT_EQ(wrong_in_memory(region, moved, bytes), 0U);
             evict_all(region);
-            EXPECT_EQ(wrong_in_memory(region, moved, bytes), 0U) << "what the kernel wrote was not noticed";
+            EXPECT_EQ(wrong_in_memory(region, moved, bytes), 0U) << "eviction lost what the kernel wrote";
         } else {
             EXPECT_EQ(wrong_outside(moved), 0U);
             EXPECT_EQ(wrong_words(region), 0U);
@@ -97,7 +97,8 @@ private:
         return wrong;
     }
 
-    /// A call that failed half way may have put some more there, as it may anywhere; but nothing that is not right.
+    /// Counts the wrong words outside. A call that failed half way may have moved more bytes than it reported, but only
+    /// right ones.
     std::size_t wrong_outside(std::size_t moved) {
         const std::vector<std::byte> taken = outside_->taken();
         std::size_t wrong = taken.size() < moved ? 1 : 0;
@@ -113,10 +114,10 @@ private:
 #define FAULTLINE_SKIP_IF_UNAVAILABLE() \
     if (!skipped_.empty()) GTEST_SKIP() << skipped_
 
-TEST_P(Trap02, CallOnAnAbsentPageSaysEfaultOrJustWorks) {
+TEST_P(Trap02, CallOnAnAbsentPageReturnsEfaultOrWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     const long result = transfer(region, 1);
@@ -124,10 +125,10 @@ TEST_P(Trap02, CallOnAnAbsentPageSaysEfaultOrJustWorks) {
     EXPECT_EQ(result, faults_reach_the_kernel(variant()) ? kPage : -EFAULT);
 }
 
-TEST_P(Trap02, CallThatRunsIntoAnAbsentPageStopsShortOrJustWorks) {
+TEST_P(Trap02, CallThatReachesAnAbsentPageIsShortOrWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     write_word(region.data(), word_of_unit(0));
@@ -141,10 +142,10 @@ TEST_P(Trap02, CallThatRunsIntoAnAbsentPageStopsShortOrJustWorks) {
     RecordProperty("result", std::to_string(result));
 }
 
-TEST_P(Trap02, CallIntoAPageThatWasOnlyReadSaysEfaultOrJustWorks) {
+TEST_P(Trap02, CallIntoACleanPageReturnsEfaultOrWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     ASSERT_EQ(wrong_words(region), 0U);
@@ -156,12 +157,12 @@ TEST_P(Trap02, CallIntoAPageThatWasOnlyReadSaysEfaultOrJustWorks) {
 TEST_P(Trap02, CallUnderAPinWorks) {
     const TestGuard guard;
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     std::optional<Pin> pin{
         region.pin(region.data(), 2 * kBasePageBytes, call().into_memory ? PinFor::writing : PinFor::reading)};
-    evict_all(region);  // leaves pinned pages alone
+    evict_all(region);  // must not evict pinned pages
     EXPECT_EQ(transfer(region, 2), skipped_.empty() ? 2 * kPage : 0);
     FAULTLINE_SKIP_IF_UNAVAILABLE();
     if (!call().into_memory) return;
@@ -169,7 +170,7 @@ TEST_P(Trap02, CallUnderAPinWorks) {
     evict_all(region);
     for (std::size_t unit = 0; unit < 2; ++unit) {
         EXPECT_EQ(read_word(region.data() + unit * kBasePageBytes), word_of_unit(unit) + kStrange)
-            << "what the kernel wrote under the pin was not noticed";
+            << "eviction lost what the kernel wrote under the pin";
     }
 }
 
@@ -178,16 +179,16 @@ INSTANTIATE_TEST_SUITE_P(Matrix, Trap02,
                                           testing::ValuesIn(system_calls().begin(), system_calls().end())),
                          CaseName{});
 
-// ---- futex words, which are too small to be half absent
+// ---- futex words: they lie in one page, so a call cannot be short
 
 class Trap02Futex : public TrapMatrix {
 protected:
     static constexpr std::array kScopes{false, true};  // between processes
 };
 
-TEST_P(Trap02Futex, WaitOnAnAbsentPageSaysEfaultOrJustWorks) {
+TEST_P(Trap02Futex, WaitOnAnAbsentPageReturnsEfaultOrWorks) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     const bool works = GetParam().delivery == Delivery::uffd_threads;
     const auto matching = static_cast<std::uint32_t>(word_of_unit(0));
@@ -202,7 +203,7 @@ TEST_P(Trap02Futex, WaitOnAnAbsentPageSaysEfaultOrJustWorks) {
 
 TEST_P(Trap02Futex, WaitUnderAPinWorks) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     const auto matching = static_cast<std::uint32_t>(word_of_unit(0));
     evict_all(region);
@@ -215,7 +216,7 @@ TEST_P(Trap02Futex, WaitUnderAPinWorks) {
 
 TEST_P(Trap02Futex, WaitUnderAPinForReadingWorksPrivately) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     const Pin pin = region.pin(region.data(), kBasePageBytes, PinFor::reading);
@@ -224,13 +225,13 @@ TEST_P(Trap02Futex, WaitUnderAPinForReadingWorksPrivately) {
 
 INSTANTIATE_TEST_SUITE_P(Matrix, Trap02Futex, testing::ValuesIn(deliveries_and_evictions()), VariantName{});
 
-// ---- and how the program goes on
+// ---- retry after EFAULT
 
 class Trap02AfterAFailure : public TrapMatrix {};
 
 TEST_P(Trap02AfterAFailure, FailedCallSucceedsWhenRepeatedAfterATouch) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(16));
-    Region region = pager.reserve(kPages * kBasePageBytes);
+    Region region = pager.reserve(kTransferPages * kBasePageBytes);
     fill_with_units(region);
     evict_all(region);
     std::array<int, 2> ends{};

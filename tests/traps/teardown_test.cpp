@@ -1,6 +1,6 @@
-// Traps 17 and 19: things that go while others wait, and threads that must not wait for themselves. Destroying a region
-// or a pager must not show zeros to threads that wait for pages of another; one handler thread, which fills, evicts and
-// writes for everybody, must never need a page itself.
+// Traps 17 and 19: destruction while threads wait, and threads that wait for themselves. After a region or a pager is
+// destroyed, threads that wait for pages of another one never read zeros. A single handler thread, which fills, evicts
+// and writes for all threads, never faults on a page itself.
 
 #include "traps/trap_support.hpp"
 
@@ -17,7 +17,7 @@ constexpr std::size_t kPages = 40;
 
 class Trap17 : public TrapMatrix {
 protected:
-    /// Runs `disturb` while other threads fault on the region's pages; returns how many words they found wrong.
+    /// Runs `disturb` while other threads fault on the region's pages. Returns the number of wrong words they read.
     template <typename Disturb>
     std::size_t wrong_words_during(const Region& region, Disturb disturb) const {
         std::atomic<bool> enough{false};
@@ -35,7 +35,7 @@ protected:
     }
 };
 
-TEST_P(Trap17, DestroyingARegionShowsNobodyZeros) {
+TEST_P(Trap17, DestroyingARegionShowsNoThreadZeros) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(12));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     fill_with_units(region);
@@ -53,7 +53,7 @@ TEST_P(Trap17, DestroyingARegionShowsNobodyZeros) {
     EXPECT_EQ(wrong_words(region), 0U);
 }
 
-TEST_P(Trap17, DestroyingAPagerShowsNobodyZeros) {
+TEST_P(Trap17, DestroyingAPagerShowsNoThreadZeros) {
     FAULTLINE_PAGER_OR_SKIP(pager, config_with(12));
     Region region = pager.reserve(kPages * GetParam().page_size, options());
     fill_with_units(region);
@@ -64,7 +64,7 @@ TEST_P(Trap17, DestroyingAPagerShowsNobodyZeros) {
                                          std::optional<Pager> passing{config_with(12)};
                                          Region its_region = passing->reserve(24 * GetParam().page_size, options());
                                          fill_with_units(its_region);
-                                         if (i % 2 == 0) passing.reset();  // the region keeps what it needs
+                                         if (i % 2 == 0) passing.reset();  // the region keeps its pager alive
                                          wrong_in_passing += wrong_words(its_region);
                                      }
                                  }),
@@ -107,7 +107,7 @@ protected:
 TEST_P(Trap19, OneHandlerThreadDoesEverythingWithoutWaitingForItself) {
     Config config = config_with(8);
     config.handler_threads = 1;
-    config.background_evictor = false;  // so it fills, evicts and writes
+    config.background_evictor = false;  // the handler thread evicts and writes, too
     keep_everything_moving(config);
 }
 

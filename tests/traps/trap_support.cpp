@@ -1,12 +1,13 @@
 #include "traps/trap_support.hpp"
 
+#include "support/require.hpp"
+
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <iostream>
 #include <random>
-#include <stdexcept>
 
 namespace faultline::test {
 namespace {
@@ -16,10 +17,6 @@ constexpr unsigned kLongestTestSeconds = 240;  // below ctest's own limit
 std::uint64_t chosen_seed() {
     if (const char* wanted = std::getenv("FAULTLINE_TEST_SEED")) return std::strtoull(wanted, nullptr, 0);
     return std::random_device{}();
-}
-
-void require(bool condition, const char* what) {
-    if (!condition) throw std::runtime_error(what);
 }
 
 }  // namespace
@@ -68,13 +65,6 @@ std::size_t wrong_words(const Region& region) noexcept {
     std::size_t wrong = 0;
     for (std::uint64_t unit = 0; unit < units_of(region); ++unit) wrong += wrong_words(region, unit);
     return wrong;
-}
-
-void run_threads(unsigned count, const std::function<void(unsigned)>& body) {
-    std::vector<std::thread> threads;
-    threads.reserve(count);
-    for (unsigned i = 0; i < count; ++i) threads.emplace_back([&body, i] { body(i); });
-    for (std::thread& thread : threads) thread.join();
 }
 
 ScopedSignal::ScopedSignal(int signal, const struct sigaction& action) : signal_{signal} {

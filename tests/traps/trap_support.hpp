@@ -1,8 +1,9 @@
-// What the trap tests share: a watchdog, a printed seed, contents that show what is wrong with them, children that end
-// in interesting ways, signals and timers that clean up behind themselves.
+// Helpers of the trap tests: a watchdog, a printed seed, page contents that show corruption, scoped signal actions and
+// timers. The folders fork, life, mmu, space and elf use them, too.
 #pragma once
 
 #include "support/child.hpp"
+#include "support/run_threads.hpp"
 #include "support/variants.hpp"
 
 #include <faultline/faultline.hpp>
@@ -15,16 +16,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-#include <functional>
 #include <initializer_list>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace faultline::test {
 
-/// Kills the process (SIGALRM) when a test stops for good, and says with which seed the test runs:
-/// $FAULTLINE_TEST_SEED, else a new one.
+/// Ends the process (SIGALRM) if the test hangs, and prints the seed that the test uses: $FAULTLINE_TEST_SEED, or a
+/// random one if it is not set.
 class TestGuard {
 public:
     TestGuard();
@@ -58,10 +57,10 @@ private:
     TestGuard guard_;
 };
 
-/// The variants of one delivery only.
+/// Returns the variants of one delivery.
 std::vector<Variant> variants_of(Delivery delivery, std::size_t page_size = kBasePageBytes);
 
-/// Deliveries x evictions with each of the page sizes.
+/// Returns deliveries x evictions x `page_sizes`.
 std::vector<Variant> variants_with(std::initializer_list<std::size_t> page_sizes);
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small enough for a signal handler.
@@ -90,36 +89,32 @@ inline void write_word(std::byte* at, std::uint64_t value) noexcept {
     *reinterpret_cast<volatile std::uint64_t*>(at) = value;
 }
 
-/// The value of every word of the `unit`-th 4 KiB of a region; never 0.
+/// Returns the value that every word of the 4 KiB unit with index `unit` holds; never 0.
 constexpr std::uint64_t word_of_unit(std::uint64_t unit) noexcept { return 0xfa17'0000'0000'0000U | (unit + 1); }
 
-/// Gives every word of a region the value of its 4 KiB unit.
+/// Writes word_of_unit() to every word of a region.
 void fill_with_units(Region& region);
 
-/// How many of the 512 words of a unit are not `word_of_unit(unit)`.
+/// Counts the words of a unit (512) that are not `word_of_unit(unit)`.
 std::size_t wrong_words(const Region& region, std::uint64_t unit) noexcept;
 
-/// The same for a whole region.
+/// Counts the wrong words of the whole region.
 std::size_t wrong_words(const Region& region) noexcept;
 
 inline std::uint64_t units_of(const Region& region) noexcept { return region.size() / kBasePageBytes; }
 inline std::uint64_t pages_of(const Region& region) noexcept { return region.size() / region.page_size(); }
 
-/// Evicts the whole region by name; again where a handler thread has not finished with a page it has mapped.
+/// Evicts every page of the region that is not pinned. Repeats the call because a handler thread may not have published
+/// a page yet that it has mapped.
 inline void evict_all(Region& region) {
     do {
         region.advise(region.data(), region.size(), Advice::dontneed);
     } while (region.stats().resident_bytes > region.stats().pinned_bytes);
 }
 
-// ---- threads
-
-/// Runs `body(index)` on `count` threads and waits for them.
-void run_threads(unsigned count, const std::function<void(unsigned)>& body);
-
 // ---- signals
 
-/// An action for a signal, while it lives.
+/// Installs an action for a signal; the destructor restores the previous one.
 class ScopedSignal {
 public:
     using Handler = void (*)(int, siginfo_t*, void*);
@@ -134,10 +129,11 @@ private:
     struct sigaction previous_ {};
 };
 
-/// SIG_DFL, SIG_IGN or a handler of one argument.
+/// Returns an action without SA_SIGINFO: SIG_DFL, SIG_IGN or a handler of one argument.
 struct sigaction plain_action(void (*handler)(int));
 
-/// Sends `signal` to the thread that made it, again and again. Its thread must end before the signal's action goes.
+/// Sends `signal` to the constructing thread at each interval. That thread must end before the signal's action is
+/// restored: a signal may still be pending when the timer is destroyed.
 class ThreadTimer {
 public:
     ThreadTimer(int signal, std::chrono::nanoseconds interval);
@@ -151,7 +147,7 @@ private:
 
 }  // namespace faultline::test
 
-/// For tests whose pagers live in children only.
+/// Skips the test unless a pager with this configuration can be made. For tests whose pagers live in children only.
 #define FAULTLINE_SKIP_UNLESS_PERMITTED(config)     \
     do {                                            \
         FAULTLINE_PAGER_OR_SKIP(permitted, config); \

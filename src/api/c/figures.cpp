@@ -1,6 +1,67 @@
 #include "api/c/figures.hpp"
 
 #include "api/c/sized_struct.hpp"
+#include "core/stats_figures.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::core {
+
+template <>
+struct Figures<faultline_stats> {
+    static constexpr std::array table{
+        FAULTLINE_COUNTER(faultline_stats, first_touches),   FAULTLINE_COUNTER(faultline_stats, hard_faults),
+        FAULTLINE_COUNTER(faultline_stats, soft_faults),     FAULTLINE_COUNTER(faultline_stats, write_faults),
+        FAULTLINE_COUNTER(faultline_stats, failed_faults),   FAULTLINE_COUNTER(faultline_stats, evictions),
+        FAULTLINE_COUNTER(faultline_stats, clean_evictions), FAULTLINE_COUNTER(faultline_stats, pages_read_ahead),
+        FAULTLINE_COUNTER(faultline_stats, bytes_read),      FAULTLINE_COUNTER(faultline_stats, bytes_written),
+        FAULTLINE_COUNTER(faultline_stats, read_errors),     FAULTLINE_COUNTER(faultline_stats, write_errors),
+        FAULTLINE_GAUGE(faultline_stats, resident_bytes),    FAULTLINE_GAUGE(faultline_stats, dirty_bytes),
+        FAULTLINE_GAUGE(faultline_stats, staged_bytes),      FAULTLINE_GAUGE(faultline_stats, swapped_bytes),
+        FAULTLINE_GAUGE(faultline_stats, pinned_bytes),
+    };
+};
+FAULTLINE_CHECK_FIGURES(faultline_stats, sizeof(std::size_t));
+static_assert(Figures<faultline_stats>::table.size() == Figures<RegionStats>::table.size());
+
+template <>
+struct Figures<faultline_pager_stats> {
+    static constexpr std::array table{
+        FAULTLINE_GAUGE(faultline_pager_stats, resident_limit),
+        FAULTLINE_GAUGE(faultline_pager_stats, frames_used),
+        FAULTLINE_GAUGE(faultline_pager_stats, frames_peak),
+        FAULTLINE_GAUGE(faultline_pager_stats, compressed_used),
+        FAULTLINE_COUNTER(faultline_pager_stats, direct_reclaims),
+    };
+};
+FAULTLINE_CHECK_FIGURES(faultline_pager_stats,
+                        sizeof(std::size_t) + kPagerLatencies.size() * sizeof(faultline_latency));
+static_assert(Figures<faultline_pager_stats>::table.size() + Figures<RegionStats>::table.size() ==
+              Figures<PagerStats>::table.size());
+
+template <>
+struct Figures<faultline_heap_stats> {
+    static constexpr std::array table{
+        FAULTLINE_GAUGE(faultline_heap_stats, live_bytes),
+        FAULTLINE_GAUGE(faultline_heap_stats, live_blocks),
+        FAULTLINE_GAUGE(faultline_heap_stats, large_blocks),
+        FAULTLINE_GAUGE(faultline_heap_stats, large_bytes),
+        FAULTLINE_GAUGE(faultline_heap_stats, cached_bytes),
+        FAULTLINE_GAUGE(faultline_heap_stats, free_in_spans),
+        FAULTLINE_GAUGE(faultline_heap_stats, free_outside_spans),
+        FAULTLINE_GAUGE(faultline_heap_stats, reserved_to_grow),
+        FAULTLINE_GAUGE(faultline_heap_stats, dead_bytes),
+        FAULTLINE_GAUGE(faultline_heap_stats, break_bytes),
+        FAULTLINE_GAUGE(faultline_heap_stats, mapping_bytes),
+        FAULTLINE_COUNTER(faultline_heap_stats, discarded_bytes),
+    };
+};
+FAULTLINE_CHECK_FIGURES(faultline_heap_stats, sizeof(std::size_t));
+static_assert(Figures<faultline_heap_stats>::table.size() == Figures<HeapStats>::table.size());
+
+}  // namespace faultline::core
 
 namespace faultline::api {
 namespace {
@@ -10,42 +71,31 @@ faultline_latency quantiles(const LatencyHistogram& durations) {
             durations.quantile(0.999)};
 }
 
+/// The counterparts of core::kPagerLatencies.
+constexpr std::array kLatencies{&faultline_pager_stats::first_touch_latency, &faultline_pager_stats::hard_latency,
+                                &faultline_pager_stats::soft_latency, &faultline_pager_stats::write_latency};
+static_assert(kLatencies.size() == core::kPagerLatencies.size());
+
 }  // namespace
 
 void write_stats(faultline_stats& to, const RegionStats& from) {
     faultline_stats filled{};
-    filled.first_touches = from.first_touches;
-    filled.hard_faults = from.hard_faults;
-    filled.soft_faults = from.soft_faults;
-    filled.write_faults = from.write_faults;
-    filled.failed_faults = from.failed_faults;
-    filled.evictions = from.evictions;
-    filled.clean_evictions = from.clean_evictions;
-    filled.pages_read_ahead = from.pages_read_ahead;
-    filled.bytes_read = from.bytes_read;
-    filled.bytes_written = from.bytes_written;
-    filled.read_errors = from.read_errors;
-    filled.write_errors = from.write_errors;
-    filled.resident_bytes = from.resident_bytes;
-    filled.dirty_bytes = from.dirty_bytes;
-    filled.staged_bytes = from.staged_bytes;
-    filled.swapped_bytes = from.swapped_bytes;
-    filled.pinned_bytes = from.pinned_bytes;
+    core::copy_all_figures(filled, from);
     write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_stats, pinned_bytes));
 }
 
 void write_stats(faultline_pager_stats& to, const PagerStats& from) {
     faultline_pager_stats filled{};
-    filled.resident_limit = from.resident_limit;
-    filled.frames_used = from.frames_used;
-    filled.frames_peak = from.frames_peak;
-    filled.compressed_used = from.compressed_used;
-    filled.direct_reclaims = from.direct_reclaims;
-    filled.first_touch_latency = quantiles(from.first_touch_latency);
-    filled.hard_latency = quantiles(from.hard_latency);
-    filled.soft_latency = quantiles(from.soft_latency);
-    filled.write_latency = quantiles(from.write_latency);
+    core::copy_all_figures(filled, from);
+    for (std::size_t i = 0; i < kLatencies.size(); ++i)
+        filled.*kLatencies[i] = quantiles(from.*core::kPagerLatencies[i]);
     write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_pager_stats, write_latency));
+}
+
+void write_stats(faultline_heap_stats& to, const HeapStats& from) {
+    faultline_heap_stats filled{};
+    core::copy_all_figures(filled, from);
+    write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_heap_stats, discarded_bytes));
 }
 
 }  // namespace faultline::api

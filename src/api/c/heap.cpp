@@ -25,23 +25,6 @@ void* refused(int error) noexcept {
     return nullptr;
 }
 
-void write_own_stats(faultline_heap_stats& to, const faultline::HeapStats& from) {
-    faultline_heap_stats filled{};
-    filled.live_bytes = from.live_bytes;
-    filled.live_blocks = from.live_blocks;
-    filled.large_blocks = from.large_blocks;
-    filled.large_bytes = from.large_bytes;
-    filled.cached_bytes = from.cached_bytes;
-    filled.free_in_spans = from.free_in_spans;
-    filled.free_outside_spans = from.free_outside_spans;
-    filled.reserved_to_grow = from.reserved_to_grow;
-    filled.dead_bytes = from.dead_bytes;
-    filled.break_bytes = from.break_bytes;
-    filled.mapping_bytes = from.mapping_bytes;
-    filled.discarded_bytes = from.discarded_bytes;
-    write_sized(to, filled, FAULTLINE_FIRST_BYTES(faultline_heap_stats, discarded_bytes));
-}
-
 }  // namespace
 
 faultline_heap* faultline_heap_create(faultline_pager* pager, const faultline_heap_config* config) {
@@ -114,7 +97,7 @@ int faultline_heap_advise(faultline_heap* heap, const void* address, size_t byte
 int faultline_heap_get_stats(const faultline_heap* heap, faultline_heap_stats* own, faultline_stats* paging) {
     return done_or_refused([&] {
         const faultline::HeapStats stats = checked(heap).stats();
-        if (own != nullptr) write_own_stats(*own, stats);
+        if (own != nullptr) write_stats(*own, stats);
         if (paging != nullptr) write_stats(*paging, stats.paging);
     });
 }

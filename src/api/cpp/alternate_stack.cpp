@@ -1,6 +1,7 @@
 #include <faultline/alternate_stack.hpp>
 
 #include "sys/error.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <sys/mman.h>
 
@@ -29,7 +30,7 @@ AlternateStack::AlternateStack() {
     if (::mprotect(stack, kBytes, PROT_READ | PROT_WRITE) != 0) {
         const int error = errno;
         ::munmap(mapping, kBytes + kGuardBytes);
-        sys::throw_error(error, "cannot open a signal stack of 64 KiB; see `sysctl vm.max_map_count`");
+        sys::throw_mapping_error(error, "cannot open a signal stack of 64 KiB");
     }
     stack_t next{};
     next.ss_sp = stack;

@@ -86,7 +86,7 @@ private:
         if (space_ == DiskSpace::give_back) {
             region_.store().discard(offset, bytes);
         } else {
-            region_.store().forget(offset, bytes);
+            region_.store().discard_keeping_space(offset, bytes);
         }
     }
 

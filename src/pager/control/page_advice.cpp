@@ -37,7 +37,7 @@ void PageAdvice::advise(Region& region, PageRange range, Advice advice) {
 
 Reclaimed PageAdvice::evict(Region& region, PageRange range) {
     core_.require_owner_process();
-    sys::PageMerging::look_now_and_then();
+    sys::PageMerging::update_occasionally();
     store::SequentialWriteQueue queue;
     Reclaimed total;
     for_each_piece(range, [&](PageRange piece) {

@@ -5,6 +5,7 @@
 #include "pager/region/fault_path_section.hpp"
 #include "pager/region/range_pieces.hpp"
 #include "sys/error.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/transient.hpp"
 
 #include <cerrno>
@@ -101,10 +102,8 @@ void Protector::guard(Region& region, PageRange range) {
     const int error = region.mapper().set_guard(region.address_of(range.first), bytes);
     if (error == 0) return;
     set_protection(region, range, Access::read_write);
-    sys::throw_error(error, "cannot place a guard of " + sys::readable_bytes(bytes) +
-                                (error == ENOMEM ? "; raise `sysctl vm.max_map_count`: without guard markers "
-                                                   "(MADV_GUARD_INSTALL, Linux 6.13) each guard takes two mappings"
-                                                 : ""));
+    sys::throw_mapping_error(error, "cannot place a guard of " + sys::readable_bytes(bytes),
+                             "without guard markers (MADV_GUARD_INSTALL, Linux 6.13) each guard takes two mappings");
 }
 
 /// Evicts pages that can no longer come in, until none is in the program's view.

@@ -2,13 +2,13 @@
 // ViewMapper for pages in views.
 #pragma once
 
-#include "core/check.hpp"
 #include "core/page_range.hpp"
 #include "core/page_word.hpp"
 #include "pager/evict/room_maker.hpp"
 #include "pager/region/fault_path_section.hpp"
 #include "pager/region/range_pieces.hpp"
 #include "pager/region/region.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -29,7 +29,7 @@ void remap_resident(RoomMaker& room, const Region& region, core::PageRange range
             });
             if (!was) return;
             const int error = room.retry([&] { return map(region.address_of(page), *was); });
-            FAULTLINE_REQUIRE(error == 0, "a page's protection cannot be changed: raise `sysctl vm.max_map_count`");
+            FAULTLINE_REQUIRE_MAPPED(error, "a page's protection cannot be changed");
             region.publish(page, [](core::PageWord word) { return word.filled(word.payload(), word.dirty()); });
         });
     });

@@ -9,6 +9,7 @@
 #include "pager/region/region_map.hpp"
 #include "store/write_queue.hpp"
 #include "sys/error.hpp"
+#include "sys/mapping_limit.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,10 +19,10 @@
 
 namespace faultline::pager {
 
+using core::AddressRange;
 using core::PageRange;
 using core::PageState;
 using core::PageWord;
-using mmu::AddressSpan;
 using mmu::SharedView;
 using mmu::SharedViews;
 
@@ -33,12 +34,12 @@ constexpr int kMostWriteRounds = 4;  // while the program writes
     refuse_range(error, what, bytes, " of a shared file");
 }
 
-AddressSpan span_of(const Region& region, PageRange range) noexcept {
+AddressRange span_of(const Region& region, PageRange range) noexcept {
     const std::uintptr_t begin = core::address_of(region.address_of(range.first));
     return {begin, begin + region.offset_of(range.count)};
 }
 
-PageRange pages_in(const Region& region, AddressSpan span) noexcept {
+PageRange pages_in(const Region& region, AddressRange span) noexcept {
     return {region.page_of(span.begin), span.bytes() / region.page_bytes()};
 }
 
@@ -64,7 +65,7 @@ bool ViewMapper::can_share() {
 void ViewMapper::map(Region& region, PageRange range, Region& shared, std::uint64_t first, Access access) {
     core_.require_owner_process();
     const std::lock_guard lock{region.protecting()};
-    const AddressSpan span = span_of(region, range);
+    const AddressRange span = span_of(region, range);
     std::byte* const address = region.address_of(range.first);
     const SharedView view{span, core::address_of(shared.address_of(first)), access};
     if (const int error = core_.mappers.map_view(address, span.bytes(), shared.address_of(first))) {
@@ -83,7 +84,7 @@ void ViewMapper::map(Region& region, PageRange range, Region& shared, std::uint6
     } catch (...) {
         forget(region, range);
         const int undone = core_.mappers.unmap_view(address, span.bytes());
-        FAULTLINE_REQUIRE(undone == 0, "a view of a shared file cannot be taken away: raise `sysctl vm.max_map_count`");
+        FAULTLINE_REQUIRE_MAPPED(undone, "a view of a shared file cannot be taken away");
         set_protection(region, range, Access::read_write);
         throw;
     }
@@ -96,9 +97,9 @@ void ViewMapper::forget(const Region& region, PageRange range) { core_.views.rem
 void ViewMapper::unmap(Region& region, PageRange range, Access access) {
     core_.require_owner_process();
     const std::lock_guard lock{region.protecting()};
-    const AddressSpan span = span_of(region, range);
+    const AddressRange span = span_of(region, range);
     close(region, range);
-    std::vector<AddressSpan> unseen;
+    std::vector<AddressRange> unseen;
     try {
         if (any_pinned(region, range)) sys::throw_error(EBUSY, "pages of the range are pinned");
         unseen = write_pages_seen_only_in(span);
@@ -114,7 +115,7 @@ void ViewMapper::unmap(Region& region, PageRange range, Access access) {
         throw;
     }
     set_protection(region, range, Access::read_write);
-    for (const AddressSpan& part : unseen) {
+    for (const AddressRange& part : unseen) {
         Region& shared = *RegionMap::find(part.begin);
         discarder_.discard(shared, pages_in(shared, part), DiskSpace::keep);
     }
@@ -131,14 +132,14 @@ void ViewMapper::close(Region& region, PageRange range) {
 }
 
 /// Writes the pages that only the views in `span` map. Returns their addresses in the shared regions. Throws EIO.
-std::vector<AddressSpan> ViewMapper::write_pages_seen_only_in(AddressSpan span) {
-    std::vector<AddressSpan> unseen;
+std::vector<AddressRange> ViewMapper::write_pages_seen_only_in(AddressRange span) {
+    std::vector<AddressRange> unseen;
     std::vector<SharedView> others = core_.views.all();
     for (const SharedView& view : mmu::cut_out(others, span.begin, span.end)) {
-        const std::vector<AddressSpan> parts = mmu::seen_only_in(view, others);
+        const std::vector<AddressRange> parts = mmu::seen_only_in(view, others);
         unseen.insert(unseen.end(), parts.begin(), parts.end());
     }
-    for (const AddressSpan& part : unseen) {
+    for (const AddressRange& part : unseen) {
         Region& shared = *RegionMap::find(part.begin);
         const int error = write_out(shared, pages_in(shared, part));
         if (error != 0 || any_unwritten(shared, pages_in(shared, part))) {
@@ -170,7 +171,7 @@ void ViewMapper::remap(Region& shared, PageRange range) {
 
 std::vector<PageRun> ViewMapper::runs_of(Region& region, PageRange range) const {
     std::vector<PageRun> runs;
-    const AddressSpan span = span_of(region, range);
+    const AddressRange span = span_of(region, range);
     std::uintptr_t next = span.begin;
     const auto add = [&](Region& owner, std::uintptr_t where, std::uintptr_t end) {
         if (end > next) runs.push_back({&owner, pages_in(owner, {where, where + (end - next)}), next});

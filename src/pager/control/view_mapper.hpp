@@ -56,7 +56,7 @@ public:
 
 private:
     void close(Region& region, core::PageRange range);
-    [[nodiscard]] std::vector<mmu::AddressSpan> write_pages_seen_only_in(mmu::AddressSpan span);
+    [[nodiscard]] std::vector<core::AddressRange> write_pages_seen_only_in(core::AddressRange span);
     void remap(Region& shared, core::PageRange range);
 
     PagerCore& core_;

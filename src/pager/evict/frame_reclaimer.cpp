@@ -74,7 +74,7 @@ bool FrameReclaimer::keep_house(store::WriteQueue& queue) {
         const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
     }
-    sys::PageMerging::look_now_and_then();
+    sys::PageMerging::update_occasionally();
     evict_ahead(queue);
     if (!core_.stores->has_space_to_return()) return false;
     const RegionReader reader;  // a fork waits for it
@@ -108,7 +108,7 @@ void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE
         const Reclaimed reclaimed =
             evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), core_.limit.staging_target.load(), queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) return;
-        if (core_.stores->wants_upkeep())
+        if (core_.stores->needs_upkeep())
             static_cast<void>(core_.stores->do_upkeep(queue));  // a failure is tried again
     }
 }

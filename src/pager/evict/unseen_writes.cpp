@@ -14,7 +14,7 @@ namespace {
 /// Forbids the kernel to merge pages of the region from now on. Called before the marks are read, so that a mark that
 /// is set stays set.
 void forbid_merging(const Region& region) FAULTLINE_SIGNAL_SAFE {
-    static_cast<void>(sys::PageMerging::forbid(region.mapping().data(), region.mapping().size()));
+    static_cast<void>(sys::PageMerging::exclude(region.mapping().data(), region.mapping().size()));
 }
 
 }  // namespace

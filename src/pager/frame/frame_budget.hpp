@@ -7,7 +7,7 @@
 
 #include "core/check.hpp"
 #include "core/signal_safe.hpp"
-#include "sys/futex.hpp"
+#include "sys/event.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -52,32 +52,13 @@ public:
     }
 
     /// Wakes the waiting threads. Call it when frames became free or a page became evictable.
-    void notify() FAULTLINE_SIGNAL_SAFE {
-        if (sleepers_.load() == 0) return;
-        epoch_.fetch_add(1);
-        sys::futex_wake(epoch_);
-    }
+    void notify() FAULTLINE_SIGNAL_SAFE { change_.notify(); }
 
     /// Waits for a change of the budget. Construct it before looking for frames, so that no change after the look is
     /// missed.
-    class Watch {
+    class Watch : public sys::Event::Watch {
     public:
-        explicit Watch(FrameBudget& budget) FAULTLINE_SIGNAL_SAFE : budget_{budget} {
-            budget_.sleepers_.fetch_add(1);
-            epoch_ = budget_.epoch_.load();
-        }
-        ~Watch() { budget_.sleepers_.fetch_sub(1); }
-        Watch(const Watch&) = delete;
-        Watch& operator=(const Watch&) = delete;
-
-        /// Sleeps until something has changed since the construction, at most for `limit` if it is not null.
-        void wait(const std::chrono::nanoseconds* limit) const FAULTLINE_SIGNAL_SAFE {
-            sys::futex_wait(budget_.epoch_, epoch_, limit);
-        }
-
-    private:
-        FrameBudget& budget_;
-        std::uint32_t epoch_ = 0;
+        explicit Watch(FrameBudget& budget) FAULTLINE_SIGNAL_SAFE : sys::Event::Watch{budget.change_} {}
     };
 
 private:
@@ -91,8 +72,7 @@ private:
     alignas(64) std::atomic<std::int64_t> used_{0};  // units
     std::atomic<std::int64_t> peak_{0};
     alignas(64) std::atomic<std::int64_t> limit_;
-    std::atomic<std::uint32_t> sleepers_{0};  // live Watches; sequentially consistent with `used_` and `epoch_`
-    std::atomic<std::uint32_t> epoch_{0};     // futex: counts changes while there are sleepers
+    sys::Event change_;
 };
 
 /// Owns frames reserved for one fault. Releases them when destroyed, except those that `keep` gave to a page.

@@ -1,6 +1,7 @@
 #include "pager/frame/staging.hpp"
 
 #include "core/check.hpp"
+#include "sys/mapping_limit.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
 
@@ -50,13 +51,13 @@ Staging::Staging(std::size_t frames)
 void Staging::open_batches(std::size_t first, std::size_t count) FAULTLINE_SIGNAL_SAFE {
     std::byte* const begin = area_.data() + first * kLargestPageBytes;
     const std::size_t bytes = count * kLargestPageBytes;
-    sys::end_lock(begin, bytes);
-    sys::end_lock(area_.fence().data(), area_.fence().size());
+    sys::unlock_pages(begin, bytes);
+    sys::unlock_pages(area_.fence().data(), area_.fence().size());
     const int error = sys::wait_out("mprotect of the staging area", [&] {
         return sys::error_of(
             sys::raw_syscall(SYS_mprotect, sys::syscall_argument(begin), bytes, PROT_READ | PROT_WRITE));
     });
-    FAULTLINE_REQUIRE(error == 0, "a staging batch cannot be opened: raise `sysctl vm.max_map_count`");
+    FAULTLINE_REQUIRE_MAPPED(error, "a staging batch cannot be opened");
 }
 
 void Staging::start_in_child() {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 namespace faultline::pager {
 namespace {
@@ -35,7 +36,7 @@ const char* remedy_for(int error) noexcept {
 }
 
 std::string message_of(const Event& event) {
-    const std::string reason = std::strerror(event.error);
+    std::string reason = std::generic_category().message(event.error);
     switch (event.kind) {
         case Event::Kind::read_failed:
             return "the page at " + hexadecimal(event.address) + " could not be read back: " + reason +
@@ -105,7 +106,7 @@ void EventLog::tell_transient_errors() {
         if (waited_out.times == 0) return;
         transient_told_ = now;
         sink_(LogLevel::warning, std::string("the kernel refused a system call temporarily, and it was repeated: ") +
-                                     waited_out.call + ": " + std::strerror(waited_out.error) + " (" +
+                                     waited_out.call + ": " + std::generic_category().message(waited_out.error) + " (" +
                                      std::to_string(waited_out.times) + " times)");
     }
 }

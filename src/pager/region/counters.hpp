@@ -5,6 +5,7 @@
 
 #include "core/page_word.hpp"
 #include "core/signal_safe.hpp"
+#include "core/stats_figures.hpp"
 #include "sys/cpu.hpp"
 
 #include <faultline/stats.hpp>
@@ -19,7 +20,7 @@
 
 namespace faultline::pager {
 
-/// The kinds of counts. RegionStats and PagerStats in stats.hpp describe each.
+/// The kinds of counts. RegionStats and PagerStats in stats.hpp describe each; up to `pinned` in the same order.
 enum class Count : std::uint8_t {
     first_touches,
     hard_faults,
@@ -42,6 +43,7 @@ enum class Count : std::uint8_t {
     direct_reclaims,
     kinds,
 };
+static_assert(static_cast<std::size_t>(Count::pinned) + 1 == core::figures_of<RegionStats>().size());
 
 /// All accesses are relaxed: a sum is exact only while no fault runs.
 class Counters {
@@ -107,23 +109,12 @@ inline RegionStats region_stats(const Counters& counters, std::uint64_t page_byt
         return pages > 0 ? static_cast<std::uint64_t>(pages) * page_bytes : 0;
     };
     RegionStats stats;
-    stats.first_touches = count(Count::first_touches);
-    stats.hard_faults = count(Count::hard_faults);
-    stats.soft_faults = count(Count::soft_faults);
-    stats.write_faults = count(Count::write_faults);
-    stats.failed_faults = count(Count::failed_faults);
-    stats.evictions = count(Count::evictions);
-    stats.clean_evictions = count(Count::clean_evictions);
-    stats.pages_read_ahead = count(Count::read_ahead);
-    stats.bytes_read = count(Count::bytes_read);
-    stats.bytes_written = count(Count::bytes_written);
-    stats.read_errors = count(Count::read_errors);
-    stats.write_errors = count(Count::write_errors);
-    stats.resident_bytes = bytes(Count::resident);
-    stats.dirty_bytes = bytes(Count::dirty);
-    stats.staged_bytes = bytes(Count::staged);
-    stats.swapped_bytes = bytes(Count::swapped);
-    stats.pinned_bytes = bytes(Count::pinned);
+    // The kinds of Count are in the order of RegionStats' members.
+    auto kind = Count::first_touches;
+    for (const core::Figure<RegionStats>& figure : core::figures_of<RegionStats>()) {
+        stats.*figure.member = figure.kind == core::FigureKind::counter ? count(kind) : bytes(kind);
+        kind = static_cast<Count>(static_cast<int>(kind) + 1);
+    }
     return stats;
 }
 

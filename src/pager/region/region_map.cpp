@@ -2,6 +2,7 @@
 
 #include "pager/region/region.hpp"
 #include "pager/region/region_ranges.hpp"
+#include "sys/published.hpp"
 
 #include <boost/intrusive/set.hpp>
 
@@ -15,10 +16,10 @@ namespace {
 
 // Never destroyed: faults may occur while static objects are destroyed.
 struct Directory {
-    std::mutex mutex;  // guards `tree`, and replacing `snapshot`
+    std::mutex mutex;  // guards `tree`, and replacing `ranges`
     boost::intrusive::set<Region> tree;
-    std::atomic<const RegionRanges*> snapshot{nullptr};  // owned; freed when no reader can hold it
     sys::Quiescence readers;
+    sys::Published<RegionRanges> ranges{readers};  // null before the first region
 };
 
 std::atomic<Directory*> current{nullptr};
@@ -33,21 +34,14 @@ Directory& directory() FAULTLINE_SIGNAL_SAFE {
     return *current.load(std::memory_order_acquire);
 }
 
-/// Publishes `next`, waits until no reader uses the previous snapshot, and frees that. The caller holds the mutex, or
-/// is the only thread.
-void publish(Directory& all, std::unique_ptr<const RegionRanges> next) {
-    const std::unique_ptr<const RegionRanges> previous{all.snapshot.exchange(next.release())};
-    all.readers.synchronize();
-}
-
-const RegionRanges& snapshot_of(const Directory& all) {
+const RegionRanges& ranges_of(const Directory& all) {
     static const RegionRanges none;
-    const RegionRanges* const now = all.snapshot.load();
+    const RegionRanges* const now = all.ranges.get();
     return now != nullptr ? *now : none;
 }
 
 const RegionRanges::Range* find_range_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
-    const RegionRanges* const all = directory().snapshot.load();
+    const RegionRanges* const all = directory().ranges.get();
     return all == nullptr ? nullptr : all->find_from(address);
 }
 
@@ -56,17 +50,17 @@ const RegionRanges::Range* find_range_from(std::uintptr_t address) FAULTLINE_SIG
 void RegionMap::insert(Region& region) {
     Directory& all = directory();
     const std::lock_guard lock{all.mutex};
-    auto next = snapshot_of(all).with({region.begin(), region.end(), &region});
+    auto next = ranges_of(all).with({{region.begin(), region.end()}, &region});
     all.tree.insert(region);
-    publish(all, std::move(next));
+    all.ranges.replace(std::move(next));
 }
 
 void RegionMap::remove(Region& region) {
     Directory& all = directory();
     const std::lock_guard lock{all.mutex};
-    auto next = snapshot_of(all).without(region.begin());
+    auto next = ranges_of(all).without(region.begin());
     all.tree.erase(region);
-    publish(all, std::move(next));
+    all.ranges.replace(std::move(next));
 }
 
 Region* RegionMap::find(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE {
@@ -85,7 +79,7 @@ void RegionMap::unlock() noexcept { directory().mutex.unlock(); }
 
 void RegionMap::close_in_child() noexcept {
     // Not the tree: another thread of the parent may have been changing it.
-    const RegionRanges* const all = directory().snapshot.load();
+    const RegionRanges* const all = directory().ranges.get();
     if (all == nullptr) return;
     all->for_each([](const RegionRanges::Range& range) { range.region->mapping().close_in_child(); });
 }
@@ -95,13 +89,13 @@ void RegionMap::forget_unless(bool (*stays)(const Region&)) {
     auto next = std::make_unique<const RegionRanges>();
     for (auto region = all.tree.begin(); region != all.tree.end();) {
         if (stays(*region)) {
-            next = next->with({region->begin(), region->end(), &*region});
+            next = next->with({{region->begin(), region->end()}, &*region});
             ++region;
         } else {
             region = all.tree.erase(region);
         }
     }
-    publish(all, std::move(next));
+    all.ranges.replace(std::move(next));
 }
 
 void RegionMap::start_afresh() { current.store(new Directory); }

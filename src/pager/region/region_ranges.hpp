@@ -4,6 +4,7 @@
 // ranges. It does not own regions.
 #pragma once
 
+#include "core/address_range.hpp"
 #include "core/signal_safe.hpp"
 
 #include <cstdint>
@@ -17,10 +18,8 @@ class Region;
 /// Never changed once readers can see it.
 class RegionRanges {
 public:
-    /// The addresses from `begin` up to, not including, `end`.
-    struct Range {
-        std::uintptr_t begin;
-        std::uintptr_t end;
+    /// The addresses of one region.
+    struct Range : core::AddressRange {
         Region* region;
     };
 

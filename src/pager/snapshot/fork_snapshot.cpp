@@ -56,7 +56,7 @@ void ForkSnapshot::prepare() noexcept {
     prepared_ = false;
     read_ahead_.drain();
     if (!writer_) return;  // the log has the reason
-    sys::PageMerging::look();
+    sys::PageMerging::update();
     try {
         writer_->run([this](store::WriteQueue& queue) {
             write_dirty(queue);

@@ -31,8 +31,7 @@ void StandstillWriter::set(State state) noexcept {
 }
 
 void StandstillWriter::wait_while(State state) noexcept {
-    const auto word = static_cast<std::uint32_t>(state);
-    while (state_.load() == word) sys::futex_wait(state_, word);
+    sys::futex_wait_while(state_, static_cast<std::uint32_t>(state));
 }
 
 void StandstillWriter::serve() noexcept {

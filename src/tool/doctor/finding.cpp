@@ -66,15 +66,14 @@ std::string findings_text(const Findings& findings, std::size_t columns) {
 }
 
 std::string findings_json(const Findings& findings) {
-    std::vector<display::JsonObject> list;
+    display::Json list = display::Json::array();
     for (const Finding& finding : findings) {
-        list.push_back(display::JsonObject{}
-                           .add("topic", finding.topic)
-                           .add("verdict", name(finding.verdict))
-                           .add("what", finding.what)
-                           .add("remedy", finding.remedy));
+        list.push_back({{"topic", finding.topic},
+                        {"verdict", name(finding.verdict)},
+                        {"what", finding.what},
+                        {"remedy", finding.remedy}});
     }
-    return display::JsonObject{}.add("works", all_work(findings)).add("findings", list).text() + "\n";
+    return display::json_text({{"works", all_work(findings)}, {"findings", list}});
 }
 
 }  // namespace faultline::tool

@@ -48,7 +48,9 @@ std::string cgroup_path(std::string_view controller) {
 std::uint64_t least_limit(const std::string& root, std::string path, const std::string& file) {
     std::uint64_t least = kNoLimit;
     for (;;) {
-        const std::string word = first_word_of(root + path + "/" + file);
+        std::string name = root;
+        name.append(path).append("/").append(file);
+        const std::string word = first_word_of(name);
         std::uint64_t limit = 0;
         if (std::from_chars(word.data(), word.data() + word.size(), limit).ec == std::errc{} && !word.empty()) {
             least = std::min(least, limit);

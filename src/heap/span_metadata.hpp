@@ -1,0 +1,36 @@
+// SpanMetadata: the memory for the per-block metadata of spans: free bits, marks and used counts, one piece for each
+// span. A freed piece is reused by spans of the same size class, whose pieces have the same size. It is lazily touched
+// memory outside the heap, and never shrinks. Used by CentralSpans.
+#pragma once
+
+#include "heap/span.hpp"
+#include "sys/lazy_array.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::heap {
+
+class SpanMetadata {
+public:
+    explicit SpanMetadata(std::uint64_t bytes) : bytes_{bytes, "the metadata of a heap's blocks"} {}
+
+    /// Allocates the piece of `span`, whose class is set: all blocks free, none live, no page used. Returns false if
+    /// there is no room. The caller of `take` and `give` holds the lock of the class.
+    [[nodiscard]] bool take(Span& span) noexcept;
+    void give(Span& span) noexcept;
+
+    [[nodiscard]] std::uint64_t used_bytes() const noexcept { return end_.load(std::memory_order_relaxed); }
+
+private:
+    struct Piece {
+        Piece* next;
+    };
+    sys::LazyArray<std::byte> bytes_;
+    std::atomic<std::uint64_t> end_{0};
+    std::array<Piece*, kSizeClasses> free_{};
+};
+
+}  // namespace faultline::heap

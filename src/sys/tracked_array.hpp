@@ -1,0 +1,56 @@
+// TrackedArray: a LazyArray that knows which parts of it may have been written, so that a scan skips the others. It
+// keeps one bit for the elements that share a 4 KiB page of the array. The owner marks an element before its first
+// change. Page tables, block tables and maps of layers are such arrays.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "core/units.hpp"
+#include "sys/atomic_bits.hpp"
+#include "sys/lazy_array.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace faultline::sys {
+
+/// Any thread may call any function at any time. Marks are never cleared.
+template <typename T>
+class TrackedArray {
+public:
+    /// `purpose` names the memory in error messages. Throws std::system_error (ENOMEM).
+    TrackedArray(std::uint64_t count, const char* purpose)
+        : elements_{count, purpose}, marks_{count / kPerMark + 1, purpose} {}
+
+    [[nodiscard]] std::uint64_t size() const noexcept { return elements_.size(); }
+    [[nodiscard]] T& operator[](std::uint64_t index) const noexcept { return elements_[index]; }
+
+    /// Records that the element may differ from zero. Call before it changes, so that no scan misses it.
+    void mark(std::uint64_t index) const FAULTLINE_SIGNAL_SAFE { marks_.set(index / kPerMark); }
+
+    /// Returns the first element in [from, end) that may have been written, or `end`. Skips 64 * kPerMark elements at a
+    /// time.
+    [[nodiscard]] std::uint64_t next_marked(std::uint64_t from, std::uint64_t end) const FAULTLINE_SIGNAL_SAFE {
+        if (from >= end) return end;
+        const std::uint64_t mark = marks_.next_set(from / kPerMark, (end - 1) / kPerMark + 1);
+        return std::clamp(mark * kPerMark, from, end);
+    }
+
+    /// Calls `visit(index)` for every element in [from, end) that may have been written, in order.
+    template <typename Visit>
+    void for_each_marked(std::uint64_t from, std::uint64_t end, Visit visit) const {
+        while (from < end) {
+            from = next_marked(from, end);
+            const std::uint64_t group_end = std::min((from / kPerMark + 1) * kPerMark, end);
+            for (; from < group_end; ++from) visit(from);
+        }
+    }
+
+private:
+    static constexpr std::uint64_t kPerMark = core::kUnitBytes / sizeof(T);
+
+    LazyArray<T> elements_;
+    AtomicBits marks_;
+};
+
+}  // namespace faultline::sys
