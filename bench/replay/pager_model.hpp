@@ -23,7 +23,7 @@ namespace bench {
 /// Which thread evicts; `Config::background_evictor`.
 enum class EvictorKind : std::uint8_t { faulting_thread, background };
 
-/// What happens to a staged page's frame when a fault takes the page back; see `mmu::StagedFrames`.
+/// What happens to a staged page's frame when a fault takes the page back; see `Mapper::should_unstage`.
 enum class FrameOfStaged : std::uint8_t {
     moves,   ///< A write moves it back. A read takes another frame, and this one is freed when its batch is finished.
     copied,  ///< A read or a write takes another frame.

@@ -39,6 +39,10 @@ enum class PageState : std::uint8_t {
     poisoned,  ///< The store could not return the bytes: an access raises SIGBUS.
 };
 
+class PageWord;
+[[nodiscard]] constexpr PageState home_of(PageWord word) noexcept;
+[[nodiscard]] constexpr bool is_evictable(PageWord word) noexcept;
+
 class PageWord {
 public:
     static constexpr std::uint64_t kMaxPins = 4095;
@@ -64,17 +68,9 @@ public:
 
     /// True while one thread owns the page. That thread will publish a new state.
     [[nodiscard]] constexpr bool busy() const noexcept { return is(PageState::filling) || is(PageState::evicting); }
-    /// Returns the state of the page once it is evicted clean: stored if it has a slot, else empty.
-    [[nodiscard]] constexpr PageState home() const noexcept {
-        return has_slot() ? PageState::stored : PageState::empty;
-    }
-    [[nodiscard]] constexpr bool evictable() const noexcept { return is(PageState::resident) && pins() == 0; }
     /// True while a thread fills the page from staging unit `unit`.
     [[nodiscard]] constexpr bool leaving_slot(std::uint32_t unit) const noexcept {
         return (bits_ & kFromStaging) != 0 && payload() == unit;
-    }
-    [[nodiscard]] constexpr bool staged_at(std::uint32_t unit) const noexcept {
-        return is(PageState::staged) && payload() == unit;
     }
 
     // The legal transitions. Each asserts the state that it starts from (FAULTLINE_INVARIANT).
@@ -87,22 +83,17 @@ public:
     /// filling -> resident.
     [[nodiscard]] constexpr PageWord filled(std::uint32_t frame, bool now_dirty) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::filling));
-        return with_state(PageState::resident).with_dirty(now_dirty).with_payload(frame).settled();
+        return with_state(PageState::resident).with_dirty(now_dirty).with_payload(frame).released();
     }
     /// filling -> `back_to`, the state before the claim. No frame was available, or the store had a transient error.
     [[nodiscard]] constexpr PageWord fill_abandoned(PageState back_to) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::filling));
-        return with_state(back_to).settled();
+        return with_state(back_to).released();
     }
     /// filling -> poisoned.
     [[nodiscard]] constexpr PageWord fill_failed() const noexcept {
         FAULTLINE_INVARIANT(is(PageState::filling));
-        return with_state(PageState::poisoned).with_payload(0).settled();
-    }
-    /// poisoned -> stored or empty. The next access reads the store again.
-    [[nodiscard]] constexpr PageWord forgiven() const noexcept {
-        FAULTLINE_INVARIANT(is(PageState::poisoned));
-        return with_state(home()).settled();
+        return with_state(PageState::poisoned).with_payload(0).released();
     }
     /// resident -> filling, to change whether the page is writable. The caller then publishes `filled`.
     [[nodiscard]] constexpr PageWord claimed_for_change() const noexcept {
@@ -111,23 +102,23 @@ public:
     }
     /// resident -> evicting.
     [[nodiscard]] constexpr PageWord claimed_for_eviction() const noexcept {
-        FAULTLINE_INVARIANT(evictable());
+        FAULTLINE_INVARIANT(is_evictable(*this));
         return with_state(PageState::evicting);
     }
     /// evicting -> resident: the kernel holds the page, so it could not be unmapped.
     [[nodiscard]] constexpr PageWord eviction_refused() const noexcept {
         FAULTLINE_INVARIANT(is(PageState::evicting));
-        return with_state(PageState::resident).settled();
+        return with_state(PageState::resident).released();
     }
     /// evicting -> staged.
     [[nodiscard]] constexpr PageWord staged(std::uint32_t unit) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::evicting));
-        return with_state(PageState::staged).with_payload(unit).settled();
+        return with_state(PageState::staged).with_payload(unit).released();
     }
     /// evicting, or filling from staging -> stored or empty. The page must be clean.
     [[nodiscard]] constexpr PageWord evicted(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(busy() && !dirty());
-        return with_state(home()).with_payload(has_slot() ? departure.payload() : 0).settled();
+        return with_state(home_of(*this)).with_payload(has_slot() ? departure.payload() : 0).released();
     }
     /// filling or evicting -> empty, by the owner. Keeps `writing`, because a write in flight still ends; keeps
     /// the protection.
@@ -144,23 +135,19 @@ public:
     }
 
     /// Not busy -> stored or empty, in a child of fork: the child has only what the store holds. Keeps pins.
-    [[nodiscard]] constexpr PageWord left_behind(Departure departure) const noexcept {
+    [[nodiscard]] constexpr PageWord reset_in_child(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(!busy() && !is(PageState::staged));
-        return with_state(home()).with_payload(has_slot() ? departure.payload() : 0).with_dirty(false).settled();
+        return with_state(home_of(*this))
+            .with_payload(has_slot() ? departure.payload() : 0)
+            .with_dirty(false)
+            .released();
     }
 
-    /// empty -> stored or empty, like the home of `other`, which no thread owns. The payload is `departure`.
-    [[nodiscard]] constexpr PageWord cloned_from(PageWord other, Departure departure) const noexcept {
-        FAULTLINE_INVARIANT(is(PageState::empty) && !other.busy() && !other.is(PageState::staged));
-        return other.has_slot() ? found_in_store(departure) : *this;
-    }
-
-    [[nodiscard]] constexpr PageWord with_waiters() const noexcept { return PageWord{bits_ | kWaiters}; }
-    /// Clears the waiters mark of a page without an owner. For the thread that clears `writing`: it then wakes the
-    /// threads that sleep until the write ends.
-    [[nodiscard]] constexpr PageWord without_waiters() const noexcept {
-        FAULTLINE_INVARIANT(!busy());
-        return PageWord{bits_ & ~kWaiters};
+    /// Sets the waiters mark, or clears that of a page without an owner. The thread that clears `writing` clears the
+    /// mark, too, and then wakes the threads that sleep until the write ends.
+    [[nodiscard]] constexpr PageWord with_waiters(bool on) const noexcept {
+        FAULTLINE_INVARIANT(on || !busy());
+        return with_flag(kWaiters, on);
     }
     [[nodiscard]] constexpr PageWord with_dirty(bool on) const noexcept { return with_flag(kDirty, on); }
     [[nodiscard]] constexpr PageWord with_slot(bool on) const noexcept { return with_flag(kHasSlot, on); }
@@ -182,7 +169,7 @@ public:
 
 private:
     /// Ends ownership: clears the waiters mark and from_staging. The caller wakes the waiters (PageTable::publish).
-    [[nodiscard]] constexpr PageWord settled() const noexcept { return PageWord{bits_ & ~(kWaiters | kFromStaging)}; }
+    [[nodiscard]] constexpr PageWord released() const noexcept { return PageWord{bits_ & ~(kWaiters | kFromStaging)}; }
 
     static constexpr std::uint64_t kStateMask = 7;
     static constexpr std::uint64_t kDirty = 1U << 3;
@@ -207,6 +194,16 @@ private:
 
     std::uint64_t bits_ = 0;
 };
+
+/// Returns the state of the page once it is evicted clean: stored if it has a slot, else empty.
+constexpr PageState home_of(PageWord word) noexcept { return word.has_slot() ? PageState::stored : PageState::empty; }
+
+constexpr bool is_evictable(PageWord word) noexcept { return word.is(PageState::resident) && word.pins() == 0; }
+
+/// Returns true if the page is staged in slot `unit`.
+[[nodiscard]] constexpr bool is_staged_at(PageWord word, std::uint32_t unit) noexcept {
+    return word.is(PageState::staged) && word.payload() == unit;
+}
 
 /// Identifies one page of one region of a pager, in 64 bits.
 struct PageRef {

@@ -23,7 +23,7 @@ std::uint64_t pages_of(const pager::Region& region) noexcept {
 HeapPages::HeapPages(std::shared_ptr<pager::Pager> pager, std::size_t bytes)
     : pager_{*pager},
       region_{std::make_shared<pager::OwnedRegion>(std::move(pager), bytes, core::kUnitBytes)},
-      base_{region().view().data()},
+      base_{region().mapping().data()},
       bytes_{pages_of(region()) << core::kUnitShift},
       life_{pages_of(region())},
       span_of_page_{pages_of(region()), "which span a page of a heap belongs to"},

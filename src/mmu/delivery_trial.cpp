@@ -1,6 +1,8 @@
 #include "mmu/delivery_trial.hpp"
 
 #include "core/units.hpp"
+#include "mmu/file_mappings.hpp"
+#include "mmu/page_dropper.hpp"
 #include "mmu/protect_mapper.hpp"
 #include "mmu/uffd_mapper.hpp"
 #include "sys/error.hpp"
@@ -84,7 +86,8 @@ void try_threads() {
             " traces this one: if it reads an absent page, it waits for threads that it has stopped");
     }
     sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_message};
-    UffdMapper mapper{uffd, Eviction::automatic};
+    const PageDropper dropper;
+    UffdMapper mapper{uffd, dropper, false};
     const sys::Mapping pages = trial_pages(1);
     mapper.watch_region(pages.data(), pages.size());
     const PageOf content{std::byte{7}};
@@ -106,7 +109,8 @@ void try_threads() {
 /// Tests that the kernel's own access to an absent page fails at once, as it does in userfaultfd's signal mode.
 void try_signal() {
     sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_sigbus};
-    UffdMapper mapper{uffd, Eviction::automatic};
+    const PageDropper dropper;
+    UffdMapper mapper{uffd, dropper, false};
     const sys::Mapping pages = trial_pages(1);
     mapper.watch_region(pages.data(), pages.size());
     const ReadingKernel kernel;
@@ -118,17 +122,18 @@ void try_signal() {
 }
 
 void try_protection() {
-    ProtectMapper mapper{Eviction::automatic};
+    FileMappings file{Eviction::automatic};
+    ProtectMapper mapper{file};
     const sys::Mapping pages = trial_pages(1);
     mapper.watch_region(pages.data(), pages.size());
     const PageOf content{std::byte{7}};
     const ReadingKernel kernel;
-    const bool hidden = kernel.byte_at(pages.data()) == -EFAULT;
+    const bool closed = kernel.byte_at(pages.data()) == -EFAULT;
     const bool installed = mapper.install(pages.data(), &content, kPage, Protection::write_protected) == 0;
-    const bool shown = kernel.byte_at(pages.data()) == 7;
+    const bool open = kernel.byte_at(pages.data()) == 7;
     mapper.empty_region(pages.data(), pages.size());
     mapper.unwatch_region(pages.data());
-    expect(hidden && installed && shown, "changing the protection of a page has no effect");
+    expect(closed && installed && open, "changing the protection of a page has no effect");
 }
 
 bool serves(Delivery delivery, Eviction eviction) noexcept {

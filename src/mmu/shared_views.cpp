@@ -44,10 +44,7 @@ std::vector<core::AddressRange> seen_only_in(const SharedView& view, const std::
     return alone;
 }
 
-SharedViews::SharedViews(std::vector<core::AddressRange> regions, std::vector<SharedView> views)
-    : regions_{std::move(regions)}, views_{std::move(views)} {
-    std::sort(regions_.begin(), regions_.end(),
-              [](const auto& left, const auto& right) { return left.begin < right.begin; });
+SharedViews::SharedViews(std::vector<SharedView> views) : views_{std::move(views)} {
     std::sort(views_.begin(), views_.end(),
               [](const auto& left, const auto& right) { return left.range.begin < right.range.begin; });
     by_source_ = views_;
@@ -56,13 +53,6 @@ SharedViews::SharedViews(std::vector<core::AddressRange> regions, std::vector<Sh
     reached_by_.reserve(by_source_.size());
     std::uintptr_t reached = 0;
     for (const SharedView& view : by_source_) reached_by_.push_back(reached = std::max(reached, view.source_end()));
-}
-
-bool SharedViews::is_shared(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
-    const auto after =
-        std::upper_bound(regions_.begin(), regions_.end(), address,
-                         [](std::uintptr_t wanted, const core::AddressRange& region) { return wanted < region.begin; });
-    return after != regions_.begin() && std::prev(after)->contains(address);
 }
 
 const SharedView* SharedViews::from(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {

@@ -1,6 +1,6 @@
-// SharedViews: the shared regions of a pager and the views that map their pages. A shared region has frames like any
-// other, but no program uses it at its own addresses. Ranges elsewhere, its views, map its pages; one page may be in
-// several views. The list is immutable: ViewRegistry publishes a new list for each change.
+// SharedViews: the views that map pages of a pager's shared regions. A shared region has frames like any other, but no
+// program uses it at its own addresses. Ranges elsewhere, its views, map its pages; one page may be in several views.
+// The list is immutable: ViewRegistry publishes a new list for each change.
 #pragma once
 
 #include "core/address_range.hpp"
@@ -19,7 +19,7 @@ namespace faultline::mmu {
 struct SharedView {
     core::AddressRange range;
     std::uintptr_t source = 0;
-    Access access = Access::read_write;  ///< Used where the MMU does not check access (Mapper::checks_access).
+    Access access = Access::read_write;  ///< Used where mappings carry it (Mapper::maps_access_by_page).
 
     [[nodiscard]] std::uintptr_t source_end() const noexcept { return source + range.bytes(); }
     [[nodiscard]] std::uintptr_t source_of(std::uintptr_t address) const noexcept {
@@ -39,13 +39,9 @@ struct SharedView {
 class SharedViews {
 public:
     /// Throws std::bad_alloc.
-    SharedViews(std::vector<core::AddressRange> regions, std::vector<SharedView> views);
+    explicit SharedViews(std::vector<SharedView> views);
 
-    [[nodiscard]] const std::vector<core::AddressRange>& regions() const noexcept { return regions_; }
     [[nodiscard]] const std::vector<SharedView>& views() const noexcept { return views_; }  ///< Sorted by address.
-
-    /// Returns true if `address` is in a shared region.
-    [[nodiscard]] bool is_shared(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
     /// `at` returns the view at `address`, or null. `from` returns the first view that ends above `address`, or null.
     [[nodiscard]] const SharedView* at(std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
@@ -68,10 +64,9 @@ public:
 private:
     [[nodiscard]] std::size_t first_reaching(std::uintptr_t source) const FAULTLINE_SIGNAL_SAFE;
 
-    std::vector<core::AddressRange> regions_;  // sorted by address
-    std::vector<SharedView> views_;            // sorted by address
-    std::vector<SharedView> by_source_;        // sorted by source
-    std::vector<std::uintptr_t> reached_by_;   // [i]: the highest source_end of by_source_[0..i]
+    std::vector<SharedView> views_;           // sorted by address
+    std::vector<SharedView> by_source_;       // sorted by source
+    std::vector<std::uintptr_t> reached_by_;  // [i]: the highest source_end of by_source_[0..i]
 };
 
 }  // namespace faultline::mmu

@@ -79,7 +79,7 @@ Sequel report_violation(const Taken& mine, const core::PageFault& fault, siginfo
                         SequelData& data) noexcept {
     data.report.violation.kind = ViolationKind::forbidden;
     if (const Reporter reporter = mine.reporter.load(std::memory_order_acquire)) data.report = reporter(fault);
-    // However the page is hidden, to the program it is either protected or not mapped.
+    // However the page is closed, to the program it is either protected or not mapped.
     info->si_code = data.report.violation.kind == ViolationKind::forbidden ? SEGV_ACCERR : SEGV_MAPERR;
     if (data.report.handler != nullptr) return Sequel::report_violation;
     return pass_on(SIGSEGV, info, context, data);

@@ -72,10 +72,10 @@ private:
 
 }  // namespace
 
-UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsigned threads, Resolver resolver,
+UffdThreadSource::UffdThreadSource(sys::Userfaultfd& uffd, const Mappers& mappers, unsigned threads, Resolver resolver,
                                    std::chrono::nanoseconds patience)
     : uffd_{uffd},
-      mapper_{mapper},
+      mappers_{mappers},
       resolver_{resolver},
       patience_{patience},
       identity_{uffd_identity()},
@@ -231,14 +231,14 @@ void UffdThreadSource::answer(const uffd_msg& message) noexcept {
         case core::FaultOutcome::already_resolved:
         case core::FaultOutcome::access_violation:  // the MMU itself raises SIGSEGV when the access is repeated
         case core::FaultOutcome::not_ours:          // the region is being destroyed: the repeated access gets SIGSEGV
-            FAULTLINE_REQUIRE(!mapper_.is_staging(fault.address),
+            FAULTLINE_REQUIRE(!mappers_.is_staging(fault.address),
                               "a fault in faultline's staging area: has the program called mlockall(MCL_CURRENT)? Add "
                               "MCL_ONFAULT to it");
             uffd_.wake(unit, core::kUnitBytes);
             return;
         case core::FaultOutcome::failed:
             // If the page is poisoned, the repeated access gets its SIGBUS from the kernel.
-            if (!mapper_.can_poison()) raise_bus_error(message);
+            if (!mappers_.can_poison()) raise_bus_error(message);
             uffd_.wake(unit, core::kUnitBytes);
             return;
     }

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "mmu/fault_source.hpp"
-#include "mmu/mapper.hpp"
+#include "mmu/mappers.hpp"
 #include "sys/descriptor_keeper.hpp"
 #include "sys/mapping.hpp"
 #include "sys/service_thread.hpp"
@@ -34,9 +34,9 @@ public:
     /// Longer than one fault waits for a disk that is busy or whose driver repeats a command.
     static constexpr std::chrono::seconds kHandlerPatience{60};
 
-    /// Starts `threads` handler threads; 0 means one for each CPU that the process may use. `uffd` and `mapper` must
+    /// Starts `threads` handler threads; 0 means one for each CPU that the process may use. `uffd` and `mappers` must
     /// outlive the source. Throws std::system_error.
-    UffdThreadSource(sys::Userfaultfd& uffd, Mapper& mapper, unsigned threads, Resolver resolver,
+    UffdThreadSource(sys::Userfaultfd& uffd, const Mappers& mappers, unsigned threads, Resolver resolver,
                      std::chrono::nanoseconds patience = kHandlerPatience);
 
     /// Stops the handlers. No thread may fault on a managed page any more.
@@ -80,7 +80,7 @@ private:
     void stop() noexcept;
 
     sys::Userfaultfd& uffd_;
-    Mapper& mapper_;
+    const Mappers& mappers_;
     Resolver resolver_;
     std::chrono::nanoseconds patience_;
     FileIdentity identity_;

@@ -5,47 +5,33 @@
 
 namespace faultline::mmu {
 
-/// Publishes a new list: a copy of the old one, changed by `edit(regions, views)`.
+/// Publishes a new list: a copy of the old one, changed by `edit(views)`.
 template <typename Edit>
 void ViewRegistry::change(Edit edit) {
     const std::lock_guard lock{changing_};
-    std::vector<core::AddressRange> regions;
     std::vector<SharedView> views;
-    if (const SharedViews* const before = list_.get()) {
-        regions = before->regions();
-        views = before->views();
-    }
-    edit(regions, views);
+    if (const SharedViews* const before = list_.get()) views = before->views();
+    edit(views);
     std::unique_ptr<const SharedViews> next;
-    if (!regions.empty()) next = std::make_unique<const SharedViews>(std::move(regions), std::move(views));
+    if (!views.empty()) next = std::make_unique<const SharedViews>(std::move(views));
     list_.replace(std::move(next));
 }
 
-void ViewRegistry::add_region(core::AddressRange region) {
-    change([&](auto& regions, auto&) { regions.push_back(region); });
-}
-
-void ViewRegistry::remove_region(std::uintptr_t begin) {
-    change([&](auto& regions, auto&) {
-        std::erase_if(regions, [&](const core::AddressRange& region) { return region.begin == begin; });
-    });
-}
-
 void ViewRegistry::add(const std::vector<SharedView>& added) {
-    change([&](auto&, auto& views) { views.insert(views.end(), added.begin(), added.end()); });
+    change([&](auto& views) { views.insert(views.end(), added.begin(), added.end()); });
 }
 
 std::vector<SharedView> ViewRegistry::remove(core::AddressRange span) {
     std::vector<SharedView> removed;
     if (views() == nullptr) return removed;
-    change([&](auto&, auto& views) { removed = cut_out(views, span.begin, span.end); });
+    change([&](auto& views) { removed = cut_out(views, span.begin, span.end); });
     return removed;
 }
 
 std::vector<SharedView> ViewRegistry::set_access(core::AddressRange span, Access access) {
     std::vector<SharedView> changed;
     if (views() == nullptr) return changed;
-    change([&](auto&, auto& views) {
+    change([&](auto& views) {
         changed = cut_out(views, span.begin, span.end);
         for (SharedView& view : changed) view.access = access;
         views.insert(views.end(), changed.begin(), changed.end());

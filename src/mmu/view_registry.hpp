@@ -1,6 +1,6 @@
-// ViewRegistry: publishes the list of a pager's shared regions and of the views that map their pages. The fault path
-// reads the list without a lock; control calls replace it. It changes no mapping. The caller maps a view before it adds
-// the view, and removes the view before it unmaps it.
+// ViewRegistry: publishes the list of the views of a pager's shared regions. The fault path reads the list without a
+// lock; control calls replace it. It changes no mapping. The caller maps a view before it adds the view, and removes
+// the view before it unmaps it.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -19,11 +19,14 @@ class ViewRegistry {
 public:
     explicit ViewRegistry(sys::Quiescence& readers) noexcept : list_{readers} {}
 
-    /// Returns the list, or null if the pager has no shared region. The caller is a reader. Signal-safe.
+    /// Returns the list, or null if the pager has no view. The caller is a reader. Signal-safe.
     [[nodiscard]] const SharedViews* views() const FAULTLINE_SIGNAL_SAFE { return list_.get(); }
 
-    void add_region(core::AddressRange region);
-    void remove_region(std::uintptr_t begin);
+    /// See SharedViews::for_each_of. The caller is a reader. Signal-safe.
+    template <typename Visit>
+    void for_each_of(std::uintptr_t source, std::size_t bytes, Visit visit) const FAULTLINE_SIGNAL_SAFE {
+        if (const SharedViews* const list = views()) list->for_each_of(source, bytes, visit);
+    }
 
     void add(const std::vector<SharedView>& views);
     /// Removes the parts of views that lie in `span`, and returns them.

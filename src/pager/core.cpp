@@ -21,13 +21,13 @@ std::size_t frame_capacity(const Config& config) noexcept {
 
 }  // namespace
 
-PagerCore::PagerCore(const Config& wanted, std::unique_ptr<store::StoreFactory> factory, mmu::Mapper& mmu_mapper,
+PagerCore::PagerCore(const Config& wanted, std::unique_ptr<store::StoreFactory> factory, mmu::Mappers& mmu_mappers,
                      mmu::ViewRegistry& view_registry)
     : config{wanted},
       generation{sys::process_generation()},
       log{config.log},
       stores{std::move(factory)},
-      mapper{mmu_mapper},
+      mappers{mmu_mappers},
       views{view_registry},
       budget{0},
       frames{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,

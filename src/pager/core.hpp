@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
-#include "mmu/mapper.hpp"
+#include "mmu/mappers.hpp"
 #include "mmu/view_registry.hpp"
 #include "pager/frame/departure_clock.hpp"
 #include "pager/frame/frame_budget.hpp"
@@ -34,9 +34,9 @@
 namespace faultline::pager {
 
 struct PagerCore {
-    /// `config`: checked, with the delivery that was chosen. `mapper` and `views` must outlive this. Throws
+    /// `config`: checked, with the delivery that was chosen. `mappers` and `views` must outlive this. Throws
     /// std::system_error.
-    PagerCore(const Config& config, std::unique_ptr<store::StoreFactory> stores, mmu::Mapper& mapper,
+    PagerCore(const Config& config, std::unique_ptr<store::StoreFactory> stores, mmu::Mappers& mappers,
               mmu::ViewRegistry& views);
     PagerCore(const PagerCore&) = delete;
     PagerCore& operator=(const PagerCore&) = delete;
@@ -46,7 +46,7 @@ struct PagerCore {
     /// Throws std::system_error (EPERM) in such a child.
     void require_owner_process() const;
 
-    /// The page at an address of `region`: there, or in the shared region that a view shows. The caller is a reader.
+    /// The page at an address of `region`: there, or in the shared region that a view maps. The caller is a reader.
     [[nodiscard]] PagePlace place_of(Region& region, std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE;
 
     /// Wakes the housekeeper, if there is one.
@@ -64,7 +64,7 @@ struct PagerCore {
     unsigned generation;  // of the process that made or inherited the pager
     EventLog log;
     std::unique_ptr<store::StoreFactory> stores;
-    mmu::Mapper& mapper;
+    mmu::Mappers& mappers;
     mmu::ViewRegistry& views;
 
     FrameBudget budget;

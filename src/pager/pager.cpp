@@ -18,14 +18,15 @@
 
 namespace faultline::pager {
 
-Pager::Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores, std::unique_ptr<mmu::Mapper> mapper)
-    : Pager{PagerSetup{config, std::move(stores), std::move(mapper)}} {}
+Pager::Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores, std::unique_ptr<mmu::Mappers> mappers)
+    : Pager{PagerSetup{config, std::move(stores), std::move(mappers)}} {}
 
 Pager::Pager(PagerSetup setup)
-    : delivery_{setup.mapper ? std::nullopt : std::optional{setup.config.delivery}, setup.config.fork},
+    : delivery_{setup.mappers ? std::nullopt : std::optional{setup.config.delivery}, setup.config.fork},
       view_registry_{RegionMap::readers()},
-      mapper_{setup.mapper ? std::move(setup.mapper) : delivery_.make_mapper(setup.config.eviction, view_registry_)},
-      core_{setup.config, std::move(setup.stores), *mapper_, view_registry_},
+      mappers_{setup.mappers ? std::move(setup.mappers)
+                             : delivery_.make_mappers(setup.config.eviction, view_registry_)},
+      core_{setup.config, std::move(setup.stores), *mappers_, view_registry_},
       evictor_{core_},
       room_{core_, evictor_},
       cleaner_{core_},
@@ -46,7 +47,7 @@ Pager::Pager(PagerSetup setup)
       threads_{core_, delivery_, reclaimer_, read_ahead_},
       clones_{core_, evictor_.finisher(), cleaner_, shared_frames_, read_ahead_},
       fork_{core_, delivery_, threads_, evictor_.finisher(), cleaner_, read_ahead_} {
-    core_.mapper.watch_staging(core_.staging.area().data(), core_.staging.area().size());
+    core_.mappers.watch_staging(core_.staging.area().data(), core_.staging.area().size());
     watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
     sys::PageMerging::update();
     limit_.apply(core_.config.resident_limit, core::kUnitBytes);
@@ -94,7 +95,6 @@ void Pager::forbid_merging() {
     core_.require_owner_process();
     const std::lock_guard lock{core_.control};
     static_cast<void>(sys::PageMerging::exclude(core_.staging.area().data(), core_.staging.area().size()));
-    if (!core_.mapper.protection_in_doubt()) return;
     core_.regions.for_each([&](const Region& region) {
         const FaultPathSection section;
         UnseenWrites{core_.regions}.find_in(region, {0, region.pages()});

@@ -1,7 +1,7 @@
 // Pager: one resident limit, one set of stores and one fault delivery, shared by many regions. It constructs the
 // stages, owns them, and hands them out; it has no algorithms. The public faultline::Pager is a handle on one of these.
 //
-//   region/    regions and their page words      frame/   the budget of frames and who has them
+//   region/    regions and their page words      frame/   the budget of frames, and which page has which
 //   evict/     pages leave memory                fault/   pages come in
 //   control/   what the program asks of ranges   snapshot/ fork and clone
 //
@@ -9,7 +9,7 @@
 // snapshot/) throws std::system_error and is not signal-safe; any thread may call it.
 #pragma once
 
-#include "mmu/mapper.hpp"
+#include "mmu/mappers.hpp"
 #include "mmu/view_registry.hpp"
 #include "pager/control/discarder.hpp"
 #include "pager/control/limit_keeper.hpp"
@@ -49,10 +49,10 @@ namespace faultline::pager {
 
 class Pager final : public RegionPager {
 public:
-    /// `stores` null: swap files as `config` says. With a `mapper` of its own, the caller brings faults to
+    /// `stores` null: swap files as `config` says. With `mappers` of its own, the caller brings faults to
     /// `resolve_fault` itself. Throws std::system_error.
     explicit Pager(const Config& config, std::unique_ptr<store::StoreFactory> stores = nullptr,
-                   std::unique_ptr<mmu::Mapper> mapper = nullptr);
+                   std::unique_ptr<mmu::Mappers> mappers = nullptr);
     /// All regions are destroyed.
     ~Pager();
     Pager(const Pager&) = delete;
@@ -102,7 +102,7 @@ public:
 
     [[nodiscard]] std::size_t resident_limit() const noexcept { return core_.limit.bytes.load(); }
     [[nodiscard]] Delivery delivery() const noexcept { return core_.config.delivery; }
-    [[nodiscard]] Eviction eviction() const noexcept { return core_.mapper.eviction(); }
+    [[nodiscard]] Eviction eviction() const noexcept { return core_.mappers.eviction(); }
     [[nodiscard]] PagerStats stats();
 
 private:
@@ -112,7 +112,7 @@ private:
     // A member uses only members above it.
     FaultDelivery delivery_;
     mmu::ViewRegistry view_registry_;
-    std::unique_ptr<mmu::Mapper> mapper_;
+    std::unique_ptr<mmu::Mappers> mappers_;
     PagerCore core_;
     Evictor evictor_;
     RoomMaker room_;

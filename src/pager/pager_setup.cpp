@@ -56,12 +56,12 @@ void check(const Config& config) {
 }  // namespace
 
 PagerSetup::PagerSetup(const Config& wanted, std::unique_ptr<store::StoreFactory> factory,
-                       std::unique_ptr<mmu::Mapper> own_mapper)
-    : config{wanted}, reason{"the mapper was given"}, stores{std::move(factory)}, mapper{std::move(own_mapper)} {
+                       std::unique_ptr<mmu::Mappers> own_mappers)
+    : config{wanted}, reason{"the mappers were given"}, stores{std::move(factory)}, mappers{std::move(own_mappers)} {
     check(config);
     lower_limit("Config::resident_limit", config.resident_limit);
     lower_limit("Config::compressed_limit", config.compressed_limit);
-    if (!mapper) {
+    if (!mappers) {
         const mmu::ChosenDelivery chosen = mmu::choose_delivery(config.delivery, config.eviction);
         config.delivery = chosen.delivery;
         reason = chosen.reason;

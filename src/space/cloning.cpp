@@ -23,7 +23,7 @@ std::vector<pager::Region*> shared_regions(const MappedSegments& segments) {
 void copy_access_hints(const Arenas& from, const Arenas& to) {
     for (std::size_t i = 0; i < to.both().size(); ++i) {
         pager::Region& region = to.both()[i]->region();
-        region.access_hints().copy(region.view().size(), from.both()[i]->region().access_hints());
+        region.access_hints().copy(region.mapping().size(), from.both()[i]->region().access_hints());
     }
 }
 

@@ -1,6 +1,6 @@
 // MemoryFile: memory in the form of a file (memfd_create(2)). It can be mapped at several addresses or at none, and
-// read and written through its descriptor. It knows nothing about pages: ProtectMapper and UffdViews decide where it is
-// mapped.
+// read and written through its descriptor. It knows nothing about pages: FileMappings and UffdSharedMapper decide where
+// it is mapped.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -57,8 +57,8 @@ public:
     /// changed.
     [[nodiscard]] bool announce_waiter(std::uint64_t page, core::PageWord& seen) const FAULTLINE_SIGNAL_SAFE {
         if (seen.waiters()) return true;
-        if (!try_change(page, seen, seen.with_waiters())) return false;
-        seen = seen.with_waiters();
+        if (!try_change(page, seen, seen.with_waiters(true))) return false;
+        seen = seen.with_waiters(true);
         return true;
     }
 

@@ -56,8 +56,9 @@ TEST_F(PageWordRefusal, AFillEndsOnlyFromFilling) {
     expect_only_from({PageState::filling}, [](PageWord word) { return word.fill_failed(); });
 }
 
-TEST_F(PageWordRefusal, OnlyAPoisonedPageIsForgiven) {
-    expect_only_from({PageState::poisoned}, [](PageWord word) { return word.forgiven(); });
+TEST_F(PageWordRefusal, TheWaitersMarkOfAnOwnedPageIsNotCleared) {
+    expect_only_from({PageState::empty, PageState::stored, PageState::resident, PageState::staged, PageState::poisoned},
+                     [](PageWord word) { return word.with_waiters(false); });
 }
 
 TEST_F(PageWordRefusal, ClaimForChangeRequiresAResidentPage) {

@@ -43,8 +43,8 @@ TEST(PageWord, TheWordOfAnUntouchedPageIsZeroAndEmpty) {
     static_assert(word.bits() == 0);
     EXPECT_EQ(fields_of(word), Fields{});
     EXPECT_FALSE(word.busy());
-    EXPECT_FALSE(word.evictable());
-    EXPECT_EQ(word.home(), PageState::empty);
+    EXPECT_FALSE(is_evictable(word));
+    EXPECT_EQ(home_of(word), PageState::empty);
 }
 
 TEST(PageWord, FieldsAreWhereTheLayoutSays) {
@@ -55,9 +55,9 @@ TEST(PageWord, EachQueryDependsOnItsOwnFieldsOnly) {
     for (PageWord word : all_words()) {
         const Fields is = fields_of(word);
         ASSERT_EQ(word.busy(), is.state == PageState::filling || is.state == PageState::evicting) << is;
-        ASSERT_EQ(word.evictable(), is.state == PageState::resident && is.pins == 0) << is;
-        ASSERT_EQ(word.home(), is.has_slot ? PageState::stored : PageState::empty) << is;
-        ASSERT_EQ(word.staged_at(7), is.state == PageState::staged && is.payload == 7) << is;
+        ASSERT_EQ(is_evictable(word), is.state == PageState::resident && is.pins == 0) << is;
+        ASSERT_EQ(home_of(word), is.has_slot ? PageState::stored : PageState::empty) << is;
+        ASSERT_EQ(is_staged_at(word, 7), is.state == PageState::staged && is.payload == 7) << is;
         ASSERT_EQ(word.leaving_slot(7), is.from_staging && is.payload == 7) << is;
     }
 }
@@ -113,15 +113,6 @@ TEST(PageWord, FailedFillIsPoisoned) {
         [](Fields& fields) {
             fields.state = PageState::poisoned;
             fields.payload = 0;
-            settle(fields);
-        });
-}
-
-TEST(PageWord, AForgivenPageIsStoredOrEmpty) {
-    expect_edge(
-        words_in(PageState::poisoned), [](PageWord word) { return word.forgiven(); },
-        [](Fields& fields) {
-            fields.state = fields.has_slot ? PageState::stored : PageState::empty;
             settle(fields);
         });
 }
@@ -197,7 +188,8 @@ TEST(PageWord, FlagsChangeAlone) {
             [on](Fields& fields) { fields.writing = on; });
     }
     expect_edge(
-        all_words(), [](PageWord word) { return word.with_waiters(); }, [](Fields& fields) { fields.waiters = true; });
+        all_words(), [](PageWord word) { return word.with_waiters(true); },
+        [](Fields& fields) { fields.waiters = true; });
 }
 
 TEST(PageWord, ProtectionChangesAlone) {

@@ -1,5 +1,5 @@
-// The kernel has no memory to map a staged page again for longer than the pager waits: the access raises SIGBUS, and
-// the page stays staged with its bytes, for each page size.
+// The kernel has no memory to map a staged page again, or refuses to open it, for longer than the pager waits: the
+// access raises SIGBUS or is repeated, and the page stays staged with its bytes, for each page size.
 
 #include "failure/failure_support.hpp"
 #include "pager/fake_store.hpp"
@@ -12,6 +12,8 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <vector>
 
 namespace faultline::test {
 namespace {
@@ -45,11 +47,20 @@ int read_until_it_comes(Staged& staged) {
     return std::memcmp(page, wanted.data(), bytes) == 0 ? 0 : 4;
 }
 
+/// Returns 0 if a page is what was written, once an access succeeds.
+int read_a_page(Staged& staged) {
+    const std::byte* const page = staged.fake.page(1);
+    if (FaultCatcher::read(page).signal != 0) return 1;
+    const std::vector<std::byte> wanted(staged.fake.page_bytes(), std::byte{0x5a});
+    return std::memcmp(page, wanted.data(), wanted.size()) == 0 ? 0 : 2;
+}
+
+// More tries than fit into the two seconds that a fault waits, with a sleep of 1 ms between two tries.
+constexpr unsigned kTries = 2500;
+
 TEST_P(StagedPages, PageStaysStagedWhileTheKernelHasNoMemoryToMapIt) {
     const Variant variant{Delivery::uffd_signal, Eviction::copy, Replacement::second_chance, GetParam()};
     if (const std::string why = why_not_here(variant.delivery); !why.empty()) GTEST_SKIP() << why;
-    // More tries than fit into the two seconds that a fault waits, with a sleep of 1 ms between two tries.
-    constexpr unsigned kTries = 2500;
     const Injection no_memory{SYS_ioctl, static_cast<std::uint32_t>(UFFDIO_COPY), ENOMEM, 1, 1, kTries};
     const auto result = in_child_with(no_memory, [&] {
         auto staged = std::make_shared<Staged>(variant);
@@ -58,6 +69,18 @@ TEST_P(StagedPages, PageStaysStagedWhileTheKernelHasNoMemoryToMapIt) {
     if (!result) GTEST_SKIP() << "the kernel has no seccomp notifications";
     EXPECT_TRUE(result->end.exited_with(0)) << result->end;
     EXPECT_GT(result->failed, 0U);
+}
+
+TEST_P(StagedPages, PageComesBackOnceTheKernelNoLongerRefusesToOpenIt) {
+    const Variant variant{Delivery::sigsegv, Eviction::protect, Replacement::second_chance, GetParam()};
+    const Injection not_now{SYS_mprotect, std::nullopt, EAGAIN, 1, 1, kTries};
+    const auto result = in_child_with(not_now, [&] {
+        auto staged = std::make_shared<Staged>(variant);
+        return [staged] { return read_a_page(*staged); };
+    });
+    if (!result) GTEST_SKIP() << "the kernel has no seccomp notifications";
+    EXPECT_TRUE(result->end.exited_with(0)) << result->end;
+    EXPECT_EQ(result->failed, kTries);
 }
 
 INSTANTIATE_TEST_SUITE_P(PageSizes, StagedPages, testing::Values(4096U, 65536U),

@@ -67,7 +67,7 @@ TEST(SharedViews, SayOfEachPageWhereItIsSeenHoweverTheyWereCut) {
             for (std::uintptr_t i = 0; i < count; ++i) expected[begin + i * kUnit] = source + i * kUnit;
         }
 
-        const SharedViews all{{{kRegion, kRegion + kPages * kUnit}}, views};
+        const SharedViews all{views};
         for (std::uintptr_t at = 0; at < kAddresses * kUnit; at += kUnit) {
             const SharedView* const view = all.at(at + 5);
             const auto line = expected.find(at);
@@ -88,18 +88,6 @@ TEST(SharedViews, SayOfEachPageWhereItIsSeenHoweverTheyWereCut) {
         }
         ASSERT_EQ(seen, wanted);
     }
-}
-
-TEST(SharedViews, KnowSharedRegionsFromOthers) {
-    const SharedViews all{{{kRegion, kRegion + kUnit}, {10 * kUnit, 12 * kUnit}}, {}};
-    for (const std::uintptr_t page : {std::uintptr_t{10}, std::uintptr_t{11}, std::uintptr_t{1000}}) {
-        EXPECT_TRUE(all.is_shared(page * kUnit));
-    }
-    for (const std::uintptr_t page :
-         {std::uintptr_t{9}, std::uintptr_t{12}, std::uintptr_t{999}, std::uintptr_t{1001}}) {
-        EXPECT_FALSE(all.is_shared(page * kUnit));
-    }
-    EXPECT_EQ(all.at(10 * kUnit), nullptr);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "mmu/uffd_mapper.hpp"
 
 #include "core/units.hpp"
+#include "mmu/uffd_mappers.hpp"
 #include "support/accessed_bits.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
@@ -22,11 +23,12 @@ constexpr std::size_t kNumberedPages = 8;
 
 /// A region of numbered pages and a staging area, both watched.
 struct Machine {
-    Machine() : uffd{sys::Userfaultfd::Notify::by_sigbus}, mapper{uffd, Eviction::automatic} {
+    Machine() : uffd{sys::Userfaultfd::Notify::by_sigbus}, mapper{uffd, dropper, true} {
+        static_cast<void>(mmu::choose_uffd_eviction(uffd, Eviction::move));  // throws if the kernel does not move pages
         std::memset(region.data(), 0, region.size());
         for (std::size_t page = 0; page < kNumberedPages; ++page) write_number(page);
         mapper.watch_region(region.data(), region.size());
-        mapper.watch_staging(staging.data(), staging.size());
+        uffd.watch(staging.data(), staging.size(), false);
     }
     void write_number(std::size_t page) const {
         const std::uint64_t number = page + 1;
@@ -39,6 +41,7 @@ struct Machine {
     }
 
     sys::Userfaultfd uffd;
+    mmu::PageDropper dropper;
     mmu::UffdMapper mapper;
     sys::Mapping region = sys::Mapping::reserve(kNumberedPages * kPage, kPage, false, "a region of the test");
     sys::Mapping staging = sys::Mapping::reserve(kNumberedPages * kPage, kPage, false, "a staging area of the test");
@@ -52,7 +55,6 @@ protected:
         } catch (const std::system_error& refused) {
             GTEST_SKIP() << refused.what();
         }
-        if (machine_->mapper.eviction() != Eviction::move) GTEST_SKIP() << "this kernel does not move pages";
     }
 
     /// Moves pages behind the mapper's back: the kernel then looks as if it had moved them and reported an error.
@@ -81,7 +83,7 @@ TEST_F(UffdMapperMoves, UnstagedPageKeepsItsBytesWhereTheKernelMovesItUnreported
         machine.mapper.stage(machine.region.data(), machine.staging.data(), kPage, 1, mmu::Protection::writable).pages,
         1U);
     move_unreported(machine.region.data(), machine.staging.data(), 1);
-    EXPECT_EQ(machine.mapper.unstage(machine.staging.data(), machine.region.data(), kPage, mmu::Protection::writable),
+    EXPECT_EQ(machine.mapper.unstage(machine.staging.data(), machine.region.data(), kPage, Access::read_write, true),
               0);
     EXPECT_EQ(Machine::number_at(machine.region, 0), 1U);
 }
@@ -99,7 +101,7 @@ TEST_F(UffdMapperMoves, PagesKeepTheirBytesWhileAccessedBitsAreCleared) {
         for (std::size_t page = 0; page < kNumberedPages; ++page) {
             ASSERT_EQ(Machine::number_at(machine.staging, page), page + 1) << "in round " << round;
             ASSERT_EQ(mapper.unstage(machine.staging.data() + page * kPage, machine.region.data() + page * kPage, kPage,
-                                     mmu::Protection::writable),
+                                     Access::read_write, true),
                       0);
             ASSERT_EQ(Machine::number_at(machine.region, page), page + 1) << "in round " << round;
         }

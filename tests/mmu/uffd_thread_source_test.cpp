@@ -4,7 +4,7 @@
 #include "mmu/uffd_thread_source.hpp"
 
 #include "core/units.hpp"
-#include "mmu/uffd_mapper.hpp"
+#include "mmu/uffd_mappers.hpp"
 #include "sys/mapping.hpp"
 #include "traps/trap_support.hpp"
 
@@ -52,19 +52,21 @@ core::FaultOutcome serve_contents(const core::PageFault& fault) noexcept {
 struct Served {
     explicit Served(unsigned threads, std::chrono::nanoseconds patience = mmu::UffdThreadSource::kHandlerPatience)
         : uffd{sys::Userfaultfd::Notify::by_message},
-          mapper{uffd, Eviction::automatic},
+          mappers{uffd, Eviction::automatic, views},
           pages{sys::Mapping::reserve(kServedPages * core::kUnitBytes, core::kUnitBytes, false, "pages of the test")} {
         page_source.fill(kContents);
         served_uffd = &uffd;
         uffd.watch(pages.data(), pages.size(), false);
-        source.emplace(uffd, mapper, threads, &serve_contents, patience);
+        source.emplace(uffd, mappers, threads, &serve_contents, patience);
     }
     [[nodiscard]] std::uint64_t read(std::size_t page) const {
         return read_word(pages.data() + page * core::kUnitBytes);
     }
 
     sys::Userfaultfd uffd;
-    mmu::UffdMapper mapper;
+    sys::Quiescence readers;
+    mmu::ViewRegistry views{readers};
+    mmu::UffdMappers mappers;
     sys::Mapping pages;
     std::optional<mmu::UffdThreadSource> source;
 };

@@ -170,7 +170,7 @@ int FakeMapper::install(void* page, const void* from, std::size_t bytes, Protect
     return 0;
 }
 
-int FakeMapper::allow_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+int FakeMapper::make_writable(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t) {
         if (unit.view != View::read_only) broken("writes are allowed to what is not mapped write-protected");
@@ -190,16 +190,16 @@ bool FakeMapper::is_mapped(const void* page, std::size_t bytes) const FAULTLINE_
     return all;
 }
 
-int FakeMapper::restore(void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+int FakeMapper::restore(void* page, std::size_t bytes, Access access, bool dirty) FAULTLINE_SIGNAL_SAFE {
     dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t) {
         if (unit.view != View::read_only && unit.view != View::writable) broken("what is not mapped is restored");
-        if (protection == Protection::writable) unit.view = View::writable;
+        if (dirty && !carries_no_writes(access)) unit.view = View::writable;
     });
     return 0;
 }
 
-int FakeMapper::forbid_writes(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+int FakeMapper::write_protect(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     for_units(page, bytes, [&](Unit& unit, std::size_t) {
         if (unit.view != View::read_only && unit.view != View::writable) broken("what is not mapped is protected");
         unit.view = View::read_only;
@@ -245,11 +245,15 @@ bool FakeMapper::stage_page(std::uintptr_t page, std::byte* slot, std::size_t by
     return !refused;
 }
 
-int FakeMapper::unstage(void* slot, void* page, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {
+bool FakeMapper::should_unstage(bool writable, bool in_use) const FAULTLINE_SIGNAL_SAFE {
+    return frames_stay() || (traits_.frames == StagedFrames::move && writable && !in_use);
+}
+
+int FakeMapper::unstage(void* slot, void* page, std::size_t bytes, Access access, bool dirty) FAULTLINE_SIGNAL_SAFE {
     dawdle();
     for_units(page, bytes, [&](Unit& unit, std::size_t offset) {
         if (unit.view != (frames_stay() ? View::hidden : View::absent)) broken("a page is put back where it is not");
-        const bool writable = !frames_stay() || protection == Protection::writable;
+        const bool writable = !frames_stay() || (dirty && !carries_no_writes(access));
         unit.view = writable ? View::writable : View::read_only;
         if (frames_stay()) return;
         std::byte* const from = static_cast<std::byte*>(slot) + offset;
@@ -259,6 +263,14 @@ int FakeMapper::unstage(void* slot, void* page, std::size_t bytes, Protection pr
         scribble_slot(from, true);
     });
     return 0;
+}
+
+const std::byte* FakeMapper::mapped_bytes(const void* page, void* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    for_units(page, bytes, [&](Unit& unit, std::size_t offset) {
+        if (unit.view != View::read_only && unit.view != View::writable) broken("what is not mapped is read");
+        copy_bytes(static_cast<std::byte*>(slot) + offset, unit.bytes.data(), kUnitBytes);
+    });
+    return static_cast<const std::byte*>(slot);
 }
 
 const std::byte* FakeMapper::staged_bytes(const void* page, void* slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -271,19 +283,23 @@ const std::byte* FakeMapper::staged_bytes(const void* page, void* slot, std::siz
     return static_cast<const std::byte*>(slot);
 }
 
-void FakeMapper::release_staged_bytes(void* slots, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+void FakeMapper::release_copies(void* slots, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (frames_stay()) fill_bytes(slots, kForgotten, bytes);
 }
 
 void FakeMapper::drop(std::span<const iovec> ranges) FAULTLINE_SIGNAL_SAFE {
     dawdle();
-    for (const iovec& range : ranges) {
-        if (in_staging(core::address_of(range.iov_base))) {
-            for (std::size_t offset = 0; offset < range.iov_len; offset += kUnitBytes) {
-                scribble_slot(static_cast<std::byte*>(range.iov_base) + offset, false);
-            }
-        } else {
-            empty_region(range.iov_base, range.iov_len);
+    record_->drop_calls.fetch_add(1);
+    record_->dropped_ranges.fetch_add(ranges.size());
+    for (const iovec& range : ranges) empty_region(range.iov_base, range.iov_len);
+}
+
+void FakeMapper::drop_slots(std::span<const iovec> slots) FAULTLINE_SIGNAL_SAFE {
+    dawdle();
+    if (frames_stay()) return;  // no slot holds a frame
+    for (const iovec& range : slots) {
+        for (std::size_t offset = 0; offset < range.iov_len; offset += kUnitBytes) {
+            scribble_slot(static_cast<std::byte*>(range.iov_base) + offset, false);
         }
     }
 }
@@ -306,7 +322,7 @@ void FakeMapper::wake(void* page, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
 
 Eviction FakeMapper::eviction() const noexcept {
     if (frames_stay()) return Eviction::protect;
-    return traits_.frames == mmu::StagedFrames::move ? Eviction::move : Eviction::copy;
+    return traits_.frames == StagedFrames::move ? Eviction::move : Eviction::copy;
 }
 
 bool FakeMapper::short_of_mappings() const FAULTLINE_SIGNAL_SAFE { return chance(traits_.shortages); }

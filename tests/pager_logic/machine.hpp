@@ -18,7 +18,7 @@
 namespace faultline::test {
 
 struct MachineKind {
-    mmu::StagedFrames frames = mmu::StagedFrames::move;
+    StagedFrames frames = StagedFrames::move;
     core::FaultOrigin origin = core::FaultOrigin::faulting_thread;
     std::size_t page_size = kBasePageBytes;
     std::size_t limit_pages = 16;
@@ -36,7 +36,7 @@ public:
         : kind_{kind},
           record_{std::make_shared<MmuRecord>()},
           mapper_{new FakeMapper{{kind.frames, kind.refusals, kind.shortages}, record_}},
-          pager_{config(kind), std::make_unique<Disks>(kind.failures), std::unique_ptr<mmu::Mapper>{mapper_}} {}
+          pager_{config(kind), std::make_unique<Disks>(kind.failures), std::unique_ptr<mmu::Mappers>{mapper_}} {}
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
@@ -61,7 +61,7 @@ private:
         Config config;
         config.resident_limit = kind.limit_pages * kind.page_size;
         config.delivery = kind.origin == core::FaultOrigin::handler_thread ? Delivery::uffd_threads
-                          : kind.frames == mmu::StagedFrames::stay         ? Delivery::sigsegv
+                          : kind.frames == StagedFrames::stay              ? Delivery::sigsegv
                                                                            : Delivery::uffd_signal;
         config.replacement = kind.replacement;
         config.background_evictor = kind.background_evictor;
@@ -73,7 +73,7 @@ private:
     /// Repeats the access until the CPU can do it. A page that a failing disk could not return is retried.
     template <typename Attempt>
     void access(pager::Region& region, std::size_t offset, core::FaultAccess kind, Attempt attempt) {
-        std::byte* const address = region.view().data() + offset;
+        std::byte* const address = region.mapping().data() + offset;
         for (;;) {
             const unsigned wakes = mapper_->wakes(address);
             const MmuAnswer answer = attempt(address);

@@ -54,7 +54,7 @@ private:
 TEST(RefusedInstall, OfPagesReadAheadLosesNothingWrittenToThePageAskedFor) {
     WalkedRegion walk;
     const std::size_t offset = walk.next_page * kBasePageBytes;
-    std::byte* const second_word = walk.region().view().data() + offset + sizeof(std::uint64_t);
+    std::byte* const second_word = walk.region().mapping().data() + offset + sizeof(std::uint64_t);
     int installs = 0;
     int refused = 0;
     bool written = false;

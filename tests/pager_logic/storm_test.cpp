@@ -216,7 +216,6 @@ void PrintTo(const StormCase& one, std::ostream* out) { *out << one.name; }
 
 std::vector<StormCase> cases() {
     using core::FaultOrigin;
-    using mmu::StagedFrames;
     const auto kind = [](StagedFrames frames, FaultOrigin origin, std::size_t limit) {
         MachineKind made;
         made.frames = frames;

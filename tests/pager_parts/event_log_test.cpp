@@ -227,7 +227,7 @@ TEST(EventLog, TellsAWaiterThatItsMessageIsOut) {
     std::thread waiter{[&] {
         const EventLog::Ticket ticket = log.record({Event::Kind::read_failed, EIO, 0x1000});
         waiting = true;
-        log.wait_until_told(ticket, std::chrono::hours{1});
+        log.wait_until_reported(ticket, std::chrono::hours{1});
         out = messages.all.size();
     }};
     while (!waiting) std::this_thread::yield();

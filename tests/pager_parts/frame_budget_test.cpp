@@ -122,7 +122,7 @@ TEST(FrameBudget, WatchMissesNoPageThatBecameEvictable) {
         run_threads(2, [&](unsigned thread) {
             if (thread == 0) {
                 evictable.store(true);
-                budget.changed();
+                budget.notify();
                 return;
             }
             for (;;) {
@@ -137,7 +137,7 @@ TEST(FrameBudget, WatchMissesNoPageThatBecameEvictable) {
 TEST(FrameBudget, WatchThatSawAChangeDoesNotSleep) {
     FrameBudget budget{1};
     const FrameBudget::Watch watch{budget};
-    budget.changed();
+    budget.notify();
     watch.wait(nullptr);
 }
 

@@ -16,6 +16,7 @@ namespace faultline::test {
 namespace {
 
 using core::PageRef;
+using pager::StagedFrame;
 using pager::Staging;
 using pager::StagingBatch;
 
@@ -30,7 +31,7 @@ protected:
     }
     StagingBatch& push_one(std::uint32_t page, std::size_t units = 1) {
         StagingBatch& batch = take();
-        staging_.add(batch, {kRegion, page}, units, 0);
+        staging_.add(batch, {kRegion, page}, units, 0, StagedFrame::in_slot);
         staging_.push(batch);
         return batch;
     }
@@ -40,23 +41,23 @@ protected:
 
 TEST_F(StagingTest, AddsPagesOneBehindTheOther) {
     StagingBatch& batch = take();
-    EXPECT_EQ(staging_.add(batch, {kRegion, 10}, 1, 0), 0U);
-    EXPECT_EQ(staging_.add(batch, {kRegion, 20}, 16, 1), 1U);
-    EXPECT_EQ(staging_.add(batch, {kRegion, 30}, 1, 0), 2U);
+    EXPECT_EQ(staging_.add(batch, {kRegion, 10}, 1, 0, StagedFrame::in_slot), 0U);
+    EXPECT_EQ(staging_.add(batch, {kRegion, 20}, 16, 1, StagedFrame::in_slot), 1U);
+    EXPECT_EQ(staging_.add(batch, {kRegion, 30}, 1, 0, StagedFrame::in_slot), 2U);
     EXPECT_EQ(batch.pages, 3U);
     EXPECT_EQ(batch.used_units, 18U);
     EXPECT_EQ(batch.unit_of(1), batch.unit_of(0) + 1);
     EXPECT_EQ(batch.unit_of(2), batch.unit_of(0) + 17);
     EXPECT_EQ(batch.page_of(1), (PageRef{kRegion, 20}));
     EXPECT_EQ(batch.entries[1].policy_tag, 1);
-    EXPECT_TRUE(batch.entries[1].holds_frame);
+    EXPECT_EQ(batch.entries[1].frame.load(), StagedFrame::in_slot);
 }
 
 TEST_F(StagingTest, EachUnitHasItsOwnBytes) {
     StagingBatch& first = take();
     StagingBatch& second = take();
-    staging_.add(first, {kRegion, 1}, 1, 0);
-    staging_.add(second, {kRegion, 2}, 1, 0);
+    staging_.add(first, {kRegion, 1}, 1, 0, StagedFrame::in_slot);
+    staging_.add(second, {kRegion, 2}, 1, 0, StagedFrame::in_slot);
     const auto distance = staging_.address_of(second.unit_of(0)) - staging_.address_of(first.unit_of(0));
     EXPECT_GE(static_cast<std::size_t>(std::abs(distance)), StagingBatch::kUnits * core::kUnitBytes);
     EXPECT_EQ(core::address_of(staging_.address_of(first.unit_of(0))) % kLargestPageBytes, 0U);
@@ -67,26 +68,26 @@ TEST_F(StagingTest, HasRoomForSoManyPagesAndUnits) {
     StagingBatch& small = take();
     for (std::uint32_t page = 0; page < StagingBatch::kMostPages; ++page) {
         ASSERT_TRUE(small.has_room(1));
-        staging_.add(small, {kRegion, page}, 1, 0);
+        staging_.add(small, {kRegion, page}, 1, 0, StagedFrame::in_slot);
     }
     EXPECT_FALSE(small.has_room(1));
 
     StagingBatch& large = take();
     EXPECT_TRUE(large.has_room(StagingBatch::kUnits));
-    staging_.add(large, {kRegion, 1}, StagingBatch::kUnits - 1, 0);
+    staging_.add(large, {kRegion, 1}, StagingBatch::kUnits - 1, 0, StagedFrame::in_slot);
     EXPECT_TRUE(large.has_room(1));
     EXPECT_FALSE(large.has_room(2));
 }
 
 TEST_F(StagingTest, TakesTheLastEntryOutAgain) {
     StagingBatch& batch = take();
-    staging_.add(batch, {kRegion, 1}, 2, 0);
-    staging_.add(batch, {kRegion, 2}, 4, 0);
+    staging_.add(batch, {kRegion, 1}, 2, 0, StagedFrame::in_slot);
+    staging_.add(batch, {kRegion, 2}, 4, 0, StagedFrame::in_slot);
     staging_.remove_last(batch);
     EXPECT_EQ(batch.pages, 1U);
     EXPECT_EQ(batch.used_units, 2U);
     EXPECT_EQ(batch.entries[1].page.load(), 0U);
-    EXPECT_EQ(staging_.add(batch, {kRegion, 3}, 1, 0), 1U);
+    EXPECT_EQ(staging_.add(batch, {kRegion, 3}, 1, 0, StagedFrame::in_slot), 1U);
     EXPECT_EQ(batch.unit_of(1), batch.unit_of(0) + 2);
 }
 
@@ -113,7 +114,7 @@ TEST_F(StagingTest, KeepsSoManyUnitsInTheZone) {
 
 TEST_F(StagingTest, HandsBatchesThatAreGivenBackOutEmpty) {
     StagingBatch& batch = take();
-    staging_.add(batch, {kRegion, 1}, 5, 1);
+    staging_.add(batch, {kRegion, 1}, 5, 1, StagedFrame::in_slot);
     staging_.give_back_empty(batch);
     StagingBatch& again = take();
     EXPECT_EQ(&again, &batch) << "the warmest one";
@@ -137,22 +138,24 @@ TEST_F(StagingTest, HasNoMoreBatchesThanItSays) {
     EXPECT_EQ(staging_.take_empty(), taken.back());
 }
 
-TEST_F(StagingTest, KnowsThatAFrameLeft) {
+TEST_F(StagingTest, KnowsWhereFramesAre) {
     StagingBatch& other = push_one(1);
     StagingBatch& batch = take();
-    staging_.add(batch, {kRegion, 2}, 16, 0);
-    staging_.add(batch, {kRegion, 3}, 16, 0);
-    staging_.frame_left(batch.unit_of(1));
-    EXPECT_TRUE(batch.entries[0].holds_frame);
-    EXPECT_FALSE(batch.entries[1].holds_frame);
-    EXPECT_TRUE(other.entries[0].holds_frame);
+    staging_.add(batch, {kRegion, 2}, 16, 0, StagedFrame::in_slot);
+    staging_.add(batch, {kRegion, 3}, 16, 0, StagedFrame::in_slot);
+    staging_.add(batch, {kRegion, 4}, 1, 0, StagedFrame::in_place);
+    staging_.frame_taken_back(batch.unit_of(1));
+    EXPECT_EQ(staging_.frame_at(batch.unit_of(0)), StagedFrame::in_slot);
+    EXPECT_EQ(staging_.frame_at(batch.unit_of(1)), StagedFrame::not_held);
+    EXPECT_EQ(staging_.frame_at(batch.unit_of(2)), StagedFrame::in_place);
+    EXPECT_EQ(staging_.frame_at(other.unit_of(0)), StagedFrame::in_slot);
 }
 
 TEST_F(StagingTest, ForgetsARegionWhereverItsPagesAre) {
     StagingBatch& in_zone = push_one(1);
     StagingBatch& held = take();
-    staging_.add(held, {kRegion, 2}, 1, 0);
-    staging_.add(held, {kRegion + 1, 2}, 1, 0);
+    staging_.add(held, {kRegion, 2}, 1, 0, StagedFrame::in_slot);
+    staging_.add(held, {kRegion + 1, 2}, 1, 0, StagedFrame::in_slot);
     staging_.forget_region(kRegion);
     EXPECT_EQ(in_zone.page_of(0), PageRef{});
     EXPECT_EQ(held.page_of(0), PageRef{});
@@ -170,7 +173,7 @@ void work_with_batches(Staging& staging, std::vector<std::atomic<int>>& holders,
             return;
         }
         hold(*filled);
-        staging.add(*filled, {kRegion, round}, 1, 0);
+        staging.add(*filled, {kRegion, round}, 1, 0, StagedFrame::in_slot);
         let_go(*filled);
         staging.push(*filled);
         StagingBatch* const oldest = staging.pop_oldest(4);

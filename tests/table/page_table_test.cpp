@@ -96,7 +96,7 @@ TEST(PageTable, WaitingForAWordThatAlreadyChangedReturns) {
     touch(table, 1);
     table.wait(1, stale);
     // like a second waiter that loaded the word just before the page was published
-    table.wait(1, stale.with_waiters());
+    table.wait(1, stale.with_waiters(true));
     EXPECT_FALSE(table.load(1).waiters());
 }
 

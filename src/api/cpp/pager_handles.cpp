@@ -31,7 +31,8 @@ PageRange touched_pages(const pager::Region& region, const void* address, std::s
     if (begin < region.begin() || begin > region.end() || bytes > region.end() - begin) {
         sys::throw_error(EINVAL, "a range of " + std::to_string(bytes) + " bytes at offset " +
                                      std::to_string(static_cast<std::intptr_t>(begin - region.begin())) +
-                                     " is not inside the region of " + std::to_string(region.view().size()) + " bytes");
+                                     " is not inside the region of " + std::to_string(region.mapping().size()) +
+                                     " bytes");
     }
     if (bytes == 0) return {};
     const std::uint64_t first = region.page_of(begin);
@@ -102,8 +103,8 @@ Region::~Region() {
     if (region_ != nullptr) region_->users().leave(std::move(owned_));
 }
 
-std::byte* Region::data() const noexcept { return region_ != nullptr ? region_->view().data() : nullptr; }
-std::size_t Region::size() const noexcept { return region_ != nullptr ? region_->view().size() : 0; }
+std::byte* Region::data() const noexcept { return region_ != nullptr ? region_->mapping().data() : nullptr; }
+std::size_t Region::size() const noexcept { return region_ != nullptr ? region_->mapping().size() : 0; }
 std::size_t Region::page_size() const noexcept { return region_ != nullptr ? region_->page_bytes() : 0; }
 
 Pin Region::pin(const void* address, std::size_t bytes, PinFor purpose) {

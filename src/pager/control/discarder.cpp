@@ -35,14 +35,15 @@ public:
         forget_writes_in_flight();
         for (const Owned& owned : owned_pages()) {
             const bool mapped = owned.was.is(PageState::resident);
-            // Where frames move, the frame of a staged page is freed with its batch.
-            const bool hidden = owned.was.is(PageState::staged) && region_.staged_frames() == mmu::StagedFrames::stay;
-            if (!mapped && !hidden && !owned.was.is(PageState::poisoned)) continue;
+            // A frame in a slot is freed with its batch.
+            const bool in_place =
+                owned.was.is(PageState::staged) && core_.staging.frame_at(owned.was.payload()) == StagedFrame::in_place;
+            if (!mapped && !in_place && !owned.was.is(PageState::poisoned)) continue;
             ranges[drops++] = {region_.address_of(owned.page), region_.page_bytes()};
-            if (mapped || hidden) units += region_.page_units();
-            if (hidden) core_.staging.frame_left(owned.was.payload());
+            if (mapped || in_place) units += region_.page_units();
+            if (in_place) core_.staging.frame_taken_back(owned.was.payload());
         }
-        if (drops > 0) core_.mapper.drop({ranges.data(), drops});
+        if (drops > 0) region_.mapper().drop({ranges.data(), drops});
         give_slots_back();
         for (const Owned& owned : owned_pages()) {
             if (owned.was.is(PageState::resident)) core_.frames.remove(owned.was.payload());
@@ -66,10 +67,8 @@ private:
     void forget_writes_in_flight() {
         for (std::size_t i = 0; i < count_; ++i) {
             Owned& owned = pages_[i];
-            PageWord seen = region_.load(owned.page);
-            while (!region_.try_change(owned.page, seen, seen.with_dirty(false))) {
-            }
-            owned.was = owned.was.with_slot(seen.has_slot());
+            const PageWord before = region_.update(owned.page, [](PageWord word) { return word.with_dirty(false); });
+            owned.was = owned.was.with_slot(before.has_slot());
         }
     }
 
@@ -139,9 +138,9 @@ void Discarder::expect_in_store(Region& region, PageRange range) {
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
         for (std::uint64_t page = piece.first; page < piece.end(); ++page) {
-            PageWord seen = region.load(page);
-            while (seen.is(PageState::empty) && !region.try_change(page, seen, seen.found_in_store(long_ago))) {
-            }
+            region.update_if(page, [long_ago](PageWord word) {
+                return word.is(PageState::empty) ? std::optional{word.found_in_store(long_ago)} : std::nullopt;
+            });
         }
     });
 }
@@ -170,7 +169,7 @@ void Discarder::forget_all(Region& region) {
         }
         region.publish(page, [](PageWord word) { return word.discarded(); });
     });
-    core_.mapper.empty_region(region.view().data(), region.view().size());
+    region.mapper().empty_region(region.mapping().data(), region.mapping().size());
     core_.budget.release(units);
 }
 

@@ -1,4 +1,5 @@
-// Discarder: forgets the contents of pages: frames go back to the budget, slots to the store, and the pages are empty.
+// Discarder: discards the contents of pages. It gives frames back to the budget and slots to the store. Afterwards the
+// pages are empty.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -12,7 +13,7 @@ namespace faultline::pager {
 /// What a discard does with space on disks.
 enum class DiskSpace : std::uint8_t {
     give_back,
-    keep,  ///< Where that is faster; until the region is destroyed.
+    keep,  ///< May keep the space until the region is destroyed, where that is faster.
 };
 
 /// Control path, in the process that owns the pager.
@@ -33,7 +34,7 @@ public:
     /// after newer ones are there.
     void wait_for_writes(const Region& region, core::PageRange range);
 
-    /// Takes all pages of a region from the evictor and all its frames from the kernel. No fault finds the region any
+    /// Removes all pages of a region from the evictor's reach, and frees all its frames. No fault finds the region any
     /// more. The caller is a reader and has signals blocked.
     void forget_all(Region& region);
 

@@ -62,7 +62,7 @@ void PageAdvice::mark_cold(Region& region, PageRange range) {
 void PageAdvice::set_access_pattern(Region& region, PageRange range, policy::AccessAdvice pattern) {
     core_.require_owner_process();
     const std::lock_guard lock{region.protecting()};
-    region.access_hints().set(region.view().size(), region.offset_of(range.first), region.offset_of(range.count),
+    region.access_hints().set(region.mapping().size(), region.offset_of(range.first), region.offset_of(range.count),
                               pattern);
 }
 
@@ -75,8 +75,8 @@ void PageAdvice::retry(Region& region, PageRange range) {
             return word.is(PageState::poisoned) ? std::optional{word.claimed_for_fill()} : std::nullopt;
         });
         if (!was) return;
-        unmap_page(core_, region, page);  // takes the kernel's poison away
-        region.publish(page, [](PageWord word) { return word.fill_abandoned(word.home()); });
+        unmap_page(region, page);  // removes the kernel's poison
+        region.publish(page, [](PageWord word) { return word.fill_abandoned(home_of(word)); });
     });
 }
 

@@ -1,5 +1,5 @@
-// PageAdvice: carries out what the program advises for ranges of pages (Region::advise), and Region::retry. Prefetches
-// are ReadAhead's.
+// PageAdvice: carries out the program's advice on ranges of pages (Region::advise), and Region::retry. ReadAhead does
+// the prefetches.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -20,7 +20,7 @@ public:
     /// Calls the function below, or of ReadAhead, that `advice` names. Throws std::system_error (EINVAL).
     void advise(Region& region, core::PageRange range, Advice advice);
 
-    /// Evicts what is resident and not pinned. Pages that the store refuses stay.
+    /// Evicts the resident pages that are not pinned. Pages that the store refuses stay.
     Reclaimed evict(Region& region, core::PageRange range);
 
     /// Makes resident pages the next victims.

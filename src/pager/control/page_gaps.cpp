@@ -17,15 +17,15 @@ using core::PageWord;
 namespace {
 
 /// While it lives, the mapping of a range can be closed without more mappings than there are. Throws ENOMEM.
-class PartedMapping {
+class SplitMapping {
 public:
-    PartedMapping(mmu::Mapper& mapper, const Region& region, PageRange range)
-        : mapper_{mapper}, address_{region.address_of(range.first)}, bytes_{region.offset_of(range.count)} {
-        if (const int error = mapper_.part(address_, bytes_)) refuse_range(error, "take away access to", bytes_);
+    SplitMapping(const Region& region, PageRange range)
+        : mapper_{region.mapper()}, address_{region.address_of(range.first)}, bytes_{region.offset_of(range.count)} {
+        if (const int error = mapper_.split(address_, bytes_)) refuse_range(error, "take away access to", bytes_);
     }
-    ~PartedMapping() { mapper_.rejoin(address_, bytes_); }
-    PartedMapping(const PartedMapping&) = delete;
-    PartedMapping& operator=(const PartedMapping&) = delete;
+    ~SplitMapping() { mapper_.merge(address_, bytes_); }
+    SplitMapping(const SplitMapping&) = delete;
+    SplitMapping& operator=(const SplitMapping&) = delete;
 
 private:
     mmu::Mapper& mapper_;
@@ -35,10 +35,9 @@ private:
 
 }  // namespace
 
-void close_mapping(PagerCore& core, const Region& region, PageRange range) {
-    if (!core.mapper.checks_access()) return;  // each access is a fault, which the set of open pages answers
+void close_mapping(const Region& region, PageRange range) {
     const std::size_t bytes = region.offset_of(range.count);
-    if (const int error = core.mapper.set_access(region.address_of(range.first), bytes, Access::none)) {
+    if (const int error = region.mapper().set_access(region.address_of(range.first), bytes, Access::none)) {
         refuse_range(error, "take away access to", bytes);
     }
 }
@@ -48,12 +47,10 @@ void PageGaps::open(Region& region, PageRange range, Access access) {
     const std::lock_guard lock{region.protecting()};
     set_protection(region, range, access);
     // A thread that finds the mapping open and the page closed here tries again.
-    if (core_.mapper.checks_access()) {
-        const std::size_t bytes = region.offset_of(range.count);
-        if (const int error = core_.mapper.set_access(region.address_of(range.first), bytes, access)) {
-            set_protection(region, range, Access::read_write);
-            refuse_range(error, "open", bytes);
-        }
+    const std::size_t bytes = region.offset_of(range.count);
+    if (const int error = region.mapper().set_access(region.address_of(range.first), bytes, access)) {
+        set_protection(region, range, Access::read_write);
+        refuse_range(error, "open", bytes);
     }
     region.open_pages().insert(range);
 }
@@ -66,10 +63,10 @@ void PageGaps::close(Region& region, PageRange range) {
     RegionMap::readers().synchronize();
     try {
         if (any_pinned(region, range)) sys::throw_error(EBUSY, "pages of the range are pinned");
-        const PartedMapping parted{core_.mapper, region, range};  // first: nothing is lost if the kernel refuses
+        const SplitMapping split{region, range};  // first: nothing is lost if the kernel refuses
         discarder_.discard(region, range);
         discarder_.wait_for_writes(region, range);
-        close_mapping(core_, region, range);
+        close_mapping(region, range);
     } catch (...) {
         region.open_pages().insert(range);
         throw;

@@ -26,7 +26,8 @@ private:
     Discarder& discarder_;
 };
 
-/// Takes away all access to a range in which nothing is mapped. Throws std::system_error.
-void close_mapping(PagerCore& core, const Region& region, core::PageRange range);
+/// Takes away all access to a range in which nothing is mapped. Where the pager answers forbidden accesses, the set of
+/// open pages does that. Throws std::system_error.
+void close_mapping(const Region& region, core::PageRange range);
 
 }  // namespace faultline::pager

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace faultline::pager {
 
@@ -36,14 +37,11 @@ bool bring_in_for_writing(const Region& region, PageRange range) {
 
 std::uint64_t PageMover::move(Region& region, PageRange from, std::uint64_t to) {
     core_.require_owner_process();
-    // Where frames stay in place, a page's bytes are at its offset in a memory file, and mapped from there.
-    const mmu::StagedFrames kind = core_.mapper.staged_frames();
-    if (kind == mmu::StagedFrames::stay) return 0;
+    if (!region.mapper().can_move()) return 0;
     constexpr int kMostFailures = 100;  // an evictor may take pages away that have just been brought in
-    const std::uint64_t at_once = kind == mmu::StagedFrames::move ? kMostAtOnce : 1;  // copies are made one by one
     std::uint64_t done = 0;
     for (int failures = 0; done < from.count && failures < kMostFailures;) {
-        const PageRange rest{from.first + done, std::min(at_once, from.count - done)};
+        const PageRange rest{from.first + done, std::min(kMostAtOnce, from.count - done)};
         discarder_.discard(region, {to + done, rest.count});
         if (!bring_in_for_writing(region, rest)) return done;
         const std::uint64_t moved = move_some(region, rest, to + done);
@@ -66,8 +64,8 @@ std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t
     while (count < from.count && claim(region, from.first + count, to + count, was[count])) ++count;
     if (count == 0) return 0;
 
-    const mmu::Staged moved = core_.mapper.stage(region.address_of(from.first), region.address_of(to),
-                                                 region.page_bytes(), count, mmu::Protection::writable);
+    const mmu::Staged moved =
+        region.mapper().move(region.address_of(from.first), region.address_of(to), region.page_bytes(), count);
     FrameReservation frames{core_.budget,
                             static_cast<std::int64_t>(moved.pages) * region.page_units()};  // the sources'
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -85,28 +83,28 @@ std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t
 
 /// resident -> evicting, and empty -> filling; both or none. Never waits.
 bool PageMover::claim(Region& region, std::uint64_t from, std::uint64_t to, PageWord& was) FAULTLINE_SIGNAL_SAFE {
-    PageWord source = region.load(from);
-    do {
-        if (!source.evictable() || !source.dirty()) return false;
-    } while (!region.try_change(from, source, source.claimed_for_eviction()));
-    PageWord target = region.load(to);
-    while (target.is(PageState::empty)) {
-        if (!region.try_change(to, target, target.claimed_for_fill())) continue;
-        was = source;
-        return true;
+    const auto source = region.update_if(from, [](PageWord word) {
+        const bool movable = is_evictable(word) && word.dirty();
+        return movable ? std::optional{word.claimed_for_eviction()} : std::nullopt;
+    });
+    if (!source) return false;
+    const auto target = region.update_if(to, [](PageWord word) {
+        return word.is(PageState::empty) ? std::optional{word.claimed_for_fill()} : std::nullopt;
+    });
+    if (!target) {
+        region.publish(from, [](PageWord word) { return word.eviction_refused(); });
+        return false;
     }
-    region.publish(from, [](PageWord word) { return word.eviction_refused(); });
-    return false;
+    was = *source;
+    return true;
 }
 
 /// evicting -> empty, of a page whose frame has moved.
 void PageMover::publish_empty(Region& region, std::uint64_t page, PageWord was) FAULTLINE_SIGNAL_SAFE {
     core_.frames.remove(was.payload());
     // A write in flight that ends now gives a clean page no slot.
-    PageWord seen = region.load(page);
-    while (!region.try_change(page, seen, seen.with_dirty(false))) {
-    }
-    if (seen.has_slot()) region.store().discard(region.offset_of(page), region.page_bytes());
+    const PageWord before = region.update(page, [](PageWord word) { return word.with_dirty(false); });
+    if (before.has_slot()) region.store().discard(region.offset_of(page), region.page_bytes());
     region.publish(page, [](PageWord word) { return word.discarded(); });
 }
 

@@ -1,5 +1,5 @@
-// PageMover: moves contents to other addresses of a region. Frames move with them where the mapper moves frames (then
-// no byte is copied). Stored pages are read first, since a page's place in the store follows from its address.
+// PageMover: moves contents to other addresses of a region. Where the kernel moves frames, no byte is copied. Stored
+// pages are read first, since a page's offset in the store follows from its address.
 #pragma once
 
 #include "core/page_range.hpp"

@@ -44,8 +44,8 @@ PinnedFront PinLedger::pin_front(Region& region, PageRange range, PinFor purpose
     return {reserved, reserved == range.count ? 0 : ENOMEM};
 }
 
-/// Counts up to `wanted` pages as pinned and returns how many. No other thread sees more counted than stay so: of two
-/// threads that ask for the last page at once, one gets it.
+/// Counts up to `wanted` pages as pinned before they are, and returns how many. The count never exceeds the limit, not
+/// even for a moment: of two threads that ask for the last page at once, one gets it.
 std::uint64_t PinLedger::reserve(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept {
     std::int64_t pinned = pinned_units_.load();
     for (;;) {
@@ -63,17 +63,17 @@ std::uint64_t PinLedger::reserve(const Region& region, std::uint64_t wanted, Pin
 int PinLedger::pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept {
     const std::uintptr_t address = core::address_of(region.address_of(page));
     if (!region.has_gaps()) return pin_at({region, page}, purpose, address);
-    const FaultPathSection section;  // no view goes meanwhile
+    const FaultPathSection section;  // keeps the view alive
     return pin_at(core_.place_of(region, address), purpose, address);
 }
 
-/// Pins one page. A page that is pinned through a view is pinned in its word there, too, so that the view cannot go.
+/// Pins one page. If it was reached through a view, pins the page of the view, too, so that the view is not unmapped.
 int PinLedger::pin_at(const PagePlace& place, PinFor purpose, std::uintptr_t address) noexcept {
     Region& region = place.region;
     const std::uint64_t page = place.page;
     const bool write = purpose == PinFor::writing;
-    // Where the pager checks access, a dirty page may have come in while it was read-only: a fault makes it writable.
-    bool asked = !write || core_.mapper.checks_access();
+    // A dirty page whose mapping carries its access may have come in read-only: a fault makes it writable.
+    bool asked = !write || !region.mapper().maps_access_by_page();
     PageWord seen = region.load(page);
     for (;;) {
         const Access allowed = place.access(seen);
@@ -109,7 +109,7 @@ void PinLedger::unpin(Region& region, PageRange range) noexcept {
         region.publish(page, unpinned);
     }
     pinned_units_.fetch_sub(static_cast<std::int64_t>(range.count) * region.page_units());
-    core_.budget.changed();
+    core_.budget.notify();
 }
 
 }  // namespace faultline::pager

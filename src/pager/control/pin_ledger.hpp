@@ -1,5 +1,5 @@
-// PinLedger: pins pages, so that they stay resident and the kernel can use their addresses, and counts them against the
-// resident limit.
+// PinLedger: pins pages. Pinned pages stay resident, so that system calls can use their addresses. It counts them
+// against the resident limit.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -16,7 +16,7 @@ class PinLedger {
 public:
     explicit PinLedger(PagerCore& core) noexcept : core_{core} {}
 
-    /// Pins all pages of the range. Throws std::system_error: as pin_front's errors, and then none is pinned.
+    /// Pins all pages of the range, or throws std::system_error with an error of `pin_front` and pins none.
     void pin(Region& region, core::PageRange range, PinFor purpose);
 
     /// See RegionPager::pin_front.

@@ -24,10 +24,9 @@ public:
     void guard(Region& region, core::PageRange range);
 
 private:
-    void protect_by_mmu(Region& region, core::PageRange range, Access access);
-    void protect_by_faults(Region& region, core::PageRange range, Access access);
+    void set_mapped_access(Region& region, core::PageRange range, Access access, bool executable);
+    void remap_pages(Region& region, core::PageRange range, Access access, bool executable);
     void evict_all(Region& region, core::PageRange range);
-    void remap_resident(Region& region, core::PageRange range, Access access, bool executable);
 
     PagerCore& core_;
     Evictor& evictor_;

@@ -53,17 +53,17 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
     std::unique_ptr<store::BackingStore> store = plan.shared ? nullptr : core_.stores->open_for_pages(size, page_bytes);
     if (plan.decorate) store = plan.decorate(std::move(store));
     const std::uint32_t id = core_.regions.take_id();
+    mmu::Mapper& mapper = plan.shared ? core_.mappers.shared_mapper() : core_.mappers.private_mapper();
     try {
-        auto region = std::make_unique<Region>(pager, core_.mapper, id, size, page_bytes, std::move(store),
+        auto region = std::make_unique<Region>(pager, mapper, id, size, page_bytes, std::move(store),
                                                core_.config.delivery == Delivery::uffd_threads, plan);
         watch(*region, uffd, plan);
         try {
-            if (plan.gaps) close_mapping(core_, *region, {0, region->pages()});
+            if (plan.gaps) close_mapping(*region, {0, region->pages()});
             limit_.apply(core_.limit.bytes.load(), largest);
             RegionMap::insert(*region);
         } catch (...) {
-            if (plan.shared) core_.views.remove_region(region->begin());
-            core_.mapper.unwatch_region(region->view().data());
+            mapper.unwatch_region(region->mapping().data());
             throw;
         }
         core_.regions.set(id, region.get());
@@ -76,22 +76,11 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
 }
 
 void RegionLifecycle::watch(Region& region, sys::Userfaultfd* uffd, const RegionPlan& plan) {
-    std::byte* const address = region.view().data();
-    if (plan.shared) {
-        core_.mapper.watch_shared(address, region.view().size());
-        try {
-            core_.views.add_region({region.begin(), region.end()});
-        } catch (...) {
-            core_.mapper.unwatch_region(address);
-            throw;
-        }
-    } else {
-        core_.mapper.watch_region(address, region.view().size());
-    }
+    region.mapper().watch_region(region.mapping().data(), region.mapping().size());
     if (uffd != nullptr && !plan.shared) {
-        watch_fence(uffd, region.view(), true);
+        watch_fence(uffd, region.mapping(), true);
     } else {
-        region.view().drop_fence();  // the mapping over the region is of another kind
+        region.mapping().drop_fence();  // the mapping over the region is of another kind
     }
 }
 
@@ -122,8 +111,7 @@ void RegionLifecycle::destroy(Region& region) {
     core_.regions.set(id, nullptr);
     core_.page_sizes.remove(region.page_bytes());
     RegionMap::readers().synchronize();
-    if (region.shared()) core_.views.remove_region(region.begin());
-    core_.mapper.unwatch_region(region.view().data());
+    region.mapper().unwatch_region(region.mapping().data());
     delete &region;
     core_.wake_to_return_space();
     core_.regions.give_back_id(id);

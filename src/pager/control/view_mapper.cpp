@@ -3,6 +3,7 @@
 #include "core/check.hpp"
 #include "pager/control/protector.hpp"
 #include "pager/control/range_errors.hpp"
+#include "pager/control/remap_resident.hpp"
 #include "pager/region/fault_path_section.hpp"
 #include "pager/region/range_pieces.hpp"
 #include "pager/region/region_map.hpp"
@@ -56,7 +57,7 @@ bool any_unwritten(const Region& region, PageRange range) {
 bool ViewMapper::can_share() {
     core_.require_owner_process();
     const std::lock_guard lock{core_.control};
-    return core_.mapper.prepare_views();
+    return core_.mappers.prepare_views();
 }
 
 // ---- map
@@ -67,7 +68,7 @@ void ViewMapper::map(Region& region, PageRange range, Region& shared, std::uint6
     const AddressRange span = span_of(region, range);
     std::byte* const address = region.address_of(range.first);
     const SharedView view{span, core::address_of(shared.address_of(first)), access};
-    if (const int error = core_.mapper.map_view(address, span.bytes(), shared.address_of(first))) {
+    if (const int error = core_.mappers.map_view(address, span.bytes(), shared.address_of(first))) {
         refuse(error, "map", span.bytes());
     }
     try {
@@ -77,14 +78,12 @@ void ViewMapper::map(Region& region, PageRange range, Region& shared, std::uint6
         const PageRange pages{first, range.count};
         discarder_.expect_in_store(shared, pages);
         advice_.retry(shared, pages);
-        if (core_.mapper.checks_access()) {
-            if (const int error = core_.mapper.set_access(address, span.bytes(), access)) {
-                refuse(error, "map", span.bytes());
-            }
+        if (const int error = region.mapper().set_access(address, span.bytes(), access)) {
+            refuse(error, "map", span.bytes());
         }
     } catch (...) {
         forget(region, range);
-        const int undone = core_.mapper.unmap_view(address, span.bytes());
+        const int undone = core_.mappers.unmap_view(address, span.bytes());
         FAULTLINE_REQUIRE_MAPPED(undone, "a view of a shared file cannot be taken away");
         set_protection(region, range, Access::read_write);
         throw;
@@ -105,16 +104,14 @@ void ViewMapper::unmap(Region& region, PageRange range, Access access) {
         if (any_pinned(region, range)) sys::throw_error(EBUSY, "pages of the range are pinned");
         unseen = write_pages_seen_only_in(span);
         const std::vector<SharedView> gone = core_.views.remove(span);
-        if (const int error = core_.mapper.unmap_view(region.address_of(range.first), span.bytes())) {
+        if (const int error = core_.mappers.unmap_view(region.address_of(range.first), span.bytes())) {
             core_.views.add(gone);
             refuse(error, "unmap", span.bytes());
         }
     } catch (...) {
         set_protection(region, range, access);
         // As it was a moment ago, so that it takes no more mappings than then.
-        if (core_.mapper.checks_access()) {
-            static_cast<void>(core_.mapper.set_access(region.address_of(range.first), span.bytes(), access));
-        }
+        static_cast<void>(region.mapper().set_access(region.address_of(range.first), span.bytes(), access));
         throw;
     }
     set_protection(region, range, Access::read_write);
@@ -127,15 +124,14 @@ void ViewMapper::unmap(Region& region, PageRange range, Access access) {
 /// Takes away all access to the views in the range. Throws ENOMEM, and then all is as before.
 void ViewMapper::close(Region& region, PageRange range) {
     const std::size_t bytes = region.offset_of(range.count);
-    if (core_.mapper.checks_access()) {
-        const int error = core_.mapper.set_access(region.address_of(range.first), bytes, Access::none);
-        if (error != 0) refuse(error, "unmap", bytes);
+    if (const int error = region.mapper().set_access(region.address_of(range.first), bytes, Access::none)) {
+        refuse(error, "unmap", bytes);
     }
     set_protection(region, range, Access::none);
     RegionMap::readers().synchronize();  // faults that were allowed have ended
 }
 
-/// Writes the pages that only the views in `span` show. Returns where they are. Throws EIO.
+/// Writes the pages that only the views in `span` map. Returns their addresses in the shared regions. Throws EIO.
 std::vector<AddressRange> ViewMapper::write_pages_seen_only_in(AddressRange span) {
     std::vector<AddressRange> unseen;
     std::vector<SharedView> others = core_.views.all();
@@ -164,18 +160,11 @@ void ViewMapper::set_access(Region& region, PageRange range, Access access) {
 
 /// Maps resident pages again in all views, as each view's access is now.
 void ViewMapper::remap(Region& shared, PageRange range) {
-    const FaultPathSection section;
-    shared.table().for_each_touched(range, [&](std::uint64_t page) {
-        const auto was = shared.wait_and_claim(page, [](PageWord word) {
-            return word.is(PageState::resident) ? std::optional{word.claimed_for_change()} : std::nullopt;
+    remap_resident(
+        room_, shared, range, [](PageWord) { return true; },
+        [&](std::byte* page, PageWord word) {
+            return shared.mapper().restore(page, shared.page_bytes(), Access::read_write, word.dirty());
         });
-        if (!was) return;
-        const auto protection = mmu::shown_for(Access::read_write, was->dirty());
-        const int error =
-            room_.retry([&] { return core_.mapper.restore(shared.address_of(page), shared.page_bytes(), protection); });
-        FAULTLINE_REQUIRE_MAPPED(error, "a page's protection cannot be changed");
-        shared.publish(page, [](PageWord word) { return word.filled(word.payload(), word.dirty()); });
-    });
 }
 
 // ---- look and write

@@ -1,7 +1,7 @@
 #include "pager/delivery/fault_delivery.hpp"
 
-#include "mmu/protect_mapper.hpp"
-#include "mmu/uffd_mapper.hpp"
+#include "mmu/protect_mappers.hpp"
+#include "mmu/uffd_mappers.hpp"
 #include "pager/fault/fault_entry.hpp"
 
 #include <csignal>
@@ -23,9 +23,9 @@ FaultDelivery::~FaultDelivery() {
     if (uffd_) uffd_->set_stand_in(nullptr);
 }
 
-std::unique_ptr<mmu::Mapper> FaultDelivery::make_mapper(Eviction eviction, const mmu::ViewRegistry& views) {
-    if (!uffd_) return std::make_unique<mmu::ProtectMapper>(eviction, &views);
-    return std::make_unique<mmu::UffdMapper>(*uffd_, eviction, &views);
+std::unique_ptr<mmu::Mappers> FaultDelivery::make_mappers(Eviction eviction, const mmu::ViewRegistry& views) {
+    if (!uffd_) return std::make_unique<mmu::ProtectMappers>(eviction, views);
+    return std::make_unique<mmu::UffdMappers>(*uffd_, eviction, views);
 }
 
 void FaultDelivery::start_signals(Delivery delivery) {
@@ -37,7 +37,7 @@ void FaultDelivery::start_signals(Delivery delivery) {
 void FaultDelivery::start_threads(const PagerCore& core, unsigned handlers, std::chrono::nanoseconds patience) {
     if (takes_faults_ && core.config.delivery == Delivery::uffd_threads) {
         thread_source_ =
-            std::make_unique<mmu::UffdThreadSource>(*uffd_, core.mapper, handlers, &resolve_fault, patience);
+            std::make_unique<mmu::UffdThreadSource>(*uffd_, core.mappers, handlers, &resolve_fault, patience);
     } else if (uffd_) {
         keeper_ = std::make_unique<sys::DescriptorKeeper>(uffd_->fd());
         uffd_->set_stand_in(keeper_.get());

@@ -2,7 +2,7 @@
 // sources themselves are in src/mmu.
 #pragma once
 
-#include "mmu/mapper.hpp"
+#include "mmu/mappers.hpp"
 #include "mmu/signal_fault_source.hpp"
 #include "mmu/uffd_thread_source.hpp"
 #include "mmu/view_registry.hpp"
@@ -31,8 +31,8 @@ public:
     /// Null under Delivery::sigsegv.
     [[nodiscard]] sys::Userfaultfd* userfaultfd() noexcept { return uffd_ ? &*uffd_ : nullptr; }
 
-    /// The mapper that belongs to the delivery. Throws std::system_error.
-    [[nodiscard]] std::unique_ptr<mmu::Mapper> make_mapper(Eviction eviction, const mmu::ViewRegistry& views);
+    /// Returns the mappers that belong to the delivery. Throws std::system_error.
+    [[nodiscard]] std::unique_ptr<mmu::Mappers> make_mappers(Eviction eviction, const mmu::ViewRegistry& views);
 
     /// Installs the signal handler, if `delivery` needs one. Throws std::system_error.
     void start_signals(Delivery delivery);

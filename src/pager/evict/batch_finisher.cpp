@@ -1,6 +1,7 @@
 #include "pager/evict/batch_finisher.hpp"
 
 #include "core/units.hpp"
+#include "pager/evict/drop_list.hpp"
 
 namespace faultline::pager {
 
@@ -15,7 +16,8 @@ Reclaimed BatchFinisher::finish(StagingBatch& batch, store::WriteQueue& queue, O
         batch.scratch.leaving[i] = claim(batch, i);
         any_kept |= batch.scratch.leaving[i] == Leaving::not_yet;
     }
-    // The frames go before the words say so: where frames stay in place, a fault may fill an absent page at once.
+    // Frees the frames before the words are published: a fault may fill an absent page at once, and a frame that was
+    // staged in place has the same address.
     result.units = drop_frames(batch);
     for (std::size_t i = 0; i < batch.pages; ++i) {
         if (batch.scratch.leaving[i] == Leaving::for_good) publish_evicted(batch, i);
@@ -25,7 +27,7 @@ Reclaimed BatchFinisher::finish(StagingBatch& batch, store::WriteQueue& queue, O
         const bool nothing_done = result.units == 0 && result.write_error == 0;
         if (nothing_done && older == OlderWrite::wait) writeback_.wait_for_older_write(batch);
         core_.staging.push(batch);
-        core_.budget.changed();  // threads that found no batch meanwhile must learn of the error, too
+        core_.budget.notify();  // threads that found no batch meanwhile must learn of the error, too
     } else {
         core_.staging.give_back_empty(batch);
     }
@@ -47,7 +49,7 @@ int BatchFinisher::finish_all(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
 
 void BatchFinisher::finish_forgotten() FAULTLINE_SIGNAL_SAFE {
     store::SequentialWriteQueue queue;
-    // Once round the zone: a batch that still has pages goes back in the order in which it came.
+    // Each batch once. A batch that still has pages goes back, and the order of the zone is kept.
     for (std::size_t batches = core_.staging.zone_batches(); batches > 0; --batches) {
         StagingBatch* const batch = core_.staging.pop_oldest(0);
         if (batch == nullptr) return;
@@ -61,7 +63,7 @@ void BatchFinisher::finish_forgotten() FAULTLINE_SIGNAL_SAFE {
     }
 }
 
-/// staged, clean -> filling: owned by the caller, who evicts the page for good.
+/// staged and clean -> filling: the caller then owns the page and evicts it.
 Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE {
     const PageRef page = batch.page_of(entry);
     const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
@@ -69,12 +71,12 @@ Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_S
     const StagingUnit unit = batch.unit_of(entry);
     PageWord seen = region->load(page.page);
     for (;;) {
-        if (seen.leaving_slot(unit)) {  // a fault takes the page back; it needs nothing of the caller's, so this ends
+        if (seen.leaving_slot(unit)) {  // a fault takes the page back; it waits for nothing that the caller holds
             region->wait(page.page, seen);
             seen = region->load(page.page);
             continue;
         }
-        if (!seen.staged_at(unit)) return Leaving::has_left;  // taken back or discarded
+        if (!is_staged_at(seen, unit)) return Leaving::has_left;  // taken back or discarded
         if (seen.dirty()) return Leaving::not_yet;
         if (region->try_change(page.page, seen, seen.claimed_for_fill())) return Leaving::for_good;
     }
@@ -82,34 +84,23 @@ Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_S
 
 /// Frees the frames that the batch still holds, neighbours with one call. Returns the units.
 std::int64_t BatchFinisher::drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
-    iovec* const dropped = batch.scratch.dropped;
-    std::size_t drops = 0;
+    DropList drops{core_.mappers, batch.scratch.dropped};
     std::int64_t units = 0;
-    std::uint32_t previous_area = 0;  // what one call can drop from: a region by its id, or the staging area (0)
     for (std::size_t i = 0; i < batch.pages; ++i) {
         StagingBatch::Entry& entry = batch.entries[i];
-        if (batch.scratch.leaving[i] == Leaving::not_yet || !entry.holds_frame.exchange(false)) continue;
+        if (batch.scratch.leaving[i] == Leaving::not_yet) continue;
+        const StagedFrame frame = entry.frame.exchange(StagedFrame::not_held);
+        if (frame == StagedFrame::not_held) continue;
         units += entry.units;
-        std::byte* address = core_.staging.address_of(batch.unit_of(i));
-        const PageRef page = batch.page_of(i);
-        const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
-        const mmu::StagedFrames kind = region == nullptr ? core_.mapper.staged_frames() : region->staged_frames();
-        std::uint32_t area = 0;
-        if (kind == mmu::StagedFrames::stay) {
-            if (batch.scratch.leaving[i] == Leaving::has_left) continue;  // the frame went with its region
-            address = region->address_of(page.page);
-            area = page.region;
-        }
-        const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
-        const bool same_area = drops > 0 && area == previous_area;
-        previous_area = area;
-        if (same_area && static_cast<std::byte*>(dropped[drops - 1].iov_base) + dropped[drops - 1].iov_len == address) {
-            dropped[drops - 1].iov_len += bytes;
-        } else {
-            dropped[drops++] = {address, bytes};
+        if (frame == StagedFrame::in_slot) {
+            const std::size_t bytes = std::size_t{entry.units} * core::kUnitBytes;
+            drops.add_slot(core_.staging.address_of(batch.unit_of(i)), bytes);
+        } else if (batch.scratch.leaving[i] == Leaving::for_good) {  // else the frame went with its region
+            const PageRef page = batch.page_of(i);
+            drops.add_page(*core_.regions.find(page.region), page.page);
         }
     }
-    if (drops > 0) core_.mapper.drop({dropped, drops});
+    drops.flush();
     return units;
 }
 

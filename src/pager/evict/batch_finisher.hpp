@@ -1,5 +1,5 @@
-// BatchFinisher: ends the stay of a batch in the staging area. Pages that are still staged leave memory for good and
-// their frames are free; pages whose bytes are nowhere else keep the batch in the zone.
+// BatchFinisher: writes and evicts the pages of a batch that are still staged, and frees their frames. A page whose
+// bytes cannot be written stays staged, and its batch goes back to the zone.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -13,7 +13,7 @@
 
 namespace faultline::pager {
 
-/// What to do while another thread still writes an older version of all that is left of a batch.
+/// What `finish` does if all pages left in the batch have an older version that another thread still writes.
 enum class OlderWrite : std::uint8_t { skip, wait };
 
 /// Signal-safe. The caller holds the batch until the call, is a reader of RegionMap::readers(), and has signals
@@ -22,12 +22,12 @@ class BatchFinisher {
 public:
     explicit BatchFinisher(PagerCore& core) noexcept : core_{core}, writeback_{core} {}
 
-    /// Writes what is dirty in the batch, evicts what is clean, frees its frames, and gives the batch back. Pages that
-    /// cannot be written go back to the zone.
+    /// Writes the dirty pages of the batch, evicts the clean ones and those written, frees their frames, and gives the
+    /// batch back: to the zone if pages are left in it.
     Reclaimed finish(StagingBatch& batch, store::WriteQueue& queue,
                      OlderWrite older = OlderWrite::skip) FAULTLINE_SIGNAL_SAFE;
 
-    /// Finishes every batch in the zone. Returns 0, or the error of pages that the store refuses, which stay.
+    /// Finishes every batch in the zone. Returns 0, or the error of a write; those pages stay staged.
     [[nodiscard]] int finish_all(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     /// Frees the frames of batches whose regions are destroyed.

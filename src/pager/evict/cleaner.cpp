@@ -7,6 +7,7 @@
 #include "sys/unseen_order.hpp"
 
 #include <cerrno>
+#include <optional>
 
 namespace faultline::pager {
 
@@ -15,7 +16,7 @@ using core::PageState;
 using core::PageWord;
 
 int Cleaner::clean(Region& region, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    if (core_.mapper.protection_in_doubt()) UnseenWrites{core_.regions}.find_in(region, {0, region.pages()});
+    UnseenWrites{core_.regions}.find_in(region, {0, region.pages()});
     int error = 0;
     core::PageRange run{};
     const auto clean_run = [&] {
@@ -46,22 +47,16 @@ int Cleaner::clean_range(Region& region, core::PageRange range, store::WriteQueu
 }
 
 int Cleaner::clean_batch(Region& region, StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    const bool frames_stay = region.staged_frames() == mmu::StagedFrames::stay;
     const int refused = write_protect(region, batch);
     const sys::UnseenOrder protected_by_now;
     const auto bytes_of = [&](const Region&, std::size_t i) -> const std::byte* {
-        const std::byte* const page = region.address_of(batch.scratch.written[i].page);
-        // Owned and mapped, a page can be read at its address, except where that read could fault.
-        if (!frames_stay) return page;
-        return core_.mapper.staged_bytes(page, core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
+        return region.mapper().mapped_bytes(region.address_of(batch.scratch.written[i].page),
+                                            core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
     };
     const int written = writer_.write(batch, queue, bytes_of, [&](std::size_t i, int error, bool all_zero) {
         finish(batch, i, refused != 0 ? refused : error, all_zero);
     });
-    if (frames_stay) {
-        core_.mapper.release_staged_bytes(core_.staging.address_of(batch.first_unit()),
-                                          batch.used_units * core::kUnitBytes);
-    }
+    core_.mappers.release_copies(core_.staging.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
     return refused != 0 ? refused : written;
 }
 
@@ -69,15 +64,14 @@ int Cleaner::clean_batch(Region& region, StagingBatch& batch, store::WriteQueue&
 void Cleaner::claim_dirty(Region& region, core::PageRange& range, StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
     const auto units = static_cast<std::size_t>(region.page_units());
     for (; range.count > 0 && batch.has_room(units); ++range.first, --range.count) {
-        PageWord seen = region.load(range.first);
-        while (seen.is(PageState::resident) && seen.dirty()) {
-            if (!region.try_change(range.first, seen, seen.claimed_for_change())) continue;
-            const std::size_t entry = core_.staging.add(batch, region.ref(range.first), units, 0);
-            batch.entries[entry].holds_frame.store(false);  // the page keeps its frame
-            batch.scratch.writing[entry] = true;
-            batch.scratch.written[entry] = region.ref(range.first);
-            break;
-        }
+        const auto was = region.update_if(range.first, [](PageWord word) {
+            const bool dirty = word.is(PageState::resident) && word.dirty();
+            return dirty ? std::optional{word.claimed_for_change()} : std::nullopt;
+        });
+        if (!was) continue;
+        const std::size_t entry = core_.staging.add(batch, region.ref(range.first), units, 0, StagedFrame::not_held);
+        batch.scratch.writing[entry] = true;
+        batch.scratch.written[entry] = region.ref(range.first);
     }
 }
 
@@ -94,7 +88,7 @@ int Cleaner::write_protect(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL
             ++end;
         }
         const int error = sys::wait_out("write-protecting pages", [&] {
-            return core_.mapper.forbid_writes(region.address_of(page_at(i)), (end - i) * region.page_bytes());
+            return region.mapper().write_protect(region.address_of(page_at(i)), (end - i) * region.page_bytes());
         });
         if (error != 0) return error;
         i = end;
@@ -102,16 +96,15 @@ int Cleaner::write_protect(Region& region, StagingBatch& batch) FAULTLINE_SIGNAL
     return 0;
 }
 
-/// filling -> resident. On error the page stays dirty, and so writable.
+/// filling -> resident. On error the page stays dirty, and so writable where its access allows.
 void Cleaner::finish(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE {
     const PageRef page = batch.scratch.written[entry];
     const Region& region = *core_.regions.find(page.region);
     const PageWord seen = region.load(page.page);
     if (all_zero && seen.has_slot()) region.store().discard(region.offset_of(page.page), region.page_bytes());
-    const bool may_be_writable = core_.mapper.checks_access() || seen.protection() == Access::read_write;
-    if (error != 0 && seen.pins() == 0 && may_be_writable) {
+    if (error != 0 && seen.pins() == 0) {
         const int refused = sys::wait_out("making a page writable", [&] {
-            return core_.mapper.allow_writes(region.address_of(page.page), region.page_bytes());
+            return region.mapper().restore(region.address_of(page.page), region.page_bytes(), seen.protection(), true);
         });
         FAULTLINE_REQUIRE(refused == 0, "a page that stays dirty cannot be made writable again");
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace faultline::pager {
 
@@ -14,7 +15,7 @@ using core::PageWord;
 Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, std::size_t keep_staged,
                                store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Reclaimed total;
-    if (core_.mapper.short_of_mappings()) total += evict_fragmenting(queue);
+    if (core_.mappers.short_of_mappings()) total += evict_fragmenting(queue);
     while (total.units < units) {
         StagingBatch* oldest = core_.staging.pop_oldest(keep_staged);
         if (oldest == nullptr) {
@@ -43,7 +44,7 @@ Reclaimed Evictor::evict(Region& region, core::PageRange range, store::WriteQueu
 
 Reclaimed Evictor::evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     std::array<iovec, 64> runs{};
-    return evict({runs.data(), core_.mapper.fragmenting_runs(runs)}, queue);
+    return evict({runs.data(), core_.mappers.fragmenting_runs(runs)}, queue);
 }
 
 Reclaimed Evictor::make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
@@ -88,7 +89,7 @@ std::size_t Evictor::claim_from(std::span<iovec>& runs, StagingBatch& batch) FAU
                 return count;
             }
             pages = {page + 1, pages.end() - page - 1};
-            if (!region->load(page).evictable() || !claim(region->ref(page), Spare::nothing, room)) continue;
+            if (!is_evictable(region->load(page)) || !claim(region->ref(page), Spare::nothing, room)) continue;
             batch.scratch.chosen[count++] = {region->ref(page), {region->load(page).payload(), 0}};
         }
     }
@@ -100,14 +101,14 @@ bool Evictor::claim(PageRef page, Spare spare, std::int64_t& units_left) FAULTLI
     const Region* const region = core_.regions.find(page.region);
     if (region == nullptr || units_left < region->page_units()) return false;
     if (spare != Spare::nothing && core_.guard.spares(page)) return false;
-    PageWord seen = region->load(page.page);
-    while (seen.evictable()) {
-        if (spare == Spare::gripped_and_dirty && seen.dirty()) return false;
-        if (!region->try_change(page.page, seen, seen.claimed_for_eviction())) continue;
-        units_left -= region->page_units();
-        return true;
-    }
-    return false;
+    const auto was = region->update_if(page.page, [spare](PageWord word) -> std::optional<PageWord> {
+        const bool spared = spare == Spare::gripped_and_dirty && word.dirty();
+        if (!is_evictable(word) || spared) return std::nullopt;
+        return word.claimed_for_eviction();
+    });
+    if (!was) return false;
+    units_left -= region->page_units();
+    return true;
 }
 
 /// Takes an empty batch and claims up to `pages` victims into its scratch. Null without a batch or a victim.
@@ -130,7 +131,7 @@ Reclaimed Evictor::stage_victims(std::size_t pages, CleanPages clean, store::Wri
     result.write_error = finisher_.writeback().write(*batch, queue);
     if (batch->pages > 0) {
         core_.staging.push(*batch);
-        core_.budget.changed();
+        core_.budget.notify();
     } else {
         core_.staging.give_back_empty(*batch);
     }

@@ -1,5 +1,5 @@
-// Evictor: takes pages off the program's view and gives their frames back. The background thread, a faulting thread
-// that finds no frame, and control calls that evict a range all go this way:
+// Evictor: unmaps pages and frees their frames. The background thread, a faulting thread that finds no frame, and
+// control calls that evict a range all take these steps:
 //
 //   1 choose   the policy picks; each page's word goes from resident to evicting          (Evictor)
 //   2 unmap    pages move to a batch in the staging area, or clean ones are just dropped   (Stager)
@@ -42,7 +42,7 @@ public:
     /// batch but its own: a fault that is taking a page back may call it.
     Reclaimed make_room(std::size_t pages, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Evicts a few pages whose being mapped costs the most mappings; see Mapper::fragmenting_runs.
+    /// Evicts a few of the mapped pages that cost the most mappings; see Mappers::fragmenting_runs.
     Reclaimed evict_fragmenting(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     [[nodiscard]] BatchFinisher& finisher() noexcept { return finisher_; }

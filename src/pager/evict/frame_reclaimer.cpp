@@ -17,7 +17,7 @@ FrameReservation FrameReclaimer::reserve(std::int64_t units) FAULTLINE_SIGNAL_SA
 void FrameReclaimer::wake_when_low() FAULTLINE_SIGNAL_SAFE {
     if (!core_.housekeeper) return;
     const std::int64_t low = (core_.limit.keep_free.load(std::memory_order_relaxed) + 1) / 2;
-    if (core_.budget.available() < low || core_.mapper.low_on_mappings()) core_.housekeeper->wake();
+    if (core_.budget.available() < low || core_.mappers.low_on_mappings()) core_.housekeeper->wake();
 }
 
 /// Evicts on this thread until the frames are reserved: the housekeeper has fallen behind, or there is none.
@@ -68,7 +68,7 @@ Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
 // ---- on the housekeeper's thread
 
 bool FrameReclaimer::keep_house(store::WriteQueue& queue) {
-    while (core_.mapper.low_on_mappings()) {
+    while (core_.mappers.low_on_mappings()) {
         const RegionReader reader;
         queue.set_pace(store::Pace::hurried);
         const Reclaimed reclaimed = evictor_.evict_fragmenting(queue);

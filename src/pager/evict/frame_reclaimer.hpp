@@ -16,8 +16,8 @@ class FrameReclaimer {
 public:
     FrameReclaimer(PagerCore& core, Evictor& evictor) noexcept : core_{core}, evictor_{evictor} {}
 
-    /// Frames for `units`, evicting pages until there are some. False in a boolean context: the store has refused
-    /// pages, or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
+    /// Reserves `units`, and evicts pages until there are enough. The result is false in a boolean context if the store
+    /// has refused pages, or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
     [[nodiscard]] FrameReservation reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
 
     /// Evicts pages until about `units` are free, on the calling thread. Signal-safe.
@@ -26,9 +26,9 @@ public:
     /// Wakes the housekeeper if frames or mappings run low. Signal-safe.
     void wake_when_low() FAULTLINE_SIGNAL_SAFE;
 
-    /// On the housekeeper's thread: evicts until enough frames are free, and while mappings run low. Then it returns
-    /// one piece of freed space to the file system. Returns whether there is more of that: eviction comes before each
-    /// piece.
+    /// Evicts until enough frames are free and mappings do not run low. Then returns one piece of freed space to the
+    /// file system. Returns true if more space is to be returned: eviction comes before each piece. Called on the
+    /// housekeeper's thread.
     [[nodiscard]] bool keep_house(store::WriteQueue& queue);
 
 private:

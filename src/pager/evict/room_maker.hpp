@@ -1,5 +1,5 @@
-// RoomMaker: repeats calls that the kernel refuses for lack of mappings (vm.max_map_count) or of memory, after it has
-// evicted pages whose leaving gives some back.
+// RoomMaker: repeats calls that the kernel refuses for lack of mappings (vm.max_map_count) or of memory. Before it
+// repeats a call, it evicts pages to free mappings or memory.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -25,7 +25,7 @@ public:
             const int error = call();
             if (error == 0) return 0;
             const bool gives = error == ENOMEM && tries < kMostTries;
-            if (gives && core_.mapper.short_of_mappings() && give_mappings_back()) continue;
+            if (gives && core_.mappers.short_of_mappings() && give_mappings_back()) continue;
             if (gives) give_memory_back();
             if ((error != ENOMEM && error != EBUSY) || !wait.again(error)) return error;
         }
@@ -33,7 +33,7 @@ public:
 
     /// Evicts pages that take many mappings, if the process is short of them.
     void spare_mappings() FAULTLINE_SIGNAL_SAFE {
-        if (core_.mapper.short_of_mappings()) give_mappings_back();
+        if (core_.mappers.short_of_mappings()) give_mappings_back();
     }
 
 private:

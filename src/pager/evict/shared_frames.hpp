@@ -1,7 +1,7 @@
-// SharedFrames: pages of several regions whose bytes are one copy in a store (store::SharedBytes) take one frame
-// between them: a frame is visible at one address at a time, and moves to the page that a thread needs next. The stores
-// know which bytes are shared, and note the page that had them in a frame last; this checks the note and takes the
-// frame.
+// SharedFrames: lets pages of several regions whose bytes are one copy in a store (store::SharedBytes) use one frame in
+// turn. A frame is mapped at one address at a time: a fault on one of the pages takes it from another. The store knows
+// which bytes are shared, and keeps a note of the page that had them in a frame last. SharedFrames checks the note,
+// which may be out of date, and moves the bytes.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -19,16 +19,16 @@ class SharedFrames {
 public:
     explicit SharedFrames(PagerCore& core) noexcept : core_{core} {}
 
-    /// Notes that a page, which is mapped and clean, has its bytes in a frame.
+    /// Notes in the store that a page has its bytes in a frame. The page is mapped and clean.
     void note(const Region& region, std::uint64_t page) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Whether a frame has what the store has of an absent page.
+    /// Returns true if another page has the bytes of an absent page in a frame. Only a hint: the caller owns neither.
     [[nodiscard]] bool has(const Region& region, std::uint64_t page) const FAULTLINE_SIGNAL_SAFE;
 
-    /// Maps the page, which the caller owns and for which it has a frame, with the bytes of another page that has the
-    /// same. The other page is evicted, unless `for_writing` makes them two versions, or `thread` got both pages a
-    /// moment ago: one instruction may need both, and would fault for ever. False: no frame has the bytes, nothing
-    /// changed.
+    /// Maps an absent page with the bytes of another page that has the same in a frame. The caller owns the absent page
+    /// and has reserved a frame for it. Evicts the other page, with two exceptions: `for_writing` makes them two
+    /// versions; or `thread` has just faulted on both pages, and one instruction that needs both would fault for ever.
+    /// Returns false, with nothing changed, if no frame has the bytes.
     [[nodiscard]] bool take(const Region& region, std::uint64_t page, bool for_writing,
                             std::uint64_t thread) FAULTLINE_SIGNAL_SAFE;
 
@@ -42,7 +42,7 @@ private:
                                             const store::SharedBytes& bytes) const FAULTLINE_SIGNAL_SAFE;
 
     PagerCore& core_;
-    ProgressGuard lately_;  // of faults on shared pages, for got_lately() only: eviction never consults it
+    ProgressGuard recent_faults_;  // on shared pages; used for got_recently() only, eviction never consults it
 };
 
 }  // namespace faultline::pager

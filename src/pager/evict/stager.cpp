@@ -1,5 +1,6 @@
 #include "pager/evict/stager.hpp"
 
+#include "pager/evict/drop_list.hpp"
 #include "pager/evict/unseen_writes.hpp"
 
 #include <algorithm>
@@ -13,7 +14,7 @@ Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean
     ChosenPage* const chosen = batch.scratch.chosen;
     // In address order, so that neighbours leave with one call and are written with one write.
     std::sort(chosen, chosen + count, [](const auto& left, const auto& right) { return left.page < right.page; });
-    if (core_.mapper.protection_in_doubt()) UnseenWrites{core_.regions}.find_among({chosen, count});
+    UnseenWrites{core_.regions}.find_among({chosen, count});
 
     std::size_t to_drop = 0;
     Reclaimed result;
@@ -39,7 +40,7 @@ Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean
 }
 
 Reclaimed Stager::drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE {
-    if (core_.mapper.protection_in_doubt()) UnseenWrites{core_.regions}.find_among({batch.scratch.chosen, count});
+    UnseenWrites{core_.regions}.find_among({batch.scratch.chosen, count});
     count = keep_dirty_resident({batch.scratch.chosen, count});
     Reclaimed result;
     if (count == 0) return result;
@@ -71,17 +72,18 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
     const ChosenPage* const chosen = batch.scratch.chosen;
     const Region& region = *core_.regions.find(chosen[first].page.region);
     const auto page_units = static_cast<std::size_t>(region.page_units());
+    const StagedFrame frames = region.mapper().stages_in_place() ? StagedFrame::in_place : StagedFrame::in_slot;
     const auto protection = dirty ? mmu::Protection::writable : mmu::Protection::write_protected;
     Reclaimed result;
     for (std::size_t next = first; next < end;) {
         const std::size_t first_entry = batch.pages;
         for (std::size_t i = next; i < end; ++i) {
-            core_.staging.add(batch, chosen[i].page, page_units, chosen[i].victim.tag);
+            core_.staging.add(batch, chosen[i].page, page_units, chosen[i].victim.tag, frames);
         }
         const StagingUnit unit = batch.unit_of(first_entry);
         const mmu::Staged staged =
-            core_.mapper.stage(region.address_of(chosen[next].page.page), core_.staging.address_of(unit),
-                               region.page_bytes(), end - next, protection);
+            region.mapper().stage(region.address_of(chosen[next].page.page), core_.staging.address_of(unit),
+                                  region.page_bytes(), end - next, protection);
         while (batch.pages > first_entry + staged.pages) core_.staging.remove_last(batch);
         for (std::size_t i = 0; i < staged.pages; ++i) {
             const ChosenPage& gone = chosen[next + i];
@@ -107,10 +109,11 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
 /// Drops a clean page that the kernel refused to stage: the store has its bytes. Part of it may have reached its slot.
 std::int64_t Stager::drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE {
     const Region& region = *core_.regions.find(chosen.page.region);
-    const iovec ranges[] = {{region.address_of(chosen.page.page), region.page_bytes()},
-                            {core_.staging.address_of(unit), region.page_bytes()}};
-    const bool slot_is_empty = region.staged_frames() == mmu::StagedFrames::stay;
-    core_.mapper.drop(std::span{ranges}.first(slot_is_empty ? 1 : 2));
+    iovec ranges[2];
+    DropList drops{core_.mappers, ranges};
+    drops.add_page(region, chosen.page.page);
+    drops.add_slot(core_.staging.address_of(unit), region.page_bytes());
+    drops.flush();
     core_.frames.remove(chosen.victim.frame);
     publish_evicted(chosen);
     core_.budget.release(region.page_units());
@@ -120,14 +123,14 @@ std::int64_t Stager::drop_refused(const ChosenPage& chosen, StagingUnit unit) FA
 /// Drops the first `count` chosen pages, which are clean: the store has their bytes. Returns the units freed.
 std::int64_t Stager::drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE {
     const std::span<const ChosenPage> clean{batch.scratch.chosen, count};
-    iovec* const ranges = batch.scratch.dropped;
+    DropList drops{core_.mappers, batch.scratch.dropped};
     std::int64_t units = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        const Region& region = *core_.regions.find(clean[i].page.region);
-        ranges[i] = {region.address_of(clean[i].page.page), region.page_bytes()};
+    for (const ChosenPage& each : clean) {
+        const Region& region = *core_.regions.find(each.page.region);
+        drops.add_page(region, each.page.page);
         units += region.page_units();
     }
-    core_.mapper.drop({ranges, count});
+    drops.flush();
     core_.frames.remove(clean);
     for (const ChosenPage& gone : clean) publish_evicted(gone);
     core_.budget.release(units);

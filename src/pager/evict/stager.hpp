@@ -1,5 +1,5 @@
-// Stager: takes pages off the program's view that the caller has claimed (evicting): dirty pages go to slots of the
-// staging area, clean pages too if they may be wanted back soon; other clean pages are dropped at once.
+// Stager: unmaps pages that the caller has claimed (evicting). It stages dirty pages, and clean pages if they may be
+// needed again soon. It drops other clean pages at once.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -25,7 +25,7 @@ class Stager {
 public:
     explicit Stager(PagerCore& core) noexcept : core_{core} {}
 
-    /// Takes the first `count` pages of `batch.scratch.chosen` off the view. Pages that the kernel holds stay resident.
+    /// Unmaps the first `count` pages of `batch.scratch.chosen`. Pages that the kernel holds stay resident.
     Reclaimed unmap(StagingBatch& batch, std::size_t count, CleanPages clean) FAULTLINE_SIGNAL_SAFE;
 
     /// Drops the clean ones of the first `count` chosen pages; the others stay resident. Used when the store refuses

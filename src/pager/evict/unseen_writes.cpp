@@ -14,33 +14,32 @@ namespace {
 /// Forbids the kernel to merge pages of the region from now on. Called before the marks are read, so that a mark that
 /// is set stays set.
 void forbid_merging(const Region& region) FAULTLINE_SIGNAL_SAFE {
-    static_cast<void>(sys::PageMerging::exclude(region.view().data(), region.view().size()));
-}
-
-bool is_protected(const sys::ProtectionMarks& marks, const Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
-    // Such frames are shared memory, which the kernel does not merge.
-    return region.staged_frames() == mmu::StagedFrames::stay ||
-           marks.all_marked(region.address_of(page), region.page_bytes());
+    static_cast<void>(sys::PageMerging::exclude(region.mapping().data(), region.mapping().size()));
 }
 
 }  // namespace
 
 void UnseenWrites::find_among(std::span<const ChosenPage> claimed) const FAULTLINE_SIGNAL_SAFE {
-    const sys::ProtectionMarks marks;
+    if (!sys::PageMerging::may_happen()) return;
+    std::optional<sys::ProtectionMarks> marks;  // opened for the first region in doubt
     const Region* last = nullptr;
+    bool in_doubt = false;
     for (const ChosenPage& each : claimed) {
         const Region& region = *regions_.find(each.page.region);
-        PageWord seen = region.load(each.page.page);
-        if (seen.dirty()) continue;
-        if (&region != last) forbid_merging(region);
-        last = &region;
-        if (is_protected(marks, region, each.page.page)) continue;
-        while (!region.try_change(each.page.page, seen, seen.with_dirty(true))) {
+        if (region.load(each.page.page).dirty()) continue;
+        if (&region != last) {
+            last = &region;
+            in_doubt = region.mapper().protection_in_doubt();
+            if (in_doubt) forbid_merging(region);
+            if (in_doubt && !marks) marks.emplace();
         }
+        if (!in_doubt || marks->all_marked(region.address_of(each.page.page), region.page_bytes())) continue;
+        region.update(each.page.page, [](PageWord word) { return word.with_dirty(true); });
     }
 }
 
 void UnseenWrites::find_in(const Region& region, core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
+    if (!region.mapper().protection_in_doubt()) return;
     forbid_merging(region);
     const sys::ProtectionMarks marks;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
@@ -49,7 +48,7 @@ void UnseenWrites::find_in(const Region& region, core::PageRange range) const FA
             return clean ? std::optional{word.claimed_for_change()} : std::nullopt;
         });
         if (!was) return;
-        const bool dirty = !is_protected(marks, region, page);
+        const bool dirty = !marks.all_marked(region.address_of(page), region.page_bytes());
         region.publish(page, [dirty](PageWord word) { return word.filled(word.payload(), dirty); });
     });
 }

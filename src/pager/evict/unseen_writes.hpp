@@ -1,6 +1,6 @@
 // UnseenWrites: finds clean pages whose write protection the kernel has removed without a fault (see
 // sys/page_merging.hpp), and marks them dirty, because the program may have written to them. Stager, Cleaner and Pager
-// call it before they rely on a page being clean, if Mapper::protection_in_doubt.
+// call it before they rely on a page being clean. It does nothing unless Mapper::protection_in_doubt.
 #pragma once
 
 #include "core/page_range.hpp"

@@ -2,6 +2,8 @@
 
 #include "core/units.hpp"
 
+#include <optional>
+
 namespace faultline::pager {
 
 using core::PageRef;
@@ -12,14 +14,13 @@ int Writeback::write(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SI
     for (std::size_t i = 0; i < batch.pages; ++i) any |= batch.scratch.writing[i] = begin(batch, i);
     if (!any) return 0;
     const auto staged_bytes = [&](const Region& region, std::size_t i) {
-        return core_.mapper.staged_bytes(region.address_of(batch.scratch.written[i].page),
-                                         core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
+        return region.mapper().staged_bytes(region.address_of(batch.scratch.written[i].page),
+                                            core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
     };
     const int error = writer_.write(batch, queue, staged_bytes, [&](std::size_t i, int write_error, bool all_zero) {
         finish(batch, i, write_error, all_zero);
     });
-    core_.mapper.release_staged_bytes(core_.staging.address_of(batch.first_unit()),
-                                      batch.used_units * core::kUnitBytes);
+    core_.mappers.release_copies(core_.staging.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
     return error;
 }
 
@@ -28,14 +29,15 @@ bool Writeback::begin(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_S
     const PageRef page = batch.page_of(entry);
     const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
     if (region == nullptr) return false;
-    PageWord seen = region->load(page.page);
-    for (;;) {
-        // While an older version is being written (the page was taken back and staged again), a later pass writes it.
-        if (!seen.staged_at(batch.unit_of(entry)) || !seen.dirty() || seen.writing()) return false;
-        if (!region->try_change(page.page, seen, seen.with_writing(true))) continue;
-        batch.scratch.written[entry] = page;
-        return true;
-    }
+    // While an older version is being written (the page was taken back and staged again), a later pass writes it.
+    const StagingUnit unit = batch.unit_of(entry);
+    const auto was = region->update_if(page.page, [unit](PageWord word) {
+        const bool to_write = is_staged_at(word, unit) && word.dirty() && !word.writing();
+        return to_write ? std::optional{word.with_writing(true)} : std::nullopt;
+    });
+    if (!was) return false;
+    batch.scratch.written[entry] = page;
+    return true;
 }
 
 /// Ends the write of an entry's page. `all_zero`: nothing was written, since the page is zeros.
@@ -47,7 +49,7 @@ void Writeback::finish(StagingBatch& batch, std::size_t entry, int error, bool a
     for (PageWord seen = region.load(page.page);;) {
         PageWord next = seen.with_writing(false);
         bool slot_is_unused = false;
-        if (seen.staged_at(unit) && error == 0) {
+        if (is_staged_at(seen, unit) && error == 0) {
             next = next.with_dirty(false).with_slot(!all_zero);
             slot_is_unused = all_zero && seen.has_slot();
         } else if (seen.dirty()) {
@@ -63,7 +65,7 @@ void Writeback::finish(StagingBatch& batch, std::size_t entry, int error, bool a
             seen = region.load(page.page);
             continue;
         }
-        if (!seen.busy()) next = next.without_waiters();  // the owner of a busy page wakes its waiters
+        if (!seen.busy()) next = next.with_waiters(false);  // the owner of a busy page wakes its waiters
         if (!region.try_change(page.page, seen, next)) continue;
         if (seen.waiters() && !next.waiters()) region.wake_waiters(page.page);
         break;
@@ -83,7 +85,7 @@ void Writeback::wait_for_older_write(const StagingBatch& batch) FAULTLINE_SIGNAL
         const Region* const region = page.region == 0 ? nullptr : core_.regions.find(page.region);
         if (region == nullptr) continue;
         const PageWord seen = region->load(page.page);
-        if (seen.staged_at(batch.unit_of(i)) && seen.writing()) return region->wait(page.page, seen);
+        if (is_staged_at(seen, batch.unit_of(i)) && seen.writing()) return region->wait(page.page, seen);
     }
 }
 

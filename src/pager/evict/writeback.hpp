@@ -21,8 +21,9 @@ public:
     /// dirty.
     [[nodiscard]] int write(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Waits until no older version of a page of the batch is being written by another thread, which needs nothing of
-    /// this batch. Without the wait, a thread of higher priority that tries again keeps that thread from its CPU.
+    /// Waits until no other thread writes an older version of a page of the batch. Such a thread waits for nothing of
+    /// this batch. Without the wait, a thread of higher priority would try again and again, and keep that thread from
+    /// its CPU.
     void wait_for_older_write(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
 
 private:

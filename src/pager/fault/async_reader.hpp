@@ -1,13 +1,13 @@
-// AsyncReader: reads during which no thread of the program sleeps: those of fault handler threads, which serve other
-// faults meanwhile, and those of prefetches. One thread of the pager collects the reads that have ended.
+// AsyncReader: reads pages while no thread of the program sleeps for it: for fault handler threads, which serve other
+// faults meanwhile, and for prefetches. One thread of the pager, the reader thread, finishes the reads.
 //
 // clang-format off
 //   handler thread:  begin(fill) -> io_uring          reader thread:  completion -> PageFill::finish -> page mapped
 //   any thread:      prefetch(request) -> list        reader thread:  list -> PrefetchStarter -> queue(fill)
 // clang-format on
 //
-// It decides nothing: ReadAhead chooses pages, PageFill deals with reads that fail. The pages of a fill are owned
-// (filling) from before `begin` until PageFill::finish has published them: until then their region cannot go.
+// ReadAhead chooses the pages, and PageFill handles reads that fail. The pages of a fill are owned (filling) from
+// before `begin` until PageFill::finish has published them. Until then their region cannot be destroyed.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -95,11 +95,11 @@ public:
     [[nodiscard]] bool queue(PageFill& fill) FAULTLINE_SIGNAL_SAFE;
     void submit() FAULTLINE_SIGNAL_SAFE;
 
-    /// Puts a request on the list of prefetches; the reader thread begins it as soon as few reads are in flight. False
-    /// when the list is full. Signal-safe; the caller has signals blocked.
+    /// Puts a request on the list of prefetches. The reader thread begins it as soon as few reads are in flight.
+    /// Returns false if the list is full. Signal-safe; the caller has signals blocked.
     [[nodiscard]] bool prefetch(const PrefetchRequest& request) FAULTLINE_SIGNAL_SAFE;
 
-    /// Blocks until the reads of all requests that were made before the call have begun, or were given up.
+    /// Blocks until the reads of all requests that were made before the call have begun, or were abandoned.
     void wait_until_begun() noexcept;
 
     /// Drops all requests and blocks until no read is in flight. The caller makes sure that no new one begins.

@@ -12,9 +12,24 @@ using core::PageState;
 using core::PageWord;
 using mmu::Protection;
 
+namespace {
+
+constexpr bool allows(Access allowed, core::FaultAccess access) noexcept {
+    switch (access) {
+        case core::FaultAccess::read:
+            return allowed != Access::none;
+        case core::FaultAccess::write:
+            return allowed == Access::read_write;
+        case core::FaultAccess::execute:
+            return allowed == Access::read_execute;
+    }
+    return false;
+}
+
+}  // namespace
+
 FaultOutcome FaultResolver::resolve(Region& region, const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
-    // Where the MMU checks access by itself, its refusal is final.
-    if (fault.refused && core_.mapper.checks_access()) return FaultOutcome::access_violation;
+    if (fault.refused && region.mapper().refusal_is_final()) return FaultOutcome::access_violation;
     // A program reaches a shared region through views only; control calls pin its pages and bring them back.
     if (region.shared() && fault.origin != core::FaultOrigin::control_call) return FaultOutcome::access_violation;
     return resolve_page({core_.place_of(region, fault.address), fault, sys::ticks()});
@@ -26,11 +41,8 @@ FaultOutcome FaultResolver::resolve_page(const FaultedPage& faulted) FAULTLINE_S
     }
     for (;;) {
         const PageWord seen = faulted.region.load(faulted.page);
-        if (is_forbidden(faulted, seen)) {
-            // Where the MMU itself checks, a change of protection is under way: the repeated access is refused by it.
-            return core_.mapper.checks_access() ? FaultOutcome::already_resolved : FaultOutcome::access_violation;
-        }
-        Step step;
+        Step step = answer_forbidden(faulted, seen);
+        if (step) return *step;
         switch (seen.state()) {
             case PageState::filling:
             case PageState::evicting:
@@ -53,19 +65,12 @@ FaultOutcome FaultResolver::resolve_page(const FaultedPage& faulted) FAULTLINE_S
     }
 }
 
-bool FaultResolver::is_forbidden(const FaultedPage& faulted, PageWord seen) const FAULTLINE_SIGNAL_SAFE {
+/// Returns the outcome of an access that the page forbids; nothing if the page is to come in.
+FaultResolver::Step FaultResolver::answer_forbidden(const FaultedPage& faulted,
+                                                    PageWord seen) const FAULTLINE_SIGNAL_SAFE {
     const Access allowed = faulted.access(seen);
-    switch (faulted.fault.access) {
-        case core::FaultAccess::read:
-            return allowed == Access::none;
-        case core::FaultAccess::write:
-            return allowed != Access::read_write;
-        case core::FaultAccess::execute:
-            // Where the MMU checks access, it raises a fault for the absent page first, and refuses to execute it once
-            // the page is there.
-            return core_.mapper.checks_access() ? allowed == Access::none : allowed != Access::read_execute;
-    }
-    return true;
+    if (allows(allowed, faulted.fault.access)) return std::nullopt;
+    return faulted.region.mapper().answer_forbidden(faulted.fault.access, allowed);
 }
 
 /// Another thread owns the page. A handler thread, which other threads wait for, does not wait: the owner will wake the
@@ -82,26 +87,25 @@ FaultResolver::Step FaultResolver::wait_for_owner(const FaultedPage& faulted, Pa
 /// The page is mapped: this is the first write to a clean page; or another thread was faster; or the program has
 /// changed the mapping itself.
 FaultResolver::Step FaultResolver::allow_access(const FaultedPage& faulted, PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    mmu::Mapper& mapper = core_.mapper;
     Region& region = faulted.region;
+    mmu::Mapper& mapper = region.mapper();
     const bool first_write = faulted.write() && !seen.dirty();
     std::byte* const page = region.address_of(faulted.page);
     if (!first_write && mapper.is_mapped(page, region.page_bytes())) return FaultOutcome::already_resolved;
     // Owned while the kernel works: else the page could leave and come back write-protected, and lose its protection.
     if (!region.try_change(faulted.page, seen, seen.claimed_for_change())) return std::nullopt;
-    // Where the MMU checks access, a page that is not mapped as it should be was dropped by the program: it is zeros,
-    // and newer than its copy in the store. In a view it is only not shown yet.
-    const bool dirty = faulted.write() || seen.dirty() || (mapper.checks_access() && faulted.view == nullptr);
+    // A page that is not mapped as it should be was dropped by the program. If it is zeros now, these are newer than
+    // its copy in the store.
+    const bool dirty = faulted.write() || seen.dirty() || mapper.loses_dropped_bytes();
     const int error = context_.room.retry([&] {
-        if (first_write) return mapper.allow_writes(page, region.page_bytes());
-        const bool writable = dirty && (mapper.checks_access() || seen.protection() == Access::read_write);
-        return mapper.restore(page, region.page_bytes(), mmu::shown_for(seen.protection(), writable));
+        if (first_write) return mapper.make_writable(page, region.page_bytes());
+        return mapper.restore(page, region.page_bytes(), seen.protection(), dirty);
     });
     FAULTLINE_REQUIRE(error == 0 || sys::is_transient(error),
                       "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     const bool now_dirty = error == 0 ? dirty : seen.dirty();
     region.publish(faulted.page, [now_dirty](PageWord word) { return word.filled(word.payload(), now_dirty); });
-    core_.budget.changed();
+    core_.budget.notify();
     if (error != 0) return try_later(faulted, error);
     if (!first_write) return FaultOutcome::already_resolved;
     region.counters().add(Count::write_faults);
@@ -143,17 +147,14 @@ FaultOutcome FaultResolver::read(PageFill& fill, const FaultedPage& faulted) FAU
 
 /// The page is staged: its frame and its bytes are still in memory.
 FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    mmu::Mapper& mapper = core_.mapper;
     Region& region = faulted.region;
+    mmu::Mapper& mapper = region.mapper();
     const StagingUnit unit = seen.payload();
     // A frame that stayed in place comes back in any case: a write of its bytes that is in flight does no harm to a
     // page that is dirty again. A frame that moved can go back if the page may arrive writable and no write needs the
     // slot. Else the bytes are copied to a new frame, and the old one is freed with its batch.
-    const mmu::StagedFrames kind = region.staged_frames();
     bool dirty = faulted.write() || seen.dirty();
-    bool frame_goes_along =
-        kind == mmu::StagedFrames::stay ||
-        (kind == mmu::StagedFrames::move && dirty && !seen.writing() && seen.protection() == Access::read_write);
+    bool frame_goes_along = mapper.should_unstage(dirty && seen.protection() == Access::read_write, seen.writing());
     FrameReservation frames;
     if (!frame_goes_along) {
         frames = context_.reclaimer.reserve(region.page_units());
@@ -167,29 +168,32 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
     if (!region.try_change(faulted.page, seen, seen.claimed_for_fill())) return std::nullopt;
     std::byte* const slot = core_.staging.address_of(unit);
     std::byte* const page = region.address_of(faulted.page);
-    const Protection protection = mmu::shown_for(seen.protection(), dirty && seen.protection() == Access::read_write);
     const int error = context_.room.retry([&] {
-        if (frame_goes_along) return mapper.unstage(slot, page, region.page_bytes(), protection);
+        if (frame_goes_along) return mapper.unstage(slot, page, region.page_bytes(), seen.protection(), dirty);
         return mapper.install(page, slot, region.page_bytes(),
                               dirty ? Protection::writable : Protection::write_protected);
     });
-    // The page is still in its slot; its bytes there are newer than the store's if a part of it was mapped for a
-    // moment. Where frames stay in place, a part of a page of several units may still be mapped.
-    if (sys::is_transient(error) && (region.page_units() == 1 || kind != mmu::StagedFrames::stay)) {
-        const bool newer = seen.dirty() || (frame_goes_along && region.page_units() > 1);
-        region.publish(faulted.page,
-                       [newer](PageWord word) { return word.fill_abandoned(PageState::staged).with_dirty(newer); });
-        return try_later(faulted, error);
+    if (sys::is_transient(error)) {
+        // The bytes are newer than the store's if a part of the page, or one of its views, was writable for a moment.
+        const bool newer = seen.dirty() || (frame_goes_along && (dirty || region.page_units() > 1));
+        return leave_staged(faulted, newer, error);
     }
     FAULTLINE_REQUIRE(error == 0, "a staged page cannot be mapped again: the kernel is out of memory");
     if (frame_goes_along) {
-        core_.staging.frame_left(unit);
+        core_.staging.frame_taken_back(unit);
         frames = FrameReservation{core_.budget, region.page_units()};  // the batch's until now
     }
     publish_page(context_, region, faulted.page, dirty, {policy::Arrival::Kind::soft_fault}, frames);
     region.counters().add(Count::soft_faults);
     account(core_, faulted, FaultKind::soft);
     return FaultOutcome::resolved;
+}
+
+/// filling -> staged: the kernel could not map the page again.
+FaultOutcome FaultResolver::leave_staged(const FaultedPage& faulted, bool dirty, int error) FAULTLINE_SIGNAL_SAFE {
+    faulted.region.publish(faulted.page,
+                           [dirty](PageWord word) { return word.fill_abandoned(PageState::staged).with_dirty(dirty); });
+    return try_later(faulted, error);
 }
 
 /// The kernel has refused for longer than the pager waits, and the page is as it was. Where the fault came as a signal,

@@ -38,12 +38,14 @@ private:
     using Step = std::optional<core::FaultOutcome>;
 
     [[nodiscard]] core::FaultOutcome resolve_page(const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool is_forbidden(const FaultedPage& faulted, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Step answer_forbidden(const FaultedPage& faulted, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step allow_access(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step fill(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome read(PageFill& fill, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step take_back(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] core::FaultOutcome leave_staged(const FaultedPage& faulted, bool dirty,
+                                                  int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome try_later(const FaultedPage& faulted, int error) FAULTLINE_SIGNAL_SAFE;
 
     FillContext& context_;

@@ -16,7 +16,7 @@ void report_failure(PagerCore& core, const FaultedPage& faulted, Event::Kind kin
     const EventLog::Ticket ticket = core.log.record({kind, error, faulted.fault.address});
     if (!core.housekeeper) return;
     core.housekeeper->wake();
-    if (faulted.fault.origin != core::FaultOrigin::control_call) core.log.wait_until_told(ticket, kPatience);
+    if (faulted.fault.origin != core::FaultOrigin::control_call) core.log.wait_until_reported(ticket, kPatience);
 }
 
 }  // namespace faultline::pager

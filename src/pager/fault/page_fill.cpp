@@ -72,10 +72,10 @@ FaultOutcome PageFill::fill_with_zeros() FAULTLINE_SIGNAL_SAFE {
     const PageWindow run = window_.run_around(faulted_->page);
     abandon({window_.first, window_.mask & ~run.mask}, PageState::empty);
     window_ = run;
-    const Protection protection = mmu::shown_for(region_->load(faulted_->page).protection(), faulted_->write());
+    const Protection protection = mmu::protection_for(region_->load(faulted_->page).protection(), faulted_->write());
     const int error = context_->room.retry([&] {
-        return context_->core.mapper.install(region_->address_of(run.lowest()), context_->core.zeros.data(),
-                                             run.count() * region_->page_bytes(), protection);
+        return region_->mapper().install(region_->address_of(run.lowest()), context_->core.zeros.data(),
+                                         run.count() * region_->page_bytes(), protection);
     });
     if (error != 0) {
         abandon(run.without(faulted_->page), PageState::empty);
@@ -121,7 +121,7 @@ int PageFill::read_and_map() FAULTLINE_SIGNAL_SAFE {
 
 int PageFill::map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     // The program may write to a writable page at once, and then it could not be unmapped again without a loss: last.
-    const Protection protection = mmu::shown_for(region_->load(window_.lowest()).protection(), false);
+    const Protection protection = mmu::protection_for(region_->load(window_.lowest()).protection(), false);
     const int error = map_runs(window_.mask & ~writable(), bytes, protection);
     return error != 0 ? error : map_runs(window_.mask & writable(), bytes, Protection::writable);
 }
@@ -135,11 +135,11 @@ int PageFill::map_runs(std::uint64_t mask, std::span<const std::byte> bytes,
         if (error != 0) return;
         const std::size_t offset = (first - window_.first) * region_->page_bytes();
         error = context_->room.retry([&] {
-            return context_->core.mapper.install(region_->address_of(first), bytes.data() + offset,
-                                                 count * region_->page_bytes(), protection);
+            return region_->mapper().install(region_->address_of(first), bytes.data() + offset,
+                                             count * region_->page_bytes(), protection);
         });
     });
-    if (error != 0) window_.for_each([&](std::uint64_t page) { unmap_page(context_->core, *region_, page); });
+    if (error != 0) window_.for_each([&](std::uint64_t page) { unmap_page(*region_, page); });
     return error;
 }
 
@@ -147,21 +147,21 @@ int PageFill::map_runs(std::uint64_t mask, std::span<const std::byte> bytes,
 int PageFill::read_and_map_in_pieces(std::span<std::byte> buffer) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t page = window_.first;
     std::byte* const base = region_->address_of(page);
-    const Protection protection = mmu::shown_for(region_->load(page).protection(), false);
+    const Protection protection = mmu::protection_for(region_->load(page).protection(), false);
     for (std::size_t offset = 0; offset < region_->page_bytes(); offset += buffer.size()) {
         int error = region_->store().read(region_->offset_of(page) + offset, buffer);
         if (error == 0) {
             error = context_->room.retry(
-                [&] { return context_->core.mapper.install(base + offset, buffer.data(), buffer.size(), protection); });
+                [&] { return region_->mapper().install(base + offset, buffer.data(), buffer.size(), protection); });
         }
         if (error != 0) {
-            unmap_page(context_->core, *region_, page);
+            unmap_page(*region_, page);
             return error;
         }
     }
     region_->counters().add(Count::bytes_read, static_cast<std::int64_t>(region_->page_bytes()));
     if (writable() == 0) return 0;
-    const int error = context_->core.mapper.allow_writes(base, region_->page_bytes());
+    const int error = region_->mapper().make_writable(base, region_->page_bytes());
     FAULTLINE_REQUIRE(error == 0, "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     return 0;
 }
@@ -212,9 +212,8 @@ PageWindow PageFill::make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
         if (region_->access_to(page, region_->load(page)) == Access::read_write) writable.mask |= writable.bit_of(page);
     });
     writable.for_each_run([&](std::uint64_t first, std::uint64_t count) {
-        const int error = context_->room.retry([&] {
-            return context_->core.mapper.allow_writes(region_->address_of(first), count * region_->page_bytes());
-        });
+        const int error = context_->room.retry(
+            [&] { return region_->mapper().make_writable(region_->address_of(first), count * region_->page_bytes()); });
         FAULTLINE_REQUIRE(error == 0,
                           "pages cannot be made usable: has the program unmapped or remapped managed memory?");
     });
@@ -235,19 +234,19 @@ void PageFill::abandon(PageWindow pages, PageState absent) FAULTLINE_SIGNAL_SAFE
 /// Fails the fault, and publishes its page as `back_to`. `poisoned`: it stays out of reach until Region::retry or a
 /// discard.
 FaultOutcome PageFill::give_up(PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE {
-    mmu::Mapper& mapper = context_->core.mapper;
+    PagerCore& core = context_->core;
     const FaultedPage& faulted = *faulted_;
-    report_failure(context_->core, faulted, reason, error);
-    // A thread asleep in the kernel learns of the failure only through the page itself; so does a thread whose fault
-    // came as SIGSEGV, and which must end by SIGBUS. A control call gets the outcome; threads that sleep meanwhile try
-    // for themselves.
+    report_failure(core, faulted, reason, error);
+    // Under uffd_signal the thread that faulted gets SIGBUS by the outcome. A thread asleep in the kernel learns of the
+    // failure only through the page itself; so does a thread whose fault came as SIGSEGV. A control call gets the
+    // outcome; threads that sleep meanwhile try for themselves.
     const bool by_the_page =
-        (region_->kernel_sleepers() || !mapper.checks_access()) &&
+        core.config.delivery != Delivery::uffd_signal &&
         (faulted.fault.origin != core::FaultOrigin::control_call || back_to == PageState::poisoned);
     if (by_the_page) back_to = PageState::poisoned;
-    if (by_the_page && mapper.can_poison()) {
+    if (by_the_page && core.mappers.can_poison()) {
         const int error_of_poison = sys::wait_out("poisoning a page", [&] {
-            return mapper.poison(region_->address_of(faulted.page), region_->page_bytes());
+            return region_->mapper().poison(region_->address_of(faulted.page), region_->page_bytes());
         });
         FAULTLINE_REQUIRE(error_of_poison == 0, "a page that cannot be filled cannot be poisoned either");
     }
@@ -264,12 +263,12 @@ void publish_page(FillContext& context, Region& region, std::uint64_t page, bool
     frames.keep(region.page_units());
     if (!dirty) context.shared_frames.note(region, page);
     region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
-    context.core.budget.changed();  // one more page that can leave
+    context.core.budget.notify();  // one more page that can leave
 }
 
-void unmap_page(PagerCore& core, Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
+void unmap_page(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE {
     const iovec range{region.address_of(page), region.page_bytes()};
-    core.mapper.drop({&range, 1});
+    region.mapper().drop({&range, 1});
 }
 
 }  // namespace faultline::pager

@@ -1,14 +1,15 @@
 // PageFill: brings in one page and its neighbours, from claim to publish. One object is one fill:
 //
-//   claim     absent -> filling: the page of a fault, then neighbours that are to come along
+//   claim     absent -> filling: the page of a fault, then its neighbours
 //   reserve   frames for the page; `claim_neighbours` takes a frame with each neighbour
 //   read      the store reads into a private buffer, at once or later (AsyncReader); zeros need no read
 //   map       the mapper installs the bytes, neighbours with one call
-//   publish   filling -> resident; or the pages go back to where they were
+//   publish   filling -> resident; or, after an error, back to the state before the claim
 //
-// It does not choose neighbours (ReadAhead), nor find frames where there are none (FrameReclaimer).
+// It does not choose neighbours (ReadAhead), and does not evict (FrameReclaimer).
 //
-// Nothing that the program could write to is ever taken away again: of several pages the writable one is mapped last.
+// A fill never unmaps a page that was writable, since the program may have written to it. So of several pages the
+// writable one is mapped last.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -57,26 +58,26 @@ public:
     // ---- claim and reserve
 
     enum class Claim : std::uint8_t {
-        lost,       ///< The word is not `seen` any more: nothing is claimed, the caller looks again.
-        no_frames,  ///< The page is back where it was, and the fault has failed.
+        lost,       ///< The word is not `seen` any more. Nothing is claimed; the caller loads the word again.
+        no_frames,  ///< No frame could be had. The page has its state from before, and the fault has failed.
         done,
     };
     /// Claims the page of the fault, whose word is `seen`, and reserves its frames.
     [[nodiscard]] Claim claim_page(core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
 
-    /// Claims those of the pages `wanted` that are in state `absent` (stored or empty) and that the program may use for
-    /// `access`, as far as frames are free. Never waits. With `read_execute` it claims executable pages only, else none
-    /// of them: all pages of a fill are mapped with one protection.
+    /// Claims the pages of `wanted` that are in state `absent` (stored or empty) and allow `access`, until no frame is
+    /// free. Never waits. All pages of a fill are mapped with one protection: with `read_execute` it claims executable
+    /// pages only, else no executable page.
     void claim_neighbours(core::PageState absent, PageWindow wanted, Access access) FAULTLINE_SIGNAL_SAFE;
 
-    /// The claimed pages.
+    /// Returns the claimed pages.
     [[nodiscard]] PageWindow window() const noexcept { return window_; }
     [[nodiscard]] Region& region() const noexcept { return *region_; }
 
-    /// How the page of the fault comes in: touched for the first time, or so many evictions after it left.
+    /// Returns how the page of the fault comes in: touched for the first time, or how many evictions after its own.
     [[nodiscard]] const policy::Arrival& arrival() const noexcept { return arrival_; }
-    /// See the constructor for prefetches: for the neighbours of a fault.
-    void expect_writes(bool for_writing) noexcept { for_writing_ = for_writing; }
+    /// Maps the neighbours of the faulted page writable, as the constructor for prefetches does with its pages.
+    void set_for_writing(bool for_writing) noexcept { for_writing_ = for_writing; }
 
     // ---- read, map, publish: each ends the fill
 
@@ -84,14 +85,14 @@ public:
     [[nodiscard]] core::FaultOutcome fill_with_zeros() FAULTLINE_SIGNAL_SAFE;
 
     /// Maps the page with the bytes of another page that has the same in a frame (SharedFrames), and publishes it.
-    /// False: there is none, and the fill goes on.
+    /// Returns false if no frame has the bytes; then the fill continues.
     [[nodiscard]] bool fill_from_shared_frame() FAULTLINE_SIGNAL_SAFE;
 
     /// Reads the claimed pages, maps and publishes them.
     core::FaultOutcome fill_from_store() FAULTLINE_SIGNAL_SAFE;
 
-    /// The same, after another thread has read `bytes`: the window's, as they stand in the store. Empty: that read was
-    /// short or failed, and this reads again.
+    /// The same, after another thread has read the window's bytes from the store. `bytes` empty: that read was short or
+    /// failed, and this reads again.
     void finish(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
 
 private:
@@ -119,11 +120,11 @@ private:
     bool for_writing_ = false;
 };
 
-/// filling -> resident: one of the frames in `frames` becomes the page's. For a caller that has mapped the page itself.
+/// filling -> resident: gives the page one of `frames`. The caller has mapped the page.
 void publish_page(FillContext& context, Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
                   FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
-/// Drops what is mapped of a page that the caller owns, the kernel's poison too.
-void unmap_page(PagerCore& core, Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
+/// Unmaps a page that the caller owns and frees its frame. Removes the kernel's poison, too.
+void unmap_page(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::pager

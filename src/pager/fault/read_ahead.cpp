@@ -16,7 +16,7 @@ using PrefetchKind = policy::PrefetchFault::Kind;
 
 namespace {
 
-/// The access that neighbours must allow to come in with a page whose word is `page`: all are mapped with one
+/// Returns the access that neighbours must allow to come in with a page whose word is `page`. All are mapped with one
 /// protection.
 Access access_of_neighbours(PageWord page, bool for_writing) FAULTLINE_SIGNAL_SAFE {
     if (for_writing) return Access::read_write;
@@ -27,7 +27,7 @@ Access access_of_neighbours(PageWord page, bool for_writing) FAULTLINE_SIGNAL_SA
 
 void ReadAhead::claim_untouched_neighbours(PageFill& fill, const FaultedPage& faulted,
                                            PageWord seen) FAULTLINE_SIGNAL_SAFE {
-    // Zeros are copied from a mapping that is as large as the largest page.
+    // One install copies zeros from a mapping that is as large as the largest page.
     const std::uint64_t most =
         std::min<std::uint64_t>(core_.zeros.size() / faulted.region.page_bytes(), PageWindow::kMost);
     const policy::PrefetchWindow wanted =
@@ -40,18 +40,18 @@ void ReadAhead::claim_stored_neighbours(PageFill& fill, const FaultedPage& fault
     const auto most = static_cast<std::uint32_t>(PageFill::most_pages(faulted.region));
     const bool left_lately = fill.arrival().evictions_ago < core_.budget.limit() / 4;
     const policy::PrefetchWindow wanted = choose(faulted, PrefetchKind::hard, most, left_lately);
-    // After a tripwire, the window begins further on.
+    // The pages after a tripwire are read already, so its window does not continue the faulted page.
     const std::uint32_t with_page = wanted.continues(faulted.region.ref(faulted.page).bits()) ? most - 1 : 0;
-    fill.expect_writes(wanted.for_writing);
+    fill.set_for_writing(wanted.for_writing);
     claim(fill, faulted, wanted.front(with_page), PageState::stored, access_of_neighbours(seen, false));
     if (wanted.count > with_page) request(faulted.region, wanted.without_front(with_page));
 }
 
-/// The pages that a walk will want beside the page of this fault. `at_once`: pages that one fill brings in.
+/// Returns the pages that a walk through the page of this fault will access next. One fill brings in `at_once` pages.
 policy::PrefetchWindow ReadAhead::choose(const FaultedPage& faulted, PrefetchKind kind, std::uint32_t at_once,
                                          bool left_lately) FAULTLINE_SIGNAL_SAFE {
     const Region& region = faulted.region;
-    // Half of the free frames: other threads fault, too.
+    // Takes at most half of the free frames: other threads fault, too.
     const std::int64_t free_pages = core_.budget.available() / (2 * region.page_units());
     if (!core_.config.read_ahead || at_once < 2 || free_pages <= 0) return {};
     const bool goes_on_later = kind == PrefetchKind::hard && reader_;
@@ -64,7 +64,7 @@ policy::PrefetchWindow ReadAhead::choose(const FaultedPage& faulted, PrefetchKin
                              region.access_hint(faulted.page));
 }
 
-/// Claims the absent pages of `wanted`, which lie beside the page of the fault.
+/// Adds the pages of `wanted` that are absent to `fill`. They are neighbours of the page of the fault.
 void ReadAhead::claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted,
                       PageState absent, Access access) FAULTLINE_SIGNAL_SAFE {
     if (wanted.count == 0) return;
@@ -72,8 +72,8 @@ void ReadAhead::claim(PageFill& fill, const FaultedPage& faulted, const policy::
     fill.claim_neighbours(absent, {lowest, wanted.mask_from(faulted.region.ref(lowest).bits())}, access);
 }
 
-/// Requests pages in the background; but not the tripwire, whose fault tells that it is time for more. When the list is
-/// full, the program's own faults bring the pages in.
+/// Requests pages in the background, all but the tripwire: the fault on it shows that the walk needs more. If the list
+/// of requests is full, the program's own faults bring the pages in.
 void ReadAhead::request(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE {
     const auto request_pages = [&](std::uint64_t first, std::uint64_t end) {
         if (first >= end) return;
@@ -124,7 +124,8 @@ void ReadAhead::wait_for_prefetch(Region& region, PageRange range) {
     });
 }
 
-/// On the reader thread: begins what free frames, and frames that can be freed at once, have room for.
+/// Starts to read the pages of a request, as far as free frames and frames that can be freed at once suffice. Runs on
+/// the reader thread.
 void ReadAhead::begin_prefetch(const PrefetchRequest& wanted) noexcept {
     Region* const region = core_.regions.find(wanted.region);
     const PageRange pages = wanted.pages;
@@ -140,7 +141,7 @@ void ReadAhead::begin_prefetch(const PrefetchRequest& wanted) noexcept {
     }
 }
 
-/// Claims stored pages of a range that fits one read.
+/// Claims the stored pages of a range, which fits one read.
 PageFill ReadAhead::claim_range(Region& region, PageRange range, bool for_writing) FAULTLINE_SIGNAL_SAFE {
     PageFill fill{context_, region, for_writing};
     const std::uint64_t all = range.count < 64 ? (std::uint64_t{1} << range.count) - 1 : ~std::uint64_t{0};

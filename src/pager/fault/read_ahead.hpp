@@ -1,5 +1,6 @@
-// ReadAhead: chooses pages that come in before a thread asks for them. A fault brings its neighbours along when
-// PrefetchStreams sees a walk; the program asks by advice (willneed). Reads for which no fault waits go to AsyncReader.
+// ReadAhead: chooses pages to bring in before a thread accesses them. A fault brings in neighbours of its page if
+// PrefetchStreams detects a walk. The program requests pages by advice (willneed). AsyncReader does the reads for which
+// no fault waits.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -21,29 +22,30 @@ public:
 
     // ---- for a fault. Signal-safe; the caller is a reader and has signals blocked
 
-    /// Claims untouched neighbours into `fill`, where the program fills memory in order. `seen`: the page's word.
+    /// Adds untouched neighbours of the faulted page to `fill`, if the program fills memory in order. `seen` is the
+    /// page's word.
     void claim_untouched_neighbours(PageFill& fill, const FaultedPage& faulted,
                                     core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
 
-    /// Claims stored neighbours into `fill`, as many as one read brings in; requests later pages of the walk in the
-    /// background.
+    /// Adds stored neighbours of the faulted page to `fill`, as many as one read brings in. Requests later pages of the
+    /// walk in the background.
     void claim_stored_neighbours(PageFill& fill, const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
 
-    /// Null where the kernel refuses io_uring, and while the pager has no threads.
+    /// Returns null where the kernel refuses io_uring, and while the pager has no threads.
     [[nodiscard]] AsyncReader* reader() const FAULTLINE_SIGNAL_SAFE { return reader_.get(); }
 
     // ---- for the program. Control path, in the process that owns the pager
 
-    /// Brings in stored pages of the range, as far as free frames reach.
+    /// Brings in stored pages of the range until no frame is free.
     void prefetch(Region& region, core::PageRange range);
-    /// Starts to bring them in, in the background where there is a reader thread.
+    /// Starts the same in the background, and returns. Without a reader thread it does the work itself.
     void prefetch_async(Region& region, core::PageRange range);
-    /// Blocks until every prefetch of the range that began before the call has finished or is given up.
+    /// Blocks until every prefetch of the range that began before the call has finished or is abandoned.
     void wait_for_prefetch(Region& region, core::PageRange range);
 
     void begin_prefetch(const PrefetchRequest& request) noexcept override;
 
-    // ---- the reader thread comes and goes, at a standstill
+    // ---- start and end of the reader thread, at a standstill
 
     void set_reader(std::unique_ptr<AsyncReader> reader) noexcept { reader_ = std::move(reader); }
     [[nodiscard]] std::unique_ptr<AsyncReader> take_reader() noexcept { return std::move(reader_); }

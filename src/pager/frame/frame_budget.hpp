@@ -2,7 +2,7 @@
 // does not evict: FrameReclaimer does, when a reservation fails.
 //
 //   resident + staged + filling = used <= limit, always: a frame is reserved before the kernel is asked for it, and
-//   released after the kernel has it back.
+//   released after the kernel has freed it.
 #pragma once
 
 #include "core/check.hpp"
@@ -42,17 +42,17 @@ public:
         if (units == 0) return;
         [[maybe_unused]] const std::int64_t before = used_.fetch_sub(units);
         FAULTLINE_INVARIANT(before >= units);
-        changed();
+        notify();
     }
 
     /// Sets the limit. It may fall below `used`: the caller then evicts.
     void set_limit(std::int64_t units) noexcept {
         limit_.store(units);
-        changed();
+        notify();
     }
 
     /// Wakes the waiting threads. Call it when frames became free or a page became evictable.
-    void changed() FAULTLINE_SIGNAL_SAFE { change_.notify(); }
+    void notify() FAULTLINE_SIGNAL_SAFE { change_.notify(); }
 
     /// Waits for a change of the budget. Construct it before looking for frames, so that no change after the look is
     /// missed.

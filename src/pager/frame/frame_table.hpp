@@ -94,8 +94,8 @@ private:
         return count;
     }
 
-    /// Called when so many pages are pinned that the policy's order gives no victim: chooses any page that can be
-    /// evicted. It must not miss one, because the caller sleeps if there is none.
+    /// Chooses any page that can be evicted. Called if so many pages are pinned that the policy's order has no victim.
+    /// It must not miss a page, because the caller sleeps if it finds no victim.
     template <typename Claim>
     [[nodiscard]] std::size_t choose_any(std::span<ChosenPage> chosen, Claim claim) FAULTLINE_SIGNAL_SAFE {
         for (policy::FrameId frame = 1; frame < never_used_ && mapped_ > 0; ++frame) {

@@ -35,8 +35,9 @@ public:
         }
     }
 
-    /// Returns whether `page` is one of the last pages that `thread` got. SharedFrames calls it; eviction does not.
-    [[nodiscard]] bool got_lately(std::uint64_t thread, core::PageRef page) FAULTLINE_SIGNAL_SAFE {
+    /// Returns whether `page` is one of the last pages on which `thread` faulted. SharedFrames calls it; eviction does
+    /// not.
+    [[nodiscard]] bool got_recently(std::uint64_t thread, core::PageRef page) FAULTLINE_SIGNAL_SAFE {
         const Recent& recent = recent_of(thread);
         return recent.thread.load(std::memory_order_relaxed) == thread && recent.has(page);
     }

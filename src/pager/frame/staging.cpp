@@ -117,15 +117,15 @@ std::size_t Staging::zone_batches() FAULTLINE_SIGNAL_SAFE {
     return zone_batches_;
 }
 
-std::size_t Staging::add(StagingBatch& batch, core::PageRef page, std::size_t units,
-                         std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
+std::size_t Staging::add(StagingBatch& batch, core::PageRef page, std::size_t units, std::uint8_t policy_tag,
+                         StagedFrame frame) FAULTLINE_SIGNAL_SAFE {
     const std::size_t number = batch.pages++;
     StagingBatch::Entry& entry = batch.entries[number];
     entry.first_unit = static_cast<std::uint16_t>(batch.used_units);
     entry.units = static_cast<std::uint16_t>(units);
     entry.policy_tag = policy_tag;
     entry.written = false;
-    entry.holds_frame.store(true, std::memory_order_relaxed);
+    entry.frame.store(frame, std::memory_order_relaxed);
     entry.page.store(page.bits(), std::memory_order_release);
     batch.entry_of_unit[batch.used_units] = static_cast<std::uint8_t>(number);
     batch.used_units += units;
@@ -138,9 +138,17 @@ void Staging::remove_last(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
     entry.page.store(0, std::memory_order_release);
 }
 
-void Staging::frame_left(StagingUnit unit) FAULTLINE_SIGNAL_SAFE {
+StagingBatch::Entry& Staging::entry_at(StagingUnit unit) const noexcept {
     StagingBatch& batch = batch_at(unit / StagingBatch::kUnits);
-    batch.entries[batch.entry_of_unit[unit % StagingBatch::kUnits]].holds_frame.store(false, std::memory_order_release);
+    return batch.entries[batch.entry_of_unit[unit % StagingBatch::kUnits]];
+}
+
+void Staging::frame_taken_back(StagingUnit unit) FAULTLINE_SIGNAL_SAFE {
+    entry_at(unit).frame.store(StagedFrame::not_held, std::memory_order_release);
+}
+
+StagedFrame Staging::frame_at(StagingUnit unit) const FAULTLINE_SIGNAL_SAFE {
+    return entry_at(unit).frame.load(std::memory_order_acquire);
 }
 
 void Staging::forget_region(std::uint32_t region) noexcept {

@@ -3,7 +3,7 @@
 // its pages back. Staging moves no page: Stager and BatchFinisher do, through the mapper.
 //
 // Page words decide which page is where. An entry of a batch says which page was put into its slot; the page is still
-// there if its word is `staged` with this slot. The fault that moves the frame back clears the entry's `holds_frame`.
+// there if its word is `staged` with this slot. The fault that takes the frame back notes that in the entry.
 #pragma once
 
 #include "core/page_word.hpp"
@@ -35,17 +35,24 @@ enum class Leaving : std::uint8_t {
     for_good,  ///< Clean: its frame can be freed.
 };
 
+/// Where the frame of a page is that has an entry in a batch.
+enum class StagedFrame : std::uint8_t {
+    not_held,  ///< Not the batch's: the page keeps it, or a fault has taken it back.
+    in_slot,   ///< In the page's slot.
+    in_place,  ///< At the page's own address, unmapped (Mapper::stages_in_place).
+};
+
 /// Up to 2 MiB of staged pages. The thread that took it from Staging owns it; a batch in the zone belongs to
 /// Staging.
 struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     static constexpr std::size_t kUnits = kLargestPageBytes / core::kUnitBytes;
     static constexpr std::size_t kMostPages = 256;
 
-    /// One staged page. Faults on other threads read `page` and clear `holds_frame`; the owner of the batch writes
-    /// the rest.
+    /// One staged page. Faults on other threads read `page` and set `frame` to `not_held`; the owner of the batch
+    /// writes the rest.
     struct Entry {
         std::atomic<std::uint64_t> page{0};  // core::PageRef bits; 0 once the region is gone
-        std::atomic<bool> holds_frame{false};
+        std::atomic<StagedFrame> frame{StagedFrame::not_held};
         std::uint8_t policy_tag = 0;
         bool written = false;          // since it was staged
         std::uint16_t first_unit = 0;  // in the batch
@@ -121,13 +128,16 @@ public:
     }
 
     /// Adds an entry for `page` to a batch that has room, and returns the entry's number. The caller owns the batch.
-    std::size_t add(StagingBatch& batch, core::PageRef page, std::size_t units,
-                    std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE;
+    std::size_t add(StagingBatch& batch, core::PageRef page, std::size_t units, std::uint8_t policy_tag,
+                    StagedFrame frame) FAULTLINE_SIGNAL_SAFE;
     /// Removes the last entry added.
     void remove_last(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
 
-    /// Records that a fault has moved the frame at `unit` back to the program's mapping.
-    void frame_left(StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
+    /// Notes that the page staged at `unit` has its frame back: the batch no longer frees it. The caller owns the page.
+    void frame_taken_back(StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
+
+    /// Returns where the frame of the page staged at `unit` is. The caller owns the page.
+    [[nodiscard]] StagedFrame frame_at(StagingUnit unit) const FAULTLINE_SIGNAL_SAFE;
 
     /// Removes the names of a region's pages from all entries. Called when no page of it is staged; see
     /// RegionLifecycle::destroy.
@@ -142,6 +152,7 @@ private:
     sys::Mapping area_;
     sys::LazyArray<std::byte> storage_;  // of StagingBatch objects, constructed when first needed
     [[nodiscard]] StagingBatch& batch_at(std::size_t index) const noexcept;
+    [[nodiscard]] StagingBatch::Entry& entry_at(StagingUnit unit) const noexcept;
 
     sys::FutexLock lock_;                      // guards everything below; no system call inside
     std::atomic<std::size_t> constructed_{0};  // written under `lock_`; released after the batch is constructed

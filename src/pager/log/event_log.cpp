@@ -84,7 +84,7 @@ EventLog::Ticket EventLog::record(const Event& event) FAULTLINE_SIGNAL_SAFE {
     return recorded_.fetch_add(1, std::memory_order_acq_rel) + 1;
 }
 
-void EventLog::wait_until_told(Ticket ticket, std::chrono::nanoseconds limit) const FAULTLINE_SIGNAL_SAFE {
+void EventLog::wait_until_reported(Ticket ticket, std::chrono::nanoseconds limit) const FAULTLINE_SIGNAL_SAFE {
     const std::chrono::nanoseconds until = sys::monotonic_time() + limit;
     for (;;) {
         const Ticket told = told_.load(std::memory_order_acquire);

@@ -51,7 +51,7 @@ public:
 
     /// Blocks until another thread has drained the events up to `ticket`, at most for `limit`. Called before a fault
     /// that may end the program is answered with SIGBUS, so that the message appears first. Signal-safe.
-    void wait_until_told(Ticket ticket, std::chrono::nanoseconds limit) const FAULTLINE_SIGNAL_SAFE;
+    void wait_until_reported(Ticket ticket, std::chrono::nanoseconds limit) const FAULTLINE_SIGNAL_SAFE;
 
     /// Turns the recorded events into messages. Called by control calls and by the pager's own threads.
     void drain();

@@ -1,6 +1,6 @@
-// FaultPathSection: what functions of the fault path ask of a control call: signals are blocked, so that no signal
-// handler wants a page or a lock that its own thread holds; and the thread is a reader, so that no region is destroyed
-// under it.
+// FaultPathSection: lets a control call use functions of the fault path. While it lives, signals are blocked, so that
+// no signal handler waits for a page or a lock of its own thread; and the thread is a reader, so that no region is
+// destroyed meanwhile.
 #pragma once
 
 #include "pager/region/region_reader.hpp"

@@ -1,5 +1,5 @@
 // PagePlace: a page, and the view through which a program reached it. A view is a range of a region with gaps that
-// shows pages of a shared region (mmu/shared_views.hpp).
+// maps pages of a shared region (mmu/shared_views.hpp).
 #pragma once
 
 #include "pager/region/region.hpp"
@@ -9,12 +9,12 @@
 namespace faultline::pager {
 
 struct PagePlace {
-    Region& region;  ///< That holds the page.
+    Region& region;  ///< The region that holds the page.
     std::uint64_t page;
     const Region* view = nullptr;  ///< The region of the view; null: the page was reached at its own address.
     std::uint64_t view_page = 0;
 
-    /// What the program may do with the page, whose word is `seen`.
+    /// Returns what the program may do with the page, whose word is `seen`.
     [[nodiscard]] Access access(core::PageWord seen) const FAULTLINE_SIGNAL_SAFE {
         return view != nullptr ? view->load(view_page).protection() : region.access_to(page, seen);
     }

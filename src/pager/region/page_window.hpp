@@ -15,18 +15,18 @@ struct PageWindow {
     std::uint64_t mask;
 
     [[nodiscard]] std::size_t count() const noexcept { return static_cast<std::size_t>(std::popcount(mask)); }
-    /// Pages from `first` to the last claimed one.
+    /// Returns the number of pages from `first` to the last claimed one.
     [[nodiscard]] std::size_t span() const noexcept { return static_cast<std::size_t>(std::bit_width(mask)); }
-    /// The bit of one of its 64 pages.
+    /// Returns the bit of one of the 64 pages.
     [[nodiscard]] std::uint64_t bit_of(std::uint64_t page) const noexcept { return std::uint64_t{1} << (page - first); }
     [[nodiscard]] PageWindow without(std::uint64_t page) const noexcept { return {first, mask & ~bit_of(page)}; }
-    /// The first claimed page.
+    /// Returns the first claimed page.
     [[nodiscard]] std::uint64_t lowest() const noexcept {
         return first + static_cast<std::uint64_t>(std::countr_zero(mask));
     }
-    /// The same pages, beginning with the first claimed one.
+    /// Returns a window of the same pages that begins with the first claimed one.
     [[nodiscard]] PageWindow trimmed() const noexcept { return {lowest(), mask >> std::countr_zero(mask)}; }
-    /// Of the claimed pages, those without a gap between them and `page`, which is one.
+    /// Returns the run of claimed pages without a gap that contains `page`, which is claimed.
     [[nodiscard]] PageWindow run_around(std::uint64_t page) const noexcept {
         const auto at = static_cast<unsigned>(page - first);
         const auto after = static_cast<unsigned>(std::countr_one(mask >> at));

@@ -20,15 +20,15 @@ void for_each_piece(core::PageRange range, Visit visit) {
     }
 }
 
-/// Blocks until each page of the range has had no owner (filling, evicting) for a moment. A thread that has brought a
-/// page in may still own it when the program uses it already.
+/// Blocks until each page of the range has had no owner (filling, evicting) for a moment. A thread that brought a page
+/// in may still own it when another thread already uses it.
 inline void wait_until_unowned(const Region& region, core::PageRange range) {
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         static_cast<void>(region.wait_and_claim(page, [](core::PageWord) { return std::optional<core::PageWord>{}; }));
     });
 }
 
-/// Whether a page of the range is pinned.
+/// Returns true if a page of the range is pinned.
 [[nodiscard]] inline bool any_pinned(const Region& region, core::PageRange range) {
     bool pinned = false;
     region.table().for_each_touched(range, [&](std::uint64_t page) { pinned |= region.load(page).pins() > 0; });
@@ -38,11 +38,11 @@ inline void wait_until_unowned(const Region& region, core::PageRange range) {
 /// Changes the words of a range to `edge(word)`, whether a thread owns the pages or not.
 template <typename Edge>
 void change_words(const Region& region, core::PageRange range, Edge edge) {
-    for (std::uint64_t page = range.first; page < range.end(); ++page) {
-        core::PageWord seen = region.load(page);
-        while (edge(seen) != seen && !region.try_change(page, seen, edge(seen))) {
-        }
-    }
+    const auto change = [&](core::PageWord word) {
+        const core::PageWord next = edge(word);
+        return next != word ? std::optional{next} : std::nullopt;
+    };
+    for (std::uint64_t page = range.first; page < range.end(); ++page) region.update_if(page, change);
 }
 
 }  // namespace faultline::pager

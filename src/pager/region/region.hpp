@@ -31,22 +31,22 @@
 
 namespace faultline::pager {
 
-/// What can be asked of a new region besides its size. All of it for a region with gaps.
+/// Options of a new region besides its size.
 struct RegionPlan {
-    std::uintptr_t address = 0;          ///< Where it begins; 0: anywhere.
+    std::uintptr_t address = 0;          ///< The address of the region; 0: any.
     const RegionOwner* owner = nullptr;  ///< See Region::owner.
-    /// The region begins without any page that the program may use; PageGaps::open opens some.
+    /// The program may use no page of the region until PageGaps::open opens it.
     bool gaps = false;
     /// Puts a store in front of the one that the region would have.
     std::function<std::unique_ptr<store::BackingStore>(std::unique_ptr<store::BackingStore>)> decorate{};
-    /// The program reaches the pages through views only (ViewMapper::map). The region has no store but what `decorate`
-    /// makes of null.
+    /// The program uses the pages through views only (ViewMapper::map). `decorate` gets null and makes the store.
     bool shared = false;
 };
 
 class Region : public boost::intrusive::set_base_hook<> {
 public:
-    /// `kernel_sleepers`: threads may sleep in the kernel for pages of this region; the mapper wakes them.
+    /// `mapper`: for private regions, or for shared ones, as `plan` says. `kernel_sleepers`: threads may sleep in the
+    /// kernel for pages of this region; the mapper wakes them.
     Region(RegionPager& pager, mmu::Mapper& mapper, std::uint32_t id, std::size_t bytes, std::size_t page_bytes,
            std::unique_ptr<store::BackingStore> store, bool kernel_sleepers, const RegionPlan& plan)
         : pager_{pager},
@@ -55,9 +55,8 @@ public:
           page_shift_{static_cast<unsigned>(std::countr_zero(page_bytes))},
           kernel_sleepers_{kernel_sleepers},
           shared_{plan.shared},
-          staged_frames_{shared_ ? mmu::StagedFrames::stay : mapper.staged_frames()},
-          view_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
-                                  : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
+          mapping_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
+                                     : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_},
           store_{std::move(store)},
           owner_{plan.owner} {
@@ -66,9 +65,11 @@ public:
 
     [[nodiscard]] RegionPager& pager() const noexcept { return pager_; }
     [[nodiscard]] RegionUsers& users() noexcept { return users_; }
+    /// Returns the mapper that changes the mappings of the region's pages, in all views if the region is shared.
+    [[nodiscard]] mmu::Mapper& mapper() const FAULTLINE_SIGNAL_SAFE { return mapper_; }
     [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
-    [[nodiscard]] sys::Mapping& view() noexcept { return view_; }
-    [[nodiscard]] const sys::Mapping& view() const noexcept { return view_; }
+    [[nodiscard]] sys::Mapping& mapping() noexcept { return mapping_; }
+    [[nodiscard]] const sys::Mapping& mapping() const noexcept { return mapping_; }
     [[nodiscard]] store::BackingStore& store() const noexcept { return *store_; }
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
     [[nodiscard]] const table::PageTable& table() const noexcept { return table_; }
@@ -77,10 +78,9 @@ public:
     void forget_kernel_sleepers() noexcept { kernel_sleepers_ = false; }
 
     [[nodiscard]] bool shared() const noexcept { return shared_; }
-    [[nodiscard]] mmu::StagedFrames staged_frames() const FAULTLINE_SIGNAL_SAFE { return staged_frames_; }
 
-    /// The layer above that reserved the region, or null. It must outlive the region, or take itself out. The caller is
-    /// a reader of RegionMap::readers(), or serialises with `set_owner`.
+    /// Returns the layer above that reserved the region, or null. The layer outlives the region, or sets the owner to
+    /// null. The caller is a reader of RegionMap::readers(), or serialises with `set_owner`.
     [[nodiscard]] const RegionOwner* owner() const FAULTLINE_SIGNAL_SAFE {
         return owner_.load(std::memory_order_acquire);
     }
@@ -93,10 +93,10 @@ public:
     }
 
     [[nodiscard]] bool has_gaps() const noexcept { return open_.has_value(); }
-    /// The pages that the program may use. Only where `has_gaps`.
+    /// Returns the pages that the program may use. Only where `has_gaps`.
     [[nodiscard]] const table::PageSet& open_pages() const noexcept { return *open_; }
 
-    /// What the program may do with `page`, whose word is `seen`.
+    /// Returns what the program may do with `page`, whose word is `seen`.
     [[nodiscard]] Access access_to(std::uint64_t page, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE {
         return !open_ || open_->contains(page) ? seen.protection() : Access::none;
     }
@@ -111,8 +111,8 @@ public:
 
     // Addresses.
 
-    [[nodiscard]] std::uintptr_t begin() const noexcept { return core::address_of(view_.data()); }
-    [[nodiscard]] std::uintptr_t end() const noexcept { return begin() + view_.size(); }
+    [[nodiscard]] std::uintptr_t begin() const noexcept { return core::address_of(mapping_.data()); }
+    [[nodiscard]] std::uintptr_t end() const noexcept { return begin() + mapping_.size(); }
     [[nodiscard]] std::uint64_t pages() const noexcept { return table_.pages(); }
     [[nodiscard]] std::size_t page_bytes() const noexcept { return std::size_t{1} << page_shift_; }
     [[nodiscard]] std::int64_t page_units() const noexcept {
@@ -121,7 +121,7 @@ public:
     [[nodiscard]] std::uint64_t page_of(std::uintptr_t address) const noexcept {
         return (address - begin()) >> page_shift_;
     }
-    [[nodiscard]] std::byte* address_of(std::uint64_t page) const noexcept { return view_.data() + offset_of(page); }
+    [[nodiscard]] std::byte* address_of(std::uint64_t page) const noexcept { return mapping_.data() + offset_of(page); }
     [[nodiscard]] std::uint64_t offset_of(std::uint64_t page) const noexcept { return page << page_shift_; }
     [[nodiscard]] core::PageRef ref(std::uint64_t page) const noexcept {
         return {id_, static_cast<std::uint32_t>(page)};
@@ -136,6 +136,28 @@ public:
         if (!table_.try_change(page, seen, next)) return false;
         counters_.account(seen, next);
         return true;
+    }
+
+    /// Changes the word to `edge(word)`, and repeats that while other threads change it meanwhile. Returns the word
+    /// before the change. Wakes no thread: `publish` does.
+    template <typename Edge>
+    core::PageWord update(std::uint64_t page, Edge edge) const FAULTLINE_SIGNAL_SAFE {
+        core::PageWord seen = load(page);
+        while (!try_change(page, seen, edge(seen))) {
+        }
+        return seen;
+    }
+
+    /// The same, as long as `edge(word)` returns a word. If it returns nothing, so does this, and the word is
+    /// unchanged.
+    template <typename Edge>
+    std::optional<core::PageWord> update_if(std::uint64_t page, Edge edge) const FAULTLINE_SIGNAL_SAFE {
+        core::PageWord seen = load(page);
+        for (;;) {
+            const std::optional<core::PageWord> next = edge(seen);
+            if (!next) return std::nullopt;
+            if (try_change(page, seen, *next)) return seen;
+        }
     }
 
     /// Waits until no thread owns `page`, then changes its word to `claim(word)`. Returns the word before the change;
@@ -195,9 +217,8 @@ private:
     unsigned page_shift_;
     bool kernel_sleepers_;
     bool shared_;
-    mmu::StagedFrames staged_frames_;
     std::optional<table::PageSet> open_;  // of a region with gaps
-    sys::Mapping view_;
+    sys::Mapping mapping_;
     table::PageTable table_;
     std::unique_ptr<store::BackingStore> store_;
     Counters counters_;

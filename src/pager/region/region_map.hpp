@@ -20,10 +20,10 @@ public:
     /// Returns when no later lookup finds the region. A reader may still hold it: see RegionLifecycle::destroy.
     static void remove(Region& region);
 
-    /// The region at `address`, or null. The caller is a reader, and the region lives as long as it is. Signal-safe.
+    /// Returns the region at `address`, or null. The caller is a reader; the region lives as long. Signal-safe.
     [[nodiscard]] static Region* find(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE;
 
-    /// The region at `address`, else the next region above it, else null. Otherwise like `find`.
+    /// Returns the region at `address`, else the next region above it, else null. Otherwise like `find`.
     [[nodiscard]] static Region* find_from(std::uintptr_t address) FAULTLINE_SIGNAL_SAFE;
 
     // Around fork and clone; see snapshot/forking.hpp and region/standstill.hpp.

@@ -1,5 +1,5 @@
-// RegionPager: the pager of a region, as the region's users see it who have nothing but an address: fault handlers,
-// Pin, and the functions that pin buffers for system calls. Pager implements it.
+// RegionPager: the pager of a region, for callers that have only an address: fault handlers, Pin, and the functions
+// that pin buffers for system calls. Pager implements it.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -16,11 +16,11 @@ class Region;
 
 /// How many pages of a range to pin.
 enum class PinAmount : std::uint8_t {
-    all,         ///< All of them; none when the resident limit does not leave room for all.
-    fair_share,  ///< At most half of what the limit leaves, and at least one.
+    all,         ///< All pages; none if the resident limit does not leave room for all.
+    fair_share,  ///< At most half of the pages that the limit leaves room for, and at least one.
 };
 
-/// What was pinned: the first `pages` of the range, all of them when `error` (an errno) is 0.
+/// Result of `pin_front`: the first `pages` of the range are pinned. If `error` (an errno) is 0, these are all.
 struct PinnedFront {
     std::uint64_t pages;
     int error;
@@ -38,10 +38,10 @@ public:
     [[nodiscard]] virtual PinnedFront pin_front(Region& region, core::PageRange range, PinFor purpose,
                                                 PinAmount amount) noexcept = 0;
 
-    /// Takes one pin off each page of the range. Does nothing in a process that does not own the pager.
+    /// Removes one pin from each page of the range. Does nothing in a process that does not own the pager.
     virtual void unpin(Region& region, core::PageRange range) noexcept = 0;
 
-    /// False in a child of fork that has not inherited the pager: then nothing of it may be used.
+    /// Returns false in a child of fork that has not inherited the pager. Such a child may use nothing of it.
     [[nodiscard]] virtual bool in_owner_process() const noexcept = 0;
 
 protected:

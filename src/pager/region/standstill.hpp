@@ -1,5 +1,5 @@
-// Standstill: for a while no fault is answered, nothing is evicted, and no region comes or goes, in the whole process.
-// Threads that fault wait. Reads in flight in io_uring go on: the pager that began them waits for them.
+// Standstill: while it lasts, the process answers no fault, evicts no page, and creates and destroys no region. Threads
+// that fault wait. Reads in flight in io_uring continue: the pager that started them waits for them.
 #pragma once
 
 #include "mmu/uffd_thread_source.hpp"

@@ -1,5 +1,6 @@
 #include "pager/snapshot/clone_snapshot.hpp"
 
+#include "core/check.hpp"
 #include "pager/region/region_map.hpp"
 #include "pager/region/standstill.hpp"
 #include "pager/snapshot/standstill_writer.hpp"
@@ -11,7 +12,7 @@ using core::PageState;
 using core::PageWord;
 
 std::unique_ptr<store::BackingStore> CloneSnapshot::open_store(const Region& region) {
-    return core_.stores->open_for_pages(region.view().size(), region.page_bytes());
+    return core_.stores->open_for_pages(region.mapping().size(), region.page_bytes());
 }
 
 void CloneSnapshot::freeze(std::span<Region* const> regions, const std::function<void()>& change) {
@@ -37,9 +38,8 @@ void CloneSnapshot::copy_words(const Region& from, const Region& to) {
     const core::Departure long_ago = core_.departures.long_ago();
     from.table().for_each_touched({0, from.pages()}, [&](std::uint64_t page) {
         const PageWord original = from.load(page);
-        PageWord seen = to.load(page);
-        while (!to.try_change(page, seen, seen.cloned_from(original, long_ago))) {
-        }
+        FAULTLINE_INVARIANT(!original.busy() && !original.is(PageState::staged));
+        if (original.has_slot()) to.update(page, [=](PageWord word) { return word.found_in_store(long_ago); });
         if (original.is(PageState::resident) && !original.dirty()) shared_frames_.note(from, page);
     });
 }

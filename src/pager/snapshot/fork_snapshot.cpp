@@ -98,9 +98,9 @@ void ForkSnapshot::start_in_child() {
 
     core_.stores->continue_as(store::ForkSide::child);
     delivery_.open_in_child(core_);
-    core_.mapper.start_in_child();
+    core_.mappers.start_in_child();
     core_.staging.start_in_child();
-    core_.mapper.watch_staging(core_.staging.area().data(), core_.staging.area().size());
+    core_.mappers.watch_staging(core_.staging.area().data(), core_.staging.area().size());
     watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
     std::vector<core::PageRef> pinned;
     core_.regions.for_each([&](Region& region) {
@@ -115,24 +115,18 @@ void ForkSnapshot::start_in_child() {
 }
 
 void ForkSnapshot::map_again(Region& region) {
-    region.view().restore_in_child();
-    std::byte* const address = region.view().data();
-    if (region.shared()) {
-        core_.mapper.watch_shared_again(address, region.view().size());
-    } else {
-        core_.mapper.watch_again(address, region.view().size());
-        watch_fence(delivery_.userfaultfd(), region.view(), true);
-    }
+    region.mapping().restore_in_child();
+    region.mapper().watch_again(region.mapping().data(), region.mapping().size());
+    if (!region.shared()) watch_fence(delivery_.userfaultfd(), region.mapping(), true);
 }
 
 /// The new mapping of a region is accessible all over; this closes what its page words and gaps close.
 void ForkSnapshot::set_access_again(Region& region) {
-    if (!core_.mapper.checks_access()) return;
     if (!region.has_gaps()) return set_access_again(region, {0, region.pages()});
-    close_mapping(core_, region, {0, region.pages()});
+    close_mapping(region, {0, region.pages()});
     region.open_pages().for_each_run([&](PageRange run) {
         require_set(
-            core_.mapper.set_access(region.address_of(run.first), region.offset_of(run.count), Access::read_write));
+            region.mapper().set_access(region.address_of(run.first), region.offset_of(run.count), Access::read_write));
         set_access_again(region, run);
     });
 }
@@ -145,8 +139,8 @@ void ForkSnapshot::set_access_again(Region& region, PageRange range) {
         if (run.count == 0 || kind.protection() == Access::read_write) return;
         std::byte* const address = region.address_of(run.first);
         const std::size_t bytes = region.offset_of(run.count);
-        require_set(kind.guarded() ? core_.mapper.set_guard(address, bytes)
-                                   : core_.mapper.set_access(address, bytes, kind.protection()));
+        require_set(kind.guarded() ? region.mapper().set_guard(address, bytes)
+                                   : region.mapper().set_access(address, bytes, kind.protection()));
     };
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         const PageWord seen = region.load(page);
@@ -169,9 +163,9 @@ void ForkSnapshot::map_views_again() {
         const PageRange pages{region.page_of(view.range.begin), view.range.bytes() >> core::kUnitShift};
         std::byte* const address = region.address_of(pages.first);
         Region& shared = *RegionMap::find(view.source);
-        require_set(core_.mapper.map_view(address, view.range.bytes(), shared.address_of(shared.page_of(view.source))));
-        if (!core_.mapper.checks_access()) continue;
-        require_set(core_.mapper.set_access(address, view.range.bytes(), Access::read_write));
+        require_set(
+            core_.mappers.map_view(address, view.range.bytes(), shared.address_of(shared.page_of(view.source))));
+        require_set(region.mapper().set_access(address, view.range.bytes(), Access::read_write));
         set_access_again(region, pages);
     }
 }
@@ -179,7 +173,7 @@ void ForkSnapshot::map_views_again() {
 /// Makes every page absent: its bytes are in the store, and it holds no frame. Adds pinned pages to `pinned`.
 void ForkSnapshot::make_absent(Region& region, std::vector<core::PageRef>& pinned) {
     region.table().for_each_touched({0, region.pages()}, [&](std::uint64_t page) {
-        PageWord seen = region.load(page);
+        const PageWord seen = region.load(page);
         if (seen.is(PageState::empty) || seen.is(PageState::stored)) return;
         FAULTLINE_REQUIRE(!seen.busy() && !seen.is(PageState::staged),
                           "a page had an owner, or was staged, during fork");
@@ -189,8 +183,7 @@ void ForkSnapshot::make_absent(Region& region, std::vector<core::PageRef>& pinne
         }
         if (seen.pins() > 0) pinned.push_back(region.ref(page));
         const core::Departure now = core::Departure::after(core_.departures.now());
-        while (!region.try_change(page, seen, seen.left_behind(now))) {
-        }
+        region.update(page, [now](PageWord word) { return word.reset_in_child(now); });
     });
 }
 

@@ -1,7 +1,7 @@
 #include "display/format.hpp"
 #include "mmu/delivery_trial.hpp"
-#include "mmu/protect_mapper.hpp"
-#include "mmu/uffd_mapper.hpp"
+#include "mmu/file_mappings.hpp"
+#include "mmu/uffd_mappers.hpp"
 #include "run/option_words.hpp"
 #include "sys/userfaultfd.hpp"
 #include "tool/doctor/doctor.hpp"
@@ -96,8 +96,7 @@ void look_at_permissions(Findings& findings) {
 void look_at_moving(Findings& findings) {
     try {
         sys::Userfaultfd uffd{sys::Userfaultfd::Notify::by_sigbus};
-        const mmu::UffdMapper mapper{uffd, Eviction::automatic};
-        const bool moves = mapper.eviction() == Eviction::move;
+        const bool moves = mmu::choose_uffd_eviction(uffd, Eviction::automatic) == Eviction::move;
         findings.push_back(
             {"UFFDIO_MOVE", moves ? Verdict::good : Verdict::less,
              moves ? "works: pages are evicted without a copy" : "is not available: pages are copied for eviction",
@@ -109,8 +108,7 @@ void look_at_moving(Findings& findings) {
 
 void look_at_guards(Findings& findings) {
     try {
-        const mmu::ProtectMapper mapper{Eviction::automatic};
-        const bool guards = mapper.eviction() == Eviction::guard;
+        const bool guards = mmu::FileMappings{Eviction::automatic}.uses_guards();
         findings.push_back({"guard markers", guards ? Verdict::good : Verdict::less,
                             guards
                                 ? "work: under sigsegv an unmapped page takes no mapping of its own"

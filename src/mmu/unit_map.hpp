@@ -1,6 +1,6 @@
-// ViewMap: the protection of each 4 KiB unit of one region in the program's page tables, and the number of mappings
-// that takes. It is a record only and makes no system call. ProtectMapper changes the protection, records it here, and
-// asks the map what to change.
+// UnitMap: what the program may do with each 4 KiB unit of one region, by the mappings in its page tables, and the
+// number of mappings that takes. It is a record only and makes no system call. FileMappings changes the mappings,
+// records that here, and asks the map what to change.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -16,14 +16,14 @@
 
 namespace faultline::mmu {
 
-/// The protection of a unit's mapping. Neighbours with different protection need two mappings in the kernel.
-enum class View : std::uint8_t { closed, read, write, poisoned, execute };
+/// What the mapping of a unit allows. Neighbours that differ need two mappings in the kernel.
+enum class UnitAccess : std::uint8_t { closed, read, write, poisoned, execute };
 
 /// Not thread-safe. Uses no memory for parts of the region that were never mapped.
-class ViewMap {
+class UnitMap {
 public:
-    ViewMap(std::byte* address, std::size_t bytes)
-        : address_{address}, units_{bytes / core::kUnitBytes, "the view of a region"} {}
+    UnitMap(std::byte* address, std::size_t bytes)
+        : address_{address}, units_{bytes / core::kUnitBytes, "the unit map of a region"} {}
 
     [[nodiscard]] std::size_t units() const noexcept { return units_.size(); }
     [[nodiscard]] std::byte* address_of(std::size_t unit) const noexcept { return address_ + unit * core::kUnitBytes; }
@@ -32,19 +32,21 @@ public:
                 bytes / core::kUnitBytes};
     }
 
-    [[nodiscard]] View view(std::size_t unit) const noexcept { return static_cast<View>(units_[unit] & kViewMask); }
-    /// Returns true if a guard marker hides the unit, whatever the unit's protection.
+    [[nodiscard]] UnitAccess access(std::size_t unit) const noexcept {
+        return static_cast<UnitAccess>(units_[unit] & kAccessMask);
+    }
+    /// Returns true if a guard marker closes the unit, whatever the unit's protection.
     [[nodiscard]] bool guarded(std::size_t unit) const noexcept { return (units_[unit] & kGuarded) != 0; }
     /// Returns true if the program can at least read the unit without a fault.
     [[nodiscard]] bool open(std::size_t unit) const noexcept {
-        return !guarded(unit) && view(unit) != View::closed && view(unit) != View::poisoned;
+        return !guarded(unit) && access(unit) != UnitAccess::closed && access(unit) != UnitAccess::poisoned;
     }
-    [[nodiscard]] bool all(core::UnitRange run, View wanted) const noexcept;
+    [[nodiscard]] bool all(core::UnitRange run, UnitAccess wanted) const noexcept;
     [[nodiscard]] bool all_guarded(core::UnitRange run) const noexcept;
-    [[nodiscard]] bool any(core::UnitRange run, View wanted) const noexcept;
+    [[nodiscard]] bool any(core::UnitRange run, UnitAccess wanted) const noexcept;
 
     /// Records a change. Returns by how much the number of mappings grows (negative: shrinks).
-    std::int64_t set_view(core::UnitRange run, View view) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t set_access(core::UnitRange run, UnitAccess access) FAULTLINE_SIGNAL_SAFE;
     void set_guarded(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE;
 
     /// Returns the first run of closed units in `within`; count 0 if there is none.
@@ -59,14 +61,14 @@ public:
     /// Marks all units closed. Returns the change in the number of mappings.
     std::int64_t forget() FAULTLINE_SIGNAL_SAFE;
 
-    /// Fills `runs` with runs of at most `longest` open units that differ from both neighbours and would not if hidden
-    /// as `hidden_as`. Continues where the last search ended, and searches the region at most once. Returns the number
+    /// Fills `runs` with runs of at most `longest` open units that differ from both neighbours and would not if closed
+    /// as `closed_as`. Continues where the last search ended, and searches the region at most once. Returns the number
     /// of runs.
     [[nodiscard]] std::size_t find_islands(std::span<iovec> runs, std::size_t longest,
-                                           View hidden_as) FAULTLINE_SIGNAL_SAFE;
+                                           UnitAccess closed_as) FAULTLINE_SIGNAL_SAFE;
 
 private:
-    static constexpr std::uint8_t kViewMask = 7;
+    static constexpr std::uint8_t kAccessMask = 7;
     static constexpr std::uint8_t kGuarded = 8;
 
     [[nodiscard]] std::int64_t boundaries_around(core::UnitRange run) const noexcept;
