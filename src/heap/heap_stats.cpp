@@ -6,7 +6,6 @@
 #include "pager/region/residency.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace faultline::heap {
 
@@ -54,8 +53,8 @@ void Heap::residency(std::span<ResidencyCell> cells) noexcept {
         std::fill(cells.begin(), cells.end(), ResidencyCell{});
         return;
     }
-    const double share = static_cast<double>(low.count) / static_cast<double>(low.count + high.count);
-    auto low_cells = static_cast<std::size_t>(std::lround(share * static_cast<double>(cells.size())));
+    const std::uint64_t pages = low.count + high.count;
+    std::size_t low_cells = (low.count * cells.size() + pages / 2) / pages;  // rounded to the nearest
     // A part that is not empty gets at least one cell.
     if (low.count > 0) low_cells = std::max<std::size_t>(low_cells, 1);
     if (high.count > 0 && low_cells == cells.size() && low_cells > 1) --low_cells;
