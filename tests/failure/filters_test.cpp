@@ -83,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
                     FilteredPager{Delivery::uffd_signal, true}, FilteredPager{Delivery::uffd_signal, false},
                     FilteredPager{Delivery::sigsegv, true}, FilteredPager{Delivery::sigsegv, false}),
     [](const auto& variant) {
-        return std::string{to_string(variant.param.delivery)} + (variant.param.background_evictor ? "_evictor" : "_alone");
+        return std::string{to_string(variant.param.delivery)} +
+               (variant.param.background_evictor ? "_evictor" : "_alone");
     });
 
 }  // namespace

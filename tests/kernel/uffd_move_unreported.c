@@ -41,13 +41,13 @@ static char *first_home, *second_home;
 static atomic_int stop;
 static long unreported;
 
-static _Noreturn void cannot_run(const char *what) {
+static _Noreturn void cannot_run(const char* what) {
     perror(what);
     exit(2);
 }
 
-static char *map_watched(int uffd) {
-    char *at = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static char* map_watched(int uffd) {
+    char* at = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) cannot_run("mmap");
     madvise(at, BYTES, MADV_NOHUGEPAGE);
     struct uffdio_register request = {.range = {(unsigned long)at, BYTES}, .mode = UFFDIO_REGISTER_MODE_MISSING};
@@ -55,12 +55,12 @@ static char *map_watched(int uffd) {
     return at;
 }
 
-static int is_present(const char *page) {
+static int is_present(const char* page) {
     unsigned char present = 0;
-    return mincore((void *)page, PAGE, &present) == 0 && (present & 1) != 0;
+    return mincore((void*)page, PAGE, &present) == 0 && (present & 1) != 0;
 }
 
-static void *clear_accessed_bits(void *unused) {
+static void* clear_accessed_bits(void* unused) {
     while (!atomic_load(&stop)) {
         madvise(first_home, BYTES, MADV_COLD);
         madvise(second_home, BYTES, MADV_COLD);
@@ -68,7 +68,7 @@ static void *clear_accessed_bits(void *unused) {
     return unused;
 }
 
-static void move_all(int uffd, char *to, char *from) {
+static void move_all(int uffd, char* to, char* from) {
     for (size_t done = 0; done < BYTES;) {
         struct move_request request = {(unsigned long)to + done, (unsigned long)from + done, BYTES - done, 0, 0};
         if (ioctl(uffd, MOVE_IOCTL, &request) == 0) return;
@@ -84,7 +84,7 @@ static void move_all(int uffd, char *to, char *from) {
     }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     const int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | USER_MODE_ONLY);
     struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS | MOVE_FEATURE};
     if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) != 0) cannot_run("a userfaultfd with UFFDIO_MOVE (Linux 6.8)");
@@ -93,9 +93,8 @@ int main(int argc, char **argv) {
     char page[PAGE];
     for (int i = 0; i < PAGES; ++i) {
         memset(page, i + 1, PAGE);
-        struct uffdio_copy fill = {.dst = (unsigned long)first_home + (unsigned long)i * PAGE,
-                                   .src = (unsigned long)page,
-                                   .len = PAGE};
+        struct uffdio_copy fill = {
+            .dst = (unsigned long)first_home + (unsigned long)i * PAGE, .src = (unsigned long)page, .len = PAGE};
         if (ioctl(uffd, UFFDIO_COPY, &fill) != 0) cannot_run("UFFDIO_COPY");
     }
     pthread_t clearer;

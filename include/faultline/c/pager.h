@@ -54,8 +54,8 @@ FAULTLINE_API faultline_pager* faultline_pager_create(const faultline_config* co
 FAULTLINE_API void faultline_pager_destroy(faultline_pager* pager);
 
 /// Changes the limit, in bytes. When it shrinks, the call blocks until at most `bytes` are resident. A limit above the
-/// machine's memory is lowered to that, with a warning. EINVAL (too small), EBUSY (pins hold more), ENOSPC EIO (the pages
-/// to evict cannot be written; the limit stays).
+/// machine's memory is lowered to that, with a warning. EINVAL (too small), EBUSY (pins hold more), ENOSPC EIO (the
+/// pages to evict cannot be written; the limit stays).
 FAULTLINE_API int faultline_pager_set_resident_limit(faultline_pager* pager, size_t bytes);
 
 /// Returns the limit in bytes; 0 for NULL.
