@@ -76,7 +76,7 @@ private:
     template <typename Visit>
     static void for_blocks_on(const Span& span, std::uint64_t page, Visit visit) noexcept;
 
-    std::array<List, 2 * kFullnesses> lists_;
+    std::array<List, std::size_t{2} * kFullnesses> lists_;
     std::array<Span*, kYoung> young_{};  // the last spans added, as a ring
     std::size_t added_ = 0;
     Span* kept_ = nullptr;  // an empty span kept for the next blocks; on no list

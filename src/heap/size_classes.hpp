@@ -32,7 +32,7 @@ constexpr SizeClass computed(std::size_t bytes) noexcept {
     if (bytes <= kLinear * kGranule) return static_cast<SizeClass>((bytes - 1) / kGranule);
     const unsigned doubling = static_cast<unsigned>(std::bit_width(bytes - 1)) - 1;  // 2^doubling < bytes
     const std::size_t quarter = (bytes - 1 - (std::size_t{1} << doubling)) >> (doubling - 2);
-    return static_cast<SizeClass>(kLinear + (doubling - kLinearShift) * 4 + quarter);
+    return static_cast<SizeClass>(kLinear + std::size_t{doubling - kLinearShift} * 4 + quarter);
 }
 
 constexpr std::size_t bytes_computed(SizeClass size_class) noexcept {

@@ -28,7 +28,9 @@
 #include <span>
 #include <type_traits>
 
-namespace faultline::inline v0::io {
+namespace faultline {
+inline namespace v0 {
+namespace io {
 namespace {
 
 using core::PageRange;
@@ -310,4 +312,6 @@ std::ptrdiff_t send(int socket, const void* buffer, std::size_t bytes, int flags
                         [&](std::size_t front) { return ::send(socket, buffer, front, flags); });
 }
 
-}  // namespace faultline::inline v0::io
+}  // namespace io
+}  // namespace v0
+}  // namespace faultline

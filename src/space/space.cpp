@@ -69,7 +69,7 @@ Space::~Space() {
     }
 }
 
-void Space::leave(std::shared_ptr<Space> space) noexcept {
+void Space::leave(std::shared_ptr<Space> space) noexcept {  // NOLINT(performance-unnecessary-value-param): given up
     try {
         space->on_violation(nullptr, nullptr);
     } catch (const std::exception&) {

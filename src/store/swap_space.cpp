@@ -231,6 +231,7 @@ void SwapSpace::merge_layers() {
     for (const Lease* const lease : leases_) lease->add_frozen_units(units_of_layer);
     if (units_of_layer.size() < kMostFrozen) return;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> by_units;
+    by_units.reserve(units_of_layer.size());
     for (const auto& [layer, units] : units_of_layer) by_units.emplace_back(units, layer);
     std::sort(by_units.begin(), by_units.end());
     std::set<std::uint64_t> least;

@@ -12,10 +12,10 @@
 #include <cstdint>
 
 // glibc 2.35 defines them; with older versions both are null.
-extern "C" {
+extern "C" {  // NOLINTBEGIN(bugprone-reserved-identifier): the C library's names
 [[gnu::weak]] extern const std::ptrdiff_t __rseq_offset;
 [[gnu::weak]] extern const unsigned __rseq_size;
-}
+}  // NOLINTEND(bugprone-reserved-identifier)
 
 namespace faultline::sys {
 

@@ -24,22 +24,20 @@ static void end(const char* name, size_t bytes) {
     void exported_##name(void) __asm__(#name); \
     __attribute__((used)) void exported_##name(void) { end(#name, sizeof #name - 1); }
 
-EXPORT(sched_getcpu)
-EXPORT(sched_getaffinity) EXPORT(sched_yield) EXPORT(clock_gettime) EXPORT(nanosleep) EXPORT(memcpy) EXPORT(memmove)
-    EXPORT(memset) EXPORT(memcmp) EXPORT(memchr) EXPORT(strlen) EXPORT(strcmp) EXPORT(strchr) EXPORT(open)
-        EXPORT(openat) EXPORT(read) EXPORT(write) EXPORT(pread) EXPORT(pwrite) EXPORT(readv) EXPORT(writev)
-            EXPORT(ioctl) EXPORT(fcntl) EXPORT(poll) EXPORT(stat) EXPORT(fstat) EXPORT(fstatvfs) EXPORT(readlink)
-                EXPORT(unlink) EXPORT(ftruncate) EXPORT(mkostemp) EXPORT(pipe2) EXPORT(eventfd) EXPORT(memfd_create)
-                    EXPORT(fopen) EXPORT(fclose) EXPORT(mmap) EXPORT(munmap) EXPORT(mprotect) EXPORT(madvise)
-                        EXPORT(syscall) EXPORT(sysconf) EXPORT(getrlimit) EXPORT(getpid) EXPORT(getenv)
-                            EXPORT(getauxval) EXPORT(getrandom) EXPORT(sigaction) EXPORT(sigaltstack)
-                                EXPORT(pthread_mutex_lock) EXPORT(pthread_mutex_unlock) EXPORT(pthread_self)
-                                    EXPORT(pthread_setname_np) EXPORT(pthread_setspecific) EXPORT(pthread_join)
-                                        EXPORT(dl_iterate_phdr) EXPORT(dlsym) EXPORT(dladdr) EXPORT(snprintf)
-                                            EXPORT(LZ4_compress_fast_extState) EXPORT(LZ4_decompress_safe)
-                                                EXPORT(io_uring_submit) EXPORT(io_uring_queue_init)
+// clang-format off
+EXPORT(sched_getcpu) EXPORT(sched_getaffinity) EXPORT(sched_yield) EXPORT(clock_gettime) EXPORT(nanosleep)
+EXPORT(memcpy) EXPORT(memmove) EXPORT(memset) EXPORT(memcmp) EXPORT(memchr) EXPORT(strlen) EXPORT(strcmp) EXPORT(strchr)
+EXPORT(open) EXPORT(openat) EXPORT(read) EXPORT(write) EXPORT(pread) EXPORT(pwrite) EXPORT(readv) EXPORT(writev)
+EXPORT(ioctl) EXPORT(fcntl) EXPORT(poll) EXPORT(stat) EXPORT(fstat) EXPORT(fstatvfs) EXPORT(readlink) EXPORT(unlink)
+EXPORT(ftruncate) EXPORT(mkostemp) EXPORT(pipe2) EXPORT(eventfd) EXPORT(memfd_create) EXPORT(fopen) EXPORT(fclose)
+EXPORT(mmap) EXPORT(munmap) EXPORT(mprotect) EXPORT(madvise) EXPORT(syscall) EXPORT(sysconf) EXPORT(getrlimit)
+EXPORT(getpid) EXPORT(getenv) EXPORT(getauxval) EXPORT(getrandom) EXPORT(sigaction) EXPORT(sigaltstack)
+EXPORT(pthread_mutex_lock) EXPORT(pthread_mutex_unlock) EXPORT(pthread_self) EXPORT(pthread_setname_np)
+EXPORT(pthread_setspecific) EXPORT(pthread_join) EXPORT(dl_iterate_phdr) EXPORT(dlsym) EXPORT(dladdr) EXPORT(snprintf)
+EXPORT(LZ4_compress_fast_extState) EXPORT(LZ4_decompress_safe) EXPORT(io_uring_submit) EXPORT(io_uring_queue_init)
+    // clang-format on
 
-                                                    extern void* malloc(size_t bytes);
+    extern void* malloc(size_t bytes);
 extern void free(void* block);
 extern int fork(void);
 
