@@ -89,6 +89,7 @@ TEST_P(Compressed, MemoryIsFreedWithTheRegion) {
 }
 
 TEST_P(Compressed, ChildOfForkInheritsCompressedPages) {
+    if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer lets no child of a process with threads start any";
     Config inheriting = config();
     inheriting.fork = ForkPolicy::inherit;
     Pager pager{inheriting};

@@ -436,6 +436,7 @@ void refuse_markers(std::span<const std::byte> stack_below) {
 }
 
 TEST_F(GuardedStackState, GuardIsAProtectionOnKernelsWithoutMarkers) {
+    if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer adds mappings of its own";
     FAULTLINE_PAGER_OR_SKIP(pager, config());
     StackPool pool{pager, {.stack_bytes = kStackBytes, .stacks = 3}};
     GuardedStack first = pool.take();
@@ -450,6 +451,7 @@ TEST_F(GuardedStackState, GuardIsAProtectionOnKernelsWithoutMarkers) {
 }
 
 TEST_F(GuardedStackState, GuardIsRefusedWithAdviceWhenNoMappingIsLeft) {
+    if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer adds mappings of its own";
     FAULTLINE_SKIP_UNLESS_PERMITTED(config());
     const ChildEnd end = in_child([] {
         Pager pager{config()};

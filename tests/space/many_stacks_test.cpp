@@ -11,6 +11,7 @@ namespace {
 class ManyStacks : public TrapMatrix {};
 
 TEST_P(ManyStacks, HundredThousandHaveGuardsAndTakeNoMappings) {
+    if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer adds mappings of its own";
     constexpr std::size_t kStacks = kStacksSanitized ? 5'000 : 100'000;
     Config config = config_with(65536);
     config.background_evictor = false;

@@ -15,6 +15,13 @@
 
 namespace faultline::test {
 
+// ThreadSanitizer adds mappings of its own, and lets no child of a process with threads start any.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitized = true;
+#else
+inline constexpr bool kThreadSanitized = false;
+#endif
+
 struct Variant {
     Delivery delivery = Delivery::uffd_signal;
     Eviction eviction = Eviction::move;
