@@ -49,7 +49,7 @@ public:
     std::int64_t set_access(core::UnitRange run, UnitAccess access) FAULTLINE_SIGNAL_SAFE;
     void set_guarded(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns the first run of closed units in `within`; count 0 if there is none.
+    /// Returns the first run of closed units in `within`; an empty run if all units are open.
     [[nodiscard]] core::UnitRange next_closed(core::UnitRange within) const FAULTLINE_SIGNAL_SAFE;
 
     /// Widens a run of closed units up to the nearest units that are not closed.

@@ -3,6 +3,7 @@
 
 #include "support/child.hpp"
 #include "support/process.hpp"
+#include "support/sanitizers.hpp"
 #include "support/variants.hpp"
 
 #include <faultline/faultline.hpp>
@@ -19,12 +20,6 @@
 #include <system_error>
 
 namespace faultline::test {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 /// Exit code of a child to which the kernel refuses seccomp filters.
 inline constexpr int kNoFilters = 77;

@@ -2,6 +2,7 @@
 // a delivery, foreign faults, a child process with a pager, and the report of what failed there.
 #pragma once
 
+#include "support/sanitizers.hpp"
 #include "traps/trap_support.hpp"
 
 #include "sys/file_descriptor.hpp"
@@ -18,12 +19,6 @@
 #include <system_error>
 
 namespace faultline::test {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 /// ThreadSanitizer defers signals, and then runs their handlers with every signal blocked.
 #ifdef __SANITIZE_THREAD__

@@ -18,7 +18,8 @@ namespace {
 
 constexpr uid_t kNobody = 65534;
 
-/// Changes all ids from root to nobody, permanently. An ordinary user sets the ids that it has, by the same calls.
+/// Changes all user and group ids of the process from root to nobody, permanently. In the process of an ordinary user
+/// the same calls set the ids to their present values.
 void give_up_privileges(Verdict& verdict) {
     const bool root = ::getuid() == 0;
     const gid_t group = root ? kNobody : ::getgid();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/run_threads.hpp"
+#include "support/sanitizers.hpp"
 #include "support/variants.hpp"
 
 #include <gtest/gtest.h>
@@ -18,12 +19,6 @@
 #include <thread>
 
 namespace faultline::test {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
 
 /// Returns why a pager of this variant is not permitted here; empty if it is.
 inline std::string why_not_permitted(const Variant& variant) {

@@ -4,7 +4,7 @@
 # Exits with 77 (ctest: skipped) if the caller is not root.
 set -euo pipefail
 
-[[ $(id -u) == 0 ]] || { echo "skipped: becoming nobody needs root"; exit 77; }
+[[ $(id -u) == 0 ]] || { echo "skipped: only root can run a program as nobody"; exit 77; }
 folder=$(mktemp -d /var/tmp/faultline_preload.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 chmod 755 "$folder"

@@ -134,7 +134,7 @@ TEST_P(Fibers, OverflowOnAGuardedStackInsideAFiberIsSurvived) {
 class ManyFibers : public TrapMatrix {
 protected:
     void SetUp() override {
-        if (kStacksSanitized) GTEST_SKIP() << "too many stacks for a sanitizer";
+        if (kSanitized) GTEST_SKIP() << "too many stacks for a sanitizer";
 #ifdef FAULTLINE_CHECKED
         GTEST_SKIP() << "so many stacks are slow in this build; the release build runs them";
 #endif

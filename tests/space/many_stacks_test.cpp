@@ -12,7 +12,7 @@ class ManyStacks : public TrapMatrix {};
 
 TEST_P(ManyStacks, HundredThousandHaveGuardsAndTakeNoMappings) {
     if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer adds mappings of its own";
-    constexpr std::size_t kStacks = kStacksSanitized ? 5'000 : 100'000;
+    constexpr std::size_t kStacks = kSanitized ? 5'000 : 100'000;
     Config config = config_with(65536);
     config.background_evictor = false;
     FAULTLINE_PAGER_OR_SKIP(pager, config);

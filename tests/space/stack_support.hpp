@@ -1,6 +1,7 @@
 // Shared by the stack tests: functions that use stack and check that it kept its contents.
 #pragma once
 
+#include "support/sanitizers.hpp"
 #include "traps/trap_support.hpp"
 
 #include <faultline/guarded_stack.hpp>
@@ -11,13 +12,8 @@
 
 namespace faultline::test {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kStacksSanitized = true;  // frames are larger
-#else
-inline constexpr bool kStacksSanitized = false;
-#endif
-
-inline constexpr std::size_t kStackBytes = std::size_t{kStacksSanitized ? 256 : 64} << 10;
+// A sanitizer makes frames several times larger.
+inline constexpr std::size_t kStackBytes = std::size_t{kSanitized ? 256 : 64} << 10;
 
 /// Uses at least 1 KiB of stack per level on the way down, and checks it on the way up. Returns the number of wrong
 /// words.

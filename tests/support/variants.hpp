@@ -1,6 +1,8 @@
 // Variants: the matrix over which tests of behaviour run, and how a test makes a pager of one of them.
 #pragma once
 
+#include "support/sanitizers.hpp"
+
 #include <faultline/faultline.hpp>
 
 #include <gtest/gtest.h>
@@ -14,13 +16,6 @@
 #include <vector>
 
 namespace faultline::test {
-
-// ThreadSanitizer adds mappings of its own, and lets no child of a process with threads start any.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kThreadSanitized = true;
-#else
-inline constexpr bool kThreadSanitized = false;
-#endif
 
 struct Variant {
     Delivery delivery = Delivery::uffd_signal;

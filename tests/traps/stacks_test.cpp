@@ -2,6 +2,7 @@
 // nearly exhausted, or itself in managed memory resolves its faults on an AlternateStack. A program keeps its own
 // alternate stack.
 
+#include "support/sanitizers.hpp"
 #include "traps/trap_support.hpp"
 
 #include <faultline/alternate_stack.hpp>
@@ -19,12 +20,6 @@
 
 namespace faultline::test {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // frames are several times larger, and the sanitizer tracks stacks itself
-#else
-constexpr bool kSanitized = false;
-#endif
 
 Config tight_config() {
     Config config;

@@ -12,7 +12,7 @@ namespace faultline::pager {
 /// Any thread; not from a signal handler, because the last user destroys the region.
 class RegionUsers {
 public:
-    /// Adds a user. Returns false if there is none left, not even the owner: the region is about to be destroyed.
+    /// Adds a user. Returns false, and adds none, if the last user has gone: the region is about to be destroyed.
     [[nodiscard]] bool add() noexcept {
         std::uint32_t count = count_.load(std::memory_order_relaxed);
         do {
