@@ -2,7 +2,6 @@
 
 #include "core/units.hpp"
 #include "mmu/delivery_trial.hpp"
-#include "store/compressed_space.hpp"
 #include "store/swap_space.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
@@ -21,9 +20,7 @@ namespace {
 constexpr std::size_t kLeastCompressed = std::size_t{256} << 10;
 
 std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
-    auto files = std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file);
-    if (config.compressed_limit == 0) return files;
-    return std::make_unique<store::CompressedSpace>(std::move(files), config.compressed_limit, config.compressed_limit);
+    return std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file, config.compressed_limit);
 }
 
 /// The faults of valgrind's simulated CPU do not reach a pager as the kernel's do: memory would be lost.

@@ -15,7 +15,7 @@ Arena::Arena(pager::Pager& pager, const pager::RegionOwner& owner, const sys::Pu
                              .owner = &owner,
                              .gaps = true,
                              .decorate = [&](std::unique_ptr<store::BackingStore> behind) {
-                                 auto store = std::make_unique<SegmentStore>(std::move(behind), index, bytes);
+                                 auto store = std::make_unique<SegmentStore>(std::move(behind), index);
                                  store_ = store.get();
                                  return store;
                              }})} {

@@ -29,21 +29,17 @@ void copy_access_hints(const Arenas& from, const Arenas& to) {
 
 void copy_pages(pager::Pager& pager, const MappedSegments& source, const Arenas& to) {
     const Arenas& from = source.arenas();
-    // held until the destructors below have closed what is not needed any more
     const auto lock = pager.clones().keep_regions();
-    std::array<SegmentStore::Freezing, 2> freezing;
     std::vector<pager::Region*> regions = shared_regions(source);  // their files have pages of the clone, too
-    for (std::size_t i = 0; i < freezing.size(); ++i) {
-        const Arena& arena = *from.both()[i];
-        regions.push_back(&arena.region());
-        freezing[i] = arena.store().prepare_freeze(pager.clones().open_store(arena.region()));
+    for (const auto& arena : from.both()) {
+        regions.push_back(&arena->region());
+        arena->store().prepare_to_share(arena->region().pages());
     }
     pager.clones().freeze(regions, [&] {
-        for (std::size_t i = 0; i < freezing.size(); ++i) {
+        for (std::size_t i = 0; i < from.both().size(); ++i) {
             const Arena& original = *from.both()[i];
             const Arena& copy = *to.both()[i];
-            original.store().freeze(freezing[i]);
-            copy.store().share_layers_of(original.store());
+            copy.store().share_pages_of(original.store());
             pager.clones().copy_words(original.region(), copy.region());
         }
     });

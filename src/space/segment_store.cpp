@@ -1,56 +1,34 @@
 #include "space/segment_store.hpp"
 
 #include "core/units.hpp"
+#include "store/read_plan.hpp"
+#include "store/read_rings.hpp"
 #include "sys/error.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
-#include <string>
 
 namespace faultline::space {
+namespace {
 
-/// Drops this store's use of its layers' pages.
-SegmentStore::~SegmentStore() {
-    core::PageRange run{};
-    Number run_number = kOrigin;
-    const auto drop_users = [&] {
-        // A layer with no other owner is destroyed with this store, so its pages need no dropping.
-        if (run.count > 0 && layers_[run_number].use_count() > 1) layers_[run_number]->drop_users(run);
-    };
-    layer_of_.for_each([&](std::uint64_t page, Number number) {
-        if (layer(number) == nullptr) return;
-        if (page != run.end() || number != run_number) {
-            drop_users();
-            run = {page, 0};
-            run_number = number;
-        }
-        ++run.count;
-    });
-    drop_users();
+store::SwapStore& require_slots(store::BackingStore& behind) {
+    store::SwapStore* const slots = behind.swap_store(0);
+    if (slots == nullptr) sys::throw_error(EOPNOTSUPP, "an address space needs a pager that swaps to slots");
+    return *slots;
 }
+
+}  // namespace
+
+SegmentStore::SegmentStore(std::unique_ptr<store::BackingStore> behind, const sys::Published<SegmentIndex>& index)
+    : behind_{std::move(behind)}, swap_{require_slots(*behind_)}, index_{index} {}
 
 SegmentStore::Source SegmentStore::source_of(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
-    const Number number = layer_of_.at(offset >> core::kUnitShift);
-    if (number == top_number_) return {top_.get(), nullptr};
-    if (const SharedLayer* const shared = layer(number)) return {&shared->store(), nullptr};
+    if (swap_.holds(offset)) return {true, nullptr};
     const SegmentIndex::Entry* const segment = index_.read().find(begin_ + offset);
-    return {nullptr, segment != nullptr && segment->file != nullptr ? segment : nullptr};
+    return {false, segment != nullptr && segment->file != nullptr ? segment : nullptr};
 }
 
-/// Records that the top (top_number_) or the segment's file (kOrigin) holds the pages' bytes from now on. Drops their
-/// use of layers.
-void SegmentStore::set_layer(std::uint64_t offset, std::uint64_t bytes, Number number) FAULTLINE_SIGNAL_SAFE {
-    const std::uint64_t end = (offset + bytes) >> core::kUnitShift;
-    for (std::uint64_t page = offset >> core::kUnitShift; page < end;) {
-        const std::uint64_t first = page;
-        const Number before = layer_of_.exchange(page++, number);
-        while (page < end && layer_of_.at(page) == before) layer_of_.exchange(page++, number);
-        if (const SharedLayer* const shared = layer(before)) shared->drop_users({first, page - first});
-    }
-}
-
-/// Returns the run of pages from `offset` on that one read can bring. Pages without bytes may be in the run: no caller
+/// Returns the run of pages from `offset` on that have one source. Pages without bytes may be in the run: no caller
 /// needs their contents.
 SegmentStore::Run SegmentStore::run_at(std::uint64_t offset, std::uint64_t most) const FAULTLINE_SIGNAL_SAFE {
     Source source = source_of(offset);
@@ -65,33 +43,46 @@ SegmentStore::Run SegmentStore::run_at(std::uint64_t offset, std::uint64_t most)
     return {source, bytes};
 }
 
-int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-    while (!into.empty()) {
-        const Run run = run_at(offset, into.size());
-        const std::span<std::byte> part = into.first(run.bytes);
-        int error = 0;
-        if (run.source.swap != nullptr) {
-            error = run.source.swap->read(offset, part);
-        } else if (const SegmentIndex::Entry* const from = run.source.segment) {
-            // A run may begin before its segment, with pages that have no bytes.
-            const std::uintptr_t first = std::max(begin_ + offset, from->range.begin);
-            error = from->file->read(from->offset_of(first), from->file_limit, part.subspan(first - (begin_ + offset)));
+int SegmentStore::plan_read(std::span<const store::StoreRead> reads, store::ReadPlan& plan) FAULTLINE_SIGNAL_SAFE {
+    for (store::StoreRead rest : reads) {
+        while (!rest.into.empty()) {
+            const Run run = run_at(rest.offset, rest.into.size());
+            const std::span<std::byte> part = rest.into.first(run.bytes);
+            int error = 0;
+            if (run.source.swap) {
+                const store::StoreRead one{rest.offset, part};
+                error = swap_.plan_read({&one, 1}, plan);
+            } else if (run.source.segment != nullptr) {
+                error = plan_from_file(*run.source.segment, rest.offset, part, plan);
+            }
+            if (error != 0) return error;
+            rest = {rest.offset + run.bytes, rest.into.subspan(run.bytes)};
         }
-        if (error != 0) return error;
-        offset += run.bytes;
-        into = into.subspan(run.bytes);
     }
     return 0;
 }
 
-store::FileExtent SegmentStore::location(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
-    const Run run = run_at(offset, bytes);
-    if (run.bytes < bytes) return {};
-    if (run.source.swap != nullptr) return run.source.swap->location(offset, bytes);
-    const SegmentIndex::Entry* const from = run.source.segment;
-    if (from == nullptr || !from->range.contains({begin_ + offset, begin_ + offset + bytes})) return {};
-    const std::uint64_t at = from->offset_of(begin_ + offset);
-    return from->file_limit < at + bytes ? store::FileExtent{} : store::FileExtent{from->file->fd(), at};
+/// A part that is wholly in the file can be read by others. What reaches beyond `file_limit` is read now.
+int SegmentStore::plan_from_file(const SegmentIndex::Entry& from, std::uint64_t offset, std::span<std::byte> into,
+                                 store::ReadPlan& plan) const FAULTLINE_SIGNAL_SAFE {
+    // A run may begin before its segment, and end after it, with pages that have no bytes.
+    const std::uintptr_t begin = std::max(begin_ + offset, from.range.begin);
+    const std::uintptr_t end = std::min(begin_ + offset + into.size(), from.range.end);
+    const std::span<std::byte> part = into.subspan(begin - (begin_ + offset), end - begin);
+    const std::uint64_t at = from.offset_of(begin);
+    if (at + part.size() > from.file_limit) return from.file->read(at, from.file_limit, part);
+    plan.add(from.file->fd(), store::FileEnd::in_page, at, part);
+    return 0;
+}
+
+int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    while (!into.empty()) {
+        const store::StoreRead one{offset, into.first(std::min(into.size(), store::ReadPlan::kMostBytes))};
+        if (const int error = store::read_all(*this, {&one, 1})) return error;
+        offset += one.into.size();
+        into = into.subspan(one.into.size());
+    }
+    return 0;
 }
 
 /// Returns the shared segment whose file the page is written to, or null.
@@ -107,7 +98,7 @@ int SegmentStore::write(std::uint64_t offset, std::span<const std::byte> from) F
         std::size_t run = core::kUnitBytes;
         while (run < from.size() && shared_at(offset + run) == shared) run += core::kUnitBytes;
         const int error = shared != nullptr ? shared->file->write(shared->offset_of(begin_ + offset), from.first(run))
-                                            : write_to_top(offset, from.first(run));
+                                            : swap_.write(offset, from.first(run));
         if (error != 0) return error;
         offset += run;
         from = from.subspan(run);
@@ -115,38 +106,19 @@ int SegmentStore::write(std::uint64_t offset, std::span<const std::byte> from) F
     return 0;
 }
 
-int SegmentStore::write_to_top(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE {
-    const int error = top_->write(offset, from);
-    if (error == 0) {
-        set_layer(offset, from.size(), top_number_);
-        return 0;
-    }
-    // Discard what the failed write left in the top for pages that were not there before: no later call would.
-    for (std::uint64_t at = offset; at < offset + from.size(); at += core::kUnitBytes) {
-        if (layer_of_.at(at >> core::kUnitShift) != top_number_) top_->discard(at, core::kUnitBytes);
-    }
-    return error;
-}
-
-void SegmentStore::finish_extent_write(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
-    top_->finish_extent_write(offset, bytes);
-    set_layer(offset, bytes, top_number_);
-}
-
-/// The pages are zeros from now on. Pages that are not in the top or a layer hold nothing there. A page of a shared
-/// segment comes here only when it has become zeros: a segment is out of the index before its pages are closed.
+/// The pages are zeros from now on. A page of a shared segment comes here only when it has become zeros: a segment is
+/// out of the index before its pages are closed.
 void SegmentStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
+    behind_->discard(offset, bytes);
+    if (!index_.read().any_shared()) return;
     while (bytes > 0) {
         const Run run = run_at(offset, bytes);
-        if (run.source.swap != nullptr) {
-            set_layer(offset, run.bytes, kOrigin);
-            if (run.source.swap == top_.get()) top_->discard(offset, run.bytes);
-        } else if (run.source.segment != nullptr && run.source.segment->shared) {
-            const SegmentIndex::Entry& segment = *run.source.segment;
-            const std::uintptr_t first = std::max(begin_ + offset, segment.range.begin);
+        const SegmentIndex::Entry* const segment = run.source.segment;
+        if (segment != nullptr && segment->shared) {
+            const std::uintptr_t first = std::max(begin_ + offset, segment->range.begin);
             // Zeros that cannot be written are lost, as the kernel's would be. The next synchronisation reports the
             // error.
-            static_cast<void>(segment.file->write_zeros(segment.offset_of(first), begin_ + offset + run.bytes - first));
+            static_cast<void>(segment->file->write_zeros(segment->offset_of(first), begin_ + offset + run.bytes - first));
         }
         offset += run.bytes;
         bytes -= run.bytes;
@@ -155,13 +127,7 @@ void SegmentStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_
 
 store::Whereabouts SegmentStore::whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     const Source source = source_of(offset);
-    if (source.swap != nullptr) {
-        store::Whereabouts where = source.swap->whereabouts(offset);
-        const std::uint64_t page = offset >> core::kUnitShift;
-        const SharedLayer* const shared = layer(layer_of_.at(page));
-        where.shared = shared != nullptr && shared->is_shared(page);
-        return where;
-    }
+    if (source.swap) return swap_.whereabouts(offset);
     if (source.is_zeros()) return {};
     return {store::Whereabouts::Place::origin, source.segment->offset_of(begin_ + offset)};
 }
@@ -169,63 +135,21 @@ store::Whereabouts SegmentStore::whereabouts(std::uint64_t offset) const FAULTLI
 /// Pages of shared segments have none: their bytes are the file's own.
 store::SharedBytes SegmentStore::shared_bytes(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     if (file_notes_ == nullptr) return {};
-    const std::uint64_t page = offset >> core::kUnitShift;
-    const Number number = layer_of_.at(page);
-    if (number == top_number_) return {};
-    if (const SharedLayer* const shared = layer(number)) {
-        return shared->is_shared(page) ? store::SharedBytes{&shared->note(page), shared, page} : store::SharedBytes{};
-    }
+    if (swap_.holds(offset)) return swap_.shared_bytes(offset);
     const SegmentIndex::Entry* const segment = source_of(offset).segment;
     if (segment == nullptr || segment->shared) return {};
-    return {&(*file_notes_)[page], segment->file, segment->offset_of(begin_ + offset)};
+    return {&(*file_notes_)[offset >> core::kUnitShift], segment->file, segment->offset_of(begin_ + offset)};
 }
 
 // ---- cloning
 
-SegmentStore::Freezing SegmentStore::prepare_freeze(std::unique_ptr<store::BackingStore> top) const {
-    constexpr std::size_t kMostNumbers = std::numeric_limits<Number>::max();
-    const std::uint64_t pages = bytes_ >> core::kUnitShift;
-    Freezing freezing;
-    freezing.top = std::move(top);
-    freezing.layer = std::make_shared<SharedLayer>(pages);
-    freezing.layers = layers_;
-    // a number for the new top
-    if (std::count(layers_.begin() + 1, layers_.end(), nullptr) < 2) freezing.layers.emplace_back();
-    if (freezing.layers.size() > kMostNumbers) {
-        sys::throw_error(ENOMEM, "cannot clone the address space: pages of " + std::to_string(kMostNumbers) +
-                                     " earlier clones are in use, the most possible; destroy some clones");
-    }
-    freezing.pages_in.resize(freezing.layers.size());
-    freezing.unused.reserve(freezing.layers.size());
-    freezing.file_notes = file_notes_ ? file_notes_ : std::make_shared<const FileNotes>(pages, "notes on file pages");
-    return freezing;
+void SegmentStore::prepare_to_share(std::uint64_t pages) {
+    if (file_notes_ == nullptr) file_notes_ = std::make_shared<const FileNotes>(pages, "notes on file pages");
 }
 
-void SegmentStore::freeze(Freezing& freezing) noexcept {
-    file_notes_ = freezing.file_notes;
-    layers_.swap(freezing.layers);
-    layer_of_.for_each([&](std::uint64_t, Number number) { ++freezing.pages_in[number]; });
-    for (std::size_t number = kOrigin + 1; number < layers_.size(); ++number) {
-        if (layers_[number] && freezing.pages_in[number] == 0) freezing.unused.push_back(std::move(layers_[number]));
-    }
-    if (freezing.pages_in[top_number_] == 0) return;  // no page was written since the last clone
-    layer_of_.for_each([&](std::uint64_t page, Number number) {
-        if (number == top_number_) freezing.layer->add_user(page);
-    });
-    std::swap(top_, freezing.top);
-    freezing.layer->set_store(std::move(freezing.top));
-    layers_[top_number_] = std::move(freezing.layer);
-    top_number_ = static_cast<Number>(std::find(layers_.begin() + 1, layers_.end(), nullptr) - layers_.begin());
-}
-
-void SegmentStore::share_layers_of(const SegmentStore& other) {
-    layers_ = other.layers_;
+void SegmentStore::share_pages_of(const SegmentStore& other) {
     file_notes_ = other.file_notes_;
-    top_number_ = other.top_number_;
-    other.layer_of_.for_each([&](std::uint64_t page, Number number) {
-        layer(number)->add_user(page);
-        layer_of_.exchange(page, number);
-    });
+    swap_.share_pages_of(other.swap_);
 }
 
 }  // namespace faultline::space

@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "store/backing_store.hpp"
+#include "store/read_plan.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -36,8 +37,12 @@ public:
     }
     /// Does nothing: the file keeps its bytes.
     void discard_keeping_space(std::uint64_t, std::uint64_t) FAULTLINE_SIGNAL_SAFE override {}
-    [[nodiscard]] store::FileExtent location(std::uint64_t offset, std::uint64_t) const FAULTLINE_SIGNAL_SAFE override {
-        return {file_.reader()->fd(), begin_ + offset};
+    [[nodiscard]] int plan_read(std::span<const store::StoreRead> reads,
+                                store::ReadPlan& plan) FAULTLINE_SIGNAL_SAFE override {
+        for (const store::StoreRead& one : reads) {
+            plan.add(file_.reader()->fd(), store::FileEnd::in_page, begin_ + one.offset, one.into);
+        }
+        return 0;
     }
     [[nodiscard]] store::Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override {
         return {store::Whereabouts::Place::origin, begin_ + offset};

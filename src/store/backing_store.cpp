@@ -6,8 +6,17 @@
 
 namespace faultline::store {
 
-void StoreFactory::prepare_fork() {
-    sys::throw_error(EOPNOTSUPP, "this kind of store cannot be shared with a child of fork");
+int BackingStore::plan_read(std::span<const StoreRead> reads, ReadPlan&) FAULTLINE_SIGNAL_SAFE {
+    for (const StoreRead& one : reads) {
+        if (const int error = read(one.offset, one.into)) return error;
+    }
+    return 0;
 }
+
+void StoreFactory::write(std::span<StoreWrite> writes, WriteQueue&) FAULTLINE_SIGNAL_SAFE {
+    for (StoreWrite& one : writes) one.error = one.store->write(one.offset, one.bytes);
+}
+
+void StoreFactory::prepare_fork() { sys::throw_error(EOPNOTSUPP, "these stores cannot be shared with a child of fork"); }
 
 }  // namespace faultline::store

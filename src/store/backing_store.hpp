@@ -13,10 +13,22 @@
 
 namespace faultline::store {
 
-/// A location in a file, for callers that transfer many pages at once.
-struct FileExtent {
-    int fd = -1;
-    std::uint64_t offset = 0;  ///< Of the first byte asked for.
+class BackingStore;
+class ReadPlan;
+class SwapStore;
+
+/// Bytes of a region that its store is to read, in whole pages; or any 16 KiB of a larger page.
+struct StoreRead {
+    std::uint64_t offset = 0;
+    std::span<std::byte> into{};
+};
+
+/// One page that its store is to write. `error`: 0 or an errno, set by StoreFactory::write.
+struct StoreWrite {
+    BackingStore* store = nullptr;
+    std::uint64_t offset = 0;
+    std::span<const std::byte> bytes{};
+    int error = 0;
 };
 
 /// The location of a page's bytes, for statistics and tools.
@@ -50,29 +62,33 @@ class BackingStore {
 public:
     virtual ~BackingStore() = default;
 
-    /// Fills all of `into` or fails. Never reads short, never returns bytes that were not written. Signal-safe.
+    /// Fills all of `into` or fails. Never reads short, never returns bytes that were not written: EIO instead. The
+    /// caller owns the pages. Signal-safe.
     [[nodiscard]] virtual int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Writes all of `from` or fails. Signal-safe. ENOSPC: the store is full; the old bytes may be lost.
+    /// Begins several reads at once: adds what is to be read from files to `plan`, and reads the rest now. When the
+    /// caller has read what `plan` says, it calls check_read, and only then are the bytes valid. The default reads all
+    /// of it now. Signal-safe.
+    [[nodiscard]] virtual int plan_read(std::span<const StoreRead> reads, ReadPlan& plan) FAULTLINE_SIGNAL_SAFE;
+    /// Returns 0, or EIO if bytes are not those that were written. Signal-safe.
+    [[nodiscard]] virtual int check_read(std::span<const StoreRead>) FAULTLINE_SIGNAL_SAFE { return 0; }
+
+    /// Writes all of `from` or fails; then the old bytes may be lost. Signal-safe. ENOSPC: the store is full.
     [[nodiscard]] virtual int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// Returns the store of swap slots that a write of the page at `offset` goes to, so that many pages can be written
+    /// together; null if `write` must be called. Signal-safe.
+    [[nodiscard]] virtual SwapStore* swap_store([[maybe_unused]] std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+        return nullptr;
+    }
 
     /// Returns the space of a range, now or later. The caller does not read the range before it writes it again.
     virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Discards the bytes of a range, but may keep its disk space. Call it for ranges that are soon written again: a
-    /// file system takes longer to free blocks than to write them.
+    /// Forgets the bytes of a range whose pages leave the region. A store that writes to a file of the program leaves
+    /// the file as it is.
     virtual void discard_keeping_space(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {
         discard(offset, bytes);
-    }
-
-    /// Returns the file and the offset of the region in it if the caller may write to the file directly; else fd -1.
-    [[nodiscard]] virtual FileExtent extent() const FAULTLINE_SIGNAL_SAFE { return {}; }
-
-    /// Returns the location of a range if others can read all of it from a file in one piece; else fd -1. Valid while
-    /// the caller owns the pages of the range. Signal-safe.
-    [[nodiscard]] virtual FileExtent location([[maybe_unused]] std::uint64_t offset,
-                                              [[maybe_unused]] std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE {
-        return {};
     }
 
     /// Returns the location of the 4 KiB that read() would return for `offset`, if the page may be read. The bytes may
@@ -86,16 +102,6 @@ public:
     [[nodiscard]] virtual SharedBytes shared_bytes([[maybe_unused]] std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
         return {};
     }
-
-    /// Prepares the file for a write of a range to the extent. Call before each such write; write() needs no such call.
-    /// Signal-safe.
-    virtual void begin_extent_write([[maybe_unused]] std::uint64_t offset,
-                                    [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
-
-    /// Records that all of a range was written to the extent. Only then does read() read it there. write() needs no
-    /// such call. Signal-safe.
-    virtual void finish_extent_write([[maybe_unused]] std::uint64_t offset,
-                                     [[maybe_unused]] std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE {}
 };
 
 /// The process after fork: parent or child.
@@ -110,11 +116,15 @@ public:
     /// Opens a store for a new region of `bytes`. Throws std::system_error (EFBIG, ENOSPC, EMFILE...).
     [[nodiscard]] virtual std::unique_ptr<BackingStore> open(std::uint64_t bytes) = 0;
     /// Like open, for a region with pages of `page_bytes`. Writes and discards are then of whole pages. Reads are of
-    /// whole pages, or of any 16 KiB of larger ones. Some stores are more efficient with this knowledge.
+    /// whole pages, or of any 16 KiB of larger ones.
     [[nodiscard]] virtual std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes,
                                                                        [[maybe_unused]] std::size_t page_bytes) {
         return open(bytes);
     }
+
+    /// Writes pages of any stores of this factory; sets the error of each. Takes the pages in order, so pages that are
+    /// read together should be together. The default calls BackingStore::write for each. Signal-safe.
+    virtual void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     // Upkeep: work of some stores that a background thread of the pager does before a fault has to wait for it.
 

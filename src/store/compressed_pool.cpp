@@ -36,50 +36,32 @@ bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_
     return segments_.used() + wanted > limit;
 }
 
-// ---- Registering stores
-
-void CompressedPool::unregister_table(std::uint32_t id) noexcept {
-    const sys::SignalBlock no_signals;  // the locks below belong to the fault path
-    const BlockTable& table = tables_.remove(id);
-    table.for_each_touched([&](std::uint64_t block) {
-        if (!table.load(block).is(BlockPlace::pool)) return;
-        release_entry(table, table.change(block, [](BlockWord word) { return word.discarded(); }));
-    });
-    tables_.free(id);
-}
-
 // ---- Entries
 
-const CompressedPool::Entry& CompressedPool::entry_at(PoolSlot slot) const noexcept {
-    return *std::launder(reinterpret_cast<const Entry*>(segments_.address_of(slot)));
+const CompressedPool::Entry& CompressedPool::entry_at(EntryAddress at) const noexcept {
+    return *std::launder(reinterpret_cast<const Entry*>(segments_.address_of(at)));
 }
 
 std::span<const std::byte> CompressedPool::bytes_of(const Entry& entry) const noexcept {
     return {reinterpret_cast<const std::byte*>(&entry + 1), entry.bytes};
 }
 
-bool CompressedPool::decode(const Entry& entry, std::uint64_t seed,
-                            std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
+bool CompressedPool::decode(const Entry& entry, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
     if (!is_sound(entry)) return false;
     const std::span<const std::byte> bytes = bytes_of(entry);
-    return checksum_of(bytes, seed) == entry.checksum && decompress(bytes, into);
+    return checksum_of(bytes, seed_of(entry.slot)) == entry.checksum && decompress(bytes, into);
 }
 
-bool CompressedPool::insert(std::uint32_t id, std::uint64_t block,
+bool CompressedPool::insert(SlotNumber slot, std::uint32_t units,
                             std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
-    const BlockTable& table = tables_.at(id);
     const SegmentPool::Room room = make_room(sizeof(Entry) + compressed.size());
     if (!room) return false;
     std::memcpy(room.bytes() + sizeof(Entry), compressed.data(), compressed.size());
-    auto* const entry = new (room.bytes()) Entry{0, block, id, static_cast<std::uint32_t>(compressed.size())};
+    new (room.bytes()) Entry{checksum_of(compressed, seed_of(slot)), slot, static_cast<std::uint16_t>(compressed.size()),
+                             static_cast<std::uint16_t>(units)};
     CompressedCounters::add(counters_.compressed_bytes, compressed.size());
-    CompressedCounters::add(counters_.original_bytes, table.block_bytes());
-
-    BlockWord seen = table.load(block);
-    do {
-        entry->checksum = checksum_of(compressed, table.seed(block, seen.next_generation()));
-    } while (!table.try_change(block, seen, seen.stored_in(room.slot())));
-    release_entry(table, seen);
+    CompressedCounters::add(counters_.original_bytes, std::size_t{units} << core::kUnitShift);
+    slots_.table().store(slot, SlotWord::in_memory(room.entry()));
     return true;
 }
 
@@ -98,11 +80,13 @@ SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_
     return room;
 }
 
-CompressedPool::Fetched CompressedPool::fetch(const BlockTable& table, std::uint64_t block, BlockWord seen,
+CompressedPool::Fetched CompressedPool::fetch(SlotNumber slot, SlotWord seen,
                                               std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-    const SegmentPool::Pin pin{segments_, seen.slot()};
-    if (table.load(block) != seen) return Fetched::changed;
-    if (!decode(entry_at(seen.slot()), table.seed(block, seen.generation()), into)) {
+    const EntryAddress at = seen.entry();
+    const SegmentPool::Pin pin{segments_, at};
+    if (!slots_.table().load(slot).in(at)) return Fetched::changed;
+    const Entry& entry = entry_at(at);
+    if (entry.slot != slot || !decode(entry, into)) {
         CompressedCounters::add(counters_.damaged);
         return Fetched::damaged;
     }
@@ -110,13 +94,20 @@ CompressedPool::Fetched CompressedPool::fetch(const BlockTable& table, std::uint
     return Fetched::done;
 }
 
-/// Kills the entry at `slot`. The entry still counts as live here, so its segment is not reused meanwhile.
-void CompressedPool::kill_entry(PoolSlot slot, std::size_t block_bytes) FAULTLINE_SIGNAL_SAFE {
-    if (!is_sound(entry_at(slot))) return;  // memory was overwritten; the segment stays used
-    const std::size_t bytes = entry_at(slot).bytes;
-    CompressedCounters::subtract(counters_.compressed_bytes, bytes);
-    CompressedCounters::subtract(counters_.original_bytes, block_bytes);
-    segments_.kill(slot, sizeof(Entry) + bytes);
+void CompressedPool::release(SlotNumber slot, std::uint32_t units) FAULTLINE_SIGNAL_SAFE {
+    const SlotWord before = slots_.table().change(slot, [](SlotWord word) { return word.released(); });
+    if (before.is(SlotPlace::spilling)) return;  // the thread that spills it frees the slots
+    if (before.has_entry()) kill_entry(before.entry());
+    slots_.allocator().free({slot, units});
+}
+
+/// Kills the entry at `at`. It still counts as live here, so its segment is not reused meanwhile.
+void CompressedPool::kill_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE {
+    const Entry entry = entry_at(at);
+    if (!is_sound(entry)) return;  // memory was overwritten; the segment stays used
+    CompressedCounters::subtract(counters_.compressed_bytes, entry.bytes);
+    CompressedCounters::subtract(counters_.original_bytes, std::size_t{entry.units} << core::kUnitShift);
+    segments_.kill(at, sizeof(Entry) + entry.bytes);
 }
 
 }  // namespace faultline::store

@@ -1,4 +1,4 @@
-// The part of CompressedPool that frees segments: moving live entries together, and spilling them to the stores behind.
+// The part of CompressedPool that frees segments: moving live entries together, and spilling them to the swap files.
 
 #include "store/compressed_pool.hpp"
 
@@ -28,31 +28,26 @@ public:
 
 private:
     struct Item {
-        std::uint64_t block;
-        std::uint32_t store;
+        SlotNumber slot;
         std::uint32_t offset;  // in the segment
-        friend bool operator<(const Item& left, const Item& right) noexcept {
-            return left.store != right.store ? left.store < right.store : left.block < right.block;
-        }
+        friend bool operator<(const Item& left, const Item& right) noexcept { return left.slot < right.slot; }
     };
     struct ClaimedBlock {
-        const BlockTable* table;
-        std::uint64_t block;
-        PoolSlot slot;
-        std::uint32_t store;
-        std::uint32_t write;  // number of the write that includes the block
+        SlotNumber slot;
+        std::uint32_t units;
+        EntryAddress at;
+        std::uint64_t checksum;  // of the decompressed bytes
+        std::uint32_t write;     // number of the write that includes the block
     };
-    enum class Claim : std::uint8_t { taken, dead, busy };
-    static constexpr std::size_t kMostItems = SegmentPool::kSegmentBytes / (sizeof(Entry) + BlockWord::kSlotAlignment);
+    static constexpr std::size_t kMostItems = SegmentPool::kSegmentBytes / (sizeof(Entry) + SlotWord::kEntryAlignment);
 
     void list_entries(const Segment& segment) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] Claim claim(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
-    void add_write(std::span<const std::byte> bytes, std::uint32_t generation) FAULTLINE_SIGNAL_SAFE;
+    void claim(EntryAddress at) FAULTLINE_SIGNAL_SAFE;
+    void add_write(std::span<std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
     void give_up_damaged() FAULTLINE_SIGNAL_SAFE;
-    template <typename Edge>
-    bool finish_claim(const ClaimedBlock& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE;
-    void wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE;
     int write_claimed(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    template <typename Edge>
+    [[nodiscard]] bool end_claim(const ClaimedBlock& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE;
 
     CompressedPool& pool_;
     std::span<std::byte> buffer_;
@@ -62,11 +57,13 @@ private:
     std::size_t writes_ = 0;
     Item item_[kMostItems];
     ClaimedBlock claimed_[kMostClaimed];
-    StoreWrite write_[kMostClaimed];
+    iovec part_[kMostClaimed];
+    FileWrite write_[kMostClaimed];
 };
 
-CompressedPool::CompressedPool(std::size_t capacity, std::size_t limit)
-    : segments_{capacity, limit},
+CompressedPool::CompressedPool(Slots& slots, std::size_t capacity, std::size_t limit)
+    : slots_{slots},
+      segments_{capacity, limit},
       spill_memory_{
           sys::Mapping::reserve(kSpillers * (core::align_up(sizeof(Spiller), core::kUnitBytes) + kSpillBufferBytes),
                                 core::kUnitBytes, true, "spilling compressed pages")} {
@@ -105,13 +102,13 @@ CompressedPool::Spilled CompressedPool::free_segment(unsigned spiller, WriteQueu
     return spill_oldest(spiller, queue);
 }
 
-/// Calls `visit(slot, entry)` for each entry of a taken segment until it returns false.
+/// Calls `visit(address, entry)` for each entry of a taken segment until it returns false.
 template <typename Visit>
 void CompressedPool::for_each_entry(const Segment& segment, Visit visit) const FAULTLINE_SIGNAL_SAFE {
     for (std::uint32_t offset = 0; offset < segment.used_bytes;) {
-        const PoolSlot slot{segment.index, offset};
-        const Entry& entry = entry_at(slot);
-        if (!is_sound(entry) || !visit(slot, entry)) return;
+        const EntryAddress at{segment.index, offset};
+        const Entry& entry = entry_at(at);
+        if (!is_sound(entry) || !visit(at, entry)) return;
         offset += SegmentPool::rounded(sizeof(Entry) + entry.bytes);
     }
 }
@@ -121,30 +118,25 @@ void CompressedPool::for_each_entry(const Segment& segment, Visit visit) const F
 bool CompressedPool::empty_sparse_segment() FAULTLINE_SIGNAL_SAFE {
     Segment* const segment = segments_.take_sparse(sparse(SegmentPool::kSegmentBytes));
     if (segment == nullptr) return false;
-    for_each_entry(*segment, [&](PoolSlot slot, const Entry&) { return move_entry(slot); });
+    for_each_entry(*segment, [&](EntryAddress at, const Entry&) { return move_entry(at); });
     return segments_.give_back(*segment);
 }
 
 /// Moves an entry to the open segment if it is live. Returns false if there is no room.
-bool CompressedPool::move_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
-    const Entry& entry = entry_at(slot);
+bool CompressedPool::move_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE {
+    const Entry& entry = entry_at(at);
     const std::size_t bytes = sizeof(Entry) + entry.bytes;
-    const BlockTable* const table = tables_.start_using(entry.store);
-    if (table == nullptr) return true;
-    bool moved = true;
-    BlockWord seen = entry.block < table->blocks() ? table->load(entry.block) : BlockWord{};
-    if (seen.in(slot)) {
-        const SegmentPool::Room room = segments_.reserve(bytes, SegmentPool::Purpose::moving);
-        moved = static_cast<bool>(room);
-        if (moved) {
-            std::memcpy(room.bytes(), &entry, bytes);
-            while (seen.in(slot) && !table->try_change(entry.block, seen, seen.moved_to(room.slot()))) {
-            }
-            segments_.kill(seen.in(slot) ? slot : room.slot(), bytes);
-        }
+    SlotTable& table = slots_.table();
+    if (!table.has(entry.slot)) return true;
+    SlotWord seen = table.load(entry.slot);
+    if (!seen.in(at)) return true;
+    const SegmentPool::Room room = segments_.reserve(bytes, SegmentPool::Purpose::moving);
+    if (!room) return false;
+    std::memcpy(room.bytes(), &entry, bytes);
+    while (seen.in(at) && !table.try_change(entry.slot, seen, seen.moved_to(room.entry()))) {
     }
-    tables_.stop_using(entry.store);
-    return moved;
+    segments_.kill(seen.in(at) ? at : room.entry(), bytes);
+    return true;
 }
 
 // ---- Spilling
@@ -159,114 +151,96 @@ CompressedPool::Spilled CompressedPool::spill_oldest(unsigned spiller, WriteQueu
 int CompressedPool::Spiller::spill(const Segment& segment, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     list_entries(segment);
     int error = 0;
-    for (std::size_t i = 0; i < items_ && error == 0;) {
-        const PoolSlot slot{segment.index, item_[i].offset};
-        const Claim claimed = claim(slot);
-        if (claimed != Claim::busy) ++i;
-        // An older version of the block is being written. Write our claims before waiting, because other threads may
-        // wait for our busy marks.
-        if (claimed == Claim::busy || claims_ == kMostClaimed || buffer_.size() - buffered_ < kLargestBlockBytes) {
-            error = write_claimed(queue);
-        }
-        if (claimed == Claim::busy) wait_for_entry(slot);
+    for (std::size_t i = 0; i < items_ && error == 0; ++i) {
+        claim({segment.index, item_[i].offset});
+        const bool full = claims_ == kMostClaimed || buffer_.size() - buffered_ < kLargestBlockBytes;
+        if (full) error = write_claimed(queue);
     }
     const int last_error = write_claimed(queue);
     return error != 0 ? error : last_error;
 }
 
-/// Lists the entries sorted by store and block, so that adjacent blocks go into one write.
+/// Lists the entries sorted by slot, so that adjacent blocks go into one write.
 void CompressedPool::Spiller::list_entries(const Segment& segment) FAULTLINE_SIGNAL_SAFE {
     items_ = 0;
-    pool_.for_each_entry(segment, [&](PoolSlot slot, const Entry& entry) {
-        item_[items_++] = {entry.block, entry.store, slot.offset};
+    pool_.for_each_entry(segment, [&](EntryAddress at, const Entry& entry) {
+        item_[items_++] = {entry.slot, at.offset};
         return items_ < kMostItems;
     });
     std::sort(item_, item_ + items_);
 }
 
-/// Marks an entry's block busy and decompresses it into the buffer, after the blocks claimed before. An entry that its
-/// block's word does not name is dead.
-CompressedPool::Spiller::Claim CompressedPool::Spiller::claim(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
-    const Entry& entry = pool_.entry_at(slot);
-    const BlockTable* const table = pool_.tables_.start_using(entry.store);
-    if (table == nullptr) return Claim::dead;
-    BlockWord seen = entry.block < table->blocks() ? table->load(entry.block) : BlockWord{};
-    while (seen.in(slot) && !seen.busy()) {
-        if (!table->try_change(entry.block, seen, seen.claimed_for_spill())) continue;
-        claimed_[claims_++] = {table, entry.block, slot, entry.store, 0};
-        const std::span<std::byte> bytes = buffer_.subspan(buffered_, table->block_bytes());
-        if (pool_.decode(entry, table->seed(entry.block, seen.generation()), bytes)) {
-            add_write(bytes, seen.generation());
-        } else {
-            give_up_damaged();
-        }
-        return Claim::taken;
+/// Marks the slot of a live entry as spilling and decompresses the entry into the buffer, after the blocks claimed
+/// before. An entry that its slot's word does not name is dead.
+void CompressedPool::Spiller::claim(EntryAddress at) FAULTLINE_SIGNAL_SAFE {
+    const Entry& entry = pool_.entry_at(at);
+    SlotTable& table = pool_.slots_.table();
+    if (!table.has(entry.slot)) return;
+    SlotWord seen = table.load(entry.slot);
+    do {
+        if (!seen.in(at)) return;
+    } while (!table.try_change(entry.slot, seen, seen.claimed_for_spill()));
+    claimed_[claims_++] = {entry.slot, entry.units, at, 0, 0};
+    const std::span<std::byte> bytes = buffer_.subspan(buffered_, std::size_t{entry.units} << core::kUnitShift);
+    if (pool_.decode(entry, bytes)) {
+        add_write(bytes);
+    } else {
+        give_up_damaged();
     }
-    pool_.tables_.stop_using(entry.store);
-    return seen.in(slot) ? Claim::busy : Claim::dead;
 }
 
 /// Adds the block claimed last to the write before it if it is adjacent, else to a new write.
-void CompressedPool::Spiller::add_write(std::span<const std::byte> bytes,
-                                        std::uint32_t generation) FAULTLINE_SIGNAL_SAFE {
+void CompressedPool::Spiller::add_write(std::span<std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     ClaimedBlock& last = claimed_[claims_ - 1];
-    const BlockTable& table = *last.table;
-    table.set_checksum(last.block, checksum_of(bytes, table.seed(last.block, generation)));
+    const SlotTable& table = pool_.slots_.table();
+    last.checksum = checksum_of(bytes, seed_of(last.slot));
     buffered_ += bytes.size();
-    const std::uint64_t offset = table.offset_of(last.block);
-    StoreWrite* const before = writes_ > 0 ? &write_[writes_ - 1] : nullptr;
-    if (before != nullptr && before->store == &table.behind() && before->offset + before->bytes.size() == offset) {
-        before->bytes = {before->bytes.data(), before->bytes.size() + bytes.size()};
+    const SwapFile* const file = &table.file_of(last.slot);
+    const std::uint64_t offset = table.file_offset_of(last.slot);
+    if (writes_ > 0 && write_[writes_ - 1].file == file &&
+        write_[writes_ - 1].offset + part_[writes_ - 1].iov_len == offset) {
+        part_[writes_ - 1].iov_len += bytes.size();
     } else {
-        write_[writes_++] = {&table.behind(), offset, bytes, 0};
+        part_[writes_] = {bytes.data(), bytes.size()};
+        write_[writes_] = {file, offset, {&part_[writes_], 1}, 0};
+        ++writes_;
     }
     last.write = static_cast<std::uint32_t>(writes_ - 1);
 }
 
 /// Marks the block claimed last, which cannot be decompressed, as lost. Reads of it fail, and its segment can be freed.
 void CompressedPool::Spiller::give_up_damaged() FAULTLINE_SIGNAL_SAFE {
-    const ClaimedBlock lost = claimed_[--claims_];
-    finish_claim(lost, [&](BlockWord word) { return word.in(lost.slot) ? word.damaged() : word.released(); });
+    static_cast<void>(end_claim(claimed_[--claims_], [](SlotWord word) { return word.damaged(); }));
     CompressedCounters::add(pool_.counters_.damaged);
-    pool_.notify_not_busy();
 }
 
-/// Clears the busy mark of a claimed block. If the block's word no longer names the entry, kills the entry. Returns
-/// true in that case.
+/// Replaces the word of a claimed block by `edge(word)`, and kills the entry unless the word still names it. Frees the
+/// slots if the block was released meanwhile. Returns true if the bytes are in the file now.
 template <typename Edge>
-bool CompressedPool::Spiller::finish_claim(const ClaimedBlock& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE {
-    const BlockWord before = claimed.table->change(claimed.block, edge);
-    const bool moved = before.in(claimed.slot) && !edge(before).in(claimed.slot);
-    if (moved) pool_.release_entry(*claimed.table, before);
-    pool_.tables_.stop_using(claimed.store);
-    return moved;
-}
-
-void CompressedPool::Spiller::wait_for_entry(PoolSlot slot) FAULTLINE_SIGNAL_SAFE {
-    const Entry& entry = pool_.entry_at(slot);
-    const BlockTable* const table = pool_.tables_.start_using(entry.store);
-    if (table == nullptr) return;
-    pool_.wait_while_busy(*table, entry.block);
-    pool_.tables_.stop_using(entry.store);
+bool CompressedPool::Spiller::end_claim(const ClaimedBlock& claimed, Edge edge) FAULTLINE_SIGNAL_SAFE {
+    const auto next = [&](SlotWord word) { return word.is(SlotPlace::dropped) ? SlotWord{} : edge(word); };
+    const SlotWord before = pool_.slots_.table().change(claimed.slot, next);
+    const SlotWord after = next(before);
+    if (!after.has_entry()) pool_.kill_entry(claimed.at);
+    if (before.is(SlotPlace::dropped)) pool_.slots_.allocator().free({claimed.slot, claimed.units});
+    return after.is(SlotPlace::file);
 }
 
 /// Writes the claimed blocks. Returns 0 or the first error. Blocks that were not written stay in the pool.
 int CompressedPool::Spiller::write_claimed(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    if (claims_ == 0) return 0;
-    queue.write({write_, writes_});
-    int first_error = 0;
+    pool_.slots_.write({write_, writes_}, queue);
+    int error = 0;
     for (std::size_t i = 0; i < claims_; ++i) {
         const ClaimedBlock& claimed = claimed_[i];
-        const int error = write_[claimed.write].error;
-        if (first_error == 0) first_error = error;
-        const bool moved = finish_claim(claimed, [&](BlockWord word) {
-            return error == 0 && word.in(claimed.slot) ? word.spilled() : word.released();
+        const int write_error = write_[claimed.write].error;
+        if (write_error != 0 && error == 0) error = write_error;
+        const bool spilled = end_claim(claimed, [&](SlotWord word) {
+            return write_error == 0 ? word.spilled(claimed.checksum) : word.spill_failed();
         });
-        if (moved) CompressedCounters::add(pool_.counters_.spills);
+        if (spilled) CompressedCounters::add(pool_.counters_.spills);
     }
-    claims_ = writes_ = buffered_ = 0;
-    pool_.notify_not_busy();
-    return first_error;
+    buffered_ = claims_ = writes_ = 0;
+    return error;
 }
 
 }  // namespace faultline::store

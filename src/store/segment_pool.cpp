@@ -20,7 +20,7 @@ SegmentPool::SegmentPool(std::size_t capacity, std::size_t limit)
                                     true, "compressed pages")},
       segments_{segments_of(memory_.size())},
       records_{segments_ * sizeof(Segment), "a list of segments"} {
-    if (segments_ > BlockWord::kMostSegments) {
+    if (segments_ > SlotWord::kMostSegments) {
         sys::throw_error(EINVAL, "Config::compressed_limit is too large: at most 1 TiB");
     }
     memory_.wipe_in_children();  // children find it empty: a fork that the child survives spills everything first
@@ -83,11 +83,11 @@ SegmentPool::Room SegmentPool::reserve(std::size_t bytes, Purpose purpose) FAULT
 }
 
 SegmentPool::Room SegmentPool::room_in_open(std::uint32_t bytes) {
-    const PoolSlot slot{open_->index, open_->used_bytes};
+    const EntryAddress entry{open_->index, open_->used_bytes};
     open_->used_bytes += bytes;
     open_->live_bytes.fetch_add(bytes);
     open_->writers.enter();
-    return {*open_, slot, address_of(slot)};
+    return {*open_, entry, address_of(entry)};
 }
 
 /// Seals the open segment. Returns it if all its entries are dead already: then the caller must release it.
@@ -138,8 +138,8 @@ bool SegmentPool::make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE 
 
 // ---- Emptying
 
-void SegmentPool::kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    Segment& segment = at(slot.segment);
+void SegmentPool::kill(EntryAddress entry, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    Segment& segment = at(entry.segment);
     const std::uint32_t dead = rounded(bytes);
     if (segment.live_bytes.fetch_sub(dead) != dead) return;
     {

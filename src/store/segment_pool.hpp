@@ -18,7 +18,7 @@
 #include "core/check.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
-#include "store/block_word.hpp"
+#include "store/slot_word.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/lazy_array.hpp"
 #include "sys/mapping.hpp"
@@ -51,11 +51,11 @@ struct Segment : boost::intrusive::list_base_hook<boost::intrusive::link_mode<bo
 class SegmentPool {
 public:
     static constexpr std::size_t kSegmentBytes = std::size_t{64} << 10;
-    static_assert(kSegmentBytes <= BlockWord::kMostSegmentBytes);
+    static_assert(kSegmentBytes <= SlotWord::kMostSegmentBytes);
 
     /// Returns the size in the segment of an entry of `bytes`.
     static constexpr std::uint32_t rounded(std::size_t bytes) noexcept {
-        return static_cast<std::uint32_t>(core::align_up(bytes, BlockWord::kSlotAlignment));
+        return static_cast<std::uint32_t>(core::align_up(bytes, SlotWord::kEntryAlignment));
     }
 
     /// Reserves addresses for `capacity` bytes; uses at most `limit` of them. Throws std::system_error.
@@ -74,13 +74,13 @@ public:
     class Room {
     public:
         Room() noexcept = default;
-        Room(Segment& segment, PoolSlot slot, std::byte* bytes) noexcept
-            : segment_{&segment}, slot_{slot}, bytes_{bytes} {}
+        Room(Segment& segment, EntryAddress entry, std::byte* bytes) noexcept
+            : segment_{&segment}, entry_{entry}, bytes_{bytes} {}
         Room(Room&& other) noexcept
-            : segment_{std::exchange(other.segment_, nullptr)}, slot_{other.slot_}, bytes_{other.bytes_} {}
+            : segment_{std::exchange(other.segment_, nullptr)}, entry_{other.entry_}, bytes_{other.bytes_} {}
         Room& operator=(Room&& other) noexcept {
             std::swap(segment_, other.segment_);
-            std::swap(slot_, other.slot_);
+            std::swap(entry_, other.entry_);
             std::swap(bytes_, other.bytes_);
             return *this;
         }
@@ -89,12 +89,12 @@ public:
         }
 
         explicit operator bool() const noexcept { return segment_ != nullptr; }
-        [[nodiscard]] PoolSlot slot() const noexcept { return slot_; }
+        [[nodiscard]] EntryAddress entry() const noexcept { return entry_; }
         [[nodiscard]] std::byte* bytes() const noexcept { return bytes_; }
 
     private:
         Segment* segment_ = nullptr;
-        PoolSlot slot_;
+        EntryAddress entry_;
         std::byte* bytes_ = nullptr;
     };
     /// The purpose of a reservation decides which limit applies.
@@ -104,14 +104,14 @@ public:
     };
     [[nodiscard]] Room reserve(std::size_t bytes, Purpose purpose = Purpose::new_entry) FAULTLINE_SIGNAL_SAFE;
 
-    /// Marks the entry of `bytes` at `slot` dead. No thread can find it any more; threads that found it earlier have
+    /// Marks the entry of `bytes` at `entry` dead. No thread can find it any more; threads that found it earlier have
     /// pinned it.
-    void kill(PoolSlot slot, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
+    void kill(EntryAddress entry, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
-    /// Keeps the bytes of a slot's segment unchanged, if the block's word still names the slot after the pin is set.
+    /// Keeps the bytes of an entry's segment unchanged, if the slot's word still names the entry after the pin is set.
     class Pin {
     public:
-        Pin(const SegmentPool& pool, PoolSlot slot) FAULTLINE_SIGNAL_SAFE : segment_{pool.at(slot.segment)} {
+        Pin(const SegmentPool& pool, EntryAddress entry) FAULTLINE_SIGNAL_SAFE : segment_{pool.at(entry.segment)} {
             segment_.readers.enter();
         }
         ~Pin() { segment_.readers.leave(); }
@@ -130,8 +130,8 @@ public:
     /// Returns a taken segment. Returns true if all its entries are dead: then it is free. Else it is the youngest now.
     bool give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE;
 
-    [[nodiscard]] std::byte* address_of(PoolSlot slot) const noexcept {
-        return memory_.data() + slot.segment * kSegmentBytes + slot.offset;
+    [[nodiscard]] std::byte* address_of(EntryAddress entry) const noexcept {
+        return memory_.data() + entry.segment * kSegmentBytes + entry.offset;
     }
     /// Returns the memory of all segments, for tests.
     [[nodiscard]] std::span<std::byte> memory() const noexcept { return memory_.bytes(); }

@@ -1,267 +1,268 @@
 #include "store/swap_space.hpp"
 
 #include "core/check.hpp"
+#include "store/read_rings.hpp"
+#include "store/slot_writer.hpp"
+#include "sys/error.hpp"
+#include "sys/mapping.hpp"
+#include "sys/signal_block.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <cerrno>
+#include <map>
+#include <system_error>
 #include <utility>
 
 namespace faultline::store {
 namespace {
 
-// Half of what ext4 can hold in one file. Beyond that another file is opened. A larger region gets a file of its own.
-constexpr std::uint64_t kFileBytes = std::uint64_t{8} << 40;
+constexpr std::uint64_t kChunkBytes = std::uint64_t{SlotChunk::kSlots} << core::kUnitShift;
+
+/// The bytes of slots for stores of `bytes`: chunks serve pages of one size each, so some may be nearly empty.
+constexpr std::uint64_t slots_for(std::uint64_t bytes) noexcept { return 2 * bytes + SlotAllocator::kSizeClasses * kChunkBytes; }
 
 }  // namespace
 
-/// The store of one region. Its destructor returns its part of the file.
-class SwapSpace::Lease final : public LayeredStore {
+/// The store of one region. Its destructor tells the space.
+class SwapSpace::OpenStore final : public SwapStore {
 public:
-    Lease(SwapSpace& space, const std::shared_ptr<File>& file, std::uint64_t offset, std::uint64_t bytes,
-          LayersPointer layers)
-        : LayeredStore{SwapSpace::part_in(file, offset), std::move(layers)},
-          space_{space},
-          file_{file.get()},
-          bytes_{bytes} {
-        space_.leases_.insert(this);
+    OpenStore(SwapSpace& owner, std::uint64_t bytes, std::size_t page_bytes)
+        : SwapStore{owner.space_, bytes, page_bytes}, owner_{owner}, bytes_{bytes} {
+        owner_.stores_.insert(this);
     }
-    ~Lease() override {
-        file_->file.punch_now(top_offset(), bytes_);  // the map of layers, if any, is destroyed anyway
-        space_.freed_in(file_->file);                 // for a MiB that this region was the last to use
-        space_.give_back(*this);
+    ~OpenStore() override {
+        const sys::SignalBlock no_signals;
+        OpenStore::discard(0, bytes_);
+        owner_.closed(*this, bytes_);
     }
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
+    OpenStore(const OpenStore&) = delete;
+    OpenStore& operator=(const OpenStore&) = delete;
 
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override {
-        LayeredStore::discard(offset, bytes);
-        space_.freed_in(file_->file);
+        SwapStore::discard(offset, bytes);
+        owner_.punch_unless_in_background();
     }
-
-    void move_to(const std::shared_ptr<File>& file, std::uint64_t offset, LayersPointer fresh) noexcept {
-        freeze(part_in(file, offset), std::move(fresh));
-        file_ = file.get();
-    }
-    [[nodiscard]] File& file() const noexcept { return *file_; }
-    [[nodiscard]] std::uint64_t offset() const noexcept { return top_offset(); }
-    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
 private:
-    SwapSpace& space_;
-    File* file_;  // the file of the top; the store keeps it open
+    SwapSpace& owner_;
     std::uint64_t bytes_;
 };
 
-/// The new location of each lease. The files of both sides have the same layout.
+/// What the two processes need after a fork.
 struct SwapSpace::Fork {
-    struct Move {
-        Lease* lease;
-        std::size_t file;
-        std::uint64_t offset;
-        LayeredStore::LayersPointer layers;
-    };
-    Files parent;
-    Files child;
-    std::vector<Move> moves;
+    FilePointer parent;
+    FilePointer child;
+    std::vector<std::unique_ptr<SlotShelf>> new_shelves;  // as many as will be frozen
+    std::vector<std::uint32_t> list;                      // with room for all shelves
 };
 
-SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::path& file)
+SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::path& file, std::size_t compressed_limit)
     : directory_{!directory.empty() ? std::move(directory)
                  : file.empty()     ? default_swap_directory()
-                                    : std::filesystem::absolute(file).parent_path()} {
-    files_.push_back(file.empty() ? open_file(layer_) : std::make_shared<File>(SwapFile::named(file), layer_));
+                                    : std::filesystem::absolute(file).parent_path()},
+      space_{compressed_limit, compressed_limit},
+      file_{file.empty() ? open_file() : std::make_shared<SwapFile>(SwapFile::named(file))} {
+    ReadRings::of_process().open();
 }
 
 SwapSpace::~SwapSpace() = default;
 
-std::shared_ptr<SwapSpace::File> SwapSpace::open_file(std::uint64_t layer) const {
-    return std::make_shared<File>(SwapFile::unnamed_in(directory_), layer);
+SwapSpace::FilePointer SwapSpace::open_file() const {
+    return std::make_shared<SwapFile>(SwapFile::unnamed_in(directory_));
 }
 
-FilePart SwapSpace::part_in(const std::shared_ptr<File>& file, std::uint64_t offset) noexcept {
-    return {std::shared_ptr<BlockFile>{file, &file->file}, offset, file->layer};
-}
+// ---- Stores
 
-std::unique_ptr<BackingStore> SwapSpace::open(std::uint64_t bytes) {
+std::unique_ptr<BackingStore> SwapSpace::open(std::uint64_t bytes) { return open_for_pages(bytes, core::kUnitBytes); }
+
+std::unique_ptr<BackingStore> SwapSpace::open_for_pages(std::uint64_t bytes, std::size_t page_bytes) {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened during a fork");
-    if (const std::shared_ptr<File> file = file_with_room(files_, bytes)) return lease(file, bytes);
-    auto fresh = open_file(layer_);
-    files_.reserve(files_.size() + 1);
-    std::unique_ptr<Lease> leased =
-        lease(fresh, bytes);  // throws if no file is large enough; then the new file is closed again
-    files_.push_back(std::move(fresh));
-    return leased;
+    ensure_shelves(reserved_ + bytes);
+    auto store = std::make_unique<OpenStore>(*this, bytes, page_bytes);
+    reserved_ += bytes;
+    return store;
 }
 
-std::unique_ptr<SwapSpace::Lease> SwapSpace::lease(const std::shared_ptr<File>& file, std::uint64_t bytes) {
-    // A process that has forked may fork again: from then on each page is tracked, so that layers can be closed.
-    LayeredStore::LayersPointer layers = layer_ > 0 ? LayeredStore::make_layers(bytes) : nullptr;
-    return std::make_unique<Lease>(*this, file, take(*file, bytes), bytes, std::move(layers));
-}
-
-/// Returns a file with a hole that is large enough, else one with room at its end. Null: a new file is needed.
-std::shared_ptr<SwapSpace::File> SwapSpace::file_with_room(const Files& files, std::uint64_t bytes) {
-    for (const auto& file : files) {
-        for (const auto& hole : file->holes) {
-            if (hole.second >= bytes) return file;
-        }
-    }
-    for (const auto& file : files) {
-        if (file->end == 0 || (bytes <= kFileBytes && file->end <= kFileBytes - bytes)) return file;
-    }
-    return nullptr;
-}
-
-std::uint64_t SwapSpace::take(File& file, std::uint64_t bytes) {
-    for (auto hole = file.holes.begin(); hole != file.holes.end(); ++hole) {
-        if (hole->second < bytes) continue;
-        const auto [offset, available] = *hole;
-        file.holes.erase(hole);
-        if (available > bytes) file.holes.emplace(offset + bytes, available - bytes);
-        return offset;
-    }
-    file.file.extend_to(file.end + bytes);
-    return std::exchange(file.end, file.end + bytes);
-}
-
-void SwapSpace::give_back(Lease& lease) {
+void SwapSpace::closed(SwapStore& store, std::uint64_t bytes) noexcept {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "a region was destroyed during a fork");
-    leases_.erase(&lease);
-    File& file = lease.file();
-    std::uint64_t offset = lease.offset();
-    std::uint64_t bytes = lease.bytes();
-    auto next = file.holes.upper_bound(offset);
-    if (next != file.holes.begin()) {
-        const auto before = std::prev(next);
-        if (before->first + before->second == offset) {
-            offset = before->first;
-            bytes += before->second;
-            file.holes.erase(before);
-        }
+    stores_.erase(&store);
+    reserved_ -= bytes;
+}
+
+void SwapSpace::write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    SlotWriter{space_}.write(writes, queue);
+}
+
+/// Adds shelves until stores of `bytes` fit. What does not fit the table of slots, 16 TiB, is not used at the same time
+/// in any case.
+void SwapSpace::ensure_shelves(std::uint64_t bytes) {
+    for (;;) {
+        const std::uint64_t have = space_.allocator().capacity_bytes();
+        if (have >= slots_for(bytes)) return;
+        const std::uint64_t least = have < bytes + kChunkBytes ? bytes + kChunkBytes - have : 0;
+        if (!add_shelf(least)) return;
     }
-    if (next != file.holes.end() && offset + bytes == next->first) {
-        bytes += next->second;
-        next = file.holes.erase(next);
+}
+
+/// Adds a shelf at the end of the file. Returns false if there are enough: the file may not be longer, or the table is
+/// full. Throws std::system_error if the file cannot hold `least_bytes` more.
+bool SwapSpace::add_shelf(std::uint64_t least_bytes) {
+    auto shelf = std::make_unique<SlotShelf>();
+    const std::uint64_t begin = space_.allocator().capacity_bytes();
+    const std::uint64_t limit = SwapFile::size_limit();
+    std::uint64_t end = begin + SlotShelf::kBytes;
+    if (end > limit) {
+        end = std::max(limit, begin) / kChunkBytes * kChunkBytes;
+        if (end < begin + std::min(least_bytes, SlotShelf::kBytes)) file_->extend_to(begin + least_bytes);  // throws
+        if (end == begin) return false;
     }
-    if (offset + bytes == file.end) {
-        file.end = offset;
-    } else {
-        file.holes.emplace(offset, bytes);
-    }
+    file_->extend_to(end);
+    place(*shelf, file_, begin);
+    const std::uint32_t number = space_.table().add(std::move(shelf));
+    if (number != 0) space_.allocator().add_shelf(number);
+    return number != 0;
+}
+
+/// Makes a shelf a part of a file.
+void SwapSpace::place(SlotShelf& shelf, const FilePointer& file, std::uint64_t offset) noexcept {
+    shelf.file = file;
+    shelf.file_offset = offset;
+    const std::uint64_t bytes = std::min(file->length() - offset, SlotShelf::kBytes);
+    shelf.usable_chunks = static_cast<std::uint32_t>(bytes / kChunkBytes);
 }
 
 std::uint64_t SwapSpace::room() noexcept {
     const std::lock_guard lock{mutex_};
-    const SwapFile& file = files_.back()->file;
-    const std::uint64_t free = file.free_space();
-    return free + std::min(file.freed_bytes(), ~free);
+    const std::uint64_t free = file_->free_space();
+    return free + std::min(space_.allocator().waste_bytes(), ~free);
 }
 
 // ---- Returning space
 
-void SwapSpace::freed_in(SwapFile& file) FAULTLINE_SIGNAL_SAFE {
-    if (!background_return_.load()) {
-        while (file.punch_some()) {
-        }
-    } else if (file.worth_punching() && !space_to_return_.load()) {
-        space_to_return_.store(true);
+void SwapSpace::punch_unless_in_background() FAULTLINE_SIGNAL_SAFE {
+    if (background_return_.load(std::memory_order_relaxed)) return;
+    while (space_.slots().punch_some()) {
     }
 }
 
 void SwapSpace::return_some_space() {
-    // Cleared first, so that space freed meanwhile is not missed.
-    if (!space_to_return_.exchange(false)) return;
-    const std::shared_ptr<File> file = file_to_punch();
-    if (file != nullptr && file->file.punch_some()) space_to_return_.store(true);
+    const sys::SignalBlock no_signals;
+    static_cast<void>(space_.slots().punch_some());
 }
 
-/// Returns a file with something worth punching, or null.
-std::shared_ptr<SwapSpace::File> SwapSpace::file_to_punch() {
-    for (;;) {
-        // Outlives the lock: this may be the last reference, and closing the file takes long.
-        std::shared_ptr<File> frozen;
-        const std::lock_guard lock{mutex_};
-        for (const auto& file : files_) {
-            if (file->file.worth_punching()) return file;
-        }
-        if (freed_before_fork_.empty()) return nullptr;
-        frozen = freed_before_fork_.back();
-        // Needed if a store of this process uses it. A store of the child uses it only if one of this process does.
-        const bool needed = frozen.use_count() > 2;
-        if (needed && frozen->file.worth_punching()) return frozen;
-        freed_before_fork_.pop_back();
-    }
-}
+// ---- Fork
 
 void SwapSpace::prepare_fork() {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "prepare_fork was called twice");
-    for (Lease* const lease : leases_) lease->close_empty_layers();
-    merge_layers();
-    freed_before_fork_.reserve(freed_before_fork_.size() + files_.size());
+    spill_all();
+    drop_unused_shelves();
+    merge_frozen_files();
+    const sys::SignalBlock no_signals;
+    while (space_.slots().punch_some()) {
+    }
     auto fork = std::make_unique<Fork>();
-    fork->parent.push_back(open_file(layer_ + 1));
-    for (Lease* const lease : leases_) plan_move(*fork, *lease);
-    for (const auto& parents : fork->parent) {
-        parents->file.extend_to(parents->end);
-        auto& childs = fork->child.emplace_back(open_file(layer_ + 1));
-        childs->file.extend_to(parents->end);
-        childs->end = parents->end;
+    std::size_t shelves = 0;
+    space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {
+        if (shelf.frozen) return;
+        ++shelves;
+        if (shelf.allotted.load() > 0) fork->new_shelves.push_back(std::make_unique<SlotShelf>());
+    });
+    if (!space_.table().has_room(fork->new_shelves.size())) {
+        sys::throw_error(ENOMEM, "the table of swap slots is full: too many forks with swapped pages");
+    }
+    fork->list.reserve(shelves);
+    for (FilePointer* const side : {&fork->parent, &fork->child}) {
+        *side = open_file();
+        (*side)->extend_to(file_->length());
     }
     fork_ = std::move(fork);
 }
 
-/// Finds a location for the lease. Does not lengthen the file yet: once for all leases is enough.
-void SwapSpace::plan_move(Fork& fork, Lease& lease) const {
-    std::shared_ptr<File> file = file_with_room(fork.parent, lease.bytes());
-    if (file == nullptr) file = fork.parent.emplace_back(open_file(layer_ + 1));
-    const auto index = std::find(fork.parent.begin(), fork.parent.end(), file) - fork.parent.begin();
-    fork.moves.push_back({&lease, static_cast<std::size_t>(index), file->end,
-                          lease.needs_layers() ? LayeredStore::make_layers(lease.bytes()) : nullptr});
-    file->end += lease.bytes();
+void SwapSpace::spill_all() {
+    if (memory_used() == 0) return;
+    const std::unique_ptr<WriteQueue> queue = fastest_write_queue();
+    const sys::SignalBlock no_signals;  // the pool's locks belong to the fault path
+    if (const int error = space_.pool().spill_all(*queue)) {
+        sys::throw_error(error, "cannot write compressed pages to the swap file before fork");
+    }
 }
 
-/// Merges frozen layers when there are too many: each is an open file and a slot in each store. Merges those that hold
-/// least. Copying the others again and again would cost much and free nothing: their pages are shared and only read.
-void SwapSpace::merge_layers() {
-    static_assert(kMostFrozen <= LayeredStore::kMostFrozen);
-    std::map<std::uint64_t, std::uint64_t> units_of_layer;
-    for (const Lease* const lease : leases_) lease->add_frozen_units(units_of_layer);
-    if (units_of_layer.size() < kMostFrozen) return;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> by_units;
-    by_units.reserve(units_of_layer.size());
-    for (const auto& [layer, units] : units_of_layer) by_units.emplace_back(units, layer);
-    std::sort(by_units.begin(), by_units.end());
-    std::set<std::uint64_t> least;
-    for (std::size_t i = 0; i < by_units.size() / 2; ++i) least.insert(by_units[i].second);
-    for (Lease* const lease : leases_) lease->move_up(least);
+/// Removes frozen shelves without a used slot, and so closes files of which there is no other shelf.
+void SwapSpace::drop_unused_shelves() {
+    space_.table().for_each([this](std::uint32_t number, const SlotShelf& shelf) {
+        if (shelf.frozen && space_.allocator().is_unused(shelf)) static_cast<void>(space_.table().remove(number));
+    });
+}
+
+/// Moves pages out of frozen files when there are too many, since each is an open descriptor. It moves those of the
+/// files that hold least: to copy the others again and again would cost much.
+void SwapSpace::merge_frozen_files() {
+    std::map<const SwapFile*, std::uint64_t> slots_of_file;
+    space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {
+        if (shelf.frozen) slots_of_file[shelf.file.get()] += shelf.allotted.load();
+    });
+    if (slots_of_file.size() < kMostFrozen) return;
+    std::vector<std::pair<std::uint64_t, const SwapFile*>> by_slots;
+    for (const auto& [file, slots] : slots_of_file) by_slots.emplace_back(slots, file);
+    std::sort(by_slots.begin(), by_slots.end());
+    std::set<const SwapFile*> least;
+    for (std::size_t i = 0; i < by_slots.size() / 2; ++i) least.insert(by_slots[i].second);
+    move_pages_of(least);
+    drop_unused_shelves();
+}
+
+/// Copies the pages in `files` to the current file. A page that several stores share stays shared.
+void SwapSpace::move_pages_of(const std::set<const SwapFile*>& files) {
+    const sys::Mapping buffer = sys::Mapping::reserve(kChunkBytes, core::kUnitBytes, true, "a copy buffer");
+    std::map<SlotNumber, SlotNumber> moved;
+    for (SwapStore* const store : stores_) {
+        const std::size_t page_bytes = std::size_t{store->shape().units} << core::kUnitShift;
+        const std::span<std::byte> bytes = buffer.bytes().first(page_bytes);
+        store->for_each_page([&](std::uint64_t page, SlotNumber first) {
+            if (!files.contains(&space_.table().file_of(first))) return;
+            const sys::SignalBlock no_signals;
+            const bool shared = space_.table().users(first) > 1;
+            if (const auto found = moved.find(first); shared && found != moved.end()) {
+                space_.table().add_user(found->second);
+                store->move_page(page, found->second);
+                return;
+            }
+            int error = store->read(page * page_bytes, bytes);
+            if (error == 0) error = store->write(page * page_bytes, bytes);
+            if (error != 0) sys::throw_error(error, "cannot move pages from an older swap file to the current one");
+            if (shared) moved.emplace(first, store->location_of(page));
+        });
+    }
 }
 
 void SwapSpace::continue_as(ForkSide side) noexcept {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ != nullptr, "continue_as was called without prepare_fork");
-    Files& files = side == ForkSide::parent ? fork_->parent : fork_->child;
-    for (Fork::Move& move : fork_->moves) move.lease->move_to(files[move.file], move.offset, std::move(move.layers));
-    freeze_files(side);
-    files_ = std::move(files);
-    ++layer_;
-    fork_.reset();  // and with it the files of the other side
+    SlotTable& table = space_.table();
+    file_ = side == ForkSide::parent ? fork_->parent : fork_->child;
+    std::vector<std::uint32_t> unused = space_.allocator().freeze(std::move(fork_->list));
+    std::uint64_t offset = 0;
+    const auto use = [&](std::uint32_t number) {
+        place(*table.shelf(number), file_, offset);
+        offset += SlotShelf::kBytes;
+        space_.allocator().add_shelf(number);
+    };
+    for (const std::uint32_t number : unused) use(number);
+    for (std::unique_ptr<SlotShelf>& fresh : fork_->new_shelves) use(table.add(std::move(fresh)));
+    fork_.reset();  // and with it the file of the other side
+    if (side == ForkSide::child) open_read_rings();
 }
 
-/// The parent keeps punching what it was about to punch. The child has copies of the lists and must not punch.
-void SwapSpace::freeze_files(ForkSide side) noexcept {
-    if (side == ForkSide::child) {
-        freed_before_fork_.clear();
-        space_to_return_.store(false);
+/// Opens the rings of this process, a child of fork. Without them its reads are made one after the other.
+void SwapSpace::open_read_rings() noexcept {
+    try {
+        ReadRings::of_process().open();
+    } catch (const std::system_error&) {
         return;
     }
-    if (!background_return_.load()) return;
-    for (auto& file : files_) {
-        if (file->file.worth_punching()) freed_before_fork_.push_back(file);  // prepare_fork has reserved the capacity
-    }
-    if (!freed_before_fork_.empty()) space_to_return_.store(true);
 }
 
 void SwapSpace::cancel_fork() noexcept {
@@ -269,11 +270,13 @@ void SwapSpace::cancel_fork() noexcept {
     fork_.reset();
 }
 
-std::size_t SwapSpace::frozen_layers() {
+std::size_t SwapSpace::frozen_files() {
     const std::lock_guard lock{mutex_};
-    std::set<std::uint64_t> layers;
-    for (const Lease* const lease : leases_) lease->list_frozen(layers);
-    return layers.size();
+    std::set<const SwapFile*> files;
+    space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {
+        if (shelf.frozen && !space_.allocator().is_unused(shelf)) files.insert(shelf.file.get());
+    });
+    return files.size();
 }
 
 }  // namespace faultline::store

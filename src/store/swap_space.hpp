@@ -1,16 +1,18 @@
-// SwapSpace: the swap files of one pager, and the part of a file that each region uses. Thousands of regions share a
-// file, so a region costs no descriptor. At a fork the files are frozen: both processes read them and write to new
-// ones. Control path only; the stores that it opens serve the faults.
+// SwapSpace: the stores of one pager. All regions share its swap files and its memory for compressed pages, so a region
+// costs no descriptor. At a fork the files are frozen: both processes read them and write to new ones. It opens files
+// and gives space back; SlotWriter and SwapStore serve the faults.
 #pragma once
 
 #include "store/backing_store.hpp"
-#include "store/layered_store.hpp"
+#include "store/slot_space.hpp"
 #include "store/swap_directory.hpp"
 #include "store/swap_file.hpp"
+#include "store/swap_store.hpp"
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -20,76 +22,79 @@ namespace faultline::store {
 
 class SwapSpace final : public StoreFactory {
 public:
-    /// The most frozen layers, not counting the one from before the first fork. A fork beyond that merges layers.
+    /// The most frozen files. A fork beyond that moves the pages of some to the current file.
     static constexpr std::size_t kMostFrozen = 16;
 
     /// Opens the first file: `file`, or an unnamed file in `directory` if `file` is empty. An empty `directory` means
-    /// the default one. Throws std::system_error.
-    SwapSpace(std::filesystem::path directory, const std::filesystem::path& file);
-
+    /// the default one. `compressed_limit`: bytes of memory for compressed pages, see CompressedPool; 0: none. Throws
+    /// std::system_error.
+    SwapSpace(std::filesystem::path directory, const std::filesystem::path& file, std::size_t compressed_limit = 0);
     ~SwapSpace() override;
 
-    /// The store must not outlive the swap space. Its destructor returns its space.
+    [[nodiscard]] CompressedPool& pool() noexcept { return space_.pool(); }
+    [[nodiscard]] SlotSpace& slots() noexcept { return space_; }
+
+    /// The store must not outlive the swap space. `open` is for pages of 4 KiB.
     [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
+    [[nodiscard]] std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes, std::size_t page_bytes) override;
 
-    /// Includes freed space that is not punched yet: it is punched when needed.
+    void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override;
+
+    [[nodiscard]] bool needs_upkeep() const FAULTLINE_SIGNAL_SAFE override {
+        return space_.pool().enabled() && space_.pool().wants_spill();
+    }
+    int do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override { return space_.pool().spill_some(queue); }
+
+    /// Includes free space of the files, which is punched when it is needed.
     [[nodiscard]] std::uint64_t room() noexcept override;
+    [[nodiscard]] std::uint64_t memory_used() const noexcept override { return space_.pool().stats().used_bytes; }
 
-    // Without a background thread, the thread that frees the last page of a MiB punches it.
+    // Without a background thread, the thread that frees the last page of a piece punches it.
 
     void set_background_return(bool on) noexcept override { background_return_.store(on); }
-    [[nodiscard]] bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE override { return space_to_return_.load(); }
+    [[nodiscard]] bool has_space_to_return() const FAULTLINE_SIGNAL_SAFE override {
+        return space_.allocator().worth_punching();
+    }
     void return_some_space() override;
 
-    // Frozen files are never written to and get no new regions. Space freed in them before the fork is useless to both
-    // processes: after the fork the parent punches as much of it as is worth a call, the child nothing. Space freed
-    // after the fork stays allocated.
-    //
-    // This process closes a frozen file at a fork or at the end of a region, once no living region has a page in it.
-    // Pages in the file from before the first fork are not tracked. It is closed when all regions of that time are
-    // gone. The space of a frozen file is freed when the last process closes it.
+    // Frozen files are never written to. What is free in them at the fork is given back before it; what is freed later
+    // stays allocated. This process closes a frozen file at a fork or at the end of a region, once none of its slots is
+    // used. The space of a frozen file is freed when the last process closes it.
 
-    /// Opens the files that each side will write to. With kMostFrozen layers it first moves the emptier half of them to
-    /// the current files, which may take long.
+    /// Spills all compressed pages, so that both processes read the same frozen files, and opens the files that each
+    /// side will write to. With kMostFrozen frozen files it first moves the pages of the emptier half, which may take
+    /// long.
     void prepare_fork() override;
     void continue_as(ForkSide side) noexcept override;
     void cancel_fork() noexcept override;
 
-    /// Returns how many frozen layers are still needed, including the one from before the first fork.
-    [[nodiscard]] std::size_t frozen_layers();
+    /// Returns how many frozen files are still needed.
+    [[nodiscard]] std::size_t frozen_files();
 
 private:
-    class Lease;
-    struct File {
-        File(SwapFile opened, std::uint64_t in_layer) : file{std::move(opened)}, layer{in_layer} {}
-        SwapFile file;
-        std::uint64_t layer;
-        std::uint64_t end = 0;                         // bytes handed out so far, including free holes
-        std::map<std::uint64_t, std::uint64_t> holes;  // offset -> bytes, adjacent holes merged
-    };
-    using Files = std::vector<std::shared_ptr<File>>;
+    class OpenStore;
+    using FilePointer = std::shared_ptr<SwapFile>;
     struct Fork;
 
-    [[nodiscard]] std::shared_ptr<File> open_file(std::uint64_t layer) const;
-    [[nodiscard]] static FilePart part_in(const std::shared_ptr<File>& file, std::uint64_t offset) noexcept;
-    [[nodiscard]] static std::shared_ptr<File> file_with_room(const Files& files, std::uint64_t bytes);
-    [[nodiscard]] static std::uint64_t take(File& file, std::uint64_t bytes);
-    [[nodiscard]] std::unique_ptr<Lease> lease(const std::shared_ptr<File>& file, std::uint64_t bytes);
-    void give_back(Lease& lease);
-    void merge_layers();
-    void freed_in(SwapFile& file) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] std::shared_ptr<File> file_to_punch();
-    void freeze_files(ForkSide side) noexcept;
-    void plan_move(Fork& fork, Lease& lease) const;
+    [[nodiscard]] FilePointer open_file() const;
+    void ensure_shelves(std::uint64_t bytes);
+    [[nodiscard]] bool add_shelf(std::uint64_t least_bytes);
+    static void place(SlotShelf& shelf, const FilePointer& file, std::uint64_t offset) noexcept;
+    void closed(SwapStore& store, std::uint64_t bytes) noexcept;
+    void punch_unless_in_background() FAULTLINE_SIGNAL_SAFE;
+    void drop_unused_shelves();
+    void spill_all();
+    static void open_read_rings() noexcept;
+    void merge_frozen_files();
+    void move_pages_of(const std::set<const SwapFile*>& files);
 
     SwapDirectory directory_;
+    SlotSpace space_;
     std::atomic<bool> background_return_{false};  // a thread calls return_some_space()
-    std::atomic<bool> space_to_return_{false};    // it should do so soon
     std::mutex mutex_;                            // guards all members below; never held on the fault path
-    Files files_;                                 // the files that are written to
-    std::uint64_t layer_ = 0;                     // the layer of files_
-    std::set<Lease*> leases_;
-    Files freed_before_fork_;     // frozen files with ranges left to punch
+    FilePointer file_;                            // that is written to
+    std::uint64_t reserved_ = 0;                  // the size of all stores
+    std::set<SwapStore*> stores_;
     std::unique_ptr<Fork> fork_;  // set from prepare_fork until continue_as or cancel_fork
 };
 

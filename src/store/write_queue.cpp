@@ -1,20 +1,22 @@
 #include "store/write_queue.hpp"
 
-#include "core/check.hpp"
-
-#include <cerrno>
-
 namespace faultline::store {
 namespace {
 
 constexpr int kNotWritten = -1;  // not an errno
 
-void write_now(StoreWrite& write) FAULTLINE_SIGNAL_SAFE { write.error = write.store->write(write.offset, write.bytes); }
+void write_now(FileWrite& write) FAULTLINE_SIGNAL_SAFE { write.error = write.file->write(write.offset, write.parts); }
+
+std::size_t bytes_of(const FileWrite& write) noexcept {
+    std::size_t bytes = 0;
+    for (const iovec& part : write.parts) bytes += part.iov_len;
+    return bytes;
+}
 
 }  // namespace
 
-void SequentialWriteQueue::write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE {
-    for (StoreWrite& one : writes) write_now(one);
+void SequentialWriteQueue::write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE {
+    for (FileWrite& one : writes) write_now(one);
 }
 
 std::unique_ptr<WriteQueue> RingWriteQueue::create() {
@@ -23,7 +25,7 @@ std::unique_ptr<WriteQueue> RingWriteQueue::create() {
     return std::make_unique<RingWriteQueue>(std::move(ring));
 }
 
-void RingWriteQueue::write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE {
+void RingWriteQueue::write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE {
     if (writes.size() == 1) {  // nothing to overlap: no ring needed
         write_now(writes.front());
         return;
@@ -33,20 +35,18 @@ void RingWriteQueue::write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE {
         next += submit_some(writes.subspan(next));
         if (in_flight_ > 0) collect_one();
     }
-    for (StoreWrite& one : writes) {
+    for (FileWrite& one : writes) {
         if (one.error == kNotWritten) write_now(one);
     }
 }
 
 /// Queues as many writes as the ring takes. Returns how many were handled.
-std::size_t RingWriteQueue::submit_some(std::span<StoreWrite> writes) {
+std::size_t RingWriteQueue::submit_some(std::span<FileWrite> writes) {
     std::size_t taken = 0;
-    for (StoreWrite& one : writes) {
+    for (FileWrite& one : writes) {
         if (in_flight_ >= depth_) break;
         one.error = kNotWritten;
-        const FileExtent extent = one.store->extent();
-        if (extent.fd >= 0) one.store->begin_extent_write(one.offset, one.bytes.size());
-        if (extent.fd >= 0 && ring_.queue_write(extent.fd, one.bytes, extent.offset + one.offset, &one)) ++in_flight_;
+        if (ring_.queue_write(one.file->fd(), one.parts, one.offset, &one)) ++in_flight_;
         ++taken;
     }
     if (taken > 0) ring_.submit();
@@ -55,13 +55,9 @@ std::size_t RingWriteQueue::submit_some(std::span<StoreWrite> writes) {
 
 void RingWriteQueue::collect_one() {
     const sys::IoRing::Completion completion = ring_.wait();
-    auto& one = *static_cast<StoreWrite*>(completion.tag);
+    auto& one = *static_cast<FileWrite*>(completion.tag);
     --in_flight_;
-    if (completion.result != static_cast<long>(one.bytes.size())) return;
-    one.store->finish_extent_write(
-        one.offset,
-        one.bytes.size());  // the write bypassed the store, which must know of it before a read
-    one.error = 0;
+    if (completion.result == static_cast<long>(bytes_of(one))) one.error = 0;
 }
 
 std::unique_ptr<WriteQueue> fastest_write_queue() {

@@ -1,24 +1,28 @@
-// WriteQueue: writes a batch of runs to stores, either one after the other or all at once through io_uring. It does not
-// choose the pages and changes no page state. The pager's evictor and CompressedPool's spill call it; a faulting thread
-// that must evict uses SequentialWriteQueue.
+// WriteQueue: writes a batch of runs to swap files, either one after the other or all at once through io_uring. It
+// chooses no slots and changes none. SwapSpace writes pages with it, CompressedPool spills; a faulting thread that must
+// evict uses SequentialWriteQueue.
 #pragma once
 
 #include "core/signal_safe.hpp"
-#include "store/backing_store.hpp"
+#include "store/swap_file.hpp"
 #include "sys/io_ring.hpp"
+
+#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 namespace faultline::store {
 
-/// One contiguous write. The queue sets `error` to 0 or an errno.
-struct StoreWrite {
-    BackingStore* store = nullptr;
+/// One contiguous write of parts of memory, whose sizes are multiples of 4 KiB; at most 1024 parts. The queue sets
+/// `error` to 0 or an errno.
+struct FileWrite {
+    const SwapFile* file = nullptr;
     std::uint64_t offset = 0;
-    std::span<const std::byte> bytes{};
+    std::span<const iovec> parts{};
     int error = 0;
 };
 
@@ -34,17 +38,17 @@ public:
     /// Sets the pace of the following batches.
     virtual void set_pace(Pace) FAULTLINE_SIGNAL_SAFE {}
     /// Returns when every write has ended. Each has its own result.
-    virtual void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE = 0;
+    virtual void write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE = 0;
 };
 
 /// Writes one after the other on the calling thread. Signal-safe: a faulting thread uses it when it must evict.
 class SequentialWriteQueue final : public WriteQueue {
 public:
-    void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE override;
+    void write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE override;
 };
 
 /// Writes all at once through io_uring; used by one of the pager's own threads. Not signal-safe, not thread-safe.
-/// Writes that the ring leaves short or refuses are finished sequentially, so the results are those of the store.
+/// Writes that the ring leaves short or refuses are written again sequentially.
 class RingWriteQueue final : public WriteQueue {
 public:
     static constexpr unsigned kDepth = 16;
@@ -55,10 +59,10 @@ public:
 
     explicit RingWriteQueue(sys::IoRing ring) noexcept : ring_{std::move(ring)} {}
     void set_pace(Pace pace) FAULTLINE_SIGNAL_SAFE override { depth_ = pace == Pace::calm ? kCalmDepth : kDepth; }
-    void write(std::span<StoreWrite> writes) FAULTLINE_SIGNAL_SAFE override;
+    void write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE override;
 
 private:
-    std::size_t submit_some(std::span<StoreWrite> writes);
+    std::size_t submit_some(std::span<FileWrite> writes);
     void collect_one();
 
     sys::IoRing ring_;

@@ -44,4 +44,12 @@ long write_file_at(int fd, const void* from, std::size_t bytes, std::uint64_t of
     return written;
 }
 
+long write_file_at(int fd, std::span<const iovec> parts, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
+    const SizeSignalBlock block;
+    // The fourth argument holds the whole offset, so the fifth, for its upper half, is 0.
+    const long written = raw_syscall(SYS_pwritev, fd, syscall_argument(parts.data()), parts.size(), offset, 0);
+    if (written == -EFBIG) SizeSignalBlock::take();
+    return written;
+}
+
 }  // namespace faultline::sys

@@ -6,6 +6,7 @@
 #include "sys/transient.hpp"
 
 #include <liburing.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -59,10 +60,17 @@ IoRing IoRing::open(unsigned depth) {
     return opened;
 }
 
-bool IoRing::queue_write(int fd, std::span<const std::byte> bytes, std::uint64_t offset, void* tag) noexcept {
+void IoRing::abandon() noexcept {
+    if (!ring_) return;
+    remove_own_descriptor(ring_->ring_fd);
+    ::close(ring_->ring_fd);
+    delete ring_.release();
+}
+
+bool IoRing::queue_write(int fd, std::span<const iovec> parts, std::uint64_t offset, void* tag) noexcept {
     io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
     if (entry == nullptr) return false;
-    io_uring_prep_write(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
+    io_uring_prep_writev(entry, fd, parts.data(), static_cast<unsigned>(parts.size()), offset);
     io_uring_sqe_set_data(entry, tag);
     return true;
 }

@@ -3,6 +3,8 @@
 // retry transfers: RingWriteQueue and AsyncReader, which use it, handle short and failed ones.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -32,8 +34,12 @@ public:
 
     explicit operator bool() const noexcept { return ring_ != nullptr; }
 
-    /// Queues a write of all of `bytes`. Returns false if the queue is full. The completion carries `tag`.
-    bool queue_write(int fd, std::span<const std::byte> bytes, std::uint64_t offset, void* tag) noexcept;
+    /// Gives the ring up in a child of fork, which does not have its memory. The parent keeps it.
+    void abandon() noexcept;
+
+    /// Queues a write of all of `parts`, which must exist until the completion. Returns false if the queue is full. The
+    /// completion carries `tag`.
+    bool queue_write(int fd, std::span<const iovec> parts, std::uint64_t offset, void* tag) noexcept;
 
     /// Queues a read of at most all of `into`. Otherwise like queue_write.
     bool queue_read(int fd, std::span<std::byte> into, std::uint64_t offset, void* tag) noexcept;

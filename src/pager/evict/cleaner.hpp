@@ -5,7 +5,7 @@
 #include "core/page_range.hpp"
 #include "core/signal_safe.hpp"
 #include "pager/core.hpp"
-#include "pager/evict/run_writer.hpp"
+#include "pager/evict/page_writer.hpp"
 #include "pager/frame/staging.hpp"
 #include "store/write_queue.hpp"
 
@@ -17,7 +17,7 @@ namespace faultline::pager {
 /// under way (Standstill).
 class Cleaner {
 public:
-    explicit Cleaner(PagerCore& core) noexcept : core_{core}, writer_{core.regions} {}
+    explicit Cleaner(PagerCore& core) noexcept : core_{core}, writer_{core} {}
 
     /// Writes what is dirty of a region. Pinned pages stay dirty, since a device may write to them. Returns 0 or an
     /// error.
@@ -32,7 +32,7 @@ private:
     void finish(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
 
     PagerCore& core_;
-    RunWriter writer_;
+    PageWriter writer_;
 };
 
 }  // namespace faultline::pager

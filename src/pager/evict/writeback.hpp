@@ -4,7 +4,7 @@
 
 #include "core/signal_safe.hpp"
 #include "pager/core.hpp"
-#include "pager/evict/run_writer.hpp"
+#include "pager/evict/page_writer.hpp"
 #include "pager/frame/staging.hpp"
 #include "store/write_queue.hpp"
 
@@ -15,7 +15,7 @@ namespace faultline::pager {
 /// Signal-safe. The caller holds the batch, is a reader of RegionMap::readers(), and has signals blocked.
 class Writeback {
 public:
-    explicit Writeback(PagerCore& core) noexcept : core_{core}, writer_{core.regions} {}
+    explicit Writeback(PagerCore& core) noexcept : core_{core}, writer_{core} {}
 
     /// Writes the dirty pages of the batch. Returns 0 or the last error; pages that were not written stay staged and
     /// dirty.
@@ -31,7 +31,7 @@ private:
     void finish(StagingBatch& batch, std::size_t entry, int error, bool all_zero) FAULTLINE_SIGNAL_SAFE;
 
     PagerCore& core_;
-    RunWriter writer_;
+    PageWriter writer_;
 };
 
 }  // namespace faultline::pager

@@ -30,7 +30,7 @@ std::uint64_t now() FAULTLINE_SIGNAL_SAFE { return static_cast<std::uint64_t>(sy
 
 std::unique_ptr<AsyncReader> AsyncReader::start(PrefetchStarter& starter, unsigned handlers,
                                                 std::chrono::nanoseconds patience) {
-    sys::IoRing ring = sys::IoRing::open(2 * kDepth);
+    sys::IoRing ring = sys::IoRing::open(2 * kMostParts);
     if (!ring || !ring.waits_beside_submitters()) return nullptr;
     sys::FileDescriptor bell{::eventfd(0, EFD_CLOEXEC)};
     if (!bell) return nullptr;
@@ -67,20 +67,41 @@ void AsyncReader::submit() FAULTLINE_SIGNAL_SAFE {
 }
 
 bool AsyncReader::queue(PageFill& fill) FAULTLINE_SIGNAL_SAFE {
-    const Region& region = fill.region();
-    const PageWindow window = fill.window();
-    const std::size_t bytes = window.span() * region.page_bytes();
+    const std::size_t bytes = fill.window().span() * fill.region().page_bytes();
     if (bytes > BufferPool::kBufferBytes) return false;
-    const store::FileExtent from = region.store().location(region.offset_of(window.first), bytes);
-    if (from.fd < 0) return false;
     const unsigned index = in_flight_.try_take();
     if (index == sys::SlotPool::kNone) return false;
-    slots_[index].fill.emplace(std::move(fill));
-    slots_[index].began.store(now(), std::memory_order_release);  // publishes the fill to `finish`
-    const std::scoped_lock lock{submitting_};
-    const bool queued = ring_.queue_read(from.fd, buffer(index, bytes), from.offset, &slots_[index]);
-    FAULTLINE_REQUIRE(queued, "more reads are in flight than there are slots for");
+    store::ReadPlan plan;
+    const int error = fill.region().store().plan_read(fill.reads_into(buffer(index, bytes)).span(), plan);
+    const auto parts = static_cast<std::uint32_t>(plan.reads().size());
+    if (error == 0 && parts == 0) fill.finish(buffer(index, bytes));
+    if (error != 0 || parts == 0 || !reserve_parts(parts)) {
+        in_flight_.give_back(index);
+        return error == 0 && parts == 0;
+    }
+    begin_parts(index, fill, plan);
     return true;
+}
+
+bool AsyncReader::reserve_parts(std::uint32_t parts) FAULTLINE_SIGNAL_SAFE {
+    if (parts_in_flight_.fetch_add(parts) + parts <= kMostParts) return true;
+    parts_in_flight_.fetch_sub(parts);
+    return false;
+}
+
+void AsyncReader::begin_parts(unsigned index, PageFill& fill, const store::ReadPlan& plan) FAULTLINE_SIGNAL_SAFE {
+    Slot& slot = slots_[index];
+    slot.fill.emplace(std::move(fill));
+    slot.parts_left = plan.reads().size();
+    slot.short_read = false;
+    slot.began.store(now(), std::memory_order_release);  // publishes the slot to the reader thread
+    const std::scoped_lock lock{submitting_};
+    for (std::size_t i = 0; i < plan.reads().size(); ++i) {
+        const store::FileRead& read = plan.reads()[i];
+        slot.parts[i] = {&slot, read.into.size()};
+        const bool queued = ring_.queue_read(read.fd, read.into, read.offset, &slot.parts[i]);
+        FAULTLINE_REQUIRE(queued, "more reads are in flight than the ring has room for");
+    }
 }
 
 bool AsyncReader::prefetch(const PrefetchRequest& request) FAULTLINE_SIGNAL_SAFE {
@@ -148,7 +169,7 @@ void AsyncReader::run() noexcept {
 
 bool AsyncReader::take(const sys::IoRing::Completion& completion) noexcept {
     if (completion.tag != &bell_) {
-        finish(static_cast<unsigned>(static_cast<Slot*>(completion.tag) - slots_.data()), completion.result);
+        finish_part(*static_cast<const Part*>(completion.tag), completion.result);
         return true;
     }
     woken_.store(false);
@@ -188,19 +209,29 @@ bool AsyncReader::take_request(PrefetchRequest& next) noexcept {
     return true;
 }
 
-void AsyncReader::finish(unsigned index, long result) noexcept {
+void AsyncReader::finish_part(const Part& part, long result) noexcept {
+    Slot& slot = *part.slot;
+    // The kernel orders this after begin_parts(), which the language does not know.
+    static_cast<void>(slot.began.load(std::memory_order_acquire));
+    slot.short_read |= result != static_cast<long>(part.bytes);
+    parts_in_flight_.fetch_sub(1);
+    if (--slot.parts_left == 0) finish(static_cast<unsigned>(&slot - slots_.data()));
+}
+
+/// All parts have been read.
+void AsyncReader::finish(unsigned index) noexcept {
     // Not a RegionReader: a fork keeps those out, and waits for the reads in flight.
     const sys::Quiescence::Reader reader{RegionMap::readers()};
-    // The kernel orders this after queue(), which the language does not know.
-    static_cast<void>(slots_[index].began.load(std::memory_order_acquire));
+    Slot& slot = slots_[index];
     {
-        PageFill& fill = *slots_[index].fill;
-        const std::size_t bytes = fill.window().span() * fill.region().page_bytes();
-        const bool whole = result == static_cast<long>(bytes);
-        fill.finish(whole ? buffer(index, bytes) : std::span<std::byte>{});
+        PageFill& fill = *slot.fill;
+        const std::span<std::byte> bytes = buffer(index, fill.window().span() * fill.region().page_bytes());
+        const bool valid =
+            !slot.short_read && fill.region().store().check_read(fill.reads_into(bytes).span()) == 0;
+        fill.finish(valid ? bytes : std::span<std::byte>{});
     }
-    slots_[index].fill.reset();
-    slots_[index].began.store(0, std::memory_order_relaxed);
+    slot.fill.reset();
+    slot.began.store(0, std::memory_order_relaxed);
     in_flight_.give_back(index);
 }
 

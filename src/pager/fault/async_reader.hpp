@@ -86,9 +86,9 @@ public:
     AsyncReader(const AsyncReader&) = delete;
     AsyncReader& operator=(const AsyncReader&) = delete;
 
-    /// Begins to read the window of `fill` and takes the fill over. False, with `fill` untouched, if the window does
-    /// not fit a buffer, its store has no descriptor, or kDepth reads are in flight: then the caller reads.
-    /// Signal-safe.
+    /// Begins to read the pages of `fill` and takes the fill over. Finishes it at once if no file is to be read. Returns
+    /// false, with `fill` untouched, if the pages do not fit a buffer, too many reads are in flight, or the store fails:
+    /// then the caller reads. Signal-safe.
     [[nodiscard]] bool begin(PageFill& fill) FAULTLINE_SIGNAL_SAFE;
 
     /// Like `begin`, but the device starts at `submit` only: many reads at once cost it and the CPU less. Signal-safe.
@@ -106,17 +106,30 @@ public:
     void drain() noexcept;
 
 private:
+    struct Slot;
+    /// One read in flight.
+    struct Part {
+        Slot* slot = nullptr;
+        std::size_t bytes = 0;
+    };
     struct Slot {
         std::optional<PageFill> fill;
+        std::array<Part, store::ReadPlan::kMostReads> parts;
+        std::size_t parts_left = 0;  // in flight; for the reader thread
+        bool short_read = false;     // of a part; for the reader thread
         std::atomic<std::uint64_t> began{0};  // nanoseconds of the steady clock; 0: not yet, or no more
     };
 
+    /// Parts of all fills in flight at most.
+    static constexpr unsigned kMostParts = 512;
     /// Slots that prefetches leave to faults.
     static constexpr unsigned kForFaults = 4;
     /// With more reads in flight, prefetches wait until several can begin together.
     static constexpr unsigned kEnoughInFlight = kDepth / 2;
     static constexpr std::size_t kMostRequests = 4096;
 
+    [[nodiscard]] bool reserve_parts(std::uint32_t parts) FAULTLINE_SIGNAL_SAFE;
+    void begin_parts(unsigned index, PageFill& fill, const store::ReadPlan& plan) FAULTLINE_SIGNAL_SAFE;
     void wake() FAULTLINE_SIGNAL_SAFE;
     void await_wake_up() noexcept;
     void begin_prefetches() noexcept;
@@ -125,7 +138,8 @@ private:
     void run() noexcept;
     /// Returns false when the thread is to end.
     [[nodiscard]] bool take(const sys::IoRing::Completion& completion) noexcept;
-    void finish(unsigned index, long result) noexcept;
+    void finish_part(const Part& part, long result) noexcept;
+    void finish(unsigned index) noexcept;
     void check_patience() const noexcept;
 
     PrefetchStarter& starter_;
@@ -134,6 +148,7 @@ private:
     sys::Mapping memory_;
     std::array<Slot, kDepth> slots_;
     sys::SlotPool in_flight_{kDepth};
+    std::atomic<std::uint32_t> parts_in_flight_{0};
     std::atomic<bool> sync_read_{false};  // an Alone holds
     sys::FutexLock submitting_;           // one thread at a time queues and submits
     sys::IoRing ring_;

@@ -1,6 +1,7 @@
 #include "pager/fault/page_fill.hpp"
 
 #include "core/check.hpp"
+#include "store/read_rings.hpp"
 #include "sys/transient.hpp"
 
 #include <algorithm>
@@ -108,15 +109,24 @@ void PageFill::finish(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     static_cast<void>(complete(map(bytes)));
 }
 
-/// Reads the window into a private buffer, with what lies between its pages, and maps it. Returns 0 or an errno: then
+/// Reads the pages of the window into a private buffer and maps them. Returns 0 or an errno: then
 /// nothing of it is mapped.
 int PageFill::read_and_map() FAULTLINE_SIGNAL_SAFE {
     const BufferPool::Buffer buffer{context_->buffers};
     if (region_->page_bytes() > BufferPool::kBufferBytes) return read_and_map_in_pieces(buffer.bytes());
     const std::span<std::byte> bytes = buffer.bytes().first(window_.span() * region_->page_bytes());
-    if (const int error = region_->store().read(region_->offset_of(window_.first), bytes)) return error;
+    if (const int error = store::read_all(region_->store(), reads_into(bytes).span())) return error;
     region_->counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
     return map(bytes);
+}
+
+PageFill::Reads PageFill::reads_into(std::span<std::byte> buffer) const noexcept {
+    Reads reads;
+    window_.for_each_run([&](std::uint64_t first, std::uint64_t count) {
+        const std::size_t offset = (first - window_.first) * region_->page_bytes();
+        reads.each[reads.count++] = {region_->offset_of(first), buffer.subspan(offset, count * region_->page_bytes())};
+    });
+    return reads;
 }
 
 int PageFill::map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {

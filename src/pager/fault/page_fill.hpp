@@ -25,7 +25,10 @@
 #include "pager/frame/frame_budget.hpp"
 #include "pager/region/page_window.hpp"
 #include "policy/replacement_policy.hpp"
+#include "store/backing_store.hpp"
+#include "store/read_plan.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -73,6 +76,14 @@ public:
     /// Returns the claimed pages.
     [[nodiscard]] PageWindow window() const noexcept { return window_; }
     [[nodiscard]] Region& region() const noexcept { return *region_; }
+
+    /// The reads of the claimed pages into a buffer for the window and what lies between, neighbours in one.
+    struct Reads {
+        std::array<store::StoreRead, store::ReadPlan::kMostReads> each;
+        std::size_t count = 0;
+        [[nodiscard]] std::span<const store::StoreRead> span() const noexcept { return {each.data(), count}; }
+    };
+    [[nodiscard]] Reads reads_into(std::span<std::byte> buffer) const noexcept;
 
     /// Returns how the page of the fault comes in: touched for the first time, or how many evictions after its own.
     [[nodiscard]] const policy::Arrival& arrival() const noexcept { return arrival_; }

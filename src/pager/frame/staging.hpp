@@ -10,7 +10,7 @@
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "pager/frame/frame_table.hpp"
-#include "store/write_queue.hpp"
+#include "store/backing_store.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/lazy_array.hpp"
 #include "sys/mapping.hpp"
@@ -64,7 +64,7 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         ChosenPage chosen[kMostPages];
         iovec dropped[kMostPages];
         store::StoreWrite writes[kMostPages];
-        std::uint8_t first_entry_of_write[kMostPages];
+        std::uint8_t entry_of_write[kMostPages];
         bool writing[kMostPages];
         Leaving leaving[kMostPages];
         core::PageRef written[kMostPages];  // copies: an entry loses its page's name if the region is destroyed

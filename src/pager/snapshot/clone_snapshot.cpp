@@ -11,10 +11,6 @@ namespace faultline::pager {
 using core::PageState;
 using core::PageWord;
 
-std::unique_ptr<store::BackingStore> CloneSnapshot::open_store(const Region& region) {
-    return core_.stores->open_for_pages(region.mapping().size(), region.page_bytes());
-}
-
 void CloneSnapshot::freeze(std::span<Region* const> regions, const std::function<void()>& change) {
     core_.require_owner_process();
     StandstillWriter writer{"fl-clone"};

@@ -28,9 +28,6 @@ public:
     /// opened and closed.
     [[nodiscard]] std::unique_lock<std::mutex> keep_regions() { return std::unique_lock{core_.control}; }
 
-    /// A new store like the one that `region` got when it was made. The caller holds that lock.
-    [[nodiscard]] std::unique_ptr<store::BackingStore> open_store(const Region& region);
-
     /// Calls `change` at a standstill (Standstill), after all dirty pages of the regions are in their stores; a page
     /// that is pinned for devices is there as it was a moment ago. The caller holds that lock. Throws what writing may
     /// meet (ENOSPC, EIO), EAGAIN for a thread, and what `change` throws.

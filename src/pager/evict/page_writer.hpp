@@ -1,28 +1,25 @@
-// RunWriter: writes pages of a batch to their stores, neighbours with one write. Writeback uses it for staged pages,
-// Cleaner for pages that stay mapped. It changes no page word: the caller's `finish` does.
+// PageWriter: writes pages of a batch to their stores. Writeback uses it for staged pages, Cleaner for pages that stay
+// mapped. It changes no page word: the caller's `finish` does.
 #pragma once
 
 #include "core/page_word.hpp"
 #include "core/signal_safe.hpp"
-#include "core/units.hpp"
+#include "pager/core.hpp"
 #include "pager/frame/staging.hpp"
 #include "pager/region/region.hpp"
-#include "pager/region/region_directory.hpp"
 #include "store/write_queue.hpp"
 
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <memory>
-#include <span>
 
 namespace faultline::pager {
 
 /// Signal-safe. The caller holds the batch, has set `scratch.writing` and `scratch.written` for the pages to write, and
 /// is a reader of RegionMap::readers().
-class RunWriter {
+class PageWriter {
 public:
-    explicit RunWriter(const RegionDirectory& regions) noexcept : regions_{regions} {}
+    explicit PageWriter(PagerCore& core) noexcept : core_{core} {}
 
     /// Writes the pages that `batch.scratch.writing` marks. `bytes_of(region, entry)` returns where a page's bytes can
     /// be read until the call ends, or null if they cannot be read (EIO). Calls `finish(entry, error, all_zero)` once
@@ -31,36 +28,28 @@ public:
     template <typename BytesOf, typename Finish>
     [[nodiscard]] int write(StagingBatch& batch, store::WriteQueue& queue, BytesOf bytes_of,
                             Finish finish) const FAULTLINE_SIGNAL_SAFE {
+        StagingBatch::Scratch& scratch = batch.scratch;
         int error = 0;
-        const std::size_t runs = gather(batch, bytes_of, finish, error);
-        queue.write({batch.scratch.writes, runs});
-        for (std::size_t run = 0; run < runs; ++run) {
-            const store::StoreWrite& done = batch.scratch.writes[run];
-            if (done.error != 0) error = done.error;
-            std::size_t finished = 0;
-            for (std::size_t i = batch.scratch.first_entry_of_write[run]; finished < done.bytes.size(); ++i) {
-                finished += std::size_t{batch.entries[i].units} * core::kUnitBytes;
-                finish(i, done.error, false);
-            }
+        const std::size_t writes = gather(batch, bytes_of, finish, error);
+        core_.stores->write({scratch.writes, writes}, queue);
+        for (std::size_t i = 0; i < writes; ++i) {
+            if (scratch.writes[i].error != 0) error = scratch.writes[i].error;
+            finish(scratch.entry_of_write[i], scratch.writes[i].error, false);
         }
         return error;
     }
 
 private:
-    // Long enough for the device's full speed, short enough that the writes of one batch overlap.
-    static constexpr std::size_t kMostBytesPerWrite = std::size_t{256} << 10;
-
-    /// Turns the marked pages into writes in `batch.scratch.writes`. Finishes the pages that need no write. Returns the
+    /// Makes a write in `batch.scratch.writes` of each marked page. Finishes the pages that need no write. Returns the
     /// number of writes.
     template <typename BytesOf, typename Finish>
     std::size_t gather(StagingBatch& batch, BytesOf& bytes_of, Finish& finish, int& error) const FAULTLINE_SIGNAL_SAFE {
         StagingBatch::Scratch& scratch = batch.scratch;
-        std::size_t runs = 0;
-        std::size_t previous = batch.pages;  // the entry that ends the current run
+        std::size_t writes = 0;
         for (std::size_t i = 0; i < batch.pages; ++i) {
             if (!scratch.writing[i]) continue;
             const core::PageRef page = scratch.written[i];
-            const Region& region = *regions_.find(page.region);
+            const Region& region = *core_.regions.find(page.region);
             const bool dead = region.is_dead(page.page);
             const std::byte* const bytes = dead ? nullptr : bytes_of(region, i);
             const int read_error = dead || bytes != nullptr ? 0 : EIO;
@@ -69,20 +58,10 @@ private:
                 finish(i, read_error, read_error == 0);
                 continue;
             }
-            const bool continues = runs > 0 && scratch.writes[runs - 1].bytes.size() < kMostBytesPerWrite &&
-                                   previous + 1 == i && scratch.written[previous].region == page.region &&
-                                   scratch.written[previous].page + 1 == page.page &&
-                                   std::to_address(scratch.writes[runs - 1].bytes.end()) == bytes;
-            if (continues) {
-                std::span<const std::byte>& run = scratch.writes[runs - 1].bytes;
-                run = {run.data(), run.size() + region.page_bytes()};
-            } else {
-                scratch.writes[runs] = {&region.store(), region.offset_of(page.page), {bytes, region.page_bytes()}, 0};
-                scratch.first_entry_of_write[runs++] = static_cast<std::uint8_t>(i);
-            }
-            previous = i;
+            scratch.writes[writes] = {&region.store(), region.offset_of(page.page), {bytes, region.page_bytes()}, 0};
+            scratch.entry_of_write[writes++] = static_cast<std::uint8_t>(i);
         }
-        return runs;
+        return writes;
     }
 
     static bool all_zero(const std::byte* bytes, std::size_t count) FAULTLINE_SIGNAL_SAFE {
@@ -93,7 +72,7 @@ private:
         return first == 0 && std::memcmp(bytes, bytes + sizeof first, count - sizeof first) == 0;
     }
 
-    const RegionDirectory& regions_;
+    PagerCore& core_;
 };
 
 }  // namespace faultline::pager

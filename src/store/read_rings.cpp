@@ -1,0 +1,146 @@
+#include "store/read_rings.hpp"
+
+#include "store/swap_file.hpp"
+#include "sys/clock.hpp"
+#include "sys/cpu.hpp"
+#include "sys/fork_watch.hpp"
+#include "sys/full_transfer.hpp"
+#include "sys/syscall.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+namespace faultline::store {
+namespace {
+
+/// A thread that finds so much time gone between two looks has lost its CPU to another.
+constexpr std::chrono::microseconds kLostCpu{20};
+
+/// Reads what is missing after the first `from` bytes. Returns 0 or an errno.
+int read_now(const FileRead& read, std::size_t from) FAULTLINE_SIGNAL_SAFE {
+    const std::span<std::byte> into = read.into.subspan(from);
+    const auto [got, error] = sys::transfer_to_end("pread", into.size(), [&](std::size_t done, std::size_t left) {
+        return unless_closed(sys::raw_syscall(SYS_pread64, read.fd, sys::syscall_argument(into.data() + done), left,
+                                              read.offset + from + done));
+    });
+    if (error != 0 || got == into.size()) return error;
+    if (read.end == FileEnd::never || core::align_up(from + got, core::kUnitBytes) < read.into.size()) return EIO;
+    std::memset(into.data() + got, 0, into.size() - got);
+    return 0;
+}
+
+int read_in_turn(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
+    for (const FileRead& one : reads) {
+        if (const int error = read_now(one, 0)) return error;
+    }
+    return 0;
+}
+
+}  // namespace
+
+// ---- SpinPolicy
+
+bool SpinPolicy::begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE {
+    if (score_.load(std::memory_order_relaxed) == 0) {
+        if (skipped_.fetch_add(1, std::memory_order_relaxed) % kTryOneIn != kTryOneIn - 1) return false;
+    }
+    if (looking_.fetch_add(1, std::memory_order_relaxed) < cpus) return true;
+    looking_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+}
+
+void SpinPolicy::end(bool came) FAULTLINE_SIGNAL_SAFE {
+    looking_.fetch_sub(1, std::memory_order_relaxed);
+    const std::uint32_t score = score_.load(std::memory_order_relaxed);
+    const std::uint32_t next = came ? std::min(score + 1, kMostScore) : score / 2;
+    if (next != score) score_.store(next, std::memory_order_relaxed);
+}
+
+// ---- ReadRings
+
+ReadRings& ReadRings::of_process() noexcept {
+    static auto* const rings = new ReadRings;  // never destroyed: see the header
+    return *rings;
+}
+
+void ReadRings::open() {
+    const std::lock_guard lock{opening_};
+    const unsigned process = sys::process_generation();
+    if (opened_by_ == process) return;
+    free_.store(0);
+    for (sys::IoRing& ring : rings_) ring.abandon();
+    cpus_ = std::max(sys::allowed_cpus(), 1U);
+    std::uint64_t opened = 0;
+    for (unsigned i = 0; i < std::min(cpus_, kMostRings); ++i) {
+        rings_[i] = sys::IoRing::open(ReadPlan::kMostReads);
+        if (!rings_[i]) break;
+        opened |= std::uint64_t{1} << i;
+    }
+    opened_by_ = process;
+    free_.store(opened);
+}
+
+int ReadRings::read(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
+    if (reads.empty()) return 0;
+    std::uint64_t free = free_.load(std::memory_order_relaxed);
+    while (free != 0) {
+        const auto index = static_cast<unsigned>(std::countr_zero(free));
+        if (!free_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire)) continue;
+        return read_through(index, reads);
+    }
+    return read_in_turn(reads);
+}
+
+int ReadRings::read_through(unsigned index, std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
+    sys::IoRing& ring = rings_[index];
+    std::array<long, ReadPlan::kMostReads> results{};
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+        static_cast<void>(ring.queue_read(reads[i].fd, reads[i].into, reads[i].offset, &results[i]));
+    }
+    // A seccomp filter of this thread forbids it. The ring is never used again: it holds the requests.
+    if (!ring.submit_all()) return read_in_turn(reads);
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+        const sys::IoRing::Completion done = await(ring);
+        *static_cast<long*>(done.tag) = done.result;
+    }
+    free_.fetch_or(std::uint64_t{1} << index, std::memory_order_release);
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+        if (results[i] == static_cast<long>(reads[i].into.size())) continue;
+        if (const int error = read_now(reads[i], static_cast<std::size_t>(std::max(results[i], 0L)))) return error;
+    }
+    return 0;
+}
+
+/// Looks for a completion, then sleeps for it.
+sys::IoRing::Completion ReadRings::await(sys::IoRing& ring) FAULTLINE_SIGNAL_SAFE {
+    if (const auto done = ring.poll()) return *done;
+    if (!spin_.begin(cpus_)) return ring.wait();
+    const std::chrono::nanoseconds began = sys::monotonic_time();
+    std::chrono::nanoseconds last = began;
+    bool lost_cpu = false;
+    for (;;) {
+        const auto done = ring.poll();
+        const std::chrono::nanoseconds now = sys::monotonic_time();
+        lost_cpu |= now - last > kLostCpu;
+        last = now;
+        if (done) {
+            spin_.end(!lost_cpu);
+            return *done;
+        }
+        if (now - began > SpinPolicy::kLongest || lost_cpu) break;
+        for (int i = 0; i < 8; ++i) __builtin_ia32_pause();
+    }
+    spin_.end(false);
+    return ring.wait();
+}
+
+int read_all(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
+    ReadPlan plan;
+    int error = store.plan_read(reads, plan);
+    if (error == 0) error = ReadRings::of_process().read(plan.reads());
+    return error != 0 ? error : store.check_read(reads);
+}
+
+}  // namespace faultline::store

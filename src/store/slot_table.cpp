@@ -1,0 +1,46 @@
+#include "store/slot_table.hpp"
+
+namespace faultline::store {
+
+SlotShelf::SlotShelf()
+    : words{kSlots, "a table of swap slots"},
+      more_users{kSlots, "a table of swap slots"},
+      notes{kSlots, "a table of swap slots"},
+      chunks{kChunks, "a table of swap slots"},
+      preallocated{kChunks, "a table of swap slots"} {}
+
+SlotTable::~SlotTable() {
+    for_each([this](std::uint32_t number, SlotShelf&) { static_cast<void>(remove(number)); });
+}
+
+std::uint32_t SlotTable::add(std::unique_ptr<SlotShelf> shelf) {
+    std::uint32_t number = 1;
+    while (number < kMostShelves && shelves_[number].load() != nullptr) ++number;
+    if (number == kMostShelves) return 0;
+    shelves_[number].store(shelf.release(), std::memory_order_release);
+    if (number >= most_) most_ = number + 1;
+    return number;
+}
+
+bool SlotTable::has_room(std::size_t shelves) const noexcept {
+    std::size_t free = 0;
+    for (std::uint32_t number = 1; number < kMostShelves && free < shelves; ++number) {
+        if (shelves_[number].load() == nullptr) ++free;
+    }
+    return free >= shelves;
+}
+
+std::unique_ptr<SlotShelf> SlotTable::remove(std::uint32_t number) noexcept {
+    return std::unique_ptr<SlotShelf>{shelves_[number].exchange(nullptr)};
+}
+
+bool SlotTable::drop_user(SlotNumber first) const FAULTLINE_SIGNAL_SAFE {
+    std::atomic<std::uint32_t>& more = more_users(first);
+    std::uint32_t seen = more.load();
+    while (seen > 0) {
+        if (more.compare_exchange_weak(seen, seen - 1)) return false;
+    }
+    return true;
+}
+
+}  // namespace faultline::store

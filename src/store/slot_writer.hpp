@@ -1,0 +1,55 @@
+// SlotWriter: writes a batch of pages. Blocks that shrink go to the compressed memory; the others get slots in a row,
+// in the order of the batch, and go to the swap file with one write, or a few. A page's old slots stay until its new
+// ones have the bytes.
+#pragma once
+
+#include "core/signal_safe.hpp"
+#include "store/backing_store.hpp"
+#include "store/slot_space.hpp"
+#include "store/write_queue.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace faultline::store {
+
+/// Signal-safe. One thread writes one page at a time.
+class SlotWriter {
+public:
+    explicit SlotWriter(SlotSpace& space) noexcept : space_{space} {}
+
+    /// Writes pages of SwapStores of the space; sets the error of each. ENOSPC: no slot or no space on the disk is free.
+    void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+private:
+    static constexpr std::size_t kMostParts = 64;
+
+    /// A page that goes to the file.
+    struct Waiting {
+        StoreWrite* write;
+        SlotNumber slot;
+    };
+
+    void write_small(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    void write_large(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool keep_in_memory(SwapStore& store, SlotNumber slot, std::uint32_t units,
+                                      std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] SlotNumber keep_small_in_memory(SwapStore& store,
+                                                  std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+    void flush(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::size_t allot_waiting() FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::size_t keep_or_gather(SlotNumber first, PageShape shape, SwapStore& store,
+                                             std::span<const std::byte> page) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] static iovec part_of(std::span<const std::byte> bytes) noexcept;
+
+    SlotSpace& space_;
+    std::size_t waiting_count_ = 0;
+    std::array<Waiting, kMostParts> waiting_;
+    std::array<iovec, kMostParts> parts_;
+    std::array<FileWrite, kMostParts> writes_;
+    std::array<std::uint32_t, kMostParts> parts_of_;  // each write
+};
+
+}  // namespace faultline::store

@@ -1,0 +1,53 @@
+#include "store/slots.hpp"
+
+#include "core/units.hpp"
+
+#include <array>
+#include <cerrno>
+
+namespace faultline::store {
+
+void Slots::write(std::span<FileWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    queue.write(writes);
+    for (FileWrite& one : writes) {
+        while ((one.error == ENOSPC || one.error == EDQUOT) && punch_any()) {
+            one.error = one.file->write(one.offset, one.parts);
+        }
+    }
+}
+
+void Slots::prepare_write(SlotRun run) FAULTLINE_SIGNAL_SAFE {
+    const SlotShelf& shelf = table_.shelf_of(run.first);
+    const std::uint32_t chunk = SlotTable::index_of(run.first) / SlotChunk::kSlots;
+    if (!shelf.preallocated.set(chunk)) return;
+    const std::uint64_t bytes = std::uint64_t{SlotChunk::kSlots} << core::kUnitShift;
+    shelf.file->allocate(shelf.file_offset + chunk * bytes, bytes);
+}
+
+bool Slots::punch_some() FAULTLINE_SIGNAL_SAFE {
+    return allocator_.worth_punching() && punch(allocator_.too_much_waste());
+}
+
+bool Slots::punch(bool also_partial) FAULTLINE_SIGNAL_SAFE {
+    const SlotAllocator::Piece piece = allocator_.begin_punching(also_partial);
+    if (!piece) return false;
+    const SlotNumber first = piece.slots.first;
+    for (SlotRun run = allocator_.next_to_punch(piece, first); run.count > 0;
+         run = allocator_.next_to_punch(piece, run.first + run.count)) {
+        table_.file_of(run.first).punch(table_.file_offset_of(run.first),
+                                        std::uint64_t{run.count} << core::kUnitShift);
+        allocator_.punched(run);
+        forget_allocation(run);
+    }
+    allocator_.end_punching(piece);
+    return true;
+}
+
+/// The chunks of a run that was punched are allocated anew before they are written to.
+void Slots::forget_allocation(SlotRun run) FAULTLINE_SIGNAL_SAFE {
+    const std::uint32_t first = SlotTable::index_of(run.first) / SlotChunk::kSlots;
+    const std::uint32_t last = SlotTable::index_of(run.first + run.count - 1) / SlotChunk::kSlots;
+    table_.shelf_of(run.first).preallocated.clear(first, last - first + 1);
+}
+
+}  // namespace faultline::store
