@@ -75,10 +75,14 @@ int SegmentStore::plan_from_file(const SegmentIndex::Entry& from, std::uint64_t 
     return 0;
 }
 
+int SegmentStore::read_pages(std::span<const store::StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
+    return store::read_by_plan(*this, reads);
+}
+
 int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
     while (!into.empty()) {
         const store::StoreRead one{offset, into.first(std::min(into.size(), store::ReadPlan::kMostBytes))};
-        if (const int error = store::read_all(*this, {&one, 1})) return error;
+        if (const int error = read_pages({&one, 1})) return error;
         offset += one.into.size();
         into = into.subspan(one.into.size());
     }

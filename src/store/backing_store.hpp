@@ -66,10 +66,17 @@ public:
     /// caller owns the pages. Signal-safe.
     [[nodiscard]] virtual int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Begins several reads at once: adds what is to be read from files to `plan`, and reads the rest now. When the
-    /// caller has read what `plan` says, it calls check_read, and only then are the bytes valid. The default reads all
-    /// of it now. Signal-safe.
-    [[nodiscard]] virtual int plan_read(std::span<const StoreRead> reads, ReadPlan& plan) FAULTLINE_SIGNAL_SAFE;
+    /// Reads several pieces, at most ReadPlan::kMostBytes in all. The default makes one call of `read` for each.
+    /// Signal-safe.
+    [[nodiscard]] virtual int read_pages(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE;
+
+    /// The same, for a caller that reads files by itself: adds what is to be read from files to `plan`, and reads the
+    /// rest now. When the caller has read what `plan` says, it calls check_read, and only then are the bytes valid. The
+    /// default reads all of it now. Signal-safe.
+    [[nodiscard]] virtual int plan_read(std::span<const StoreRead> reads,
+                                        [[maybe_unused]] ReadPlan& plan) FAULTLINE_SIGNAL_SAFE {
+        return read_pages(reads);
+    }
     /// Returns 0, or EIO if bytes are not those that were written. Signal-safe.
     [[nodiscard]] virtual int check_read(std::span<const StoreRead>) FAULTLINE_SIGNAL_SAFE { return 0; }
 

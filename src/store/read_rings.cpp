@@ -136,7 +136,7 @@ sys::IoRing::Completion ReadRings::await(sys::IoRing& ring) FAULTLINE_SIGNAL_SAF
     return ring.wait();
 }
 
-int read_all(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
+int read_by_plan(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
     ReadPlan plan;
     int error = store.plan_read(reads, plan);
     if (error == 0) error = ReadRings::of_process().read(plan.reads());

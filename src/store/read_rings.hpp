@@ -70,8 +70,8 @@ private:
     SpinPolicy spin_;
 };
 
-/// Reads the bytes of several pages of one store, at most ReadPlan::kMostBytes in all. Returns 0 or an errno.
+/// Reads pages of a store by its plan (BackingStore::plan_read), all files at once. Returns 0 or an errno.
 /// Signal-safe.
-[[nodiscard]] int read_all(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE;
+[[nodiscard]] int read_by_plan(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::store

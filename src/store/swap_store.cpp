@@ -95,10 +95,12 @@ int SwapStore::check_read(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAF
     });
 }
 
+int SwapStore::read_pages(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE { return read_by_plan(*this, reads); }
+
 int SwapStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
     while (!into.empty()) {
         const StoreRead one{offset, into.first(std::min(into.size(), ReadPlan::kMostBytes))};
-        if (const int error = read_all(*this, {&one, 1})) return error;
+        if (const int error = read_pages({&one, 1})) return error;
         offset += one.into.size();
         into = into.subspan(one.into.size());
     }

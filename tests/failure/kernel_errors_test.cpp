@@ -148,7 +148,8 @@ std::size_t wrong_transfers(sys::IoRing& ring, int file) {
     const auto whole = static_cast<long>(bytes.size());
     for (int round = 1; round <= 20; ++round) {
         std::fill(bytes.begin(), bytes.end(), static_cast<std::byte>(round));
-        wrong += ring.queue_write(file, bytes, 0, &ring) ? 0U : 1U;
+        const iovec part{bytes.data(), bytes.size()};
+        wrong += ring.queue_write(file, {&part, 1}, 0, &ring) ? 0U : 1U;
         ring.submit();
         wrong += ring.wait().result == whole ? 0U : 1U;
         std::fill(bytes.begin(), bytes.end(), std::byte{0});

@@ -4,6 +4,7 @@
 #include "pager/pager.hpp"
 #include "pager/region/region_map.hpp"
 #include "pager_fixture.hpp"
+#include "store/read_plan.hpp"
 #include "sys/io_ring.hpp"
 
 #include <gtest/gtest.h>
@@ -62,11 +63,12 @@ public:
         return 0;
     }
     void discard(std::uint64_t, std::uint64_t) noexcept override {}
-    store::FileExtent location(std::uint64_t, std::uint64_t) const noexcept override {
-        if (!control_.by_pipe.load()) return {};
+    int plan_read(std::span<const store::StoreRead> reads, store::ReadPlan& plan) noexcept override {
+        if (!control_.by_pipe.load()) return read_pages(reads);
+        for (const store::StoreRead& one : reads) plan.add(control_.ends[0], store::FileEnd::never, 0, one.into);
         control_.begun.fetch_add(1);
         control_.begun.notify_all();
-        return {control_.ends[0], 0};
+        return 0;
     }
 
 private:
