@@ -116,10 +116,14 @@ int SwapFile::write(std::uint64_t offset, std::span<const iovec> parts) const FA
     });
 }
 
-/// Writes `parts` without their first `skipped` bytes, which are in the first part. Returns what the kernel returns.
+/// Writes `parts` without their first `skipped` bytes, which are in the first part. Returns what the kernel returns. A
+/// seccomp filter may forbid pwritev(2): then writes one part.
 long SwapFile::write_from(std::uint64_t offset, std::span<const iovec> parts,
                           std::size_t skipped) const FAULTLINE_SIGNAL_SAFE {
-    if (skipped == 0) return sys::write_file_at(fd(), parts, offset);
+    if (skipped == 0 && parts.size() > 1) {
+        const long result = sys::write_file_at(fd(), parts, offset);
+        if (result != -EPERM && result != -ENOSYS && result != -EACCES) return result;
+    }
     const iovec& part = parts.front();
     return sys::write_file_at(fd(), static_cast<std::byte*>(part.iov_base) + skipped, part.iov_len - skipped, offset);
 }
