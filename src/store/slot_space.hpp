@@ -8,6 +8,8 @@
 #include "store/block_codec.hpp"
 #include "store/compressed_pool.hpp"
 #include "store/slots.hpp"
+#include "sys/mapping.hpp"
+#include "sys/slot_pool.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -33,6 +35,26 @@ struct PageShape {
     std::uint32_t block_units;  ///< Slots of a block: what is compressed, checked and read in one piece.
 };
 
+struct SlotWriterMemory;
+
+/// Working memory for the writers of one pager, touched when first used. Thread-safe, signal-safe except construction.
+class WriterPool {
+public:
+    static constexpr unsigned kWriters = 16;
+
+    /// Throws std::system_error (ENOMEM).
+    WriterPool();
+
+    /// Returns the number of a free memory; blocks while all are in use.
+    [[nodiscard]] unsigned take() FAULTLINE_SIGNAL_SAFE { return free_.take(); }
+    void give_back(unsigned number) FAULTLINE_SIGNAL_SAFE { free_.give_back(number); }
+    [[nodiscard]] SlotWriterMemory& memory_of(unsigned number) const FAULTLINE_SIGNAL_SAFE;
+
+private:
+    sys::Mapping memory_;
+    sys::SlotPool free_{kWriters};
+};
+
 /// Thread-safe and signal-safe, except construction. Callers outside a fault keep all signals blocked.
 class SlotSpace {
 public:
@@ -46,6 +68,7 @@ public:
     [[nodiscard]] const SlotAllocator& allocator() const noexcept { return slots_.allocator(); }
     [[nodiscard]] CompressedPool& pool() noexcept { return pool_; }
     [[nodiscard]] const CompressedPool& pool() const noexcept { return pool_; }
+    [[nodiscard]] WriterPool& writers() noexcept { return writers_; }
 
     /// Drops one location of a page. Frees its slots if it was the last.
     void release(SlotNumber first, PageShape shape) FAULTLINE_SIGNAL_SAFE {
@@ -58,6 +81,7 @@ public:
 private:
     Slots slots_;
     CompressedPool pool_;
+    WriterPool writers_;
 };
 
 }  // namespace faultline::store

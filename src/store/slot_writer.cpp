@@ -5,8 +5,21 @@
 #include "store/swap_store.hpp"
 
 #include <cerrno>
+#include <new>
+#include <type_traits>
 
 namespace faultline::store {
+
+WriterPool::WriterPool()
+    : memory_{sys::Mapping::reserve(kWriters * core::align_up(sizeof(SlotWriterMemory), core::kUnitBytes),
+                                    core::kUnitBytes, true, "writing swapped pages")} {
+    static_assert(std::is_trivially_copyable_v<SlotWriterMemory>);  // its objects need no construction
+}
+
+SlotWriterMemory& WriterPool::memory_of(unsigned number) const FAULTLINE_SIGNAL_SAFE {
+    std::byte* const at = memory_.data() + number * core::align_up(sizeof(SlotWriterMemory), core::kUnitBytes);
+    return *std::launder(reinterpret_cast<SlotWriterMemory*>(at));
+}
 
 void SlotWriter::write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     for (StoreWrite& one : writes) {
@@ -30,8 +43,8 @@ void SlotWriter::write_small(StoreWrite& write, SwapStore& store, WriteQueue& qu
         store.move_page(store.page_at(write.offset), slot);
         return;
     }
-    if (waiting_count_ == kMostParts) flush(queue);
-    waiting_[waiting_count_++] = {&write, kNoSlot};
+    if (waiting_count_ == SlotWriterMemory::kMostParts) flush(queue);
+    memory_.waiting[waiting_count_++] = {&write, kNoSlot};
 }
 
 /// Returns the page's slot if it is in memory now.
@@ -70,13 +83,13 @@ bool SlotWriter::keep_in_memory(SwapStore& store, SlotNumber slot, std::uint32_t
 void SlotWriter::flush(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     if (waiting_count_ == 0) return;
     const std::size_t runs = allot_waiting();
-    space_.slots().write({writes_.data(), runs}, queue);
+    space_.slots().write({memory_.writes.data(), runs}, queue);
     std::size_t next = 0;
     for (std::size_t run = 0; run < runs; ++run) {
-        for (std::size_t count = parts_of_[run]; count > 0; --count) {
-            const Waiting& waiting = waiting_[next++];
+        for (std::size_t count = memory_.parts_of[run]; count > 0; --count) {
+            const SlotWriterMemory::Waiting& waiting = memory_.waiting[next++];
             StoreWrite& one = *waiting.write;
-            one.error = writes_[run].error;
+            one.error = memory_.writes[run].error;
             if (one.error != 0) {
                 space_.pool().release(waiting.slot, 1);
                 continue;
@@ -86,7 +99,7 @@ void SlotWriter::flush(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
             store.move_page(store.page_at(one.offset), waiting.slot);
         }
     }
-    for (; next < waiting_count_; ++next) waiting_[next].write->error = ENOSPC;
+    for (; next < waiting_count_; ++next) memory_.waiting[next].write->error = ENOSPC;
     waiting_count_ = 0;
 }
 
@@ -99,11 +112,11 @@ std::size_t SlotWriter::allot_waiting() FAULTLINE_SIGNAL_SAFE {
         if (run.count == 0) break;
         if (!space_.pool().enabled()) space_.slots().prepare_write(run);
         const SlotTable& table = space_.table();
-        writes_[runs] = {&table.file_of(run.first), table.file_offset_of(run.first), {&parts_[next], run.count}, 0};
-        parts_of_[runs++] = run.count;
+        memory_.writes[runs] = {&table.file_of(run.first), table.file_offset_of(run.first), {&memory_.parts[next], run.count}, 0};
+        memory_.parts_of[runs++] = run.count;
         for (std::uint32_t i = 0; i < run.count; ++i, ++next) {
-            waiting_[next].slot = run.first + i;
-            parts_[next] = part_of(waiting_[next].write->bytes);
+            memory_.waiting[next].slot = run.first + i;
+            memory_.parts[next] = part_of(memory_.waiting[next].write->bytes);
         }
     }
     return runs;
@@ -122,9 +135,9 @@ void SlotWriter::write_large(StoreWrite& write, SwapStore& store, WriteQueue& qu
     write.error = page.count == 0 ? ENOSPC : 0;
     if (write.error != 0) return;
     const std::size_t writes = keep_or_gather(page.first, shape, store, write.bytes);
-    space_.slots().write({writes_.data(), writes}, queue);
+    space_.slots().write({memory_.writes.data(), writes}, queue);
     for (std::size_t i = 0; i < writes; ++i) {
-        if (writes_[i].error != 0) write.error = writes_[i].error;
+        if (memory_.writes[i].error != 0) write.error = memory_.writes[i].error;
     }
     for (std::uint32_t unit = 0; unit < shape.units; unit += shape.block_units) {
         const SlotNumber slot = page.first + unit;
@@ -148,11 +161,11 @@ std::size_t SlotWriter::keep_or_gather(SlotNumber first, PageShape shape, SwapSt
         const auto bytes = page.subspan(std::size_t{unit} << core::kUnitShift, shape.block_bytes());
         if (keep_in_memory(store, first + unit, shape.block_units, bytes)) continue;
         if (unit == end) {
-            parts_[writes - 1].iov_len += bytes.size();
+            memory_.parts[writes - 1].iov_len += bytes.size();
         } else {
-            parts_[writes] = part_of(bytes);
+            memory_.parts[writes] = part_of(bytes);
             const SlotTable& table = space_.table();
-            writes_[writes] = {&table.file_of(first), table.file_offset_of(first + unit), {&parts_[writes], 1}, 0};
+            memory_.writes[writes] = {&table.file_of(first), table.file_offset_of(first + unit), {&memory_.parts[writes], 1}, 0};
             ++writes;
         }
         end = unit + shape.block_units;

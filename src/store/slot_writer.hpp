@@ -15,15 +15,8 @@
 
 namespace faultline::store {
 
-/// Signal-safe. One thread writes one page at a time.
-class SlotWriter {
-public:
-    explicit SlotWriter(SlotSpace& space) noexcept : space_{space} {}
-
-    /// Writes pages of SwapStores of the space; sets the error of each. ENOSPC: no slot or no space on the disk is free.
-    void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
-
-private:
+/// The working memory of a SlotWriter: a faulting thread's stack may be too small for it.
+struct SlotWriterMemory {
     static constexpr std::size_t kMostParts = 64;
 
     /// A page that goes to the file.
@@ -32,6 +25,27 @@ private:
         SlotNumber slot;
     };
 
+    std::array<Waiting, kMostParts> waiting;
+    std::array<iovec, kMostParts> parts;
+    std::array<FileWrite, kMostParts> writes;
+    std::array<std::uint32_t, kMostParts> parts_of;  // each write
+};
+
+/// Signal-safe. One thread writes one page at a time.
+class SlotWriter {
+public:
+    /// Blocks while kWriters others write.
+    explicit SlotWriter(SlotSpace& space) FAULTLINE_SIGNAL_SAFE : space_{space},
+                                                                  number_{space.writers().take()},
+                                                                  memory_{space.writers().memory_of(number_)} {}
+    ~SlotWriter() { space_.writers().give_back(number_); }
+    SlotWriter(const SlotWriter&) = delete;
+    SlotWriter& operator=(const SlotWriter&) = delete;
+
+    /// Writes pages of SwapStores of the space; sets the error of each. ENOSPC: no slot or no space on the disk is free.
+    void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+
+private:
     void write_small(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void write_large(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool keep_in_memory(SwapStore& store, SlotNumber slot, std::uint32_t units,
@@ -45,11 +59,9 @@ private:
     [[nodiscard]] static iovec part_of(std::span<const std::byte> bytes) noexcept;
 
     SlotSpace& space_;
+    unsigned number_;
+    SlotWriterMemory& memory_;
     std::size_t waiting_count_ = 0;
-    std::array<Waiting, kMostParts> waiting_;
-    std::array<iovec, kMostParts> parts_;
-    std::array<FileWrite, kMostParts> writes_;
-    std::array<std::uint32_t, kMostParts> parts_of_;  // each write
 };
 
 }  // namespace faultline::store

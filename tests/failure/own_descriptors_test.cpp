@@ -26,9 +26,15 @@ std::set<unsigned> open_descriptors() {
 class OwnDescriptorsOfPager : public testing::TestWithParam<Delivery> {};
 
 TEST_P(OwnDescriptorsOfPager, EveryDescriptorOfAPagerIsOnTheList) {
-    const std::set<unsigned> before = open_descriptors();
     Config config = small_config(GetParam());
     config.compressed_limit = std::size_t{256} << 10;
+    try {
+        const Pager first{config};  // opens what the process keeps, for all pagers
+    } catch (const std::system_error& error) {
+        if (error.code().value() == EPERM) GTEST_SKIP() << error.what();
+        throw;
+    }
+    const std::set<unsigned> before = open_descriptors();
     const std::filesystem::path trace =
         std::filesystem::temp_directory_path() / ("faultline-trace-" + std::to_string(::getpid()));
     config.trace_file = trace;
