@@ -1,7 +1,10 @@
 // Interposes the C library's functions that close descriptors (close, dup2, ...): faultline's own report EBADF.
 
+#include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
 #include "sys/syscall.hpp"
+
+#include <linux/close_range.h>
 
 #include <cerrno>
 #include <climits>
@@ -37,7 +40,12 @@ int dup3(int from, int to, int flags) noexcept {
 }
 
 int close_range(unsigned first, unsigned last, int flags) noexcept {
-    return answer(preload::close_range_around_own(first, last, static_cast<unsigned>(flags)));
+    const auto close_all = [=] {
+        return answer(preload::close_range_around_own(first, last, static_cast<unsigned>(flags)));
+    };
+    // The library's threads start again in the table of descriptors that the calling thread then has.
+    if ((static_cast<unsigned>(flags) & CLOSE_RANGE_UNSHARE) != 0) return preload::run_without_threads(close_all);
+    return close_all();
 }
 
 void closefrom(int first) noexcept {

@@ -92,6 +92,14 @@ int without_threads(Change change) noexcept {
     return result;
 }
 
+}  // namespace
+
+int run_without_threads(const std::function<int()>& change) noexcept {
+    return without_threads(change);
+}
+
+namespace {
+
 /// A list of groups in memory that the kernel can read while no thread serves faults.
 class Groups {
 public:
@@ -192,7 +200,9 @@ int capset(cap_user_header_t header, const cap_user_data_t data) noexcept {
 }
 
 int unshare(int flags) noexcept {
-    constexpr int kForOneThread = CLONE_NEWUSER | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+    // The kernel refuses the first four to a process with threads. After CLONE_FILES the library's threads, in the old
+    // table of descriptors, would not have the swap files that the calling thread opens at a fork.
+    constexpr int kForOneThread = CLONE_NEWUSER | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FILES;
     if ((flags & kForOneThread) == 0) return next_unshare(flags);
     return without_threads([=] { return changed_when_alone([=] { return next_unshare(flags); }); });
 }

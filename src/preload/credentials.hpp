@@ -3,9 +3,15 @@
 // threads. The interposed functions are in credentials.cpp.
 #pragma once
 
+#include <functional>
+
 namespace faultline::preload {
 
 /// Records that the library's threads belong to the calling process. Called at the start, and in the child of a fork.
 void remember_process() noexcept;
+
+/// Calls `change`, which returns -1 with errno or another value, while the library has no threads. They start again on
+/// behalf of the calling thread. `change` must not touch managed memory. -1 with EAGAIN if they cannot be ended.
+int run_without_threads(const std::function<int()>& change) noexcept;
 
 }  // namespace faultline::preload

@@ -62,7 +62,7 @@ SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::pat
                                     : std::filesystem::absolute(file).parent_path()},
       space_{compressed_limit, compressed_limit},
       file_{file.empty() ? open_file() : std::make_shared<SwapFile>(SwapFile::named(file))} {
-    ReadRings::of_process().open();
+    open_read_rings();
 }
 
 SwapSpace::~SwapSpace() = default;
@@ -256,7 +256,7 @@ void SwapSpace::continue_as(ForkSide side) noexcept {
     if (side == ForkSide::child) open_read_rings();
 }
 
-/// Opens the rings of this process, a child of fork. Without them its reads are made one after the other.
+/// Opens the rings of this process. Without them its reads are made one after the other.
 void SwapSpace::open_read_rings() noexcept {
     try {
         ReadRings::of_process().open();

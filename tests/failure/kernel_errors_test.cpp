@@ -5,13 +5,19 @@
 #include "support/injection.hpp"
 #include "sys/io_ring.hpp"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -29,6 +35,7 @@ struct Case {
     Delivery delivery;
     Eviction eviction;
     Injection injection;
+    bool rings = true;  // without, the pager reads by pread(2)
 };
 void PrintTo(const Case& one, std::ostream* out) { *out << one.label; }
 
@@ -74,6 +81,19 @@ private:
     Region region_;
 };
 
+/// Makes io_uring_setup(2) fail until the process ends.
+void forbid_rings() {
+    std::array rules{
+        sock_filter{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+        sock_filter{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_io_uring_setup},
+        sock_filter{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
+        sock_filter{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+    };
+    const sock_fprog program{rules.size(), rules.data()};
+    ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), 0);
+}
+
 class KernelErrors : public testing::TestWithParam<Case> {
 protected:
     void SetUp() override {
@@ -84,6 +104,7 @@ protected:
 
 TEST_P(KernelErrors, TemporaryErrorLosesNoPageAndDoesNotEndTheProcess) {
     const auto result = in_child_with(GetParam().injection, [] {
+        if (!GetParam().rings) forbid_rings();
         auto life = std::make_shared<Life>(GetParam());
         return [life] { return life->wrong_pages() == 0 ? 0 : 1; };
     });
@@ -121,8 +142,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"uffd_signal_madvise_EAGAIN", Delivery::uffd_signal, Eviction::copy, call_that_fails(SYS_madvise, EAGAIN)},
         Case{"uffd_signal_madvise_ENOMEM", Delivery::uffd_signal, Eviction::copy, call_that_fails(SYS_madvise, ENOMEM)},
         Case{"uffd_signal_pread_ENOMEM", Delivery::uffd_signal, Eviction::automatic,
-             call_that_fails(SYS_pread64, ENOMEM)},
-        Case{"uffd_signal_pread_EIO", Delivery::uffd_signal, Eviction::automatic, call_that_fails(SYS_pread64, EIO)},
+             call_that_fails(SYS_pread64, ENOMEM), false},
+        Case{"uffd_signal_pread_EIO", Delivery::uffd_signal, Eviction::automatic, call_that_fails(SYS_pread64, EIO),
+             false},
+        Case{"uffd_signal_ring_EAGAIN", Delivery::uffd_signal, Eviction::automatic,
+             call_that_fails(SYS_io_uring_enter, EAGAIN)},
+        Case{"uffd_signal_ring_EINTR", Delivery::uffd_signal, Eviction::automatic,
+             call_that_fails(SYS_io_uring_enter, EINTR)},
         Case{"uffd_signal_pwrite_ENOMEM", Delivery::uffd_signal, Eviction::automatic,
              call_that_fails(SYS_pwrite64, ENOMEM)},
         Case{"uffd_signal_pwrite_ENOSPC", Delivery::uffd_signal, Eviction::automatic,
