@@ -29,8 +29,9 @@ struct Config {
     std::size_t resident_limit = std::size_t{256} << 20;
 
     /// Directory of the unnamed swap file (mode 0600), which disappears with the pager. Empty: $TMPDIR, else /var/tmp.
-    /// The file takes disk space only for the pages it holds. For pages that are written singly, the file gets its
-    /// space by the MiB, once 16 pages of that MiB are in it.
+    /// The file takes disk space for the pages it holds, 2 MiB at a time, and keeps the space of freed pages for later
+    /// ones: at most 32 MiB, or half of the pages it holds. A checksum of each page is verified when it is read back:
+    /// the error is EIO, never wrong bytes.
     std::filesystem::path swap_directory{};
 
     /// Path of the swap file; overrides `swap_directory`. The file must not exist. The pager creates it with mode 0600
@@ -38,10 +39,9 @@ struct Config {
     std::filesystem::path swap_file{};
 
     /// Limit in bytes of memory for compressed pages, in addition to `resident_limit`. Evicted pages that LZ4
-    /// compresses from 4,096 to less than 3,000 bytes stay there; the oldest move on to the swap file. A checksum is
-    /// verified when a page is read back: the error is EIO, never wrong bytes. 0: no compression;
-    /// else at least 256 KiB, rounded down to 64 KiB, and lowered to the machine's memory with a warning if it is
-    /// above. Buffers for compression take up to 3 MiB more.
+    /// compresses from 4,096 to less than 3,000 bytes stay there; the oldest move on to the swap file. 0: no
+    /// compression; else at least 256 KiB, rounded down to 64 KiB, and lowered to the machine's memory with a warning
+    /// if it is above. Buffers for compression take up to 3 MiB more.
     std::size_t compressed_limit = 0;
 
     /// How faults arrive.
