@@ -20,7 +20,8 @@ class SlotWriter {
 public:
     explicit SlotWriter(SlotSpace& space) noexcept : space_{space} {}
 
-    /// Writes pages of SwapStores of the space; sets the error of each. ENOSPC: no slot or no space on the disk is free.
+    /// Writes pages of SwapStores of the space; sets the error of each. ENOSPC: no slot or no space on the disk is
+    /// free.
     void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
 private:
@@ -34,6 +35,11 @@ private:
 
     void write_small(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void write_large(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool worth_compressing(SwapStore& store) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::span<const std::byte> compress(SwapStore& store, const CompressorPool::Compressor& compressor,
+                                                      std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool insert(SlotNumber slot, std::uint32_t units,
+                              std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool keep_in_memory(SwapStore& store, SlotNumber slot, std::uint32_t units,
                                       std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] SlotNumber keep_small_in_memory(SwapStore& store,
