@@ -31,7 +31,7 @@ namespace faultline::test {
 
 inline std::uint64_t printed_seed() {
     const std::uint64_t seed = std::random_device{}();
-    std::cout << "seed " << seed << '\n';
+    std::cout << "seed " << seed << std::endl;  // before a fork copies the buffer
     return seed;
 }
 
