@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
+#include "core/units.hpp"
 #include "store/slot_word.hpp"
 #include "sys/mapping.hpp"
 #include "sys/slot_pool.hpp"
@@ -16,7 +17,7 @@ namespace faultline::store {
 
 /// Larger pages are several blocks. Then a page read in pieces is not decompressed several times, and blocks fill a
 /// segment well. Larger blocks would compress little better.
-inline constexpr std::size_t kLargestBlockBytes = std::size_t{16} << 10;
+inline constexpr std::size_t kLargestBlockBytes = kBlockSlots * core::kUnitBytes;
 
 /// The size that a block must shrink to. A larger result saves too little memory for the time it costs.
 constexpr std::size_t most_compressed(std::size_t block_bytes) noexcept { return block_bytes * 3000 / 4096; }

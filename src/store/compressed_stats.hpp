@@ -1,5 +1,5 @@
 // Statistics of the compressed stores of one pool. CompressedStats is a snapshot for callers. CompressedCounters are
-// the atomics that CompressedPool and CompressedStore add to. The counters synchronise nothing: all accesses are
+// the atomics that CompressedPool, SlotWriter and SwapStore add to. The counters synchronise nothing: all accesses are
 // relaxed.
 #pragma once
 
@@ -17,10 +17,10 @@ struct CompressedStats {
     std::uint64_t used_bytes = 0;        ///< Counts towards the limit: whole segments.
     std::uint64_t rejections =
         0;  ///< Blocks that did not shrink enough, or that were not compressed because earlier ones did not.
-    std::uint64_t overflows = 0;  ///< Blocks written to the store behind because the pool had no room.
-    std::uint64_t spills = 0;     ///< Blocks moved from memory to the store behind.
+    std::uint64_t overflows = 0;  ///< Blocks written to the swap file because the pool had no room.
+    std::uint64_t spills = 0;     ///< Blocks moved from memory to the swap file.
     std::uint64_t hits = 0;       ///< Blocks read from memory.
-    std::uint64_t misses = 0;     ///< Blocks read from the store behind.
+    std::uint64_t misses = 0;     ///< Blocks read from the swap file.
     std::uint64_t damaged = 0;    ///< Blocks whose checksum was wrong when they were read or spilled.
 };
 

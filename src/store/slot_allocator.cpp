@@ -43,7 +43,8 @@ SlotRun SlotAllocator::allot(unsigned size_class, std::uint32_t pages) FAULTLINE
             run = allot_in_open(size_class, pages);
         } while (run.count == 0 && open_next(size_class));
     }
-    for (std::uint32_t i = 0; i < run.count; ++i) table_.store(run.first + i, SlotWord::open());
+    const std::uint32_t block = std::min(std::uint32_t{1} << size_class, kBlockSlots);
+    for (std::uint32_t i = 0; i < run.count; i += block) table_.store(run.first + i, SlotWord::open());
     return run;
 }
 
@@ -57,7 +58,7 @@ SlotRun SlotAllocator::allot_in_open(unsigned size_class, std::uint32_t pages) {
         open.chunk = 0;
         return {};
     }
-    // Slots of a chunk are allotted and freed page by page, so a free run consists of whole pages.
+    // Pages are allotted and become free as a whole, so a free run consists of whole pages.
     const std::uint32_t count = std::min(free.count, pages << size_class);
     change(chunk, [&] { chunk.mark_allotted(free.first, count); });
     open.from = free.first + count;
@@ -115,13 +116,15 @@ std::uint64_t SlotAllocator::reuse_bound() const FAULTLINE_SIGNAL_SAFE {
 
 void SlotAllocator::free(SlotRun slots) FAULTLINE_SIGNAL_SAFE {
     SlotShelf& shelf = table_.shelf_of(slots.first);
-    const std::scoped_lock lock{lock_};
-    shelf.allotted.fetch_sub(slots.count, std::memory_order_relaxed);
-    allotted_.fetch_sub(slots.count, std::memory_order_relaxed);
-    if (shelf.frozen) return;
     const ChunkNumber number = chunk_of(slots.first);
+    const std::scoped_lock lock{lock_};
     SlotChunk& chunk = chunk_at(number);
-    change(chunk, [&] { chunk.mark_free(slots.first % SlotChunk::kSlots, slots.count); });
+    const SlotChunk::Run page = chunk.mark_leaving(slots.first % SlotChunk::kSlots, slots.count);
+    if (page.count == 0) return;
+    shelf.allotted.fetch_sub(page.count, std::memory_order_relaxed);
+    allotted_.fetch_sub(page.count, std::memory_order_relaxed);
+    if (shelf.frozen) return;
+    change(chunk, [&] { chunk.mark_free(page.first, page.count); });
     if (chunk.state == State::open || chunk.state == State::punching) return;
     const bool stays = chunk.state == State::partial && chunk.used > 0 && chunk.used / kPerBucket == chunk.bucket;
     if (stays) return;
@@ -203,6 +206,10 @@ SlotAllocator::Piece SlotAllocator::begin_punching(bool also_partial) FAULTLINE_
     const std::scoped_lock lock{lock_};
     ChunkNumber first = empty_.first;
     if (first == 0 && also_partial) first = most_wasteful();
+    if (first == 0 && also_partial) {
+        close_wasteful();
+        first = empty_.first != 0 ? empty_.first : most_wasteful();
+    }
     if (first == 0) return {};
     const bool empty = chunk_at(first).state == State::empty;
     std::uint32_t count = 0;
@@ -220,6 +227,15 @@ SlotAllocator::Piece SlotAllocator::begin_punching(bool also_partial) FAULTLINE_
         while (count < kMostPunched && is_empty(first + count)) take(first + count);
     }
     return {{first_slot_of(first), count << kChunkShift}};
+}
+
+/// Closes the open chunks that have waste.
+void SlotAllocator::close_wasteful() {
+    for (Open& open : open_) {
+        if (open.chunk == 0 || chunk_at(open.chunk).waste == 0) continue;
+        list(open.chunk);
+        open = {};
+    }
 }
 
 /// Returns a partial chunk with much waste. 0: none has any.
@@ -243,8 +259,9 @@ SlotRun SlotAllocator::next_to_punch(const Piece& piece, SlotNumber from) FAULTL
     const SlotNumber end = piece.slots.first + piece.slots.count;
     SlotRun run;
     const std::scoped_lock lock{lock_};
-    // Of several chunks all are empty: their waste is given back in one piece, and clean slots between with it.
-    if (piece.slots.count > SlotChunk::kSlots) return from == piece.slots.first ? piece.slots : run;
+    // Empty chunks are given back in one piece, with slots that were allocated ahead and never used.
+    const bool empty = piece.slots.count > SlotChunk::kSlots || chunk_at(chunk_of(piece.slots.first)).used == 0;
+    if (empty) return from == piece.slots.first ? piece.slots : run;
     while (from < end) {
         const SlotChunk& chunk = chunk_at(chunk_of(from));
         const SlotChunk::Run waste = chunk.next_waste(from % SlotChunk::kSlots);

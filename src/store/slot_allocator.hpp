@@ -1,6 +1,6 @@
-// SlotAllocator: which slots of the swap files are free. Slots are allotted in the order in which pages leave memory, in
-// runs, so that scattered pages are written with one write. It works in chunks of 2 MiB, each for pages of one size, and
-// takes the next chunk in this order:
+// SlotAllocator: which slots of the swap files are free. Slots are allotted in the order in which pages leave memory,
+// in runs, so that scattered pages are written with one write. It works in chunks of 2 MiB, each for pages of one size,
+// and takes the next chunk in this order:
 //
 //   1 the emptiest chunk in use, if a lot of disk space is free in such chunks (`waste`)
 //   2 a chunk that became empty, the last one first; then one whose blocks were given back; then one never used
@@ -34,11 +34,12 @@ public:
     /// Makes the slots of a shelf available. Control path. Throws std::bad_alloc.
     void add_shelf(std::uint32_t number);
 
-    /// Allots a run of at most `pages` pages of 2^`size_class` slots, in consecutive slots; their words become `open`.
-    /// Returns the slots. Count 0: no slot is free.
+    /// Allots a run of at most `pages` pages of 2^`size_class` slots, in consecutive slots. The words of their blocks
+    /// become `open`. Returns the slots. Count 0: no page of this size is free.
     [[nodiscard]] SlotRun allot(unsigned size_class, std::uint32_t pages) FAULTLINE_SIGNAL_SAFE;
 
-    /// Frees slots of one page, whose words are `unused`. In a frozen shelf they are only counted.
+    /// Frees slots of one page, whose words are `unused`: all of them, or those of a block. The page is free when all
+    /// of its slots are. In a frozen shelf it is only counted.
     void free(SlotRun slots) FAULTLINE_SIGNAL_SAFE;
 
     /// Returns the bytes of all slots that can be allotted, free or not. Control path.
@@ -59,7 +60,7 @@ public:
 
     /// Slots of one shelf that a thread gives back.
     struct Piece {
-        SlotRun slots;                      // of whole chunks; count 0: nothing
+        SlotRun slots;  // of whole chunks; count 0: nothing
         [[nodiscard]] explicit operator bool() const noexcept { return slots.count > 0; }
     };
     /// Takes empty chunks, up to 64 MiB in a row; if there are none and `also_partial`, the partial chunk with the most
@@ -73,16 +74,14 @@ public:
 
     // ---- fork
 
-    /// Allots no more slots of the shelves so far. Those with allotted slots become frozen. Returns the others, which can
-    /// be added again for another file. `next`: an empty list with room for the shelves to be added. Control path, while
-    /// nothing else uses the slots.
+    /// Allots no more slots of the shelves so far. Those with allotted slots become frozen. Returns the others, which
+    /// can be added again for another file. `next`: an empty list with room for the shelves to be added. Control path,
+    /// while nothing else uses the slots.
     [[nodiscard]] std::vector<std::uint32_t> freeze(std::vector<std::uint32_t> next) noexcept;
 
-    /// Checks that the chunks agree with the slots' words and lists. For tests; nothing else uses the slots. Returns
-    /// false if not.
-    [[nodiscard]] bool is_consistent();
-
 private:
+    friend class SlotAudit;  // of the tests
+
     using ChunkNumber = std::uint32_t;  // shelf << 11 | chunk in it; 0: none
     static constexpr unsigned kChunkShift = 9;
     static constexpr unsigned kShelfShift = SlotShelf::kShift - kChunkShift;
@@ -108,6 +107,7 @@ private:
     [[nodiscard]] ChunkNumber next_chunk(unsigned size_class);
     [[nodiscard]] ChunkNumber emptiest_partial(unsigned size_class);
     [[nodiscard]] ChunkNumber most_wasteful();
+    void close_wasteful();
     [[nodiscard]] ChunkNumber take_fresh();
     void list(ChunkNumber number);
     void unlist(ChunkNumber number);
@@ -131,9 +131,9 @@ private:
     std::array<Open, kSizeClasses> open_;
     std::array<std::array<List, kBuckets>, kSizeClasses> partial_;
     List empty_;
-    List clean_;                         // fresh chunks that were used before
+    List clean_;                          // fresh chunks that were used before
     std::vector<std::uint32_t> shelves_;  // that slots are allotted from, in the order of their use
-    std::size_t fresh_shelf_ = 0;        // index in shelves_: all chunks before, and fresh_chunk_ of it, were used
+    std::size_t fresh_shelf_ = 0;         // index in shelves_: all chunks before, and fresh_chunk_ of it, were used
     std::uint32_t fresh_chunk_ = 0;
 };
 

@@ -23,9 +23,10 @@ struct SlotChunk {
         punching,  ///< A thread gives blocks back: no slot is allotted meanwhile.
     };
 
-    Bits allotted{};          // slots that a page has
-    Bits blocks{};            // slots that may have blocks: set when allotted, cleared when punched
-    std::uint32_t next = 0;   // in the list of its state
+    Bits allotted{};         // slots that a page has
+    Bits blocks{};           // slots that may have blocks: set when allotted, cleared when punched
+    Bits leaving{};          // freed slots of pages that have other slots in `allotted` that are not free yet
+    std::uint32_t next = 0;  // in the list of its state
     std::uint32_t before = 0;
     std::uint16_t used = 0;   // slots in `allotted`
     std::uint16_t waste = 0;  // slots in `blocks` and not in `allotted`
@@ -35,8 +36,8 @@ struct SlotChunk {
 
     /// Returns the first slot from `from` on whose `bits` differ from zero as `wanted` says, or kSlots.
     [[nodiscard]] static std::uint32_t next_in(const Bits& bits, bool wanted, std::uint32_t from) noexcept {
-        return static_cast<std::uint32_t>(core::next_one(
-            from, kSlots, [&](std::uint64_t word) { return wanted ? bits[word] : ~bits[word]; }));
+        return static_cast<std::uint32_t>(
+            core::next_one(from, kSlots, [&](std::uint64_t word) { return wanted ? bits[word] : ~bits[word]; }));
     }
 
     void mark_allotted(std::uint32_t first, std::uint32_t count) noexcept {
@@ -47,9 +48,23 @@ struct SlotChunk {
         });
         used = static_cast<std::uint16_t>(used + count);
     }
+    /// Notes that slots of one page are free. Returns all slots of the page if these were the last; count 0 if not.
+    struct Run {
+        std::uint32_t first = kSlots;
+        std::uint32_t count = 0;
+    };
+    [[nodiscard]] Run mark_leaving(std::uint32_t first, std::uint32_t count) noexcept {
+        const std::uint32_t units = std::uint32_t{1} << size_class;
+        const Run page{first & ~(units - 1), units};
+        if (count == units) return page;
+        core::for_each_word(first, count, [this](std::uint64_t word, std::uint64_t mask) { leaving[word] |= mask; });
+        if (next_in(leaving, false, page.first) < page.first + units) return {};
+        core::for_each_word(page.first, units,
+                            [this](std::uint64_t word, std::uint64_t mask) { leaving[word] &= ~mask; });
+        return page;
+    }
     void mark_free(std::uint32_t first, std::uint32_t count) noexcept {
-        core::for_each_word(first, count,
-                            [this](std::uint64_t word, std::uint64_t mask) { allotted[word] &= ~mask; });
+        core::for_each_word(first, count, [this](std::uint64_t word, std::uint64_t mask) { allotted[word] &= ~mask; });
         used = static_cast<std::uint16_t>(used - count);
         waste = static_cast<std::uint16_t>(waste + count);
     }
@@ -61,10 +76,6 @@ struct SlotChunk {
         });
     }
     /// Returns the next run of slots from `from` on that are free and have blocks; count 0: none.
-    struct Run {
-        std::uint32_t first = kSlots;
-        std::uint32_t count = 0;
-    };
     [[nodiscard]] Run next_waste(std::uint32_t from) const noexcept {
         Bits wasted{};
         for (std::size_t word = 0; word < wasted.size(); ++word) wasted[word] = blocks[word] & ~allotted[word];

@@ -22,7 +22,7 @@ namespace faultline::store {
 struct PageShape {
     explicit constexpr PageShape(std::size_t page_bytes) noexcept
         : units{static_cast<std::uint32_t>(page_bytes >> core::kUnitShift)},
-          block_units{std::min(units, static_cast<std::uint32_t>(kLargestBlockBytes >> core::kUnitShift))} {}
+          block_units{std::min(units, kBlockSlots)} {}
 
     [[nodiscard]] constexpr unsigned size_class() const noexcept {
         return static_cast<unsigned>(std::countr_zero(units));

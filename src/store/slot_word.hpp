@@ -22,6 +22,9 @@ namespace faultline::store {
 /// One slot: 4 KiB of a swap file. 0: no slot.
 using SlotNumber = std::uint32_t;
 inline constexpr SlotNumber kNoSlot = 0;
+/// The slots of a block of a page that has as many, or more: the bytes that are compressed, checked and read in one
+/// piece. The block's first slot has its word.
+inline constexpr std::uint32_t kBlockSlots = 4;
 
 enum class SlotPlace : std::uint8_t {
     unused,    ///< No location names the slot.

@@ -19,7 +19,9 @@ namespace {
 constexpr std::uint64_t kChunkBytes = std::uint64_t{SlotChunk::kSlots} << core::kUnitShift;
 
 /// The bytes of slots for stores of `bytes`: chunks serve pages of one size each, so some may be nearly empty.
-constexpr std::uint64_t slots_for(std::uint64_t bytes) noexcept { return 2 * bytes + SlotAllocator::kSizeClasses * kChunkBytes; }
+constexpr std::uint64_t slots_for(std::uint64_t bytes) noexcept {
+    return 2 * bytes + SlotAllocator::kSizeClasses * kChunkBytes;
+}
 
 }  // namespace
 
@@ -129,8 +131,8 @@ bool SwapSpace::add_shelf(std::uint64_t least_bytes) {
 void SwapSpace::place(SlotShelf& shelf, const FilePointer& file, std::uint64_t offset) noexcept {
     shelf.file = file;
     shelf.file_offset = offset;
-    const std::uint64_t bytes = std::min(file->length() - offset, SlotShelf::kBytes);
-    shelf.usable_chunks = static_cast<std::uint32_t>(bytes / kChunkBytes);
+    const std::uint64_t bytes = file->length() - std::min(offset, file->length());
+    shelf.usable_chunks = static_cast<std::uint32_t>(std::min(bytes, SlotShelf::kBytes) / kChunkBytes);
 }
 
 std::uint64_t SwapSpace::room() noexcept {
@@ -160,6 +162,7 @@ void SwapSpace::prepare_fork() {
     spill_all();
     drop_unused_shelves();
     merge_frozen_files();
+    spill_all();  // what was moved may be in memory
     const sys::SignalBlock no_signals;
     while (space_.slots().punch_some()) {
     }
@@ -214,7 +217,8 @@ void SwapSpace::merge_frozen_files() {
     drop_unused_shelves();
 }
 
-/// Copies the pages in `files` to the current file. A page that several stores share stays shared.
+/// Moves the pages in `files` to the current file. A page that several stores share stays shared. A page that cannot be
+/// read stays where it is.
 void SwapSpace::move_pages_of(const std::set<const SwapFile*>& files) {
     const sys::Mapping buffer = sys::Mapping::reserve(kChunkBytes, core::kUnitBytes, true, "a copy buffer");
     std::map<SlotNumber, SlotNumber> moved;
@@ -224,15 +228,16 @@ void SwapSpace::move_pages_of(const std::set<const SwapFile*>& files) {
         store->for_each_page([&](std::uint64_t page, SlotNumber first) {
             if (!files.contains(&space_.table().file_of(first))) return;
             const sys::SignalBlock no_signals;
-            const bool shared = space_.table().users(first) > 1;
-            if (const auto found = moved.find(first); shared && found != moved.end()) {
+            if (const auto found = moved.find(first); found != moved.end()) {
                 space_.table().add_user(found->second);
                 store->move_page(page, found->second);
                 return;
             }
-            int error = store->read(page * page_bytes, bytes);
-            if (error == 0) error = store->write(page * page_bytes, bytes);
-            if (error != 0) sys::throw_error(error, "cannot move pages from an older swap file to the current one");
+            const bool shared = space_.table().users(first) > 1;
+            if (store->read(page * page_bytes, bytes) != 0) return;
+            if (const int error = store->write(page * page_bytes, bytes)) {
+                sys::throw_error(error, "cannot move pages from an older swap file to the current one");
+            }
             if (shared) moved.emplace(first, store->location_of(page));
         });
     }

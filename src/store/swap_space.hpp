@@ -72,6 +72,8 @@ public:
     [[nodiscard]] std::size_t frozen_files();
 
 private:
+    friend class SlotAudit;  // of the tests
+
     class OpenStore;
     using FilePointer = std::shared_ptr<SwapFile>;
     struct Fork;

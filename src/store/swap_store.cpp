@@ -45,13 +45,13 @@ int SwapStore::for_each_block(std::span<const StoreRead> reads, Visit visit) con
         FAULTLINE_REQUIRE(one.offset % block_bytes == 0 && one.into.size() % block_bytes == 0,
                           "an offset or size in a swap store is not a multiple of its block size");
         for (std::size_t done = 0; done < one.into.size(); done += block_bytes) {
-            if (const int error = visit(block_at(one.offset + done), one.into.subspan(done, block_bytes))) return error;
+            if (const int error = visit(slot_at(one.offset + done), one.into.subspan(done, block_bytes))) return error;
         }
     }
     return 0;
 }
 
-SlotNumber SwapStore::block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+SlotNumber SwapStore::slot_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     const SlotNumber first = location_of(page_at(offset));
     if (first == kNoSlot) return kNoSlot;
     return first + (static_cast<std::uint32_t>(offset >> core::kUnitShift) & (shape_.units - 1));
@@ -156,9 +156,9 @@ void SwapStore::share_pages_of(const SwapStore& other) {
 Whereabouts SwapStore::whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
     const SlotNumber first = location_of(page_at(offset));
     if (first == kNoSlot) return {};
-    const SlotNumber slot = block_at(offset);
+    const SlotNumber slot = slot_at(offset);
     const SlotTable& table = space_.table();
-    const SlotWord word = table.load(slot);
+    const SlotWord word = table.load(slot & ~(shape_.block_units - 1));
     if (word.is(SlotPlace::lost)) return {};
     const bool shared = table.users(first) > 1;
     if (word.has_entry()) return {Whereabouts::Place::compressed, 0, shared};

@@ -72,7 +72,7 @@ public:
 private:
     template <typename Visit>
     [[nodiscard]] int for_each_block(std::span<const StoreRead> reads, Visit visit) const FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] SlotNumber block_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] SlotNumber slot_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int plan_block(SlotNumber slot, std::span<std::byte> into, ReadPlan& plan) FAULTLINE_SIGNAL_SAFE;
 
     SlotSpace& space_;

@@ -3,6 +3,7 @@
 #include "store/segment_pool.hpp"
 
 #include "core/units.hpp"
+#include "store/sizes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -21,11 +22,10 @@
 namespace faultline::test {
 namespace {
 
-using store::PoolSlot;
+using store::EntryAddress;
 using store::Segment;
 using store::SegmentPool;
 
-constexpr std::size_t kSegment = SegmentPool::kSegmentBytes;
 constexpr std::size_t kWarm = 16 * kSegment;  // free segments whose memory is kept
 constexpr std::size_t kQuarter = kSegment / 4;
 
@@ -38,24 +38,24 @@ std::size_t resident(const SegmentPool& pool) {
     return count * core::kUnitBytes;
 }
 
-/// Fills entries of a quarter of a segment each. Returns their slots.
-std::vector<PoolSlot> fill(SegmentPool& pool, std::size_t quarters) {
-    std::vector<PoolSlot> slots;
+/// Fills entries of a quarter of a segment each. Returns their addresses.
+std::vector<EntryAddress> fill(SegmentPool& pool, std::size_t quarters) {
+    std::vector<EntryAddress> entries;
     for (std::size_t i = 0; i < quarters; ++i) {
         const SegmentPool::Room room = pool.reserve(kQuarter);
         if (!room) break;
         std::memset(room.bytes(), static_cast<int>(i), kQuarter);
-        slots.push_back(room.slot());
+        entries.push_back(room.entry());
     }
-    return slots;
+    return entries;
 }
 
 TEST(SegmentPool, GivesRoomUntilTheLimitAndNoByteTwice) {
     SegmentPool pool{64 * kSegment, 3 * kSegment};
-    const std::vector<PoolSlot> slots = fill(pool, 100);
-    EXPECT_EQ(slots.size(), 12U);
+    const std::vector<EntryAddress> entries = fill(pool, 100);
+    EXPECT_EQ(entries.size(), 12U);
     std::set<std::pair<std::uint32_t, std::uint32_t>> places;
-    for (const PoolSlot slot : slots) places.emplace(slot.segment, slot.offset);
+    for (const EntryAddress entry : entries) places.emplace(entry.segment, entry.offset);
     EXPECT_EQ(places.size(), 12U);
     EXPECT_EQ(pool.used(), 3 * kSegment);
 }
@@ -71,9 +71,9 @@ TEST(SegmentPool, HasNoRoomWithoutALimitOrBeyondItsCapacity) {
 TEST(SegmentPool, ADeadSegmentIsFreeAtOnceInWhateverOrderItsEntriesDie) {
     SegmentPool pool{64 * kSegment, 2 * kSegment};
     for (int round = 0; round < 100; ++round) {
-        const std::vector<PoolSlot> slots = fill(pool, 100);
-        ASSERT_EQ(slots.size(), 8U);
-        for (std::size_t i = 0; i < slots.size(); ++i) pool.kill(slots[(i * 3) % 8], kQuarter);
+        const std::vector<EntryAddress> entries = fill(pool, 100);
+        ASSERT_EQ(entries.size(), 8U);
+        for (std::size_t i = 0; i < entries.size(); ++i) pool.kill(entries[(i * 3) % 8], kQuarter);
         EXPECT_LE(pool.used(), kSegment);  // the open one
     }
 }
@@ -81,38 +81,38 @@ TEST(SegmentPool, ADeadSegmentIsFreeAtOnceInWhateverOrderItsEntriesDie) {
 TEST(SegmentPool, MemoryStaysWithinTheLimitAndGoesBack) {
     SegmentPool pool{256 * kSegment, 128 * kSegment};
     for (int round = 0; round < 3; ++round) {
-        const std::vector<PoolSlot> slots = fill(pool, 1000);
-        EXPECT_EQ(slots.size(), 512U);
+        const std::vector<EntryAddress> entries = fill(pool, 1000);
+        EXPECT_EQ(entries.size(), 512U);
         EXPECT_EQ(resident(pool), 128 * kSegment);
-        for (const PoolSlot slot : slots) pool.kill(slot, kQuarter);
+        for (const EntryAddress entry : entries) pool.kill(entry, kQuarter);
         EXPECT_LE(resident(pool), kWarm + kSegment);
     }
 }
 
 TEST(SegmentPool, ALowerLimitTakesTheFreeMemoryToo) {
     SegmentPool pool{64 * kSegment, 32 * kSegment};
-    std::vector<PoolSlot> slots = fill(pool, 1000);
-    for (const PoolSlot slot : slots) pool.kill(slot, kQuarter);
+    std::vector<EntryAddress> entries = fill(pool, 1000);
+    for (const EntryAddress entry : entries) pool.kill(entry, kQuarter);
     pool.set_limit(2 * kSegment);
     EXPECT_LE(resident(pool), 2 * kSegment);
-    slots = fill(pool, 1000);
-    EXPECT_EQ(slots.size(), 8U);
+    entries = fill(pool, 1000);
+    EXPECT_EQ(entries.size(), 8U);
     pool.set_limit(5 * kSegment);
     EXPECT_EQ(fill(pool, 1000).size(), 12U);
 }
 
 TEST(SegmentPool, TheOldestIsTakenFirstAndWhatIsGivenBackIsTheYoungest) {
     SegmentPool pool{64 * kSegment, 3 * kSegment};
-    const std::vector<PoolSlot> slots = fill(pool, 12);
+    const std::vector<EntryAddress> entries = fill(pool, 12);
     Segment* const first = pool.take_oldest();
     ASSERT_NE(first, nullptr);
-    EXPECT_EQ(first->index, slots[0].segment);
+    EXPECT_EQ(first->index, entries[0].segment);
     EXPECT_FALSE(pool.give_back(*first)) << "its entries are alive";
     for (const std::size_t expected : {4U, 0U, 8U}) {
         Segment* const next = pool.take_oldest();
         ASSERT_NE(next, nullptr);
-        EXPECT_EQ(next->index, slots[expected].segment);
-        for (std::size_t i = 0; i < 4; ++i) pool.kill(slots[expected + i], kQuarter);
+        EXPECT_EQ(next->index, entries[expected].segment);
+        for (std::size_t i = 0; i < 4; ++i) pool.kill(entries[expected + i], kQuarter);
         EXPECT_TRUE(pool.give_back(*next));
     }
     EXPECT_EQ(pool.take_oldest(), nullptr);
@@ -121,16 +121,16 @@ TEST(SegmentPool, TheOldestIsTakenFirstAndWhatIsGivenBackIsTheYoungest) {
 
 TEST(SegmentPool, TakesASparseOneAndLeavesTheOthersInTheirOrder) {
     SegmentPool pool{64 * kSegment, 3 * kSegment};
-    const std::vector<PoolSlot> slots = fill(pool, 12);
+    const std::vector<EntryAddress> entries = fill(pool, 12);
     EXPECT_FALSE(pool.reserve(kQuarter));  // seals the last one
     EXPECT_EQ(pool.take_sparse(3 * kQuarter), nullptr);
-    pool.kill(slots[5], kQuarter);
+    pool.kill(entries[5], kQuarter);
     Segment* const sparse = pool.take_sparse(3 * kQuarter);
     ASSERT_NE(sparse, nullptr);
-    EXPECT_EQ(sparse->index, slots[4].segment);
+    EXPECT_EQ(sparse->index, entries[4].segment);
     EXPECT_EQ(pool.take_sparse(3 * kQuarter), nullptr);
-    EXPECT_EQ(pool.take_oldest()->index, slots[0].segment);
-    EXPECT_EQ(pool.take_oldest()->index, slots[8].segment);
+    EXPECT_EQ(pool.take_oldest()->index, entries[0].segment);
+    EXPECT_EQ(pool.take_oldest()->index, entries[8].segment);
 }
 
 TEST(SegmentPool, MovingMayUseOneSegmentMore) {
@@ -141,23 +141,23 @@ TEST(SegmentPool, MovingMayUseOneSegmentMore) {
     EXPECT_EQ(pool.used(), 3 * kSegment);
 }
 
-TEST(SegmentPool, ASegmentIsNotUsedAgainWhileSomebodyHasPinnedIt) {
+TEST(SegmentPool, ASegmentIsNotUsedAgainWhileAThreadHasPinnedIt) {
     SegmentPool pool{64 * kSegment, kSegment};
-    const std::vector<PoolSlot> slots = fill(pool, 4);
+    const std::vector<EntryAddress> entries = fill(pool, 4);
     std::atomic<int> pinned{0};
     std::atomic<int> compared{0};
     std::thread reader{[&] {
-        const SegmentPool::Pin pin{pool, slots[0]};
+        const SegmentPool::Pin pin{pool, entries[0]};
         pinned.store(1);
         pinned.notify_all();
         for (int i = 0; i < 1000; ++i) {
             std::this_thread::yield();
-            for (std::size_t at = 0; at < kQuarter; ++at) EXPECT_EQ(pool.address_of(slots[0])[at], std::byte{0});
+            for (std::size_t at = 0; at < kQuarter; ++at) EXPECT_EQ(pool.address_of(entries[0])[at], std::byte{0});
         }
         compared.store(1);
     }};
     pinned.wait(0);
-    for (const PoolSlot slot : slots) pool.kill(slot, kQuarter);
+    for (const EntryAddress entry : entries) pool.kill(entry, kQuarter);
     Segment* const taken = pool.take_oldest();  // frees the open segment, whose entries are all dead
     EXPECT_EQ(taken, nullptr);
     EXPECT_EQ(compared.load(), 1);
@@ -193,7 +193,7 @@ TEST(SegmentPool, ThreadsGetBytesOfTheirOwnWhateverTheOrder) {
         threads.emplace_back([&pool, id, seed] {
             std::mt19937_64 random{seed + id};
             struct Held {
-                PoolSlot slot;
+                EntryAddress entry;
                 std::size_t bytes;
                 int value;
             };
@@ -204,20 +204,20 @@ TEST(SegmentPool, ThreadsGetBytesOfTheirOwnWhateverTheOrder) {
                 if (room) {
                     const int value = static_cast<int>(random() % 256);
                     std::memset(room.bytes(), value, bytes);
-                    held.push_back({room.slot(), bytes, value});
+                    held.push_back({room.entry(), bytes, value});
                 } else if (!held.empty()) {
                     std::swap(held[random() % held.size()], held.back());
                     const Held& dying = held.back();
-                    const std::byte* const at = pool.address_of(dying.slot);
+                    const std::byte* const at = pool.address_of(dying.entry);
                     for (const std::size_t i : {std::size_t{0}, dying.bytes / 2, dying.bytes - 1}) {
                         EXPECT_EQ(at[i], static_cast<std::byte>(dying.value));
                     }
-                    pool.kill(dying.slot, dying.bytes);
+                    pool.kill(dying.entry, dying.bytes);
                     held.pop_back();
                 }
                 EXPECT_LE(pool.used(), pool.limit());
             }
-            for (const Held& dying : held) pool.kill(dying.slot, dying.bytes);
+            for (const Held& dying : held) pool.kill(dying.entry, dying.bytes);
         });
     }
     for (std::thread& thread : threads) thread.join();

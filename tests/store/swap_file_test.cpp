@@ -2,11 +2,12 @@
 #include "store/swap_file.hpp"
 
 #include "core/units.hpp"
+#include "store/page_contents.hpp"
 #include "store/sizes.hpp"
 #include "store/swap_directories.hpp"
 #include "support/descriptor_limit.hpp"
+#include "support/injection.hpp"
 #include "support/process.hpp"
-#include "support/small_disk.hpp"
 #include "sys/mapping.hpp"
 
 #include <gmock/gmock.h>
@@ -14,17 +15,22 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 namespace faultline::test {
@@ -66,6 +72,18 @@ void limit_file_size(rlim_t bytes) {
     std::_Exit(error ? error->code().value() : 0);
 }
 
+/// Returns pages that are all different.
+sys::Mapping patterned(std::size_t pages) {
+    sys::Mapping mapping = sys::Mapping::reserve(pages * kPage, kPage, true, "test pages");
+    for (std::size_t page = 0; page < pages; ++page)
+        incompressible(page).fill(mapping.bytes().subspan(page * kPage, kPage));
+    return mapping;
+}
+
+iovec part(const sys::Mapping& pages, std::size_t first, std::size_t count) {
+    return {pages.data() + first * kPage, count * kPage};
+}
+
 class SwapFileOn : public OnEachFileSystem {
 protected:
     SwapFileOn() : page_{sys::Mapping::reserve(kPage, kPage, true, "a test page")} {}
@@ -73,17 +91,11 @@ protected:
     /// Fills the page, writes it, and reads it back.
     void expect_round_trip(SwapFile& file, std::uint64_t offset, int value) {
         std::memset(page_.data(), value, kPage);
-        ASSERT_EQ(file.write_at(page_.data(), kPage, offset), static_cast<long>(kPage));
+        const std::array<iovec, 1> part{iovec{page_.data(), kPage}};
+        ASSERT_EQ(file.write(offset, part), 0);
         std::memset(page_.data(), 0, kPage);
-        ASSERT_EQ(file.read_at(page_.data(), kPage, offset), static_cast<long>(kPage));
+        ASSERT_EQ(file.read(offset, page_.bytes()), 0);
         for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, static_cast<std::byte>(value));
-    }
-
-    static void write_range(SwapFile& file, std::uint64_t offset, std::uint64_t bytes) {
-        const sys::Mapping range = sys::Mapping::reserve(bytes, kPage, true, "a test range");
-        std::memset(range.data(), 0x3c, bytes);
-        file.prepare_write(offset, bytes);
-        ASSERT_EQ(file.write_at(range.data(), bytes, offset), static_cast<long>(bytes));
     }
 
     sys::Mapping page_;  // aligned, as direct I/O needs it
@@ -147,7 +159,7 @@ TEST_P(SwapFileOn, TakesNoSpaceUntilWrittenAndGivesItBack) {
     EXPECT_EQ(bytes_taken(file.fd()), 0U);
     for (std::uint64_t i = 0; i < 16; ++i) expect_round_trip(file, i << 30, 4);
     EXPECT_GE(bytes_taken(file.fd()), 16 * kPage);
-    file.punch_now(0, std::uint64_t{1} << 40);
+    file.punch(0, std::uint64_t{1} << 40);
     EXPECT_LT(bytes_taken(file.fd()), 16 * kPage);
 }
 
@@ -155,8 +167,8 @@ TEST_P(SwapFileOn, ReadsZerosWhereSpaceWasGivenBack) {
     SwapFile file = SwapFile::unnamed_in(directory());
     file.extend_to(4 * kPage);
     expect_round_trip(file, kPage, 5);
-    file.punch_now(kPage, kPage);
-    ASSERT_EQ(file.read_at(page_.data(), kPage, kPage), static_cast<long>(kPage));
+    file.punch(kPage, kPage);
+    ASSERT_EQ(file.read(kPage, page_.bytes()), 0);
     for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, std::byte{0});
 }
 
@@ -165,13 +177,6 @@ TEST_P(SwapFileOn, ExtendsOnly) {
     file.extend_to(100 * kPage);
     file.extend_to(10 * kPage);
     EXPECT_EQ(status_of(file.fd()).st_size, static_cast<off_t>(100 * kPage));
-}
-
-TEST_P(SwapFileOn, ReturnsErrorsAsNegatedNumbers) {
-    SwapFile file = SwapFile::unnamed_in(directory());
-    file.extend_to(kPage);
-    EXPECT_EQ(file.read_at(nullptr, kPage, 0), -EFAULT);
-    EXPECT_EQ(file.read_at(page_.data(), kPage, kPage), 0) << "past the end";
 }
 
 TEST_P(SwapFileOn, NamedRefusesAFileThatExistsAndLeavesItAlone) {
@@ -252,131 +257,116 @@ TEST_P(SwapFileOn, TellsThatDescriptorsRanOut) {
     EXPECT_EXIT(open(), testing::ExitedWithCode(EMFILE), directory().string() + ".*ulimit -n");
 }
 
-// ---- Blocks allocated ahead of small writes
+// ---- Transfers
 
-class SmallWrites : public testing::Test {
-protected:
-    void SetUp() override {
-        if (!file_.direct()) GTEST_SKIP() << "this file system has no direct I/O";
-        std::memset(page_.data(), 0x3c, page_.size());
-        file_.extend_to(4 * kMiB);
-    }
-    void write_page(std::uint64_t offset) {
-        file_.prepare_write(offset, kPage);
-        ASSERT_EQ(file_.write_at(page_.data(), kPage, offset), static_cast<long>(kPage));
-    }
-    void write_some_of(std::uint64_t mib) {
-        for (std::uint64_t page = 0; page < 16; ++page) write_page(mib * kMiB + page * 16 * kPage);
-    }
-
-    SwapFile file_ = SwapFile::unnamed_in(store::default_swap_directory());
-    sys::Mapping page_ = sys::Mapping::reserve(kPage, kPage, true, "a page");
-};
-
-TEST_F(SmallWrites, HaveTheRestOfTheirMiBGivenAndNoMore) {
-    const std::uint64_t before = bytes_taken(file_.fd());
-    for (std::uint64_t page = 0; page < 15; ++page) write_page(kMiB + page * 16 * kPage);
-    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2) << "a few pages are no reason";
-    write_page(kMiB + 15 * 16 * kPage);
-    EXPECT_GE(bytes_taken(file_.fd()) - before, kMiB);
-    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB + kMiB / 4);
-}
-
-TEST_F(SmallWrites, AtTheEndOfTheFileHaveNothingGivenBeyondIt) {
-    file_.extend_to(4 * kMiB + 32 * kPage);
-    const std::uint64_t before = bytes_taken(file_.fd());
-    for (std::uint64_t page = 0; page < 16; ++page) write_page(4 * kMiB + 2 * page * kPage);
-    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 4);
-}
-
-TEST_F(SmallWrites, HaveNothingGivenTwiceWhereAPartWasDiscarded) {
-    write_some_of(0);
-    file_.punch_now(kMiB / 2, kMiB / 2);
-    const std::uint64_t after_punch = bytes_taken(file_.fd());
-    for (std::uint64_t page = 0; page < 32; ++page) write_page(page * kPage);
-    EXPECT_LE(bytes_taken(file_.fd()), after_punch + 4 * kPage);
-}
-
-TEST_F(SmallWrites, HaveRoomGivenAnewWhereAllWasDiscarded) {
-    write_some_of(2);
-    const std::uint64_t given = bytes_taken(file_.fd());
-    file_.punch(2 * kMiB, kMiB);
-    ASSERT_TRUE(file_.punch_some());
-    EXPECT_LT(bytes_taken(file_.fd()), given - kMiB / 2);
-    write_some_of(2);
-    EXPECT_GE(bytes_taken(file_.fd()) + 4 * kPage, given);
-}
-
-TEST_F(SmallWrites, LeaveZerosWhereNothingWasWritten) {
-    write_some_of(1);
-    ASSERT_EQ(file_.read_at(page_.data(), kPage, kMiB + kPage), static_cast<long>(kPage));
-    EXPECT_TRUE(std::all_of(page_.bytes().begin(), page_.bytes().end(), [](std::byte b) { return b == std::byte{}; }));
-}
-
-TEST_F(SmallWrites, DoNotCountWhenTheyAreLarge) {
-    const std::uint64_t before = bytes_taken(file_.fd());
-    const sys::Mapping run = sys::Mapping::reserve(kMiB / 4, kPage, true, "a run");
-    file_.prepare_write(3 * kMiB, run.size());
-    ASSERT_EQ(file_.write_at(run.data(), run.size(), 3 * kMiB), static_cast<long>(run.size()));
-    EXPECT_LT(bytes_taken(file_.fd()) - before, kMiB / 2);
-}
-
-// ---- Blocks returned later
-
-TEST_P(SwapFileOn, GivesAMiBBackThatIsNotInUseAnyMoreAndNotBefore) {
+TEST_P(SwapFileOn, WritesPartsOneAfterTheOther) {
     SwapFile file = SwapFile::unnamed_in(directory());
-    file.extend_to(std::uint64_t{4} << 20);
-    write_range(file, 0, 256 * kPage);
-    const std::uint64_t full = bytes_taken(file.fd());
-    for (std::uint64_t page = 0; page < 256; page += 2) file.punch(page * kPage, kPage);
-    EXPECT_FALSE(file.punch_some());
-    EXPECT_EQ(bytes_taken(file.fd()), full);
-    EXPECT_EQ(file.freed_bytes(), 128 * kPage);
-    for (std::uint64_t page = 1; page < 256; page += 2) file.punch(page * kPage, kPage);
-    EXPECT_EQ(bytes_taken(file.fd()), full);
-    EXPECT_TRUE(file.punch_some());
-    EXPECT_LT(bytes_taken(file.fd()), full - 240 * kPage);
-    EXPECT_FALSE(file.punch_some());
+    file.extend_to(16 * kPage);
+    const sys::Mapping parts = patterned(9);
+    // In memory in another order than in the file.
+    const std::array<iovec, 3> order{part(parts, 6, 3), part(parts, 0, 1), part(parts, 1, 5)};
+    ASSERT_EQ(file.write(2 * kPage, order), 0);
+    const sys::Mapping read = sys::Mapping::reserve(9 * kPage, kPage, true, "test pages");
+    ASSERT_EQ(file.read(2 * kPage, read.bytes()), 0);
+    const std::array<std::size_t, 9> expected{6, 7, 8, 0, 1, 2, 3, 4, 5};
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_EQ(std::memcmp(&read.bytes()[i * kPage], &parts.bytes()[expected[i] * kPage], kPage), 0) << "page " << i;
+    }
 }
 
-TEST_P(SwapFileOn, KeepsNoMoreThatIsFreedThanItsBound) {
-    constexpr std::uint64_t kBytes = 3 * SwapFile::kWasteBytes;
+/// Runs in a child: writes two parts of two pages each where the file size limit allows two pages and a half.
+[[noreturn]] void write_across_the_limit(const std::filesystem::path& directory) {
+    SwapFile file = SwapFile::unnamed_in(directory);
+    file.extend_to(4 * kPage);
+    const sys::Mapping from = patterned(4);
+    const std::array<iovec, 2> parts{part(from, 0, 2), part(from, 2, 2)};
+    const std::uint64_t allowed = file.direct() ? 2 * kPage : 2 * kPage + kPage / 2;
+    limit_file_size(allowed);
+    if (file.write(0, parts) != EFBIG) std::_Exit(1);
+    limit_file_size(RLIM_INFINITY);
+    const sys::Mapping read = sys::Mapping::reserve(4 * kPage, kPage, true, "test pages");
+    if (file.read(0, read.bytes()) != 0) std::_Exit(2);
+    std::memset(from.data() + allowed, 0, 4 * kPage - allowed);
+    std::_Exit(std::memcmp(read.data(), from.data(), read.size()) == 0 ? 0 : 3);
+}
+
+TEST_P(SwapFileOn, AShortWriteGoesOnWhereItStoppedAndTellsTheErrorThere) {
+    EXPECT_EXIT(write_across_the_limit(directory()), testing::ExitedWithCode(0), "");
+}
+
+TEST_P(SwapFileOn, TellsMemoryThatCannotBeRead) {
     SwapFile file = SwapFile::unnamed_in(directory());
-    file.extend_to(kBytes);
-    write_range(file, 0, kBytes);
-    for (std::uint64_t at = 0; at < kBytes; at += 16 * kPage) file.punch(at, 8 * kPage);
-    ASSERT_TRUE(file.worth_punching());
-    std::uint64_t calls = 0;
-    while (file.punch_some()) ++calls;
-    EXPECT_LE(file.freed_bytes(), SwapFile::kWasteBytes);
-    EXPECT_GT(file.freed_bytes(), 0U) << "no more calls than are needed";
-    EXPECT_LE(bytes_taken(file.fd()), kBytes / 2 + SwapFile::kWasteBytes + kBytes / 100);
-    EXPECT_LT(calls, kBytes / (16 * kPage));
+    file.extend_to(4 * kPage);
+    const sys::Mapping from = patterned(2);
+    const std::array<iovec, 2> parts{part(from, 0, 2), iovec{nullptr, kPage}};
+    EXPECT_EQ(file.write(0, parts), EFAULT);
+    EXPECT_EQ(file.read(0, {static_cast<std::byte*>(nullptr), kPage}), EFAULT);
 }
 
-TEST(SwapFileOnAFullDisk, GivesBackWhatWasFreedAndTheWriteGoesOn) {
-    const TemporaryDirectory directory{"/var/tmp"};
-    const SmallDisk disk{directory.path(), 2};
-    if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << std::strerror(errno);
-    SwapFile file = SwapFile::unnamed_in(directory.path());
+TEST_P(SwapFileOn, NeverReadsShort) {
+    SwapFile file = SwapFile::unnamed_in(directory());
+    file.extend_to(kPage);
+    EXPECT_EQ(file.read(kPage, page_.bytes()), EIO) << "past the end";
+    const sys::Mapping two = sys::Mapping::reserve(2 * kPage, kPage, true, "test pages");
+    EXPECT_EQ(file.read(0, two.bytes()), EIO) << "across the end";
+}
+
+class InterruptedTransfers : public testing::TestWithParam<std::tuple<long, int>> {};
+
+TEST_P(InterruptedTransfers, AreFinished) {
+    const auto [call, error] = GetParam();
+    const auto result = in_child_with({call, {}, error, 1, 3}, []() -> std::function<int()> {
+        const auto file = std::make_shared<SwapFile>(SwapFile::unnamed_in(store::default_swap_directory()));
+        file->extend_to(16 * kPage);
+        return [file]() -> int {
+            const sys::Mapping from = patterned(16);
+            const sys::Mapping read = sys::Mapping::reserve(16 * kPage, kPage, true, "test pages");
+            for (std::size_t page = 0; page < 16; ++page) {
+                const std::array<iovec, 1> one{part(from, page, 1)};
+                if (file->write(page * kPage, one) != 0) return 1;
+                if (file->read(page * kPage, read.bytes().subspan(page * kPage, kPage)) != 0) return 2;
+            }
+            return std::memcmp(read.data(), from.data(), read.size()) == 0 ? 0 : 3;
+        };
+    });
+    if (!result) GTEST_SKIP() << "the kernel has no seccomp notifications";
+    EXPECT_TRUE(result->end.exited_with(0)) << result->end;
+    EXPECT_GT(result->failed, 4U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, InterruptedTransfers,
+                         testing::Combine(testing::Values(SYS_pread64, SYS_pwritev),
+                                          testing::Values(EINTR, EAGAIN, EIO)),
+                         [](const auto& instance) {
+                             const long call = std::get<0>(instance.param);
+                             const int error = std::get<1>(instance.param);
+                             return std::string{call == SYS_pread64 ? "reads_" : "writes_"} +
+                                    (error == EINTR    ? "interrupted"
+                                     : error == EAGAIN ? "refused_for_a_moment"
+                                                       : "failed_by_the_device");
+                         });
+
+// ---- Blocks
+
+TEST_P(SwapFileOn, AllocatesBlocksWithoutChangingWhatIsRead) {
+    SwapFile file = SwapFile::unnamed_in(directory());
     file.extend_to(4 * kMiB);
-    const sys::Mapping page = sys::Mapping::reserve(kPage, kPage, true, "a test page");
-    const auto write = [&](std::uint64_t offset, int value) {
-        std::memset(page.data(), value, kPage);
-        file.prepare_write(offset, kPage);
-        return file.write_at(page.data(), kPage, offset);
-    };
-    std::uint64_t end = 0;
-    while (write(end, 1) == static_cast<long>(kPage)) end += kPage;
-    ASSERT_LE(end, 2 * kMiB) << "the disk was not full";
-    for (std::uint64_t at = kPage; at < end; at += 2 * kPage) file.punch(at, kPage);
-    for (std::uint64_t at = 0; at < kMiB / 2; at += kPage) {
-        ASSERT_EQ(write(3 * kMiB + at, 2), static_cast<long>(kPage)) << at;
-    }
-    for (std::uint64_t at = 0; at < end; at += 2 * kPage) {
-        ASSERT_EQ(file.read_at(page.data(), kPage, at), static_cast<long>(kPage));
-        ASSERT_EQ(page.bytes().front(), std::byte{1}) << at;
-    }
+    expect_round_trip(file, kMiB, 9);
+    file.allocate(kMiB, kMiB);
+    const std::uint64_t taken = bytes_taken(file.fd());
+    EXPECT_GE(taken, kMiB);
+    EXPECT_LT(taken, kMiB + kMiB / 4);
+    EXPECT_EQ(status_of(file.fd()).st_size, static_cast<off_t>(4 * kMiB));
+    ASSERT_EQ(file.read(kMiB, page_.bytes()), 0);
+    EXPECT_EQ(page_.bytes()[100], std::byte{9});
+    ASSERT_EQ(file.read(kMiB + kPage, page_.bytes()), 0);
+    EXPECT_EQ(page_.bytes()[100], std::byte{0});
+}
+
+TEST_P(SwapFileOn, KnowsTheFreeSpaceOfItsFileSystem) {
+    const SwapFile file = SwapFile::unnamed_in(directory());
+    EXPECT_GT(file.free_space(), 0U);
+    EXPECT_LT(file.free_space(), ~std::uint64_t{0});
 }
 
 INSTANTIATE_TEST_SUITE_P(FileSystems, SwapFileOn, file_systems(), FileSystemName{});

@@ -1,283 +1,253 @@
-// SwapSpace: leases never overlap, space is reused and returned, and descriptors are not wasted.
+// SwapSpace: regions share one file, their bytes never mix, and space goes back to the file system.
 #include "store/swap_space.hpp"
 
-#include "core/units.hpp"
-#include "store/sizes.hpp"
-#include "store/swap_directories.hpp"
+#include "store/fork_helpers.hpp"
+#include "store/swap_fixture.hpp"
 #include "support/process.hpp"
-#include "sys/mapping.hpp"
+#include "support/run_threads.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <cstring>
-#include <iterator>
-#include <map>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <set>
-#include <string>
 #include <system_error>
-#include <thread>
-#include <utility>
 #include <vector>
 
 namespace faultline::test {
 namespace {
 
 using store::BackingStore;
-using store::FileExtent;
+using store::ForkSide;
 using store::SwapSpace;
-using Lease = std::unique_ptr<BackingStore>;
 
-/// The open leases by location. Adding one that overlaps another fails.
-class Ledger {
-public:
-    void add(Lease lease, std::uint64_t bytes) {
-        const FileExtent extent = lease->extent();
-        auto& in_file = leases_[extent.fd];
-        const auto next = in_file.lower_bound(extent.offset);
-        const std::uint64_t free_until = next == in_file.end() ? ~std::uint64_t{0} : next->first;
-        ASSERT_LE(extent.offset + bytes, free_until);
-        const std::uint64_t free_from =
-            next == in_file.begin() ? 0 : std::prev(next)->first + std::prev(next)->second.bytes;
-        ASSERT_LE(free_from, extent.offset);
-        in_file.emplace(extent.offset, Held{bytes, std::move(lease)});
-        ++count_;
-    }
-    void drop_random(std::mt19937_64& random) {
-        auto& in_file = std::next(leases_.begin(), static_cast<std::ptrdiff_t>(random() % leases_.size()))->second;
-        if (in_file.empty()) return;
-        in_file.erase(std::next(in_file.begin(), static_cast<std::ptrdiff_t>(random() % in_file.size())));
-        --count_;
-    }
-    void clear() { leases_.clear(); }
-    [[nodiscard]] std::size_t count() const { return count_; }
+constexpr std::uint64_t kChunk = 2 * kMiB;
+constexpr std::uint64_t kChunkPages = kChunk / kPage;
 
-private:
-    struct Held {
-        std::uint64_t bytes;
-        Lease lease;
-    };
-    std::map<int, std::map<std::uint64_t, Held>> leases_;
-    std::size_t count_ = 0;
-};
+INSTANTIATE_TEST_SUITE_P(Each, SwapSpaceOn, swap_spaces(), SwapSpaceName{});
 
-class SwapSpaceOn : public OnEachFileSystem {
-protected:
-    SwapSpaceOn() : page_{sys::Mapping::reserve(kPage, kPage, true, "a test page")} {}
+// ---- Regions
 
-    void write(BackingStore& store, std::uint64_t offset, int value) {
-        std::memset(page_.data(), value, page_.size());
-        ASSERT_EQ(store.write(offset, page_.bytes()), 0);
-    }
-    void expect(BackingStore& store, std::uint64_t offset, int value) {
-        ASSERT_EQ(store.read(offset, page_.bytes()), 0);
-        for (std::byte byte : page_.bytes()) ASSERT_EQ(byte, static_cast<std::byte>(value));
-    }
-    /// Returns true if the file system can hold so large a sparse file; file systems differ.
-    bool can_lease(std::uint64_t bytes) {
-        try {
-            SwapSpace space{directory(), {}};
-            return space.open(bytes) != nullptr;
-        } catch (const std::system_error&) {
-            return false;
-        }
-    }
-
-    sys::Mapping page_;
-};
-
-TEST_P(SwapSpaceOn, LeasesKeepEachTheirOwnBytes) {
-    SwapSpace space{directory(), {}};
-    std::vector<Lease> leases;
-    for (int i = 0; i < 50; ++i) leases.push_back(space.open(4 * kPage));
-    for (int i = 0; i < 50; ++i) {
-        for (std::uint64_t page = 0; page < 4; ++page) write(*leases[static_cast<std::size_t>(i)], page * kPage, i + 1);
-    }
-    for (int i = 0; i < 50; ++i) {
-        for (std::uint64_t page = 0; page < 4; ++page)
-            expect(*leases[static_cast<std::size_t>(i)], page * kPage, i + 1);
-    }
+TEST_P(SwapSpaceOn, RegionsOfDifferentPageSizesKeepEachTheirOwnBytes) {
+    for (std::size_t i = 0; i < 40; ++i) swap().region(4, kPage << (i % 6));
+    for (const auto& region : swap().regions()) region->write_all(region->page_bytes());
+    for (const auto& region : swap().regions()) region->check(4);
 }
 
-TEST_P(SwapSpaceOn, LeasesNeverOverlapHoweverTheyComeAndGo) {
-    constexpr std::uint64_t kSeed = 31;
-    RecordProperty("seed", std::to_string(kSeed));
-    std::mt19937_64 random{kSeed};
-    SwapSpace space{directory(), {}};
-    Ledger ledger;
-    for (int step = 0; step < 3000; ++step) {
-        if (random() % 5 < 2 && ledger.count() > 0) {
-            ledger.drop_random(random);
+TEST_P(SwapSpaceOn, KeepsAllContentsHoweverRegionsComeAndGo) {
+    std::mt19937_64 random{printed_seed()};
+    for (int step = 0; step < 200; ++step) {
+        if (random() % 5 < 2 && !swap().regions().empty()) {
+            swap().close(*swap().regions()[random() % swap().regions().size()]);
         } else {
-            const std::uint64_t bytes = (random() % 100 + 1) * kPage;
-            ASSERT_NO_FATAL_FAILURE(ledger.add(space.open(bytes), bytes)) << "step " << step;
+            swap().region(random() % 60 + 1, kPage << (random() % 4)).write_all(random());
+        }
+        if (!swap().regions().empty()) {
+            ASSERT_NO_FATAL_FAILURE(swap().regions()[random() % swap().regions().size()]->check(8)) << "step " << step;
         }
     }
-    ledger.clear();
+    for (const auto& region : swap().regions()) region->check(8);
 }
 
-TEST_P(SwapSpaceOn, SpaceIsUsedAgain) {
-    SwapSpace space{directory(), {}};
-    const Lease first = space.open(10 * kPage);
-    Lease middle = space.open(20 * kPage);
-    const Lease last = space.open(10 * kPage);
-    const std::uint64_t offset = middle->extent().offset;
-    middle.reset();
-    const Lease smaller = space.open(5 * kPage);
-    const Lease rest = space.open(15 * kPage);
-    EXPECT_EQ(smaller->extent().offset, offset);
-    EXPECT_EQ(rest->extent().offset, offset + 5 * kPage);
-}
-
-TEST_P(SwapSpaceOn, NeighbouringHolesBecomeOne) {
-    const std::vector<std::vector<std::size_t>> orders = {{0, 1, 2}, {2, 1, 0}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}};
-    for (const auto& order : orders) {
-        SwapSpace space{directory(), {}};
-        std::vector<Lease> leases;
-        for (int i = 0; i < 3; ++i) leases.push_back(space.open(10 * kPage));
-        const std::uint64_t begin = leases[0]->extent().offset;
-        const Lease last = space.open(kPage);
-        for (std::size_t lease : order) leases[lease].reset();
-        EXPECT_EQ(space.open(30 * kPage)->extent().offset, begin);
-    }
-}
-
-TEST_P(SwapSpaceOn, SpaceGoesBackToTheFileSystemWithTheLease) {
-    SwapSpace space{directory(), {}};
-    const Lease stays = space.open(kPage);
-    const int fd = stays->extent().fd;
-    Lease goes = space.open(1024 * kPage);
-    for (std::uint64_t page = 0; page < 1024; ++page) write(*goes, page * kPage, 1);
-    EXPECT_GE(bytes_taken(fd), 1024 * kPage);
-    goes.reset();
-    EXPECT_LT(bytes_taken(fd), 16 * kPage) << "a few blocks of the file system's own may stay";
-}
-
-TEST_P(SwapSpaceOn, ALeaseThatGoesTakesNothingFromItsNeighbours) {
-    SwapSpace space{directory(), {}};
-    const Lease before = space.open(2 * kPage);
-    Lease goes = space.open(2 * kPage);
-    const Lease after = space.open(2 * kPage);
-    write(*before, kPage, 1);
-    write(*goes, 0, 2);
-    write(*after, 0, 3);
-    goes.reset();
-    expect(*before, kPage, 1);
-    expect(*after, 0, 3);
-}
-
-TEST_P(SwapSpaceOn, DiscardingGivesBackWholeMiBsAndNoMore) {
-    SwapSpace space{directory(), {}};
-    const Lease lease = space.open(4 * kMiB);
-    for (std::uint64_t at = 0; at < 4 * kMiB; at += kPage) write(*lease, at, 7);
-    const std::uint64_t taken = bytes_taken(lease->extent().fd);
-    lease->discard(kMiB - kPage, 2 * kMiB);
-    EXPECT_EQ(bytes_taken(lease->extent().fd), taken - kMiB) << "a part of the MiB behind is in use";
-    for (const std::uint64_t at : {std::uint64_t{0}, kMiB - 2 * kPage, 3 * kMiB - kPage}) expect(*lease, at, 7);
-}
-
-TEST_P(SwapSpaceOn, WithAThreadInTheBackgroundDiscardingGivesBackNothingByItself) {
-    SwapSpace space{directory(), {}};
-    space.set_background_return(true);
-    const Lease lease = space.open(4 * kMiB);
-    for (std::uint64_t at = 0; at < 4 * kMiB; at += kPage) write(*lease, at, 7);
-    const std::uint64_t taken = bytes_taken(lease->extent().fd);
-    EXPECT_FALSE(space.has_space_to_return());
-    for (std::uint64_t at = kMiB; at < 3 * kMiB; at += kPage) lease->discard(at, kPage);
-    EXPECT_EQ(bytes_taken(lease->extent().fd), taken);
-    EXPECT_TRUE(space.has_space_to_return());
-    space.return_some_space();
-    EXPECT_EQ(bytes_taken(lease->extent().fd), taken - 2 * kMiB) << "neighbours in one piece";
-    EXPECT_TRUE(space.has_space_to_return());
-    space.return_some_space();
-    EXPECT_FALSE(space.has_space_to_return());
-    for (std::uint64_t at = 0; at < kMiB; at += kPage) expect(*lease, at, 7);
-    for (std::uint64_t at = 3 * kMiB; at < 4 * kMiB; at += kPage) expect(*lease, at, 7);
-}
-
-TEST_P(SwapSpaceOn, ThousandsOfLeasesShareOneDescriptor) {
+TEST_P(SwapSpaceOn, ThousandsOfRegionsShareOneDescriptor) {
     const std::size_t before = open_descriptors();
-    SwapSpace space{directory(), {}};
-    std::vector<Lease> leases;
-    std::set<int> files;
-    for (int i = 0; i < 2000; ++i) {
-        leases.push_back(space.open(256 * kPage));
-        files.insert(leases.back()->extent().fd);
-    }
-    EXPECT_EQ(files.size(), 1U);
-    EXPECT_EQ(open_descriptors(), before + 2);  // and the one of the directory
-}
-
-TEST_P(SwapSpaceOn, OpensAnotherFileWhenOneIsFull) {
-    if (!can_lease(5 * kTiB)) GTEST_SKIP() << "no sparse file of 5 TiB here";
-    SwapSpace space{directory(), {}};
-    const Lease first = space.open(5 * kTiB);
-    const Lease second = space.open(5 * kTiB);
-    EXPECT_NE(first->extent().fd, second->extent().fd);
-    write(*first, 5 * kTiB - kPage, 1);
-    write(*second, 5 * kTiB - kPage, 2);
-    expect(*first, 5 * kTiB - kPage, 1);
-    expect(*second, 5 * kTiB - kPage, 2);
-    EXPECT_TRUE(directory_.empty());
-}
-
-TEST_P(SwapSpaceOn, ARegionLargerThanAFileShouldBeGetsOneOfItsOwn) {
-    if (!can_lease(9 * kTiB)) GTEST_SKIP() << "no sparse file of 9 TiB here";
-    SwapSpace space{directory(), {}};
-    const Lease small = space.open(kPage);
-    const Lease large = space.open(9 * kTiB);
-    EXPECT_NE(small->extent().fd, large->extent().fd);
-}
-
-TEST_P(SwapSpaceOn, FilesThatBecameEmptyAreUsedBeforeNewOnesAreOpened) {
-    if (!can_lease(5 * kTiB)) GTEST_SKIP() << "no sparse file of 5 TiB here";
-    SwapSpace space{directory(), {}};
-    Lease older = space.open(5 * kTiB);
-    Lease newer = space.open(5 * kTiB);
-    const std::size_t with_two_files = open_descriptors();
-    for (int round = 0; round < 5; ++round) {
-        older = std::move(newer);
-        newer = space.open(5 * kTiB);
-    }
-    EXPECT_EQ(open_descriptors(), with_two_files);
-}
-
-TEST_P(SwapSpaceOn, AFailureToExtendLeavesTheSpaceUsable) {
-    SwapSpace space{directory(), {}};
-    EXPECT_THROW(static_cast<void>(space.open(std::uint64_t{1} << 63)), std::system_error);
-    const Lease lease = space.open(kPage);
-    write(*lease, 0, 1);
-    expect(*lease, 0, 1);
-}
-
-TEST_P(SwapSpaceOn, ANamedFileIsUsedAndGone) {
-    SwapSpace space{{}, directory() / "swap"};
-    EXPECT_TRUE(directory_.empty());
-    const Lease lease = space.open(kPage);
-    write(*lease, 0, 1);
-    expect(*lease, 0, 1);
+    for (int i = 0; i < 2000; ++i) static_cast<void>(swap().region(8));
+    EXPECT_EQ(open_descriptors(), before);
+    EXPECT_TRUE(directory_.empty()) << "the file has no name";
 }
 
 TEST_P(SwapSpaceOn, ManyThreadsMayOpenAndCloseAtOnce) {
-    SwapSpace space{directory(), {}};
-    const auto come_and_go = [&](unsigned thread) {
-        sys::Mapping mine = sys::Mapping::reserve(kPage, kPage, true, "a test page");
-        for (int round = 0; round < 100; ++round) {
-            const Lease lease = space.open((static_cast<std::uint64_t>(round) % 7 + 1) * kPage);
-            std::memset(mine.data(), static_cast<int>(thread + 1), kPage);
-            EXPECT_EQ(lease->write(0, mine.bytes()), 0);
-            EXPECT_EQ(lease->read(0, mine.bytes()), 0);
-            for (std::byte byte : mine.bytes()) ASSERT_EQ(byte, static_cast<std::byte>(thread + 1));
+    run_threads(8, [&](unsigned thread) {
+        for (std::uint64_t round = 0; round < 50; ++round) {
+            Remembered region{swap().space().open(16 * kPage), 16, kPage};
+            region.write_all(thread * 1000 + round);
+            region.check(16);
         }
-    };
-    std::vector<std::thread> threads;
-    for (unsigned thread = 0; thread < 8; ++thread) threads.emplace_back(come_and_go, thread);
-    for (std::thread& thread : threads) thread.join();
+    });
+    EXPECT_EQ(swap().allotted_pages(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(FileSystems, SwapSpaceOn, file_systems(), FileSystemName{});
+TEST_P(SwapSpaceOn, ARegionThatIsTooLargeIsRefusedAndTheSpaceStaysUsable) {
+    EXPECT_THROW(static_cast<void>(swap().space().open(std::uint64_t{1} << 62)), std::system_error);
+    Remembered& region = swap().region(4);
+    region.write_all(1);
+    region.check();
+}
+
+TEST_P(SwapSpaceOn, ARegionLargerThanAShelfIsUsedToItsEnd) {
+    constexpr std::uint64_t kPages = (std::uint64_t{9} << 30) / kPage;
+    const std::unique_ptr<BackingStore> region = swap().space().open(kPages * kPage);
+    const sys::Mapping page = sys::Mapping::reserve(kPage, kPage, true, "a page");
+    for (const std::uint64_t at : {std::uint64_t{0}, kPages / 2, kPages - 1}) {
+        textlike(at).fill(page.bytes());
+        ASSERT_EQ(region->write(at * kPage, page.bytes()), 0);
+    }
+    for (const std::uint64_t at : {std::uint64_t{0}, kPages / 2, kPages - 1}) {
+        ASSERT_EQ(region->read(at * kPage, page.bytes()), 0);
+        EXPECT_TRUE(std::ranges::equal(page.bytes(), textlike(at).bytes(kPage)));
+    }
+}
+
+TEST_P(SwapSpaceOn, UntouchedRegionsTakeNoMemoryToSpeakOf) {
+    const std::size_t before = resident_bytes();
+    for (int i = 0; i < 20; ++i) static_cast<void>(swap().space().open(std::uint64_t{1} << 30));
+    EXPECT_LT(resident_bytes(), before + 20 * kMiB);
+}
+
+// ---- Shared pages
+
+TEST_P(SwapSpaceOn, AClonedRegionSharesAllPagesUntilOneSideWrites) {
+    Remembered& region = swap().region(100);
+    region.write_all(1);
+    region.discard(90, 10);
+    const std::uint64_t allotted = swap().allotted_pages();
+    Remembered& clone = swap().clone_of(region);
+    EXPECT_EQ(swap().allotted_pages(), allotted) << "no bytes were copied";
+    EXPECT_TRUE(clone.store().whereabouts(0).shared);
+    EXPECT_EQ(clone.store().shared_bytes(0), region.store().shared_bytes(0));
+    ASSERT_NE(clone.store().shared_bytes(0).note, nullptr);
+    EXPECT_FALSE(clone.store().shared_bytes(0) == clone.store().shared_bytes(kPage));
+    EXPECT_EQ(clone.store().shared_bytes(95 * kPage).note, nullptr) << "no bytes, nothing to share";
+
+    clone.write_version(0, 10, 2);
+    EXPECT_FALSE(region.store().whereabouts(0).shared);
+    EXPECT_EQ(region.store().shared_bytes(0).note, nullptr);
+    region.write_version(20, 10, 3);
+    region.discard(30, 10);
+    region.check(16);
+    clone.check(16);
+    swap().audit();
+    swap().close(region);
+    clone.check(16);
+}
+
+TEST_P(SwapSpaceOn, APageGoesWithTheLastOfManyRegions) {
+    Remembered& region = swap().region(20, 8192);
+    region.write_all(1);
+    std::vector<Remembered*> clones;
+    for (int i = 0; i < 10; ++i) clones.push_back(&swap().clone_of(i == 0 ? region : *clones.back()));
+    EXPECT_EQ(swap().allotted_pages(), 40U);
+    for (std::size_t i = 0; i < 10; i += 2) clones[i]->discard(0, 20);
+    swap().close(region);
+    for (std::size_t i = 1; i < 10; i += 2) clones[i]->check();
+    for (std::size_t i = 1; i < 9; i += 2) clones[i]->write_all(i);
+    EXPECT_EQ(swap().allotted_pages(), 5 * 40U);
+    clones[9]->check();
+    swap().audit();
+    clones[9]->discard(0, 20);
+    EXPECT_EQ(swap().allotted_pages(), 4 * 40U);
+}
+
+// ---- Space that goes back
+
+class SpaceGoesBack : public OnEachFileSystem {
+protected:
+    void SetUp() override {
+        OnEachFileSystem::SetUp();
+        if (!IsSkipped()) swap_ = std::make_unique<SwapMachine>(directory(), 0);
+    }
+
+    std::unique_ptr<SwapMachine> swap_;
+};
+
+INSTANTIATE_TEST_SUITE_P(FileSystems, SpaceGoesBack, file_systems(), FileSystemName{});
+
+TEST_P(SpaceGoesBack, WithTheRegion) {
+    EXPECT_EQ(swap_->file_bytes(), 0U);
+    Remembered& region = swap_->region(8 * kChunkPages);
+    region.write_all(1);
+    EXPECT_GE(swap_->file_bytes(), 8 * kChunk);
+    swap_->close(region);
+    EXPECT_LE(swap_->file_bytes(), kChunk + 64 * kPage) << "the chunk that is open may stay";
+}
+
+TEST_P(SpaceGoesBack, AfterADiscardOfPagesThatLeftTogether) {
+    Remembered& region = swap_->region(8 * kChunkPages);
+    region.write_all(1);
+    const std::uint64_t before = swap_->file_bytes();
+    region.discard(kChunkPages, 4 * kChunkPages);
+    EXPECT_LE(swap_->file_bytes() + 4 * kChunk, before);
+    region.check(16);
+}
+
+TEST_P(SpaceGoesBack, WhenPagesAreWrittenElsewhere) {
+    Remembered& region = swap_->region(4 * kChunkPages);
+    for (std::uint64_t version = 1; version < 8; ++version) {
+        region.write_all(version);
+        region.discard(0, 1);
+        EXPECT_LE(swap_->file_bytes(), 6 * kChunk) << "version " << version;
+    }
+    region.check(16);
+}
+
+TEST_P(SpaceGoesBack, SoThatScatteredFreeSpaceStaysWithinItsBound) {
+    constexpr std::uint64_t kPages = 64 * kChunkPages;  // 128 MiB
+    Remembered& region = swap_->region(kPages);
+    region.write_all(1);
+    for (std::uint64_t page = 0; page < kPages; ++page) {
+        if (page % 8 != 0) region.discard(page, 1);
+    }
+    EXPECT_LE(swap_->file_bytes(), kPages / 8 * kPage + 36 * kMiB);
+    region.check(16);
+    region.write_all(2);
+    region.check(16);
+}
+
+TEST_P(SpaceGoesBack, InTheBackgroundIfAThreadSaysSo) {
+    swap_->space().set_background_return(true);
+    Remembered& region = swap_->region(8 * kChunkPages);
+    region.write_all(1);
+    const std::uint64_t before = swap_->file_bytes();
+    EXPECT_FALSE(swap_->space().has_space_to_return());
+    for (std::uint64_t page = kChunkPages; page < 3 * kChunkPages; ++page) region.discard(page, 1);
+    region.discard(5 * kChunkPages, kChunkPages);
+    EXPECT_EQ(swap_->file_bytes(), before);
+    EXPECT_TRUE(swap_->space().has_space_to_return());
+    swap_->space().return_some_space();
+    EXPECT_LE(swap_->file_bytes() + kChunk, before);
+    EXPECT_TRUE(swap_->space().has_space_to_return());
+    swap_->space().return_some_space();
+    EXPECT_FALSE(swap_->space().has_space_to_return());
+    EXPECT_LE(swap_->file_bytes() + 3 * kChunk, before);
+    region.check(16);
+}
+
+TEST_P(SpaceGoesBack, AndCountsAsRoomUntilThen) {
+    swap_->space().set_background_return(true);
+    Remembered& region = swap_->region(8 * kChunkPages);
+    region.write_all(1);
+    const std::uint64_t waste = swap_->space().slots().allocator().waste_bytes();
+    region.discard(0, 4 * kChunkPages);
+    EXPECT_EQ(swap_->space().slots().allocator().waste_bytes(), waste + 4 * kChunk);
+    EXPECT_GE(swap_->space().room(), 4 * kChunk);
+}
+
+// ---- Names and directories
+
+TEST_P(SwapSpaceOn, ANamedFileIsUsedAndFollowedByUnnamedOnes) {
+    SwapMachine named{{}, limit(), directory_.path() / "swap"};
+    EXPECT_TRUE(directory_.empty());
+    Remembered& region = named.region(8);
+    region.write_all(1);
+    as_if_forked(named);
+    EXPECT_TRUE(directory_.empty());
+    region.write_version(0, 4, 2);
+    region.check(8);
+}
+
+TEST_P(SwapSpaceOn, ADirectoryNamedFromTheWorkingDirectoryIsFoundFromAnyOther) {
+    const std::filesystem::path before = std::filesystem::current_path();
+    std::filesystem::current_path(directory_.path());
+    SwapMachine relative{".", limit()};
+    std::filesystem::current_path(before);
+    Remembered& region = relative.region(8);
+    region.write_all(1);
+    ASSERT_NO_THROW(as_if_forked(relative));
+    EXPECT_EQ(status_of(relative.file().fd()).st_dev, status_of(swap().file().fd()).st_dev);
+    region.check();
+}
 
 }  // namespace
 }  // namespace faultline::test
