@@ -41,7 +41,10 @@ struct Arrival {
 
 struct Victim {
     FrameId frame = kNoFrame;
-    std::uint8_t tag = 0;  ///< 0 or 1. Kept in the absent page's word and passed back in `Arrival`.
+    /// 0 to kMaxTag. Kept in the absent page's word and passed back in `Arrival`. 0 also if the pager chose the page.
+    std::uint8_t tag = 0;
+
+    static constexpr std::uint8_t kMaxTag = 31;
 };
 
 class ReplacementPolicy {
