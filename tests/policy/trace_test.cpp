@@ -40,7 +40,7 @@ TEST(Trace, LoopALittleLargerThanMemoryIsServedBetterBySecondChanceThanByFifo) {
 
 // All pages of a scan return after the same time, so none is better than those that memory holds.
 TEST(Trace, LongScanLeavesSecondChancesMainSetAlone) {
-    for (std::uint32_t pages : {kFrames * 2, kFrames * 5 / 2, kFrames * 3, kFrames * 4}) {
+    for (const std::uint32_t pages : {2000U, 2500U, 3000U, 4000U}) {
         const double ideal = 1.0 * kFrames / pages;  // a frame is of use once a round if its page stays
         EXPECT_GT(run_second_chance(loop_trace(pages, 100), kFrames).hit_rate(), ideal * 0.8) << pages << " pages";
     }
