@@ -11,7 +11,7 @@ namespace {
 
 using policy::RefaultInterval;
 
-constexpr std::size_t kFrames = 1000;
+constexpr std::uint32_t kFrames = 1000;
 
 TEST(RefaultInterval, OfANewPageIsTwiceTheFrames) {
     EXPECT_EQ(RefaultInterval{}, RefaultInterval::nearest(2 * kFrames, kFrames));

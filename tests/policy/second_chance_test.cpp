@@ -96,7 +96,7 @@ TEST_F(SecondChance, TakesAPageIntoMainThatIsUsedMoreOftenThanMainsVictims) {
 TEST_F(SecondChance, TakesNoPageOfAScanIntoMain) {
     press();
     map_many(kFrames, {Kind::soft_fault});
-    for (std::uint32_t distance : {kFrames * 3 / 2, 3 * kFrames, 20 * kFrames}) {
+    for (const std::size_t distance : {kFrames * 3 / 2, 3 * kFrames, 20 * kFrames}) {
         std::uint8_t tag = 0;
         for (int round = 0; round < 10; ++round) {
             const FrameId frame = map({Kind::hard_fault, static_cast<std::uint32_t>(distance), tag});

@@ -37,7 +37,7 @@ public:
         queue_.push_newest(frame);
         arrivals_.push_back(arrival);
     }
-    void referenced(FrameId frame) FAULTLINE_SIGNAL_SAFE override { referenced_ += queue_.has(frame) ? 1 : 0; }
+    void referenced(FrameId frame) FAULTLINE_SIGNAL_SAFE override { referenced_ += queue_.has(frame) ? 1U : 0U; }
     Victim victim() FAULTLINE_SIGNAL_SAFE override {
         return {queue_.pop_oldest(), static_cast<std::uint8_t>(victims_++ % 2)};
     }
