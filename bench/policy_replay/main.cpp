@@ -16,7 +16,7 @@ namespace bench {
 namespace {
 
 constexpr std::size_t kDefaultFrames = 1024;
-constexpr std::uint64_t kHeldOutSeedDistance = 1000;
+constexpr std::uint64_t kSeedDistance = 1000;  // from one suite to the next
 
 std::vector<const Contestant*> chosen_contestants(const Options& options) {
     std::vector<const Contestant*> chosen;
@@ -32,7 +32,7 @@ void replay_under_all(const Options& options, const std::vector<PageReference>& 
     const DenseTrace dense = renumbered(references);
     trace.pages = dense.pages;
     if (trace.frames == 0) trace.frames = std::max<std::size_t>(2, trace.pages / 4);
-    const PagerSettings settings{trace.frames, options.evictor, options.frame_of_staged};
+    const PagerSettings settings{trace.frames, options.evictor, options.frame_of_staged, options.protected_block};
     const std::size_t warm_up = dense.references.size() * options.warm_up / 100;
     for (const Contestant* policy : results.policies) {
         trace.counts.push_back(replay(*policy->make(*policy, dense, settings), dense, warm_up));
@@ -42,7 +42,7 @@ void replay_under_all(const Options& options, const std::vector<PageReference>& 
 
 Results replay_suite(const Options& options, Suite suite) {
     Results results{chosen_contestants(options), {}};
-    const std::uint64_t seed = options.seed + (suite == Suite::held_out ? kHeldOutSeedDistance : 0);
+    const std::uint64_t seed = options.seed + kSeedDistance * static_cast<std::uint64_t>(suite);
     const WorkloadScale scale{options.frames.value_or(kDefaultFrames), options.references};
     for (const Workload& workload : workloads()) {
         const auto& wanted = options.workloads;

@@ -17,7 +17,7 @@ constexpr const char* kDescription =
 
 /// Options that are given as words, until all of them are parsed.
 struct Words {
-    std::string suite = "both";
+    std::string suite = "all";
     std::string evictor = "faulting_thread";
     std::string frame_of_staged = "moves";
     bool instructions = false;
@@ -26,8 +26,9 @@ struct Words {
 };
 
 void add_what(CLI::App& app, Options& options, Words& words) {
-    app.add_option("--suite", words.suite, "tuning, held-out or both: the workloads policies were tuned by, or others")
-        ->check(CLI::IsMember({"tuning", "held-out", "both"}))
+    app.add_option("--suite", words.suite,
+                   "tuning, held-out, fresh or all: the workloads policies were tuned by, or others")
+        ->check(CLI::IsMember({"tuning", "held-out", "fresh", "all"}))
         ->capture_default_str();
     app.add_option("--workloads", options.workloads, "Which of them (all); see --list")->delimiter(',');
     app.add_option("--trace", options.traces, "Replay this trace file instead; may be repeated")
@@ -35,7 +36,7 @@ void add_what(CLI::App& app, Options& options, Words& words) {
     app.add_option("--references", options.references, "Length of a workload")
         ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 32))
         ->capture_default_str();
-    app.add_option("--seed", options.seed, "Seed of the tuning suite; the held-out suite's is 1000 more")
+    app.add_option("--seed", options.seed, "Seed of the tuning suite; those of the others are 1000 and 2000 more")
         ->capture_default_str();
     app.add_flag("--list", words.list, "List the workloads and policies, and exit");
     app.add_flag("--smoke", words.smoke, "Small sizes, to check that it works");
@@ -54,6 +55,10 @@ void add_conditions(CLI::App& app, Options& options, Words& words) {
                    "A staged page's frame moves, is copied, or stays (eviction move; copy; guard, protect)")
         ->check(CLI::IsMember({"moves", "copied", "stays"}))
         ->capture_default_str();
+    app.add_option("--protected-block", options.protected_block,
+                   "Pages that eviction write-protects around each victim; a write to them is a reference. 0: none")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 20))
+        ->capture_default_str();
     app.add_option("--warm-up", options.warm_up, "Percent of the references that are not counted")
         ->check(CLI::Range(0U, 99U))
         ->capture_default_str();
@@ -64,6 +69,7 @@ void add_conditions(CLI::App& app, Options& options, Words& words) {
     add_cost("--compressed-us", options.compressed_us, "The same, compressed store");
     add_cost("--soft-us", options.soft_us, "Microseconds of a soft fault");
     add_cost("--unmap-us", options.unmap_us, "Microseconds to take one page off the view");
+    add_cost("--protection-us", options.protection_us, "Microseconds of a write to a protected page");
 }
 
 void add_files(CLI::App& app, Options& options, Words& words) {
@@ -95,6 +101,7 @@ void refuse_unknown(const char* option, const std::vector<std::string>& names, K
 void interpret(const CLI::App& app, const Words& words, Options& options) {
     if (words.suite == "tuning") options.suites = {Suite::tuning};
     if (words.suite == "held-out") options.suites = {Suite::held_out};
+    if (words.suite == "fresh") options.suites = {Suite::fresh};
     if (words.evictor == "background") options.evictor = EvictorKind::background;
     if (words.frame_of_staged == "copied") options.frame_of_staged = FrameOfStaged::copied;
     if (words.frame_of_staged == "stays") options.frame_of_staged = FrameOfStaged::stays;

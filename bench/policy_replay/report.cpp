@@ -96,6 +96,10 @@ void print_conditions(const Options& options) {
         "Cost: hard faults x %g us (file store) or %g us (compressed), soft faults x %g us, pages taken off the\n"
         "view x %g us. First touches and writes to the store are not in it.\n",
         options.file_us, options.compressed_us, options.soft_us, options.unmap_us);
+    if (options.protected_block == 0) return;
+    std::printf(
+        "pager/...: eviction write-protects %zu pages around each victim; a write to one of them costs %g us.\n",
+        options.protected_block, options.protection_us);
 }
 
 void print_suite(const Options& options, const Results& results) {

@@ -26,6 +26,7 @@ Json fields_of(const Options& options, const TraceResult& trace, const Contestan
         {"first_touches", counts.first_touches},
         {"hard_faults", counts.hard_faults},
         {"soft_faults", counts.soft_faults},
+        {"protection_faults", counts.protection_faults},
         {"unmapped", counts.unmapped},
         {"written", counts.written},
         {"hit_rate", rounded(counts.hit_rate())},
@@ -55,10 +56,12 @@ void for_each_row(const Options& options, const Results& results, Each each) {
 
 }  // namespace
 
-CostModel file_costs(const Options& options) noexcept { return {options.file_us, options.soft_us, options.unmap_us}; }
+CostModel file_costs(const Options& options) noexcept {
+    return {options.file_us, options.soft_us, options.unmap_us, options.protection_us};
+}
 
 CostModel compressed_costs(const Options& options) noexcept {
-    return {options.compressed_us, options.soft_us, options.unmap_us};
+    return {options.compressed_us, options.soft_us, options.unmap_us, options.protection_us};
 }
 
 void write_json(std::ostream& out, const Options& options, const Results& results) {

@@ -14,8 +14,16 @@ using References = std::vector<PageReference>;
 
 /// The differences between the suites.
 template <typename Value>
-Value by(Suite suite, Value tuning, Value held_out) {
-    return suite == Suite::tuning ? tuning : held_out;
+Value by(Suite suite, Value tuning, Value held_out, Value fresh) {
+    switch (suite) {
+        case Suite::tuning:
+            return tuning;
+        case Suite::held_out:
+            return held_out;
+        case Suite::fresh:
+            return fresh;
+    }
+    return tuning;
 }
 
 bool chance(Random& random, std::uint64_t percent) { return random.below(100) < percent; }
@@ -45,7 +53,7 @@ private:
 
 /// The number of pages of workloads that do not define their own.
 std::size_t pages_of(const WorkloadScale& scale, Suite suite) {
-    return by<std::size_t>(suite, scale.frames * 4, scale.frames * 5 / 2);
+    return by<std::size_t>(suite, scale.frames * 4, scale.frames * 5 / 2, scale.frames * 10 / 3);
 }
 
 References zipf(const WorkloadScale& scale, std::uint64_t seed, Suite suite, double skew) {
@@ -57,11 +65,11 @@ References zipf(const WorkloadScale& scale, std::uint64_t seed, Suite suite, dou
 }
 
 References zipf_flat(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
-    return zipf(scale, seed, suite, by(suite, 0.8, 0.7));
+    return zipf(scale, seed, suite, by(suite, 0.8, 0.7, 0.9));
 }
 
 References zipf_steep(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
-    return zipf(scale, seed, suite, by(suite, 1.0, 1.1));
+    return zipf(scale, seed, suite, by(suite, 1.0, 1.1, 1.2));
 }
 
 References uniform(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
@@ -84,17 +92,18 @@ References scan(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
 }
 
 References loop(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
-    return cycle(scale, seed, by<std::size_t>(suite, scale.frames * 11 / 10, scale.frames * 13 / 10));
+    return cycle(scale, seed,
+                 by<std::size_t>(suite, scale.frames * 11 / 10, scale.frames * 13 / 10, scale.frames * 3 / 2));
 }
 
 References zipf_and_scan(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
     const std::size_t half = pages_of(scale, suite) / 2;
-    const SkewedPages hot{half, by(suite, 1.0, 0.9), random};
+    const SkewedPages hot{half, by(suite, 1.0, 0.9, 0.8), random};
     std::uint64_t scanned = 0;
     References references(scale.references);
     for (PageReference& reference : references) {
-        if (chance(random, by<std::uint64_t>(suite, 70, 55))) {
+        if (chance(random, by<std::uint64_t>(suite, 70, 55, 85))) {
             reference = {hot(random), chance(random, 25)};
         } else {
             reference = {half + scanned++ % half, false};
@@ -105,7 +114,7 @@ References zipf_and_scan(const WorkloadScale& scale, std::uint64_t seed, Suite s
 
 References phases(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
-    const std::size_t length = scale.frames * by<std::size_t>(suite, 20, 12);
+    const std::size_t length = scale.frames * by<std::size_t>(suite, 20, 12, 40);
     References references;
     references.reserve(scale.references);
     while (references.size() < scale.references) {
@@ -127,8 +136,8 @@ References drift(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
     const auto pages = static_cast<std::int64_t>(pages_of(scale, suite));
     const auto frames = static_cast<std::int64_t>(scale.frames);
-    const std::int64_t deviation = frames * by(suite, 35, 25) / 100;
-    const std::int64_t rounds = by(suite, 1, 3);  // how often the working set passes over the same pages
+    const std::int64_t deviation = frames * by(suite, 35, 25, 45) / 100;
+    const std::int64_t rounds = by(suite, 1, 3, 2);  // how often the working set passes over the same pages
     References references(scale.references);
     for (std::size_t i = 0; i < references.size(); ++i) {
         const auto middle = static_cast<std::int64_t>(i) * pages * rounds / static_cast<std::int64_t>(scale.references);
@@ -170,9 +179,9 @@ References quicksort(const WorkloadScale& scale, std::uint64_t seed, Suite suite
 References graph(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
     const std::size_t pages = pages_of(scale, suite);
-    const std::size_t vertices = pages / by<std::size_t>(suite, 4, 3);
-    const std::size_t edges_per_page = by<std::size_t>(suite, 4, 8);
-    const SkewedPages vertex{vertices, by(suite, 0.9, 0.7), random};
+    const std::size_t vertices = pages / by<std::size_t>(suite, 4, 3, 6);
+    const std::size_t edges_per_page = by<std::size_t>(suite, 4, 8, 2);
+    const SkewedPages vertex{vertices, by(suite, 0.9, 0.7, 1.1), random};
     References references(scale.references);
     for (std::size_t i = 0; i < references.size(); ++i) {
         if (i % 2 == 0) {
@@ -188,7 +197,7 @@ References graph(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
 References btree(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     Random random{seed};
     const std::size_t pages = pages_of(scale, suite);
-    const std::size_t lower = scale.frames / by<std::size_t>(suite, 4, 2);
+    const std::size_t lower = scale.frames / by<std::size_t>(suite, 4, 2, 3);
     const std::size_t upper = std::max<std::size_t>(1, lower / 16);
     const std::size_t leaves = pages - 1 - upper - lower;
     References references;
@@ -204,23 +213,90 @@ References btree(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
     return references;
 }
 
+/// Uses a page again that was used lately, or any page. LRU does well here.
+References recent(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
+    Random random{seed};
+    const std::size_t pages = pages_of(scale, suite);
+    const std::size_t window = scale.frames * by<std::size_t>(suite, 4, 2, 3);  // references
+    References references;
+    references.reserve(scale.references);
+    while (references.size() < scale.references) {
+        const std::size_t past = std::min(references.size(), window);
+        const bool again = past > 0 && chance(random, by<std::uint64_t>(suite, 90, 80, 85));
+        const std::uint64_t page = again ? references[references.size() - 1 - random.below(past)].page  //
+                                         : random.below(pages);
+        references.push_back({page, chance(random, 25)});
+    }
+    return references;
+}
+
+/// Draws pages as bench/vs_kernel's thread does in mode z: from the same generators, in the same order.
+class VsKernelPages {
+public:
+    VsKernelPages(std::size_t pages, double exponent) : shuffle_{pages}, zipf_{pages, exponent} {}
+
+    std::uint64_t operator()(Random& random) const {
+        const std::uint64_t page = shuffle_(zipf_(random));
+        random.next();  // the word of the page
+        return page;
+    }
+
+private:
+    Shuffle shuffle_;
+    Zipf zipf_;
+};
+
+/// Writes all pages in order, as the benchmark does first.
+References populated(const WorkloadScale& scale, std::size_t pages) {
+    References references;
+    references.reserve(scale.references);
+    for (std::uint64_t page = 0; page < std::min(pages, scale.references); ++page) references.push_back({page, true});
+    return references;
+}
+
+References vs_kernel_z(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
+    Random random{seed};
+    const std::size_t pages = pages_of(scale, suite);
+    const VsKernelPages zipf{pages, by(suite, 0.99, 0.9, 1.1)};
+    References references = populated(scale, pages);
+    while (references.size() < scale.references) references.push_back({zipf(random), false});
+    return references;
+}
+
+References vs_kernel_turns(const WorkloadScale& scale, std::uint64_t seed, Suite suite) {
+    Random random{seed};
+    const std::size_t pages = pages_of(scale, suite);
+    const VsKernelPages zipf{pages, by(suite, 0.99, 0.9, 1.1)};
+    const std::size_t turn = scale.frames * by<std::size_t>(suite, 6, 3, 10);
+    References references = populated(scale, pages);
+    for (bool zipf_now = false; references.size() < scale.references; zipf_now = !zipf_now) {
+        const std::size_t end = std::min(scale.references, references.size() + (zipf_now ? 2 * turn : turn));
+        while (references.size() < end) references.push_back({zipf_now ? zipf(random) : random.below(pages), false});
+    }
+    return references;
+}
+
 }  // namespace
 
-std::string_view name(Suite suite) noexcept { return suite == Suite::tuning ? "tuning" : "held-out"; }
+std::string_view name(Suite suite) noexcept { return by<std::string_view>(suite, "tuning", "held-out", "fresh"); }
 
 const std::vector<Workload>& workloads() {
     static const std::vector<Workload> all{
-        {"zipf-flat", "Zipf's distribution over scattered pages, exponent 0.8 (held out: 0.7)", zipf_flat},
-        {"zipf-steep", "the same, exponent 1.0 (1.1)", zipf_steep},
+        {"zipf-flat", "Zipf's distribution over scattered pages, exponent 0.8 (held out: 0.7, fresh: 0.9)", zipf_flat},
+        {"zipf-steep", "the same, exponent 1.0 (1.1, 1.2)", zipf_steep},
         {"uniform", "all pages alike", uniform},
-        {"scan", "all pages in order, again and again: 4 times memory (2.5 times)", scan},
-        {"loop", "a loop a little larger than memory: 1.1 times (1.3 times)", loop},
-        {"zipf+scan", "70% zipf 1.0 over half of the pages, 30% a scan of the others (55%, 0.9)", zipf_and_scan},
-        {"phases", "zipf 1.0, its pages dealt anew every 20 references per frame (12)", phases},
-        {"drift", "a working set that moves once through all pages (three times, narrower)", drift},
+        {"scan", "all pages in order, again and again: 4 times memory (2.5, 3.3 times)", scan},
+        {"loop", "a loop a little larger than memory: 1.1 times (1.3, 1.5 times)", loop},
+        {"zipf+scan", "70% zipf 1.0 over half of the pages, 30% a scan of the others (55%, 0.9; 85%, 0.8)",
+         zipf_and_scan},
+        {"phases", "zipf 1.0, its pages dealt anew every 20 references per frame (12, 40)", phases},
+        {"drift", "a working set that moves once through all pages (three times, narrower; twice, wider)", drift},
         {"quicksort", "partition passes over ever smaller parts", quicksort},
-        {"graph", "edges in order, four per page, a skewed vertex for each (eight, flatter)", graph},
-        {"btree", "look-ups through inner pages that fill a quarter of memory (half)", btree},
+        {"graph", "edges in order, four per page, a skewed vertex for each (eight, flatter; two, steeper)", graph},
+        {"btree", "look-ups through inner pages that fill a quarter of memory (half, a third)", btree},
+        {"recent", "90% pages among the last 4 references per frame (80%, 2; 85%, 3)", recent},
+        {"vs-kernel-z", "bench/vs_kernel: pages in order, then its mode z, exponent 0.99 (0.9, 1.1)", vs_kernel_z},
+        {"vs-kernel-rz", "the same, its modes r and z in turns", vs_kernel_turns},
     };
     return all;
 }

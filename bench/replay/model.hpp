@@ -12,11 +12,12 @@ namespace bench {
 /// What a model counts.
 struct ReplayCounts {
     std::uint64_t references = 0;
-    std::uint64_t first_touches = 0;  ///< First accesses to pages: filled with zeros under every policy.
-    std::uint64_t hard_faults = 0;    ///< Accesses to evicted pages: read from the store.
-    std::uint64_t soft_faults = 0;    ///< Accesses to staged pages, whose frame was still held.
-    std::uint64_t unmapped = 0;       ///< Pages unmapped, staged or evicted.
-    std::uint64_t written = 0;        ///< Dirty pages written to the store.
+    std::uint64_t first_touches = 0;      ///< First accesses to pages: filled with zeros under every policy.
+    std::uint64_t hard_faults = 0;        ///< Accesses to evicted pages: read from the store.
+    std::uint64_t soft_faults = 0;        ///< Accesses to staged pages, whose frame was still held.
+    std::uint64_t protection_faults = 0;  ///< Writes to mapped pages that eviction had write-protected.
+    std::uint64_t unmapped = 0;           ///< Pages unmapped, staged or evicted.
+    std::uint64_t written = 0;            ///< Dirty pages written to the store.
 
     /// Returns the fraction of references that did not read the store; 0 to 1.
     [[nodiscard]] double hit_rate() const noexcept {
@@ -30,11 +31,13 @@ struct CostModel {
     double hard_fault = 100;
     double soft_fault = 3.5;
     double unmap = 1;
+    double protection_fault = 3;
 
     [[nodiscard]] double per_reference(const ReplayCounts& counts) const noexcept {
         if (counts.references == 0) return 0;
         return (static_cast<double>(counts.hard_faults) * hard_fault +
-                static_cast<double>(counts.soft_faults) * soft_fault + static_cast<double>(counts.unmapped) * unmap) /
+                static_cast<double>(counts.soft_faults) * soft_fault + static_cast<double>(counts.unmapped) * unmap +
+                static_cast<double>(counts.protection_faults) * protection_fault) /
                static_cast<double>(counts.references);
     }
 };

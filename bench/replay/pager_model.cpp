@@ -9,6 +9,7 @@
 
 namespace bench {
 
+using faultline::core::Departure;
 using faultline::policy::Arrival;
 using faultline::policy::FrameId;
 using faultline::policy::kNoFrame;
@@ -18,7 +19,6 @@ namespace {
 
 constexpr std::size_t kFewFrames = 256;
 constexpr std::size_t kMostPagesPerBatch = 256;
-constexpr std::uint32_t kDepartureMask = 0x7fff'ffff;
 
 }  // namespace
 
@@ -42,12 +42,19 @@ PagerModel::PagerModel(const DenseTrace& trace, const PagerSettings& settings, c
 void PagerModel::answer(PageIndex number, bool write) {
     Page& page = pages_[number];
     if (page.where == Where::mapped) {
-        page.dirty |= write;
+        if (write) write_to_mapped(page);
         return;
     }
     // Finding a frame for a staged page may finish the page's own batch. The page must then be read like any other.
     if (page.where != Where::staged || !take_back(number, write)) bring_in(number, write);
     if (settings_.evictor == EvictorKind::background && settings_.frames - used_ < low_water_) keep_house();
+}
+
+void PagerModel::write_to_mapped(Page& page) {
+    page.dirty = true;
+    if (!std::exchange(page.is_protected, false)) return;
+    ++counting().protection_faults;
+    policy_->referenced(page.frame);
 }
 
 void PagerModel::bring_in(PageIndex number, bool write) {
@@ -59,7 +66,7 @@ void PagerModel::bring_in(PageIndex number, bool write) {
         return;
     }
     ++counting().hard_faults;
-    map(number, write, {Arrival::Kind::hard_fault, (departures_ - page.evicted_at) & kDepartureMask, page.tag});
+    map(number, write, {Arrival::Kind::hard_fault, page.departure.evictions_until(departures_), page.departure.tag()});
 }
 
 bool PagerModel::take_back(PageIndex number, bool write) {
@@ -89,6 +96,7 @@ void PagerModel::map(PageIndex number, bool dirty, const Arrival& arrival) {
     page.where = Where::mapped;
     page.frame = frame;
     page.dirty = dirty;
+    page.is_protected = false;
     policy_->mapped(frame, arrival);
 }
 
@@ -155,6 +163,7 @@ PagerModel::Reclaimed PagerModel::stage_victims(std::size_t pages_at_once, bool 
         Page& page = pages_[chosen.page];
         result.progress = true;
         unmap(chosen);
+        protect_around(chosen.page);
         if (!page.dirty && !wanted_back) {
             evict(page);
             --used_;
@@ -196,9 +205,18 @@ PagerModel::Reclaimed PagerModel::finish(Batch& batch) {
     return result;
 }
 
+/// Write-protects what is mapped in the victim's block.
+void PagerModel::protect_around(PageIndex victim) {
+    const std::size_t pages = settings_.protected_block;
+    if (pages == 0) return;
+    const std::size_t first = victim / pages * pages;
+    const std::size_t end = std::min(first + pages, pages_.size());
+    for (std::size_t page = first; page < end; ++page) pages_[page].is_protected |= pages_[page].where == Where::mapped;
+}
+
 void PagerModel::evict(Page& page) {
     page.where = Where::stored;
-    page.evicted_at = departures_++ & kDepartureMask;
+    page.departure = Departure::after(departures_++, page.tag);
     page.batch = nullptr;
 }
 

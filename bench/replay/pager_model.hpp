@@ -7,6 +7,7 @@
 // and is read when it is accessed again. The background evictor finishes as soon as it is woken.
 #pragma once
 
+#include "core/departure.hpp"
 #include "policy/replacement_policy.hpp"
 #include "replay/model.hpp"
 
@@ -34,6 +35,9 @@ struct PagerSettings {
     std::size_t frames = 1024;
     EvictorKind evictor = EvictorKind::faulting_thread;
     FrameOfStaged frame_of_staged = FrameOfStaged::moves;
+    /// Eviction write-protects the aligned block of so many pages around each victim. The next write to a page of it
+    /// that stays mapped is a protection fault, which the policy hears of as a reference. 0: it protects no page.
+    std::size_t protected_block = 0;
 };
 
 /// Makes a policy over storage for its frames, as FrameTable does.
@@ -55,9 +59,10 @@ private:
     struct Page {
         Where where = Where::nowhere;
         bool dirty = false;
+        bool is_protected = false;  // by eviction, while mapped
         std::uint8_t tag = 0;
         faultline::policy::FrameId frame = faultline::policy::kNoFrame;
-        std::uint32_t evicted_at = 0;
+        faultline::core::Departure departure;
         Batch* batch = nullptr;  // the batch in which it is staged
         std::size_t entry = 0;
     };
@@ -78,6 +83,7 @@ private:
     };
 
     void answer(PageIndex number, bool write) override;
+    void write_to_mapped(Page& page);
     void bring_in(PageIndex number, bool write);
     [[nodiscard]] bool take_back(PageIndex number, bool write);
     void map(PageIndex number, bool dirty, const faultline::policy::Arrival& arrival);
@@ -90,6 +96,7 @@ private:
     Reclaimed stage_victims(std::size_t pages_at_once, bool wanted_back);
     Reclaimed finish(Batch& batch);
     void evict(Page& page);
+    void protect_around(PageIndex victim);
     void unmap(const Chosen& chosen);
 
     PagerSettings settings_;

@@ -88,7 +88,7 @@ enum class Eviction : std::uint8_t {
 
 /// Which page the pager evicts when it needs a frame.
 enum class Replacement : std::uint8_t {
-    second_chance,  ///< A probation queue, and a main set whose victim is the oldest of a few random pages.
+    second_chance,  ///< A probation queue, and a main set whose victim is the oldest or the least used of a few pages.
     fifo,           ///< The page that became resident first.
 };
 

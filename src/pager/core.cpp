@@ -33,6 +33,7 @@ PagerCore::PagerCore(const Config& wanted, std::unique_ptr<store::StoreFactory> 
       frames{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
              config.staging_percent},
       staging{config.resident_limit / core::kUnitBytes},
+      departures{frames.capacity()},
       zeros{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {}
 
 bool PagerCore::in_owner_process() const noexcept { return generation == sys::process_generation(); }

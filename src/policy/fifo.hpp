@@ -12,6 +12,7 @@ public:
     explicit Fifo(std::span<FrameLinks> links) noexcept : queue_{links, 1} {}
 
     void mapped(FrameId frame, const Arrival&) FAULTLINE_SIGNAL_SAFE override { queue_.push_newest(frame); }
+    void referenced(FrameId) FAULTLINE_SIGNAL_SAFE override {}
     [[nodiscard]] Victim victim() FAULTLINE_SIGNAL_SAFE override { return {queue_.pop_oldest(), 0}; }
     void put_back(FrameId frame) FAULTLINE_SIGNAL_SAFE override { queue_.push_newest(frame); }
     void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE override {

@@ -10,18 +10,19 @@ namespace faultline::policy {
 
 class FrameQueue {
 public:
-    /// `tag` marks the frames of this queue in `FrameLinks::queue`. It is not 0, and unique among queues over the same
-    /// links.
+    /// `tag` marks the frames of this queue in `FrameLinks::queue`. It is 1 to 255, and unique among queues over the
+    /// same links.
     FrameQueue(std::span<FrameLinks> links, std::uint32_t tag) noexcept : links_{links}, tag_{tag} {}
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-    [[nodiscard]] bool has(FrameId frame) const noexcept { return links_[frame].queue == tag_; }
+    [[nodiscard]] bool has(FrameId frame) const noexcept { return links_[frame].on(tag_); }
     [[nodiscard]] FrameId oldest() const noexcept { return oldest_; }
 
-    void push_newest(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    /// `note`: see FrameLinks; below 2^24.
+    void push_newest(FrameId frame, std::uint32_t note = 0) FAULTLINE_SIGNAL_SAFE {
         FAULTLINE_INVARIANT(links_[frame].queue == 0);
-        links_[frame] = {newest_, kNoFrame, tag_};
+        links_[frame] = {newest_, kNoFrame, tag_ | note << FrameLinks::kNoteShift};
         (newest_ == kNoFrame ? oldest_ : links_[newest_].next) = frame;
         newest_ = frame;
         ++size_;

@@ -19,9 +19,14 @@ inline constexpr FrameId kNoFrame = 0;
 /// What a policy keeps per frame. `queue` is 0 exactly while the frame is on none of the policy's queues; it starts as
 /// 0. While `queue` is 0 the caller may use `previous` and `next`.
 struct FrameLinks {
+    static constexpr unsigned kNoteShift = 8;
+
     FrameId previous;
     FrameId next;
-    std::uint32_t queue;
+    std::uint32_t queue;  ///< Low 8 bits: the queue's tag. The rest: the queue's note on the page.
+
+    [[nodiscard]] constexpr bool on(std::uint32_t tag) const noexcept { return (queue & 0xffU) == tag; }
+    [[nodiscard]] constexpr std::uint32_t note() const noexcept { return queue >> kNoteShift; }
 };
 
 /// How a page came to be mapped. A pager sees faults only, so this is all it can tell a policy.
@@ -41,7 +46,10 @@ struct Arrival {
 
 struct Victim {
     FrameId frame = kNoFrame;
-    std::uint8_t tag = 0;  ///< 0 or 1. Kept in the absent page's word and passed back in `Arrival`.
+    /// 0 to kMaxTag. Kept in the absent page's word and passed back in `Arrival`. 0 also if the pager chose the page.
+    std::uint8_t tag = 0;
+
+    static constexpr std::uint8_t kMaxTag = 31;
 };
 
 class ReplacementPolicy {
@@ -50,6 +58,10 @@ public:
 
     /// Adds `frame`, in which a page was mapped.
     virtual void mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE = 0;
+
+    /// Notes that the page in `frame` was seen to be used although it was mapped: the program wrote to it while it was
+    /// write-protected. The frame may be a victim; then nothing happens.
+    virtual void referenced(FrameId frame) FAULTLINE_SIGNAL_SAFE = 0;
 
     /// Removes the frame to evict next from its queue and returns it; `kNoFrame` when there is none.
     [[nodiscard]] virtual Victim victim() FAULTLINE_SIGNAL_SAFE = 0;

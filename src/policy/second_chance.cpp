@@ -9,20 +9,20 @@ constexpr std::uint32_t kProbationTag = 1;
 constexpr std::uint32_t kMainTag = 2;
 constexpr std::uint32_t kColdTag = 3;
 
-// `Victim::tag`: the queue that the page was evicted from.
-constexpr std::uint8_t kLeftMain = 0;
-constexpr std::uint8_t kLeftProbation = 1;
-
 // The target of probation in percent of the frames: at the start, and its bounds.
 constexpr std::size_t kFirstProbation = 5;
 constexpr std::size_t kLeastProbation = 2;
 constexpr std::size_t kMostProbation = 80;
 
-// Frames by which one early refault raises or lowers the target.
+// Steps by which one early return raises or lowers the target. There are kStepsOfMemory in the frames, and a step is at
+// least one frame.
 constexpr std::size_t kGain = 2;
 constexpr std::size_t kLoss = 3;
+constexpr std::size_t kStepsOfMemory = 2048;
 
-constexpr int kCandidates = 4;
+// The mean interval of main's victims is an exponential average over about so many, in units of 1 / kVictimsOfMean^2
+// quarters.
+constexpr std::uint64_t kVictimsOfMean = 256;
 
 // A pager stages a few pages at a time. A staging zone that is smaller than two such batches gives no page a second
 // chance. The zone takes at most a twentieth of a small memory.
@@ -31,14 +31,36 @@ constexpr std::size_t kMostOfASmallMemory = 5;
 
 constexpr std::size_t percent(std::size_t whole, std::size_t parts) noexcept { return whole * parts / 100; }
 
+// What a victim's tag says: two bits of where the page was evicted from, three of its interval. A page that the pager
+// evicted by name has the tag 0: it left main, and its interval is not known.
+enum class Left : std::uint8_t { main, probation, main_as_oldest, main_as_rarest };
+
+constexpr std::uint8_t tag_of(Left left, RefaultInterval interval) noexcept {
+    return static_cast<std::uint8_t>(static_cast<unsigned>(left) | (interval.step() ^ RefaultInterval{}.step()) << 2);
+}
+constexpr Left left_of(std::uint8_t tag) noexcept { return static_cast<Left>(tag & 3U); }
+constexpr RefaultInterval interval_of(std::uint8_t tag) noexcept {
+    return RefaultInterval::at_step((tag >> 2) ^ RefaultInterval{}.step());
+}
+static_assert(tag_of(Left::main, RefaultInterval{}) == 0);
+static_assert((RefaultInterval::kSteps - 1) < 8 && Victim::kMaxTag == 31);
+
+constexpr Left left_main_by(VictimDuel::Turn turn) noexcept {
+    if (!turn.counts) return Left::main;
+    return turn.rule == VictimRule::oldest ? Left::main_as_oldest : Left::main_as_rarest;
+}
+
+// A page that was seen to be used while it was mapped or staged.
+constexpr RefaultInterval kInUse = RefaultInterval::at_step(0);
+
 }  // namespace
 
 SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_slots, std::size_t frames,
                            unsigned staging_percent) noexcept
     : links_{links},
-      main_slots_{main_slots},
       cold_{links, kColdTag},
       probation_{links, kProbationTag},
+      main_{links, main_slots, kMainTag},
       staging_percent_{staging_percent} {
     resized(frames);
 }
@@ -46,6 +68,7 @@ SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_
 void SecondChance::resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE {
     frames_ = frames;
     probation_target_ = percent(frames, kFirstProbation);
+    victims_interval_ = kVictimsOfMean * kVictimsOfMean * RefaultInterval{}.quarters();  // as if they were new pages
 }
 
 std::size_t SecondChance::staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE {
@@ -56,52 +79,89 @@ std::size_t SecondChance::staging_target(std::size_t frames) const FAULTLINE_SIG
 void SecondChance::mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
     switch (arrival.kind) {
         case Arrival::Kind::soft_fault:
-            push_main(frame);
+            main_.push(frame, kInUse);
             return;
         case Arrival::Kind::read_ahead:
-            probation_.push_newest(frame);
+            put_on_probation(frame, {});
             return;
         case Arrival::Kind::first_touch:
             // While memory fills for the first time no page has been evicted, so all are equal.
             if (memory_was_full_) {
-                probation_.push_newest(frame);
+                put_on_probation(frame, {});
             } else {
-                push_main(frame);
+                main_.push(frame, {});
             }
             return;
         case Arrival::Kind::hard_fault:
-            if (!returned_early(arrival)) {
-                probation_.push_newest(frame);
-                return;
-            }
-            learn(arrival);
-            push_main(frame);
+            mapped_again(frame, arrival);
             return;
     }
 }
 
-bool SecondChance::returned_early(const Arrival& arrival) const FAULTLINE_SIGNAL_SAFE {
-    return arrival.evictions_ago <= (arrival.tag == kLeftProbation ? frames_ / 2 : frames_);
+void SecondChance::mapped_again(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
+    const RefaultInterval interval = interval_of(arrival.tag).after(arrival.evictions_ago, frames_);
+    const bool early = arrival.evictions_ago <= (left_of(arrival.tag) == Left::probation ? frames_ / 2 : frames_);
+    if (early) learn(arrival.tag);
+    const bool often_used = duel_.winner() == VictimRule::rarest &&
+                            interval.quarters() * kVictimsOfMean * kVictimsOfMean < victims_interval_;
+    if (early || often_used) {
+        main_.push(frame, interval);
+    } else {
+        put_on_probation(frame, interval);
+    }
 }
 
-void SecondChance::learn(const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
-    if (arrival.tag == kLeftProbation) {
-        probation_target_ = std::min(probation_target_ + kGain, percent(frames_, kMostProbation));
-    } else {
-        probation_target_ = std::max(probation_target_, percent(frames_, kLeastProbation) + kLoss) - kLoss;
+void SecondChance::learn(std::uint8_t tag) FAULTLINE_SIGNAL_SAFE {
+    const std::size_t step = std::max<std::size_t>(frames_ / kStepsOfMemory, 1);
+    const std::size_t loss = kLoss * step;
+    switch (left_of(tag)) {
+        case Left::probation:
+            probation_target_ = std::min(probation_target_ + kGain * step, percent(frames_, kMostProbation));
+            return;
+        case Left::main_as_oldest:
+            duel_.returned_early(VictimRule::oldest);
+            break;
+        case Left::main_as_rarest:
+            duel_.returned_early(VictimRule::rarest);
+            break;
+        case Left::main:
+            break;
     }
+    probation_target_ = std::max(probation_target_, percent(frames_, kLeastProbation) + loss) - loss;
+}
+
+void SecondChance::referenced(FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    if (main_.has(frame)) main_.referenced(frame);
+    if (!probation_.has(frame)) return;
+    probation_.remove(frame);
+    main_.push(frame, kInUse);
 }
 
 Victim SecondChance::victim() FAULTLINE_SIGNAL_SAFE {
     memory_was_full_ = true;
-    if (!cold_.empty()) return {cold_.pop_oldest(), kLeftMain};
-    if (!probation_.empty() && (probation_.size() > probation_target_ || main_size_ == 0)) {
-        return {probation_.pop_oldest(), kLeftProbation};
+    if (!cold_.empty()) return {cold_.pop_oldest(), tag_of(Left::main, {})};
+    if (!probation_.empty() && (probation_.size() > probation_target_ || main_.size() == 0)) {
+        const FrameId oldest = probation_.oldest();
+        const auto interval = RefaultInterval::at_step(links_[oldest].note());
+        probation_.remove(oldest);
+        return {oldest, tag_of(Left::probation, interval)};
     }
-    if (main_size_ == 0) return {};
-    const FrameId frame = oldest_of_a_few();
-    remove_main(frame);
-    return {frame, kLeftMain};
+    return main_.size() == 0 ? Victim{} : main_victim();
+}
+
+Victim SecondChance::main_victim() FAULTLINE_SIGNAL_SAFE {
+    const VictimDuel::Turn turn = duel_.next(random_.next());
+    const FrameId frame = main_.worst(turn.rule, frames_, random_);
+    const RefaultInterval interval = main_.interval(frame);
+    victims_interval_ += interval.quarters() * kVictimsOfMean - victims_interval_ / kVictimsOfMean;
+    main_.remove(frame);
+    return {frame, tag_of(left_main_by(turn), interval)};
+}
+
+void SecondChance::put_back(FrameId frame) FAULTLINE_SIGNAL_SAFE { main_.push(frame, kInUse); }
+
+void SecondChance::put_on_probation(FrameId frame, RefaultInterval interval) FAULTLINE_SIGNAL_SAFE {
+    probation_.push_newest(frame, interval.step());
 }
 
 void SecondChance::demote(FrameId frame) FAULTLINE_SIGNAL_SAFE {
@@ -111,46 +171,9 @@ void SecondChance::demote(FrameId frame) FAULTLINE_SIGNAL_SAFE {
 }
 
 void SecondChance::removed(FrameId frame) FAULTLINE_SIGNAL_SAFE {
-    if (links_[frame].queue == kColdTag) cold_.remove(frame);
-    if (links_[frame].queue == kProbationTag) probation_.remove(frame);
-    if (links_[frame].queue == kMainTag) remove_main(frame);
-}
-
-// The main set is an unordered array. A frame's links hold its index in the array (`previous`) and its arrival
-// (`next`).
-
-FrameId SecondChance::oldest_of_a_few() FAULTLINE_SIGNAL_SAFE {
-    FrameId oldest = main_slots_[random() % main_size_];
-    for (int others = kCandidates - 1; others > 0; --others) {
-        const FrameId other = main_slots_[random() % main_size_];
-        // Compare ages, not arrivals: the 32-bit arrival counter wraps.
-        if (now_ - links_[other].next > now_ - links_[oldest].next) oldest = other;
-    }
-    return oldest;
-}
-
-void SecondChance::push_main(FrameId frame) FAULTLINE_SIGNAL_SAFE {
-    FAULTLINE_INVARIANT(links_[frame].queue == 0);
-    main_slots_[main_size_] = frame;
-    links_[frame] = {static_cast<FrameId>(main_size_), now_++, kMainTag};
-    ++main_size_;
-}
-
-void SecondChance::remove_main(FrameId frame) FAULTLINE_SIGNAL_SAFE {
-    const FrameId index = links_[frame].previous;
-    const FrameId last = main_slots_[main_size_ - 1];
-    main_slots_[index] = last;
-    links_[last].previous = index;
-    links_[frame] = {};
-    --main_size_;
-}
-
-// xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled" (2016).
-std::uint64_t SecondChance::random() FAULTLINE_SIGNAL_SAFE {
-    random_state_ ^= random_state_ >> 12;
-    random_state_ ^= random_state_ << 25;
-    random_state_ ^= random_state_ >> 27;
-    return random_state_ * 0x2545'f491'4f6c'dd1d;
+    if (cold_.has(frame)) cold_.remove(frame);
+    if (probation_.has(frame)) probation_.remove(frame);
+    if (main_.has(frame)) main_.remove(frame);
 }
 
 }  // namespace faultline::policy

@@ -92,7 +92,8 @@ TEST_P(Inherit, ResidentPagesOfTheParentCountAsJustEvictedInTheChild) {
         evict_first();
         if (!region.load(0).is(core::PageState::stored)) return 1;
         // The number of evictions that the child's pager had counted when it evicted the page.
-        const std::uint32_t now = core::Departure::from(region.load(0).payload()).payload() >> 1;
+        const std::uint32_t now =
+            core::Departure::from(region.load(0).payload()).payload() >> core::Departure::kTagBits;
         return inherited.evictions_until(now) <= 1 ? 0 : 2;
     });
     EXPECT_TRUE(end.exited_with(0)) << end;

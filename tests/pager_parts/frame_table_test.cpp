@@ -142,6 +142,22 @@ TEST_P(AnyFrameTable, TakesFramesOfChosenPagesBack) {
     EXPECT_TRUE(choose(table, 1, kAny).empty());
 }
 
+TEST_P(AnyFrameTable, TellsThePolicyOfAReferenceOnlyWhileThePageHasTheFrame) {
+    FrameTable table = make(10);
+    fill(table);
+    const std::vector<ChosenPage> chosen = choose(table, 10, kAny);  // from now on, new pages are on probation
+    table.remove(chosen);
+    const FrameId first = place(table, 1);
+    static_cast<void>(place(table, 2));
+    table.referenced({kPlacedRegion, 2}, first);
+    EXPECT_EQ(choose(table, 1, kAny).front().page.page, 1U) << "page 2 is in another frame";
+    const FrameId again = place(table, 3);
+    static_cast<void>(place(table, 4));
+    table.referenced({kPlacedRegion, 3}, again);
+    table.referenced({kPlacedRegion, 1}, first);  // a victim
+    EXPECT_EQ(choose(table, 10, kAny).size(), 3U);
+}
+
 /// Threads as in a pager: each maps pages until all frames are used, then removes some.
 class Crowd {
 public:

@@ -57,6 +57,20 @@ TEST(FrameQueue, TellsItsFramesFromThoseOfAnotherQueueOverTheSameLinks) {
     EXPECT_FALSE(one.has(3));
 }
 
+TEST(FrameQueue, KeepsANoteOnEachFrameWhileItIsQueued) {
+    std::vector<FrameLinks> links(4);
+    FrameQueue queue{links, 255};
+    queue.push_newest(1, 7);
+    queue.push_newest(2, (1U << 24) - 1);
+    queue.push_newest(3);
+    EXPECT_EQ(links[1].note(), 7U);
+    EXPECT_EQ(links[2].note(), (1U << 24) - 1);
+    EXPECT_TRUE(queue.has(2));
+    EXPECT_EQ(links[3].note(), 0U);
+    queue.remove(2);
+    EXPECT_EQ(links[2].queue, 0U);
+}
+
 /// Two queues over the same links, and a model of their contents.
 struct Queues {
     static constexpr FrameId kFrames = 40;

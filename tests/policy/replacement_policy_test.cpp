@@ -47,8 +47,8 @@ protected:
     }
 
     Arrival random_arrival() {
-        return {static_cast<Arrival::Kind>(random_() % 4), static_cast<std::uint32_t>(random_() % (2 * kFrames)),
-                static_cast<std::uint8_t>(random_() % 2)};
+        return {static_cast<Arrival::Kind>(random_() % 4), static_cast<std::uint32_t>(random_() % (10 * kFrames)),
+                tags_[random_() % tags_.size()]};
     }
 
     void map_one() {
@@ -61,7 +61,8 @@ protected:
 
     void take_victim() {
         const policy::Victim victim = policy_->victim();
-        ASSERT_LE(victim.tag, 1);
+        ASSERT_LE(victim.tag, policy::Victim::kMaxTag);
+        tags_[random_() % tags_.size()] = victim.tag;
         if (model_.queued.empty()) {
             ASSERT_EQ(victim.frame, kNoFrame);
             return;
@@ -87,7 +88,7 @@ protected:
     }
 
     void random_step() {
-        switch (random_() % 9) {
+        switch (random_() % 10) {
             case 0:
             case 1:
             case 2:
@@ -100,6 +101,8 @@ protected:
             case 6:
                 return policy_->demote(static_cast<FrameId>(1 + random_() % kFrames));  // on a queue or not
             case 7:
+                return policy_->referenced(static_cast<FrameId>(1 + random_() % kFrames));
+            case 8:
                 return remove_from(random_() % 2 == 0 ? model_.queued : model_.taken);
             default:
                 return policy_->resized(random_() % (2 * kFrames));
@@ -117,6 +120,7 @@ protected:
     std::vector<policy::FrameLinks> links_ = std::vector<policy::FrameLinks>(kFrames + 1);
     std::vector<FrameId> main_slots_ = std::vector<FrameId>(kFrames + 1);
     std::unique_ptr<ReplacementPolicy> policy_;
+    std::vector<std::uint8_t> tags_ = std::vector<std::uint8_t>(kFrames);  // of victims; 0 at first
     Model model_;
 };
 

@@ -38,6 +38,14 @@ TEST(Trace, LoopALittleLargerThanMemoryIsServedBetterBySecondChanceThanByFifo) {
     EXPECT_GT(run_second_chance(trace, kFrames).hit_rate(), 0.5);
 }
 
+// All pages of a scan return after the same time, so none is better than those that memory holds.
+TEST(Trace, LongScanLeavesSecondChancesMainSetAlone) {
+    for (const std::uint32_t pages : {2000U, 2500U, 3000U, 4000U}) {
+        const double ideal = 1.0 * kFrames / pages;  // a frame is of use once a round if its page stays
+        EXPECT_GT(run_second_chance(loop_trace(pages, 100), kFrames).hit_rate(), ideal * 0.8) << pages << " pages";
+    }
+}
+
 // Pages that are used once must not evict pages that are used all the time.
 TEST(Trace, OneScanDoesNotEvictSecondChancesWorkingSet) {
     std::mt19937_64 random{recorded_seed(5)};

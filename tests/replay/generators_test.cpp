@@ -77,12 +77,14 @@ std::string label(const testing::TestParamInfo<std::tuple<std::size_t, Suite>>& 
     std::string text{bench::workloads()[number].name};
     std::replace_if(
         text.begin(), text.end(), [](char c) { return c == '-' || c == '+'; }, '_');
-    return text + (suite == Suite::tuning ? "_tuning" : "_held_out");
+    std::string of_suite{bench::name(suite)};
+    std::replace(of_suite.begin(), of_suite.end(), '-', '_');
+    return text + "_" + of_suite;
 }
 
 INSTANTIATE_TEST_SUITE_P(Workloads, AnyWorkload,
                          testing::Combine(testing::Range<std::size_t>(0, bench::workloads().size()),
-                                          testing::Values(Suite::tuning, Suite::held_out)),
+                                          testing::Values(Suite::tuning, Suite::held_out, Suite::fresh)),
                          label);
 
 TEST(Workloads, NamesOfWorkloadsAndPoliciesAreUnique) {

@@ -29,13 +29,15 @@ using Kind = policy::Arrival::Kind;
 /// A FIFO that keeps `staged` pages staged, tags every second victim with 1, and records every Arrival.
 class Recording final : public policy::ReplacementPolicy {
 public:
-    Recording(std::span<policy::FrameLinks> links, std::size_t staged, std::vector<Arrival>& arrivals)
-        : queue_{links, 1}, staged_{staged}, arrivals_{arrivals} {}
+    Recording(std::span<policy::FrameLinks> links, std::size_t staged, std::vector<Arrival>& arrivals,
+              std::size_t& referenced)
+        : queue_{links, 1}, staged_{staged}, arrivals_{arrivals}, referenced_{referenced} {}
 
     void mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE override {
         queue_.push_newest(frame);
         arrivals_.push_back(arrival);
     }
+    void referenced(FrameId frame) FAULTLINE_SIGNAL_SAFE override { referenced_ += queue_.has(frame) ? 1U : 0U; }
     Victim victim() FAULTLINE_SIGNAL_SAFE override {
         return {queue_.pop_oldest(), static_cast<std::uint8_t>(victims_++ % 2)};
     }
@@ -51,6 +53,7 @@ private:
     policy::FrameQueue queue_;
     std::size_t staged_;
     std::vector<Arrival>& arrivals_;
+    std::size_t& referenced_;
     std::size_t victims_ = 0;
 };
 
@@ -74,7 +77,7 @@ protected:
     bench::ReplayCounts run(const std::vector<Stretch>& stretches, const PagerSettings& settings, std::size_t staged) {
         const DenseTrace trace = trace_of(stretches);
         PagerModel model{trace, settings, [&](auto links, auto, std::size_t) {
-                             return std::make_unique<Recording>(links, staged, arrivals_);
+                             return std::make_unique<Recording>(links, staged, arrivals_, referenced_);
                          }};
         const bench::ReplayCounts counts = bench::replay(model, trace);
         frames_used_ = model.frames_used();
@@ -89,6 +92,7 @@ protected:
     }
 
     std::vector<Arrival> arrivals_;
+    std::size_t referenced_ = 0;  // events of mapped frames
     std::size_t frames_used_ = 0;
 };
 
@@ -179,6 +183,29 @@ TEST_F(PagerModelTest, BackgroundEvictorWorksBetweenItsWatermarks) {
     const bench::ReplayCounts counts = run({{0, 991}}, settings, 50);
     EXPECT_EQ(counts.unmapped, 55U);
     EXPECT_EQ(frames_used_, 980U);
+}
+
+// Page 3 evicts page 0, in whose block of four pages 1 and 2 stay mapped.
+TEST_F(PagerModelTest, WriteInAProtectedBlockIsAReference) {
+    PagerSettings settings{3};
+    settings.protected_block = 4;
+    const bench::ReplayCounts counts = run({{0, 4}, {1, 1, true}, {1, 1, true}, {2, 1}}, settings, 0);
+    EXPECT_EQ(counts.protection_faults, 1U) << "the second write meets no protection, the read does not mind it";
+    EXPECT_EQ(referenced_, 1U);
+}
+
+TEST_F(PagerModelTest, OnlyTheVictimsBlockIsProtected) {
+    PagerSettings settings{3};
+    settings.protected_block = 2;
+    EXPECT_EQ(run({{0, 4}, {2, 1, true}}, settings, 0).protection_faults, 0U);
+    EXPECT_EQ(run({{0, 4}, {1, 1, true}}, settings, 0).protection_faults, 1U);
+}
+
+// Page 3 evicts page 0; page 0 evicts page 1, which comes back unprotected.
+TEST_F(PagerModelTest, PageComesBackUnprotected) {
+    PagerSettings settings{3};
+    settings.protected_block = 2;
+    EXPECT_EQ(run({{0, 4}, {0, 1}, {1, 1}, {1, 1, true}}, settings, 0).protection_faults, 0U);
 }
 
 TEST_F(PagerModelTest, FewerThanTwoFramesAreRefused) { EXPECT_THROW(run({{0, 1}}, {1}, 0), std::invalid_argument); }

@@ -61,6 +61,11 @@ void FrameTable::put_back(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE {
     policy_->put_back(frame);
 }
 
+void FrameTable::referenced(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{lock_};
+    if (pages_[frame].bits() == page.bits()) policy_->referenced(frame);
+}
+
 void FrameTable::demote(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE {
     const std::scoped_lock lock{lock_};
     if (pages_[frame].bits() == page.bits()) policy_->demote(frame);

@@ -45,6 +45,9 @@ public:
     /// Returns a chosen page to the policy, because it could not be evicted.
     void put_back(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
 
+    /// Tells the policy that `page` was seen to be used while it was mapped, if it is still in `frame`.
+    void referenced(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
+
     /// Tells the policy to evict `page` before others, if it is still in `frame`.
     void demote(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
 
