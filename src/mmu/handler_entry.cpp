@@ -56,9 +56,9 @@ faultline_fault_entry:
         mov     %rsp, %rax
         sub     16(%rdx), %rax          # the alternate stack's begin
         cmp     32(%rdx), %rax          # its size
-        jae     faultline_fault_here    # not on it
+        jae     faultline_fault_stay    # not on it
         cmp     faultline_handler_stacks+24(%rip), %rax
-        jae     faultline_fault_here    # least_room is left
+        jae     faultline_fault_stay    # least_room is left
         lea     8(%rsp), %rax
         cmp     %rax, %rdx
         jne     faultline_fault_called  # else the context is in the frame that the kernel returns from
@@ -70,6 +70,25 @@ faultline_fault_entry:
         jmp     faultline_fault_move
         .cfi_endproc
         .size   faultline_fault_entry, .-faultline_fault_entry
+
+        # On the current stack, which has room.
+        .hidden faultline_fault_stay
+        .type   faultline_fault_stay, @function
+faultline_fault_stay:
+        .cfi_startproc
+        lea     8(%rsp), %rax
+        cmp     %rax, %rdx
+        jne     faultline_fault_here    # called by a handler of the program, to which it returns
+        push    %rdx
+        .cfi_adjust_cfa_offset 8
+        call    faultline_fault_here
+        pop     %rdi
+        .cfi_adjust_cfa_offset -8
+        test    %al, %al
+        jnz     faultline_return_in_user_space
+        ret
+        .cfi_endproc
+        .size   faultline_fault_stay, .-faultline_fault_stay
 
         # By a handler of the program, whose registers and mask are preserved.
         .hidden faultline_fault_called

@@ -8,6 +8,8 @@
 //
 // The program's handlers run on the current stack only, because they may leave by siglongjmp. Until such a handler is
 // called, the entry code writes nothing to the current stack, which may have no byte left.
+//
+// A resolved fault returns in user space if its frame allows that (user_return.hpp), else through the kernel.
 #pragma once
 
 #include "core/page_fault.hpp"
@@ -30,6 +32,7 @@ struct SequelData {
     void (*handler)(int, siginfo_t*, void*) = nullptr;
     std::uint64_t mask = 0;  ///< Signals blocked while `handler` runs.
     int signal = 0;          ///< First argument of `handler`.
+    bool resolved = false;   ///< The access is to be repeated, and nothing in the context has changed.
     std::uint64_t unused = 0;
     core::ViolationReport report;
 };
@@ -48,8 +51,9 @@ void faultline_fault_entry(int signal, siginfo_t* info, void* context);
 
 // Defined in signal_fault_source.cpp:
 
-/// Resolves a fault and does everything that follows on the same stack.
-void faultline_fault_here(int signal, siginfo_t* info, void* context);
+/// Resolves a fault and does everything that follows on the same stack. Returns true if the interrupted code may be
+/// continued by faultline_return_in_user_space.
+bool faultline_fault_here(int signal, siginfo_t* info, void* context);
 
 /// Resolves a fault and returns what must follow on the stack that the fault was delivered on. Always returns.
 faultline::mmu::Sequel faultline_fault_decide(int signal, siginfo_t* info, void* context,

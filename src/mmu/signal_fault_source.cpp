@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "mmu/handler_entry.hpp"
 #include "mmu/handler_stacks.hpp"
+#include "mmu/user_return.hpp"
 #include "sys/cpu.hpp"
 #include "sys/signal_action.hpp"
 
@@ -56,9 +57,7 @@ bool is_intercepted(const Taken& mine, const siginfo_t& info, ucontext_t& contex
     return look != nullptr && may_be_ours(info) && look(info, context);
 }
 
-core::FaultOutcome outcome_of(const Taken& mine, const core::PageFault& fault, const siginfo_t& info,
-                              ucontext_t& interrupted) noexcept {
-    if (is_intercepted(mine, info, interrupted)) return core::FaultOutcome::resolved;
+core::FaultOutcome outcome_of(const Taken& mine, const core::PageFault& fault, const siginfo_t& info) noexcept {
     const Resolver resolver = mine.resolver.load(std::memory_order_acquire);
     if (resolver == nullptr || !may_be_ours(info)) return core::FaultOutcome::not_ours;
     return resolver(fault);
@@ -91,10 +90,12 @@ Sequel decide(int signal, siginfo_t* info, void* context, SequelData& data) noex
     ucontext_t& interrupted = *static_cast<ucontext_t*>(context);
     const core::PageFault fault{core::address_of(info->si_addr), access_of(interrupted),
                                 core::FaultOrigin::faulting_thread, sys::thread_token(), signal == SIGSEGV};
-    switch (outcome_of(mine, fault, *info, interrupted)) {
+    if (is_intercepted(mine, *info, interrupted)) return Sequel::none;
+    switch (outcome_of(mine, fault, *info)) {
         case core::FaultOutcome::resolved:
         case core::FaultOutcome::already_resolved:
         case core::FaultOutcome::deferred:
+            data.resolved = true;
             break;
         case core::FaultOutcome::failed:
             // A failed SIGSEGV has left the page so that the repeated access raises SIGBUS.
@@ -147,16 +148,17 @@ extern "C" {
     return answer == faultline::ViolationAnswer::retry;
 }
 
-[[gnu::visibility("hidden"), gnu::used]] void faultline_fault_here(int signal, siginfo_t* info, void* context) {
+[[gnu::visibility("hidden"), gnu::used]] bool faultline_fault_here(int signal, siginfo_t* info, void* context) {
     const int saved_errno = errno;
     SequelData data;
     Sequel sequel = decide(signal, info, context, data);
     if (sequel == Sequel::report_violation) {
-        if (faultline_fault_report(&data.report, context)) return;
+        if (faultline_fault_report(&data.report, context)) return false;
         sequel = decide(kReportedViolation, info, context, data);
     }
     if (sequel == Sequel::call_handler) sys::SignalAction::call({data.handler, data.mask}, data.signal, info, context);
     errno = saved_errno;
+    return data.resolved && may_return_in_user_space(*static_cast<const ucontext_t*>(context));
 }
 }
 

@@ -2,13 +2,13 @@
 // is given back.
 
 #include "mmu/handler_stacks.hpp"
+#include "mmu/closed_page.hpp"
 #include "mmu/signal_fault_source.hpp"
 #include "support/small_stack.hpp"
 #include "traps/trap_support.hpp"
 
 #include <execinfo.h>
 #include <setjmp.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -23,27 +23,6 @@ namespace {
 
 using core::FaultOutcome;
 using mmu::HandlerStacks;
-
-/// One inaccessible page for each thread: touching it raises a fault, which the resolvers answer.
-class ClosedPage {
-public:
-    ClosedPage()
-        : page_{static_cast<std::byte*>(
-              ::mmap(nullptr, kBasePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))} {}
-    ~ClosedPage() { ::munmap(page_, kBasePageBytes); }
-    ClosedPage(const ClosedPage&) = delete;
-    ClosedPage& operator=(const ClosedPage&) = delete;
-    [[nodiscard]] std::byte* begin() const noexcept { return page_; }
-    void close() const noexcept { ::mprotect(page_, kBasePageBytes, PROT_NONE); }
-
-private:
-    std::byte* page_;
-};
-
-void open_page_at(std::uintptr_t address) noexcept {
-    void* const page = reinterpret_cast<void*>(address & ~(kBasePageBytes - 1));  // NOLINT
-    ::mprotect(page, kBasePageBytes, PROT_READ | PROT_WRITE);
-}
 
 /// Uses more than any of the stacks has left.
 [[gnu::noinline]] void use_stack() noexcept {

@@ -17,7 +17,7 @@ namespace faultline::tool {
 
 /// machine.cpp: kernel, CPUs, memory, and the limit of a memory cgroup. `resident_limit`: what a program would get.
 void look_at_machine(Findings& findings, std::size_t resident_limit);
-/// faults.cpp: deliveries, userfaultfd, eviction methods.
+/// faults.cpp: deliveries, userfaultfd, eviction methods, the return from the fault handler.
 void look_at_faults(Findings& findings);
 /// limits.cpp: the heap that a program with these settings would get, mappings, descriptors, file sizes.
 void look_at_limits(Findings& findings, const run::Settings& settings);

@@ -2,6 +2,7 @@
 #include "mmu/delivery_trial.hpp"
 #include "mmu/file_mappings.hpp"
 #include "mmu/uffd_mappers.hpp"
+#include "mmu/user_return.hpp"
 #include "run/option_words.hpp"
 #include "sys/userfaultfd.hpp"
 #include "tool/doctor/doctor.hpp"
@@ -119,6 +120,15 @@ void look_at_guards(Findings& findings) {
     }
 }
 
+void look_at_return(Findings& findings) {
+    const char* const obstacle = mmu::user_return_obstacle();
+    findings.push_back({"fault handler",
+                        obstacle == nullptr ? Verdict::good : Verdict::less,
+                        obstacle == nullptr ? "returns in user space, unless it runs on an alternate stack"
+                                            : std::string{"returns through the kernel: "} + obstacle,
+                        {}});
+}
+
 }  // namespace
 
 void look_at_faults(Findings& findings) {
@@ -127,6 +137,7 @@ void look_at_faults(Findings& findings) {
     look_at_permissions(findings);
     look_at_moving(findings);
     look_at_guards(findings);
+    look_at_return(findings);
 }
 
 }  // namespace faultline::tool
