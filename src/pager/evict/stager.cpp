@@ -53,6 +53,20 @@ bool Stager::is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
     return core_.regions.find(chosen.page.region)->load(chosen.page.page).dirty();
 }
 
+/// Returns false if a dirty page, staged at `unit`, has the bytes that its slot has. A dead page counts as changed, so
+/// that its slot is freed.
+bool Stager::has_changed(const ChosenPage& chosen, StagingUnit unit) const FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *core_.regions.find(chosen.page.region);
+    if (!region.load(chosen.page.page).checksummed() || region.is_dead(chosen.page.page)) return true;
+    std::byte* const slot = core_.staging.address_of(unit);
+    const std::byte* const bytes =
+        region.mapper().staged_bytes(region.address_of(chosen.page.page), slot, region.page_bytes());
+    const bool same = bytes != nullptr && store::page_checksum_of({bytes, region.page_bytes()}) ==
+                                              core_.frames.checksum(chosen.victim.frame);
+    core_.mappers.release_copies(slot, region.page_bytes());
+    return !same;
+}
+
 /// Publishes the dirty pages as resident again and moves the clean ones to the front. Returns the number of clean
 /// pages.
 std::size_t Stager::keep_dirty_resident(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE {
@@ -87,9 +101,12 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
         while (batch.pages > first_entry + staged.pages) core_.staging.remove_last(batch);
         for (std::size_t i = 0; i < staged.pages; ++i) {
             const ChosenPage& gone = chosen[next + i];
-            core_.frames.remove(gone.victim.frame);
             const StagingUnit at = batch.unit_of(first_entry + i);
-            region.publish(gone.page.page, [at](PageWord word) { return word.staged(at); });
+            const bool changed = dirty && has_changed(gone, at);
+            core_.frames.remove(gone.victim.frame);
+            region.publish(gone.page.page, [at, changed](PageWord word) {
+                return word.staged(at).with_dirty(changed).with_written_before(changed);
+            });
         }
         if (staged.pages > 0) result.progress = true;
         next += staged.pages;
@@ -141,7 +158,8 @@ std::int64_t Stager::drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGN
 void Stager::publish_evicted(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE {
     const Region& region = *core_.regions.find(gone.page.region);
     const core::Departure departure = core_.departures.next(gone.victim.tag);
-    region.publish(gone.page.page, [departure](PageWord word) { return word.evicted(departure); });
+    region.publish(gone.page.page,
+                   [departure](PageWord word) { return word.evicted(departure).with_written_before(false); });
     region.counters().add(Count::evictions);
     region.counters().add(Count::clean_evictions);
 }

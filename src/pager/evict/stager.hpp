@@ -39,6 +39,7 @@ private:
     void publish_evicted(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE;
     void keep_resident(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t keep_dirty_resident(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool has_changed(const ChosenPage& chosen, StagingUnit unit) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE;
 
     PagerCore& core_;
