@@ -46,7 +46,9 @@ bool FrameReclaimer::reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SA
     for (;;) {
         const FrameBudget::Watch watch{core_.budget};
         if (core_.budget.try_reserve(units)) return true;
-        const Reclaimed reclaimed = reclaim(units);
+        wait_for_evicting_thread(watch);
+        if (core_.budget.try_reserve(units)) return true;
+        const Reclaimed reclaimed = reclaim_in_turn(units);
         if (core_.budget.try_reserve(units)) return true;
         const bool store_refuses = reclaimed.write_error != 0 && reclaimed.units == 0;
         const bool kernel_refuses = reclaimed.refused && !reclaimed.progress;
@@ -60,6 +62,26 @@ bool FrameReclaimer::reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SA
             watch.wait(nullptr);  // other threads hold all frames, and will release or publish them
         }
     }
+}
+
+/// Sleeps while another faulting thread evicts a batch, if the batch takes long: it frees frames for both. Two threads
+/// that evict at once interrupt each other's CPU for each page that they unmap; a CPU without work is not interrupted.
+void FrameReclaimer::wait_for_evicting_thread(const FrameBudget::Watch& watch) const FAULTLINE_SIGNAL_SAFE {
+    constexpr std::int64_t kWorthASleep = 150'000;  // nanoseconds
+    constexpr std::chrono::nanoseconds kMost = std::chrono::milliseconds{1};
+    if (evicting_.load() && faults_evict() && batch_time_.load(std::memory_order_relaxed) > kWorthASleep) {
+        watch.wait(&kMost);
+    }
+}
+
+/// Evicts pages on this thread; other threads may wait for it meanwhile.
+Reclaimed FrameReclaimer::reclaim_in_turn(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    const bool first = !evicting_.exchange(true);
+    const std::chrono::nanoseconds started = sys::monotonic_time();
+    const Reclaimed reclaimed = reclaim(units);
+    batch_time_.store((sys::monotonic_time() - started).count(), std::memory_order_relaxed);
+    if (first) evicting_.store(false);
+    return reclaimed;
 }
 
 /// Waits for frames that other threads free, without asking store or kernel again. False when `pause` is over.

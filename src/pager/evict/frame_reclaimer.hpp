@@ -48,6 +48,8 @@ private:
         return !core_.housekeeper || core_.write_cost.is_low();
     }
     [[nodiscard]] bool reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+    Reclaimed reclaim_in_turn(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+    void wait_for_evicting_thread(const FrameBudget::Watch& watch) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
     void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
@@ -55,7 +57,9 @@ private:
 
     PagerCore& core_;
     Evictor& evictor_;
-    std::atomic<std::int64_t> requested_{0};  // units for prefetches, which the housekeeper has not seen yet
+    std::atomic<bool> evicting_{false};        // a faulting thread evicts a batch
+    std::atomic<std::int64_t> batch_time_{0};  // nanoseconds that the latest such batch took
+    std::atomic<std::int64_t> requested_{0};   // units for prefetches, which the housekeeper has not seen yet
 };
 
 }  // namespace faultline::pager
