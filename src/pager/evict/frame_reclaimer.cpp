@@ -126,11 +126,12 @@ bool FrameReclaimer::keep_house(store::WriteQueue& queue) {
     return core_.stores->has_space_to_return();
 }
 
-/// How many units to keep free for faults to come: a 50th of the limit, but no more than there are pages in the store
-/// that would have no frame even if all were taken. A program that fits its limit keeps all its pages.
-std::int64_t FrameReclaimer::frames_to_keep_free() FAULTLINE_SIGNAL_SAFE {
-    if (faults_evict()) return 0;
-    const std::int64_t most = core_.limit.most_kept_free.load(std::memory_order_relaxed);
+/// How many units to keep free for faults to come: a 50th of the limit, or what prefetches have requested if faulting
+/// threads evict. But no more than there are pages in the store that would have no frame even if all were taken: a
+/// program that fits its limit keeps all its pages.
+std::int64_t FrameReclaimer::frames_to_keep_free(std::int64_t requested) FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t most = faults_evict() ? requested : core_.limit.most_kept_free.load(std::memory_order_relaxed);
+    if (most == 0) return 0;
     std::int64_t without = -core_.budget.available();
     const RegionReader reader;
     core_.regions.for_each_until([&](const Region& region) {
@@ -143,7 +144,7 @@ std::int64_t FrameReclaimer::frames_to_keep_free() FAULTLINE_SIGNAL_SAFE {
 void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     const std::int64_t requested = requested_.exchange(0, std::memory_order_relaxed);
     for (;;) {
-        const std::int64_t keep = std::max(frames_to_keep_free(), requested);
+        const std::int64_t keep = frames_to_keep_free(requested);
         core_.limit.keep_free.store(keep, std::memory_order_relaxed);
         const std::int64_t available = core_.budget.available();
         if (available >= keep) return;

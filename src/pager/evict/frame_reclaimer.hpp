@@ -51,7 +51,7 @@ private:
     Reclaimed reclaim_in_turn(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
     void wait_for_evicting_thread(const FrameBudget::Watch& watch) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] std::int64_t frames_to_keep_free() FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::int64_t frames_to_keep_free(std::int64_t requested) FAULTLINE_SIGNAL_SAFE;
     void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void do_upkeep(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 

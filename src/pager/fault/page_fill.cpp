@@ -46,10 +46,12 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
 }
 
 /// Returns true if a page that is read is to come in writable: it had been written to when it last left. That saves the
-/// write fault. Whether the page was written to is seen by its checksum when it leaves.
+/// write fault. Whether the page was written to is seen by its checksum when it leaves. Pages with bytes that several
+/// regions share come in clean, so that they use one frame in turn.
 bool PageFill::will_be_written(PageWord seen) const FAULTLINE_SIGNAL_SAFE {
     return seen.written_before() && seen.has_slot() && !faulted_->write() && region_->page_units() == 1 &&
-           !region_->shared() && region_->access_to(faulted_->page, seen) == Access::read_write;
+           !region_->shared() && region_->access_to(faulted_->page, seen) == Access::read_write &&
+           region_->store().shared_bytes(region_->offset_of(faulted_->page)).note == nullptr;
 }
 
 void PageFill::claim_neighbours(PageState absent, PageWindow wanted, Access access) FAULTLINE_SIGNAL_SAFE {
