@@ -16,6 +16,7 @@ Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean
     std::sort(chosen, chosen + count, [](const auto& left, const auto& right) { return left.page < right.page; });
     UnseenWrites{core_.regions}.find_among({chosen, count});
 
+    batch.scratch.unchanged_count = 0;
     std::size_t to_drop = 0;
     Reclaimed result;
     for (std::size_t i = 0; i < count;) {
@@ -36,6 +37,7 @@ Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean
         result.units += drop(batch, to_drop);
         result.progress = true;
     }
+    result.units += drop_unchanged(batch);
     return result;
 }
 
@@ -102,11 +104,14 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
         for (std::size_t i = 0; i < staged.pages; ++i) {
             const ChosenPage& gone = chosen[next + i];
             const StagingUnit at = batch.unit_of(first_entry + i);
-            const bool changed = dirty && has_changed(gone, at);
+            const bool unchanged = dirty && !has_changed(gone, at);
             core_.frames.remove(gone.victim.frame);
-            region.publish(gone.page.page, [at, changed](PageWord word) {
-                return word.staged(at).with_dirty(changed).with_written_before(changed);
-            });
+            if (unchanged) {
+                batch.scratch.unchanged[batch.scratch.unchanged_count++] = static_cast<std::uint8_t>(first_entry + i);
+                continue;
+            }
+            region.publish(gone.page.page,
+                           [at, dirty](PageWord word) { return word.staged(at).with_written_before(dirty); });
         }
         if (staged.pages > 0) result.progress = true;
         next += staged.pages;
@@ -121,6 +126,37 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
         ++next;
     }
     return result;
+}
+
+/// evicting -> stored, of pages that were mapped writable and have not changed: the store has their bytes. Returns the
+/// units freed.
+std::int64_t Stager::drop_unchanged(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    const std::span<const std::uint8_t> unchanged{batch.scratch.unchanged, batch.scratch.unchanged_count};
+    if (unchanged.empty()) return 0;
+    DropList drops{core_.mappers, batch.scratch.dropped};
+    std::int64_t units = 0;
+    for (const std::size_t i : unchanged) {
+        const core::PageRef page = batch.page_of(i);
+        const Region& region = *core_.regions.find(page.region);
+        units += batch.entries[i].units;
+        if (batch.entries[i].frame.load() == StagedFrame::in_place) {
+            drops.add_page(region, page.page);
+        } else {
+            drops.add_slot(core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
+        }
+    }
+    drops.flush();
+    for (const std::size_t i : unchanged) {
+        StagingBatch::Entry& entry = batch.entries[i];
+        const core::PageRef page = batch.page_of(i);
+        entry.frame.store(StagedFrame::not_held, std::memory_order_relaxed);
+        entry.page.store(0, std::memory_order_release);
+        core_.regions.find(page.region)->update(page.page, [](PageWord word) { return word.with_dirty(false); });
+        publish_evicted({page, {policy::kNoFrame, entry.policy_tag}});
+    }
+    if (unchanged.size() == batch.pages) batch.pages = batch.used_units = 0;
+    core_.budget.release(units);
+    return units;
 }
 
 /// Drops a clean page that the kernel refused to stage: the store has its bytes. Part of it may have reached its slot.

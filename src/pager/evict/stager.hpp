@@ -34,6 +34,7 @@ public:
 
 private:
     Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t drop_unchanged(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
     void publish_evicted(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE;
