@@ -71,22 +71,6 @@ TEST_P(Inherit, ChildReadsTheParentsBytesAndLaterWritesStayPrivate) {
     EXPECT_EQ(wrong_versions(region, 3000), 0U);
 }
 
-// The fork writes the second version to the store. What the parent writes then equals what the page came in with, so a
-// checksum of that time would say that nothing has changed.
-TEST_P(Inherit, OlderBytesThatAreWrittenAgainAfterTheForkAreNotLost) {
-    FAULTLINE_PAGER_OR_SKIP(pager, config(2 * kPages));
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
-    write_versions(region, 1000);
-    evict_all(region);
-    EXPECT_EQ(wrong_versions(region, 1000), 0U);
-    write_versions(region, 2000);
-    const ChildEnd end = in_child([&] { return wrong_versions(region, 2000) == 0 ? 0 : 1; });
-    EXPECT_TRUE(end.exited_with(0)) << end;
-    write_versions(region, 1000);
-    evict_all(region);
-    EXPECT_EQ(wrong_versions(region, 1000), 0U);
-}
-
 TEST_P(Inherit, ResidentPagesOfTheParentCountAsJustEvictedInTheChild) {
     constexpr std::uint64_t kEvictions = 1000;
     std::unique_ptr<pager::Pager> pager;
