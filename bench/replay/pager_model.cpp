@@ -36,7 +36,7 @@ PagerModel::PagerModel(const DenseTrace& trace, const PagerSettings& settings, c
     low_water_ = few ? 0 : frames / 100;
     high_water_ = few ? 0 : frames / 50;
     staging_target_ = few ? 0 : policy_->staging_target(frames);
-    direct_batch_ = std::clamp<std::size_t>(frames / 32, 1, 8);
+    direct_batch_ = std::clamp<std::size_t>(frames / 512, std::clamp<std::size_t>(frames / 32, 1, 8), 64);
 }
 
 void PagerModel::answer(PageIndex number, bool write) {

@@ -33,7 +33,7 @@ struct RegionStats {
 
     // State now, in bytes.
     std::uint64_t resident_bytes = 0;  ///< Mapped for the program.
-    std::uint64_t dirty_bytes = 0;     ///< Resident or staged, and newer than the store's copy.
+    std::uint64_t dirty_bytes = 0;     ///< Resident or staged, and perhaps newer than the store's copy.
     std::uint64_t staged_bytes = 0;    ///< Unmapped, frame still held.
     std::uint64_t swapped_bytes = 0;   ///< In the store only.
     std::uint64_t pinned_bytes = 0;    ///< Under at least one `Pin`.

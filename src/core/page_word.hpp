@@ -6,6 +6,7 @@
 //   bit  4     has_slot        bits 10-21 pins; bit 22 guard: no access while the region lives
 //   bit  5     writing         bits 32-63 payload: frame id (resident, evicting), staging unit (staged, and filling
 //   bit  7     from_staging               from staging), core::Departure (stored)
+//   bit  23    written_before             bit 24     checksummed
 //
 // Invariants:
 //   dirty         the frame's bytes are newer than the page's home (its slot, or zeros if it has none)
@@ -13,6 +14,9 @@
 //   writing       a write of the page to its slot is in flight: no thread may start a second write or move its staged
 //                 bytes
 //   from_staging  a thread is filling the page from the staging unit in the payload: that unit must not change
+//   checksummed   resident, evicting: the page was mapped writable before a write to it. FrameTable has the checksum of
+//                 the bytes in its slot, which tells whether the page has changed. So it is dirty only maybe
+//   written_before  stored: the page had been written to when it left. A hint: it will be written to again
 //   filling       also used while a resident page is made writable, or while a staged page is dropped
 //   filling, evicting  the thread that set the state owns the page; all other threads wait
 //
@@ -56,6 +60,8 @@ public:
     [[nodiscard]] constexpr bool dirty() const noexcept { return (bits_ & kDirty) != 0; }
     [[nodiscard]] constexpr bool has_slot() const noexcept { return (bits_ & kHasSlot) != 0; }
     [[nodiscard]] constexpr bool writing() const noexcept { return (bits_ & kWriting) != 0; }
+    [[nodiscard]] constexpr bool written_before() const noexcept { return (bits_ & kWrittenBefore) != 0; }
+    [[nodiscard]] constexpr bool checksummed() const noexcept { return (bits_ & kChecksummed) != 0; }
     [[nodiscard]] constexpr bool waiters() const noexcept { return (bits_ & kWaiters) != 0; }
     /// Returns the accesses that the program may make: none on a guard page.
     [[nodiscard]] constexpr Access protection() const noexcept {
@@ -83,7 +89,11 @@ public:
     /// filling -> resident.
     [[nodiscard]] constexpr PageWord filled(std::uint32_t frame, bool now_dirty) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::filling));
-        return with_state(PageState::resident).with_dirty(now_dirty).with_payload(frame).released();
+        return with_state(PageState::resident).with_dirty(now_dirty).with_payload(frame).unchecked().released();
+    }
+    /// filling -> resident and writable, with the checksum of its slot in FrameTable.
+    [[nodiscard]] constexpr PageWord filled_with_checksum(std::uint32_t frame) const noexcept {
+        return filled(frame, true).with_flag(kChecksummed, true);
     }
     /// filling -> `back_to`, the state before the claim. No frame was available, or the store had a transient error.
     [[nodiscard]] constexpr PageWord fill_abandoned(PageState back_to) const noexcept {
@@ -113,12 +123,12 @@ public:
     /// evicting -> staged.
     [[nodiscard]] constexpr PageWord staged(std::uint32_t unit) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::evicting));
-        return with_state(PageState::staged).with_payload(unit).released();
+        return with_state(PageState::staged).with_payload(unit).unchecked().released();
     }
     /// evicting, or filling from staging -> stored or empty. The page must be clean.
     [[nodiscard]] constexpr PageWord evicted(Departure departure) const noexcept {
         FAULTLINE_INVARIANT(busy() && !dirty());
-        return with_state(home_of(*this)).with_payload(has_slot() ? departure.payload() : 0).released();
+        return with_state(home_of(*this)).with_payload(has_slot() ? departure.payload() : 0).unchecked().released();
     }
     /// filling or evicting -> empty, by the owner. Keeps `writing`, because a write in flight still ends; keeps
     /// the protection.
@@ -140,6 +150,7 @@ public:
         return with_state(home_of(*this))
             .with_payload(has_slot() ? departure.payload() : 0)
             .with_dirty(false)
+            .unchecked()
             .released();
     }
 
@@ -152,6 +163,9 @@ public:
     [[nodiscard]] constexpr PageWord with_dirty(bool on) const noexcept { return with_flag(kDirty, on); }
     [[nodiscard]] constexpr PageWord with_slot(bool on) const noexcept { return with_flag(kHasSlot, on); }
     [[nodiscard]] constexpr PageWord with_writing(bool on) const noexcept { return with_flag(kWriting, on); }
+    [[nodiscard]] constexpr PageWord with_written_before(bool on) const noexcept {
+        return with_flag(kWrittenBefore, on);
+    }
     [[nodiscard]] constexpr PageWord with_protection(Access access) const noexcept {
         return PageWord{(bits_ & ~kAccess) | (static_cast<std::uint64_t>(access) << kProtectionShift)};
     }
@@ -171,6 +185,9 @@ private:
     /// Ends ownership: clears the waiters mark and from_staging. The caller wakes the waiters (PageTable::publish).
     [[nodiscard]] constexpr PageWord released() const noexcept { return PageWord{bits_ & ~(kWaiters | kFromStaging)}; }
 
+    /// Ends the use of the checksum: FrameTable's does not belong to the page any more.
+    [[nodiscard]] constexpr PageWord unchecked() const noexcept { return PageWord{bits_ & ~kChecksummed}; }
+
     static constexpr std::uint64_t kStateMask = 7;
     static constexpr std::uint64_t kDirty = 1U << 3;
     static constexpr std::uint64_t kHasSlot = 1U << 4;
@@ -180,6 +197,8 @@ private:
     static constexpr unsigned kProtectionShift = 8;
     static constexpr unsigned kPinShift = 10;
     static constexpr std::uint64_t kGuard = std::uint64_t{1} << 22;
+    static constexpr std::uint64_t kWrittenBefore = std::uint64_t{1} << 23;
+    static constexpr std::uint64_t kChecksummed = std::uint64_t{1} << 24;
     static constexpr std::uint64_t kAccess = kGuard | std::uint64_t{3} << kProtectionShift;  // protection and guard
 
     [[nodiscard]] constexpr PageWord with_state(PageState state) const noexcept {

@@ -92,7 +92,11 @@ protected:
             Region region = pager.reserve(4 * GetParam().page_size, options());
             fill_with_units(region);
             if (page != Page::dirty) evict_all(region);
-            if (page == Page::clean) static_cast<void>(wrong_words(region));
+            if (page == Page::clean) {  // pages that were written come back writable, and the second time clean
+                static_cast<void>(wrong_words(region));
+                evict_all(region);
+                static_cast<void>(wrong_words(region));
+            }
             std::byte* const at = region.data() + region.page_size();
             if (removal == Removal::munmap) {
                 ::munmap(at, region.page_size());

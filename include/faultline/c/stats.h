@@ -33,7 +33,7 @@ typedef struct faultline_stats {
 
     // State now, in bytes.
     uint64_t resident_bytes;  ///< Mapped for the program.
-    uint64_t dirty_bytes;     ///< Resident or staged, and newer than the store's copy.
+    uint64_t dirty_bytes;     ///< Resident or staged, and perhaps newer than the store's copy.
     uint64_t staged_bytes;    ///< Unmapped, frame still held.
     uint64_t swapped_bytes;   ///< In the store only.
     uint64_t pinned_bytes;    ///< Under at least one pin.

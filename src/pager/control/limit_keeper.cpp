@@ -86,7 +86,9 @@ void LimitKeeper::apply(std::size_t bytes, std::size_t largest_page) {
         static_cast<std::int64_t>((bytes - std::min(bytes, kMinimumPages * largest_page)) / core::kUnitBytes));
     limit.most_kept_free.store(few ? 0 : units / 50);
     limit.staging_target.store(few ? 0 : core_.frames.staging_target(static_cast<std::size_t>(units)));
-    limit.direct_batch.store(static_cast<std::size_t>(std::clamp<std::int64_t>(pages / 32, 1, 8)));
+    const std::int64_t urgent = std::clamp<std::int64_t>(pages / 32, 1, 8);
+    limit.urgent_batch.store(static_cast<std::size_t>(urgent));
+    limit.direct_batch.store(static_cast<std::size_t>(std::clamp<std::int64_t>(pages / 512, urgent, 64)));
     limit.frames_are_few.store(pages < 16 * kFew);
     core_.frames.resized(static_cast<std::size_t>(units));
     core_.budget.set_limit(units);

@@ -17,18 +17,38 @@ FrameReservation FrameReclaimer::reserve(std::int64_t units) FAULTLINE_SIGNAL_SA
 void FrameReclaimer::wake_when_low() FAULTLINE_SIGNAL_SAFE {
     if (!core_.housekeeper) return;
     const std::int64_t low = (core_.limit.keep_free.load(std::memory_order_relaxed) + 1) / 2;
-    if (core_.budget.available() < low || core_.mappers.low_on_mappings()) core_.housekeeper->wake();
+    const bool frames_run_low = core_.budget.available() < low && !faults_evict();
+    if (frames_run_low || core_.mappers.low_on_mappings()) core_.housekeeper->wake();
+}
+
+std::int64_t FrameReclaimer::units_for_prefetch() const FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t available = core_.budget.available();
+    return faults_evict() ? std::max(available, core_.limit.most_kept_free.load(std::memory_order_relaxed)) : available;
+}
+
+void FrameReclaimer::request_for_prefetch(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    // Twice as many: the frames for the next window are to be free when it is due.
+    if (!core_.housekeeper || !faults_evict() || core_.budget.available() >= 2 * units) return;
+    requested_.store(std::min(3 * units, units_for_prefetch()), std::memory_order_relaxed);
+    core_.housekeeper->wake();
+}
+
+void FrameReclaimer::free_for_prefetch(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t missing = units - core_.budget.available();
+    if (missing > 0 && faults_evict()) reclaim(missing);
 }
 
 /// Evicts on this thread until the frames are reserved: the housekeeper has fallen behind, or there is none.
 bool FrameReclaimer::reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     core_.counters.add(Count::direct_reclaims);
-    if (core_.limit.most_kept_free.load(std::memory_order_relaxed) > 0) core_.wake_housekeeper();
+    if (!faults_evict() && core_.limit.most_kept_free.load(std::memory_order_relaxed) > 0) core_.wake_housekeeper();
     std::chrono::nanoseconds give_up_at{};
     for (;;) {
         const FrameBudget::Watch watch{core_.budget};
         if (core_.budget.try_reserve(units)) return true;
-        const Reclaimed reclaimed = reclaim(units);
+        wait_for_evicting_thread(watch);
+        if (core_.budget.try_reserve(units)) return true;
+        const Reclaimed reclaimed = reclaim_in_turn(units);
         if (core_.budget.try_reserve(units)) return true;
         const bool store_refuses = reclaimed.write_error != 0 && reclaimed.units == 0;
         const bool kernel_refuses = reclaimed.refused && !reclaimed.progress;
@@ -42,6 +62,26 @@ bool FrameReclaimer::reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SA
             watch.wait(nullptr);  // other threads hold all frames, and will release or publish them
         }
     }
+}
+
+/// Sleeps while another faulting thread evicts a batch, if the batch takes long: it frees frames for both. Two threads
+/// that evict at once interrupt each other's CPU for each page that they unmap; a CPU without work is not interrupted.
+void FrameReclaimer::wait_for_evicting_thread(const FrameBudget::Watch& watch) const FAULTLINE_SIGNAL_SAFE {
+    constexpr std::int64_t kWorthASleep = 150'000;  // nanoseconds
+    constexpr std::chrono::nanoseconds kMost = std::chrono::milliseconds{1};
+    if (evicting_.load() && faults_evict() && batch_time_.load(std::memory_order_relaxed) > kWorthASleep) {
+        watch.wait(&kMost);
+    }
+}
+
+/// Evicts pages on this thread; other threads may wait for it meanwhile.
+Reclaimed FrameReclaimer::reclaim_in_turn(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    const bool first = !evicting_.exchange(true);
+    const std::chrono::nanoseconds started = sys::monotonic_time();
+    const Reclaimed reclaimed = reclaim(units);
+    batch_time_.store((sys::monotonic_time() - started).count(), std::memory_order_relaxed);
+    if (first) evicting_.store(false);
+    return reclaimed;
 }
 
 /// Waits for frames that other threads free, without asking store or kernel again. False when `pause` is over.
@@ -58,10 +98,13 @@ bool FrameReclaimer::reserve_within(std::int64_t units, std::chrono::nanoseconds
 
 Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     store::SequentialWriteQueue queue;
-    const std::size_t keep_staged = core_.housekeeper ? 0 : core_.limit.staging_target.load(std::memory_order_relaxed);
-    const Reclaimed reclaimed =
-        evictor_.free_frames(units, core_.limit.direct_batch.load(std::memory_order_relaxed), keep_staged, queue);
+    const LimitFigures& limit = core_.limit;
+    const bool alone = faults_evict();
+    const std::size_t keep_staged = alone ? limit.staging_target.load(std::memory_order_relaxed) : 0;
+    const std::size_t at_once = (alone ? limit.direct_batch : limit.urgent_batch).load(std::memory_order_relaxed);
+    const Reclaimed reclaimed = evictor_.free_frames(units, at_once, keep_staged, queue);
     core_.wake_to_return_space();
+    if (core_.housekeeper && core_.stores->needs_upkeep()) core_.housekeeper->wake();
     return reclaimed;
 }
 
@@ -76,16 +119,19 @@ bool FrameReclaimer::keep_house(store::WriteQueue& queue) {
     }
     sys::PageMerging::update_occasionally();
     evict_ahead(queue);
+    do_upkeep(queue);
     if (!core_.stores->has_space_to_return()) return false;
     const RegionReader reader;  // a fork waits for it
     core_.stores->return_some_space();
     return core_.stores->has_space_to_return();
 }
 
-/// How many units to keep free for faults to come: a 50th of the limit, but no more than there are pages in the store
-/// that would have no frame even if all were taken. A program that fits its limit keeps all its pages.
-std::int64_t FrameReclaimer::frames_to_keep_free() FAULTLINE_SIGNAL_SAFE {
-    const std::int64_t most = core_.limit.most_kept_free.load(std::memory_order_relaxed);
+/// How many units to keep free for faults to come: a 50th of the limit, or what prefetches have requested if faulting
+/// threads evict. But no more than there are pages in the store that would have no frame even if all were taken: a
+/// program that fits its limit keeps all its pages.
+std::int64_t FrameReclaimer::frames_to_keep_free(std::int64_t requested) FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t most = faults_evict() ? requested : core_.limit.most_kept_free.load(std::memory_order_relaxed);
+    if (most == 0) return 0;
     std::int64_t without = -core_.budget.available();
     const RegionReader reader;
     core_.regions.for_each_until([&](const Region& region) {
@@ -96,8 +142,9 @@ std::int64_t FrameReclaimer::frames_to_keep_free() FAULTLINE_SIGNAL_SAFE {
 }
 
 void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t requested = requested_.exchange(0, std::memory_order_relaxed);
     for (;;) {
-        const std::int64_t keep = frames_to_keep_free();
+        const std::int64_t keep = frames_to_keep_free(requested);
         core_.limit.keep_free.store(keep, std::memory_order_relaxed);
         const std::int64_t available = core_.budget.available();
         if (available >= keep) return;
@@ -108,9 +155,14 @@ void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE
         const Reclaimed reclaimed =
             evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), core_.limit.staging_target.load(), queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) return;
-        if (core_.stores->needs_upkeep())
-            static_cast<void>(core_.stores->do_upkeep(queue));  // a failure is tried again
+        do_upkeep(queue);
     }
+}
+
+void FrameReclaimer::do_upkeep(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    if (!core_.stores->needs_upkeep()) return;
+    const RegionReader reader;
+    static_cast<void>(core_.stores->do_upkeep(queue));  // a failure is tried again
 }
 
 }  // namespace faultline::pager

@@ -16,6 +16,7 @@ Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean
     std::sort(chosen, chosen + count, [](const auto& left, const auto& right) { return left.page < right.page; });
     UnseenWrites{core_.regions}.find_among({chosen, count});
 
+    batch.scratch.unchanged_count = 0;
     std::size_t to_drop = 0;
     Reclaimed result;
     for (std::size_t i = 0; i < count;) {
@@ -36,6 +37,7 @@ Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean
         result.units += drop(batch, to_drop);
         result.progress = true;
     }
+    result.units += drop_unchanged(batch);
     return result;
 }
 
@@ -51,6 +53,20 @@ Reclaimed Stager::drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_S
 
 bool Stager::is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
     return core_.regions.find(chosen.page.region)->load(chosen.page.page).dirty();
+}
+
+/// Returns false if a dirty page, staged at `unit`, has the bytes that its slot has. A dead page counts as changed, so
+/// that its slot is freed.
+bool Stager::has_changed(const ChosenPage& chosen, StagingUnit unit) const FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *core_.regions.find(chosen.page.region);
+    if (!region.load(chosen.page.page).checksummed() || region.is_dead(chosen.page.page)) return true;
+    std::byte* const slot = core_.staging.address_of(unit);
+    const std::byte* const bytes =
+        region.mapper().staged_bytes(region.address_of(chosen.page.page), slot, region.page_bytes());
+    const bool same = bytes != nullptr && store::page_checksum_of({bytes, region.page_bytes()}) ==
+                                              core_.frames.checksum(chosen.victim.frame);
+    core_.mappers.release_copies(slot, region.page_bytes());
+    return !same;
 }
 
 /// Publishes the dirty pages as resident again and moves the clean ones to the front. Returns the number of clean
@@ -87,9 +103,15 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
         while (batch.pages > first_entry + staged.pages) core_.staging.remove_last(batch);
         for (std::size_t i = 0; i < staged.pages; ++i) {
             const ChosenPage& gone = chosen[next + i];
-            core_.frames.remove(gone.victim.frame);
             const StagingUnit at = batch.unit_of(first_entry + i);
-            region.publish(gone.page.page, [at](PageWord word) { return word.staged(at); });
+            const bool unchanged = dirty && !has_changed(gone, at);
+            core_.frames.remove(gone.victim.frame);
+            if (unchanged) {
+                batch.scratch.unchanged[batch.scratch.unchanged_count++] = static_cast<std::uint8_t>(first_entry + i);
+                continue;
+            }
+            region.publish(gone.page.page,
+                           [at, dirty](PageWord word) { return word.staged(at).with_written_before(dirty); });
         }
         if (staged.pages > 0) result.progress = true;
         next += staged.pages;
@@ -104,6 +126,37 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
         ++next;
     }
     return result;
+}
+
+/// evicting -> stored, of pages that were mapped writable and have not changed: the store has their bytes. Returns the
+/// units freed.
+std::int64_t Stager::drop_unchanged(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    const std::span<const std::uint8_t> unchanged{batch.scratch.unchanged, batch.scratch.unchanged_count};
+    if (unchanged.empty()) return 0;
+    DropList drops{core_.mappers, batch.scratch.dropped};
+    std::int64_t units = 0;
+    for (const std::size_t i : unchanged) {
+        const core::PageRef page = batch.page_of(i);
+        const Region& region = *core_.regions.find(page.region);
+        units += batch.entries[i].units;
+        if (batch.entries[i].frame.load() == StagedFrame::in_place) {
+            drops.add_page(region, page.page);
+        } else {
+            drops.add_slot(core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
+        }
+    }
+    drops.flush();
+    for (const std::size_t i : unchanged) {
+        StagingBatch::Entry& entry = batch.entries[i];
+        const core::PageRef page = batch.page_of(i);
+        entry.frame.store(StagedFrame::not_held, std::memory_order_relaxed);
+        entry.page.store(0, std::memory_order_release);
+        core_.regions.find(page.region)->update(page.page, [](PageWord word) { return word.with_dirty(false); });
+        publish_evicted({page, {policy::kNoFrame, entry.policy_tag}});
+    }
+    if (unchanged.size() == batch.pages) batch.pages = batch.used_units = 0;
+    core_.budget.release(units);
+    return units;
 }
 
 /// Drops a clean page that the kernel refused to stage: the store has its bytes. Part of it may have reached its slot.
@@ -141,7 +194,8 @@ std::int64_t Stager::drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGN
 void Stager::publish_evicted(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE {
     const Region& region = *core_.regions.find(gone.page.region);
     const core::Departure departure = core_.departures.next(gone.victim.tag);
-    region.publish(gone.page.page, [departure](PageWord word) { return word.evicted(departure); });
+    region.publish(gone.page.page,
+                   [departure](PageWord word) { return word.evicted(departure).with_written_before(false); });
     region.counters().add(Count::evictions);
     region.counters().add(Count::clean_evictions);
 }

@@ -34,11 +34,13 @@ public:
 
 private:
     Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE;
+    std::int64_t drop_unchanged(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
     void publish_evicted(const ChosenPage& gone) FAULTLINE_SIGNAL_SAFE;
     void keep_resident(const ChosenPage& chosen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t keep_dirty_resident(std::span<ChosenPage> chosen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool has_changed(const ChosenPage& chosen, StagingUnit unit) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE;
 
     PagerCore& core_;

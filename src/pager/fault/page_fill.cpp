@@ -41,7 +41,17 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     context_->room.spare_mappings();
     arrival_ = seen.has_slot() ? context_->core.departures.arrival(seen.payload())
                                : policy::Arrival{policy::Arrival::Kind::first_touch};
+    expects_write_ = will_be_written(seen);
     return Claim::done;
+}
+
+/// Returns true if a page that is read is to come in writable: it had been written to when it last left. That saves the
+/// write fault. Whether the page was written to is seen by its checksum when it leaves. Pages with bytes that several
+/// regions share come in clean, so that they use one frame in turn.
+bool PageFill::will_be_written(PageWord seen) const FAULTLINE_SIGNAL_SAFE {
+    return seen.written_before() && seen.has_slot() && !faulted_->write() && region_->page_units() == 1 &&
+           !region_->shared() && region_->access_to(faulted_->page, seen) == Access::read_write &&
+           region_->store().shared_bytes(region_->offset_of(faulted_->page)).note == nullptr;
 }
 
 void PageFill::claim_neighbours(PageState absent, PageWindow wanted, Access access) FAULTLINE_SIGNAL_SAFE {
@@ -129,6 +139,10 @@ PageFill::Reads PageFill::reads_into(std::span<std::byte> buffer) const noexcept
 }
 
 int PageFill::map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    if (expects_write_) {
+        const std::size_t offset = (faulted_->page - window_.first) * region_->page_bytes();
+        checksum_ = store::page_checksum_of(bytes.subspan(offset, region_->page_bytes()));
+    }
     // The program may write to a writable page at once, and then it could not be unmapped again without a loss: last.
     const Protection protection = mmu::protection_for(region_->load(window_.lowest()).protection(), false);
     const int error = map_runs(window_.mask & ~writable(), bytes, protection);
@@ -196,7 +210,7 @@ FaultOutcome PageFill::complete(int error) FAULTLINE_SIGNAL_SAFE {
         region_->counters().add(Count::read_errors);
         return give_up(PageState::poisoned, Event::Kind::read_failed, error);
     }
-    publish(page, faulted_->write(), arrival_);
+    publish_faulted();
     publish_ahead(window_.without(page));
     region_->counters().add(Count::hard_faults);
     account(context_->core, *faulted_, FaultKind::hard);
@@ -227,6 +241,12 @@ PageWindow PageFill::make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
                           "pages cannot be made usable: has the program unmapped or remapped managed memory?");
     });
     return writable;
+}
+
+/// Publishes the page of the fault, which was read from the store.
+void PageFill::publish_faulted() FAULTLINE_SIGNAL_SAFE {
+    publish_page(*context_, *region_, faulted_->page, writable() != 0, arrival_, frames_,
+                 expects_write_ ? &checksum_ : nullptr);
 }
 
 void PageFill::publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
@@ -267,11 +287,14 @@ FaultOutcome PageFill::give_up(PageState back_to, Event::Kind reason, int error)
 }
 
 void publish_page(FillContext& context, Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
-                  FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+                  FrameReservation& frames, const store::PageChecksum* stored) FAULTLINE_SIGNAL_SAFE {
     const policy::FrameId frame = context.core.frames.place(region.ref(page), arrival);
     frames.keep(region.page_units());
     if (!dirty) context.shared_frames.note(region, page);
-    region.publish(page, [frame, dirty](PageWord word) { return word.filled(frame, dirty); });
+    if (stored != nullptr) context.core.frames.set_checksum(frame, *stored);
+    region.publish(page, [=](PageWord word) {
+        return stored != nullptr ? word.filled_with_checksum(frame) : word.filled(frame, dirty);
+    });
     context.core.budget.notify();  // one more page that can leave
 }
 

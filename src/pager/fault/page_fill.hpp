@@ -27,6 +27,7 @@
 #include "policy/replacement_policy.hpp"
 #include "store/backing_store.hpp"
 #include "store/read_plan.hpp"
+#include "store/page_checksum.hpp"
 
 #include <array>
 #include <cstddef>
@@ -115,11 +116,14 @@ private:
     core::FaultOutcome complete(int error) FAULTLINE_SIGNAL_SAFE;
     void publish_ahead(PageWindow pages) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] PageWindow make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool will_be_written(core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
+    void publish_faulted() FAULTLINE_SIGNAL_SAFE;
     void publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE;
     void abandon(PageWindow pages, core::PageState absent) FAULTLINE_SIGNAL_SAFE;
     core::FaultOutcome give_up(core::PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::uint64_t writable() const FAULTLINE_SIGNAL_SAFE {
-        return faulted_ ? faulted_->writable_in(window_) : 0;
+        if (!faulted_) return 0;
+        return expects_write_ ? window_.bit_of(faulted_->page) : faulted_->writable_in(window_);
     }
 
     FillContext* context_;
@@ -128,12 +132,15 @@ private:
     PageWindow window_{};                 // that are claimed
     policy::Arrival arrival_{};           // of the page of the fault
     FrameReservation frames_;
+    store::PageChecksum checksum_{};  // of the page of the fault, if `expects_write_`
     bool for_writing_ = false;
+    bool expects_write_ = false;  // the fault is a read, but its page comes in writable
 };
 
-/// filling -> resident: gives the page one of `frames`. The caller has mapped the page.
+/// filling -> resident: gives the page one of `frames`. The caller has mapped the page. `stored`: the checksum of its
+/// bytes in the store, if the page is dirty only maybe.
 void publish_page(FillContext& context, Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
-                  FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+                  FrameReservation& frames, const store::PageChecksum* stored = nullptr) FAULTLINE_SIGNAL_SAFE;
 
 /// Unmaps a page that the caller owns and frees its frame. Removes the kernel's poison, too.
 void unmap_page(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;

@@ -51,8 +51,8 @@ void ReadAhead::claim_stored_neighbours(PageFill& fill, const FaultedPage& fault
 policy::PrefetchWindow ReadAhead::choose(const FaultedPage& faulted, PrefetchKind kind, std::uint32_t at_once,
                                          bool left_lately) FAULTLINE_SIGNAL_SAFE {
     const Region& region = faulted.region;
-    // Takes at most half of the free frames: other threads fault, too.
-    const std::int64_t free_pages = core_.budget.available() / (2 * region.page_units());
+    // Takes at most half of the frames: other threads fault, too.
+    const std::int64_t free_pages = context_.reclaimer.units_for_prefetch() / (2 * region.page_units());
     if (!core_.config.read_ahead || at_once < 2 || free_pages <= 0) return {};
     const bool goes_on_later = kind == PrefetchKind::hard && reader_;
     const std::int64_t most = goes_on_later ? free_pages : std::min<std::int64_t>(free_pages, at_once - 1);
@@ -68,6 +68,7 @@ policy::PrefetchWindow ReadAhead::choose(const FaultedPage& faulted, PrefetchKin
 void ReadAhead::claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted,
                       PageState absent, Access access) FAULTLINE_SIGNAL_SAFE {
     if (wanted.count == 0) return;
+    context_.reclaimer.free_for_prefetch(wanted.count * faulted.region.page_units());
     const std::uint64_t lowest = std::min<std::uint64_t>(core::PageRef::from(wanted.lowest()).page, faulted.page);
     fill.claim_neighbours(absent, {lowest, wanted.mask_from(faulted.region.ref(lowest).bits())}, access);
 }
@@ -75,6 +76,7 @@ void ReadAhead::claim(PageFill& fill, const FaultedPage& faulted, const policy::
 /// Requests pages in the background, all but the tripwire: the fault on it shows that the walk needs more. If the list
 /// of requests is full, the program's own faults bring the pages in.
 void ReadAhead::request(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE {
+    context_.reclaimer.request_for_prefetch(std::int64_t{wanted.count} * region.page_units());
     const auto request_pages = [&](std::uint64_t first, std::uint64_t end) {
         if (first >= end) return;
         const PageRange pages{core::PageRef::from(first).page, end - first};

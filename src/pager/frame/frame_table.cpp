@@ -17,7 +17,8 @@ std::unique_ptr<policy::ReplacementPolicy> make_policy(Replacement replacement, 
 }  // namespace
 
 FrameTable::FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement, unsigned staging_percent)
-    : pages_{capacity + 1, "a frame table"},
+    : checksums_{capacity + 1, "a frame table"},
+      pages_{capacity + 1, "a frame table"},
       links_{capacity + 1, "a frame table"},
       main_slots_{capacity + 1, "a frame table"},
       policy_{make_policy(replacement, links_.span(), main_slots_.span(), frames, staging_percent)} {}

@@ -6,6 +6,7 @@
 #include "core/page_word.hpp"
 #include "core/signal_safe.hpp"
 #include "policy/replacement_policy.hpp"
+#include "store/page_checksum.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/lazy_array.hpp"
 
@@ -47,6 +48,13 @@ public:
 
     /// Tells the policy that `page` was seen to be used while it was mapped, if it is still in `frame`.
     void referenced(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
+    /// Keeps the checksum of a page, or returns it: see PageWord::checksummed. The caller owns the page in `frame`.
+    void set_checksum(policy::FrameId frame, const store::PageChecksum& checksum) const FAULTLINE_SIGNAL_SAFE {
+        checksums_[frame] = checksum;
+    }
+    [[nodiscard]] const store::PageChecksum& checksum(policy::FrameId frame) const FAULTLINE_SIGNAL_SAFE {
+        return checksums_[frame];
+    }
 
     /// Tells the policy to evict `page` before others, if it is still in `frame`.
     void demote(core::PageRef page, policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
@@ -111,6 +119,8 @@ private:
     }
 
     void free_frame(policy::FrameId frame) FAULTLINE_SIGNAL_SAFE;
+
+    sys::LazyArray<store::PageChecksum> checksums_;  // by frame; used by the owners of the pages
 
     sys::FutexLock lock_;  // guards everything below; no system call and no wait for a page claim inside
     sys::LazyArray<core::PageRef> pages_;       // by frame

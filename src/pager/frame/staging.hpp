@@ -67,6 +67,8 @@ struct StagingBatch : boost::intrusive::list_base_hook<boost::intrusive::link_mo
         std::uint8_t entry_of_write[kMostPages];
         bool writing[kMostPages];
         Leaving leaving[kMostPages];
+        std::uint8_t unchanged[kMostPages];  // entries that Stager drops again
+        std::size_t unchanged_count;
         core::PageRef written[kMostPages];  // copies: an entry loses its page's name if the region is destroyed
     };
 
