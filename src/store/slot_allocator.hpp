@@ -53,7 +53,7 @@ public:
     [[nodiscard]] std::uint64_t waste_bytes() const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::uint64_t allotted_bytes() const FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns true if a chunk is empty, or if the waste exceeds 32 MiB and 5/8 of what is allotted.
+    /// Returns true if a chunk is empty, or if the waste exceeds 40 MiB and 5/8 of what is allotted.
     [[nodiscard]] bool worth_punching() const FAULTLINE_SIGNAL_SAFE;
 
     [[nodiscard]] bool too_much_waste() const FAULTLINE_SIGNAL_SAFE;

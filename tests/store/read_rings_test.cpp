@@ -174,7 +174,7 @@ TEST_F(ReadRingsTest, ASwapFileThatEndsTooEarlyIsAnError) {
 TEST_F(ReadRingsTest, AFileOfTheProgramHasZerosAfterItsEndAndNoPageBeyond) {
     const TemporaryDirectory directory{"/var/tmp"};
     const sys::FileDescriptor fd{::open((directory.path() / "file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600)};
-    const std::vector<std::byte> contents = incompressible(3).bytes(kPage + 100);
+    const std::vector<std::byte> contents = incompressible(3).bytes(kPage + 104);
     ASSERT_EQ(::write(fd.get(), contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
     const sys::Mapping into = sys::Mapping::reserve(3 * kPage, kPage, true, "test pages");
     std::memset(into.data(), 0xee, into.size());

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -61,6 +62,9 @@ inline struct stat status_of(int fd) {
     EXPECT_EQ(::fstat(fd, &status), 0);
     return status;
 }
+
+/// A file system may need a few blocks of its own for a file.
+inline constexpr std::uint64_t kFileSystemsOwn = 64 << 10;
 
 /// Returns the bytes that the file uses on its device.
 inline std::uint64_t bytes_taken(int fd) { return static_cast<std::uint64_t>(status_of(fd).st_blocks) * 512; }

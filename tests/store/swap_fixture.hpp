@@ -85,7 +85,7 @@ public:
         return space_.pool().spill_all(queue);
     }
 
-    /// The file that is written to.
+    /// The file that is written to. There is one as soon as a region was opened.
     [[nodiscard]] store::SwapFile& file() {
         store::SwapFile* found = nullptr;
         space_.slots().table().for_each([&](std::uint32_t, const store::SlotShelf& shelf) {

@@ -70,7 +70,7 @@ TEST_P(SwapSpaceOn, ManyThreadsMayOpenAndCloseAtOnce) {
 }
 
 TEST_P(SwapSpaceOn, ARegionThatIsTooLargeIsRefusedAndTheSpaceStaysUsable) {
-    EXPECT_THROW(static_cast<void>(swap().space().open(std::uint64_t{1} << 62)), std::system_error);
+    EXPECT_THROW(static_cast<void>(swap().space().open(std::uint64_t{1} << 63)), std::system_error);
     Remembered& region = swap().region(4);
     region.write_all(1);
     region.check();
@@ -155,8 +155,8 @@ protected:
 INSTANTIATE_TEST_SUITE_P(FileSystems, SpaceGoesBack, file_systems(), FileSystemName{});
 
 TEST_P(SpaceGoesBack, WithTheRegion) {
-    EXPECT_EQ(swap_->file_bytes(), 0U);
     Remembered& region = swap_->region(8 * kChunkPages);
+    EXPECT_EQ(swap_->file_bytes(), 0U);
     region.write_all(1);
     EXPECT_GE(swap_->file_bytes(), 8 * kChunk);
     swap_->close(region);
@@ -168,7 +168,7 @@ TEST_P(SpaceGoesBack, AfterADiscardOfPagesThatLeftTogether) {
     region.write_all(1);
     const std::uint64_t before = swap_->file_bytes();
     region.discard(kChunkPages, 4 * kChunkPages);
-    EXPECT_LE(swap_->file_bytes() + 4 * kChunk, before);
+    EXPECT_LE(swap_->file_bytes() + 4 * kChunk, before + kFileSystemsOwn);
     region.check(16);
 }
 
@@ -189,7 +189,7 @@ TEST_P(SpaceGoesBack, SoThatScatteredFreeSpaceStaysWithinItsBound) {
     for (std::uint64_t page = 0; page < kPages; ++page) {
         if (page % 8 != 0) region.discard(page, 1);
     }
-    EXPECT_LE(swap_->file_bytes(), kPages / 8 * kPage + 36 * kMiB);
+    EXPECT_LE(swap_->file_bytes(), kPages / 8 * kPage + 42 * kMiB);
     region.check(16);
     region.write_all(2);
     region.check(16);
@@ -206,11 +206,11 @@ TEST_P(SpaceGoesBack, InTheBackgroundIfAThreadSaysSo) {
     EXPECT_EQ(swap_->file_bytes(), before);
     EXPECT_TRUE(swap_->space().has_space_to_return());
     swap_->space().return_some_space();
-    EXPECT_LE(swap_->file_bytes() + kChunk, before);
+    EXPECT_LE(swap_->file_bytes() + kChunk, before + kFileSystemsOwn);
     EXPECT_TRUE(swap_->space().has_space_to_return());
     swap_->space().return_some_space();
     EXPECT_FALSE(swap_->space().has_space_to_return());
-    EXPECT_LE(swap_->file_bytes() + 3 * kChunk, before);
+    EXPECT_LE(swap_->file_bytes() + 3 * kChunk, before + kFileSystemsOwn);
     region.check(16);
 }
 
@@ -245,6 +245,7 @@ TEST_P(SwapSpaceOn, ADirectoryNamedFromTheWorkingDirectoryIsFoundFromAnyOther) {
     Remembered& region = relative.region(8);
     region.write_all(1);
     ASSERT_NO_THROW(as_if_forked(relative));
+    static_cast<void>(swap().region(1));
     EXPECT_EQ(status_of(relative.file().fd()).st_dev, status_of(swap().file().fd()).st_dev);
     region.check();
 }

