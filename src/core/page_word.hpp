@@ -105,10 +105,16 @@ public:
         FAULTLINE_INVARIANT(is(PageState::filling));
         return with_state(PageState::poisoned).with_payload(0).released();
     }
-    /// resident -> filling, to change whether the page is writable. The caller then publishes `filled`.
+    /// resident -> filling, to change whether the page is writable. The caller then publishes `change_ended`, or
+    /// `filled` if the slot was written meanwhile.
     [[nodiscard]] constexpr PageWord claimed_for_change() const noexcept {
         FAULTLINE_INVARIANT(is(PageState::resident));
         return with_state(PageState::filling);
+    }
+    /// filling -> resident, after claimed_for_change: the page keeps its frame and its checksum.
+    [[nodiscard]] constexpr PageWord change_ended(bool now_dirty) const noexcept {
+        FAULTLINE_INVARIANT(is(PageState::filling));
+        return with_state(PageState::resident).with_dirty(now_dirty).released();
     }
     /// resident -> evicting.
     [[nodiscard]] constexpr PageWord claimed_for_eviction() const noexcept {

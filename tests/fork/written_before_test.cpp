@@ -7,28 +7,28 @@
 namespace faultline::test {
 namespace {
 
-constexpr std::uint64_t kPages = 64;
-
 class ForkOfWrittenPages : public TrapMatrix {
 protected:
+    static constexpr std::uint64_t kPages = 64;
+
     [[nodiscard]] Config config() const {
         Config config = config_with(2 * kPages);
         config.fork = ForkPolicy::inherit;
         return config;
     }
-};
 
-void write_all(Region& region, std::uint64_t version) {
-    for (std::uint64_t i = 0; i < kPages; ++i) write_word(region.data() + i * region.page_size(), version + i);
-}
-
-std::uint64_t pages_without(const Region& region, std::uint64_t version) {
-    std::uint64_t wrong = 0;
-    for (std::uint64_t i = 0; i < kPages; ++i) {
-        wrong += read_word(region.data() + i * region.page_size()) == version + i ? 0U : 1U;
+    static void write_all(Region& region, std::uint64_t version) {
+        for (std::uint64_t i = 0; i < kPages; ++i) write_word(region.data() + i * region.page_size(), version + i);
     }
-    return wrong;
-}
+
+    [[nodiscard]] static std::uint64_t pages_without(const Region& region, std::uint64_t version) {
+        std::uint64_t wrong = 0;
+        for (std::uint64_t i = 0; i < kPages; ++i) {
+            wrong += read_word(region.data() + i * region.page_size()) == version + i ? 0U : 1U;
+        }
+        return wrong;
+    }
+};
 
 // The fork writes the second version to the store. What the parent writes then equals what the pages came in with, so
 // a checksum of that time would say that nothing has changed.

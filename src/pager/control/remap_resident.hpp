@@ -30,7 +30,7 @@ void remap_resident(RoomMaker& room, const Region& region, core::PageRange range
             if (!was) return;
             const int error = room.retry([&] { return map(region.address_of(page), *was); });
             FAULTLINE_REQUIRE_MAPPED(error, "a page's protection cannot be changed");
-            region.publish(page, [](core::PageWord word) { return word.filled(word.payload(), word.dirty()); });
+            region.publish(page, [](core::PageWord word) { return word.change_ended(word.dirty()); });
         });
     });
 }

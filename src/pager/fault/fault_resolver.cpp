@@ -104,7 +104,7 @@ FaultResolver::Step FaultResolver::allow_access(const FaultedPage& faulted, Page
     FAULTLINE_REQUIRE(error == 0 || sys::is_transient(error),
                       "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     const bool now_dirty = error == 0 ? dirty : seen.dirty();
-    region.publish(faulted.page, [now_dirty](PageWord word) { return word.filled(word.payload(), now_dirty); });
+    region.publish(faulted.page, [now_dirty](PageWord word) { return word.change_ended(now_dirty); });
     core_.budget.notify();
     if (error != 0) return try_later(faulted, error);
     if (!first_write) return FaultOutcome::already_resolved;
