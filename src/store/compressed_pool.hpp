@@ -29,6 +29,7 @@
 #include "sys/mapping.hpp"
 #include "sys/slot_pool.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -107,7 +108,8 @@ private:
     [[nodiscard]] std::span<const std::byte> bytes_of(const Entry& entry) const noexcept;
     /// Returns false if memory was overwritten. Then the length is wrong, and the next entry cannot be found.
     [[nodiscard]] static bool is_sound(const Entry& entry) noexcept {
-        return entry.bytes <= most_compressed(kLargestBlockBytes) && entry.units <= kLargestBlockBytes / core::kUnitBytes;
+        return entry.bytes <= most_compressed(kLargestBlockBytes) && std::has_single_bit(entry.units) &&
+               entry.units <= kLargestBlockBytes / core::kUnitBytes;
     }
     [[nodiscard]] bool decode(const Entry& entry, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE;
     void kill_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE;

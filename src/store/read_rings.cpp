@@ -68,7 +68,7 @@ ReadRings& ReadRings::of_process() noexcept {
 void ReadRings::open() {
     const std::lock_guard lock{opening_};
     const unsigned process = sys::process_generation();
-    if (opened_by_ == process) return;
+    if (opened_by_.load() == process) return;
     free_.store(0);
     for (sys::IoRing& ring : rings_) ring.abandon();
     cpus_ = std::max(sys::allowed_cpus(), 1U);
@@ -78,13 +78,15 @@ void ReadRings::open() {
         if (!rings_[i]) break;
         opened |= std::uint64_t{1} << i;
     }
-    opened_by_ = process;
     free_.store(opened);
+    opened_by_.store(process);
 }
 
 int ReadRings::read(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
     if (reads.empty()) return 0;
-    std::uint64_t free = free_.load(std::memory_order_relaxed);
+    // A child of fork that has not opened its own must not use its parent's.
+    const bool own = opened_by_.load(std::memory_order_acquire) == sys::process_generation();
+    std::uint64_t free = own ? free_.load(std::memory_order_relaxed) : 0;
     while (free != 0) {
         const auto index = static_cast<unsigned>(std::countr_zero(free));
         if (!free_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire)) continue;

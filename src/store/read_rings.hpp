@@ -16,7 +16,6 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <span>
 
 namespace faultline::store {
@@ -57,13 +56,14 @@ public:
 
 private:
     static constexpr unsigned kMostRings = 16;
+    static constexpr unsigned kNobody = ~0U;
 
     ReadRings() = default;
     [[nodiscard]] int read_through(unsigned index, std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] sys::IoRing::Completion await(sys::IoRing& ring) FAULTLINE_SIGNAL_SAFE;
 
     std::mutex opening_;
-    std::optional<unsigned> opened_by_;  // the generation of the process; guarded by opening_
+    std::atomic<unsigned> opened_by_{kNobody};  // the generation of the process
     unsigned cpus_ = 1;
     std::array<sys::IoRing, kMostRings> rings_;
     std::atomic<std::uint64_t> free_{0};  // bit i: rings_[i] is open, and no thread uses it

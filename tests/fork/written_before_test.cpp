@@ -9,21 +9,21 @@ namespace {
 
 class ForkOfWrittenPages : public TrapMatrix {
 protected:
-    static constexpr std::uint64_t kPages = 64;
+    static constexpr std::uint64_t kWrittenPages = 64;
 
     [[nodiscard]] Config config() const {
-        Config config = config_with(2 * kPages);
+        Config config = config_with(2 * kWrittenPages);
         config.fork = ForkPolicy::inherit;
         return config;
     }
 
     static void write_all(Region& region, std::uint64_t version) {
-        for (std::uint64_t i = 0; i < kPages; ++i) write_word(region.data() + i * region.page_size(), version + i);
+        for (std::uint64_t i = 0; i < kWrittenPages; ++i) write_word(region.data() + i * region.page_size(), version + i);
     }
 
     [[nodiscard]] static std::uint64_t pages_without(const Region& region, std::uint64_t version) {
         std::uint64_t wrong = 0;
-        for (std::uint64_t i = 0; i < kPages; ++i) {
+        for (std::uint64_t i = 0; i < kWrittenPages; ++i) {
             wrong += read_word(region.data() + i * region.page_size()) == version + i ? 0U : 1U;
         }
         return wrong;
@@ -34,7 +34,7 @@ protected:
 // a checksum of that time would say that nothing has changed.
 TEST_P(ForkOfWrittenPages, OlderBytesThatAreWrittenAgainAfterwardsAreNotLost) {
     FAULTLINE_PAGER_OR_SKIP(pager, config());
-    Region region = pager.reserve(kPages * GetParam().page_size, options());
+    Region region = pager.reserve(kWrittenPages * GetParam().page_size, options());
     write_all(region, 1000);
     evict_all(region);
     EXPECT_EQ(pages_without(region, 1000), 0U);
