@@ -73,6 +73,8 @@ private:
     void move_to_list(Span& span) noexcept;
     void remove_from_list(Span& span) noexcept;
     void detach(Span& span) noexcept;
+    [[nodiscard]] static core::PageRange count_use(const Span& span, core::PageRange pages) noexcept;
+    [[nodiscard]] static core::PageRange count_disuse(const Span& span, core::PageRange pages) noexcept;
     template <typename Visit>
     static void for_blocks_on(const Span& span, std::uint64_t page, Visit visit) noexcept;
 
