@@ -23,6 +23,18 @@ void ClassSpans::add(Span& span) noexcept {
     move_to_list(span);
 }
 
+Span* ClassSpans::adopt_from(ClassSpans& other) noexcept {
+    Span* const span = other.best(false);
+    if (span == nullptr) return nullptr;
+    other.remove_from_list(*span);
+    other.detach(*span);
+    span->age = SpanAge::old;
+    ++spans;
+    free_blocks += span->free_blocks;
+    move_to_list(*span);
+    return span;
+}
+
 Span* ClassSpans::best(bool last_resort) noexcept {
     constexpr auto kOld = static_cast<std::size_t>(SpanAge::old) * kFullnesses;
     for (std::size_t list = 0; list < kOld; ++list) {

@@ -6,7 +6,10 @@
 //   SmallBlocks   blocks that share pages; threads' caches       LargeBlocks   blocks with pages of their own
 //   PageSweeper   discards dead pages                            bad_block.hpp aborts on a bad pointer
 //
-// Lock order: HeapRegistry', PageSweeper's, ThreadCaches', a size class's (TransferCache's or ClassSpans'), HeapPages'.
+// Threads belong to shards (shard.hpp), which share no span: each thread owns its spans while there are few threads.
+//
+// Lock order: HeapRegistry', PageSweeper's, ThreadCaches', a size class's (TransferCache's or ClassSpans'; of two
+// shards the lower first), HeapPages' or SpanMetadata's.
 //
 // While a page is discarded only PageSweeper's lock is held. An allocation waits for it only when it has found no free
 // block.

@@ -70,9 +70,9 @@ public:
 
     // ---- spans of blocks
 
-    /// Allocates the pages of a span from the brk area. Returns null if there are no pages, or the store has no room
-    /// for them.
-    [[nodiscard]] Span* new_span(SizeClass size_class) noexcept;
+    /// Allocates the pages of a span of `shard` from the brk area. Returns null if there are no pages, or the store has
+    /// no room for them.
+    [[nodiscard]] Span* new_span(SizeClass size_class, Shard shard) noexcept;
     /// Frees the pages of a span. The caller holds the lock of the span's class.
     void free_span(Span& span) noexcept;
 

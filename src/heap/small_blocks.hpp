@@ -1,6 +1,7 @@
 // SmallBlocks: allocates and frees blocks that share pages. A block comes from the calling thread's cache, else from
-// the TransferCache, else from CentralSpans, and is freed on the same way back. The fast paths `pop` and `push` take no
-// lock and are inlined into Heap; all others run inside a NoForkSection. Used by Heap.
+// the TransferCache of the thread's shard, else from the shard's spans, and is freed on the same way back. A block of
+// another shard goes into the thread's cache, too; when the cache is full, it goes back to its own shard. The fast
+// paths `pop` and `push` take no lock and are inlined into Heap; all others run inside a NoForkSection. Used by Heap.
 #pragma once
 
 #include "heap/central_spans.hpp"
@@ -61,8 +62,11 @@ private:
     void thread_ends(const void* thread) noexcept override;
     void start_in_child(const void* thread) noexcept override;
 
-    [[nodiscard]] std::size_t take(SizeClass size_class, std::span<FreeBlock> blocks,
+    [[nodiscard]] std::size_t take(Shard shard, SizeClass size_class, std::span<FreeBlock> blocks,
                                    StalePages* stale = nullptr) noexcept;
+    [[nodiscard]] std::size_t take_abandoned(Shard shard, SizeClass size_class, std::span<FreeBlock> blocks,
+                                             StalePages* stale) noexcept;
+    void hand_back(SizeClass size_class, std::span<const FreeBlock> blocks) noexcept;
     void flush(ThreadCache& cache) noexcept;
     void flush_transfer_cache() noexcept;
 

@@ -73,6 +73,8 @@ public:
         }
     }
 
+    /// The shard from which the owner takes its blocks. Constant while the cache has an owner.
+    Shard shard = 0;
     /// The owner's RecentCaches::this_thread(). Null: no owner. Such a cache is empty, except in a child of fork.
     std::atomic<const void*> owner{nullptr};
 

@@ -50,17 +50,22 @@ public:
         }
     }
 
+    /// True if a living thread belongs to the shard. No lock: the answer may be old.
+    [[nodiscard]] bool has_threads(Shard shard) const noexcept { return threads_.count(shard) > 0; }
+
     /// Adds the cached blocks of all threads to `counts`.
     void add_counts(CachedCounts& counts) noexcept;
 
 private:
     [[nodiscard]] std::span<ThreadCache> used() noexcept { return caches_.span().first(used_); }
     [[nodiscard]] ThreadCache* assign(const void* thread, bool& is_new) noexcept;
+    void remove_owner(ThreadCache& cache) noexcept;
 
     HeapId id_;
     sys::LazyArray<ThreadCache> caches_;
-    std::mutex mutex_;  // guards used_ and the caches' owners
+    std::mutex mutex_;  // guards what follows, and the caches' owners and shards
     std::size_t used_ = 0;
+    ShardThreads threads_;
 };
 
 }  // namespace faultline::heap
