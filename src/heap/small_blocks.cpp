@@ -35,6 +35,9 @@ SmallBlocks::~SmallBlocks() { HeapRegistry::remove(*this); }
 // ---- allocating
 
 void* SmallBlocks::allocate(SizeClass size_class) noexcept {
+    if (ThreadCache* const cache = caches_.recent()) {
+        if (void* const block = cache->pop(size_class)) return block;
+    }
     const NoForkSection section;
     ThreadCache* const cache = caches_.of_this_thread();
     if (cache == nullptr) return allocate_uncached(size_class, Zeroed::no);
@@ -95,13 +98,14 @@ void SmallBlocks::make_all_free_blocks_available() noexcept {
 // ---- freeing
 
 void SmallBlocks::deallocate(SizeClass size_class, FreeBlock block) noexcept {
+    const std::uint32_t most = shape(size_class).cached;
+    if (ThreadCache* const cache = caches_.recent(); cache != nullptr && cache->push(size_class, block, most)) return;
     const NoForkSection section;
     ThreadCache* const cache = caches_.of_this_thread();
     if (cache == nullptr) {
         block.mark->store(kNotLive, std::memory_order_relaxed);
         return put_back(size_class, {&block, 1});
     }
-    const std::uint32_t most = shape(size_class).cached;
     if (cache->size(size_class) == most) {
         const auto oldest = cache->blocks(size_class).first(batch_of(size_class));
         hand_back(size_class, oldest);

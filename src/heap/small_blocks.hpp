@@ -24,19 +24,19 @@ public:
     SmallBlocks(const SmallBlocks&) = delete;
     SmallBlocks& operator=(const SmallBlocks&) = delete;
 
-    /// Takes a block of a cached class out of the calling thread's cache and marks it live. Returns null if the thread
-    /// has no cache or the cache has no such block; call `allocate` then.
+    /// Takes a block of a cached class out of the cache that the calling thread used last and marks it live. Returns
+    /// null if that is another heap's or has no such block; call `allocate` then.
     [[nodiscard, gnu::always_inline]] void* pop(SizeClass size_class) noexcept {
-        if (ThreadCache* const cache = caches_.recent()) [[likely]] {
+        if (ThreadCache* const cache = caches_.last()) [[likely]] {
             if (void* const block = cache->pop(size_class)) [[likely]]
                 return block;
         }
         return nullptr;
     }
-    /// Stores a live block in the calling thread's cache and marks it free. Returns false if the thread has no cache or
-    /// the cache holds `most` blocks of the class already; call `deallocate` then.
+    /// Stores a live block in the cache that the calling thread used last and marks it free. Returns false if that is
+    /// another heap's or holds `most` blocks of the class already; call `deallocate` then.
     [[nodiscard, gnu::always_inline]] bool push(SizeClass size_class, FreeBlock block, std::uint32_t most) noexcept {
-        ThreadCache* const cache = caches_.recent();
+        ThreadCache* const cache = caches_.last();
         return cache != nullptr && cache->push(size_class, block, most);
     }
 

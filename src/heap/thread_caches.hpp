@@ -17,7 +17,7 @@ namespace faultline::heap {
 /// How many blocks of each class are cached.
 using CachedCounts = std::array<std::uint64_t, kCachedClasses>;
 
-/// All functions but `recent` are called inside a NoForkSection, or in a child of fork before it runs on.
+/// All functions but `last` and `recent` are called inside a NoForkSection, or in a child of fork before it runs on.
 class ThreadCaches {
 public:
     ThreadCaches();
@@ -25,8 +25,10 @@ public:
     ThreadCaches(const ThreadCaches&) = delete;
     ThreadCaches& operator=(const ThreadCaches&) = delete;
 
+    /// Returns the calling thread's cache if it is the one that the thread used last; else null. No lock.
+    [[nodiscard, gnu::always_inline]] ThreadCache* last() const noexcept { return RecentCaches::find_last(id_); }
     /// Returns the calling thread's cache if the thread has used this heap recently; else null. No lock.
-    [[nodiscard, gnu::always_inline]] ThreadCache* recent() const noexcept { return RecentCaches::find(id_); }
+    [[nodiscard]] ThreadCache* recent() const noexcept { return RecentCaches::find(id_); }
 
     /// Returns the calling thread's cache. Assigns one to the thread if necessary, and asks HeapRegistry to report the
     /// thread's end. Returns null if too many threads have caches.
