@@ -123,17 +123,14 @@ void CentralSpans::free_removed(Span* span) noexcept {
 // ---- holding pages
 
 void CentralSpans::hold_dead_pages(SizeClass size_class, PageRange pages, HeldPages& held) noexcept {
-    const auto owned_by = [&](Span* span, Shard shard) {
-        const HeapPages::Owner owner = pages_.owner_of(pages.first);
-        return owner.span == span && owner.kind == SpanKind::blocks && owner.size_class == size_class &&
-               span->shard.load(std::memory_order_relaxed) == shard;
-    };
-    Span* const span = pages_.owner_of(pages.first).span;
-    const Shard shard = span->shard.load(std::memory_order_relaxed);
-    ClassSpans& spans = shards_[shard][size_class];
+    const HeapPages::Owner seen = pages_.owner_of(pages.first);
+    ClassSpans& spans = shards_[seen.shard][size_class];
     const std::lock_guard lock{spans.mutex};
-    // While the lock is held, no span of the class leaves the shard. A span without marks is being added.
-    if (!owned_by(span, shard) || span->marks == nullptr) return;
+    // While the lock is held, no span of the class leaves the shard.
+    const HeapPages::Owner owner = pages_.owner_of(pages.first);
+    if (owner.kind != SpanKind::blocks || owner.size_class != size_class || owner.shard != seen.shard) return;
+    Span* const span = owner.span;
+    if (span->marks == nullptr) return;  // it is being added
     held.span = span;
     for (std::uint64_t page = pages.first; page < std::min(pages.end(), span->pages.end()); ++page) {
         if (!pages_.life().is_dead(page)) continue;

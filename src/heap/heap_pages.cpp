@@ -52,7 +52,7 @@ void HeapPages::destroy_region() {
 HeapPages::Owner HeapPages::owner_of(std::uint64_t page) noexcept {
     const std::lock_guard lock{mutex_};
     Span& span = span_at(page << core::kUnitShift);
-    return {&span, span.kind, span.size_class, span.pages};
+    return {&span, span.kind, span.size_class, span.shard.load(std::memory_order_relaxed), span.pages};
 }
 
 Span* HeapPages::new_span(SizeClass size_class, Shard shard) noexcept {

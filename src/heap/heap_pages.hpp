@@ -64,6 +64,7 @@ public:
         Span* span;
         SpanKind kind;
         SizeClass size_class;
+        Shard shard;
         core::PageRange pages;
     };
     [[nodiscard]] Owner owner_of(std::uint64_t page) noexcept;
