@@ -55,6 +55,8 @@ void abort_not_live(const HeapPages& pages, const void* block) noexcept {
         block, reinterpret_cast<const void*>(offset), base);
 }
 
+void abort_on_free(const HeapPages& pages, const void* block) noexcept { abort_not_live(pages, block); }
+
 void abort_bad_size(const HeapPages& pages, const void* block, std::size_t bytes) noexcept {
     abort_with("heap: bad size: the block at %p is freed with a size of %zu bytes, but has %zu", block, bytes,
                pages.span_at(pages.offset_of(block)).usable_bytes());

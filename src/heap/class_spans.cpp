@@ -23,6 +23,18 @@ void ClassSpans::add(Span& span) noexcept {
     move_to_list(span);
 }
 
+Span* ClassSpans::adopt_from(ClassSpans& other) noexcept {
+    Span* const span = other.best(false);
+    if (span == nullptr) return nullptr;
+    other.remove_from_list(*span);
+    other.detach(*span);
+    span->age = SpanAge::old;
+    ++spans;
+    free_blocks += span->free_blocks;
+    move_to_list(*span);
+    return span;
+}
+
 Span* ClassSpans::best(bool last_resort) noexcept {
     constexpr auto kOld = static_cast<std::size_t>(SpanAge::old) * kFullnesses;
     for (std::size_t list = 0; list < kOld; ++list) {
@@ -87,11 +99,13 @@ std::size_t ClassSpans::take(Span& span, std::byte* base, PageLife& life, std::s
             span.free_bits[word] &= span.free_bits[word] - 1;
             const std::uint64_t inside = index * span.block_bytes;
             const PageRange pages = span.pages_of(inside);
-            for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
-                const std::uint64_t at = span.pages.first + page;
-                if (stale != nullptr && !life.is_fresh(at)) stale->set(page - pages.first);
-                if (span.used[page]++ == 0) life.mark_live({at, 1});
+            if (stale != nullptr) {
+                for (std::uint64_t i = 0; i < pages.count; ++i) {
+                    if (!life.is_fresh(span.pages.first + pages.first + i)) stale->set(i);
+                }
             }
+            const PageRange used = count_use(span, pages);
+            if (!used.empty()) life.mark_live(used);
             blocks[taken++] = {base + span.begin + inside, &span.marks[index]};
         }
     }
@@ -108,13 +122,30 @@ bool ClassSpans::put_back(Span& span, std::uint64_t index, PageLife& life) noexc
     word |= bit;
     ++span.free_blocks;
     ++free_blocks;
-    const PageRange pages = span.pages_of(index * span.block_bytes);
-    for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
-        FAULTLINE_INVARIANT(span.used[page] > 0);
-        if (--span.used[page] == 0) life.mark_dead({span.pages.first + page, 1});
-    }
+    const PageRange unused = count_disuse(span, span.pages_of(index * span.block_bytes));
+    if (!unused.empty()) life.mark_dead(unused);
     move_to_list(span);
     return true;
+}
+
+/// Counts a block in on its pages. Returns those that had no block in use before: a run, because only the first and the
+/// last page of a block have other blocks.
+PageRange ClassSpans::count_use(const Span& span, PageRange pages) noexcept {
+    PageRange first_used{pages.end(), 0};
+    for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+        if (span.used[page]++ == 0) first_used = {std::min(first_used.first, page), first_used.count + 1};
+    }
+    return {span.pages.first + first_used.first, first_used.count};
+}
+
+/// Counts a block out on its pages. Returns those, a run again, that have no block in use any more.
+PageRange ClassSpans::count_disuse(const Span& span, PageRange pages) noexcept {
+    PageRange unused{pages.end(), 0};
+    for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+        FAULTLINE_INVARIANT(span.used[page] > 0);
+        if (--span.used[page] == 0) unused = {std::min(unused.first, page), unused.count + 1};
+    }
+    return {span.pages.first + unused.first, unused.count};
 }
 
 template <typename Visit>

@@ -1,7 +1,7 @@
-// ClassSpans: the spans of one size class that have free blocks, and the rule that selects the span for the next
-// blocks. New blocks come from the youngest spans, the fullest first, so that blocks of one age share pages and few
-// pages are in use. Old spans give blocks only where they have many free ones, because their pages may have to be read
-// from the store. It takes blocks out of spans and puts them back; it owns no pages. Used by CentralSpans.
+// ClassSpans: the spans of one size class and shard that have free blocks, and the rule that selects the span for the
+// next blocks. New blocks come from the youngest spans, the fullest first, so that blocks of one age share pages and
+// few pages are in use. Old spans give blocks only where they have many free ones, because their pages may have to be
+// read from the store. It takes blocks out of spans and puts them back; it owns no pages. Used by CentralSpans.
 #pragma once
 
 #include "heap/page_life.hpp"
@@ -30,6 +30,10 @@ public:
 
     /// Adds a new span, all of whose blocks are free.
     void add(Span& span) noexcept;
+
+    /// Moves the span from which another ClassSpans would take its next blocks to this one, as an old span. Returns it,
+    /// or null if the other has none. The caller holds both locks, and changes the span's shard.
+    [[nodiscard]] Span* adopt_from(ClassSpans& other) noexcept;
 
     /// Returns the span to take the next blocks from. Null: a new span is the better choice. `last_resort`: there is no
     /// room for a new span, so return any span with a free block.
@@ -73,6 +77,8 @@ private:
     void move_to_list(Span& span) noexcept;
     void remove_from_list(Span& span) noexcept;
     void detach(Span& span) noexcept;
+    [[nodiscard]] static core::PageRange count_use(const Span& span, core::PageRange pages) noexcept;
+    [[nodiscard]] static core::PageRange count_disuse(const Span& span, core::PageRange pages) noexcept;
     template <typename Visit>
     static void for_blocks_on(const Span& span, std::uint64_t page, Visit visit) noexcept;
 

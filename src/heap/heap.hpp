@@ -6,7 +6,10 @@
 //   SmallBlocks   blocks that share pages; threads' caches       LargeBlocks   blocks with pages of their own
 //   PageSweeper   discards dead pages                            bad_block.hpp aborts on a bad pointer
 //
-// Lock order: HeapRegistry', PageSweeper's, ThreadCaches', a size class's (TransferCache's or ClassSpans'), HeapPages'.
+// Threads belong to shards (shard.hpp), which share no span: each thread owns its spans while there are few threads.
+//
+// Lock order: HeapRegistry', PageSweeper's, ThreadCaches', a size class's (TransferCache's or ClassSpans'; of two
+// shards the lower first), HeapPages' or SpanMetadata's.
 //
 // While a page is discarded only PageSweeper's lock is held. An allocation waits for it only when it has found no free
 // block.
@@ -45,13 +48,10 @@ public:
     [[nodiscard, gnu::always_inline]] void* try_allocate(std::size_t bytes) noexcept {
         // Every size in the table of small sizes is cached, whatever the threshold.
         static_assert(size_classes::kTableBytes <= core::kUnitBytes);
-        if (bytes > size_classes::kTableBytes && bytes > max_cached_bytes_) [[unlikely]] {
-            return allocate_uncached(bytes, 1, Zeroed::no);
-        }
-        const SizeClass size_class = class_of(bytes);
-        if (void* const block = small_.pop(size_class)) [[likely]]
-            return block;
-        return small_.allocate(size_class);
+        if (bytes <= size_classes::kTableBytes) [[likely]]
+            return allocate_cached(size_classes::kSmallTable[(bytes + kGranule - 1) / kGranule]);
+        if (bytes > max_cached_bytes_) return allocate_uncached(bytes, 1, Zeroed::no);
+        return allocate_cached(size_classes::computed(bytes));
     }
     [[nodiscard]] void* try_allocate(std::size_t bytes, std::size_t alignment) noexcept {
         return alignment <= kGranule ? try_allocate(bytes) : allocate_aligned(bytes, alignment);
@@ -67,10 +67,10 @@ public:
         Span& span = pages_.span_at(offset);
         const Span::Position position = span.position_of(offset);
         if (!position.is_begin) [[unlikely]]
-            abort_not_live(pages_, block);
+            return abort_on_free(pages_, block);
         Mark& mark = span.marks[position.index];
         if (mark.load(std::memory_order_relaxed) != kLive) [[unlikely]]
-            abort_not_live(pages_, block);
+            return abort_on_free(pages_, block);
         if (bytes > span.block_bytes && bytes > span.usable_bytes()) [[unlikely]]
             abort_bad_size(pages_, block, bytes);
         if (span.cached == 0) [[unlikely]]
@@ -98,6 +98,11 @@ public:
     void drop_pages() { pages_.destroy_region(); }
 
 private:
+    [[nodiscard, gnu::always_inline]] void* allocate_cached(SizeClass size_class) noexcept {
+        if (void* const block = small_.pop(size_class)) [[likely]]
+            return block;
+        return small_.allocate(size_class);
+    }
     [[nodiscard]] void* allocate_uncached(std::size_t bytes, std::size_t alignment, Zeroed zeroed) noexcept;
     [[nodiscard]] void* allocate_aligned(std::size_t bytes, std::size_t alignment) noexcept;
     [[nodiscard]] void* allocate_large(std::size_t bytes, std::size_t alignment, Zeroed zeroed) noexcept;

@@ -52,10 +52,10 @@ void HeapPages::destroy_region() {
 HeapPages::Owner HeapPages::owner_of(std::uint64_t page) noexcept {
     const std::lock_guard lock{mutex_};
     Span& span = span_at(page << core::kUnitShift);
-    return {&span, span.kind, span.size_class, span.pages};
+    return {&span, span.kind, span.size_class, span.shard.load(std::memory_order_relaxed), span.pages};
 }
 
-Span* HeapPages::new_span(SizeClass size_class) noexcept {
+Span* HeapPages::new_span(SizeClass size_class, Shard shard) noexcept {
     const ClassShape& its = shape(size_class);
     if (!room_for(its.span_pages)) return nullptr;
     const std::lock_guard lock{mutex_};
@@ -65,6 +65,7 @@ Span* HeapPages::new_span(SizeClass size_class) noexcept {
     span.begin = pages->first << core::kUnitShift;
     span.kind = SpanKind::blocks;
     span.size_class = size_class;
+    span.shard.store(shard, std::memory_order_relaxed);
     span.cached = static_cast<std::uint8_t>(its.cached);
     span.block_bytes = its.block_bytes;
     span.reciprocal = its.reciprocal;

@@ -64,15 +64,16 @@ public:
         Span* span;
         SpanKind kind;
         SizeClass size_class;
+        Shard shard;
         core::PageRange pages;
     };
     [[nodiscard]] Owner owner_of(std::uint64_t page) noexcept;
 
     // ---- spans of blocks
 
-    /// Allocates the pages of a span from the brk area. Returns null if there are no pages, or the store has no room
-    /// for them.
-    [[nodiscard]] Span* new_span(SizeClass size_class) noexcept;
+    /// Allocates the pages of a span of `shard` from the brk area. Returns null if there are no pages, or the store has
+    /// no room for them.
+    [[nodiscard]] Span* new_span(SizeClass size_class, Shard shard) noexcept;
     /// Frees the pages of a span. The caller holds the lock of the span's class.
     void free_span(Span& span) noexcept;
 

@@ -12,6 +12,7 @@
 namespace faultline::heap {
 
 constinit thread_local std::array<RecentCaches::Entry, RecentCaches::kEntries> RecentCaches::entries_{};
+constinit thread_local RecentCaches::Entry RecentCaches::last_{};
 
 namespace {
 

@@ -42,6 +42,8 @@ public:
     }
 
     [[nodiscard]] bool is_dead(std::uint64_t page) const FAULTLINE_SIGNAL_SAFE override { return dead_.test(page); }
+    /// Many frames are free after a program has freed most of its blocks. The rest lies scattered over many pages.
+    [[nodiscard]] bool reads_blocks() const FAULTLINE_SIGNAL_SAFE override { return true; }
     [[nodiscard]] bool is_fresh(std::uint64_t page) const noexcept { return !touched_.test(page); }
 
     /// Returns the first run of dead pages in [from, end), at most `most` pages long; an empty range if there is none.

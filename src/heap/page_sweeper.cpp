@@ -73,7 +73,7 @@ void PageSweeper::sweep_span(SizeClass size_class, PageRange dead) noexcept {
     CentralSpans::HeldPages held;
     central_.hold_dead_pages(size_class, dead, held);
     for (std::size_t i = 0; i < held.count; ++i) discarder_.discard(held.ranges[i]);
-    central_.release_pages(size_class, held);
+    central_.release_pages(held);
 }
 
 /// Retreats a frontier over the free run before it. First discards the run's dead pages if there are too many.

@@ -35,14 +35,17 @@ SmallBlocks::~SmallBlocks() { HeapRegistry::remove(*this); }
 // ---- allocating
 
 void* SmallBlocks::allocate(SizeClass size_class) noexcept {
+    if (ThreadCache* const cache = caches_.recent()) {
+        if (void* const block = cache->pop(size_class)) return block;
+    }
     const NoForkSection section;
     ThreadCache* const cache = caches_.of_this_thread();
     if (cache == nullptr) return allocate_uncached(size_class, Zeroed::no);
     if (cache->size(size_class) == 0) {
         std::array<FreeBlock, ThreadCache::kMost> batch{};
         const auto wanted = std::span{batch}.first(batch_of(size_class));
-        std::size_t taken = transfer_.take(size_class, wanted);
-        if (taken == 0) taken = take(size_class, wanted);
+        std::size_t taken = transfer_.take(cache->shard, size_class, wanted);
+        if (taken == 0) taken = take(cache->shard, size_class, wanted);
         if (taken == 0) return nullptr;
         // The lowest address on top: blocks that are allocated in sequence are adjacent.
         cache->fill(size_class, wanted.first(taken));
@@ -55,19 +58,36 @@ void* SmallBlocks::allocate_uncached(SizeClass size_class, Zeroed zeroed) noexce
     FreeBlock block;
     StalePages stale;
     const bool zeros = zeroed == Zeroed::yes;
-    if (take(size_class, {&block, 1}, zeros ? &stale : nullptr) == 0) return nullptr;
+    const ThreadCache* const cache = caches_.of_this_thread();
+    const Shard shard = cache == nullptr ? Shard{0} : cache->shard;
+    if (take(shard, size_class, {&block, 1}, zeros ? &stale : nullptr) == 0) return nullptr;
     if (zeros) zero_stale(block.block, shape(size_class).block_bytes, stale);
     block.mark->store(kLive, std::memory_order_relaxed);
     return block.block;
 }
 
-/// Takes blocks from spans of the class, and adds a span if they have none. Returns how many blocks it took.
-std::size_t SmallBlocks::take(SizeClass size_class, std::span<FreeBlock> blocks, StalePages* stale) noexcept {
-    if (const std::size_t taken = central_.take(size_class, blocks, stale); taken > 0) return taken;
-    CentralSpans::Taken taken = central_.take_adding_span(size_class, blocks, stale);
+/// Takes blocks from spans of the shard and class, and adds a span if they have none. Returns how many blocks it took.
+std::size_t SmallBlocks::take(Shard shard, SizeClass size_class, std::span<FreeBlock> blocks,
+                              StalePages* stale) noexcept {
+    if (const std::size_t taken = central_.take(shard, size_class, blocks, stale); taken > 0) return taken;
+    if (const std::size_t taken = take_abandoned(shard, size_class, blocks, stale); taken > 0) return taken;
+    CentralSpans::Taken taken = central_.take_adding_span(shard, size_class, blocks, stale);
     if (taken.blocks > 0) return taken.blocks;
     if (!taken.room_for_span) make_all_free_blocks_available();
-    return central_.take_adding_span(size_class, blocks, stale).blocks;
+    return central_.take_adding_span(shard, size_class, blocks, stale).blocks;
+}
+
+/// Takes blocks that belong to a shard without a living thread. Returns how many it took.
+std::size_t SmallBlocks::take_abandoned(Shard shard, SizeClass size_class, std::span<FreeBlock> blocks,
+                                        StalePages* stale) noexcept {
+    for (Shard other = 0; other < kShards; ++other) {
+        if (other == shard || caches_.has_threads(other)) continue;
+        if (stale == nullptr && size_class < kCachedClasses) {
+            if (const std::size_t taken = transfer_.take(other, size_class, blocks); taken > 0) return taken;
+        }
+        if (central_.adopt(size_class, other, shard)) return central_.take(shard, size_class, blocks, stale);
+    }
+    return 0;
 }
 
 void SmallBlocks::make_all_free_blocks_available() noexcept {
@@ -78,19 +98,34 @@ void SmallBlocks::make_all_free_blocks_available() noexcept {
 // ---- freeing
 
 void SmallBlocks::deallocate(SizeClass size_class, FreeBlock block) noexcept {
+    const std::uint32_t most = shape(size_class).cached;
+    if (ThreadCache* const cache = caches_.recent(); cache != nullptr && cache->push(size_class, block, most)) return;
     const NoForkSection section;
     ThreadCache* const cache = caches_.of_this_thread();
     if (cache == nullptr) {
         block.mark->store(kNotLive, std::memory_order_relaxed);
         return put_back(size_class, {&block, 1});
     }
-    const std::uint32_t most = shape(size_class).cached;
     if (cache->size(size_class) == most) {
         const auto oldest = cache->blocks(size_class).first(batch_of(size_class));
-        if (!transfer_.put(size_class, oldest)) put_back(size_class, oldest);
+        hand_back(size_class, oldest);
         cache->drop_oldest(size_class, static_cast<std::uint32_t>(oldest.size()));
     }
     static_cast<void>(cache->push(size_class, block, most));
+}
+
+/// Gives each block to the shard that owns its span.
+void SmallBlocks::hand_back(SizeClass size_class, std::span<const FreeBlock> blocks) noexcept {
+    std::array<FreeBlock, ThreadCache::kMost> copy{};
+    std::copy(blocks.begin(), blocks.end(), copy.begin());
+    for (std::span<FreeBlock> rest = std::span{copy}.first(blocks.size()); !rest.empty();) {
+        const Shard shard = central_.shard_of(rest.front());
+        const auto others = std::partition(rest.begin(), rest.end(),
+                                           [&](const FreeBlock& block) { return central_.shard_of(block) == shard; });
+        const auto batch = rest.first(static_cast<std::size_t>(others - rest.begin()));
+        if (!transfer_.put(shard, size_class, batch)) put_back(size_class, batch);
+        rest = rest.subspan(batch.size());
+    }
 }
 
 void SmallBlocks::put_back(SizeClass size_class, std::span<const FreeBlock> blocks) noexcept {
@@ -115,8 +150,12 @@ void SmallBlocks::flush(ThreadCache& cache) noexcept {
 
 void SmallBlocks::flush_transfer_cache() noexcept {
     std::array<FreeBlock, ThreadCache::kMost> batch{};
-    for (SizeClass i = 0; i < kCachedClasses; ++i) {
-        while (const std::size_t taken = transfer_.take(i, batch)) put_back(i, std::span{batch}.first(taken));
+    for (Shard shard = 0; shard < kShards; ++shard) {
+        for (SizeClass i = 0; i < kCachedClasses; ++i) {
+            while (const std::size_t taken = transfer_.take(shard, i, batch)) {
+                put_back(i, std::span{batch}.first(taken));
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 // SmallBlocks: allocates and frees blocks that share pages. A block comes from the calling thread's cache, else from
-// the TransferCache, else from CentralSpans, and is freed on the same way back. The fast paths `pop` and `push` take no
-// lock and are inlined into Heap; all others run inside a NoForkSection. Used by Heap.
+// the TransferCache of the thread's shard, else from the shard's spans, and is freed on the same way back. A block of
+// another shard goes into the thread's cache, too; when the cache is full, it goes back to its own shard. The fast
+// paths `pop` and `push` take no lock and are inlined into Heap; all others run inside a NoForkSection. Used by Heap.
 #pragma once
 
 #include "heap/central_spans.hpp"
@@ -23,19 +24,19 @@ public:
     SmallBlocks(const SmallBlocks&) = delete;
     SmallBlocks& operator=(const SmallBlocks&) = delete;
 
-    /// Takes a block of a cached class out of the calling thread's cache and marks it live. Returns null if the thread
-    /// has no cache or the cache has no such block; call `allocate` then.
+    /// Takes a block of a cached class out of the cache that the calling thread used last and marks it live. Returns
+    /// null if that is another heap's or has no such block; call `allocate` then.
     [[nodiscard, gnu::always_inline]] void* pop(SizeClass size_class) noexcept {
-        if (ThreadCache* const cache = caches_.recent()) [[likely]] {
+        if (ThreadCache* const cache = caches_.last()) [[likely]] {
             if (void* const block = cache->pop(size_class)) [[likely]]
                 return block;
         }
         return nullptr;
     }
-    /// Stores a live block in the calling thread's cache and marks it free. Returns false if the thread has no cache or
-    /// the cache holds `most` blocks of the class already; call `deallocate` then.
+    /// Stores a live block in the cache that the calling thread used last and marks it free. Returns false if that is
+    /// another heap's or holds `most` blocks of the class already; call `deallocate` then.
     [[nodiscard, gnu::always_inline]] bool push(SizeClass size_class, FreeBlock block, std::uint32_t most) noexcept {
-        ThreadCache* const cache = caches_.recent();
+        ThreadCache* const cache = caches_.last();
         return cache != nullptr && cache->push(size_class, block, most);
     }
 
@@ -61,8 +62,11 @@ private:
     void thread_ends(const void* thread) noexcept override;
     void start_in_child(const void* thread) noexcept override;
 
-    [[nodiscard]] std::size_t take(SizeClass size_class, std::span<FreeBlock> blocks,
+    [[nodiscard]] std::size_t take(Shard shard, SizeClass size_class, std::span<FreeBlock> blocks,
                                    StalePages* stale = nullptr) noexcept;
+    [[nodiscard]] std::size_t take_abandoned(Shard shard, SizeClass size_class, std::span<FreeBlock> blocks,
+                                             StalePages* stale) noexcept;
+    void hand_back(SizeClass size_class, std::span<const FreeBlock> blocks) noexcept;
     void flush(ThreadCache& cache) noexcept;
     void flush_transfer_cache() noexcept;
 

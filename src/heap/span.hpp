@@ -1,10 +1,11 @@
 // Span: the record of one run of pages in use: either cut into blocks of one size class, or one large block. It is
 // outside managed memory, and reads or writes no block. Each free reads the first cache line, which is seldom written.
-// The lock of the size class guards the rest.
+// The lock of the shard's size class guards the rest.
 #pragma once
 
 #include "core/page_range.hpp"
 #include "core/units.hpp"
+#include "heap/shard.hpp"
 #include "heap/size_classes.hpp"
 
 #include <boost/intrusive/list.hpp>
@@ -47,8 +48,10 @@ struct alignas(64) Span {
     SpanAge age = SpanAge::young;
     SizeClass size_class = 0;
     std::uint8_t cached = 0;  ///< Blocks of its class that a thread caches, at most; 0 for a large block.
+    /// The shard that owns it. Changes rarely, with the locks of both shards' classes held: see CentralSpans::adopt.
+    std::atomic<Shard> shard{0};
 
-    // Guarded by the lock of the size class; for a large block, by HeapPages' lock.
+    // Guarded by the lock of the shard's size class; for a large block, by HeapPages' lock.
     alignas(64) std::uint32_t blocks = 0;
     std::uint32_t free_blocks = 0;       ///< = number of set bits in free_bits.
     std::uint64_t* free_bits = nullptr;  ///< One bit per block: set while the block is in the span.

@@ -1,6 +1,7 @@
 #include "heap/span_metadata.hpp"
 
 #include <cstring>
+#include <mutex>
 #include <new>
 
 namespace faultline::heap {
@@ -24,11 +25,8 @@ struct Parts {
 bool SpanMetadata::take(Span& span) noexcept {
     const ClassShape& its = shape(span.size_class);
     const Parts parts{its};
-    std::byte* at = nullptr;
-    if (Piece*& free = free_[span.size_class]; free != nullptr) {
-        at = reinterpret_cast<std::byte*>(free);
-        free = free->next;
-    } else {
+    auto* at = reinterpret_cast<std::byte*>(take_free(span.size_class));
+    if (at == nullptr) {
         std::uint64_t begin = end_.load(std::memory_order_relaxed);
         do {
             if (parts.bytes > bytes_.size() - begin) return false;
@@ -47,7 +45,15 @@ bool SpanMetadata::take(Span& span) noexcept {
     return true;
 }
 
+SpanMetadata::Piece* SpanMetadata::take_free(SizeClass size_class) noexcept {
+    const std::lock_guard lock{mutex_};
+    Piece* const piece = free_[size_class];
+    if (piece != nullptr) free_[size_class] = piece->next;
+    return piece;
+}
+
 void SpanMetadata::give(Span& span) noexcept {
+    const std::lock_guard lock{mutex_};
     free_[span.size_class] = new (span.free_bits) Piece{free_[span.size_class]};
 }
 

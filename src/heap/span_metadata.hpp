@@ -4,6 +4,7 @@
 #pragma once
 
 #include "heap/span.hpp"
+#include "sys/futex_lock.hpp"
 #include "sys/lazy_array.hpp"
 
 #include <array>
@@ -17,8 +18,8 @@ class SpanMetadata {
 public:
     explicit SpanMetadata(std::uint64_t bytes) : bytes_{bytes, "the metadata of a heap's blocks"} {}
 
-    /// Allocates the piece of `span`, whose class is set: all blocks free, none live, no page used. Returns false if
-    /// there is no room. The caller of `take` and `give` holds the lock of the class.
+    /// Safe to call from any thread, as `give`. Allocates the piece of `span`, whose class is set: all blocks free,
+    /// none live, no page used. Returns false if there is no room.
     [[nodiscard]] bool take(Span& span) noexcept;
     void give(Span& span) noexcept;
 
@@ -28,8 +29,11 @@ private:
     struct Piece {
         Piece* next;
     };
+    [[nodiscard]] Piece* take_free(SizeClass size_class) noexcept;
+
     sys::LazyArray<std::byte> bytes_;
     std::atomic<std::uint64_t> end_{0};
+    sys::FutexLock mutex_;  // guards free_; taken last
     std::array<Piece*, kSizeClasses> free_{};
 };
 

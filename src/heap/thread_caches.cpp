@@ -34,6 +34,8 @@ ThreadCache* ThreadCaches::assign(const void* thread, bool& is_new) noexcept {
     if (free == nullptr && used_ < caches_.size()) free = &caches_[used_++];
     if (free == nullptr) return nullptr;
     is_new = true;
+    free->shard = threads_.emptiest();
+    threads_.add(free->shard);
     free->owner.store(thread, std::memory_order_relaxed);
     free->repair_after_fork();
     return free;
@@ -50,13 +52,16 @@ ThreadCache* ThreadCaches::of_ending_thread(const void* thread) noexcept {
 
 void ThreadCaches::disown(ThreadCache& cache) noexcept {
     const std::lock_guard lock{mutex_};
-    cache.owner.store(nullptr, std::memory_order_relaxed);
+    remove_owner(cache);
+}
+
+void ThreadCaches::remove_owner(ThreadCache& cache) noexcept {
+    if (cache.owner.exchange(nullptr, std::memory_order_relaxed) != nullptr) threads_.remove(cache.shard);
 }
 
 void ThreadCaches::disown_all_but(const void* thread) noexcept {
     for (ThreadCache& cache : used()) {
-        if (cache.owner.load(std::memory_order_relaxed) != thread)
-            cache.owner.store(nullptr, std::memory_order_relaxed);
+        if (cache.owner.load(std::memory_order_relaxed) != thread) remove_owner(cache);
     }
 }
 

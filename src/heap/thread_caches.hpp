@@ -17,7 +17,7 @@ namespace faultline::heap {
 /// How many blocks of each class are cached.
 using CachedCounts = std::array<std::uint64_t, kCachedClasses>;
 
-/// All functions but `recent` are called inside a NoForkSection, or in a child of fork before it runs on.
+/// All functions but `last` and `recent` are called inside a NoForkSection, or in a child of fork before it runs on.
 class ThreadCaches {
 public:
     ThreadCaches();
@@ -25,8 +25,10 @@ public:
     ThreadCaches(const ThreadCaches&) = delete;
     ThreadCaches& operator=(const ThreadCaches&) = delete;
 
+    /// Returns the calling thread's cache if it is the one that the thread used last; else null. No lock.
+    [[nodiscard, gnu::always_inline]] ThreadCache* last() const noexcept { return RecentCaches::find_last(id_); }
     /// Returns the calling thread's cache if the thread has used this heap recently; else null. No lock.
-    [[nodiscard, gnu::always_inline]] ThreadCache* recent() const noexcept { return RecentCaches::find(id_); }
+    [[nodiscard]] ThreadCache* recent() const noexcept { return RecentCaches::find(id_); }
 
     /// Returns the calling thread's cache. Assigns one to the thread if necessary, and asks HeapRegistry to report the
     /// thread's end. Returns null if too many threads have caches.
@@ -50,17 +52,22 @@ public:
         }
     }
 
+    /// True if a living thread belongs to the shard. No lock: the answer may be old.
+    [[nodiscard]] bool has_threads(Shard shard) const noexcept { return threads_.count(shard) > 0; }
+
     /// Adds the cached blocks of all threads to `counts`.
     void add_counts(CachedCounts& counts) noexcept;
 
 private:
     [[nodiscard]] std::span<ThreadCache> used() noexcept { return caches_.span().first(used_); }
     [[nodiscard]] ThreadCache* assign(const void* thread, bool& is_new) noexcept;
+    void remove_owner(ThreadCache& cache) noexcept;
 
     HeapId id_;
     sys::LazyArray<ThreadCache> caches_;
-    std::mutex mutex_;  // guards used_ and the caches' owners
+    std::mutex mutex_;  // guards what follows, and the caches' owners and shards
     std::size_t used_ = 0;
+    ShardThreads threads_;
 };
 
 }  // namespace faultline::heap

@@ -1,6 +1,6 @@
-// TransferCache: batches of free blocks on their way from threads that free to threads that allocate, so that neither
-// thread has to lock a span (tcmalloc's transfer cache; Bonwick's depot). It holds little: a block that no thread asks
-// for belongs in its span, where its pages can become dead. Used by SmallBlocks.
+// TransferCache: batches of free blocks on their way from threads that free to threads of the shard that owns the
+// blocks' spans, so that neither has to lock a span (tcmalloc's transfer cache; Bonwick's depot). It holds little: a
+// block that no thread asks for belongs in its span, where its pages can become dead. Used by SmallBlocks.
 #pragma once
 
 #include "heap/size_classes.hpp"
@@ -26,11 +26,12 @@ class TransferCache {
 public:
     /// `most_bytes`: the most bytes to hold, over all classes.
     explicit TransferCache(std::uint64_t most_bytes)
-        : classes_{kCachedClasses, "the transfer cache of a heap"}, most_bytes_{most_bytes} {}
+        : classes_{kShards * kCachedClasses, "the transfer cache of a heap"}, most_bytes_{most_bytes} {}
 
-    /// Stores a batch. Returns false, and stores nothing, if the class or the whole holds enough already.
-    [[nodiscard]] bool put(SizeClass size_class, std::span<const FreeBlock> batch) noexcept {
-        OfClass& all = classes_[size_class];
+    /// Stores a batch of blocks that the shard owns. Returns false, and stores nothing, if the class or the whole holds
+    /// enough already.
+    [[nodiscard]] bool put(Shard shard, SizeClass size_class, std::span<const FreeBlock> batch) noexcept {
+        OfClass& all = of(shard, size_class);
         const std::uint64_t bytes = batch.size() * shape(size_class).block_bytes;
         if (bytes_.load(std::memory_order_relaxed) + bytes > most_bytes_) return false;
         const std::lock_guard lock{all.mutex};
@@ -43,9 +44,9 @@ public:
     }
 
     /// Takes up to `batch.size()` blocks, the last stored first. Returns how many it took.
-    [[nodiscard]] std::size_t take(SizeClass size_class, std::span<FreeBlock> batch) noexcept {
-        OfClass& all = classes_[size_class];
-        if (size(size_class) == 0) return 0;
+    [[nodiscard]] std::size_t take(Shard shard, SizeClass size_class, std::span<FreeBlock> batch) noexcept {
+        OfClass& all = of(shard, size_class);
+        if (all.count.load(std::memory_order_relaxed) == 0) return 0;
         const std::lock_guard lock{all.mutex};
         const std::uint32_t had = all.count.load(std::memory_order_relaxed);
         const auto taken = std::min(had, static_cast<std::uint32_t>(batch.size()));
@@ -56,18 +57,26 @@ public:
         return taken;
     }
 
-    /// Returns how many blocks of the class are stored.
-    [[nodiscard]] std::uint32_t size(SizeClass size_class) const noexcept {
-        return classes_[size_class].count.load(std::memory_order_relaxed);
+    /// Returns how many blocks of the class are stored, of all shards.
+    [[nodiscard]] std::uint64_t size(SizeClass size_class) const noexcept {
+        std::uint64_t sum = 0;
+        for (Shard shard = 0; shard < kShards; ++shard) {
+            sum += of(shard, size_class).count.load(std::memory_order_relaxed);
+        }
+        return sum;
     }
 
 private:
-    static constexpr std::size_t kMost = 8;  // batches per class
+    static constexpr std::size_t kMost = 8;  // batches per class of a shard
     struct alignas(64) OfClass {
         sys::FutexLock mutex;
         std::atomic<std::uint32_t> count{0};
         std::array<FreeBlock, kMost * kMostBlocksCached / 2> blocks{};
     };
+
+    [[nodiscard]] OfClass& of(Shard shard, SizeClass size_class) const noexcept {
+        return classes_[shard * kCachedClasses + size_class];
+    }
 
     sys::LazyArray<OfClass> classes_;
     std::uint64_t most_bytes_;

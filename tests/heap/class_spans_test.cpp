@@ -138,6 +138,24 @@ TEST(ClassSpans, OldSpansWithFewFreeBlocksAreNotUsed) {
     EXPECT_EQ(its.spans.best(false), &old) << "an old span with half of its blocks free";
 }
 
+TEST(ClassSpans, AnAdoptedSpanIsOldAndGivesItsFreeBlocks) {
+    Spans from{1280};
+    Span& span = from.add();
+    std::vector<std::uint64_t> offsets;
+    while (span.free_blocks > 0) offsets.push_back(Spans::offset_of(from.take_one(span)));
+    ClassSpans to;
+    EXPECT_EQ(to.adopt_from(from.spans), nullptr) << "a span without a free block";
+    for (std::size_t i = 0; i < offsets.size() / 2; ++i) ASSERT_TRUE(from.put_back(span, offsets[i]));
+    EXPECT_EQ(to.adopt_from(from.spans), &span);
+    EXPECT_EQ(from.spans.spans, 0U);
+    EXPECT_EQ(from.spans.free_blocks, 0U);
+    EXPECT_EQ(from.spans.best(true), nullptr);
+    EXPECT_EQ(to.spans, 1U);
+    EXPECT_EQ(to.free_blocks, offsets.size() / 2);
+    EXPECT_EQ(span.age, SpanAge::old);
+    EXPECT_EQ(to.best(false), &span);
+}
+
 TEST(ClassSpans, TheLowestEmptySpanIsKeptAndOthersAreRemoved) {
     Spans its{8192};
     Span* const spans[] = {&its.add(), &its.add(), &its.add()};

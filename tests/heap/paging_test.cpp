@@ -47,6 +47,37 @@ TEST(HeapPaging, DeadPagesAreNeverWritten) {
     EXPECT_LE(after.paging.bytes_written, after.cached_bytes + 4096 * (after.cached_bytes / 4096 + 8));
 }
 
+TEST(HeapPaging, WithManyFreeFramesAFaultReadsTheLivePagesNearIt) {
+    constexpr std::size_t kBytes = 4096;
+    constexpr std::size_t kPagesOfBlock = 16;
+    Config config = heap_config(8 * kMiB);
+    config.read_ahead = true;
+    HeapOptions options = small_reservation();
+    options.dead_bytes_kept = 64 * kMiB;
+    Pager pager{config};
+    Heap heap{pager, options};
+    std::vector<void*> blocks(64 * kPagesOfBlock);
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        blocks[i] = heap.allocate(kBytes);
+        fill(blocks[i], kBytes, i);
+    }
+    std::sort(blocks.begin(), blocks.end());
+    FakePager::settle();
+    pager.set_resident_limit(64 * kKiB);
+    pager.set_resident_limit(8 * kMiB);
+    const auto read_ahead_with = [&](std::size_t index) {
+        FakePager::settle();
+        const std::uint64_t before = heap.stats().paging.pages_read_ahead;
+        *static_cast<volatile std::byte*>(blocks[index]) = *static_cast<std::byte*>(blocks[index]);
+        FakePager::settle();
+        return heap.stats().paging.pages_read_ahead - before;
+    };
+    EXPECT_EQ(read_ahead_with(20 * kPagesOfBlock + 5), kPagesOfBlock - 1);
+    // In the middle, so that no cache holds the freed blocks.
+    for (std::size_t i = 0; i < blocks.size(); i += 2) heap.deallocate(blocks[i]);
+    EXPECT_EQ(read_ahead_with(40 * kPagesOfBlock + 5), kPagesOfBlock / 2 - 1) << "dead pages are not read";
+}
+
 TEST(HeapPaging, ADeadPageBetweenLivePagesOfASpanIsNotWritten) {
     HeapOptions config = small_reservation();
     config.dead_bytes_kept = 64 * kMiB;

@@ -57,6 +57,7 @@ public:
 private:
     [[nodiscard]] policy::PrefetchWindow choose(const FaultedPage& faulted, policy::PrefetchFault::Kind kind,
                                                 std::uint32_t at_once, bool left_lately) FAULTLINE_SIGNAL_SAFE;
+    void claim_block(PageFill& fill, const FaultedPage& faulted, Access access) FAULTLINE_SIGNAL_SAFE;
     void claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted, core::PageState absent,
                Access access) FAULTLINE_SIGNAL_SAFE;
     void request(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE;

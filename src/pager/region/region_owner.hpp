@@ -32,6 +32,9 @@ public:
     [[nodiscard]] virtual bool is_dead([[maybe_unused]] std::uint64_t page) const FAULTLINE_SIGNAL_SAFE {
         return false;
     }
+
+    /// True if the pages near a page are worth reading with it while many frames are free.
+    [[nodiscard]] virtual bool reads_blocks() const FAULTLINE_SIGNAL_SAFE { return false; }
 };
 
 }  // namespace faultline::pager
