@@ -144,7 +144,8 @@ void FileMappings::watch_again(void* address, std::size_t bytes) {
 
 void FileMappings::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     // One new mapping replaces all old ones of the region.
-    const int error = frames_.map(address, bytes, core::address_of(address), PROT_NONE);
+    const int error = sys::wait_out("mmap of a region's memory file",
+                                    [&] { return frames_.map(address, bytes, core::address_of(address), PROT_NONE); });
     FAULTLINE_REQUIRE(error == 0, "cannot unmap all pages of a region: has the program unmapped managed memory?");
     {
         const std::scoped_lock lock{maps_.lock()};

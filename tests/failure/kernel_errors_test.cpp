@@ -46,10 +46,12 @@ public:
         for (std::size_t page = 0; page < kPages; ++page) write(page, page + 1);
     }
 
-    /// Reads and rewrites every page three times. Returns how many reads did not find the value written last.
+    /// Reads every page, so that it leaves unchanged and comes back write-protected; then reads and rewrites every page
+    /// three times. Returns how many reads did not find the value written last.
     [[nodiscard]] std::size_t wrong_pages() {
         std::size_t wrong = 0;
         std::uint64_t version = 1;
+        for (std::size_t page = 0; page < kPages; ++page) wrong += read(page) == page + version ? 0U : 1U;
         for (int round = 0; round < 3; ++round) {
             for (std::size_t page = 0; page < kPages; ++page) {
                 wrong += read(page) == page + version ? 0U : 1U;

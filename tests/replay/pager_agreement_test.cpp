@@ -49,13 +49,14 @@ bench::ReplayCounts counts_of_model(const DenseTrace& trace, const Variant& vari
 /// Accesses the pages of `region` in the trace's order. The first access of each is a write, as in the model.
 void touch_all(Region& region, const DenseTrace& trace) {
     std::vector<bool> touched(trace.pages);
+    std::uint64_t writes = 0;  // each changes its page: one that has not changed leaves without a write
     for (const DenseTrace::Reference& reference : trace.references) {
         auto* const word =
             reinterpret_cast<volatile std::uint64_t*>(region.data() + std::size_t{reference.page} * kBasePageBytes);
         if (touched[reference.page] && !reference.write) {
-            ASSERT_EQ(*word, reference.page + 1U);
+            ASSERT_EQ(*word & 0xffff'ffffU, reference.page + 1U);
         } else {
-            *word = reference.page + 1U;
+            *word = ++writes << 32 | (reference.page + 1U);
         }
         touched[reference.page] = true;
     }

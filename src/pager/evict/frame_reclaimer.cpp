@@ -69,6 +69,7 @@ bool FrameReclaimer::reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SA
 void FrameReclaimer::wait_for_evicting_thread(const FrameBudget::Watch& watch) const FAULTLINE_SIGNAL_SAFE {
     constexpr std::int64_t kWorthASleep = 150'000;  // nanoseconds
     constexpr std::chrono::nanoseconds kMost = std::chrono::milliseconds{1};
+    if (core_.limit.frames_are_few.load(std::memory_order_relaxed)) return;  // a batch is not enough for two threads
     if (evicting_.load() && faults_evict() && batch_time_.load(std::memory_order_relaxed) > kWorthASleep) {
         watch.wait(&kMost);
     }
