@@ -140,10 +140,24 @@ void SwapFile::punch(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_
     }));
 }
 
-std::uint64_t SwapFile::free_space() const noexcept {
+namespace {
+
+/// Returns `blocks(space)` in bytes, or the largest number.
+template <typename Blocks>
+std::uint64_t space_of(int fd, Blocks blocks) noexcept {
     struct statvfs space {};
-    if (::fstatvfs(fd_.get(), &space) != 0) return ~std::uint64_t{0};
-    return std::uint64_t{space.f_bavail} * space.f_frsize;
+    if (::fstatvfs(fd, &space) != 0) return ~std::uint64_t{0};
+    return std::uint64_t{blocks(space)} * space.f_frsize;
+}
+
+}  // namespace
+
+std::uint64_t SwapFile::free_space() const noexcept {
+    return space_of(fd(), [](const struct statvfs& space) { return space.f_bavail; });
+}
+
+std::uint64_t SwapFile::file_system_bytes() const noexcept {
+    return space_of(fd(), [](const struct statvfs& space) { return space.f_blocks; });
 }
 
 }  // namespace faultline::store

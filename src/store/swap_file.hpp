@@ -39,6 +39,9 @@ public:
     /// Returns the free bytes of the file system; the largest number if that is unknown.
     [[nodiscard]] std::uint64_t free_space() const noexcept;
 
+    /// Returns the bytes of the file system, free or not; the largest number if that is unknown.
+    [[nodiscard]] std::uint64_t file_system_bytes() const noexcept;
+
     // Thread-safe. Offsets and sizes are multiples of 4 KiB. Return 0 or an errno. Short and interrupted transfers are
     // finished.
 

@@ -97,15 +97,24 @@ void SwapSpace::write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE
     SlotWriter{space_}.write(writes, queue);
 }
 
-/// Adds shelves until stores of `bytes` fit. What does not fit the table of slots, 16 TiB, is not used at the same time
-/// in any case.
+/// Adds shelves until stores of `bytes` fit, as far as their pages can all leave memory: they need room on the disk, or
+/// in compressed memory. What does not fit the table of slots, 16 TiB, is not used at the same time in any case.
 void SwapSpace::ensure_shelves(std::uint64_t bytes) {
+    bytes = std::min(bytes, most_useful_bytes());
     for (;;) {
         const std::uint64_t have = space_.allocator().capacity_bytes();
         if (have >= slots_for(bytes)) return;
         const std::uint64_t least = have < bytes + kChunkBytes ? bytes + kChunkBytes - have : 0;
         if (!add_shelf(least)) return;
     }
+}
+
+/// Returns how many bytes of pages the file system and the compressed memory can hold.
+std::uint64_t SwapSpace::most_useful_bytes() const noexcept {
+    constexpr std::uint64_t kMostCompression = 128;  // LZ4 makes at least 32 bytes of 4,096, and an entry takes 16
+    const std::uint64_t on_disk = file_->file_system_bytes();
+    const std::uint64_t in_memory = kMostCompression * space_.pool().limit();
+    return on_disk + std::min(in_memory, ~on_disk);
 }
 
 /// Adds a shelf at the end of the file. Returns false if there are enough: the file may not be longer, or the table is

@@ -80,6 +80,7 @@ private:
 
     [[nodiscard]] FilePointer open_file() const;
     void ensure_shelves(std::uint64_t bytes);
+    [[nodiscard]] std::uint64_t most_useful_bytes() const noexcept;
     [[nodiscard]] bool add_shelf(std::uint64_t least_bytes);
     static void place(SlotShelf& shelf, const FilePointer& file, std::uint64_t offset) noexcept;
     void closed(SwapStore& store, std::uint64_t bytes) noexcept;

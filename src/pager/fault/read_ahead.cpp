@@ -59,7 +59,8 @@ void ReadAhead::claim_block(PageFill& fill, const FaultedPage& faulted, Access a
     if (owner == nullptr || !owner->reads_blocks() || !core_.config.read_ahead) return;
     if (random || !many_are_free || most < 2) return;
     // Compressed pages take time for each page.
-    if (region.store().location(region.offset_of(faulted.page), region.page_bytes()).fd == -1) return;
+    const store::Whereabouts where = region.store().whereabouts(region.offset_of(faulted.page));
+    if (where.place == store::Whereabouts::Place::compressed) return;
     PageWindow block{core::align_down(faulted.page, most), 0};
     for (std::uint64_t page = block.first; page < std::min(block.first + most, region.pages()); ++page) {
         if (!owner->is_dead(page)) block.mask |= block.bit_of(page);
