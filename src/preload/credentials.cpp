@@ -94,9 +94,7 @@ int without_threads(Change change) noexcept {
 
 }  // namespace
 
-int run_without_threads(const std::function<int()>& change) noexcept {
-    return without_threads(change);
-}
+int run_without_threads(const std::function<int()>& change) noexcept { return without_threads(change); }
 
 namespace {
 

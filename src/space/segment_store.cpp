@@ -122,7 +122,8 @@ void SegmentStore::discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_
             const std::uintptr_t first = std::max(begin_ + offset, segment->range.begin);
             // Zeros that cannot be written are lost, as the kernel's would be. The next synchronisation reports the
             // error.
-            static_cast<void>(segment->file->write_zeros(segment->offset_of(first), begin_ + offset + run.bytes - first));
+            static_cast<void>(
+                segment->file->write_zeros(segment->offset_of(first), begin_ + offset + run.bytes - first));
         }
         offset += run.bytes;
         bytes -= run.bytes;

@@ -57,8 +57,8 @@ bool CompressedPool::insert(SlotNumber slot, std::uint32_t units,
     const SegmentPool::Room room = make_room(sizeof(Entry) + compressed.size());
     if (!room) return false;
     std::memcpy(room.bytes() + sizeof(Entry), compressed.data(), compressed.size());
-    new (room.bytes()) Entry{checksum_of(compressed, seed_of(slot)), slot, static_cast<std::uint16_t>(compressed.size()),
-                             static_cast<std::uint16_t>(units)};
+    new (room.bytes()) Entry{checksum_of(compressed, seed_of(slot)), slot,
+                             static_cast<std::uint16_t>(compressed.size()), static_cast<std::uint16_t>(units)};
     CompressedCounters::add(counters_.compressed_bytes, compressed.size());
     CompressedCounters::add(counters_.original_bytes, std::size_t{units} << core::kUnitShift);
     slots_.table().store(slot, SlotWord::in_memory(room.entry()));

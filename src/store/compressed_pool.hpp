@@ -2,8 +2,8 @@
 // entries that are in use to their slots in the swap files and drops the others. While a large part of all memory is
 // dead entries, it moves entries out of sparse segments into the open segment instead.
 //
-// A block is a page, or 16 KiB of a larger page; its first slot's word names its entry. SegmentPool decides which memory
-// an entry uses. This class connects the two: entries that name their slot, and spilling.
+// A block is a page, or 16 KiB of a larger page; its first slot's word names its entry. SegmentPool decides which
+// memory an entry uses. This class connects the two: entries that name their slot, and spilling.
 //
 // The order of steps, which keeps bytes from being lost or torn:
 //
@@ -67,8 +67,8 @@ public:
     /// 0 or the error of a write; blocks that could not be written stay in memory. Called by the pager's own threads.
     int spill_some(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Spills everything. Returns 0 or the error of a write. EIO also means that memory was overwritten, so that not all
-    /// entries can be found. No thread inserts or releases a block meanwhile.
+    /// Spills everything. Returns 0 or the error of a write. EIO also means that memory was overwritten, so that not
+    /// all entries can be found. No thread inserts or releases a block meanwhile.
     [[nodiscard]] int spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     // ---- Blocks

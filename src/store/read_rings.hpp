@@ -36,9 +36,9 @@ private:
     static constexpr std::uint32_t kMostScore = 16;
     static constexpr std::uint32_t kTryOneIn = 64;
 
-    std::atomic<std::uint32_t> looking_{0};          // threads
-    std::atomic<std::uint32_t> score_{kMostScore};   // 0: looking did not pay lately
-    std::atomic<std::uint32_t> skipped_{0};          // reads since then
+    std::atomic<std::uint32_t> looking_{0};         // threads
+    std::atomic<std::uint32_t> score_{kMostScore};  // 0: looking did not pay lately
+    std::atomic<std::uint32_t> skipped_{0};         // reads since then
 };
 
 class ReadRings {

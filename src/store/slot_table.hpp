@@ -42,7 +42,7 @@ struct SlotShelf {
     sys::LazyArray<std::atomic<std::uint32_t>> more_users;  // locations that name the slot, beyond the first
     sys::LazyArray<std::atomic<std::uint64_t>> notes;       // see SharedBytes
     sys::LazyArray<SlotChunk> chunks;
-    sys::AtomicBits preallocated;                           // chunks whose blocks were allocated together
+    sys::AtomicBits preallocated;  // chunks whose blocks were allocated together
 
     std::shared_ptr<SwapFile> file;          // changed while nothing else goes on
     std::uint64_t file_offset = 0;           // of the first slot, in bytes

@@ -6,7 +6,8 @@
 //   bits 3-63  or, in the file: 61 bits of the checksum of the bytes
 //
 //   unused -> open -> memory -> spilling -> file -> unused     memory, file, lost -> unused: the last user has gone
-//               |-> file          |-> memory, lost             spilling -> dropped: it has gone, the spill has not ended
+//               |-> file          |-> memory, lost             spilling -> dropped: it has gone, the spill has not
+//               ended
 //                                 dropped -> unused
 //
 // The word of a slot that was never used is 0, so untouched slots need no memory.

@@ -42,7 +42,8 @@ public:
     SlotWriter(const SlotWriter&) = delete;
     SlotWriter& operator=(const SlotWriter&) = delete;
 
-    /// Writes pages of SwapStores of the space; sets the error of each. ENOSPC: no slot or no space on the disk is free.
+    /// Writes pages of SwapStores of the space; sets the error of each. ENOSPC: no slot or no space on the disk is
+    /// free.
     void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
 private:

@@ -34,8 +34,7 @@ bool Slots::punch(bool also_partial) FAULTLINE_SIGNAL_SAFE {
     const SlotNumber first = piece.slots.first;
     for (SlotRun run = allocator_.next_to_punch(piece, first); run.count > 0;
          run = allocator_.next_to_punch(piece, run.first + run.count)) {
-        table_.file_of(run.first).punch(table_.file_offset_of(run.first),
-                                        std::uint64_t{run.count} << core::kUnitShift);
+        table_.file_of(run.first).punch(table_.file_offset_of(run.first), std::uint64_t{run.count} << core::kUnitShift);
         allocator_.punched(run);
         forget_allocation(run);
     }

@@ -98,8 +98,8 @@ void SwapFile::extend_to(std::uint64_t bytes) {
 
 int SwapFile::read(std::uint64_t offset, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
     return sys::transfer_all("pread of a swap file", into.size(), [&](std::size_t done, std::size_t left) {
-        return unless_closed(sys::raw_syscall(SYS_pread64, fd(), sys::syscall_argument(into.data() + done), left,
-                                              offset + done));
+        return unless_closed(
+            sys::raw_syscall(SYS_pread64, fd(), sys::syscall_argument(into.data() + done), left, offset + done));
     });
 }
 

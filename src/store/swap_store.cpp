@@ -58,8 +58,8 @@ SlotNumber SwapStore::slot_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE 
 }
 
 int SwapStore::plan_read(std::span<const StoreRead> reads, ReadPlan& plan) FAULTLINE_SIGNAL_SAFE {
-    return for_each_block(
-        reads, [&](SlotNumber slot, std::span<std::byte> into) { return plan_block(slot, into, plan); });
+    return for_each_block(reads,
+                          [&](SlotNumber slot, std::span<std::byte> into) { return plan_block(slot, into, plan); });
 }
 
 int SwapStore::plan_block(SlotNumber slot, std::span<std::byte> into, ReadPlan& plan) FAULTLINE_SIGNAL_SAFE {

@@ -18,7 +18,8 @@ protected:
     }
 
     static void write_all(Region& region, std::uint64_t version) {
-        for (std::uint64_t i = 0; i < kWrittenPages; ++i) write_word(region.data() + i * region.page_size(), version + i);
+        for (std::uint64_t i = 0; i < kWrittenPages; ++i)
+            write_word(region.data() + i * region.page_size(), version + i);
     }
 
     [[nodiscard]] static std::uint64_t pages_without(const Region& region, std::uint64_t version) {

@@ -226,8 +226,7 @@ void AsyncReader::finish(unsigned index) noexcept {
     {
         PageFill& fill = *slot.fill;
         const std::span<std::byte> bytes = buffer(index, fill.window().span() * fill.region().page_bytes());
-        const bool valid =
-            !slot.short_read && fill.region().store().check_read(fill.reads_into(bytes).span()) == 0;
+        const bool valid = !slot.short_read && fill.region().store().check_read(fill.reads_into(bytes).span()) == 0;
         fill.finish(valid ? bytes : std::span<std::byte>{});
     }
     slot.fill.reset();

@@ -86,9 +86,9 @@ public:
     AsyncReader(const AsyncReader&) = delete;
     AsyncReader& operator=(const AsyncReader&) = delete;
 
-    /// Begins to read the pages of `fill` and takes the fill over. Finishes it at once if no file is to be read. Returns
-    /// false, with `fill` untouched, if the pages do not fit a buffer, too many reads are in flight, or the store fails:
-    /// then the caller reads. Signal-safe.
+    /// Begins to read the pages of `fill` and takes the fill over. Finishes it at once if no file is to be read.
+    /// Returns false, with `fill` untouched, if the pages do not fit a buffer, too many reads are in flight, or the
+    /// store fails: then the caller reads. Signal-safe.
     [[nodiscard]] bool begin(PageFill& fill) FAULTLINE_SIGNAL_SAFE;
 
     /// Like `begin`, but the device starts at `submit` only: many reads at once cost it and the CPU less. Signal-safe.
@@ -115,8 +115,8 @@ private:
     struct Slot {
         std::optional<PageFill> fill;
         std::array<Part, store::ReadPlan::kMostReads> parts;
-        std::size_t parts_left = 0;  // in flight; for the reader thread
-        bool short_read = false;     // of a part; for the reader thread
+        std::size_t parts_left = 0;           // in flight; for the reader thread
+        bool short_read = false;              // of a part; for the reader thread
         std::atomic<std::uint64_t> began{0};  // nanoseconds of the steady clock; 0: not yet, or no more
     };
 

@@ -26,8 +26,8 @@
 #include "pager/region/page_window.hpp"
 #include "policy/replacement_policy.hpp"
 #include "store/backing_store.hpp"
-#include "store/read_plan.hpp"
 #include "store/page_checksum.hpp"
+#include "store/read_plan.hpp"
 
 #include <array>
 #include <cstddef>
