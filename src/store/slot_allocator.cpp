@@ -125,7 +125,11 @@ void SlotAllocator::free(SlotRun slots) FAULTLINE_SIGNAL_SAFE {
     allotted_.fetch_sub(page.count, std::memory_order_relaxed);
     if (shelf.frozen) return;
     change(chunk, [&] { chunk.mark_free(page.first, page.count); });
-    if (chunk.state == State::open || chunk.state == State::punching) return;
+    if (chunk.state == State::punching || (chunk.state == State::open && chunk.used > 0)) return;
+    if (chunk.state == State::open) {  // its blocks can go back; it is the next to be opened
+        open_[chunk.size_class] = {};
+        return list(number);
+    }
     const bool stays = chunk.state == State::partial && chunk.used > 0 && chunk.used / kPerBucket == chunk.bucket;
     if (stays) return;
     if (chunk.state != State::full) unlist(number);

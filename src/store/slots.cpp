@@ -17,11 +17,13 @@ void Slots::write(std::span<FileWrite> writes, WriteQueue& queue) FAULTLINE_SIGN
 }
 
 void Slots::prepare_write(SlotRun run) FAULTLINE_SIGNAL_SAFE {
+    constexpr std::uint32_t kBefore = 32;  // slots of a chunk that are written first: a small program needs no more
+    const std::uint32_t first = run.first % SlotChunk::kSlots;
+    if (first + run.count <= kBefore) return;
     const SlotShelf& shelf = table_.shelf_of(run.first);
-    const std::uint32_t chunk = SlotTable::index_of(run.first) / SlotChunk::kSlots;
-    if (!shelf.preallocated.set(chunk)) return;
-    const std::uint64_t bytes = std::uint64_t{SlotChunk::kSlots} << core::kUnitShift;
-    shelf.file->allocate(shelf.file_offset + chunk * bytes, bytes);
+    if (!shelf.preallocated.set(SlotTable::index_of(run.first) / SlotChunk::kSlots)) return;
+    shelf.file->allocate(table_.file_offset_of(run.first),
+                         std::uint64_t{SlotChunk::kSlots - first} << core::kUnitShift);
 }
 
 bool Slots::punch_some() FAULTLINE_SIGNAL_SAFE {

@@ -23,7 +23,7 @@ public:
     /// to the file system, as long as there is any.
     void write(std::span<FileWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Allocates the blocks of the run's chunk in the file system, unless that was done. A file system writes into
+    /// Allocates the blocks of the rest of the run's chunk in the file system, once a sixteenth of it is written. A file system writes into
     /// allocated blocks while others read; for a write into a hole it keeps readers out (ext4 takes the inode's lock).
     /// Ignores a refusal: the write then gets the error.
     void prepare_write(SlotRun run) FAULTLINE_SIGNAL_SAFE;

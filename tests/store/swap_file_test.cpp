@@ -321,17 +321,19 @@ TEST_P(InterruptedTransfers, AreFinished) {
         return [file]() -> int {
             const sys::Mapping from = patterned(16);
             const sys::Mapping read = sys::Mapping::reserve(16 * kPage, kPage, true, "test pages");
-            for (std::size_t page = 0; page < 16; ++page) {
-                const std::array<iovec, 1> one{part(from, page, 1)};
-                if (file->write(page * kPage, one) != 0) return 1;
-                if (file->read(page * kPage, read.bytes().subspan(page * kPage, kPage)) != 0) return 2;
+            for (std::size_t page = 0; page < 16; page += 2) {
+                const std::array<iovec, 2> two{part(from, page, 1), part(from, page + 1, 1)};
+                if (file->write(page * kPage, two) != 0) return 1;
+                for (std::size_t i = page; i < page + 2; ++i) {
+                    if (file->read(i * kPage, read.bytes().subspan(i * kPage, kPage)) != 0) return 2;
+                }
             }
             return std::memcmp(read.data(), from.data(), read.size()) == 0 ? 0 : 3;
         };
     });
     if (!result) GTEST_SKIP() << "the kernel has no seccomp notifications";
     EXPECT_TRUE(result->end.exited_with(0)) << result->end;
-    EXPECT_GT(result->failed, 4U);
+    EXPECT_GT(result->failed, 2U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, InterruptedTransfers,
