@@ -1,6 +1,7 @@
 // Clones of address spaces: each has the contents of the space when it was cloned, and later changes are not shared.
 #include "space/clone_support.hpp"
 
+#include "pager/region/region_map.hpp"
 #include "pager/swap_folder.hpp"
 #include "space/space.hpp"
 #include "store/swap_space.hpp"
