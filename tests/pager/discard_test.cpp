@@ -66,7 +66,7 @@ TEST_P(Discard, SwapFileShrinksOnTheDiskWithThePagesAndTheRegion) {
     const Watchdog watchdog;
     const SwapFolder folder;
     const std::size_t page_size = GetParam().page_size;
-    const std::size_t bytes = std::max(kPages * page_size, std::size_t{4} << 20);
+    const std::size_t bytes = std::max(kPages * page_size, std::size_t{16} << 20);
     Config config = config_for(GetParam(), 16 * page_size);
     config.swap_directory = folder.path();
     Pager pager{config};
@@ -77,10 +77,11 @@ TEST_P(Discard, SwapFileShrinksOnTheDiskWithThePagesAndTheRegion) {
     const std::size_t full = folder.bytes_on_disk();
     EXPECT_GE(full, at_first + bytes - 16 * page_size);
     region.discard(region.data(), bytes / 2);
-    while (folder.bytes_on_disk() > full - bytes / 2 + 16 * page_size)
-        std::this_thread::yield();  // the space is returned in the background
+    // The space is returned in the background, in pieces of 2 MiB. At both ends of the half a piece may be in use.
+    constexpr std::size_t kEnds = std::size_t{6} << 20;
+    while (folder.bytes_on_disk() > full - bytes / 2 + kEnds) std::this_thread::yield();
     region.destroy();
-    EXPECT_EQ(folder.bytes_on_disk(), at_first);
+    while (folder.bytes_on_disk() > at_first) std::this_thread::yield();
 }
 
 /// Threads write, read and discard interleaved pages of their own. Discarded contents must not come back.
