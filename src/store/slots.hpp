@@ -23,9 +23,9 @@ public:
     /// to the file system, as long as there is any.
     void write(std::span<FileWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
-    /// Allocates the blocks of the rest of the run's chunk in the file system, once a sixteenth of it is written. A file system writes into
-    /// allocated blocks while others read; for a write into a hole it keeps readers out (ext4 takes the inode's lock).
-    /// Ignores a refusal: the write then gets the error.
+    /// Allocates the blocks of the rest of the run's chunk in the file system, once a sixteenth of it is written. A
+    /// file system writes into allocated blocks while others read; for a write into a hole it keeps readers out (ext4
+    /// takes the inode's lock). Ignores a refusal: the write then gets the error.
     void prepare_write(SlotRun run) FAULTLINE_SIGNAL_SAFE;
 
     /// Gives one piece of free space back, if that is worth it. Returns false if not.

@@ -169,7 +169,10 @@ TEST_P(BadInput, AssigningARegionDeletesTheOneAssignedTo) {
     region = std::move(other);
     EXPECT_EQ(region.size(), 8 * kBasePageBytes);
     EXPECT_EQ(load_word(region.data()), 2U);
-    EXPECT_LE(mappings(), mapped + 2) << "the kernel merges neighbours, or not";
+    for (int i = 0; i < 20; ++i) region = pager.reserve(8 * kBasePageBytes);
+    EXPECT_LE(mappings(), mapped + 10)
+        << "each region has several mappings, which the kernel may merge with neighbours";
+    store_word(region.data(), 2);
     Region& same = region;
     region = std::move(same);
     EXPECT_EQ(load_word(region.data()), 2U);
