@@ -60,7 +60,7 @@ void SpinPolicy::end(bool came) FAULTLINE_SIGNAL_SAFE {
 
 // ---- ReadRings
 
-ReadRings& ReadRings::of_process() noexcept {
+ReadRings& ReadRings::of_process() {
     static auto* const rings = new ReadRings;  // never destroyed: see the header
     return *rings;
 }

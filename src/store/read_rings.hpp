@@ -44,7 +44,7 @@ private:
 class ReadRings {
 public:
     /// The rings of the process.
-    [[nodiscard]] static ReadRings& of_process() noexcept;
+    [[nodiscard]] static ReadRings& of_process();
 
     /// Opens the rings, one for each CPU and at most kMostRings, unless this process has done that: a child of fork has
     /// none of its parent's. Where the kernel refuses io_uring, reads are made one after the other. Control path.

@@ -218,6 +218,7 @@ void SwapSpace::merge_frozen_files() {
     });
     if (slots_of_file.size() < kMostFrozen) return;
     std::vector<std::pair<std::uint64_t, const SwapFile*>> by_slots;
+    by_slots.reserve(slots_of_file.size());
     for (const auto& [file, slots] : slots_of_file) by_slots.emplace_back(slots, file);
     std::sort(by_slots.begin(), by_slots.end());
     std::set<const SwapFile*> least;
