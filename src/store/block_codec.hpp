@@ -1,6 +1,6 @@
-// Compresses and decompresses single blocks and computes checksums: the only users of LZ4 and XXH3. The only state is
+// Compresses and decompresses single blocks, and computes the checksums that slots and entries keep. The only state is
 // the compressor's working memory, which CompressorPool lends. SlotWriter, SwapStore and CompressedPool call it. It
-// decides nothing about where blocks are stored.
+// decides nothing about where blocks are stored. Only this file uses LZ4; PageChecksum uses XXH3, too.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -90,7 +90,7 @@ public:
     void release(SlotNumber slot, std::uint32_t units) FAULTLINE_SIGNAL_SAFE;
 
 private:
-    /// Stands before the compressed bytes of a block.
+    /// The header of an entry. The compressed bytes of the block follow it.
     struct Entry {
         std::uint64_t checksum;  // of the compressed bytes
         SlotNumber slot;

@@ -56,6 +56,7 @@ public:
     /// Returns true if a chunk is empty, or if the waste exceeds 40 MiB and 5/8 of what is allotted.
     [[nodiscard]] bool worth_punching() const FAULTLINE_SIGNAL_SAFE;
 
+    /// Returns true if the waste exceeds that bound, so that chunks in use are punched, too.
     [[nodiscard]] bool too_much_waste() const FAULTLINE_SIGNAL_SAFE;
 
     /// Slots of one shelf that a thread gives back.
@@ -63,8 +64,8 @@ public:
         SlotRun slots;  // of whole chunks; count 0: nothing
         [[nodiscard]] explicit operator bool() const noexcept { return slots.count > 0; }
     };
-    /// Takes empty chunks, up to 64 MiB in a row; if there are none and `also_partial`, the partial chunk with the most
-    /// waste. No slot of the piece is allotted until `end_punching`.
+    /// Takes a run of adjacent empty chunks, at most 64 MiB. If no chunk is empty and `also_partial` is set, takes one
+    /// partial chunk with much waste instead. No slot of the piece is allotted until `end_punching`.
     [[nodiscard]] Piece begin_punching(bool also_partial) FAULTLINE_SIGNAL_SAFE;
     /// Returns the first run of slots of the piece from `from` on that can be punched. Count 0: no more.
     [[nodiscard]] SlotRun next_to_punch(const Piece& piece, SlotNumber from) FAULTLINE_SIGNAL_SAFE;

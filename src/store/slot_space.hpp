@@ -1,6 +1,6 @@
-// SlotSpace: swap slots and the compressed blocks in memory that stand before them, of one pager. Each page that left
-// memory has consecutive slots here, whether its bytes are in memory or in a file. SwapStore keeps the page's location:
-// its first slot. Several locations may name a page; the last one frees it.
+// SlotSpace: the swap slots and the compressed blocks of one pager. Each page that was evicted has consecutive slots,
+// whether its bytes are compressed in memory or in a swap file. SwapStore keeps the page's location: its first slot.
+// Several locations may name a page. When the last one is dropped, SlotSpace frees the page's slots.
 #pragma once
 
 #include "core/signal_safe.hpp"

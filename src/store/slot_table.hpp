@@ -1,6 +1,6 @@
-// SlotTable: the word of every slot, the number of its users, and the part of a swap file that it stands for. It is
-// divided into shelves of 4 GiB of swap space, which SwapSpace adds and takes away. It allots nothing (SlotAllocator
-// does), and moves no bytes.
+// SlotTable: for each slot its word, the number of its users, and its place in a swap file. The table consists of
+// shelves. A shelf has the slots of 4 GiB of one swap file; SwapSpace adds and removes shelves. SlotTable allots no
+// slots (SlotAllocator does) and moves no bytes.
 //
 // A shelf needs 8 bytes of memory for each slot that was used, and 4 more if several locations have named it.
 #pragma once
@@ -57,7 +57,7 @@ public:
     /// 16 TiB of swap space.
     static constexpr std::uint32_t kMostShelves = std::uint32_t{1} << (32 - SlotShelf::kShift);
 
-    /// Adds a shelf, whose slots nobody uses. Returns its number; 0 if there are too many. Control path.
+    /// Adds a shelf without used slots. Returns its number, or 0 if the table is full. Control path.
     [[nodiscard]] std::uint32_t add(std::unique_ptr<SlotShelf> shelf);
     /// Removes a shelf, none of whose slots is used. Control path; nothing else uses the shelf meanwhile.
     [[nodiscard]] std::unique_ptr<SlotShelf> remove(std::uint32_t number) noexcept;

@@ -1,6 +1,6 @@
 // AtomicBits: a fixed-size array of bits, all clear at first. Memory is taken only where bits are set. Its declaration
 // says what a bit means and which threads change it. Sets of pages (table::PageSet), the heap's page states and the
-// freed blocks of a swap file are such arrays.
+// preallocated chunks of a swap file are such arrays.
 #pragma once
 
 #include "core/bit_words.hpp"

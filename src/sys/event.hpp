@@ -1,6 +1,6 @@
 // Event: blocks threads until a condition on other atomics holds, for conditions that are rarely waited for. A thread
 // that makes the condition true calls notify(), which costs one load while no thread waits. It holds no state of the
-// condition. SlotPool, CompressedPool, FreedBlocks and FrameBudget use it. Signal-safe.
+// condition. SlotPool and FrameBudget are users. Signal-safe.
 #pragma once
 
 #include "core/signal_safe.hpp"

@@ -1,5 +1,5 @@
 // Finishes reads and writes that the kernel interrupts, cuts short or refuses for a moment. The caller passes in the
-// system call. FileStore, MemoryFile, SourceFile and TraceWriter transfer with it.
+// system call. SwapFile, MemoryFile, SourceFile and TraceWriter transfer with it.
 #pragma once
 
 #include "core/signal_safe.hpp"

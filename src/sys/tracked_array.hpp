@@ -1,6 +1,6 @@
 // TrackedArray: a LazyArray that knows which parts of it may have been written, so that a scan skips the others. It
 // keeps one bit for the elements that share a 4 KiB page of the array. The owner marks an element before its first
-// change. Page tables, block tables and maps of layers are such arrays.
+// change. Page tables and tables of locations are such arrays.
 #pragma once
 
 #include "core/signal_safe.hpp"
