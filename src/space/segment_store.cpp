@@ -80,13 +80,7 @@ int SegmentStore::read_pages(std::span<const store::StoreRead> reads) FAULTLINE_
 }
 
 int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-    while (!into.empty()) {
-        const store::StoreRead one{offset, into.first(std::min(into.size(), store::ReadPlan::kMostBytes))};
-        if (const int error = read_pages({&one, 1})) return error;
-        offset += one.into.size();
-        into = into.subspan(one.into.size());
-    }
-    return 0;
+    return store::read_in_pieces(*this, offset, into);
 }
 
 /// Returns the shared segment whose file the page is written to, or null.

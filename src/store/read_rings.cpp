@@ -145,4 +145,14 @@ int read_by_plan(BackingStore& store, std::span<const StoreRead> reads) FAULTLIN
     return error != 0 ? error : store.check_read(reads);
 }
 
+int read_in_pieces(BackingStore& store, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    while (!into.empty()) {
+        const StoreRead one{offset, into.first(std::min(into.size(), ReadPlan::kMostBytes))};
+        if (const int error = store.read_pages({&one, 1})) return error;
+        offset += one.into.size();
+        into = into.subspan(one.into.size());
+    }
+    return 0;
+}
+
 }  // namespace faultline::store

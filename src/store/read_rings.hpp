@@ -74,4 +74,9 @@ private:
 /// Signal-safe.
 [[nodiscard]] int read_by_plan(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE;
 
+/// Reads a range of any size, with as many calls of BackingStore::read_pages as it takes. Returns 0 or an errno.
+/// Signal-safe.
+[[nodiscard]] int read_in_pieces(BackingStore& store, std::uint64_t offset,
+                                 std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE;
+
 }  // namespace faultline::store

@@ -7,7 +7,6 @@
 #include "store/slot_writer.hpp"
 #include "sys/signal_block.hpp"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -98,13 +97,7 @@ int SwapStore::check_read(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAF
 int SwapStore::read_pages(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE { return read_by_plan(*this, reads); }
 
 int SwapStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-    while (!into.empty()) {
-        const StoreRead one{offset, into.first(std::min(into.size(), ReadPlan::kMostBytes))};
-        if (const int error = read_pages({&one, 1})) return error;
-        offset += one.into.size();
-        into = into.subspan(one.into.size());
-    }
-    return 0;
+    return read_in_pieces(*this, offset, into);
 }
 
 // ---- Writing
