@@ -11,12 +11,14 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 namespace faultline::store {
 namespace {
 
-/// A thread that finds so much time gone between two looks has lost its CPU to another.
-constexpr std::chrono::microseconds kLostCpu{20};
+/// A thread that finds so much time gone between two looks has lost its CPU to another, unless its own completion has
+/// come: the interrupt takes time, too.
+constexpr std::chrono::microseconds kLostCpu{50};
 
 /// Reads what is missing after the first `from` bytes. Returns 0 or an errno.
 int read_now(const FileRead& read, std::size_t from) FAULTLINE_SIGNAL_SAFE {
@@ -42,20 +44,29 @@ int read_in_turn(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
 
 // ---- SpinPolicy
 
-bool SpinPolicy::begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE {
-    if (score_.load(std::memory_order_relaxed) == 0) {
-        if (skipped_.fetch_add(1, std::memory_order_relaxed) % kTryOneIn != kTryOneIn - 1) return false;
+std::chrono::nanoseconds SpinPolicy::begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE {
+    constexpr int kTimesAsLong = 3;  // most reads that are late come before
+    const std::chrono::nanoseconds typical{typical_.load(std::memory_order_relaxed)};
+    if (typical > kSlowRead || score_.load(std::memory_order_relaxed) == 0) {
+        if (skipped_.fetch_add(1, std::memory_order_relaxed) % kTryOneIn != kTryOneIn - 1) return {};
     }
-    if (looking_.fetch_add(1, std::memory_order_relaxed) < cpus) return true;
+    if (looking_.fetch_add(1, std::memory_order_relaxed) < cpus) return std::min(typical, kSlowRead) * kTimesAsLong;
     looking_.fetch_sub(1, std::memory_order_relaxed);
-    return false;
+    return {};
 }
 
-void SpinPolicy::end(bool came) FAULTLINE_SIGNAL_SAFE {
+void SpinPolicy::end(bool lost_cpu) FAULTLINE_SIGNAL_SAFE {
     looking_.fetch_sub(1, std::memory_order_relaxed);
     const std::uint32_t score = score_.load(std::memory_order_relaxed);
-    const std::uint32_t next = came ? std::min(score + 1, kMostScore) : score / 2;
+    const std::uint32_t next = lost_cpu ? score / 2 : std::min(score + 1, kMostScore);
     if (next != score) score_.store(next, std::memory_order_relaxed);
+}
+
+void SpinPolicy::record(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE {
+    const std::int64_t typical = typical_.load(std::memory_order_relaxed);
+    const std::int64_t step = typical / 16;
+    const std::int64_t next = typical + std::clamp(time.count() - typical, -step, step);
+    typical_.store(std::max(next, kLeast), std::memory_order_relaxed);
 }
 
 // ---- ReadRings
@@ -82,7 +93,7 @@ void ReadRings::open() {
     opened_by_.store(process);
 }
 
-int ReadRings::read(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
+int ReadRings::read(std::span<const FileRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {
     if (reads.empty()) return 0;
     // A child of fork that has not opened its own must not use its parent's.
     const bool own = opened_by_.load(std::memory_order_acquire) == sys::process_generation();
@@ -90,12 +101,13 @@ int ReadRings::read(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
     while (free != 0) {
         const auto index = static_cast<unsigned>(std::countr_zero(free));
         if (!free_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire)) continue;
-        return read_through(index, reads);
+        return read_through(index, reads, meanwhile);
     }
     return read_in_turn(reads);
 }
 
-int ReadRings::read_through(unsigned index, std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
+int ReadRings::read_through(unsigned index, std::span<const FileRead> reads,
+                            DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {
     sys::IoRing& ring = rings_[index];
     std::array<long, ReadPlan::kMostReads> results{};
     for (std::size_t i = 0; i < reads.size(); ++i) {
@@ -103,10 +115,13 @@ int ReadRings::read_through(unsigned index, std::span<const FileRead> reads) FAU
     }
     // A seccomp filter of this thread forbids it. The ring is never used again: it holds the requests.
     if (!ring.submit_all()) return read_in_turn(reads);
+    const std::chrono::nanoseconds submitted = sys::monotonic_time();
+    if (meanwhile != nullptr) meanwhile->work_during_read();
     for (std::size_t i = 0; i < reads.size(); ++i) {
         const sys::IoRing::Completion done = await(ring);
         *static_cast<long*>(done.tag) = done.result;
     }
+    if (reads.size() == 1) spin_.record(sys::monotonic_time() - submitted);
     free_.fetch_or(std::uint64_t{1} << index, std::memory_order_release);
     for (std::size_t i = 0; i < reads.size(); ++i) {
         if (results[i] == static_cast<long>(reads[i].into.size())) continue;
@@ -118,30 +133,27 @@ int ReadRings::read_through(unsigned index, std::span<const FileRead> reads) FAU
 /// Looks for a completion, then sleeps for it.
 sys::IoRing::Completion ReadRings::await(sys::IoRing& ring) FAULTLINE_SIGNAL_SAFE {
     if (const auto done = ring.poll()) return *done;
-    if (!spin_.begin(cpus_)) return ring.wait();
+    const std::chrono::nanoseconds longest = spin_.begin(cpus_);
+    if (longest.count() == 0) return ring.wait();
     const std::chrono::nanoseconds began = sys::monotonic_time();
-    std::chrono::nanoseconds last = began;
+    std::optional<sys::IoRing::Completion> done;
     bool lost_cpu = false;
-    for (;;) {
-        const auto done = ring.poll();
-        const std::chrono::nanoseconds now = sys::monotonic_time();
-        lost_cpu |= now - last > kLostCpu;
-        last = now;
-        if (done) {
-            spin_.end(!lost_cpu);
-            return *done;
-        }
-        if (now - began > SpinPolicy::kLongest || lost_cpu) break;
+    for (std::chrono::nanoseconds last = began; !lost_cpu && last - began < longest;) {
         for (int i = 0; i < 8; ++i) __builtin_ia32_pause();
+        const std::chrono::nanoseconds now = sys::monotonic_time();
+        done = ring.poll();
+        if (done) break;
+        lost_cpu = now - last > kLostCpu;
+        last = now;
     }
-    spin_.end(false);
-    return ring.wait();
+    spin_.end(lost_cpu);
+    return done ? *done : ring.wait();
 }
 
-int read_by_plan(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
+int read_by_plan(BackingStore& store, std::span<const StoreRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {
     ReadPlan plan;
     int error = store.plan_read(reads, plan);
-    if (error == 0) error = ReadRings::of_process().read(plan.reads());
+    if (error == 0) error = ReadRings::of_process().read(plan.reads(), meanwhile);
     return error != 0 ? error : store.check_read(reads);
 }
 

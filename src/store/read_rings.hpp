@@ -1,5 +1,6 @@
-// ReadRings: reads several pieces of files at once, on the thread that needs them, through io_uring. It looks for the
-// completion for a while before it sleeps: to be woken takes a third as long as a read of 4 KiB from a fast disk.
+// ReadRings: reads several pieces of files at once, on the thread that needs them, through io_uring. With a fast disk
+// it looks for the completion instead of sleeping: to fall asleep and to be woken takes a third as long as a read of 4
+// KiB.
 //
 // The rings belong to the process and are never closed. When a ring is closed, the kernel interrupts the system calls
 // of all threads that submitted to it, and these are threads of the program.
@@ -20,25 +21,41 @@
 
 namespace faultline::store {
 
-/// Decides whether a thread that has begun a read looks for its completion, or sleeps. It goes by how earlier reads of
-/// the process went. Thread-safe, signal-safe.
+/// Decides how long a thread that has begun a read looks for its completion before it sleeps. It goes by how earlier
+/// reads of the process went. Thread-safe, signal-safe. Updates are relaxed and may race: a lost one counts for little.
 class SpinPolicy {
 public:
-    /// Looking longer costs more CPU time than to be woken.
-    static constexpr std::chrono::microseconds kLongest{50};
+    /// If reads take longer than this, threads sleep at once: the wake-up is a small part of the read.
+    static constexpr std::chrono::nanoseconds kSlowRead = std::chrono::microseconds{150};
 
-    /// Says whether to look now. Call `end` afterwards if so.
-    [[nodiscard]] bool begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE;
-    /// `came`: the completion was there in time, and no other thread took the CPU meanwhile.
-    void end(bool came) FAULTLINE_SIGNAL_SAFE;
+    /// Returns how long to look now; 0: not at all. Call `end` afterwards if it is not 0.
+    [[nodiscard]] std::chrono::nanoseconds begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE;
+    /// `lost_cpu`: another thread took the CPU meanwhile.
+    void end(bool lost_cpu) FAULTLINE_SIGNAL_SAFE;
+
+    /// Records how long a read of one piece took. The estimate goes a sixteenth of itself towards the result, however
+    /// far away that is.
+    void record(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE;
 
 private:
     static constexpr std::uint32_t kMostScore = 16;
     static constexpr std::uint32_t kTryOneIn = 64;
+    static constexpr std::int64_t kLeast = 1'000;  // nanoseconds
 
     std::atomic<std::uint32_t> looking_{0};         // threads
-    std::atomic<std::uint32_t> score_{kMostScore};  // 0: looking did not pay lately
-    std::atomic<std::uint32_t> skipped_{0};         // reads since then
+    std::atomic<std::uint32_t> score_{kMostScore};  // 0: threads that looked lost their CPU lately
+    std::atomic<std::uint32_t> skipped_{0};         // reads for which no thread looked
+    std::atomic<std::int64_t> typical_{50'000};     // nanoseconds that a read takes: the running median
+};
+
+/// Work that a thread does while the disk reads for it.
+class DuringRead {
+public:
+    /// Called once at most for each read, after the disk has got it. Takes about as long as a read.
+    virtual void work_during_read() FAULTLINE_SIGNAL_SAFE = 0;
+
+protected:
+    ~DuringRead() = default;
 };
 
 class ReadRings {
@@ -52,14 +69,15 @@ public:
     void open();
 
     /// Makes all reads; returns 0 or the first errno. EIO: a file ends too early. Signal-safe, thread-safe.
-    [[nodiscard]] int read(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read(std::span<const FileRead> reads, DuringRead* meanwhile = nullptr) FAULTLINE_SIGNAL_SAFE;
 
 private:
     static constexpr unsigned kMostRings = 16;
     static constexpr unsigned kNobody = ~0U;
 
     ReadRings() = default;
-    [[nodiscard]] int read_through(unsigned index, std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read_through(unsigned index, std::span<const FileRead> reads,
+                                   DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] sys::IoRing::Completion await(sys::IoRing& ring) FAULTLINE_SIGNAL_SAFE;
 
     std::mutex opening_;
@@ -72,7 +90,8 @@ private:
 
 /// Reads pages of a store by its plan (BackingStore::plan_read), all files at once. Returns 0 or an errno.
 /// Signal-safe.
-[[nodiscard]] int read_by_plan(BackingStore& store, std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE;
+[[nodiscard]] int read_by_plan(BackingStore& store, std::span<const StoreRead> reads,
+                               DuringRead* meanwhile = nullptr) FAULTLINE_SIGNAL_SAFE;
 
 /// Reads a range of any size, with as many calls of BackingStore::read_pages as it takes. Returns 0 or an errno.
 /// Signal-safe.

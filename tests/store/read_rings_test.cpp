@@ -21,6 +21,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -41,43 +42,69 @@ using store::SwapFile;
 
 // ---- SpinPolicy
 
-/// Looks once. Returns whether the policy allowed it.
-bool looks(SpinPolicy& policy, bool comes) {
-    if (!policy.begin(1)) return false;
-    policy.end(comes);
-    return true;
+constexpr std::chrono::microseconds kFast{40};
+constexpr std::chrono::microseconds kSlow{400};
+
+/// One read that takes `time`. Returns whether the policy let the thread look for its completion.
+bool looks(SpinPolicy& policy, std::chrono::nanoseconds time, bool loses_cpu = false) {
+    const std::chrono::nanoseconds longest = policy.begin(1);
+    if (longest.count() > 0) policy.end(loses_cpu);
+    policy.record(time);
+    return longest.count() > 0;
 }
 
-TEST(SpinPolicy, LooksAsLongAsCompletionsComeInTime) {
+TEST(SpinPolicy, LooksForCompletionsOfAFastDisk) {
     SpinPolicy policy;
-    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(looks(policy, true));
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(looks(policy, kFast));
 }
 
-TEST(SpinPolicy, OnceLookingDoesNotPayOneReadInSixtyFourTriesIt) {
+TEST(SpinPolicy, LooksLongerThanAReadTakes) {
+    SpinPolicy policy;
+    for (const std::chrono::microseconds time : {std::chrono::microseconds{20}, std::chrono::microseconds{120}}) {
+        for (int i = 0; i < 1000; ++i) looks(policy, time);
+        const std::chrono::nanoseconds longest = policy.begin(1);
+        policy.end(false);
+        EXPECT_GT(longest, 2 * time);
+        EXPECT_LT(longest, 4 * time);
+    }
+}
+
+TEST(SpinPolicy, OneSlowReadAmongFastOnesChangesNothing) {
+    SpinPolicy policy;
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(looks(policy, i % 10 == 0 ? kSlow : kFast));
+}
+
+TEST(SpinPolicy, OneReadInSixtyFourLooksForASlowDisk) {
+    SpinPolicy policy;
+    int reads = 0;
+    while (looks(policy, kSlow)) ASSERT_LT(++reads, 100);
+    for (int i = 0; i < 100; ++i) looks(policy, kSlow);
+    int looked = 0;
+    for (int i = 0; i < 640; ++i) looked += looks(policy, kSlow) ? 1 : 0;
+    EXPECT_EQ(looked, 10);
+    for (reads = 0; !looks(policy, kFast);) ASSERT_LT(++reads, 1000);
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(looks(policy, kFast));
+}
+
+TEST(SpinPolicy, ThreadsThatLoseTheirCpuStopLooking) {
     SpinPolicy policy;
     int tries = 0;
-    while (looks(policy, false)) ASSERT_LT(++tries, 20);
+    while (looks(policy, kFast, true)) ASSERT_LT(++tries, 20);
     int looked = 0;
-    for (int i = 0; i < 640; ++i) looked += looks(policy, false) ? 1 : 0;
+    for (int i = 0; i < 640; ++i) looked += looks(policy, kFast, true) ? 1 : 0;
     EXPECT_EQ(looked, 10);
-}
-
-TEST(SpinPolicy, LooksAgainOnceATrySucceeds) {
-    SpinPolicy policy;
-    while (looks(policy, false)) {
-    }
     int reads = 1;
-    while (!looks(policy, true)) ASSERT_LT(++reads, 65);
-    EXPECT_TRUE(looks(policy, true));
+    while (!looks(policy, kFast)) ASSERT_LT(++reads, 65);
+    EXPECT_TRUE(looks(policy, kFast));
 }
 
 TEST(SpinPolicy, NoMoreThreadsLookThanThereAreCpus) {
     SpinPolicy policy;
-    EXPECT_TRUE(policy.begin(2));
-    EXPECT_TRUE(policy.begin(2));
-    EXPECT_FALSE(policy.begin(2));
-    policy.end(true);
-    EXPECT_TRUE(policy.begin(2));
+    EXPECT_GT(policy.begin(2).count(), 0);
+    EXPECT_GT(policy.begin(2).count(), 0);
+    EXPECT_EQ(policy.begin(2).count(), 0);
+    policy.end(false);
+    EXPECT_GT(policy.begin(2).count(), 0);
 }
 
 // ---- ReadRings
