@@ -15,7 +15,7 @@
 #include "pager/frame/limit_figures.hpp"
 #include "pager/frame/progress_guard.hpp"
 #include "pager/frame/staging.hpp"
-#include "pager/frame/write_cost.hpp"
+#include "pager/frame/write_wait.hpp"
 #include "pager/log/event_log.hpp"
 #include "pager/region/counters.hpp"
 #include "pager/region/latency_recorder.hpp"
@@ -75,7 +75,7 @@ struct PagerCore {
     ProgressGuard guard;
     DepartureClock departures;
     LimitFigures limit;
-    WriteCost write_cost;
+    WriteWait write_wait;
     sys::Mapping zeros;  // never written: all its pages are the kernel's zero page
 
     LatencyRecorder latencies;

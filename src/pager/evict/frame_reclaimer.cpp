@@ -16,8 +16,7 @@ FrameReservation FrameReclaimer::reserve(std::int64_t units) FAULTLINE_SIGNAL_SA
 
 void FrameReclaimer::wake_when_low() FAULTLINE_SIGNAL_SAFE {
     if (!core_.housekeeper) return;
-    const std::int64_t low = (core_.limit.keep_free.load(std::memory_order_relaxed) + 1) / 2;
-    const bool frames_run_low = core_.budget.available() < low && !faults_evict();
+    const bool frames_run_low = core_.budget.available() < low_level() && !faults_evict();
     if (frames_run_low || core_.mappers.low_on_mappings()) core_.housekeeper->wake();
 }
 
@@ -107,6 +106,17 @@ Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     core_.wake_to_return_space();
     if (core_.housekeeper && core_.stores->needs_upkeep()) core_.housekeeper->wake();
     return reclaimed;
+}
+
+/// In time, so that the housekeeper is not woken: pages that it unmaps interrupt the CPUs of faulting threads.
+void FrameReclaimer::work_during_read() FAULTLINE_SIGNAL_SAFE {
+    constexpr std::int64_t kPages = 32;  // are written in about the time of a read
+    const LimitFigures& limit = core_.limit;
+    if (limit.frames_are_few.load(std::memory_order_relaxed)) return;
+    const std::int64_t low = faults_evict() ? 0 : low_level();
+    if (core_.budget.available() >= low + kPages) return;
+    store::SequentialWriteQueue queue;
+    evictor_.free_frames(kPages, kPages, limit.staging_target.load(std::memory_order_relaxed), queue);
 }
 
 // ---- on the housekeeper's thread

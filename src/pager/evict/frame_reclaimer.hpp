@@ -1,11 +1,12 @@
 // FrameReclaimer: gets frames for faults. It takes free frames from the budget; when there are none, the faulting
-// thread evicts a batch of pages itself. If the stores are slow, the housekeeper keeps a few frames free; this wakes
-// it, and does its work.
+// thread evicts a batch of pages itself. If the stores wait for a device, the housekeeper keeps a few frames free; this
+// wakes it, and does its work.
 #pragma once
 
 #include "core/signal_safe.hpp"
 #include "pager/core.hpp"
 #include "pager/evict/evictor.hpp"
+#include "store/read_rings.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -14,7 +15,7 @@
 namespace faultline::pager {
 
 /// The caller of what is marked signal-safe is a reader of RegionMap::readers() and has signals blocked.
-class FrameReclaimer {
+class FrameReclaimer final : public store::DuringRead {
 public:
     FrameReclaimer(PagerCore& core, Evictor& evictor) noexcept : core_{core}, evictor_{evictor} {}
 
@@ -24,6 +25,10 @@ public:
 
     /// Evicts pages until about `units` are free, on the calling thread. Signal-safe.
     Reclaimed reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
+
+    /// Evicts a few pages for the next faults, if free frames run short: the thread waits for the disk, and would only
+    /// look for the completion. Signal-safe.
+    void work_during_read() FAULTLINE_SIGNAL_SAFE override;
 
     /// Returns how many units prefetches may take: what is free, or can be freed at once by the thread that needs it.
     [[nodiscard]] std::int64_t units_for_prefetch() const FAULTLINE_SIGNAL_SAFE;
@@ -45,7 +50,11 @@ public:
 private:
     /// True if faulting threads evict, and the housekeeper keeps no frames free for them.
     [[nodiscard]] bool faults_evict() const FAULTLINE_SIGNAL_SAFE {
-        return !core_.housekeeper || core_.write_cost.is_low();
+        return !core_.housekeeper || core_.write_wait.is_short();
+    }
+    /// Returns the number of free units below which the housekeeper is woken.
+    [[nodiscard]] std::int64_t low_level() const FAULTLINE_SIGNAL_SAFE {
+        return (core_.limit.keep_free.load(std::memory_order_relaxed) + 1) / 2;
     }
     [[nodiscard]] bool reserve_by_evicting(std::int64_t units) FAULTLINE_SIGNAL_SAFE;
     Reclaimed reclaim_in_turn(std::int64_t units) FAULTLINE_SIGNAL_SAFE;

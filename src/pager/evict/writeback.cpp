@@ -14,7 +14,7 @@ int Writeback::write(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SI
     std::size_t pages = 0;
     for (std::size_t i = 0; i < batch.pages; ++i) pages += batch.scratch.writing[i] = begin(batch, i);
     if (pages == 0) return 0;
-    const std::chrono::nanoseconds started = sys::monotonic_time();
+    const sys::ThreadClock clock;
     const auto staged_bytes = [&](const Region& region, std::size_t i) {
         return region.mapper().staged_bytes(region.address_of(batch.scratch.written[i].page),
                                             core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
@@ -22,7 +22,7 @@ int Writeback::write(StagingBatch& batch, store::WriteQueue& queue) FAULTLINE_SI
     const int error = writer_.write(batch, queue, staged_bytes, [&](std::size_t i, int write_error, bool all_zero) {
         finish(batch, i, write_error, all_zero);
     });
-    core_.write_cost.record(sys::monotonic_time() - started, pages);
+    core_.write_wait.record(clock.waited(), pages);
     core_.mappers.release_copies(core_.staging.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
     return error;
 }

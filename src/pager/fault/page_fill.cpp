@@ -1,6 +1,7 @@
 #include "pager/fault/page_fill.hpp"
 
 #include "core/check.hpp"
+#include "store/read_rings.hpp"
 #include "sys/transient.hpp"
 
 #include <algorithm>
@@ -124,7 +125,8 @@ int PageFill::read_and_map() FAULTLINE_SIGNAL_SAFE {
     const BufferPool::Buffer buffer{context_->buffers};
     if (region_->page_bytes() > BufferPool::kBufferBytes) return read_and_map_in_pieces(buffer.bytes());
     const std::span<std::byte> bytes = buffer.bytes().first(window_.span() * region_->page_bytes());
-    if (const int error = region_->store().read_pages(reads_into(bytes).span())) return error;
+    const int error = store::read_by_plan(region_->store(), reads_into(bytes).span(), &context_->reclaimer);
+    if (error != 0) return error;
     region_->counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
     return map(bytes);
 }
