@@ -16,7 +16,9 @@
 //   from_staging  a thread is filling the page from the staging unit in the payload: that unit must not change
 //   checksummed   resident, evicting: the page was mapped writable before a write to it. FrameTable has the checksum of
 //                 the bytes in its slot, which tells whether the page has changed. So it is dirty only maybe
-//   written_before  stored: the page had been written to when it left. A hint: it will be written to again
+//   written_before  stored: when the page last left, it had been written to since it came from the store. A hint: it
+//   will
+//                 be written to again
 //   filling       also used while a resident page is made writable, or while a staged page is dropped
 //   filling, evicting  the thread that set the state owns the page; all other threads wait
 //

@@ -75,8 +75,9 @@ int SegmentStore::plan_from_file(const SegmentIndex::Entry& from, std::uint64_t 
     return 0;
 }
 
-int SegmentStore::read_pages(std::span<const store::StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
-    return store::read_by_plan(*this, reads);
+int SegmentStore::read_pages(std::span<const store::StoreRead> reads,
+                             store::DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {
+    return store::read_by_plan(*this, reads, meanwhile);
 }
 
 int SegmentStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {

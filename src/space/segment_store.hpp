@@ -31,7 +31,8 @@ public:
     void set_begin(std::uintptr_t address) noexcept { begin_ = address; }
 
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
-    [[nodiscard]] int read_pages(std::span<const store::StoreRead> reads) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int read_pages(std::span<const store::StoreRead> reads,
+                                 store::DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int plan_read(std::span<const store::StoreRead> reads,
                                 store::ReadPlan& plan) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int check_read(std::span<const store::StoreRead> reads) FAULTLINE_SIGNAL_SAFE override {

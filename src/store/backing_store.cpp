@@ -6,7 +6,7 @@
 
 namespace faultline::store {
 
-int BackingStore::read_pages(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
+int BackingStore::read_pages(std::span<const StoreRead> reads, DuringRead*) FAULTLINE_SIGNAL_SAFE {
     for (const StoreRead& one : reads) {
         if (const int error = read(one.offset, one.into)) return error;
     }

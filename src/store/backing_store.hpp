@@ -55,6 +55,16 @@ struct SharedBytes {
     friend bool operator==(const SharedBytes&, const SharedBytes&) = default;
 };
 
+/// Work that a thread does while a disk reads for it.
+class DuringRead {
+public:
+    /// Called once at most for each call that reads, after the disk has got all reads. Takes about as long as a read.
+    virtual void work_during_read() FAULTLINE_SIGNAL_SAFE = 0;
+
+protected:
+    ~DuringRead() = default;
+};
+
 /// Threads may call everything at once, for different pages. The pager never has two writes of one page in flight.
 /// Offsets count from the region's first byte. Offsets and sizes are in bytes, multiples of 4 KiB. Calls that return
 /// int return 0 or an errno.
@@ -66,16 +76,16 @@ public:
     /// caller owns the pages. Signal-safe.
     [[nodiscard]] virtual int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE = 0;
 
-    /// Reads several pieces, at most ReadPlan::kMostBytes in all. The default makes one call of `read` for each.
-    /// Signal-safe.
-    [[nodiscard]] virtual int read_pages(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE;
+    /// Reads several pieces, at most ReadPlan::kMostBytes in all. A store that waits for a disk may let the thread do
+    /// other work `meanwhile`, which may be null. The default makes one call of `read` for each. Signal-safe.
+    [[nodiscard]] virtual int read_pages(std::span<const StoreRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE;
 
     /// The same, for a caller that reads files by itself: adds what is to be read from files to `plan`, and reads the
     /// rest now. When the caller has read what `plan` says, it calls check_read, and only then are the bytes valid. The
     /// default reads all of it now. Signal-safe.
     [[nodiscard]] virtual int plan_read(std::span<const StoreRead> reads,
                                         [[maybe_unused]] ReadPlan& plan) FAULTLINE_SIGNAL_SAFE {
-        return read_pages(reads);
+        return read_pages(reads, nullptr);
     }
     /// Returns 0, or EIO if bytes are not those that were written. Signal-safe.
     [[nodiscard]] virtual int check_read(std::span<const StoreRead>) FAULTLINE_SIGNAL_SAFE { return 0; }

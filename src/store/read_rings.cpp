@@ -160,7 +160,7 @@ int read_by_plan(BackingStore& store, std::span<const StoreRead> reads, DuringRe
 int read_in_pieces(BackingStore& store, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
     while (!into.empty()) {
         const StoreRead one{offset, into.first(std::min(into.size(), ReadPlan::kMostBytes))};
-        if (const int error = store.read_pages({&one, 1})) return error;
+        if (const int error = store.read_pages({&one, 1}, nullptr)) return error;
         offset += one.into.size();
         into = into.subspan(one.into.size());
     }

@@ -48,16 +48,6 @@ private:
     std::atomic<std::int64_t> typical_{50'000};     // nanoseconds that a read takes: the running median
 };
 
-/// Work that a thread does while the disk reads for it.
-class DuringRead {
-public:
-    /// Called once at most for each read, after the disk has got it. Takes about as long as a read.
-    virtual void work_during_read() FAULTLINE_SIGNAL_SAFE = 0;
-
-protected:
-    ~DuringRead() = default;
-};
-
 class ReadRings {
 public:
     /// The rings of the process.
@@ -69,7 +59,7 @@ public:
     void open();
 
     /// Makes all reads; returns 0 or the first errno. EIO: a file ends too early. Signal-safe, thread-safe.
-    [[nodiscard]] int read(std::span<const FileRead> reads, DuringRead* meanwhile = nullptr) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] int read(std::span<const FileRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE;
 
 private:
     static constexpr unsigned kMostRings = 16;
@@ -91,7 +81,7 @@ private:
 /// Reads pages of a store by its plan (BackingStore::plan_read), all files at once. Returns 0 or an errno.
 /// Signal-safe.
 [[nodiscard]] int read_by_plan(BackingStore& store, std::span<const StoreRead> reads,
-                               DuringRead* meanwhile = nullptr) FAULTLINE_SIGNAL_SAFE;
+                               DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE;
 
 /// Reads a range of any size, with as many calls of BackingStore::read_pages as it takes. Returns 0 or an errno.
 /// Signal-safe.

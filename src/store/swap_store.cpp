@@ -94,7 +94,9 @@ int SwapStore::check_read(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAF
     });
 }
 
-int SwapStore::read_pages(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE { return read_by_plan(*this, reads); }
+int SwapStore::read_pages(std::span<const StoreRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {
+    return read_by_plan(*this, reads, meanwhile);
+}
 
 int SwapStore::read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
     return read_in_pieces(*this, offset, into);

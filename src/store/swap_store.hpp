@@ -27,7 +27,8 @@ public:
     SwapStore& operator=(const SwapStore&) = delete;
 
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE override;
-    [[nodiscard]] int read_pages(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int read_pages(std::span<const StoreRead> reads,
+                                 DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int plan_read(std::span<const StoreRead> reads, ReadPlan& plan) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int check_read(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int write(std::uint64_t offset, std::span<const std::byte> from) FAULTLINE_SIGNAL_SAFE override;

@@ -64,7 +64,7 @@ public:
     }
     void discard(std::uint64_t, std::uint64_t) noexcept override {}
     int plan_read(std::span<const store::StoreRead> reads, store::ReadPlan& plan) noexcept override {
-        if (!control_.by_pipe.load()) return read_pages(reads);
+        if (!control_.by_pipe.load()) return read_pages(reads, nullptr);
         for (const store::StoreRead& one : reads) plan.add(control_.ends[0], store::FileEnd::never, 0, one.into);
         control_.begun.fetch_add(1);
         control_.begun.notify_all();

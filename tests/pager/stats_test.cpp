@@ -80,8 +80,7 @@ TEST_P(Stats, HardFaultsAndTrafficAreCountedExactly) {
     EXPECT_EQ(stats.pages_read_ahead, 0U);
     EXPECT_EQ(stats.bytes_read, bytes(10));
     EXPECT_EQ(stats.resident_bytes, bytes(10));
-    // Whether a page of 4 KiB that had been written to has changed is known only when it leaves.
-    EXPECT_EQ(stats.dirty_bytes, bytes(fake_->page_bytes() == kBasePageBytes ? 10 : 3));
+    EXPECT_EQ(stats.dirty_bytes, bytes(3));
     EXPECT_EQ(stats.swapped_bytes, bytes(kPages - 10));
     EXPECT_EQ(fake_->pager().stats().frames_used, bytes(10));
     fake_->evict_all();

@@ -147,7 +147,7 @@ public:
             page[i] = random() % PagesInAFile::kPages;
             reads[i] = {pages_.file().fd(), FileEnd::never, page[i] * kPage, into_.bytes().subspan(i * kPage, kPage)};
         }
-        if (const int error = ReadRings::of_process().read({reads.data(), count})) return error;
+        if (const int error = ReadRings::of_process().read({reads.data(), count}, nullptr)) return error;
         for (std::size_t i = 0; i < count; ++i) {
             if (!pages_.is(reads[i].into, page[i])) return -1;
         }
@@ -178,24 +178,55 @@ TEST_F(ReadRingsTest, ManyThreadsReadTheirOwnPages) {
     EXPECT_EQ(wrong.load(), 0) << "seed " << seed;
 }
 
-TEST_F(ReadRingsTest, NeedsNothingForNothing) { EXPECT_EQ(ReadRings::of_process().read({}), 0); }
+/// Counts how often a thread worked during a read, and reads by itself meanwhile, as eviction may.
+class ReadingDuringRead final : public store::DuringRead {
+public:
+    explicit ReadingDuringRead(const PagesInAFile& pages) : reads_{pages} {}
+
+    void work_during_read() noexcept override {
+        ++calls;
+        wrong += reads_.read_some(random_) == 0 ? 0 : 1;
+    }
+
+    int calls = 0;
+    int wrong = 0;
+
+private:
+    PageReads reads_;
+    std::mt19937_64 random_{1};
+};
+
+TEST_F(ReadRingsTest, ThreadWorksOnceDuringEachReadThatTheDiskHas) {
+    ReadingDuringRead meanwhile{pages_};
+    const sys::Mapping into = sys::Mapping::reserve(2 * kPage, kPage, true, "test pages");
+    const std::array<FileRead, 2> reads{
+        FileRead{pages_.file().fd(), FileEnd::never, 7 * kPage, into.bytes().first(kPage)},
+        FileRead{pages_.file().fd(), FileEnd::never, 99 * kPage, into.bytes().subspan(kPage)},
+    };
+    EXPECT_EQ(ReadRings::of_process().read(reads, &meanwhile), 0);
+    EXPECT_EQ(meanwhile.calls, 1);
+    EXPECT_EQ(meanwhile.wrong, 0);
+    EXPECT_TRUE(pages_.is(reads[0].into, 7) && pages_.is(reads[1].into, 99));
+}
+
+TEST_F(ReadRingsTest, NeedsNothingForNothing) { EXPECT_EQ(ReadRings::of_process().read({}, nullptr), 0); }
 
 TEST_F(ReadRingsTest, AReadThatFailsFailsTheBatchAndNoOther) {
     const sys::Mapping into = sys::Mapping::reserve(2 * kPage, kPage, true, "test pages");
     const std::array<FileRead, 2> reads{
         FileRead{pages_.file().fd(), FileEnd::never, 0, into.bytes().first(kPage)},
         FileRead{pages_.file().fd(), FileEnd::never, kPage, {static_cast<std::byte*>(nullptr), kPage}}};
-    EXPECT_EQ(ReadRings::of_process().read(reads), EFAULT);
-    EXPECT_EQ(ReadRings::of_process().read({reads.data(), 1}), 0);
+    EXPECT_EQ(ReadRings::of_process().read(reads, nullptr), EFAULT);
+    EXPECT_EQ(ReadRings::of_process().read({reads.data(), 1}, nullptr), 0);
     EXPECT_TRUE(pages_.is(into.bytes().first(kPage), 0));
 }
 
 TEST_F(ReadRingsTest, ASwapFileThatEndsTooEarlyIsAnError) {
     const sys::Mapping into = sys::Mapping::reserve(2 * kPage, kPage, true, "test pages");
     const FileRead across{pages_.file().fd(), FileEnd::never, (PagesInAFile::kPages - 1) * kPage, into.bytes()};
-    EXPECT_EQ(ReadRings::of_process().read({&across, 1}), EIO);
+    EXPECT_EQ(ReadRings::of_process().read({&across, 1}, nullptr), EIO);
     const FileRead beyond{pages_.file().fd(), FileEnd::never, PagesInAFile::kPages * kPage, into.bytes()};
-    EXPECT_EQ(ReadRings::of_process().read({&beyond, 1}), EIO);
+    EXPECT_EQ(ReadRings::of_process().read({&beyond, 1}, nullptr), EIO);
 }
 
 TEST_F(ReadRingsTest, AFileOfTheProgramHasZerosAfterItsEndAndNoPageBeyond) {
@@ -206,12 +237,12 @@ TEST_F(ReadRingsTest, AFileOfTheProgramHasZerosAfterItsEndAndNoPageBeyond) {
     const sys::Mapping into = sys::Mapping::reserve(3 * kPage, kPage, true, "test pages");
     std::memset(into.data(), 0xee, into.size());
     const FileRead two{fd.get(), FileEnd::in_page, 0, into.bytes().first(2 * kPage)};
-    ASSERT_EQ(ReadRings::of_process().read({&two, 1}), 0);
+    ASSERT_EQ(ReadRings::of_process().read({&two, 1}, nullptr), 0);
     EXPECT_EQ(std::memcmp(into.data(), contents.data(), contents.size()), 0);
     for (std::size_t at = contents.size(); at < 2 * kPage; ++at) ASSERT_EQ(into.bytes()[at], std::byte{0}) << at;
     EXPECT_EQ(into.bytes()[2 * kPage], std::byte{0xee});
     const FileRead three{fd.get(), FileEnd::in_page, 0, into.bytes()};
-    EXPECT_EQ(ReadRings::of_process().read({&three, 1}), EIO);
+    EXPECT_EQ(ReadRings::of_process().read({&three, 1}, nullptr), EIO);
 }
 
 TEST_F(ReadRingsTest, AChildAndItsParentReadAtTheSameTime) {

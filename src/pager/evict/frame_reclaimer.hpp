@@ -6,7 +6,7 @@
 #include "core/signal_safe.hpp"
 #include "pager/core.hpp"
 #include "pager/evict/evictor.hpp"
-#include "store/read_rings.hpp"
+#include "store/backing_store.hpp"
 
 #include <atomic>
 #include <chrono>

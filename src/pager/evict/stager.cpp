@@ -110,8 +110,10 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
                 batch.scratch.unchanged[batch.scratch.unchanged_count++] = static_cast<std::uint8_t>(first_entry + i);
                 continue;
             }
-            region.publish(gone.page.page,
-                           [at, dirty](PageWord word) { return word.staged(at).with_written_before(dirty); });
+            // The first bytes of a page do not count: much is written once, and then read.
+            region.publish(gone.page.page, [at, dirty](PageWord word) {
+                return word.staged(at).with_written_before(dirty && word.has_slot());
+            });
         }
         if (staged.pages > 0) result.progress = true;
         next += staged.pages;

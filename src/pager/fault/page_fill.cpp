@@ -1,7 +1,6 @@
 #include "pager/fault/page_fill.hpp"
 
 #include "core/check.hpp"
-#include "store/read_rings.hpp"
 #include "sys/transient.hpp"
 
 #include <algorithm>
@@ -46,7 +45,7 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     return Claim::done;
 }
 
-/// Returns true if a page that is read is to come in writable: it had been written to when it last left. That saves the
+/// Returns true if a page that is read is to come in writable: see PageWord::written_before. That saves the
 /// write fault. Whether the page was written to is seen by its checksum when it leaves. Pages with bytes that several
 /// regions share come in clean, so that they use one frame in turn.
 bool PageFill::will_be_written(PageWord seen) const FAULTLINE_SIGNAL_SAFE {
@@ -125,7 +124,7 @@ int PageFill::read_and_map() FAULTLINE_SIGNAL_SAFE {
     const BufferPool::Buffer buffer{context_->buffers};
     if (region_->page_bytes() > BufferPool::kBufferBytes) return read_and_map_in_pieces(buffer.bytes());
     const std::span<std::byte> bytes = buffer.bytes().first(window_.span() * region_->page_bytes());
-    const int error = store::read_by_plan(region_->store(), reads_into(bytes).span(), &context_->reclaimer);
+    const int error = region_->store().read_pages(reads_into(bytes).span(), &context_->reclaimer);
     if (error != 0) return error;
     region_->counters().add(Count::bytes_read, static_cast<std::int64_t>(bytes.size()));
     return map(bytes);
