@@ -1,25 +1,11 @@
 #include "store/slot_writer.hpp"
 
-#include "core/check.hpp"
 #include "store/block_codec.hpp"
 #include "store/swap_store.hpp"
 
 #include <cerrno>
-#include <new>
-#include <type_traits>
 
 namespace faultline::store {
-
-WriterPool::WriterPool()
-    : memory_{sys::Mapping::reserve(kWriters * core::align_up(sizeof(SlotWriterMemory), core::kUnitBytes),
-                                    core::kUnitBytes, true, "writing swapped pages")} {
-    static_assert(std::is_trivially_copyable_v<SlotWriterMemory>);  // its objects need no construction
-}
-
-SlotWriterMemory& WriterPool::memory_of(unsigned number) const FAULTLINE_SIGNAL_SAFE {
-    std::byte* const at = memory_.data() + number * core::align_up(sizeof(SlotWriterMemory), core::kUnitBytes);
-    return *std::launder(reinterpret_cast<SlotWriterMemory*>(at));
-}
 
 void SlotWriter::write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     for (StoreWrite& one : writes) {
