@@ -30,7 +30,7 @@ void SlotWriter::write_small(StoreWrite& write, SwapStore& store, WriteQueue& qu
         return;
     }
     if (waiting_count_ == SlotWriterMemory::kMostParts) flush(queue);
-    memory_.waiting[waiting_count_++] = {&write, kNoSlot};
+    memory_.waiting[waiting_count_++] = {&write, &store, kNoSlot};
 }
 
 /// Keeps a page in memory. Returns its slot; kNoSlot if the page does not shrink or if there is no room. A page that
@@ -97,8 +97,7 @@ void SlotWriter::flush(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
                 continue;
             }
             space_.table().store(waiting.slot, SlotWord::in_file(checksum_of(one.bytes, seed_of(waiting.slot))));
-            SwapStore& store = *one.store->swap_store(one.offset);
-            store.move_page(store.page_at(one.offset), waiting.slot);
+            waiting.store->move_page(waiting.store->page_at(one.offset), waiting.slot);
         }
     }
     for (; next < waiting_count_; ++next) memory_.waiting[next].write->error = ENOSPC;

@@ -16,6 +16,7 @@
 
 namespace faultline::store {
 
+class SwapStore;
 struct StoreWrite;
 
 /// The working memory of one SlotWriter.
@@ -25,6 +26,7 @@ struct SlotWriterMemory {
     /// A page that goes to the file.
     struct Waiting {
         StoreWrite* write;
+        SwapStore* store;
         SlotNumber slot;
     };
 
