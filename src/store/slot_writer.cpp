@@ -1,6 +1,7 @@
 #include "store/slot_writer.hpp"
 
 #include "store/block_codec.hpp"
+#include "store/page_checksum.hpp"
 #include "store/swap_store.hpp"
 
 #include <cerrno>
