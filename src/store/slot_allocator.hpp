@@ -75,6 +75,10 @@ public:
 
     // ---- fork
 
+    /// Returns the first run of slots from `from` on, in the chunk of `from`, that no page has had. Count 0: none.
+    /// Control path, while nothing else uses the slots.
+    [[nodiscard]] SlotRun next_never_used(SlotNumber from) const noexcept;
+
     /// Allots no more slots of the shelves so far. Those with allotted slots become frozen. Returns the others, which
     /// can be added again for another file. `next`: an empty list with room for the shelves to be added. Control path,
     /// while nothing else uses the slots.

@@ -175,6 +175,7 @@ void SwapSpace::prepare_fork() {
     const sys::SignalBlock no_signals;
     while (space_.slots().punch_some()) {
     }
+    space_.slots().give_back_preallocated();
     auto fork = std::make_unique<Fork>();
     std::size_t shelves = 0;
     space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {
