@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace faultline::store {
@@ -84,8 +85,14 @@ public:
     /// while nothing else uses the slots.
     [[nodiscard]] std::vector<std::uint32_t> freeze(std::vector<std::uint32_t> next) noexcept;
 
+    // ---- invariants
+
+    /// Returns what is wrong with the bits, the lists and the sums. Empty: nothing. Control path, while nothing else
+    /// uses the slots.
+    [[nodiscard]] std::vector<std::string> problems() const;
+
 private:
-    friend class SlotAudit;  // of the tests
+    class Audit;  // of slot_allocator_audit.cpp
 
     using ChunkNumber = std::uint32_t;  // shelf << 11 | chunk in it; 0: none
     static constexpr unsigned kChunkShift = 9;
