@@ -7,7 +7,7 @@ set -euo pipefail
 sort_file=$1
 folder=$(mktemp -d "$2/sort_file_check.XXXXXX")
 options=("${@:3}")
-limit_mib=4
+limit_mib=2
 
 # The same bytes each time: lines of 0 to 40 characters, some of them duplicates.
 LC_ALL=C awk -v bytes=$((4 * limit_mib << 20)) 'BEGIN {

@@ -4,8 +4,6 @@
 #include "preload/descriptors.hpp"
 #include "sys/syscall.hpp"
 
-#include <linux/close_range.h>
-
 #include <cerrno>
 #include <climits>
 #include <cstdint>
@@ -40,12 +38,8 @@ int dup3(int from, int to, int flags) noexcept {
 }
 
 int close_range(unsigned first, unsigned last, int flags) noexcept {
-    const auto close_all = [=] {
-        return answer(preload::close_range_around_own(first, last, static_cast<unsigned>(flags)));
-    };
-    // The library's threads start again in the table of descriptors that the calling thread then has.
-    if ((static_cast<unsigned>(flags) & CLOSE_RANGE_UNSHARE) != 0) return preload::run_without_threads(close_all);
-    return close_all();
+    return answer(
+        preload::close_range_of_program(first, last, static_cast<unsigned>(flags), preload::CallFrom::function));
 }
 
 void closefrom(int first) noexcept {

@@ -67,11 +67,12 @@ int changed_when_alone(Change change) noexcept {
     return result;
 }
 
-/// Calls `change` while the library has no threads. `change` must not touch managed memory.
+/// Calls `change` while the library has no threads. `change` must not touch managed memory. `scopes`: the InLibrary
+/// scopes in which the program's call is handled. A call of the library itself, which is in more, leaves the threads.
 template <typename Change>
-int without_threads(Change change) noexcept {
+int without_threads(Change change, unsigned scopes = 0) noexcept {
     heap::Heap* const heap = ManagedHeap::get();
-    if (heap == nullptr || this_thread.inside > 0 || is_child_of_vfork()) return change();
+    if (heap == nullptr || this_thread.inside > scopes || is_child_of_vfork()) return change();
     int result = -1;
     int error = EAGAIN;
     {
@@ -94,7 +95,9 @@ int without_threads(Change change) noexcept {
 
 }  // namespace
 
-int run_without_threads(const std::function<int()>& change) noexcept { return without_threads(change); }
+int run_without_threads(const std::function<int()>& change, CallFrom from) noexcept {
+    return without_threads(change, from == CallFrom::dispatch ? 1 : 0);
+}
 
 namespace {
 

@@ -40,4 +40,16 @@ long close_range_around_own(unsigned first, unsigned last, unsigned flags) noexc
     }
 }
 
+long close_range_of_program(unsigned first, unsigned last, unsigned flags, CallFrom from) noexcept {
+    if ((flags & CLOSE_RANGE_UNSHARE) == 0) return close_range_around_own(first, last, flags);
+    const int result = run_without_threads(
+        [=] {
+            const long error = close_range_around_own(first, last, flags);
+            errno = static_cast<int>(-error);
+            return error == 0 ? 0 : -1;
+        },
+        from);
+    return result == 0 ? 0 : -errno;
+}
+
 }  // namespace faultline::preload

@@ -3,6 +3,7 @@
 // list of the library's descriptors is in sys/own_descriptors.hpp.
 #pragma once
 
+#include "preload/credentials.hpp"
 #include "sys/own_descriptors.hpp"
 
 #include <climits>
@@ -21,5 +22,9 @@ void place_descriptors_high() noexcept;
 
 /// Does what close_range(2) does, but skips the library's own descriptors. Returns 0 or a negated errno. Signal-safe.
 [[nodiscard]] long close_range_around_own(unsigned first, unsigned last, unsigned flags) noexcept;
+
+/// The same for a call of the program. After CLOSE_RANGE_UNSHARE the library's threads have the calling thread's new
+/// table of descriptors: they end before it and start again. Not signal-safe then.
+[[nodiscard]] long close_range_of_program(unsigned first, unsigned last, unsigned flags, CallFrom from) noexcept;
 
 }  // namespace faultline::preload

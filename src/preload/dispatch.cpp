@@ -196,8 +196,8 @@ long answer(ucontext_t& context, const Call& call) {
             if (is_own_descriptor(a[0] & UINT_MAX) || is_own_descriptor(a[1] & UINT_MAX)) return -EBADF;
             break;
         case SYS_close_range:
-            return close_range_around_own(static_cast<unsigned>(a[0]), static_cast<unsigned>(a[1]),
-                                          static_cast<unsigned>(a[2]));
+            return close_range_of_program(static_cast<unsigned>(a[0]), static_cast<unsigned>(a[1]),
+                                          static_cast<unsigned>(a[2]), CallFrom::dispatch);
         case SYS_execve:
             return make_exec_call(call, &mask_of(context), pointer<const char>(a[0]), pointer<char* const>(a[1]),
                                   pointer<char* const>(a[2]));

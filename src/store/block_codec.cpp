@@ -5,9 +5,6 @@
 
 #include <lz4.h>
 
-#define XXH_INLINE_ALL  // makes the header the whole library
-#include <xxhash.h>
-
 namespace faultline::store {
 namespace {
 
@@ -21,10 +18,6 @@ char* chars(std::byte* bytes) noexcept { return reinterpret_cast<char*>(bytes); 
 bool decompress(std::span<const std::byte> from, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
     const auto size = static_cast<int>(into.size());
     return LZ4_decompress_safe(chars(from.data()), chars(into.data()), static_cast<int>(from.size()), size) == size;
-}
-
-std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed) FAULTLINE_SIGNAL_SAFE {
-    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
 CompressorPool::CompressorPool()

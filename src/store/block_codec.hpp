@@ -1,6 +1,6 @@
-// Compresses and decompresses single blocks, and computes the checksums that slots and entries keep. The only state is
-// the compressor's working memory, which CompressorPool lends. SlotWriter, SwapStore and CompressedPool call it. It
-// decides nothing about where blocks are stored. Only this file uses LZ4; PageChecksum uses XXH3, too.
+// Compresses and decompresses single blocks. The only state is the compressor's working memory, which CompressorPool
+// lends. SlotWriter and CompressedPool call it. It decides nothing about where blocks are stored. Only this file uses
+// LZ4.
 #pragma once
 
 #include "core/signal_safe.hpp"
@@ -24,14 +24,6 @@ constexpr std::size_t most_compressed(std::size_t block_bytes) noexcept { return
 
 /// Decompresses `from` into all of `into`. Returns false if `from` is damaged or does not have the size of `into`.
 [[nodiscard]] bool decompress(std::span<const std::byte> from, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE;
-
-/// Returns the seed for the checksums of a slot's bytes. Bytes of another slot then fail the check.
-[[nodiscard]] constexpr std::uint64_t seed_of(SlotNumber slot) noexcept {
-    return slot * std::uint64_t{0x9e37'79b9'7f4a'7c15U};  // odd: different slots have different seeds
-}
-
-/// Returns the 64-bit XXH3 checksum.
-[[nodiscard]] std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed) FAULTLINE_SIGNAL_SAFE;
 
 /// Working memory for compression: 32 KiB for each thread that compresses at the same time, allocated at first use.
 class CompressorPool {

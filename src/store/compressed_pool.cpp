@@ -1,6 +1,7 @@
 #include "store/compressed_pool.hpp"
 
 #include "core/check.hpp"
+#include "store/page_checksum.hpp"
 #include "sys/signal_block.hpp"
 
 #include <cstring>

@@ -1,6 +1,7 @@
 // The part of CompressedPool that frees segments: moving live entries together, and spilling them to the swap files.
 
 #include "store/compressed_pool.hpp"
+#include "store/page_checksum.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -10,4 +10,8 @@ PageChecksum page_checksum_of(std::span<const std::byte> bytes) FAULTLINE_SIGNAL
     return {hash.low64, hash.high64};
 }
 
+std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed) FAULTLINE_SIGNAL_SAFE {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
 }  // namespace faultline::store

@@ -297,6 +297,12 @@ void SlotAllocator::end_punching(const Piece& piece) FAULTLINE_SIGNAL_SAFE {
 
 // ---- Fork
 
+SlotRun SlotAllocator::next_never_used(SlotNumber from) const noexcept {
+    const ChunkNumber number = chunk_of(from);
+    const SlotChunk::Run run = chunk_at(number).next_never_used(from % SlotChunk::kSlots);
+    return {first_slot_of(number) + run.first, run.count};
+}
+
 std::vector<std::uint32_t> SlotAllocator::freeze(std::vector<std::uint32_t> next) noexcept {
     std::vector<std::uint32_t> unused = std::exchange(shelves_, std::move(next));
     std::erase_if(unused, [this](std::uint32_t number) {

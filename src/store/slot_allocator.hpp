@@ -17,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace faultline::store {
@@ -75,13 +76,23 @@ public:
 
     // ---- fork
 
+    /// Returns the first run of slots from `from` on, in the chunk of `from`, that no page has had. Count 0: none.
+    /// Control path, while nothing else uses the slots.
+    [[nodiscard]] SlotRun next_never_used(SlotNumber from) const noexcept;
+
     /// Allots no more slots of the shelves so far. Those with allotted slots become frozen. Returns the others, which
     /// can be added again for another file. `next`: an empty list with room for the shelves to be added. Control path,
     /// while nothing else uses the slots.
     [[nodiscard]] std::vector<std::uint32_t> freeze(std::vector<std::uint32_t> next) noexcept;
 
+    // ---- invariants
+
+    /// Returns what is wrong with the bits, the lists and the sums. Empty: nothing. Control path, while nothing else
+    /// uses the slots.
+    [[nodiscard]] std::vector<std::string> problems() const;
+
 private:
-    friend class SlotAudit;  // of the tests
+    class Audit;  // of slot_allocator_audit.cpp
 
     using ChunkNumber = std::uint32_t;  // shelf << 11 | chunk in it; 0: none
     static constexpr unsigned kChunkShift = 9;

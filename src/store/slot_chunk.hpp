@@ -82,6 +82,12 @@ struct SlotChunk {
         const std::uint32_t first = next_in(wasted, true, from);
         return {first, first == kSlots ? 0 : next_in(wasted, false, first) - first};
     }
+    /// Returns the next run of slots from `from` on that no page has had since their blocks were given back; count 0:
+    /// none. Their blocks may have been allocated ahead.
+    [[nodiscard]] Run next_never_used(std::uint32_t from) const noexcept {
+        const std::uint32_t first = next_in(blocks, false, from);
+        return {first, first == kSlots ? 0 : next_in(blocks, true, first) - first};
+    }
     [[nodiscard]] Run next_free(std::uint32_t from) const noexcept {
         const std::uint32_t first = next_in(allotted, false, from);
         return {first, first == kSlots ? 0 : next_in(allotted, true, first) - first};

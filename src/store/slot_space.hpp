@@ -8,8 +8,7 @@
 #include "store/block_codec.hpp"
 #include "store/compressed_pool.hpp"
 #include "store/slots.hpp"
-#include "sys/mapping.hpp"
-#include "sys/slot_pool.hpp"
+#include "store/writer_pool.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -33,26 +32,6 @@ struct PageShape {
 
     std::uint32_t units;        ///< Slots of a page; a power of two.
     std::uint32_t block_units;  ///< Slots of a block: what is compressed, checked and read in one piece.
-};
-
-struct SlotWriterMemory;
-
-/// Working memory for the writers of one pager, touched when first used. Thread-safe, signal-safe except construction.
-class WriterPool {
-public:
-    static constexpr unsigned kWriters = 16;
-
-    /// Throws std::system_error (ENOMEM).
-    WriterPool();
-
-    /// Returns the number of a free memory; blocks while all are in use.
-    [[nodiscard]] unsigned take() FAULTLINE_SIGNAL_SAFE { return free_.take(); }
-    void give_back(unsigned number) FAULTLINE_SIGNAL_SAFE { free_.give_back(number); }
-    [[nodiscard]] SlotWriterMemory& memory_of(unsigned number) const FAULTLINE_SIGNAL_SAFE;
-
-private:
-    sys::Mapping memory_;
-    sys::SlotPool free_{kWriters};
 };
 
 /// Thread-safe and signal-safe, except construction. Callers outside a fault keep all signals blocked.

@@ -1,25 +1,12 @@
 #include "store/slot_writer.hpp"
 
-#include "core/check.hpp"
 #include "store/block_codec.hpp"
+#include "store/page_checksum.hpp"
 #include "store/swap_store.hpp"
 
 #include <cerrno>
-#include <new>
-#include <type_traits>
 
 namespace faultline::store {
-
-WriterPool::WriterPool()
-    : memory_{sys::Mapping::reserve(kWriters * core::align_up(sizeof(SlotWriterMemory), core::kUnitBytes),
-                                    core::kUnitBytes, true, "writing swapped pages")} {
-    static_assert(std::is_trivially_copyable_v<SlotWriterMemory>);  // its objects need no construction
-}
-
-SlotWriterMemory& WriterPool::memory_of(unsigned number) const FAULTLINE_SIGNAL_SAFE {
-    std::byte* const at = memory_.data() + number * core::align_up(sizeof(SlotWriterMemory), core::kUnitBytes);
-    return *std::launder(reinterpret_cast<SlotWriterMemory*>(at));
-}
 
 void SlotWriter::write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     for (StoreWrite& one : writes) {
@@ -44,7 +31,7 @@ void SlotWriter::write_small(StoreWrite& write, SwapStore& store, WriteQueue& qu
         return;
     }
     if (waiting_count_ == SlotWriterMemory::kMostParts) flush(queue);
-    memory_.waiting[waiting_count_++] = {&write, kNoSlot};
+    memory_.waiting[waiting_count_++] = {&write, &store, kNoSlot};
 }
 
 /// Keeps a page in memory. Returns its slot; kNoSlot if the page does not shrink or if there is no room. A page that
@@ -111,8 +98,7 @@ void SlotWriter::flush(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
                 continue;
             }
             space_.table().store(waiting.slot, SlotWord::in_file(checksum_of(one.bytes, seed_of(waiting.slot))));
-            SwapStore& store = *one.store->swap_store(one.offset);
-            store.move_page(store.page_at(one.offset), waiting.slot);
+            waiting.store->move_page(waiting.store->page_at(one.offset), waiting.slot);
         }
     }
     for (; next < waiting_count_; ++next) memory_.waiting[next].write->error = ENOSPC;

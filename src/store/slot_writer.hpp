@@ -7,29 +7,13 @@
 #include "store/backing_store.hpp"
 #include "store/slot_space.hpp"
 #include "store/write_queue.hpp"
+#include "store/writer_pool.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 namespace faultline::store {
-
-/// The working memory of a SlotWriter: a faulting thread's stack may be too small for it.
-struct SlotWriterMemory {
-    static constexpr std::size_t kMostParts = 64;
-
-    /// A page that goes to the file.
-    struct Waiting {
-        StoreWrite* write;
-        SlotNumber slot;
-    };
-
-    std::array<Waiting, kMostParts> waiting;
-    std::array<iovec, kMostParts> parts;
-    std::array<FileWrite, kMostParts> writes;
-    std::array<std::uint32_t, kMostParts> parts_of;  // each write
-};
 
 /// Signal-safe. One thread writes one page at a time.
 class SlotWriter {

@@ -44,6 +44,29 @@ bool Slots::punch(bool also_partial) FAULTLINE_SIGNAL_SAFE {
     return true;
 }
 
+void Slots::give_back_preallocated() noexcept {
+    table_.for_each([this](std::uint32_t number, const SlotShelf& shelf) {
+        if (shelf.frozen) return;
+        const sys::AtomicBits& chunks = shelf.preallocated;
+        for (std::uint64_t chunk = chunks.next_set(0, chunks.size()); chunk < chunks.size();
+             chunk = chunks.next_set(chunk + 1, chunks.size())) {
+            give_back_rest((number << SlotShelf::kShift) + static_cast<SlotNumber>(chunk) * SlotChunk::kSlots);
+        }
+    });
+}
+
+/// Gives back the never used slots of the chunk that begins with `first`.
+void Slots::give_back_rest(SlotNumber first) noexcept {
+    const SlotNumber last = first + SlotChunk::kSlots - 1;
+    SlotRun run = allocator_.next_never_used(first);
+    while (run.count > 0) {
+        table_.file_of(first).punch(table_.file_offset_of(run.first), std::uint64_t{run.count} << core::kUnitShift);
+        forget_allocation(run);
+        const SlotNumber next = run.first + run.count;
+        run = next <= last ? allocator_.next_never_used(next) : SlotRun{};
+    }
+}
+
 /// The chunks of a run that was punched are allocated anew before they are written to.
 void Slots::forget_allocation(SlotRun run) FAULTLINE_SIGNAL_SAFE {
     const std::uint32_t first = SlotTable::index_of(run.first) / SlotChunk::kSlots;

@@ -33,8 +33,12 @@ public:
     /// The same, worth it or not. Returns false if there is no free space.
     bool punch_any() FAULTLINE_SIGNAL_SAFE { return punch(true); }
 
+    /// Gives back the blocks that were allocated ahead and not used. Control path, while nothing else uses the slots.
+    void give_back_preallocated() noexcept;
+
 private:
     bool punch(bool also_partial) FAULTLINE_SIGNAL_SAFE;
+    void give_back_rest(SlotNumber first) noexcept;
     void forget_allocation(SlotRun run) FAULTLINE_SIGNAL_SAFE;
 
     SlotTable table_;

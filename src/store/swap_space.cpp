@@ -34,6 +34,7 @@ public:
     }
     ~OpenStore() override {
         const sys::SignalBlock no_signals;
+        owner_.require_sound_if_last(*this);
         OpenStore::discard(0, bytes_);
         owner_.closed(*this, bytes_);
     }
@@ -67,7 +68,7 @@ SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::pat
     open_read_rings();
 }
 
-SwapSpace::~SwapSpace() = default;
+SwapSpace::~SwapSpace() { require_sound(); }
 
 SwapSpace::FilePointer SwapSpace::open_file() const {
     return std::make_shared<SwapFile>(SwapFile::unnamed_in(directory_));
@@ -175,6 +176,8 @@ void SwapSpace::prepare_fork() {
     const sys::SignalBlock no_signals;
     while (space_.slots().punch_some()) {
     }
+    space_.slots().give_back_preallocated();
+    require_sound();
     auto fork = std::make_unique<Fork>();
     std::size_t shelves = 0;
     space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
 #include <vector>
 
 namespace faultline::store {
@@ -71,9 +72,11 @@ public:
     /// Returns how many frozen files are still needed.
     [[nodiscard]] std::size_t frozen_files();
 
-private:
-    friend class SlotAudit;  // of the tests
+    /// Returns what is wrong with the records of slots. Empty: nothing. Each count of users must equal the locations
+    /// that name the page, and each slot that is not free must belong to such a page. Nothing uses the slots meanwhile.
+    [[nodiscard]] std::vector<std::string> problems();
 
+private:
     class OpenStore;
     using FilePointer = std::shared_ptr<SwapFile>;
     struct Fork;
@@ -90,6 +93,11 @@ private:
     static void open_read_rings() noexcept;
     void merge_frozen_files();
     void move_pages_of(const std::set<const SwapFile*>& files);
+
+    // Defined in swap_space_audit.cpp.
+    [[nodiscard]] std::vector<std::string> problems_locked() const;
+    void require_sound() const;
+    void require_sound_if_last(const SwapStore& store);
 
     SwapDirectory directory_;
     SlotSpace space_;

@@ -1,7 +1,7 @@
 #include "store/swap_store.hpp"
 
 #include "core/check.hpp"
-#include "store/block_codec.hpp"
+#include "store/page_checksum.hpp"
 #include "store/read_plan.hpp"
 #include "store/read_rings.hpp"
 #include "store/slot_writer.hpp"

@@ -1,5 +1,9 @@
 #include "store/write_queue.hpp"
 
+#include "sys/file_write.hpp"
+
+#include <cerrno>
+
 namespace faultline::store {
 namespace {
 
@@ -30,14 +34,23 @@ void RingWriteQueue::write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE {
         write_now(writes.front());
         return;
     }
-    std::size_t next = 0;
-    while (next < writes.size() || in_flight_ > 0) {
-        next += submit_some(writes.subspan(next));
-        if (in_flight_ > 0) collect_one();
-    }
+    write_at_once(writes);
     for (FileWrite& one : writes) {
         if (one.error == kNotWritten) write_now(one);
     }
+}
+
+/// Writes with the ring. What it leaves short or refuses has the error kNotWritten then. A write beyond the file size
+/// limit raises SIGXFSZ in the thread that submits it.
+void RingWriteQueue::write_at_once(std::span<FileWrite> writes) {
+    const sys::SizeSignalBlock no_size_signal;
+    bool too_large = false;
+    std::size_t next = 0;
+    while (next < writes.size() || in_flight_ > 0) {
+        next += submit_some(writes.subspan(next));
+        if (in_flight_ > 0 && collect_one() == -EFBIG) too_large = true;
+    }
+    if (too_large) sys::SizeSignalBlock::take();
 }
 
 /// Queues as many writes as the ring takes. Returns how many were handled.
@@ -53,11 +66,13 @@ std::size_t RingWriteQueue::submit_some(std::span<FileWrite> writes) {
     return taken;
 }
 
-void RingWriteQueue::collect_one() {
+/// Waits for one write to end. Returns the kernel's result.
+long RingWriteQueue::collect_one() {
     const sys::IoRing::Completion completion = ring_.wait();
     auto& one = *static_cast<FileWrite*>(completion.tag);
     --in_flight_;
     if (completion.result == static_cast<long>(bytes_of(one))) one.error = 0;
+    return completion.result;
 }
 
 std::unique_ptr<WriteQueue> fastest_write_queue() {

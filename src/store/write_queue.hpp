@@ -62,8 +62,9 @@ public:
     void write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE override;
 
 private:
+    void write_at_once(std::span<FileWrite> writes);
     std::size_t submit_some(std::span<FileWrite> writes);
-    void collect_one();
+    long collect_one();
 
     sys::IoRing ring_;
     unsigned depth_ = kDepth;

@@ -11,31 +11,21 @@ namespace {
 
 constexpr std::uint64_t kSizeSignal = std::uint64_t{1} << (SIGXFSZ - 1);
 
-/// Blocks SIGXFSZ on the calling thread while in scope.
-class SizeSignalBlock {
-public:
-    SizeSignalBlock() FAULTLINE_SIGNAL_SAFE {
-        raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, syscall_argument(&kSizeSignal), syscall_argument(&previous_),
-                    sizeof previous_);
-    }
-    ~SizeSignalBlock() {
-        raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, syscall_argument(&previous_), 0, sizeof previous_);
-    }
-    SizeSignalBlock(const SizeSignalBlock&) = delete;
-    SizeSignalBlock& operator=(const SizeSignalBlock&) = delete;
-
-    /// Removes the SIGXFSZ that the kernel has sent to this thread, if any.
-    static void take() FAULTLINE_SIGNAL_SAFE {
-        const timespec at_once{};
-        raw_syscall(SYS_rt_sigtimedwait, syscall_argument(&kSizeSignal), 0, syscall_argument(&at_once),
-                    sizeof kSizeSignal);
-    }
-
-private:
-    std::uint64_t previous_ = 0;  // the kernel's sigset_t: 64 bits
-};
-
 }  // namespace
+
+SizeSignalBlock::SizeSignalBlock() FAULTLINE_SIGNAL_SAFE {
+    raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, syscall_argument(&kSizeSignal), syscall_argument(&previous_),
+                sizeof previous_);
+}
+
+SizeSignalBlock::~SizeSignalBlock() {
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, syscall_argument(&previous_), 0, sizeof previous_);
+}
+
+void SizeSignalBlock::take() FAULTLINE_SIGNAL_SAFE {
+    const timespec at_once{};
+    raw_syscall(SYS_rt_sigtimedwait, syscall_argument(&kSizeSignal), 0, syscall_argument(&at_once), sizeof kSizeSignal);
+}
 
 long write_file_at(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
     const SizeSignalBlock block;

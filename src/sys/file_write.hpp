@@ -13,6 +13,22 @@
 
 namespace faultline::sys {
 
+/// Blocks SIGXFSZ on the calling thread while in scope, for writes that the thread makes or submits to a ring.
+/// Signal-safe.
+class SizeSignalBlock {
+public:
+    SizeSignalBlock() FAULTLINE_SIGNAL_SAFE;
+    ~SizeSignalBlock();
+    SizeSignalBlock(const SizeSignalBlock&) = delete;
+    SizeSignalBlock& operator=(const SizeSignalBlock&) = delete;
+
+    /// Removes the SIGXFSZ that the kernel has sent to this thread, if any. Call it after a write failed with EFBIG.
+    static void take() FAULTLINE_SIGNAL_SAFE;
+
+private:
+    std::uint64_t previous_ = 0;  // the kernel's sigset_t: 64 bits
+};
+
 /// pwrite(2) without SIGXFSZ. Returns the bytes written, which may be fewer, or the negative errno. Signal-safe.
 [[nodiscard]] long write_file_at(int fd, const void* from, std::size_t bytes,
                                  std::uint64_t offset) FAULTLINE_SIGNAL_SAFE;

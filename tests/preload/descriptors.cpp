@@ -75,6 +75,41 @@ int close_to_the_last() {
     return others;
 }
 
+/// Returns true for the library's threads that use its files. The keeper has a table of descriptors of its own.
+bool uses_files_of_the_library(const char* thread) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%.16s/comm", thread);
+    char name[32] = {};
+    const int fd = open(path, O_RDONLY);
+    if (fd < 0) return false;  // it has ended
+    const ssize_t length = read(fd, name, sizeof name - 1);
+    close(fd);
+    if (length < 0) return false;  // likewise
+    return strncmp(name, "fl-", 3) == 0 && strncmp(name, "fl-keeper", 9) != 0;
+}
+
+/// Checks that a descriptor that this thread opens is one of the library's threads, too.
+void check_that_threads_share_descriptors() {
+    const int fd = open("/dev/null", O_RDONLY);
+    CHECK(fd >= 0);
+    DIR* const threads = opendir("/proc/self/task");
+    CHECK(threads != nullptr);
+    while (const dirent* const thread = readdir(threads)) {
+        if (thread->d_name[0] == '.' || !uses_files_of_the_library(thread->d_name)) continue;
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/task/%.16s/fd/%d", thread->d_name, fd);
+        CHECK(faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+    }
+    closedir(threads);
+    close(fd);
+}
+
+/// With delivery by threads the library does not see system calls that the program makes itself.
+bool raw_calls_are_dispatched() {
+    const char* const delivery = getenv("FAULTLINE_DELIVERY");
+    return delivery == nullptr || strcmp(delivery, "uffd_threads") != 0;
+}
+
 void closed_in_every_way() {
     closefrom(3);  // descriptors that ctest left open
     use_memory_here_and_in_child(1);
@@ -84,7 +119,15 @@ void closed_in_every_way() {
     CHECK(close_range(3, UINT_MAX, 0) == 0);
     use_memory_here_and_in_child(7);
     CHECK(close_range(3, UINT_MAX, CLOSE_RANGE_UNSHARE) == 0);
+    check_that_threads_share_descriptors();
     use_memory_here_and_in_child(10);
+    if (raw_calls_are_dispatched()) {
+        CHECK(syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_UNSHARE) == 0);
+        check_that_threads_share_descriptors();
+        use_memory_here_and_in_child(13);
+        errno = 0;
+        CHECK(syscall(SYS_close_range, 3, 2, CLOSE_RANGE_UNSHARE) == -1 && errno == EINVAL);
+    }
     // The program gets the lowest free number, unless the limit is so low that the library needed low numbers itself.
     rlimit limit{};
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);

@@ -242,6 +242,29 @@ TEST_P(FrozenFiles, WhatIsFreeBeforeAForkIsGivenBackBeforeIt) {
     ::close(frozen);
 }
 
+TEST_P(FrozenFiles, KeepNoBlocksThatWereAllocatedAheadAndNotUsed) {
+    constexpr std::uint64_t kPages = 64;
+    Remembered& region = swap().region(kPages);
+    const int frozen = ::dup(swap().file().fd());
+    region.write_all(1);
+    ASSERT_EQ(swap().spill_all(), 0);
+    swap().space().prepare_fork();
+    EXPECT_LE(bytes_taken(frozen), kPages * kPage + kFileSystemsOwn);
+    swap().space().continue_as(ForkSide::parent);
+    region.check(8);
+    ::close(frozen);
+}
+
+TEST_P(FrozenFiles, AFileIsWrittenToAgainAfterAForkThatFailed) {
+    constexpr std::uint64_t kPages = 700;
+    Remembered& region = swap().region(kPages);
+    for (std::uint64_t page = 0; page < 64; ++page) region.write(page, incompressible(page));
+    swap().space().prepare_fork();
+    swap().space().cancel_fork();
+    for (std::uint64_t page = 32; page < kPages; ++page) region.write(page, incompressible(page + kPages));
+    region.check(8);
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, FrozenFiles, swap_spaces(), SwapSpaceName{});
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include "core/units.hpp"
 #include "support/run_threads.hpp"
-#include "support/slot_audit.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +20,6 @@ namespace faultline::test {
 namespace {
 
 using store::SlotAllocator;
-using store::SlotAudit;
 using store::SlotChunk;
 using store::SlotNumber;
 using store::SlotPlace;
@@ -36,7 +34,7 @@ constexpr std::uint64_t kChunkBytes = kSlots * core::kUnitBytes;
 
 class SlotAllocatorTest : public testing::Test {
 protected:
-    void TearDown() override { EXPECT_THAT(SlotAudit::of(allocator_), IsEmpty()); }
+    void TearDown() override { EXPECT_THAT(allocator_.problems(), IsEmpty()); }
 
     std::uint32_t add_shelf(std::uint32_t chunks) {
         auto shelf = std::make_unique<SlotShelf>();
@@ -380,7 +378,7 @@ TEST_F(SlotAllocatorTest, AllotsNoSlotTwiceWhateverTheOrder) {
             }
         }
         if (step % 500 == 0) {
-            ASSERT_THAT(SlotAudit::of(allocator_), IsEmpty()) << "step " << step;
+            ASSERT_THAT(allocator_.problems(), IsEmpty()) << "step " << step;
         }
     }
 }

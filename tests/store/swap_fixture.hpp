@@ -9,7 +9,6 @@
 #include "store/swap_space.hpp"
 #include "store/swap_store.hpp"
 #include "store/write_queue.hpp"
-#include "support/slot_audit.hpp"
 #include "sys/mapping.hpp"
 
 #include <gmock/gmock.h>
@@ -52,7 +51,7 @@ public:
     SwapMachine(const SwapMachine&) = delete;
     SwapMachine& operator=(const SwapMachine&) = delete;
 
-    void audit() { EXPECT_THAT(store::SlotAudit::of(space_), testing::IsEmpty()); }
+    void audit() { EXPECT_THAT(space_.problems(), testing::IsEmpty()); }
 
     /// Opens a region. The reference is valid until `close`.
     Remembered& region(std::uint64_t pages, std::size_t page_bytes = core::kUnitBytes) {
