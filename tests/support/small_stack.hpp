@@ -16,14 +16,17 @@ namespace faultline::test {
 /// Is the calling thread's alternate stack while it lives.
 class SmallStack {
 public:
-    explicit SmallStack(std::size_t bytes) : bytes_{bytes} {
+    /// The kernel refuses smaller stacks (MINSIGSTKSZ), also on a CPU whose signal frame would fit.
+    static constexpr std::size_t kLeast = 2048;
+
+    explicit SmallStack(std::size_t bytes) : bytes_{std::max(bytes, kLeast)} {
         void* const mapped = ::mmap(nullptr, kAll, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (mapped == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
         memory_ = static_cast<std::byte*>(mapped);
         std::fill(memory_, begin(), kCanary);
         stack_t next{};
         next.ss_sp = begin();
-        next.ss_size = bytes;
+        next.ss_size = bytes_;
         if (::sigaltstack(&next, &previous_) != 0) {
             throw std::system_error(errno, std::generic_category(), "sigaltstack");
         }
