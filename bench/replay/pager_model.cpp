@@ -66,7 +66,9 @@ void PagerModel::bring_in(PageIndex number, bool write) {
         return;
     }
     ++counting().hard_faults;
-    map(number, write, {Arrival::Kind::hard_fault, page.departure.evictions_until(departures_), page.departure.tag()});
+    const Arrival arrival{Arrival::Kind::hard_fault, page.departure.evictions_until(departures_), page.departure.tag()};
+    if (settings_.evicts_during_reads) evict_during_read();
+    map(number, write, arrival);
 }
 
 bool PagerModel::take_back(PageIndex number, bool write) {
@@ -108,6 +110,12 @@ void PagerModel::reserve_frame() {
         if (!free_frames(1, direct_batch_, keep_staged).progress) throw std::logic_error{"no page can leave"};
     }
     ++used_;
+}
+
+void PagerModel::evict_during_read() {
+    constexpr std::size_t kMostPages = 32;
+    const std::size_t pages = std::min(kMostPages, direct_batch_);
+    if (settings_.frames - used_ < pages) free_frames(pages, pages, staging_target_);
 }
 
 void PagerModel::keep_house() {

@@ -35,6 +35,9 @@ struct PagerSettings {
     std::size_t frames = 1024;
     EvictorKind evictor = EvictorKind::faulting_thread;
     FrameOfStaged frame_of_staged = FrameOfStaged::moves;
+    /// A hard fault evicts a few pages while the disk reads, if free frames run short; `work_during_read` of
+    /// FrameReclaimer. Only with EvictorKind::faulting_thread.
+    bool evicts_during_reads = false;
     /// Eviction write-protects the aligned block of so many pages around each victim. The next write to a page of it
     /// that stays mapped is a protection fault, which the policy hears of as a reference. 0: it protects no page.
     std::size_t protected_block = 0;
@@ -88,6 +91,7 @@ private:
     [[nodiscard]] bool take_back(PageIndex number, bool write);
     void map(PageIndex number, bool dirty, const faultline::policy::Arrival& arrival);
 
+    void evict_during_read();
     void reserve_frame();
     void keep_house();
     Reclaimed free_frames(std::size_t wanted, std::size_t pages_at_once, std::size_t keep_staged);

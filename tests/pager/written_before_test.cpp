@@ -19,7 +19,7 @@ protected:
         if (IsSkipped()) return;
         if (GetParam().page_size != kBasePageBytes) GTEST_SKIP() << "larger pages come back write-protected";
         fake_.emplace(GetParam(), plain_config(GetParam()), kPages, kLimit);
-        write_all(0);
+        write_all(7);
         fake_->evict_all();
         write_all(1);
         fake_->evict_all();

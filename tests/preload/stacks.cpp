@@ -307,9 +307,15 @@ void handlers_run_on_the_stack_that_they_want() {
     }}.join();
 }
 
+/// The system's smallest size of an alternate stack. sysconf may say less than the kernel takes (MINSIGSTKSZ): it tells
+/// what a signal frame of this CPU needs.
+std::size_t smallest_alternate_stack() {
+    return std::max<std::size_t>(static_cast<std::size_t>(sysconf(_SC_MINSIGSTKSZ)), 2048);
+}
+
 /// An alternate stack of the system's smallest size: the bytes below it stay unchanged.
 void smallest_alternate_stack_is_not_overrun() {
-    const auto bytes = static_cast<std::size_t>(sysconf(_SC_MINSIGSTKSZ));
+    const std::size_t bytes = smallest_alternate_stack();
     const std::size_t below = 8 * kPage;
     void* const map = mmap(nullptr, below + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     std::memset(map, 0x5a, below);
@@ -339,7 +345,7 @@ void handlers_are_told_of_the_stack_that_they_run_on() {
         told = here - reinterpret_cast<std::uintptr_t>(found.ss_sp) < found.ss_size;
     };
     handle(SIGUSR2, ask, SA_ONSTACK);
-    const auto least = static_cast<std::size_t>(sysconf(_SC_MINSIGSTKSZ));
+    const std::size_t least = smallest_alternate_stack();
     for (const std::size_t bytes : {least + kPage, std::size_t{32} << 10, std::size_t{1} << 20}) {
         for (const bool of_malloc : {false, true}) {
             std::thread{[&] {

@@ -38,7 +38,7 @@ FrameOfStaged frame_of_staged(Eviction eviction) {
 
 bench::ReplayCounts counts_of_model(const DenseTrace& trace, const Variant& variant) {
     PagerModel model{trace,
-                     {kFrames, bench::EvictorKind::faulting_thread, frame_of_staged(variant.eviction)},
+                     {kFrames, bench::EvictorKind::faulting_thread, frame_of_staged(variant.eviction), true},
                      [&](auto links, auto slots, std::size_t frames) -> std::unique_ptr<policy::ReplacementPolicy> {
                          if (variant.replacement == Replacement::fifo) return std::make_unique<policy::Fifo>(links);
                          return std::make_unique<policy::SecondChance>(links, slots, frames, 0);

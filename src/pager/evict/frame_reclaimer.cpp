@@ -110,13 +110,14 @@ Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
 
 /// In time, so that the housekeeper is not woken: pages that it unmaps interrupt the CPUs of faulting threads.
 void FrameReclaimer::work_during_read() FAULTLINE_SIGNAL_SAFE {
-    constexpr std::int64_t kPages = 32;  // are written in about the time of a read
+    constexpr std::size_t kMostPages = 32;  // are written in about the time of a read
     const LimitFigures& limit = core_.limit;
     if (limit.frames_are_few.load(std::memory_order_relaxed)) return;
-    const std::int64_t low = faults_evict() ? 0 : low_level();
-    if (core_.budget.available() >= low + kPages) return;
+    const std::size_t pages = std::min(kMostPages, limit.direct_batch.load(std::memory_order_relaxed));
+    const auto wanted = static_cast<std::int64_t>(pages);
+    if (core_.budget.available() >= (faults_evict() ? 0 : low_level()) + wanted) return;
     store::SequentialWriteQueue queue;
-    evictor_.free_frames(kPages, kPages, limit.staging_target.load(std::memory_order_relaxed), queue);
+    evictor_.free_frames(wanted, pages, limit.staging_target.load(std::memory_order_relaxed), queue);
 }
 
 // ---- on the housekeeper's thread
