@@ -44,6 +44,7 @@ int doctor_command(const DoctorOptions& options, const run::Settings& settings) 
     look_at_machine(findings, settings.resident_limit);
     look_at_library(findings);
     look_at_faults(findings);
+    look_at_costs(findings);
     look_at_limits(findings, of_program);
     look_at_storage(findings, swap_directory);
     const std::string text =

@@ -19,6 +19,8 @@ namespace faultline::tool {
 void look_at_machine(Findings& findings, std::size_t resident_limit);
 /// faults.cpp: deliveries, userfaultfd, eviction methods, the return from the fault handler.
 void look_at_faults(Findings& findings);
+/// costs.cpp: what the calls that map and unmap a page take, in microseconds.
+void look_at_costs(Findings& findings);
 /// limits.cpp: the heap that a program with these settings would get, mappings, descriptors, file sizes.
 void look_at_limits(Findings& findings, const run::Settings& settings);
 /// storage.cpp: the directory of the swap file, and how the file is read and written.
