@@ -76,6 +76,7 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
 }
 
 void RegionLifecycle::watch(Region& region, sys::Userfaultfd* uffd, const RegionPlan& plan) {
+    if (region.window()) return region.mapper().watch_window(region.mapping().data(), region.mapping().size());
     region.mapper().watch_region(region.mapping().data(), region.mapping().size());
     if (uffd != nullptr && !plan.shared) {
         watch_fence(uffd, region.mapping(), true);
