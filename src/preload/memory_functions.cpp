@@ -34,8 +34,8 @@ private:
     std::uint64_t before_ = 0;
 };
 
-std::optional<long> answer_of_heap(const Call& call) noexcept {
-    if (this_thread.inside > 0 || !concerns_heap(call)) return std::nullopt;
+std::optional<long> answer_of_library(const Call& call) noexcept {
+    if (this_thread.inside > 0 || !concerns_managed_memory(call)) return std::nullopt;
     const InLibrary inside;
     const HandlerMask mask;
     return answer_memory_call(call);
@@ -52,7 +52,7 @@ long result_of(long raw) noexcept {
 template <typename... Arguments>
 long make(long number, Arguments... arguments) noexcept {
     const Call call{number, {static_cast<std::uint64_t>(arguments)...}};
-    const std::optional<long> answer = answer_of_heap(call);
+    const std::optional<long> answer = answer_of_library(call);
     return result_of(answer ? *answer : sys::raw_syscall(number, arguments...));
 }
 
