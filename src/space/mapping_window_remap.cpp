@@ -65,6 +65,9 @@ long MappingWindow::remap_kernel_memory(const RemapRequest& request) {
     const AddressRange target = range_at(request.new_address, request.new_bytes);
     if ((request.flags & MREMAP_FIXED) != 0 && target.overlaps(range())) {
         if (!range().contains(target)) return -EINVAL;
+        // A call that changes nothing: the target keeps its memory if the kernel refuses the source.
+        const long same = raw_syscall(SYS_mremap, old.begin, old.bytes(), old.bytes(), 0, 0);
+        if (sys::error_of(same) != 0) return same;
         if (const long error = make_room(target)) return error;
     }
     const Segment* const segment = std::as_const(set_).find(old.begin);

@@ -2,7 +2,7 @@
 // without libfaultline-preload.so and with the same seed: both runs must see the same errnos and the same contents. So
 // the kernel is the oracle. Prints the seed, and each difference; exits with 1 if there is any.
 //
-// usage: mappings [SEED [STEPS]]
+// usage: mappings [SEED|any [STEPS]]
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -48,8 +48,8 @@ void catch_faults() {
 class Sequence {
 public:
     Sequence(std::uint32_t seed, unsigned steps) : random_{seed}, steps_{steps}, only_slots_{seed % 4 == 3} {
-        area_ = static_cast<unsigned char*>(mmap(nullptr, kAreaPages * kPage, PROT_NONE,
-                                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        area_ = static_cast<unsigned char*>(
+            mmap(nullptr, kAreaPages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
         file_ = static_cast<int>(syscall(SYS_memfd_create, "a file", 0));
         std::vector<unsigned char> bytes(kMostRun * kPage);
         for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i / kPage + 1);
@@ -129,8 +129,12 @@ private:
 
     void map_anonymous() {
         const Run run = any_run();
-        constexpr std::array kProtections{PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_NONE, PROT_READ,
-                                          PROT_READ | PROT_WRITE | PROT_EXEC, PROT_WRITE};
+        constexpr std::array kProtections{PROT_READ | PROT_WRITE,
+                                          PROT_READ | PROT_WRITE,
+                                          PROT_NONE,
+                                          PROT_READ,
+                                          PROT_READ | PROT_WRITE | PROT_EXEC,
+                                          PROT_WRITE};
         constexpr std::array kFlags{MAP_FIXED, MAP_FIXED, kNoReplace, MAP_FIXED | MAP_NORESERVE};
         const int protection = kProtections[below(kProtections.size())];
         const int flags = kFlags[below(kFlags.size())] | MAP_ANONYMOUS | (below(8) == 0 ? MAP_SHARED : MAP_PRIVATE);
@@ -157,9 +161,12 @@ private:
 
     void protect() {
         const Run run = any_run();
-        constexpr std::array kProtections{PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
-                                          PROT_READ,              PROT_NONE,
-                                          PROT_READ | PROT_EXEC,  PROT_READ | PROT_WRITE | PROT_EXEC};
+        constexpr std::array kProtections{PROT_READ | PROT_WRITE,
+                                          PROT_READ | PROT_WRITE,
+                                          PROT_READ,
+                                          PROT_NONE,
+                                          PROT_READ | PROT_EXEC,
+                                          PROT_READ | PROT_WRITE | PROT_EXEC};
         const int protection = kProtections[below(kProtections.size())];
         say("protect %zu+%zu %d:", run.first, run.count, protection);
         say_result(mprotect(at(run.first), run.count * kPage, protection));
@@ -220,8 +227,8 @@ private:
         Slot& slot = slots_[below(slots_.size())];
         if (slot.data == nullptr) {
             slot.pages = 17 + below(64);
-            void* const made = mmap(nullptr, slot.pages * kPage, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            void* const made =
+                mmap(nullptr, slot.pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             say("make a mapping of %zu: %d", slot.pages, made != MAP_FAILED);
             slot.data = static_cast<unsigned char*>(made);
         } else if (below(4) == 0) {
@@ -362,7 +369,8 @@ int compare(const std::vector<std::string>& want, const std::vector<std::string>
 }  // namespace
 
 int main(int argc, char** argv) {
-    const auto seed = argc > 1 ? static_cast<std::uint32_t>(std::strtoul(argv[1], nullptr, 0)) : std::random_device{}();
+    const bool named = argc > 1 && std::strcmp(argv[1], "any") != 0;
+    const auto seed = named ? static_cast<std::uint32_t>(std::strtoul(argv[1], nullptr, 0)) : std::random_device{}();
     const auto steps = argc > 2 ? static_cast<unsigned>(std::strtoul(argv[2], nullptr, 0)) : 2048;
     catch_faults();
     if (argc > 3) {
