@@ -118,7 +118,9 @@ bool MappingWindow::claim(AddressRange range) {
 /// Maps manageable memory in a range without segments, over what the kernel has mapped there.
 long MappingWindow::put(AddressRange range, const MapRequest& request) {
     if (request.writable()) return put_in_pager(range, Access::read_write);
-    const long result = kernel_map(range, request, MAP_FIXED | MAP_NORESERVE);
+    MapRequest over = request;
+    over.flags &= ~kFixedNoReplace;
+    const long result = kernel_map(range, over, MAP_FIXED | MAP_NORESERVE);
     if (sys::error_of(result) != 0) return result;
     note(range, Keeper::nobody, access_of(request.protection));
     return 0;

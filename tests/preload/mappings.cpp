@@ -127,14 +127,11 @@ private:
         }
     }
 
+    /// Not PROT_WRITE alone: the CPU lets the program read such memory, but MADV_POPULATE_READ refuses it.
     void map_anonymous() {
         const Run run = any_run();
-        constexpr std::array kProtections{PROT_READ | PROT_WRITE,
-                                          PROT_READ | PROT_WRITE,
-                                          PROT_NONE,
-                                          PROT_READ,
-                                          PROT_READ | PROT_WRITE | PROT_EXEC,
-                                          PROT_WRITE};
+        constexpr std::array kProtections{PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_NONE, PROT_READ,
+                                          PROT_READ | PROT_WRITE | PROT_EXEC};
         constexpr std::array kFlags{MAP_FIXED, MAP_FIXED, kNoReplace, MAP_FIXED | MAP_NORESERVE};
         const int protection = kProtections[below(kProtections.size())];
         const int flags = kFlags[below(kFlags.size())] | MAP_ANONYMOUS | (below(8) == 0 ? MAP_SHARED : MAP_PRIVATE);
