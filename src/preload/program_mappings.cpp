@@ -122,4 +122,10 @@ long ProgramMappings::protect(AddressRange range, std::uint64_t protection) noex
     return without_exceptions([&] { return window_->protect(range, protection); });
 }
 
+long ProgramMappings::give_to_kernel(AddressRange range) noexcept {
+    if (window_ == nullptr || !window_->range().contains(range)) return 0;
+    const std::lock_guard lock{changing_};
+    return without_exceptions([&] { return window_->give_to_kernel(range); });
+}
+
 }  // namespace faultline::preload

@@ -36,6 +36,10 @@ public:
     [[nodiscard]] static long unmap(core::AddressRange range) noexcept;
     [[nodiscard]] static long protect(core::AddressRange range, std::uint64_t protection) noexcept;
 
+    /// Hands memory in the window to the kernel, with its contents, for good. For stacks of threads: the kernel writes
+    /// to them where it cannot wait for absent pages. Does nothing for other memory. Returns 0 or a negated errno.
+    [[nodiscard]] static long give_to_kernel(core::AddressRange range) noexcept;
+
     /// Around fork, in parent and child: no other thread is inside one of these functions at the fork.
     static void before_fork() noexcept { changing_.lock(); }
     static void after_fork() noexcept { changing_.unlock(); }

@@ -238,7 +238,7 @@ long MappingWindow::protect_part(AddressRange part, Keeper keeper, std::uint64_t
         return put_in_pager(part, access);
     }
     if (!plain && keeper == Keeper::pager) {
-        if (const long error = give_to_kernel(part)) return error;
+        if (const long error = give_part_to_kernel(part)) return error;
     }
     if (const long error = raw_syscall(SYS_mprotect, part.begin, part.bytes(), protection)) return error;
     set_.set_access(part, access);
@@ -248,8 +248,23 @@ long MappingWindow::protect_part(AddressRange part, Keeper keeper, std::uint64_t
 
 // ---- to the kernel
 
-/// Copies the pages first, so that nothing is lost if the kernel has no memory.
 long MappingWindow::give_to_kernel(AddressRange range) {
+    set_.split_at(range);
+    std::vector<AddressRange> parts;
+    set_.for_each_in(range, [&](const Segment& segment) {
+        const bool accessible = segment.origin.access == Access::read_write;  // not a guard of the program's own
+        if (segment.origin.keeper == Keeper::pager && accessible) parts.push_back(segment.range);
+    });
+    long error = 0;
+    for (const AddressRange part : parts) {
+        if (error == 0) error = give_part_to_kernel(part);
+    }
+    set_.merge(range);
+    return error;
+}
+
+/// Copies the pages first, so that nothing is lost if the kernel has no memory. The memory is writable afterwards.
+long MappingWindow::give_part_to_kernel(AddressRange range) {
     const MapRequest anonymous{PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~std::uint64_t{0},
                                0};
     const long copy = kernel_map({0, range.bytes()}, anonymous, 0);

@@ -68,7 +68,8 @@ public:
     /// Does what mremap(2) does, if the old or the new range touches the window.
     [[nodiscard]] long remap(const RemapRequest& request);
 
-    /// Hands memory over to the kernel, with its contents: no fault is raised for it any more.
+    /// Hands the pager's memory in a range over to the kernel, with its contents: no fault is raised for it any more.
+    /// Leaves out memory that the program may not write to.
     [[nodiscard]] long give_to_kernel(AddressRange range);
 
 private:
@@ -81,6 +82,7 @@ private:
     [[nodiscard]] long make_room(AddressRange range);
     [[nodiscard]] bool all_in_pager(AddressRange range) const noexcept;
     [[nodiscard]] long replace_in_place(AddressRange range);
+    [[nodiscard]] long give_part_to_kernel(AddressRange part);
     [[nodiscard]] long protect_part(AddressRange part, Keeper keeper, std::uint64_t protection);
     void copy_to(AddressRange range, std::uint64_t address) const;
     void note(AddressRange range, Keeper keeper, Access access);

@@ -154,7 +154,7 @@ long MappingWindow::move_out(AddressRange old, const RemapRequest& request) {
     const Segment& segment = *std::as_const(set_).find(old.begin);
     const Access access = segment.origin.access;
     if (segment.origin.keeper == Keeper::pager) {
-        if (const long error = give_to_kernel(old)) return error;
+        if (const long error = give_part_to_kernel(old)) return error;
         if (const long error = protect_part(old, Keeper::kernel, protection_of(access))) return error;
     } else {
         set_.set_keeper(old, Keeper::kernel);

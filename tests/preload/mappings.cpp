@@ -286,9 +286,9 @@ private:
     void look_at_all_pages(const char* name) { say(" %s %lx", name, hash_of_all_pages()); }
 
     std::uint64_t hash_of_all_pages() {
-        std::uint64_t hash = 1469598103934665603ULL;
+        std::uint64_t hash = 1469598103934665603U;
         for (std::size_t page = 0; page < kAreaPages; ++page) {
-            hash = (hash ^ static_cast<std::uint64_t>(look_at(page) + 2)) * 1099511628211ULL;
+            hash = (hash ^ static_cast<std::uint64_t>(look_at(page) + 2)) * 1099511628211U;
         }
         return hash;
     }
