@@ -237,7 +237,7 @@ void on_call(int signal, siginfo_t* info, void* given) {
     if (info->si_code != kSystemCallDispatched) return pass_on(signal, info, given);
     Call call = call_in(context);
     const void* const caller = pointer<const void>(static_cast<std::uint64_t>(registers[REG_RIP]));
-    call.of_libc = ManagedHeap::neighbours().libc.contains(caller) || ManagedHeap::neighbours().loader.contains(caller);
+    call.of_neighbour = ManagedHeap::neighbours().maps_for_itself(caller);
     if (call.number == SYS_rt_sigreturn) {
         registers[REG_RIP] = reinterpret_cast<greg_t>(&faultline_preload_restore);
         return;

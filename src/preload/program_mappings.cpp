@@ -84,7 +84,7 @@ bool ProgramMappings::concerns_map(const Call& call) noexcept {
     if (window_ == nullptr) return false;
     const AddressRange range = whole_units(is_fixed(call) ? call.arguments[0] : 0, call.arguments[1]);
     if (is_fixed(call)) return range.overlaps(window_->range());
-    return !call.of_libc && range.bytes() >= kLeastBytes && request_of(call).manageable();
+    return !call.of_neighbour && range.bytes() >= kLeastBytes && request_of(call).manageable();
 }
 
 std::optional<long> ProgramMappings::map(const Call& call) noexcept {

@@ -86,10 +86,12 @@ void PageGaps::map(Region& region, PageRange range, Access access) {
     const std::lock_guard lock{region.protecting()};
     void* const address = region.address_of(range.first);
     const std::size_t bytes = region.offset_of(range.count);
+    core_.stores->reserve(bytes);
     set_protection(region, range, access);
     int error = region.mapper().map_part(address, bytes);
     if (error == 0) error = region.mapper().set_access(address, bytes, access);
     if (error != 0) {
+        core_.stores->unreserve(bytes);
         set_protection(region, range, Access::read_write);
         static_cast<void>(sys::unmap(address, bytes));
         refuse_range(error, "map", bytes);
@@ -111,6 +113,7 @@ void PageGaps::release(Region& region, PageRange range) {
         region.open_pages().insert(range);
         throw;
     }
+    core_.stores->unreserve(region.offset_of(range.count));
     region.mapper().forget_part(region.address_of(range.first), region.offset_of(range.count));
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         change_words(region, {page, 1}, [](PageWord word) { return word.with_protection(Access::read_write); });
