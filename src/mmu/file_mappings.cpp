@@ -158,6 +158,31 @@ void FileMappings::unwatch_region(void* address) noexcept {
     if (maps_.remove(address)) sys::MappingBudget::account(-1);
 }
 
+void FileMappings::forget_window(const void* address) noexcept {
+    const std::scoped_lock lock{maps_.lock()};
+    sys::MappingBudget::account(maps_.at(address).forget());
+}
+
+int FileMappings::map_part(void* address, std::size_t bytes) noexcept {
+    const sys::SignalBlock signals;
+    const std::uint64_t offset = core::address_of(address);
+    if (const int error = frames_.map(address, bytes, offset, PROT_NONE)) return error;
+    const FileMapping mapping = mapping_at(address, bytes, offset);
+    const std::scoped_lock lock{maps_.lock()};
+    mapping.map.set_mapped(mapping.run, true);
+    sys::MappingBudget::account(1);
+    return 0;
+}
+
+void FileMappings::forget_part(void* address, std::size_t bytes) noexcept {
+    const sys::SignalBlock signals;
+    const FileMapping mapping = mapping_at(address, bytes, core::address_of(address));
+    const std::scoped_lock lock{maps_.lock()};
+    mapping.map.set_guarded(mapping.run, false);
+    sys::MappingBudget::account(mapping.map.set_access(mapping.run, UnitAccess::closed) - 1);
+    mapping.map.set_mapped(mapping.run, false);
+}
+
 int FileMappings::map_view(void* address, std::size_t bytes, const void* source) noexcept {
     return map_frames(address, bytes, source, kMappingsOfView);
 }

@@ -53,6 +53,10 @@ public:
     void watch_again(void* address, std::size_t bytes);
     void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     void unwatch_region(void* address) noexcept;
+    void watch_window(void* address, std::size_t bytes) { maps_.add_window(static_cast<std::byte*>(address), bytes); }
+    void forget_window(const void* address) noexcept;
+    [[nodiscard]] int map_part(void* address, std::size_t bytes) noexcept;
+    void forget_part(void* address, std::size_t bytes) noexcept;
     [[nodiscard]] int map_view(void* address, std::size_t bytes, const void* source) noexcept;
     [[nodiscard]] int unmap_view(void* address, std::size_t bytes) noexcept;
 

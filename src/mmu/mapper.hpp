@@ -61,6 +61,20 @@ public:
     /// Prepares for the unmapping of a region. No thread reads staged bytes of it any more.
     virtual void unwatch_region(void*) noexcept {}
 
+    // ---- Windows: regions whose parts are mapped one by one (RegionPlan::window)
+
+    /// Prepares for a window and maps nothing. `watch_window_again` does so in a child of fork. Both throw
+    /// std::system_error.
+    virtual void watch_window(void*, std::size_t) {}
+    virtual void watch_window_again(void*, std::size_t) {}
+
+    /// Maps a part of a window, without any page, in place of what is mapped there, and starts raising faults for it.
+    /// Returns 0 or an errno; after an error nothing of the window may be used there.
+    [[nodiscard]] virtual int map_part(void*, std::size_t) noexcept { return EOPNOTSUPP; }
+
+    /// Forgets a part of a window. Its pages are dropped, and the caller maps something else there or nothing.
+    virtual void forget_part(void*, std::size_t) noexcept {}
+
     // ---- Mapped pages
 
     /// Maps copies of `from` at `page`, where nothing is mapped. Each 4 KiB unit appears at once, so no thread sees a

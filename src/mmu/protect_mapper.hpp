@@ -25,6 +25,12 @@ public:
         file_.empty_region(address, bytes);
     }
     void unwatch_region(void* address) noexcept override { file_.unwatch_region(address); }
+    void watch_window(void* address, std::size_t bytes) override { file_.watch_window(address, bytes); }
+    void watch_window_again(void* address, std::size_t) override { file_.forget_window(address); }
+    [[nodiscard]] int map_part(void* address, std::size_t bytes) noexcept override {
+        return file_.map_part(address, bytes);
+    }
+    void forget_part(void* address, std::size_t bytes) noexcept override { file_.forget_part(address, bytes); }
 
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE override;

@@ -12,12 +12,24 @@
 
 #include <cerrno>
 #include <mutex>
+#include <system_error>
 
 namespace faultline::mmu {
 void UffdMapper::watch_region(void* address, std::size_t bytes) { uffd_.watch(address, bytes, true); }
 
 void UffdMapper::empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     sys::drop_pages(address, bytes);
+}
+
+/// Opens the range last: an access before it is watched would get a page that the pager does not know.
+int UffdMapper::map_part(void* address, std::size_t bytes) noexcept {
+    if (const int error = sys::map_closed_zeros(address, bytes)) return error;
+    try {
+        uffd_.watch(address, bytes, true);
+    } catch (const std::system_error& error) {
+        return error.code().value();
+    }
+    return sys::set_access(address, bytes, Access::read_write);
 }
 
 int UffdMapper::install(void* page, const void* from, std::size_t bytes, Protection protection) FAULTLINE_SIGNAL_SAFE {

@@ -19,6 +19,7 @@ public:
 
     void watch_region(void* address, std::size_t bytes) override;
     void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int map_part(void* address, std::size_t bytes) noexcept override;
 
     [[nodiscard]] int install(void* page, const void* from, std::size_t bytes,
                               Protection protection) FAULTLINE_SIGNAL_SAFE override;

@@ -55,12 +55,16 @@ std::int64_t UnitMap::set_access(core::UnitRange run, UnitAccess access) FAULTLI
     return change;
 }
 
-void UnitMap::set_guarded(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE {
+void UnitMap::set_bit(core::UnitRange run, std::uint8_t bit, bool on) noexcept {
     touched(run);
     for (std::size_t unit = run.first; unit < run.end(); ++unit) {
-        units_[unit] = static_cast<std::uint8_t>(on ? units_[unit] | kGuarded : units_[unit] & ~kGuarded);
+        units_[unit] = static_cast<std::uint8_t>(on ? units_[unit] | bit : units_[unit] & ~bit);
     }
 }
+
+void UnitMap::set_guarded(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE { set_bit(run, kGuarded, on); }
+
+void UnitMap::set_mapped(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE { set_bit(run, kMapped, on); }
 
 std::int64_t UnitMap::forget() FAULTLINE_SIGNAL_SAFE {
     static_assert(static_cast<int>(UnitAccess::closed) == 0);
@@ -71,19 +75,21 @@ std::int64_t UnitMap::forget() FAULTLINE_SIGNAL_SAFE {
 
 core::UnitRange UnitMap::next_closed(core::UnitRange within) const FAULTLINE_SIGNAL_SAFE {
     std::size_t first = within.first;
-    while (first < within.end() && access(first) != UnitAccess::closed) ++first;
+    while (first < within.end() && !closed(first)) ++first;
     std::size_t end = first;
-    while (end < within.end() && access(end) == UnitAccess::closed) ++end;
+    while (end < within.end() && closed(end)) ++end;
     return {first, end - first};
 }
 
 core::UnitRange UnitMap::widened_to_neighbour(core::UnitRange run) const FAULTLINE_SIGNAL_SAFE {
-    const std::size_t lowest = touched_.first;
-    const std::size_t highest = touched_.end();
+    std::size_t lowest = touched_.first;
+    std::size_t highest = touched_.end();
     for (std::size_t distance = 1;; ++distance) {
         const bool below = run.first >= lowest + distance;
         const bool above = run.end() + distance <= highest;
         if (!below && !above) return run;
+        if (below && !mapped(run.first - distance)) lowest = run.first;
+        if (above && !mapped(run.end() + distance - 1)) highest = run.end();
         if (below && access(run.first - distance) != UnitAccess::closed) {
             return {run.first - distance + 1, run.count + distance - 1};
         }

@@ -22,8 +22,13 @@ enum class UnitAccess : std::uint8_t { closed, read, write, poisoned, execute };
 /// Not thread-safe. Uses no memory for parts of the region that were never mapped.
 class UnitMap {
 public:
-    UnitMap(std::byte* address, std::size_t bytes)
-        : address_{address}, units_{bytes / core::kUnitBytes, "the unit map of a region"} {}
+    /// Of a window (RegionPlan::window) the units are mapped one by one.
+    enum class Units : std::uint8_t { mapped, mapped_later };
+
+    UnitMap(std::byte* address, std::size_t bytes, Units units = Units::mapped)
+        : address_{address},
+          units_{bytes / core::kUnitBytes, "the unit map of a region"},
+          mapped_later_{units == Units::mapped_later} {}
 
     [[nodiscard]] std::size_t units() const noexcept { return units_.size(); }
     [[nodiscard]] std::byte* address_of(std::size_t unit) const noexcept { return address_ + unit * core::kUnitBytes; }
@@ -48,8 +53,10 @@ public:
     /// Records a change. Returns by how much the number of mappings grows (negative: shrinks).
     std::int64_t set_access(core::UnitRange run, UnitAccess access) FAULTLINE_SIGNAL_SAFE;
     void set_guarded(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE;
+    /// Records that units of a window belong to the region from now on, or no longer do.
+    void set_mapped(core::UnitRange run, bool on) FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns the first run of closed units in `within`; an empty run if all units are open.
+    /// Returns the first run of mapped, closed units in `within`; an empty run if there is none.
     [[nodiscard]] core::UnitRange next_closed(core::UnitRange within) const FAULTLINE_SIGNAL_SAFE;
 
     /// Widens a run of closed units up to the nearest units that are not closed.
@@ -70,12 +77,21 @@ public:
 private:
     static constexpr std::uint8_t kAccessMask = 7;
     static constexpr std::uint8_t kGuarded = 8;
+    static constexpr std::uint8_t kMapped = 16;
 
+    void set_bit(core::UnitRange run, std::uint8_t bit, bool on) noexcept;
+    [[nodiscard]] bool mapped(std::size_t unit) const noexcept {
+        return !mapped_later_ || (units_[unit] & kMapped) != 0;
+    }
+    [[nodiscard]] bool closed(std::size_t unit) const noexcept {
+        return mapped(unit) && access(unit) == UnitAccess::closed;
+    }
     [[nodiscard]] std::int64_t boundaries_around(core::UnitRange run) const noexcept;
     void touched(core::UnitRange run) noexcept;
 
     std::byte* address_;
     sys::LazyArray<std::uint8_t> units_;
+    bool mapped_later_;
     std::int64_t boundaries_ = 0;
     core::UnitRange touched_{};  // all units outside are closed
     std::size_t cursor_ = 0;     // position of find_islands

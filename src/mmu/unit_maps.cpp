@@ -20,8 +20,8 @@ bool is_below(const void* address, const std::unique_ptr<UnitMap>& map) noexcept
 }  // namespace
 
 /// Faults search the list meanwhile, so memory is allocated before the lock is taken.
-void UnitMaps::add(std::byte* begin, std::size_t bytes) {
-    auto fresh = std::make_unique<UnitMap>(begin, bytes);
+void UnitMaps::add(std::unique_ptr<UnitMap> fresh) {
+    const std::byte* const begin = fresh->address_of(0);
     Maps larger;
     if (maps_.size() == maps_.capacity()) larger.reserve(2 * maps_.size() + 8);
     const sys::SignalBlock signals;

@@ -19,7 +19,10 @@ class UnitMaps {
 public:
     /// `add` and `remove` are for the control path, one call at a time. `add` throws std::bad_alloc. `remove` returns
     /// false if no region begins at `begin`. The caller does not hold the lock.
-    void add(std::byte* begin, std::size_t bytes);
+    void add(std::byte* begin, std::size_t bytes) { add(std::make_unique<UnitMap>(begin, bytes)); }
+    void add_window(std::byte* begin, std::size_t bytes) {
+        add(std::make_unique<UnitMap>(begin, bytes, UnitMap::Units::mapped_later));
+    }
     bool remove(const void* begin) noexcept;
 
     /// Guards all maps. No system call is made while it is held.
@@ -35,6 +38,8 @@ public:
 
 private:
     using Maps = std::vector<std::unique_ptr<UnitMap>>;
+
+    void add(std::unique_ptr<UnitMap> fresh);
 
     mutable sys::FutexLock lock_;
     Maps maps_;  // sorted by address

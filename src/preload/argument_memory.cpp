@@ -19,7 +19,7 @@ ArgumentMemory::ArgumentMemory(const Call& call) noexcept : given_{call}, call_{
 void ArgumentMemory::add_argument(unsigned i) noexcept {
     const std::uint64_t address = given_.arguments[i];
     const Extent extent = extent_of(given_, i);
-    if (pinned_.add(address, extent.bytes)) return;
+    if (pinned_.add(address, extent.bytes) || forbids_reading(address, extent.bytes)) return;
     Scratch& copy = copies_[i];
     if (extent.exact) copy.map(extent.bytes);
     if (!copy) {

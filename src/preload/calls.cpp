@@ -113,7 +113,7 @@ long make_other_call(const Call& call, std::uint64_t mask) {
 }  // namespace
 
 long make_call(Call call, std::uint64_t mask) {
-    if (concerns_heap(call)) {
+    if (concerns_managed_memory(call)) {
         if (const std::optional<long> answer = answer_memory_call(call)) return *answer;
     }
     if (Transfer::is_one(call.number)) return make_transfer(call, mask);

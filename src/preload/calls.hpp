@@ -12,6 +12,7 @@ namespace faultline::preload {
 struct Call {
     long number = 0;
     std::array<std::uint64_t, 6> arguments{};
+    bool of_neighbour = false;  ///< Made by the C library, the loader or an allocator for itself: see Neighbours.
 };
 
 inline constexpr long kEpollPwait2 = 441;  // missing in the distribution's headers

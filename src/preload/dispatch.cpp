@@ -235,7 +235,9 @@ void on_call(int signal, siginfo_t* info, void* given) {
     auto& context = *static_cast<ucontext_t*>(given);
     auto& registers = context.uc_mcontext.gregs;
     if (info->si_code != kSystemCallDispatched) return pass_on(signal, info, given);
-    const Call call = call_in(context);
+    Call call = call_in(context);
+    const void* const caller = pointer<const void>(static_cast<std::uint64_t>(registers[REG_RIP]));
+    call.of_neighbour = ManagedHeap::neighbours().maps_for_itself(caller);
     if (call.number == SYS_rt_sigreturn) {
         registers[REG_RIP] = reinterpret_cast<greg_t>(&faultline_preload_restore);
         return;

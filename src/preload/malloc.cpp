@@ -4,8 +4,8 @@
 
 #include "preload/malloc.hpp"
 
-#include "preload/heap_memory.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/managed_memory.hpp"
 #include "preload/next.hpp"
 #include "preload/unmanaged.hpp"
 
@@ -118,8 +118,8 @@ void release(void* block) noexcept {
     const int error = errno;
     {
         const InLibrary inside;
-        if (HeapMemory::in_use()) [[unlikely]]
-            HeapMemory::forget(block, ManagedHeap::get()->usable_size(block));
+        if (RegionMemory& memory = *ManagedMemory::heap(); memory.in_use()) [[unlikely]]
+            memory.forget(block, ManagedHeap::get()->usable_size(block));
         ManagedHeap::get()->deallocate(block);
     }
     errno = error;

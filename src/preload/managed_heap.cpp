@@ -2,6 +2,7 @@
 
 #include "pager/log/standard_error_log.hpp"
 #include "preload/libc_malloc.hpp"
+#include "preload/unmanaged.hpp"
 #include "run/program_heap.hpp"
 #include "sys/error.hpp"
 
@@ -28,6 +29,7 @@ int look_at(dl_phdr_info* object, std::size_t, void* into) {
     Neighbours& found = *static_cast<Neighbours*>(into);
     const CodeRange code = code_of(*object);
     if (code.contains(reinterpret_cast<const void*>(&__libc_malloc))) found.libc = code;
+    if (code.contains(unmanaged::code_of_allocator())) found.allocator = code;
     if (code.contains(reinterpret_cast<const void*>(&look_at))) found.self = code;
     if (object->dlpi_addr != 0 && object->dlpi_addr == ::getauxval(AT_BASE)) found.loader = code;
     return 0;

@@ -26,6 +26,13 @@ struct Neighbours {
     CodeRange libc;
     CodeRange loader;
     CodeRange self;
+    CodeRange allocator;  // that the program is linked with; else the C library
+
+    /// Returns true if the code at `address` maps memory for its own records and blocks. It may hold locks that an
+    /// allocation of ours would need.
+    [[nodiscard]] bool maps_for_itself(const void* address) const noexcept {
+        return libc.contains(address) || loader.contains(address) || allocator.contains(address);
+    }
 };
 
 class ManagedHeap {

@@ -2,8 +2,9 @@
 
 #include "core/address_range.hpp"
 #include "core/units.hpp"
-#include "preload/heap_memory.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/managed_memory.hpp"
+#include "preload/program_mappings.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/mman.h>
@@ -29,27 +30,19 @@ constexpr long kMseal = 462;
 constexpr int kFixedNoReplace = 0x100000;
 constexpr int kSetMemoryMerge = 67;  // PR_SET_MEMORY_MERGE, Linux 6.4
 
-AddressRange heap_bytes() noexcept {
-    const heap::Heap* const heap = ManagedHeap::get();
-    return heap == nullptr ? AddressRange{} : AddressRange{heap->region().begin(), heap->region().end()};
-}
-
-/// Returns the range in whole units, as the kernel takes it. Empty if the kernel refuses it or has nothing to do.
-AddressRange whole_units(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::uint64_t rounded = core::align_up(bytes, core::kUnitBytes);
-    if (address % core::kUnitBytes != 0 || rounded < bytes || address + rounded < address) return {};
-    return {address, address + rounded};
+AddressRange units_touched(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return whole_units(core::align_down(address, core::kUnitBytes), bytes + address % core::kUnitBytes);
 }
 
 bool in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return whole_units(core::align_down(address, core::kUnitBytes), bytes + address % core::kUnitBytes)
-        .overlaps(heap_bytes());
+    return units_touched(address, bytes).overlaps(ManagedMemory::heap_range());
 }
 
-core::PageRange pages_of(AddressRange range) noexcept {
-    const pager::Region& region = ManagedHeap::get()->region();
-    return {region.page_of(range.begin), range.bytes() / core::kUnitBytes};
+bool in_window(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return units_touched(address, bytes).overlaps(ManagedMemory::window_range());
 }
+
+bool has_managed_part(AddressRange range) noexcept { return ManagedMemory::first_part(range).has_value(); }
 
 /// Makes the same call on `part` of its range, which is not managed. Does nothing if `part` is empty.
 long on_part(const Call& call, AddressRange part) noexcept {
@@ -58,53 +51,124 @@ long on_part(const Call& call, AddressRange part) noexcept {
     return raw_syscall(call.number, part.begin, part.bytes(), a[2], a[3], a[4], a[5]);
 }
 
-/// Makes a call on a range whose parts are independent: `act` handles the managed part.
-template <typename Act>
-std::optional<long> in_parts(const Call& call, AddressRange range, Act act) noexcept {
-    const AddressRange managed = range.part_in(heap_bytes());
-    if (managed.empty()) return std::nullopt;
-    if (const long error = on_part(call, {range.begin, managed.begin})) return error;
-    if (const long error = act(pages_of(managed))) return error;
-    return on_part(call, {managed.end, range.end});
+/// Makes a call on a range whose parts are independent: `act` handles each managed part. Returns the first error, but
+/// continues after one for which `goes_on` returns true.
+template <typename Act, typename GoesOn>
+std::optional<long> in_parts(const Call& call, AddressRange range, Act act, GoesOn goes_on) noexcept {
+    if (!has_managed_part(range)) return std::nullopt;
+    long first_error = 0;
+    const auto failed = [&](long error) {
+        if (first_error == 0) first_error = error;
+        return error != 0 && !goes_on(error);
+    };
+    while (const std::optional<ManagedMemory::Part> part = ManagedMemory::first_part(range)) {
+        if (failed(on_part(call, {range.begin, part->range.begin})) || failed(act(*part))) return first_error;
+        range.begin = part->range.end;
+    }
+    static_cast<void>(failed(on_part(call, range)));
+    return first_error;
 }
 
-/// Maps zeros over whole managed pages. No other mapping can lie in the heap.
+template <typename Act>
+std::optional<long> in_parts(const Call& call, AddressRange range, Act act) noexcept {
+    return in_parts(call, range, act, [](long) { return false; });
+}
+
+/// Makes a call that changes mappings on the parts of a range below the window, in it, and above it.
+template <typename Act>
+std::optional<long> around_window(const Call& call, AddressRange range, Act act) noexcept {
+    const AddressRange inside = range.part_in(ManagedMemory::window_range());
+    if (inside.empty()) return std::nullopt;
+    if (const long error = on_part(call, {range.begin, inside.begin})) return error;
+    if (const long error = act(inside)) return error;
+    return on_part(call, {inside.end, range.end});
+}
+
+/// Answers mmap with MAP_FIXED over the heap: maps zeros over whole pages. No other mapping can lie in the heap.
 std::optional<long> map(const Call& call) noexcept {
     const auto& a = call.arguments;
     const std::uint64_t flags = a[3];
-    if ((flags & MAP_FIXED) == 0 || (flags & kFixedNoReplace) != 0) return std::nullopt;
+    if ((flags & MAP_FIXED) == 0 || (flags & kFixedNoReplace) != 0) return ProgramMappings::map(call);
     const AddressRange range = whole_units(a[0], a[1]);
-    const AddressRange managed = range.part_in(heap_bytes());
-    if (managed.empty()) return std::nullopt;
+    const AddressRange managed = range.part_in(ManagedMemory::heap_range());
+    if (managed.empty()) return ProgramMappings::map(call);
     constexpr std::uint64_t kKnown =
         MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_POPULATE | MAP_NONBLOCK;
     constexpr std::uint64_t kZeros = MAP_PRIVATE | MAP_ANONYMOUS;
     if ((flags & kZeros) != kZeros || (flags & ~kKnown) != 0 || managed.bytes() != range.bytes()) return -EINVAL;
-    const long error = HeapMemory::replace(pages_of(managed), a[2]);
+    const ManagedMemory::Part part{*ManagedMemory::heap(), managed};
+    const long error = part.memory.replace(part.pages(), a[2]);
     return error != 0 ? error : static_cast<long>(a[0]);
 }
 
-/// Keeps managed memory in place, and refuses to move other memory there.
+/// Keeps memory of the heap in place, and refuses to move other memory there.
 std::optional<long> remap(const Call& call) noexcept {
     const auto& [old_address, old_bytes, new_bytes, flags, new_address, unused] = call.arguments;
     const bool fixed = (flags & MREMAP_FIXED) != 0;
     const bool from_heap = in_heap(old_address, std::max<std::uint64_t>(old_bytes, 1));
     const bool to_heap = fixed && in_heap(new_address, new_bytes);
-    if (!from_heap && !to_heap) return std::nullopt;
+    if (!from_heap && !to_heap) return ProgramMappings::remap(call);
     const AddressRange before = whole_units(old_address, old_bytes);
     if (to_heap || flags != (flags & MREMAP_MAYMOVE) || before.empty()) return -EINVAL;
     const bool as_it_is = before.bytes() == core::align_up(new_bytes, core::kUnitBytes);
     return as_it_is ? static_cast<long>(old_address) : -EINVAL;
 }
 
-std::optional<long> refuse_in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return in_heap(address, bytes) ? std::optional<long>{-EINVAL} : std::nullopt;
+std::optional<long> unmap(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    if (in_heap(a[0], a[1])) return -EINVAL;
+    return around_window(call, whole_units(a[0], a[1]), &ProgramMappings::unmap);
 }
 
-std::optional<long> refuse_any_in_heap(std::uint64_t buffers, std::uint64_t count) noexcept {
+/// In the window the mappings know which memory becomes managed; elsewhere the pages are.
+std::optional<long> protect(const Call& call, std::uint64_t protection) noexcept {
+    const auto& a = call.arguments;
+    const AddressRange range = whole_units(a[0], a[1]);
+    if (in_window(a[0], a[1])) {
+        return around_window(call, range,
+                             [&](AddressRange inside) { return ProgramMappings::protect(inside, protection); });
+    }
+    return in_parts(call, range,
+                    [&](const ManagedMemory::Part& part) { return part.memory.protect(part.pages(), protection); });
+}
+
+/// Hints that managed memory cannot follow. In the window they succeed, as on memory of the kernel.
+bool is_hint_without_effect(int advice) noexcept {
+    return advice == MADV_HUGEPAGE || advice == MADV_MERGEABLE || advice == MADV_DODUMP;
+}
+
+std::optional<long> advise(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    const auto advice = static_cast<int>(a[2]);
+    return in_parts(
+        call, whole_units(a[0], a[1]),
+        [&](const ManagedMemory::Part& part) -> long {
+            if (&part.memory == ManagedMemory::window() && is_hint_without_effect(advice)) return 0;
+            return part.memory.advise(part.pages(), advice);
+        },
+        [](long error) { return error == -ENOMEM; });  // madvise(2) works on what is mapped, and then reports the gap
+}
+
+std::optional<long> lock(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    if (call.number == SYS_mlock2 && (a[2] & ~std::uint64_t{MLOCK_ONFAULT}) != 0) return std::nullopt;
+    return in_parts(call, units_touched(a[0], a[1]),
+                    [](const ManagedMemory::Part& part) { return part.memory.lock(part.pages()); });
+}
+
+std::optional<long> unlock(const Call& call) noexcept {
+    return in_parts(call, units_touched(call.arguments[0], call.arguments[1]),
+                    [](const ManagedMemory::Part& part) { return part.memory.unlock(part.pages()); });
+}
+
+std::optional<long> refuse_if_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return has_managed_part(units_touched(address, bytes)) ? std::optional<long>{-EINVAL} : std::nullopt;
+}
+
+std::optional<long> refuse_any_managed(std::uint64_t buffers, std::uint64_t count) noexcept {
     for (std::uint64_t i = 0; buffers != 0 && i < std::min<std::uint64_t>(count, IOV_MAX); ++i) {
         const iovec& buffer = reinterpret_cast<const iovec*>(buffers)[i];
-        if (in_heap(core::address_of(buffer.iov_base), buffer.iov_len)) return -EINVAL;
+        if (has_managed_part(units_touched(core::address_of(buffer.iov_base), buffer.iov_len))) return -EINVAL;
     }
     return std::nullopt;
 }
@@ -119,7 +183,8 @@ constinit std::atomic<bool> said_of_mlockall{false};
 /// Refuses to lock all memory, because the limit is smaller than the heap.
 std::optional<long> lock_everything(std::uint64_t flags) noexcept {
     constexpr std::uint64_t kKnown = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
-    if (heap_bytes().empty() || flags == 0 || (flags & ~kKnown) != 0 || flags == MCL_ONFAULT) return std::nullopt;
+    if (ManagedMemory::heap() == nullptr || flags == 0 || (flags & ~kKnown) != 0 || flags == MCL_ONFAULT)
+        return std::nullopt;
     say_once(
         said_of_mlockall,
         "faultline: mlockall fails with ENOMEM: the program's resident memory is limited, and pages beyond the limit "
@@ -128,7 +193,9 @@ std::optional<long> lock_everything(std::uint64_t flags) noexcept {
 }
 
 std::optional<long> unlock_everything() noexcept {
-    if (!heap_bytes().empty()) HeapMemory::unlock_all();
+    for (RegionMemory* const memory : {ManagedMemory::heap(), ManagedMemory::window()}) {
+        if (memory != nullptr) memory->unlock_all();
+    }
     return std::nullopt;
 }
 
@@ -136,7 +203,7 @@ std::optional<long> unlock_everything() noexcept {
 /// protection by which the pager notices writes.
 std::optional<long> control_process(const Call& call) noexcept {
     const auto& a = call.arguments;
-    if (static_cast<int>(a[0]) != kSetMemoryMerge || a[1] == 0 || heap_bytes().empty()) return std::nullopt;
+    if (static_cast<int>(a[0]) != kSetMemoryMerge || a[1] == 0 || ManagedMemory::heap() == nullptr) return std::nullopt;
     const long result = raw_syscall(call.number, a[0], a[1], a[2], a[3], a[4]);
     if (result == 0) ManagedHeap::get()->pager().forbid_merging();
     return result;
@@ -144,7 +211,7 @@ std::optional<long> control_process(const Call& call) noexcept {
 
 }  // namespace
 
-bool concerns_heap(const Call& call) noexcept {
+bool concerns_managed_memory(const Call& call) noexcept {
     const auto& a = call.arguments;
     switch (call.number) {
         case SYS_madvise:
@@ -153,15 +220,18 @@ bool concerns_heap(const Call& call) noexcept {
         case SYS_mlock:
         case SYS_mlock2:
         case SYS_munlock:
-        case SYS_mmap:
         case SYS_munmap:
         case SYS_remap_file_pages:
         case kMseal:
-            return in_heap(a[0], a[1]);
-        case SYS_mremap:
-            return in_heap(a[0], std::max<std::uint64_t>(a[1], 1)) || in_heap(a[4], a[2]);
+            return in_heap(a[0], a[1]) || in_window(a[0], a[1]);
+        case SYS_mmap:
+            return in_heap(a[0], a[1]) || ProgramMappings::concerns_map(call);
+        case SYS_mremap: {
+            const std::uint64_t bytes = std::max<std::uint64_t>(a[1], 1);
+            return in_heap(a[0], bytes) || in_heap(a[4], a[2]) || in_window(a[0], bytes) || in_window(a[4], a[2]);
+        }
         case SYS_shmat:
-            return in_heap(a[1], 1);
+            return in_heap(a[1], 1) || in_window(a[1], 1);
         case SYS_prctl:
             return static_cast<int>(a[0]) == kSetMemoryMerge;
         case SYS_mlockall:
@@ -177,26 +247,17 @@ std::optional<long> answer_memory_call(const Call& call) noexcept {
     const auto& a = call.arguments;
     switch (call.number) {
         case SYS_madvise:
-            return in_parts(call, whole_units(a[0], a[1]),
-                            [&](core::PageRange pages) { return HeapMemory::advise(pages, static_cast<int>(a[2])); });
+            return advise(call);
         case SYS_mprotect:
-            return in_parts(call, whole_units(a[0], a[1]),
-                            [&](core::PageRange pages) { return HeapMemory::protect(pages, a[2]); });
+            return protect(call, a[2]);
         case SYS_pkey_mprotect:
-            return in_parts(call, whole_units(a[0], a[1]), [&](core::PageRange pages) {
-                return static_cast<int>(a[3]) == -1 ? HeapMemory::protect(pages, a[2]) : -EINVAL;
-            });
+            if (static_cast<int>(a[3]) == -1) return protect(call, a[2]);
+            return refuse_if_managed(a[0], a[1]);
         case SYS_mlock:
-        case SYS_mlock2: {
-            // The kernel rounds both ends outwards to whole pages.
-            const std::uint64_t begin = core::align_down(a[0], core::kUnitBytes);
-            if (call.number == SYS_mlock2 && (a[2] & ~std::uint64_t{MLOCK_ONFAULT}) != 0) return std::nullopt;
-            return in_parts(call, whole_units(begin, a[1] + (a[0] - begin)), &HeapMemory::lock);
-        }
-        case SYS_munlock: {
-            const std::uint64_t begin = core::align_down(a[0], core::kUnitBytes);
-            return in_parts(call, whole_units(begin, a[1] + (a[0] - begin)), &HeapMemory::unlock);
-        }
+        case SYS_mlock2:
+            return lock(call);
+        case SYS_munlock:
+            return unlock(call);
         case SYS_mlockall:
             return lock_everything(a[0]);
         case SYS_munlockall:
@@ -206,13 +267,14 @@ std::optional<long> answer_memory_call(const Call& call) noexcept {
         case SYS_mremap:
             return remap(call);
         case SYS_munmap:
+            return unmap(call);
         case SYS_remap_file_pages:
         case kMseal:
-            return refuse_in_heap(a[0], a[1]);
+            return refuse_if_managed(a[0], a[1]);
         case SYS_shmat:
-            return (a[2] & SHM_REMAP) != 0 ? refuse_in_heap(a[1], 1) : std::nullopt;
+            return (a[2] & SHM_REMAP) != 0 ? refuse_if_managed(a[1], 1) : std::nullopt;
         case SYS_process_madvise:
-            return refuse_any_in_heap(a[1], a[2]);
+            return refuse_any_managed(a[1], a[2]);
         case SYS_prctl:
             return control_process(call);
         default:

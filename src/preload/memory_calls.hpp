@@ -1,5 +1,5 @@
 // Answers system calls that change mappings (madvise, mprotect, mlock, mmap with MAP_FIXED, mremap, munmap, ...) if
-// they name memory of the managed heap.
+// they name memory of the heap, or concern managed mappings.
 // Each has the effect that the kernel has on ordinary memory, or fails with an errno. Such a call never reaches the
 // kernel, which does not know swapped-out pages. Called by Dispatch, and by the interposed functions of these names
 // (memory_functions.cpp).
@@ -12,7 +12,7 @@
 namespace faultline::preload {
 
 /// Returns false if `answer_memory_call` would certainly return nothing. Makes no system call.
-[[nodiscard]] bool concerns_heap(const Call& call) noexcept;
+[[nodiscard]] bool concerns_managed_memory(const Call& call) noexcept;
 
 /// Answers `call` if it concerns managed memory: returns what the kernel would return, a value or a negated errno.
 /// Otherwise returns nothing, and the caller makes the call. Call inside the library (InLibrary), with the signals of

@@ -2,6 +2,7 @@
 // concern the managed heap by memory_calls.hpp, and makes all others unchanged.
 
 #include "preload/dispatch.hpp"
+#include "preload/managed_heap.hpp"
 #include "preload/memory_calls.hpp"
 #include "preload/next.hpp"
 #include "preload/thread_state.hpp"
@@ -34,8 +35,8 @@ private:
     std::uint64_t before_ = 0;
 };
 
-std::optional<long> answer_of_heap(const Call& call) noexcept {
-    if (this_thread.inside > 0 || !concerns_heap(call)) return std::nullopt;
+std::optional<long> answer_of_library(const Call& call) noexcept {
+    if (this_thread.inside > 0 || !concerns_managed_memory(call)) return std::nullopt;
     const InLibrary inside;
     const HandlerMask mask;
     return answer_memory_call(call);
@@ -49,11 +50,15 @@ long result_of(long raw) noexcept {
     return raw;
 }
 
+long make(const Call& call) noexcept {
+    if (const std::optional<long> answer = answer_of_library(call)) return result_of(*answer);
+    const auto& a = call.arguments;
+    return result_of(sys::raw_syscall(call.number, a[0], a[1], a[2], a[3], a[4], a[5]));
+}
+
 template <typename... Arguments>
 long make(long number, Arguments... arguments) noexcept {
-    const Call call{number, {static_cast<std::uint64_t>(arguments)...}};
-    const std::optional<long> answer = answer_of_heap(call);
-    return result_of(answer ? *answer : sys::raw_syscall(number, arguments...));
+    return make(Call{number, {static_cast<std::uint64_t>(arguments)...}});
 }
 
 template <typename T>
@@ -62,6 +67,16 @@ std::uint64_t argument(T* pointer) noexcept {
 }
 
 void* as_pointer(long result) noexcept { return reinterpret_cast<void*>(result); }
+
+/// Makes mmap for the code at `caller`.
+void* map_for(const void* caller, void* address, std::size_t bytes, int protection, int flags, int fd,
+              off_t offset) noexcept {
+    Call call{SYS_mmap,
+              {argument(address), bytes, static_cast<std::uint64_t>(protection), static_cast<std::uint64_t>(flags),
+               static_cast<std::uint64_t>(fd), static_cast<std::uint64_t>(offset)}};
+    call.of_neighbour = ManagedHeap::neighbours().maps_for_itself(caller);
+    return as_pointer(make(call));
+}
 
 using Variadic = long(long, long, long, long, long, long, long);
 Next<Variadic> next_syscall{"syscall"};
@@ -115,10 +130,10 @@ int mlockall(int flags) noexcept { return static_cast<int>(make(SYS_mlockall, fl
 int munlockall() noexcept { return static_cast<int>(make(SYS_munlockall)); }
 
 void* mmap(void* address, std::size_t bytes, int protection, int flags, int fd, off_t offset) noexcept {
-    return as_pointer(make(SYS_mmap, argument(address), bytes, protection, flags, fd, offset));
+    return map_for(__builtin_return_address(0), address, bytes, protection, flags, fd, offset);
 }
 void* mmap64(void* address, std::size_t bytes, int protection, int flags, int fd, off_t offset) noexcept {
-    return mmap(address, bytes, protection, flags, fd, offset);
+    return map_for(__builtin_return_address(0), address, bytes, protection, flags, fd, offset);
 }
 int munmap(void* address, std::size_t bytes) noexcept {
     return static_cast<int>(make(SYS_munmap, argument(address), bytes));

@@ -1,33 +1,15 @@
 #include "preload/pinned_memory.hpp"
 
-#include "core/address_range.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/managed_memory.hpp"
 #include "preload/thread_state.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <optional>
 
 namespace faultline::preload {
 namespace {
-
-using core::AddressRange;
-
-/// Returns the part of a range that lies in the heap.
-std::optional<AddressRange> managed_part(std::uint64_t address, std::uint64_t bytes) noexcept {
-    heap::Heap* const heap = ManagedHeap::get();
-    if (heap == nullptr || bytes == 0) return std::nullopt;
-    const std::uint64_t end = address + bytes < address ? UINT64_MAX : address + bytes;
-    const AddressRange part = AddressRange{address, end}.part_in({heap->region().begin(), heap->region().end()});
-    if (part.empty()) return std::nullopt;
-    return part;
-}
-
-core::PageRange pages_of(const pager::Region& region, AddressRange part) noexcept {
-    const std::uint64_t first = region.page_of(part.begin);
-    return {first, region.page_of(part.end - 1) - first + 1};
-}
 
 /// Returns the errno with which read or write reports a failed pin. Never ENOSPC, which would name the wrong disk: that
 /// of the program's file.
@@ -44,32 +26,33 @@ PinnedMemory::~PinnedMemory() { give_up(); }
 void PinnedMemory::give_up() noexcept {
     if (count_ == 0) return;
     const InLibrary inside;
-    heap::Heap& heap = *ManagedHeap::get();
     while (count_ > 0) {
-        const core::PageRange pages = pinned_[--count_];
+        const Pinned pinned = pinned_[--count_];
         std::atomic_signal_fence(std::memory_order_seq_cst);
-        heap.pager().unpin(heap.region(), pages);
+        pinned.region->pager().unpin(*pinned.region, pinned.pages);
     }
 }
 
-void PinnedMemory::note(core::PageRange pages) noexcept {
-    pinned_[count_] = pages;
+void PinnedMemory::note(Pinned pinned) noexcept {
+    pinned_[count_] = pinned;
     std::atomic_signal_fence(std::memory_order_seq_cst);
     ++count_;
 }
 
 bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::optional<AddressRange> part = managed_part(address, bytes);
-    if (!part) return true;
-    pager::Region& region = ManagedHeap::get()->region();
-    const core::PageRange pages = pages_of(region, *part);
-    if (has(pages)) return true;
+    return ManagedMemory::for_each_part(addresses(address, bytes), [this](const ManagedMemory::Part& part) -> long {
+               return add(part.memory.region(), part.pages()) ? 0 : ENOMEM;
+           }) == 0;
+}
+
+bool PinnedMemory::add(pager::Region& region, core::PageRange pages) noexcept {
+    if (has(region, pages)) return true;
     if (count_ == kMost) return false;
     const InLibrary inside;
     const auto amount = pages.count <= kSmallPages ? pager::PinAmount::all : pager::PinAmount::fair_share;
     const pager::PinnedFront front = region.pager().pin_front(region, pages, purpose_, amount);
     if (front.error == 0) {
-        note(pages);
+        note({&region, pages});
         return true;
     }
     if (front.pages > 0) region.pager().unpin(region, {pages.first, front.pages});
@@ -77,24 +60,32 @@ bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
 }
 
 UsableFront PinnedMemory::add_front(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::optional<AddressRange> part = managed_part(address, bytes);
-    if (!part) return {bytes, 0};
-    pager::Region& region = ManagedHeap::get()->region();
-    const core::PageRange pages = pages_of(region, *part);
-    if (has(pages)) return {bytes, 0};
-    if (count_ == kMost) return {part->begin - address, ENOMEM};
+    UsableFront usable{bytes, 0};
+    static_cast<void>(
+        ManagedMemory::for_each_part(addresses(address, bytes), [&](const ManagedMemory::Part& part) -> long {
+            const UsableFront front = add_front(part.memory.region(), part.pages());
+            if (front.error == 0) return 0;
+            usable = {std::max<std::uint64_t>(front.bytes, part.range.begin) - address, front.error};
+            return front.error;
+        }));
+    return usable;
+}
+
+/// Pins pages at the start of a range. Returns as `bytes` the address up to which they are pinned.
+UsableFront PinnedMemory::add_front(pager::Region& region, core::PageRange pages) noexcept {
+    const auto end_at = [&](std::uint64_t count) { return core::address_of(region.address_of(pages.first + count)); };
+    if (has(region, pages)) return {end_at(pages.count), 0};
+    if (count_ == kMost) return {end_at(0), ENOMEM};
     const InLibrary inside;
     const pager::PinnedFront front = region.pager().pin_front(region, pages, purpose_, pager::PinAmount::fair_share);
-    if (front.pages > 0) note({pages.first, front.pages});
-    if (front.error == 0) return {bytes, 0};
-    const std::uint64_t end = core::address_of(region.address_of(pages.first + front.pages));
-    return {std::max<std::uint64_t>(end, part->begin) - address, errno_of_call(front.error)};
+    if (front.pages > 0) note({&region, {pages.first, front.pages}});
+    return {end_at(front.pages), front.error == 0 ? 0 : errno_of_call(front.error)};
 }
 
 /// Returns true if the range pinned last covers these pages: adjacent small buffers share pages.
-bool PinnedMemory::has(core::PageRange pages) const noexcept {
-    if (count_ == 0) return false;
-    const core::PageRange& last = pinned_[count_ - 1];
+bool PinnedMemory::has(const pager::Region& region, core::PageRange pages) const noexcept {
+    if (count_ == 0 || pinned_[count_ - 1].region != &region) return false;
+    const core::PageRange& last = pinned_[count_ - 1].pages;
     return pages.first >= last.first && pages.end() <= last.end();
 }
 
@@ -105,16 +96,42 @@ std::uint64_t transfer_window() noexcept {
     return heap == nullptr ? kMost : std::clamp<std::uint64_t>(heap->pager().resident_limit() / 4, kLeast, kMost);
 }
 
-void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
-    const std::optional<AddressRange> part = managed_part(address, bytes);
-    if (!part) return;
-    for (std::uint64_t at = part->begin; at < part->end; at = (at / core::kUnitBytes + 1) * core::kUnitBytes) {
-        std::atomic_ref{*reinterpret_cast<unsigned char*>(at)}.fetch_or(0, std::memory_order_relaxed);
+namespace {
+
+/// Touches one page as far as its protection permits.
+void touch_page(const pager::Region& region, std::uint64_t page) noexcept {
+    const Access access = region.load(page).protection();
+    auto& first = *reinterpret_cast<unsigned char*>(region.address_of(page));
+    if (access == Access::read_write) {
+        std::atomic_ref{first}.fetch_or(0, std::memory_order_relaxed);
+    } else if (access != Access::none) {
+        static_cast<void>(std::atomic_ref{first}.load(std::memory_order_relaxed));
     }
 }
 
+}  // namespace
+
+void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
+    static_cast<void>(
+        ManagedMemory::for_each_part(addresses(address, bytes), [](const ManagedMemory::Part& part) -> long {
+            const core::PageRange pages = part.pages();
+            for (std::uint64_t page = pages.first; page < pages.end(); ++page) touch_page(part.memory.region(), page);
+            return 0;
+        }));
+}
+
 bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return managed_part(address, bytes).has_value();
+    return ManagedMemory::first_part(addresses(address, bytes)).has_value();
+}
+
+bool forbids_reading(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return ManagedMemory::for_each_part(addresses(address, bytes), [](const ManagedMemory::Part& part) -> long {
+               const core::PageRange pages = part.pages();
+               for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+                   if (part.memory.region().load(page).protection() == Access::none) return EACCES;
+               }
+               return 0;
+           }) != 0;
 }
 
 }  // namespace faultline::preload

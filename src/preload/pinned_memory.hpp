@@ -11,6 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace faultline::pager {
+class Region;
+}
+
 namespace faultline::preload {
 
 /// How many bytes at the start of a range the kernel may use. `error`: the errno of read or write if it is not the
@@ -35,22 +39,32 @@ public:
     [[nodiscard]] UsableFront add_front(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 private:
-    void note(core::PageRange pages) noexcept;
-    [[nodiscard]] bool has(core::PageRange pages) const noexcept;
+    struct Pinned {
+        pager::Region* region;
+        core::PageRange pages;
+    };
+
+    [[nodiscard]] bool add(pager::Region& region, core::PageRange pages) noexcept;
+    [[nodiscard]] UsableFront add_front(pager::Region& region, core::PageRange pages) noexcept;
+    void note(Pinned pinned) noexcept;
+    [[nodiscard]] bool has(const pager::Region& region, core::PageRange pages) const noexcept;
 
     static constexpr std::size_t kMost = 64;
 
-    std::array<core::PageRange, kMost> pinned_;
+    std::array<Pinned, kMost> pinned_;
     std::size_t count_ = 0;
     PinFor purpose_;
 };
 
-/// Touches the managed pages of a range, which makes them resident and writable. They may be evicted again at once.
-/// Leaves the contents as they are.
+/// Touches the managed pages of a range, which makes them resident, and writable if their protection permits that. They
+/// may be evicted again at once. Leaves the contents as they are.
 void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 /// Returns true if any byte of the range is managed.
 [[nodiscard]] bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
+
+/// Returns true if the program may not read a managed page of the range: the kernel then answers a call with EFAULT.
+[[nodiscard]] bool forbids_reading(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 /// Returns how many managed bytes one call may have pinned or copied at a time. That is a quarter of the resident
 /// limit, but at least 64 KiB and at most 1 MiB.

@@ -6,9 +6,10 @@
 #include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
-#include "preload/heap_memory.hpp"
 #include "preload/interposition.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/managed_memory.hpp"
+#include "preload/program_mappings.hpp"
 #include "preload/seccomp_filters.hpp"
 #include "preload/started_programs.hpp"
 #include "preload/status.hpp"
@@ -37,13 +38,22 @@ void say(std::string_view what) {
     for (;;) sys::raw_syscall(SYS_exit_group, run::kExitCannotSetUp);
 }
 
+template <typename Act>
+void for_each_region(Act act) {
+    for (RegionMemory* const memory : {ManagedMemory::heap(), ManagedMemory::window()}) {
+        if (memory != nullptr) act(*memory);
+    }
+}
+
 void before_fork() {
     InLibrary::enter();
-    HeapMemory::before_fork();
+    ProgramMappings::before_fork();
+    for_each_region([](RegionMemory& memory) { memory.before_fork(); });
 }
 
 void after_fork_in_parent() {
-    HeapMemory::after_fork();
+    for_each_region([](RegionMemory& memory) { memory.after_fork(); });
+    ProgramMappings::after_fork();
     InLibrary::leave();
 }
 
@@ -67,8 +77,11 @@ void after_fork_in_child() {
     remember_process();
     CallStacks::forget_other_threads();
     dispatch_in_child();
-    HeapMemory::after_fork();
-    HeapMemory::start_in_child();
+    for_each_region([](RegionMemory& memory) {
+        memory.after_fork();
+        memory.start_in_child();
+    });
+    ProgramMappings::after_fork();
     start_status_in_child();
     InLibrary::leave();
 }
@@ -97,7 +110,8 @@ void make_heap(const char* const* environment) {
     place_descriptors_high();
     heap::Heap* const heap = make_heap_unless_filtered(settings);
     if (heap == nullptr) return;
-    HeapMemory::start(heap->region().pages());
+    ManagedMemory::add_heap(heap->region());
+    if (settings.mappings) ProgramMappings::start(heap->pager());
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);

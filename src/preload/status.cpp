@@ -97,7 +97,12 @@ public:
             run::set_figures(status_, pager_, heap_.stats());
             heap_.residency(cells_);
             run::set_map(status_, cells_);
+            const std::uint64_t peak = status_.memory.anonymous;
             run::raise_peaks(status_.memory);
+            if (status_.memory.anonymous > peak) {
+                status_.memory.managed = status_.gauges.frames_used;
+                status_.memory.compressed = status_.gauges.compressed_used;
+            }
             status_.complete = complete ? 1 : 0;
             writer_.publish(status_, last);
         } catch (const std::exception&) {

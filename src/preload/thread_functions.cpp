@@ -5,7 +5,9 @@
 #include "preload/dispatch.hpp"
 #include "preload/libc_malloc.hpp"
 #include "preload/next.hpp"
+#include "preload/program_mappings.hpp"
 #include "preload/thread_state.hpp"
+#include "sys/signal_block.hpp"
 
 #include <pthread.h>
 #include <threads.h>
@@ -42,13 +44,24 @@ void* begin(void* given) {
     return reinterpret_cast<void*>(static_cast<std::intptr_t>(beginning.standard(beginning.argument)));
 }
 
+/// Takes a stack that the program has mapped out of management. Returns 0 or an errno.
+int keep_stack(const void* stack, std::size_t bytes) {
+    const sys::SignalBlock signals;
+    const std::uintptr_t begin = core::align_down(core::address_of(stack), core::kUnitBytes);
+    const std::uintptr_t end = core::align_up(core::address_of(stack) + bytes, core::kUnitBytes);
+    return ProgramMappings::give_to_kernel({begin, end}) == 0 ? 0 : EAGAIN;
+}
+
 /// Creates the thread. Enlarges a small stack by what signal handlers need.
 int create_roomy(pthread_t* thread, const pthread_attr_t* attributes, void* argument) {
     std::size_t bytes = 0;
     void* stack = nullptr;
+    const bool named = attributes != nullptr && ::pthread_attr_getstack(attributes, &stack, &bytes) == 0;
     // If the program's attributes name no stack, glibc reports one that ends at address 0.
-    if (attributes != nullptr && ::pthread_attr_getstack(attributes, &stack, &bytes) == 0 &&
-        core::address_of(stack) + bytes == 0 && bytes != 0 && bytes < kSmallStack) {
+    const bool own = named && core::address_of(stack) + bytes != 0;
+    if (own) {
+        if (const int error = keep_stack(stack, bytes)) return error;
+    } else if (named && bytes != 0 && bytes < kSmallStack) {
         pthread_attr_t enlarged = *attributes;
         if (::pthread_attr_setstacksize(&enlarged, bytes + kForSignals) == 0) {
             return next_create(thread, &enlarged, &begin, argument);

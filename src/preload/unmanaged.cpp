@@ -118,6 +118,8 @@ bool is_code_of_linked_allocator(const void* address) noexcept {
     return code.dli_fbase != nullptr && code.dli_fbase == object_of(address_of(used)).dli_fbase;
 }
 
+const void* code_of_allocator() noexcept { return address_of(allocator()); }
+
 const char* object_of_own_malloc() noexcept {
     const Dl_info where = object_of(address_of(allocator()));
     return where.dli_fname != nullptr ? where.dli_fname : "";

@@ -22,6 +22,9 @@ void release(void* block) noexcept;
 /// library's.
 [[nodiscard]] bool is_code_of_linked_allocator(const void* address) noexcept;
 
+/// Returns an address in the code of the allocator that `allocate` uses.
+[[nodiscard]] const void* code_of_allocator() noexcept;
+
 /// Returns the path of the object that defines this malloc, as the loader knows it; empty if it has no name.
 [[nodiscard]] const char* object_of_own_malloc() noexcept;
 

@@ -13,6 +13,10 @@ struct MemoryPeaks {
     std::uint64_t anonymous = 0;  ///< RssAnon and RssShmem: memory that no file on disk backs.
     std::uint64_t file = 0;       ///< RssFile: program code, libraries, mapped files.
 
+    // At the sample with the most anonymous memory: the parts of it that the pager holds.
+    std::uint64_t managed = 0;     ///< Frames of managed pages.
+    std::uint64_t compressed = 0;  ///< Compressed pages.
+
     bool operator==(const MemoryPeaks&) const = default;
 };
 

@@ -12,10 +12,11 @@ namespace {
 constexpr std::string_view kResident = "FAULTLINE_RESIDENT";
 constexpr std::string_view kCompressed = "FAULTLINE_COMPRESSED";
 constexpr std::string_view kHeap = "FAULTLINE_HEAP";
+constexpr std::string_view kMappings = "FAULTLINE_MAPPINGS";
 constexpr std::string_view kSwap = "FAULTLINE_SWAP";
 constexpr std::string_view kDelivery = "FAULTLINE_DELIVERY";
 constexpr std::string_view kStatus = "FAULTLINE_STATUS";
-constexpr std::array kAll{kResident, kCompressed, kHeap, kSwap, kDelivery, kStatus};
+constexpr std::array kAll{kResident, kCompressed, kHeap, kMappings, kSwap, kDelivery, kStatus};
 
 std::string_view name_of(std::string_view variable) noexcept { return variable.substr(0, variable.find('=')); }
 
@@ -55,6 +56,16 @@ bool read_size(const char* const* environment, std::string_view name, const Size
     return false;
 }
 
+bool read_switch(const char* const* environment, std::string_view name, bool& on, SettingsProblem& problem) noexcept {
+    const std::string_view text = value_of(environment, name);
+    if (text.empty()) return true;
+    on = text == "on";
+    if (on || text == "off") return true;
+    Sentence sentence{problem};
+    sentence << name << ": '" << text << "' is neither on nor off";
+    return false;
+}
+
 bool read_delivery(const char* const* environment, Delivery& delivery, SettingsProblem& problem) noexcept {
     const std::string_view text = value_of(environment, kDelivery);
     if (text.empty()) return true;
@@ -86,6 +97,7 @@ bool read_settings(const char* const* environment, Settings& settings, SettingsP
     return read_size(environment, kResident, Settings::kResidentRange, settings.resident_limit, problem) &&
            read_size(environment, kCompressed, Settings::kCompressedRange, settings.compressed_limit, problem) &&
            read_size(environment, kHeap, Settings::kHeapRange, settings.heap_reservation, problem) &&
+           read_switch(environment, kMappings, settings.mappings, problem) &&
            read_delivery(environment, settings.delivery, problem);
 }
 
@@ -98,6 +110,7 @@ std::vector<std::string> environment_for(const Settings& settings) {
     add(kResident, size_text(settings.resident_limit));
     if (settings.compressed_limit != defaults.compressed_limit) add(kCompressed, size_text(settings.compressed_limit));
     if (settings.heap_reservation != defaults.heap_reservation) add(kHeap, size_text(settings.heap_reservation));
+    if (settings.mappings != defaults.mappings) add(kMappings, settings.mappings ? "on" : "off");
     if (!settings.swap_directory.empty()) add(kSwap, settings.swap_directory);
     if (settings.delivery != defaults.delivery) add(kDelivery, to_string(settings.delivery));
     if (!settings.status_file.empty()) add(kStatus, settings.status_file);

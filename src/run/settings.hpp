@@ -35,6 +35,9 @@ struct Settings {
     /// FAULTLINE_HEAP: addresses reserved for the heap of one process, in bytes, 1 MiB to 8 TiB; limits its total size.
     std::size_t heap_reservation = HeapOptions{}.reservation;
 
+    /// FAULTLINE_MAPPINGS: whether the anonymous memory that the program maps is managed, too: "on" or "off".
+    bool mappings = false;
+
     /// FAULTLINE_SWAP: the directory of the swap file. Empty: $TMPDIR, else /var/tmp.
     std::string_view swap_directory{};
 

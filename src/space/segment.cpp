@@ -14,8 +14,8 @@ bool can_merge(const Segment& segment, const Segment& next) noexcept {
     const Origin& first = segment.origin;
     const Origin& second = next.origin;
     return segment.range.end == next.range.begin && first.kind == second.kind && first.guard == second.guard &&
-           first.shared == second.shared && first.access == second.access && first.name == second.name &&
-           first.file == second.file && first.file_limit == second.file_limit &&
+           first.shared == second.shared && first.keeper == second.keeper && first.access == second.access &&
+           first.name == second.name && first.file == second.file && first.file_limit == second.file_limit &&
            (!first.file || first.file_offset + segment.range.bytes() == second.file_offset);
 }
 
@@ -93,6 +93,11 @@ void SegmentSet::erase(AddressRange range) noexcept {
 void SegmentSet::set_access(AddressRange range, Access access) noexcept {
     std::for_each(segments_.lower_bound(range.begin), segments_.lower_bound(range.end),
                   [access](Segment& segment) { segment.origin.access = access; });
+}
+
+void SegmentSet::set_keeper(AddressRange range, Keeper keeper) noexcept {
+    std::for_each(segments_.lower_bound(range.begin), segments_.lower_bound(range.end),
+                  [keeper](Segment& segment) { segment.origin.keeper = keeper; });
 }
 
 void SegmentSet::merge(AddressRange range) noexcept {

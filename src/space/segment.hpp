@@ -25,6 +25,13 @@ using core::AddressRange;  // of whole pages
 
 class SharedFile;
 
+/// What holds the bytes of a segment. AddressSpace has segments of the pager only.
+enum class Keeper : std::uint8_t {
+    pager,
+    nobody,  ///< Private memory that the program could not write to yet: zeros, mapped by the kernel.
+    kernel,
+};
+
 /// Everything about a segment but its addresses.
 struct Origin {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -32,6 +39,7 @@ struct Origin {
     SegmentKind kind = SegmentKind::anonymous;
     bool shared = false;  ///< Writes go to the file.
     bool guard = false;   ///< The guard below the stack: no page is accessible, and nothing can be mapped there.
+    Keeper keeper = Keeper::pager;
     Access access = Access::read_write;
     std::string name{};
     std::shared_ptr<const SourceFile> file{};
@@ -92,6 +100,9 @@ public:
 
     /// Sets the access of the segments in the range, whose ends are segment boundaries (split_at).
     void set_access(AddressRange range, Access access) noexcept;
+
+    /// Sets the keeper of the segments in the range, whose ends are segment boundaries (split_at).
+    void set_keeper(AddressRange range, Keeper keeper) noexcept;
 
     /// Merges adjacent segments in and around the range that differ only in their addresses.
     void merge(AddressRange range) noexcept;

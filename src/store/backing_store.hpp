@@ -138,6 +138,13 @@ public:
                                                                        [[maybe_unused]] std::size_t page_bytes) {
         return open(bytes);
     }
+    /// Like open_for_pages, for a region of which only a part is used at a time. The caller reserves room for the part,
+    /// and gives it up again. `reserve` throws like `open`.
+    [[nodiscard]] virtual std::unique_ptr<BackingStore> open_window(std::uint64_t bytes, std::size_t page_bytes) {
+        return open_for_pages(bytes, page_bytes);
+    }
+    virtual void reserve([[maybe_unused]] std::uint64_t bytes) {}
+    virtual void unreserve([[maybe_unused]] std::uint64_t bytes) noexcept {}
 
     /// Writes pages of any stores of this factory; sets the error of each. Takes the pages in order, so pages that are
     /// read together should be together. The default calls BackingStore::write for each. Signal-safe.

@@ -28,15 +28,15 @@ constexpr std::uint64_t slots_for(std::uint64_t bytes) noexcept {
 /// The store of one region. Its destructor tells the space.
 class SwapSpace::OpenStore final : public SwapStore {
 public:
-    OpenStore(SwapSpace& owner, std::uint64_t bytes, std::size_t page_bytes)
-        : SwapStore{owner.space_, bytes, page_bytes}, owner_{owner}, bytes_{bytes} {
+    OpenStore(SwapSpace& owner, std::uint64_t bytes, std::size_t page_bytes, std::uint64_t reserved)
+        : SwapStore{owner.space_, bytes, page_bytes}, owner_{owner}, bytes_{bytes}, reserved_{reserved} {
         owner_.stores_.insert(this);
     }
     ~OpenStore() override {
         const sys::SignalBlock no_signals;
         owner_.require_sound_if_last(*this);
         OpenStore::discard(0, bytes_);
-        owner_.closed(*this, bytes_);
+        owner_.closed(*this, reserved_);
     }
     OpenStore(const OpenStore&) = delete;
     OpenStore& operator=(const OpenStore&) = delete;
@@ -49,6 +49,7 @@ public:
 private:
     SwapSpace& owner_;
     std::uint64_t bytes_;
+    std::uint64_t reserved_;
 };
 
 /// What the two processes need after a fork.
@@ -82,9 +83,27 @@ std::unique_ptr<BackingStore> SwapSpace::open_for_pages(std::uint64_t bytes, std
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened during a fork");
     ensure_shelves(reserved_ + bytes);
-    auto store = std::make_unique<OpenStore>(*this, bytes, page_bytes);
+    auto store = std::make_unique<OpenStore>(*this, bytes, page_bytes, bytes);
     reserved_ += bytes;
     return store;
+}
+
+std::unique_ptr<BackingStore> SwapSpace::open_window(std::uint64_t bytes, std::size_t page_bytes) {
+    const std::lock_guard lock{mutex_};
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a region was opened during a fork");
+    return std::make_unique<OpenStore>(*this, bytes, page_bytes, 0);
+}
+
+void SwapSpace::reserve(std::uint64_t bytes) {
+    const std::lock_guard lock{mutex_};
+    FAULTLINE_REQUIRE(fork_ == nullptr, "a part of a window was opened during a fork");
+    ensure_shelves(reserved_ + bytes);
+    reserved_ += bytes;
+}
+
+void SwapSpace::unreserve(std::uint64_t bytes) noexcept {
+    const std::lock_guard lock{mutex_};
+    reserved_ -= bytes;
 }
 
 void SwapSpace::closed(SwapStore& store, std::uint64_t bytes) noexcept {

@@ -38,6 +38,9 @@ public:
     /// The store must not outlive the swap space. `open` is for pages of 4 KiB.
     [[nodiscard]] std::unique_ptr<BackingStore> open(std::uint64_t bytes) override;
     [[nodiscard]] std::unique_ptr<BackingStore> open_for_pages(std::uint64_t bytes, std::size_t page_bytes) override;
+    [[nodiscard]] std::unique_ptr<BackingStore> open_window(std::uint64_t bytes, std::size_t page_bytes) override;
+    void reserve(std::uint64_t bytes) override;
+    void unreserve(std::uint64_t bytes) noexcept override;
 
     void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override;
 
@@ -104,7 +107,7 @@ private:
     std::atomic<bool> background_return_{false};  // a thread calls return_some_space()
     std::mutex mutex_;                            // guards all members below; never held on the fault path
     FilePointer file_;                            // that is written to
-    std::uint64_t reserved_ = 0;                  // the size of all stores
+    std::uint64_t reserved_ = 0;                  // the size of all stores; of windows, the part in use
     std::set<SwapStore*> stores_;
     std::unique_ptr<Fork> fork_;  // set from prepare_fork until continue_as or cancel_fork
 };

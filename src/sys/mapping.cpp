@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <system_error>
 
 namespace faultline::sys {
 namespace {
@@ -197,6 +198,29 @@ void Mapping::restore_in_child(Access access) {
     closed_in_child_ = false;
     put_fence();
     advise_all(with_fence(), false, "a child of fork");
+}
+
+int map_closed_zeros(void* address, std::size_t bytes) noexcept {
+    const long result =
+        raw_syscall(SYS_mmap, syscall_argument(address), bytes, PROT_NONE, kReserved | MAP_FIXED, -1, 0);
+    if (const int error = error_of(result)) return error;
+    try {
+        unlock_pages(address, bytes);
+        advise_all({static_cast<std::byte*>(address), bytes}, false, "a mapping");
+    } catch (const std::system_error& error) {
+        return error.code().value();
+    }
+    return 0;
+}
+
+int unmap(void* address, std::size_t bytes) noexcept {
+    return error_of(raw_syscall(SYS_munmap, syscall_argument(address), bytes));
+}
+
+bool close_if_free(void* address, std::size_t bytes) noexcept {
+    void* const raw = ::mmap(address, bytes, PROT_NONE, kReserved | kFixedNoReplace, -1, 0);
+    if (raw != MAP_FAILED && raw != address) ::munmap(raw, bytes);
+    return raw == address;
 }
 
 int set_access(void* address, std::size_t bytes, Access access) noexcept {

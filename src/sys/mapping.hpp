@@ -32,6 +32,11 @@ public:
     /// std::system_error: EEXIST if the range overlaps another mapping, otherwise like reserve.
     static Mapping reserve_at(std::uintptr_t address, std::size_t bytes, const char* purpose);
 
+    /// Names a range without mapping it. The owner maps and unmaps parts, and calls `abandon` before destruction.
+    static Mapping unmapped(std::uintptr_t address, std::size_t bytes) noexcept {
+        return {reinterpret_cast<std::byte*>(address), bytes};  // NOLINT: an address is a number here
+    }
+
     Mapping(Mapping&& other) noexcept
         : address_{std::exchange(other.address_, nullptr)},
           bytes_{std::exchange(other.bytes_, 0)},
@@ -107,6 +112,16 @@ private:
     std::size_t fence_bytes_ = 0;
     bool closed_in_child_ = false;
 };
+
+/// Maps zeros without access over a range, in place of what is mapped there, with the properties that
+/// Mapping::reserve_at gives. Returns 0 or an errno; after an error the range may lack some of the properties.
+[[nodiscard]] int map_closed_zeros(void* address, std::size_t bytes) noexcept;
+
+/// munmap(2). Returns 0 or an errno.
+[[nodiscard]] int unmap(void* address, std::size_t bytes) noexcept;
+
+/// Maps a range without access, unless something is mapped there. Returns true if it did.
+bool close_if_free(void* address, std::size_t bytes) noexcept;
 
 /// mprotect(2). Returns 0 or an errno.
 [[nodiscard]] int set_access(void* address, std::size_t bytes, Access access) noexcept;

@@ -21,6 +21,12 @@ public:
         return bits_.next_set(range.first, range.end()) != range.end();
     }
 
+    /// Returns the first run of pages of `range` that are in the set; an empty run if there is none.
+    [[nodiscard]] core::PageRange first_run(core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
+        const std::uint64_t first = bits_.next_set(range.first, range.end());
+        return {first, bits_.next_clear(first, range.end()) - first};
+    }
+
     void insert(core::PageRange range) const FAULTLINE_SIGNAL_SAFE { bits_.set(range.first, range.count); }
     void erase(core::PageRange range) const FAULTLINE_SIGNAL_SAFE { bits_.clear(range.first, range.count); }
 

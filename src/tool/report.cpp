@@ -129,6 +129,23 @@ std::string totals_text(const RunReport& report) {
     return text;
 }
 
+double mebibytes(std::uint64_t bytes) noexcept { return static_cast<double>(bytes) / (1 << 20); }
+
+/// Tells whether the limit held: the peak of anonymous memory of the process that had the most, and what it was.
+std::string peak_line(const RunReport& report) {
+    const run::MemoryPeaks* most = nullptr;
+    for (const run::SeenProgram& program : report.seen.programs) {
+        const run::MemoryPeaks& memory = program.status.memory;
+        if (most == nullptr || memory.anonymous > most->anonymous) most = &memory;
+    }
+    if (most == nullptr || most->anonymous == 0) return {};
+    const std::uint64_t limit = report.settings.resident_limit + report.settings.compressed_limit;
+    const std::uint64_t held = most->managed + most->compressed;
+    return printed("  peak %.1f MiB of %.1f MiB (managed %.1f, compressed %.1f, other %.1f)\n",
+                   mebibytes(std::max(most->anonymous, held)), mebibytes(limit), mebibytes(most->managed),
+                   mebibytes(most->compressed), mebibytes(most->anonymous > held ? most->anonymous - held : 0));
+}
+
 bool ran_unmanaged(const RunReport& report) noexcept {
     const int code = report.end.exit_code();
     const bool refused = code == kExitFailed || code == kExitNotStarted || code == kExitNotFound;
@@ -184,12 +201,12 @@ std::string memory_warning(const RunReport& report) {
     const std::string more = others == 0 ? "" : printed(" (and %s more processes)", format_count(others).c_str());
     return printed(
         "faultline: warning: %s (%s) had up to %s in memory, %.1f times its limit of %s: %s anonymous, %s of "
-        "files; the limit holds for its heap only%s\n",
+        "files; the limit holds for %s only%s\n",
         printable(worst->process.name.data()).c_str(), std::to_string(worst->process.pid).c_str(),
         display::format_bytes(worst->memory.resident).c_str(),
         static_cast<double>(worst->memory.resident) / static_cast<double>(limit), display::format_bytes(limit).c_str(),
         display::format_bytes(worst->memory.anonymous).c_str(), display::format_bytes(worst->memory.file).c_str(),
-        more.c_str());
+        report.settings.mappings ? "its heap and managed mappings" : "its heap", more.c_str());
 }
 
 std::string unmanaged_text(const RunReport& report) {
@@ -244,7 +261,7 @@ std::string printable(std::string_view text) {
 std::string report_text(const RunReport& report) {
     std::string text = end_line(report);
     if (report.end.start_error != 0) return text;
-    if (report.seen.claims > 0) text += table(report) + totals_text(report);
+    if (report.seen.claims > 0) text += table(report) + totals_text(report) + peak_line(report);
     return text + memory_warning(report) + unmanaged_text(report);
 }
 

@@ -169,7 +169,7 @@ void Discarder::forget_all(Region& region) {
         }
         region.publish(page, [](PageWord word) { return word.discarded(); });
     });
-    region.mapper().empty_region(region.mapping().data(), region.mapping().size());
+    if (!region.window()) region.mapper().empty_region(region.mapping().data(), region.mapping().size());
     core_.budget.release(units);
 }
 

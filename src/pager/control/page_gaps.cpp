@@ -33,6 +33,11 @@ private:
     std::size_t bytes_;
 };
 
+void unmap(const Region& region, PageRange range) {
+    const std::size_t bytes = region.offset_of(range.count);
+    if (const int error = sys::unmap(region.address_of(range.first), bytes)) refuse_range(error, "unmap", bytes);
+}
+
 }  // namespace
 
 void close_mapping(const Region& region, PageRange range) {
@@ -71,6 +76,45 @@ void PageGaps::close(Region& region, PageRange range) {
         region.open_pages().insert(range);
         throw;
     }
+    region.table().for_each_touched(range, [&](std::uint64_t page) {
+        change_words(region, {page, 1}, [](PageWord word) { return word.with_protection(Access::read_write); });
+    });
+}
+
+void PageGaps::map(Region& region, PageRange range, Access access) {
+    core_.require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    void* const address = region.address_of(range.first);
+    const std::size_t bytes = region.offset_of(range.count);
+    core_.stores->reserve(bytes);
+    set_protection(region, range, access);
+    int error = region.mapper().map_part(address, bytes);
+    if (error == 0) error = region.mapper().set_access(address, bytes, access);
+    if (error != 0) {
+        core_.stores->unreserve(bytes);
+        set_protection(region, range, Access::read_write);
+        static_cast<void>(sys::unmap(address, bytes));
+        refuse_range(error, "map", bytes);
+    }
+    region.open_pages().insert(range);
+}
+
+void PageGaps::release(Region& region, PageRange range) {
+    core_.require_owner_process();
+    const std::lock_guard lock{region.protecting()};
+    region.open_pages().erase(range);
+    RegionMap::readers().synchronize();  // as in close
+    try {
+        if (any_pinned(region, range)) sys::throw_error(EBUSY, "pages of the range are pinned");
+        discarder_.discard(region, range);
+        discarder_.wait_for_writes(region, range);
+        unmap(region, range);
+    } catch (...) {
+        region.open_pages().insert(range);
+        throw;
+    }
+    core_.stores->unreserve(region.offset_of(range.count));
+    region.mapper().forget_part(region.address_of(range.first), region.offset_of(range.count));
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         change_words(region, {page, 1}, [](PageWord word) { return word.with_protection(Access::read_write); });
     });

@@ -21,6 +21,16 @@ public:
     /// stay as they were.
     void close(Region& region, core::PageRange range);
 
+    // ---- Windows (RegionPlan::window)
+
+    /// Maps closed pages of a window, in place of what is mapped there, and opens them: `access` is not `none`. Throws
+    /// std::system_error; then nothing is mapped in the range.
+    void map(Region& region, core::PageRange range, Access access);
+
+    /// Discards pages of a window, all of which are open, and unmaps them. Throws EBUSY when one is pinned: then all
+    /// stay as they were. Throws ENOMEM at vm.max_map_count: then they stay open, as zeros.
+    void release(Region& region, core::PageRange range);
+
 private:
     PagerCore& core_;
     Discarder& discarder_;

@@ -50,7 +50,9 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
     const std::lock_guard lock{core_.control};
     const std::size_t largest = std::max(core_.page_sizes.largest(), page_bytes);
     require_room_for_pages(core_, largest);
-    std::unique_ptr<store::BackingStore> store = plan.shared ? nullptr : core_.stores->open_for_pages(size, page_bytes);
+    std::unique_ptr<store::BackingStore> store = plan.shared   ? nullptr
+                                                 : plan.window ? core_.stores->open_window(size, page_bytes)
+                                                               : core_.stores->open_for_pages(size, page_bytes);
     if (plan.decorate) store = plan.decorate(std::move(store));
     const std::uint32_t id = core_.regions.take_id();
     mmu::Mapper& mapper = plan.shared ? core_.mappers.shared_mapper() : core_.mappers.private_mapper();
@@ -76,6 +78,7 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
 }
 
 void RegionLifecycle::watch(Region& region, sys::Userfaultfd* uffd, const RegionPlan& plan) {
+    if (region.window()) return region.mapper().watch_window(region.mapping().data(), region.mapping().size());
     region.mapper().watch_region(region.mapping().data(), region.mapping().size());
     if (uffd != nullptr && !plan.shared) {
         watch_fence(uffd, region.mapping(), true);

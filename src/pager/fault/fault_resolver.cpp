@@ -26,9 +26,21 @@ constexpr bool allows(Access allowed, core::FaultAccess access) noexcept {
     return false;
 }
 
+/// Returns true if the memory at the fault is not the pager's.
+bool is_in_gap_of_window(const Region& region, const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
+    return region.window() && !region.open_pages().contains(region.page_of(fault.address));
+}
+
+/// A handler thread gets such faults only while PageGaps maps or releases the page: the thread that faulted tries
+/// again.
+FaultOutcome answer_in_gap(core::FaultOrigin origin) FAULTLINE_SIGNAL_SAFE {
+    return origin == core::FaultOrigin::handler_thread ? FaultOutcome::already_resolved : FaultOutcome::not_ours;
+}
+
 }  // namespace
 
 FaultOutcome FaultResolver::resolve(Region& region, const PageFault& fault) FAULTLINE_SIGNAL_SAFE {
+    if (is_in_gap_of_window(region, fault)) return answer_in_gap(fault.origin);
     if (fault.refused && region.mapper().refusal_is_final()) return FaultOutcome::access_violation;
     // A program reaches a shared region through views only; control calls pin its pages and bring them back.
     if (region.shared() && fault.origin != core::FaultOrigin::control_call) return FaultOutcome::access_violation;

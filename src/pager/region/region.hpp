@@ -37,6 +37,9 @@ struct RegionPlan {
     const RegionOwner* owner = nullptr;  ///< See Region::owner.
     /// The program may use no page of the region until PageGaps::open opens it.
     bool gaps = false;
+    /// A region with gaps that maps nothing but its open pages, at `address`. The gaps belong to the caller, who maps
+    /// other memory there, or none. See PageGaps::map and PageGaps::release.
+    bool window = false;
     /// Puts a store in front of the one that the region would have.
     std::function<std::unique_ptr<store::BackingStore>(std::unique_ptr<store::BackingStore>)> decorate{};
     /// The program uses the pages through views only (ViewMapper::map). `decorate` gets null and makes the store.
@@ -55,13 +58,20 @@ public:
           page_shift_{static_cast<unsigned>(std::countr_zero(page_bytes))},
           kernel_sleepers_{kernel_sleepers},
           shared_{plan.shared},
-          mapping_{plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
-                                     : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
+          window_{plan.window},
+          mapping_{plan.window         ? sys::Mapping::unmapped(plan.address, bytes)
+                   : plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
+                                       : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_},
           store_{std::move(store)},
           owner_{plan.owner} {
-        if (plan.gaps) open_.emplace(table_.pages());
+        if (plan.gaps || plan.window) open_.emplace(table_.pages());
     }
+    ~Region() {
+        if (window_) mapping_.abandon();
+    }
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
 
     [[nodiscard]] RegionPager& pager() const noexcept { return pager_; }
     [[nodiscard]] RegionUsers& users() noexcept { return users_; }
@@ -78,6 +88,7 @@ public:
     void forget_kernel_sleepers() noexcept { kernel_sleepers_ = false; }
 
     [[nodiscard]] bool shared() const noexcept { return shared_; }
+    [[nodiscard]] bool window() const FAULTLINE_SIGNAL_SAFE { return window_; }
 
     /// Returns the layer above that reserved the region, or null. The layer outlives the region, or sets the owner to
     /// null. The caller is a reader of RegionMap::readers(), or serialises with `set_owner`.
@@ -99,6 +110,13 @@ public:
     /// Returns what the program may do with `page`, whose word is `seen`.
     [[nodiscard]] Access access_to(std::uint64_t page, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE {
         return !open_ || open_->contains(page) ? seen.protection() : Access::none;
+    }
+
+    /// In a child of fork, before anything is mapped there: keeps the addresses that the region had mapped.
+    void close_in_child() noexcept {
+        if (!window_) return mapping_.close_in_child();
+        open_->for_each_run(
+            [&](core::PageRange run) { sys::close_if_free(address_of(run.first), offset_of(run.count)); });
     }
 
     /// Serialises changes of protection and of access hints; never taken on the fault path.
@@ -217,6 +235,7 @@ private:
     unsigned page_shift_;
     bool kernel_sleepers_;
     bool shared_;
+    bool window_;
     std::optional<table::PageSet> open_;  // of a region with gaps
     sys::Mapping mapping_;
     table::PageTable table_;

@@ -81,7 +81,7 @@ void RegionMap::close_in_child() noexcept {
     // Not the tree: another thread of the parent may have been changing it.
     const RegionRanges* const all = directory().ranges.get();
     if (all == nullptr) return;
-    all->for_each([](const RegionRanges::Range& range) { range.region->mapping().close_in_child(); });
+    all->for_each([](const RegionRanges::Range& range) { range.region->close_in_child(); });
 }
 
 void RegionMap::forget_unless(bool (*stays)(const Region&)) {

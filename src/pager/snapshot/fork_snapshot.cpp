@@ -115,15 +115,24 @@ void ForkSnapshot::start_in_child() {
 }
 
 void ForkSnapshot::map_again(Region& region) {
+    if (region.window()) return map_window_again(region);
     region.mapping().restore_in_child();
     region.mapper().watch_again(region.mapping().data(), region.mapping().size());
     if (!region.shared()) watch_fence(delivery_.userfaultfd(), region.mapping(), true);
 }
 
+/// Maps the open pages of a window. The child has inherited what is mapped in the gaps.
+void ForkSnapshot::map_window_again(Region& region) {
+    region.mapper().watch_window_again(region.mapping().data(), region.mapping().size());
+    region.open_pages().for_each_run([&](PageRange run) {
+        require_set(region.mapper().map_part(region.address_of(run.first), region.offset_of(run.count)));
+    });
+}
+
 /// The new mapping of a region is accessible all over; this closes what its page words and gaps close.
 void ForkSnapshot::set_access_again(Region& region) {
     if (!region.has_gaps()) return set_access_again(region, {0, region.pages()});
-    close_mapping(region, {0, region.pages()});
+    if (!region.window()) close_mapping(region, {0, region.pages()});
     region.open_pages().for_each_run([&](PageRange run) {
         require_set(
             region.mapper().set_access(region.address_of(run.first), region.offset_of(run.count), Access::read_write));

@@ -48,6 +48,7 @@ public:
 private:
     void write_dirty(store::WriteQueue& queue);
     void map_again(Region& region);
+    void map_window_again(Region& region);
     void set_access_again(Region& region);
     void set_access_again(Region& region, core::PageRange range);
     void map_views_again();

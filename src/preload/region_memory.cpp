@@ -1,13 +1,9 @@
-#include "preload/heap_memory.hpp"
+#include "preload/region_memory.hpp"
 
 #include "core/units.hpp"
-#include "preload/managed_heap.hpp"
 #include "preload/pinned_memory.hpp"
-#include "sys/futex_lock.hpp"
 #include "sys/kernel_abi.hpp"
-#include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
-#include "table/page_set.hpp"
 
 #include <sys/mman.h>
 
@@ -15,7 +11,6 @@
 #include <cstring>
 #include <mutex>
 #include <new>
-#include <optional>
 #include <system_error>
 
 namespace faultline::preload {
@@ -24,25 +19,6 @@ namespace {
 using core::PageRange;
 
 constexpr int kAdvisePopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
-
-/// What the program has requested for its pages and page words do not hold.
-struct Notes {
-    explicit Notes(std::uint64_t pages)
-        : locked{pages}, being_locked{pages}, wiped_on_fork{pages}, writable_code{pages} {}
-    table::PageSet locked;         // each page in the set holds one pin
-    table::PageSet being_locked;   // pages that the running lock call has pinned
-    table::PageSet wiped_on_fork;  // MADV_WIPEONFORK
-    table::PageSet writable_code;  // PROT_WRITE | PROT_EXEC, which page words do not hold
-};
-
-std::optional<Notes> notes;
-constinit sys::FutexLock locking;  // serialises lock and unlock, so that each page is pinned once
-
-pager::Region& region() noexcept { return ManagedHeap::get()->region(); }
-pager::Pager& pager() noexcept { return ManagedHeap::get()->pager(); }
-
-std::uint64_t address_of(PageRange pages) noexcept { return sys::syscall_argument(region().address_of(pages.first)); }
-std::size_t bytes_of(PageRange pages) noexcept { return region().offset_of(pages.count); }
 
 /// Calls `act`, a control operation of the pager. Returns 0 or a negated errno.
 template <typename Act>
@@ -65,52 +41,63 @@ long for_each_page(PageRange pages, Visit visit) noexcept {
     return 0;
 }
 
+}  // namespace
+
+RegionMemory::RegionMemory(pager::Region& region)
+    : region_{region},
+      locked_{region.pages()},
+      being_locked_{region.pages()},
+      wiped_on_fork_{region.pages()},
+      writable_code_{region.pages()} {}
+
+pager::Pager& RegionMemory::pager() const noexcept { return static_cast<pager::Pager&>(region_.pager()); }
+
+std::uint64_t RegionMemory::address_of(PageRange pages) const noexcept {
+    return sys::syscall_argument(region_.address_of(pages.first));
+}
+
 /// Clears a page. A page that a running system call has pinned cannot be discarded: its bytes are overwritten.
-long clear_page(std::uint64_t page) noexcept {
-    const long error = errno_of([&] { pager().discarder().discard(region(), {page, 1}); });
+long RegionMemory::clear_page(std::uint64_t page) noexcept {
+    const long error = errno_of([&] { pager().discarder().discard(region_, {page, 1}); });
     if (error != -EBUSY) return error;
-    if (region().load(page).protection() != Access::read_write) return error;
-    std::memset(region().address_of(page), 0, region().page_bytes());
+    if (region_.load(page).protection() != Access::read_write) return error;
+    std::memset(region_.address_of(page), 0, region_.page_bytes());
     return 0;
 }
 
 /// Makes the pages read as zeros.
-long clear(PageRange pages) noexcept {
-    const long error = errno_of([&] { pager().discarder().discard(region(), pages); });
-    return error == -EBUSY ? for_each_page(pages, clear_page) : error;
+long RegionMemory::clear(PageRange pages) noexcept {
+    const long error = errno_of([&] { pager().discarder().discard(region_, pages); });
+    return error == -EBUSY ? for_each_page(pages, [this](std::uint64_t page) { return clear_page(page); }) : error;
 }
 
 /// Makes one page resident, as an access would.
-long populate_page(std::uint64_t page, PinFor purpose) noexcept {
-    const pager::PinnedFront pinned = pager().pin_front(region(), {page, 1}, purpose, pager::PinAmount::all);
+long RegionMemory::populate_page(std::uint64_t page, PinFor purpose) noexcept {
+    const pager::PinnedFront pinned = pager().pin_front(region_, {page, 1}, purpose, pager::PinAmount::all);
     switch (pinned.error) {
         case 0:
-            pager().unpin(region(), {page, 1});
+            pager().unpin(region_, {page, 1});
             return 0;
         case EACCES:
             return -EINVAL;  // as madvise(2) reports a protection that forbids the access
         case ENOMEM:
         case EOVERFLOW:  // other pins leave no room: an access makes the page resident without a pin
-            touch_managed(core::address_of(region().address_of(page)), 1);
+            touch_managed(core::address_of(region_.address_of(page)), 1);
             return 0;
         default:
             return -EFAULT;  // the store cannot read the page, or has no room to evict another one
     }
 }
 
-long populate(PageRange pages, PinFor purpose) noexcept {
-    return for_each_page(pages, [purpose](std::uint64_t page) { return populate_page(page, purpose); });
+long RegionMemory::populate(PageRange pages, PinFor purpose) noexcept {
+    return for_each_page(pages, [this, purpose](std::uint64_t page) { return populate_page(page, purpose); });
 }
 
-long hint(PageRange pages, Advice advice) noexcept {
-    return errno_of([&] { pager().advice().advise(region(), pages, advice); });
+long RegionMemory::hint(PageRange pages, Advice advice) noexcept {
+    return errno_of([&] { pager().advice().advise(region_, pages, advice); });
 }
 
-}  // namespace
-
-void HeapMemory::start(std::uint64_t pages) { notes.emplace(pages); }
-
-long HeapMemory::advise(PageRange pages, int advice) noexcept {
+long RegionMemory::advise(PageRange pages, int advice) noexcept {
     if (advice == MADV_WIPEONFORK) in_use_.store(true, std::memory_order_relaxed);
     switch (advice) {
         case MADV_NORMAL:
@@ -127,7 +114,7 @@ long HeapMemory::advise(PageRange pages, int advice) noexcept {
             return hint(pages, Advice::dontneed);  // as with faultline::Advice: evict now, keep the bytes
         case MADV_DONTNEED:
         case MADV_FREE:  // the kernel may free the pages at any time, so also at once
-            return notes->locked.contains_any(pages) ? -EINVAL : clear(pages);
+            return locked_.contains_any(pages) ? -EINVAL : clear(pages);
         case sys::abi::kAdviseDontneedLocked:
             return clear(pages);
         case kAdvisePopulateRead:
@@ -135,10 +122,10 @@ long HeapMemory::advise(PageRange pages, int advice) noexcept {
         case sys::abi::kAdvisePopulateWrite:
             return populate(pages, PinFor::writing);
         case MADV_WIPEONFORK:
-            notes->wiped_on_fork.insert(pages);
+            wiped_on_fork_.insert(pages);
             return 0;
         case MADV_KEEPONFORK:
-            notes->wiped_on_fork.erase(pages);
+            wiped_on_fork_.erase(pages);
             return 0;
         case MADV_DOFORK:  // managed memory already behaves as these request
         case MADV_UNMERGEABLE:
@@ -152,7 +139,7 @@ long HeapMemory::advise(PageRange pages, int advice) noexcept {
     }
 }
 
-long HeapMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
+long RegionMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
     in_use_.store(true, std::memory_order_relaxed);
     constexpr std::uint64_t kSemaphores = 8;  // PROT_SEM, which has no effect here
     protection &= ~kSemaphores;
@@ -164,115 +151,113 @@ long HeapMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
                           : execute         ? Access::read_execute
                           : protection != 0 ? Access::read
                                             : Access::none;
-    if (const long error = errno_of([&] { pager().protector().protect(region(), pages, access); })) return error;
+    if (const long error = errno_of([&] { pager().protector().protect(region_, pages, access); })) return error;
     if (!write || !execute) {
-        notes->writable_code.erase(pages);
+        writable_code_.erase(pages);
         return 0;
     }
     const long error = sys::raw_syscall(SYS_mprotect, address_of(pages), bytes_of(pages), protection);
-    if (error == 0) notes->writable_code.insert(pages);
+    if (error == 0) writable_code_.insert(pages);
     return error;
 }
 
-long HeapMemory::replace(PageRange pages, std::uint64_t protection) noexcept {
-    if (notes->locked.contains_any(pages)) return -EINVAL;
+long RegionMemory::replace(PageRange pages, std::uint64_t protection) noexcept {
+    if (locked_.contains_any(pages)) return -EINVAL;
     if (const long error = protect(pages, PROT_READ | PROT_WRITE)) return error;
     if (const long error = clear(pages)) return error;
-    notes->wiped_on_fork.erase(pages);
+    wiped_on_fork_.erase(pages);
     return protection == (PROT_READ | PROT_WRITE) ? 0 : protect(pages, protection);
 }
 
 // ---- locks
 
-namespace {
-
 /// Pins one page until it is unlocked; for writing, if its protection permits that. Returns -ENOMEM, as mlock(2) does,
 /// if the page cannot be made resident.
-long pin_page(std::uint64_t page) noexcept {
-    pager::PinnedFront pinned = pager().pin_front(region(), {page, 1}, PinFor::writing, pager::PinAmount::all);
+long RegionMemory::pin_page(std::uint64_t page) noexcept {
+    pager::PinnedFront pinned = pager().pin_front(region_, {page, 1}, PinFor::writing, pager::PinAmount::all);
     if (pinned.error == EACCES) {
-        pinned = pager().pin_front(region(), {page, 1}, PinFor::reading, pager::PinAmount::all);
+        pinned = pager().pin_front(region_, {page, 1}, PinFor::reading, pager::PinAmount::all);
     }
     return pinned.error == 0 ? 0 : -ENOMEM;
 }
 
 /// Pins the unlocked pages of a range and adds them to `being_locked`.
-long pin_unlocked(PageRange pages) noexcept {
-    return for_each_page(pages, [](std::uint64_t page) -> long {
-        if (notes->locked.contains(page)) return 0;
+long RegionMemory::pin_unlocked(PageRange pages) noexcept {
+    return for_each_page(pages, [this](std::uint64_t page) -> long {
+        if (locked_.contains(page)) return 0;
         const long error = pin_page(page);
-        if (error == 0) notes->being_locked.insert({page, 1});
+        if (error == 0) being_locked_.insert({page, 1});
         return error;
     });
 }
 
 /// Unpins the pages of a range that are in `set` and removes them from it.
-void unpin_all(const table::PageSet& set, PageRange pages) noexcept {
+void RegionMemory::unpin_all(const table::PageSet& set, PageRange pages) noexcept {
     static_cast<void>(for_each_page(pages, [&](std::uint64_t page) -> long {
         if (!set.contains(page)) return 0;
         set.erase({page, 1});
-        pager().unpin(region(), {page, 1});
+        pager().unpin(region_, {page, 1});
         sys::raw_syscall(SYS_munlock, address_of({page, 1}), bytes_of({page, 1}));
         return 0;
     }));
 }
 
-}  // namespace
-
 /// Locks the pinned pages in the kernel, too, so that the machine does not swap them and the program's own limit of
 /// locked memory holds. Changes nothing on failure.
-long HeapMemory::lock(PageRange pages) noexcept {
+long RegionMemory::lock(PageRange pages) noexcept {
     in_use_.store(true, std::memory_order_relaxed);
-    const std::lock_guard lock{locking};
+    const std::lock_guard lock{locking_};
     long error = pin_unlocked(pages);
     if (error == 0) error = sys::raw_syscall(SYS_mlock, address_of(pages), bytes_of(pages));
     if (error != 0) {
-        unpin_all(notes->being_locked, pages);
+        unpin_all(being_locked_, pages);
         return error;
     }
-    notes->locked.insert(pages);
-    notes->being_locked.erase(pages);
+    locked_.insert(pages);
+    being_locked_.erase(pages);
     return 0;
 }
 
-long HeapMemory::unlock(PageRange pages) noexcept {
-    const std::lock_guard lock{locking};
-    unpin_all(notes->locked, pages);
+long RegionMemory::unlock(PageRange pages) noexcept {
+    const std::lock_guard lock{locking_};
+    unpin_all(locked_, pages);
     return 0;
 }
 
-void HeapMemory::unlock_all() noexcept {
-    const std::lock_guard lock{locking};
-    notes->locked.for_each_run([](PageRange run) { unpin_all(notes->locked, run); });
+void RegionMemory::unlock_all() noexcept {
+    const std::lock_guard lock{locking_};
+    locked_.for_each_run([this](PageRange run) { unpin_all(locked_, run); });
 }
 
 // ---- free
 
-void HeapMemory::forget(const void* block, std::size_t bytes) noexcept {
+void RegionMemory::forget(const void* block, std::size_t bytes) noexcept {
     const std::uint64_t begin = core::align_up(core::address_of(block), core::kUnitBytes);
     const std::uint64_t end = core::align_down(core::address_of(block) + bytes, core::kUnitBytes);
     if (begin >= end) return;
-    const PageRange pages{region().page_of(begin), (end - begin) / core::kUnitBytes};
-    notes->wiped_on_fork.erase(pages);
-    if (notes->locked.contains_any(pages)) static_cast<void>(unlock(pages));
-    const bool open = for_each_page(pages, [](std::uint64_t page) -> long {
-                          return region().load(page).protection() == Access::read_write ? 0 : 1;
+    const PageRange pages{region_.page_of(begin), (end - begin) / core::kUnitBytes};
+    wiped_on_fork_.erase(pages);
+    if (locked_.contains_any(pages)) static_cast<void>(unlock(pages));
+    const bool open = for_each_page(pages, [this](std::uint64_t page) -> long {
+                          return region_.load(page).protection() == Access::read_write ? 0 : 1;
                       }) == 0;
     // Ignores a failure (the kernel's limit on mappings): the pages then keep their protection in the next block.
-    if (!open || notes->writable_code.contains_any(pages)) static_cast<void>(protect(pages, PROT_READ | PROT_WRITE));
+    if (!open || writable_code_.contains_any(pages)) static_cast<void>(protect(pages, PROT_READ | PROT_WRITE));
+}
+
+void RegionMemory::forget_requests(PageRange pages) noexcept {
+    if (!in_use()) return;
+    wiped_on_fork_.erase(pages);
+    writable_code_.erase(pages);
+    if (locked_.contains_any(pages)) static_cast<void>(unlock(pages));
 }
 
 // ---- fork
 
-void HeapMemory::before_fork() noexcept { locking.lock(); }
-
-void HeapMemory::after_fork() noexcept { locking.unlock(); }
-
 /// Pages stay pinned: a child does not inherit memory locks, but it inherits the pager's pins.
-void HeapMemory::start_in_child() noexcept {
-    if (!notes) return;
-    notes->wiped_on_fork.for_each_run([](PageRange run) { static_cast<void>(clear(run)); });
-    notes->writable_code.for_each_run([](PageRange run) {
+void RegionMemory::start_in_child() noexcept {
+    wiped_on_fork_.for_each_run([this](PageRange run) { static_cast<void>(clear(run)); });
+    writable_code_.for_each_run([this](PageRange run) {
         sys::raw_syscall(SYS_mprotect, address_of(run), bytes_of(run), PROT_READ | PROT_WRITE | PROT_EXEC);
     });
 }

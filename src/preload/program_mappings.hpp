@@ -1,0 +1,52 @@
+// ProgramMappings: mmap, munmap, mprotect and mremap of a preloaded program, as far as they concern managed mappings.
+// It decides which mappings are managed and serialises the calls; space::MappingWindow makes the changes.
+//
+// Managed: private anonymous memory of at least kLeastBytes that is not executable and no stack. Not managed, and so
+// counted: everything else, and what the C library and the loader map for themselves.
+#pragma once
+
+#include "core/address_range.hpp"
+#include "pager/pager.hpp"
+#include "preload/calls.hpp"
+#include "space/mapping_window.hpp"
+#include "sys/futex_lock.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+namespace faultline::preload {
+
+/// Call the functions inside the library, with the signals of kHandlerMask blocked.
+class ProgramMappings {
+public:
+    /// Reserves the window. Without room for one, says so, and no mapping is managed. Call once, while the process has
+    /// one thread.
+    static void start(pager::Pager& pager);
+
+    /// Returns true if this mmap call makes a mapping that should be managed, or changes the window.
+    [[nodiscard]] static bool concerns_map(const Call& call) noexcept;
+
+    /// Make the call if it concerns the window, and return its result. Otherwise return nothing: the kernel is to make
+    /// the call.
+    [[nodiscard]] static std::optional<long> map(const Call& call) noexcept;
+    [[nodiscard]] static std::optional<long> remap(const Call& call) noexcept;
+
+    /// For a range in the window, of whole pages.
+    [[nodiscard]] static long unmap(core::AddressRange range) noexcept;
+    [[nodiscard]] static long protect(core::AddressRange range, std::uint64_t protection) noexcept;
+
+    /// Hands memory in the window to the kernel, with its contents, for good. For stacks of threads: the kernel writes
+    /// to them where it cannot wait for absent pages. Does nothing for other memory. Returns 0 or a negated errno.
+    [[nodiscard]] static long give_to_kernel(core::AddressRange range) noexcept;
+
+    /// Around fork, in parent and child: no other thread is inside one of these functions at the fork.
+    static void before_fork() noexcept { changing_.lock(); }
+    static void after_fork() noexcept { changing_.unlock(); }
+
+private:
+    static inline constinit space::MappingWindow* window_ = nullptr;  // never destroyed
+    static inline constinit sys::FutexLock changing_;  // held during system calls of the window and waits for pages
+};
+
+}  // namespace faultline::preload
