@@ -32,7 +32,10 @@ void replay_under_all(const Options& options, const std::vector<PageReference>& 
     const DenseTrace dense = renumbered(references);
     trace.pages = dense.pages;
     if (trace.frames == 0) trace.frames = std::max<std::size_t>(2, trace.pages / 4);
-    const PagerSettings settings{trace.frames, options.evictor, options.frame_of_staged, options.protected_block};
+    const PagerSettings settings{.frames = trace.frames,
+                                 .evictor = options.evictor,
+                                 .frame_of_staged = options.frame_of_staged,
+                                 .protected_block = options.protected_block};
     const std::size_t warm_up = dense.references.size() * options.warm_up / 100;
     for (const Contestant* policy : results.policies) {
         trace.counts.push_back(replay(*policy->make(*policy, dense, settings), dense, warm_up));
