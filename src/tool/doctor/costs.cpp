@@ -40,7 +40,7 @@ public:
 
 private:
     void measure_round(Costs& best) {
-        const auto keep = [this](double& cost, auto call) { cost = std::min(cost, time_of_each(call)); };
+        const auto keep = [](double& cost, auto call) { cost = std::min(cost, time_of_each(call)); };
         keep(best.copy, [&](std::size_t at) { return uffd_.copy(home_.data() + at, page_, sizeof page_, false); });
         keep(best.move_out, [&](std::size_t at) { return move(away_, home_, at); });
         keep(best.move_in, [&](std::size_t at) { return move(home_, away_, at); });
