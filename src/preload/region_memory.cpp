@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "preload/pinned_memory.hpp"
+#include "sys/errno_of.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/syscall.hpp"
 
@@ -19,19 +20,6 @@ namespace {
 using core::PageRange;
 
 constexpr int kAdvisePopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
-
-/// Calls `act`, a control operation of the pager. Returns 0 or a negated errno.
-template <typename Act>
-long errno_of(Act act) noexcept {
-    try {
-        act();
-        return 0;
-    } catch (const std::system_error& error) {
-        return -error.code().value();
-    } catch (const std::bad_alloc&) {
-        return -ENOMEM;
-    }
-}
 
 template <typename Visit>
 long for_each_page(PageRange pages, Visit visit) noexcept {
@@ -58,7 +46,7 @@ std::uint64_t RegionMemory::address_of(PageRange pages) const noexcept {
 
 /// Clears a page. A page that a running system call has pinned cannot be discarded: its bytes are overwritten.
 long RegionMemory::clear_page(std::uint64_t page) noexcept {
-    const long error = errno_of([&] { pager().discarder().discard(region_, {page, 1}); });
+    const long error = sys::errno_of([&] { pager().discarder().discard(region_, {page, 1}); });
     if (error != -EBUSY) return error;
     if (region_.load(page).protection() != Access::read_write) return error;
     std::memset(region_.address_of(page), 0, region_.page_bytes());
@@ -67,7 +55,7 @@ long RegionMemory::clear_page(std::uint64_t page) noexcept {
 
 /// Makes the pages read as zeros.
 long RegionMemory::clear(PageRange pages) noexcept {
-    const long error = errno_of([&] { pager().discarder().discard(region_, pages); });
+    const long error = sys::errno_of([&] { pager().discarder().discard(region_, pages); });
     return error == -EBUSY ? for_each_page(pages, [this](std::uint64_t page) { return clear_page(page); }) : error;
 }
 
@@ -94,7 +82,7 @@ long RegionMemory::populate(PageRange pages, PinFor purpose) noexcept {
 }
 
 long RegionMemory::hint(PageRange pages, Advice advice) noexcept {
-    return errno_of([&] { pager().advice().advise(region_, pages, advice); });
+    return sys::errno_of([&] { pager().advice().advise(region_, pages, advice); });
 }
 
 long RegionMemory::advise(PageRange pages, int advice) noexcept {
@@ -151,7 +139,7 @@ long RegionMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
                           : execute         ? Access::read_execute
                           : protection != 0 ? Access::read
                                             : Access::none;
-    if (const long error = errno_of([&] { pager().protector().protect(region_, pages, access); })) return error;
+    if (const long error = sys::errno_of([&] { pager().protector().protect(region_, pages, access); })) return error;
     if (!write || !execute) {
         writable_code_.erase(pages);
         return 0;

@@ -1,6 +1,7 @@
 #include "space/mapping_window.hpp"
 
 #include "core/units.hpp"
+#include "sys/errno_of.hpp"
 #include "sys/error.hpp"
 #include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
@@ -22,19 +23,6 @@ using sys::raw_syscall;
 
 constexpr std::uint64_t kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE
 constexpr std::uint64_t kTypes = 0x0f;               // MAP_TYPE
-
-/// Calls `act`, an operation that throws. Returns 0 or a negated errno.
-template <typename Act>
-long errno_of(Act act) noexcept {
-    try {
-        act();
-        return 0;
-    } catch (const std::system_error& error) {
-        return -error.code().value();
-    } catch (const std::bad_alloc&) {
-        return -ENOMEM;
-    }
-}
 
 Access access_of(std::uint64_t protection) noexcept {
     if ((protection & PROT_WRITE) != 0) return Access::read_write;
@@ -127,7 +115,7 @@ long MappingWindow::put(AddressRange range, const MapRequest& request) {
 }
 
 long MappingWindow::put_in_pager(AddressRange range, Access access) {
-    const long error = errno_of([&] { pager_.gaps().map(region_, pages_of(range), access); });
+    const long error = sys::errno_of([&] { pager_.gaps().map(region_, pages_of(range), access); });
     if (error == 0) note(range, Keeper::pager, access);
     return error;
 }
@@ -166,7 +154,7 @@ bool MappingWindow::all_in_pager(AddressRange range) const noexcept {
 long MappingWindow::replace_in_place(AddressRange range) {
     leaving_(pages_of(range));
     if (const long error = protect(range, PROT_READ | PROT_WRITE)) return error;
-    return errno_of([&] { pager_.discarder().discard(region_, pages_of(range)); });
+    return sys::errno_of([&] { pager_.discarder().discard(region_, pages_of(range)); });
 }
 
 // ---- unmap
@@ -197,7 +185,7 @@ long MappingWindow::release(AddressRange range) {
     leaving_(pages_of(range));
     constexpr int kMostTries = 1000;
     for (int i = 0; i < kMostTries; ++i) {
-        const long error = errno_of([&] { pager_.gaps().release(region_, pages_of(range)); });
+        const long error = sys::errno_of([&] { pager_.gaps().release(region_, pages_of(range)); });
         if (error != -EBUSY) return error;
         sys::nap(std::chrono::milliseconds{1});
     }
@@ -229,7 +217,7 @@ long MappingWindow::protect_part(AddressRange part, Keeper keeper, std::uint64_t
     const Access access = access_of(protection);
     const bool plain = (protection & ~kPlain) == 0;
     if (plain && keeper == Keeper::pager) {
-        const long error = errno_of([&] { pager_.protector().protect(region_, pages_of(part), access); });
+        const long error = sys::errno_of([&] { pager_.protector().protect(region_, pages_of(part), access); });
         if (error == 0) set_.set_access(part, access);
         return error;
     }
@@ -269,7 +257,7 @@ long MappingWindow::give_part_to_kernel(AddressRange range) {
                                0};
     const long copy = kernel_map({0, range.bytes()}, anonymous, 0);
     if (sys::error_of(copy) != 0) return copy;
-    long error = errno_of([&] { pager_.protector().protect(region_, pages_of(range), Access::read_write); });
+    long error = sys::errno_of([&] { pager_.protector().protect(region_, pages_of(range), Access::read_write); });
     if (error == 0) {
         copy_to(range, static_cast<std::uint64_t>(copy));
         error = make_room(range);
