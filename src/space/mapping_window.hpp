@@ -2,7 +2,7 @@
 // munmap(2), mprotect(2) and mremap(2) have. It chooses addresses, and decides which memory the pager holds.
 //
 //   pager    memory that the program may write to, or once could
-//   nobody   memory that it could never write to (PROT_NONE reservations): the kernel maps it, and it costs nothing
+//   nobody   memory that it could never write to (PROT_NONE reservations): the kernel maps it, and it holds no page
 //   kernel   everything else that the program maps into the window: files, shared and executable memory
 //
 // AddressSpace has other rules for its mappings (MappingArea): there all memory is the pager's. Both keep their

@@ -46,7 +46,7 @@ int read_in_turn(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
 
 std::chrono::nanoseconds SpinPolicy::begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE {
     constexpr int kTimesAsLong = 3;  // most reads that are late come before
-    const std::chrono::nanoseconds typical{typical_.load(std::memory_order_relaxed)};
+    const std::chrono::nanoseconds typical = typical_.get();
     if (typical > kSlowRead || score_.load(std::memory_order_relaxed) == 0) {
         if (skipped_.fetch_add(1, std::memory_order_relaxed) % kTryOneIn != kTryOneIn - 1) return {};
     }
@@ -60,13 +60,6 @@ void SpinPolicy::end(bool lost_cpu) FAULTLINE_SIGNAL_SAFE {
     const std::uint32_t score = score_.load(std::memory_order_relaxed);
     const std::uint32_t next = lost_cpu ? score / 2 : std::min(score + 1, kMostScore);
     if (next != score) score_.store(next, std::memory_order_relaxed);
-}
-
-void SpinPolicy::record(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE {
-    const std::int64_t typical = typical_.load(std::memory_order_relaxed);
-    const std::int64_t step = typical / 16;
-    const std::int64_t next = typical + std::clamp(time.count() - typical, -step, step);
-    typical_.store(std::max(next, kLeast), std::memory_order_relaxed);
 }
 
 // ---- ReadRings

@@ -6,6 +6,7 @@
 // of all threads that submitted to it, and these are threads of the program.
 #pragma once
 
+#include "core/running_median.hpp"
 #include "core/signal_safe.hpp"
 #include "store/backing_store.hpp"
 #include "store/read_plan.hpp"
@@ -33,19 +34,17 @@ public:
     /// `lost_cpu`: another thread took the CPU meanwhile.
     void end(bool lost_cpu) FAULTLINE_SIGNAL_SAFE;
 
-    /// Records how long a read of one piece took. The estimate goes a sixteenth of itself towards the result, however
-    /// far away that is.
-    void record(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE;
+    /// Records how long a read of one piece took.
+    void record(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE { typical_.record(time); }
 
 private:
     static constexpr std::uint32_t kMostScore = 16;
     static constexpr std::uint32_t kTryOneIn = 64;
-    static constexpr std::int64_t kLeast = 1'000;  // nanoseconds
 
     std::atomic<std::uint32_t> looking_{0};         // threads
     std::atomic<std::uint32_t> score_{kMostScore};  // 0: threads that looked lost their CPU lately
     std::atomic<std::uint32_t> skipped_{0};         // reads for which no thread looked
-    std::atomic<std::int64_t> typical_{50'000};     // nanoseconds that a read takes: the running median
+    core::RunningMedian typical_{std::chrono::microseconds{50}, std::chrono::microseconds{1}};  // duration of a read
 };
 
 class ReadRings {

@@ -5,9 +5,9 @@
 // overlap with the program.
 #pragma once
 
+#include "core/running_median.hpp"
 #include "core/signal_safe.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -18,16 +18,10 @@ namespace faultline::pager {
 /// Lock-free and signal-safe. Updates are relaxed and may race: a lost one counts for little.
 class WriteWait {
 public:
-    /// Records that the thread waited for `time`, without its CPU, while it wrote a batch of `pages`. The estimate goes
-    /// a sixteenth of itself towards the result, however far away that is: a thread that lost its CPU to another, or a
-    /// busy disk, says little.
+    /// Records that the thread waited for `time`, without its CPU, while it wrote a batch of `pages`.
     void record(std::chrono::nanoseconds time, std::size_t pages) FAULTLINE_SIGNAL_SAFE {
         if (pages == 0) return;
-        const std::int64_t latest = time.count() / static_cast<std::int64_t>(pages);
-        const std::int64_t known = nanoseconds_.load(std::memory_order_relaxed);
-        const std::int64_t step = known / 16;
-        const std::int64_t next = known + std::clamp(latest - known, -step, step);
-        nanoseconds_.store(std::max(next, kLeast), std::memory_order_relaxed);
+        const std::chrono::nanoseconds next = for_one_page_.record(time / static_cast<std::int64_t>(pages));
         if (next > kLong) short_.store(false, std::memory_order_relaxed);
         if (next < kShort) short_.store(true, std::memory_order_relaxed);
     }
@@ -37,11 +31,11 @@ public:
 
 private:
     // A disk lets the writer of a long run wait for 2 to 5 us a page, and for 12 to 100 us where pages are scattered.
-    static constexpr std::int64_t kLong = 1'500;  // nanoseconds
-    static constexpr std::int64_t kShort = 750;
-    static constexpr std::int64_t kLeast = 256;
+    static constexpr std::chrono::nanoseconds kLong{1'500};
+    static constexpr std::chrono::nanoseconds kShort{750};
+    static constexpr std::chrono::nanoseconds kLeast{256};
 
-    std::atomic<std::int64_t> nanoseconds_{kLeast};
+    core::RunningMedian for_one_page_{kLeast, kLeast};
     std::atomic<bool> short_{true};
 };
 
