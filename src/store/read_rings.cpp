@@ -46,13 +46,19 @@ int read_in_turn(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
 
 std::chrono::nanoseconds SpinPolicy::begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE {
     constexpr int kTimesAsLong = 3;  // most reads that are late come before
-    const std::chrono::nanoseconds typical = typical_.get();
-    if (typical > kSlowRead || score_.load(std::memory_order_relaxed) == 0) {
-        if (skipped_.fetch_add(1, std::memory_order_relaxed) % kTryOneIn != kTryOneIn - 1) return {};
+    // One read in kTryOneIn tries the way that seems to be slower.
+    const bool try_other = reads_.fetch_add(1, std::memory_order_relaxed) % kTryOneIn == kTryOneIn - 1;
+    if (looking_pays() == try_other) return {};
+    if (looking_.fetch_add(1, std::memory_order_relaxed) < cpus) {
+        return std::min(looked_.get(), kSlowRead) * kTimesAsLong;
     }
-    if (looking_.fetch_add(1, std::memory_order_relaxed) < cpus) return std::min(typical, kSlowRead) * kTimesAsLong;
     looking_.fetch_sub(1, std::memory_order_relaxed);
     return {};
+}
+
+bool SpinPolicy::looking_pays() const FAULTLINE_SIGNAL_SAFE {
+    const std::chrono::nanoseconds looked = looked_.get();
+    return score_.load(std::memory_order_relaxed) > 0 && looked <= kSlowRead && looked <= slept_.get();
 }
 
 void SpinPolicy::end(bool lost_cpu) FAULTLINE_SIGNAL_SAFE {
@@ -110,11 +116,12 @@ int ReadRings::read_through(unsigned index, std::span<const FileRead> reads,
     if (!ring.submit_all()) return read_in_turn(reads);
     const std::chrono::nanoseconds submitted = sys::monotonic_time();
     if (meanwhile != nullptr) meanwhile->work_during_read();
+    SpinPolicy::Wait wait = SpinPolicy::Wait::found;
     for (std::size_t i = 0; i < reads.size(); ++i) {
-        const sys::IoRing::Completion done = await(ring);
+        const sys::IoRing::Completion done = await(ring, wait);
         *static_cast<long*>(done.tag) = done.result;
     }
-    if (reads.size() == 1) spin_.record(sys::monotonic_time() - submitted);
+    if (reads.size() == 1) spin_.record(wait, sys::monotonic_time() - submitted);
     free_.fetch_or(std::uint64_t{1} << index, std::memory_order_release);
     for (std::size_t i = 0; i < reads.size(); ++i) {
         if (results[i] == static_cast<long>(reads[i].into.size())) continue;
@@ -123,11 +130,13 @@ int ReadRings::read_through(unsigned index, std::span<const FileRead> reads,
     return 0;
 }
 
-/// Looks for a completion, then sleeps for it.
-sys::IoRing::Completion ReadRings::await(sys::IoRing& ring) FAULTLINE_SIGNAL_SAFE {
+/// Looks for a completion, then sleeps for it. `wait`: which of the two the thread did first; unchanged if it had to do
+/// neither.
+sys::IoRing::Completion ReadRings::await(sys::IoRing& ring, SpinPolicy::Wait& wait) FAULTLINE_SIGNAL_SAFE {
     if (const auto done = ring.poll()) return *done;
     const std::chrono::nanoseconds longest = spin_.begin(cpus_);
-    if (longest.count() == 0) return ring.wait();
+    wait = longest.count() > 0 ? SpinPolicy::Wait::looked : SpinPolicy::Wait::slept;
+    if (wait == SpinPolicy::Wait::slept) return ring.wait();
     const std::chrono::nanoseconds began = sys::monotonic_time();
     std::optional<sys::IoRing::Completion> done;
     bool lost_cpu = false;

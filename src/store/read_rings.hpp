@@ -22,12 +22,17 @@
 
 namespace faultline::store {
 
-/// Decides how long a thread that has begun a read looks for its completion before it sleeps. It goes by how earlier
-/// reads of the process went. Thread-safe, signal-safe. Updates are relaxed and may race: a lost one counts for little.
+/// Decides how long a thread that has begun a read looks for its completion before it sleeps. It compares how long
+/// reads took for which threads looked, and for which they slept at once: in a virtual machine whose host delivers
+/// interrupts late to a busy CPU, looking takes longer. Thread-safe, signal-safe. Updates are relaxed and may race: a
+/// lost one counts for little.
 class SpinPolicy {
 public:
     /// If reads take longer than this, threads sleep at once: the wake-up is a small part of the read.
     static constexpr std::chrono::nanoseconds kSlowRead = std::chrono::microseconds{150};
+
+    /// How a thread waited for a completion. `found`: it did not have to.
+    enum class Wait : std::uint8_t { found, looked, slept };
 
     /// Returns how long to look now; 0: not at all. Call `end` afterwards if it is not 0.
     [[nodiscard]] std::chrono::nanoseconds begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE;
@@ -35,16 +40,25 @@ public:
     void end(bool lost_cpu) FAULTLINE_SIGNAL_SAFE;
 
     /// Records how long a read of one piece took.
-    void record(std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE { typical_.record(time); }
+    void record(Wait wait, std::chrono::nanoseconds time) FAULTLINE_SIGNAL_SAFE {
+        if (wait == Wait::looked) looked_.record(time);
+        if (wait == Wait::slept) slept_.record(time);
+    }
 
 private:
     static constexpr std::uint32_t kMostScore = 16;
     static constexpr std::uint32_t kTryOneIn = 64;
+    static constexpr std::chrono::nanoseconds kLeast = std::chrono::microseconds{1};
+    static constexpr std::chrono::nanoseconds kStart = std::chrono::microseconds{50};
+
+    [[nodiscard]] bool looking_pays() const FAULTLINE_SIGNAL_SAFE;
 
     std::atomic<std::uint32_t> looking_{0};         // threads
     std::atomic<std::uint32_t> score_{kMostScore};  // 0: threads that looked lost their CPU lately
-    std::atomic<std::uint32_t> skipped_{0};         // reads for which no thread looked
-    core::RunningMedian typical_{std::chrono::microseconds{50}, std::chrono::microseconds{1}};  // duration of a read
+    std::atomic<std::uint32_t> reads_{0};
+    // Duration of a read. Both begin below what a disk takes, so that both ways are tried.
+    core::RunningMedian looked_{kStart, kLeast};
+    core::RunningMedian slept_{kStart, kLeast};
 };
 
 class ReadRings {
@@ -67,7 +81,7 @@ private:
     ReadRings() = default;
     [[nodiscard]] int read_through(unsigned index, std::span<const FileRead> reads,
                                    DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] sys::IoRing::Completion await(sys::IoRing& ring) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] sys::IoRing::Completion await(sys::IoRing& ring, SpinPolicy::Wait& wait) FAULTLINE_SIGNAL_SAFE;
 
     std::mutex opening_;
     std::atomic<unsigned> opened_by_{kNobody};  // the generation of the process

@@ -42,26 +42,48 @@ using store::SwapFile;
 
 // ---- SpinPolicy
 
-constexpr std::chrono::microseconds kFast{40};
-constexpr std::chrono::microseconds kSlow{400};
+using std::chrono::microseconds;
 
-/// One read that takes `time`. Returns whether the policy let the thread look for its completion.
-bool looks(SpinPolicy& policy, std::chrono::nanoseconds time, bool loses_cpu = false) {
-    const std::chrono::nanoseconds longest = policy.begin(1);
-    if (longest.count() > 0) policy.end(loses_cpu);
-    policy.record(time);
-    return longest.count() > 0;
+/// How long a read takes for a thread that looks for its completion, and for one that sleeps.
+struct Disk {
+    microseconds looked;
+    microseconds slept;
+};
+constexpr Disk kFast{microseconds{40}, microseconds{70}};
+constexpr Disk kSlow{microseconds{400}, microseconds{430}};
+constexpr Disk kLateInterrupts{microseconds{130}, microseconds{90}};
+
+/// One read. Returns whether the policy let the thread look for its completion.
+bool looks(SpinPolicy& policy, const Disk& disk, bool loses_cpu = false) {
+    const bool looked = policy.begin(1).count() > 0;
+    if (looked) policy.end(loses_cpu);
+    policy.record(looked ? SpinPolicy::Wait::looked : SpinPolicy::Wait::slept, looked ? disk.looked : disk.slept);
+    return looked;
 }
 
-TEST(SpinPolicy, LooksForCompletionsOfAFastDisk) {
+/// Returns for how many of 640 reads threads look, after the policy has learned from four times as many.
+int looks_of_640(SpinPolicy& policy, const Disk& disk, bool loses_cpu = false) {
+    int looked = 0;
+    for (int i = 0; i < 2560; ++i) looks(policy, disk, loses_cpu);
+    for (int i = 0; i < 640; ++i) looked += looks(policy, disk, loses_cpu) ? 1 : 0;
+    return looked;
+}
+
+TEST(SpinPolicy, AllReadsOfAFastDiskButOneInSixtyFourLook) {
     SpinPolicy policy;
-    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(looks(policy, kFast));
+    EXPECT_EQ(looks_of_640(policy, kFast), 630);
+}
+
+TEST(SpinPolicy, OneReadInSixtyFourLooksWhereSleepingIsFaster) {
+    SpinPolicy policy;
+    EXPECT_EQ(looks_of_640(policy, kLateInterrupts), 10);
+    EXPECT_EQ(looks_of_640(policy, kFast), 630) << "it does not learn that the machine has changed";
 }
 
 TEST(SpinPolicy, LooksLongerThanAReadTakes) {
     SpinPolicy policy;
-    for (const std::chrono::microseconds time : {std::chrono::microseconds{20}, std::chrono::microseconds{120}}) {
-        for (int i = 0; i < 1000; ++i) looks(policy, time);
+    for (const microseconds time : {microseconds{20}, microseconds{120}}) {
+        for (int i = 0; i < 1001; ++i) looks(policy, {time, time + microseconds{30}});
         const std::chrono::nanoseconds longest = policy.begin(1);
         policy.end(false);
         EXPECT_GT(longest, 2 * time);
@@ -69,37 +91,29 @@ TEST(SpinPolicy, LooksLongerThanAReadTakes) {
     }
 }
 
-TEST(SpinPolicy, OneSlowReadAmongFastOnesChangesNothing) {
+TEST(SpinPolicy, OneSlowReadInTenChangesNothing) {
     SpinPolicy policy;
-    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(looks(policy, i % 10 == 0 ? kSlow : kFast));
+    looks_of_640(policy, kFast);
+    int looked = 0;
+    for (int i = 0; i < 640; ++i) looked += looks(policy, i % 10 == 0 ? kSlow : kFast) ? 1 : 0;
+    EXPECT_EQ(looked, 630);
 }
 
 TEST(SpinPolicy, OneReadInSixtyFourLooksForASlowDisk) {
     SpinPolicy policy;
-    int reads = 0;
-    while (looks(policy, kSlow)) ASSERT_LT(++reads, 100);
-    for (int i = 0; i < 100; ++i) looks(policy, kSlow);
-    int looked = 0;
-    for (int i = 0; i < 640; ++i) looked += looks(policy, kSlow) ? 1 : 0;
-    EXPECT_EQ(looked, 10);
-    for (reads = 0; !looks(policy, kFast);) ASSERT_LT(++reads, 1000);
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(looks(policy, kFast));
+    EXPECT_EQ(looks_of_640(policy, kSlow), 10);
+    EXPECT_EQ(looks_of_640(policy, kFast), 630) << "it does not learn that the disk has become fast";
 }
 
 TEST(SpinPolicy, ThreadsThatLoseTheirCpuStopLooking) {
     SpinPolicy policy;
-    int tries = 0;
-    while (looks(policy, kFast, true)) ASSERT_LT(++tries, 20);
-    int looked = 0;
-    for (int i = 0; i < 640; ++i) looked += looks(policy, kFast, true) ? 1 : 0;
-    EXPECT_EQ(looked, 10);
-    int reads = 1;
-    while (!looks(policy, kFast)) ASSERT_LT(++reads, 65);
-    EXPECT_TRUE(looks(policy, kFast));
+    EXPECT_EQ(looks_of_640(policy, kFast, true), 10);
+    EXPECT_EQ(looks_of_640(policy, kFast), 630) << "it does not learn that CPUs are idle again";
 }
 
 TEST(SpinPolicy, NoMoreThreadsLookThanThereAreCpus) {
     SpinPolicy policy;
+    looks_of_640(policy, kFast);
     EXPECT_GT(policy.begin(2).count(), 0);
     EXPECT_GT(policy.begin(2).count(), 0);
     EXPECT_EQ(policy.begin(2).count(), 0);
