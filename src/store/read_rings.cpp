@@ -46,9 +46,10 @@ int read_in_turn(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
 
 std::chrono::nanoseconds SpinPolicy::begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE {
     constexpr int kTimesAsLong = 3;  // most reads that are late come before
-    // One read in kTryOneIn tries the way that seems to be slower.
-    const bool try_other = reads_.fetch_add(1, std::memory_order_relaxed) % kTryOneIn == kTryOneIn - 1;
-    if (looking_pays() == try_other) return {};
+    const bool looking_pays = !in_vain() && looked_.get() <= slept_.get();
+    const std::uint32_t one_in = in_vain() ? kTryInVainOneIn : kTryOneIn;
+    const bool try_other = reads_.fetch_add(1, std::memory_order_relaxed) % one_in == one_in - 1;
+    if (looking_pays == try_other) return {};
     if (looking_.fetch_add(1, std::memory_order_relaxed) < cpus) {
         return std::min(looked_.get(), kSlowRead) * kTimesAsLong;
     }
@@ -56,9 +57,9 @@ std::chrono::nanoseconds SpinPolicy::begin(unsigned cpus) FAULTLINE_SIGNAL_SAFE 
     return {};
 }
 
-bool SpinPolicy::looking_pays() const FAULTLINE_SIGNAL_SAFE {
-    const std::chrono::nanoseconds looked = looked_.get();
-    return score_.load(std::memory_order_relaxed) > 0 && looked <= kSlowRead && looked <= slept_.get();
+/// True if threads that looked lost their CPU lately, or if the disk is slow.
+bool SpinPolicy::in_vain() const FAULTLINE_SIGNAL_SAFE {
+    return score_.load(std::memory_order_relaxed) == 0 || looked_.get() > kSlowRead;
 }
 
 void SpinPolicy::end(bool lost_cpu) FAULTLINE_SIGNAL_SAFE {

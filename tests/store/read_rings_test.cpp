@@ -69,15 +69,15 @@ int looks_of_640(SpinPolicy& policy, const Disk& disk, bool loses_cpu = false) {
     return looked;
 }
 
-TEST(SpinPolicy, AllReadsOfAFastDiskButOneInSixtyFourLook) {
+TEST(SpinPolicy, AllReadsOfAFastDiskButOneInSixteenLook) {
     SpinPolicy policy;
-    EXPECT_EQ(looks_of_640(policy, kFast), 630);
+    EXPECT_EQ(looks_of_640(policy, kFast), 600);
 }
 
-TEST(SpinPolicy, OneReadInSixtyFourLooksWhereSleepingIsFaster) {
+TEST(SpinPolicy, OneReadInSixteenLooksWhereSleepingIsFaster) {
     SpinPolicy policy;
-    EXPECT_EQ(looks_of_640(policy, kLateInterrupts), 10);
-    EXPECT_EQ(looks_of_640(policy, kFast), 630) << "it does not learn that the machine has changed";
+    EXPECT_EQ(looks_of_640(policy, kLateInterrupts), 40);
+    EXPECT_EQ(looks_of_640(policy, kFast), 600) << "it does not learn that the machine has changed";
 }
 
 TEST(SpinPolicy, LooksLongerThanAReadTakes) {
@@ -96,19 +96,19 @@ TEST(SpinPolicy, OneSlowReadInTenChangesNothing) {
     looks_of_640(policy, kFast);
     int looked = 0;
     for (int i = 0; i < 640; ++i) looked += looks(policy, i % 10 == 0 ? kSlow : kFast) ? 1 : 0;
-    EXPECT_EQ(looked, 630);
+    EXPECT_EQ(looked, 600);
 }
 
 TEST(SpinPolicy, OneReadInSixtyFourLooksForASlowDisk) {
     SpinPolicy policy;
     EXPECT_EQ(looks_of_640(policy, kSlow), 10);
-    EXPECT_EQ(looks_of_640(policy, kFast), 630) << "it does not learn that the disk has become fast";
+    EXPECT_EQ(looks_of_640(policy, kFast), 600) << "it does not learn that the disk has become fast";
 }
 
 TEST(SpinPolicy, ThreadsThatLoseTheirCpuStopLooking) {
     SpinPolicy policy;
     EXPECT_EQ(looks_of_640(policy, kFast, true), 10);
-    EXPECT_EQ(looks_of_640(policy, kFast), 630) << "it does not learn that CPUs are idle again";
+    EXPECT_EQ(looks_of_640(policy, kFast), 600) << "it does not learn that CPUs are idle again";
 }
 
 TEST(SpinPolicy, NoMoreThreadsLookThanThereAreCpus) {
