@@ -226,6 +226,8 @@ bool concerns_managed_memory(const Call& call) noexcept {
             return in_heap(a[0], a[1]) || in_window(a[0], a[1]);
         case SYS_mmap:
             return in_heap(a[0], a[1]) || ProgramMappings::concerns_map(call);
+        case SYS_brk:
+            return ProgramMappings::active() && !call.of_neighbour;
         case SYS_mremap: {
             const std::uint64_t bytes = std::max<std::uint64_t>(a[1], 1);
             return in_heap(a[0], bytes) || in_heap(a[4], a[2]) || in_window(a[0], bytes) || in_window(a[4], a[2]);
@@ -268,6 +270,8 @@ std::optional<long> answer_memory_call(const Call& call) noexcept {
             return remap(call);
         case SYS_munmap:
             return unmap(call);
+        case SYS_brk:
+            return ProgramMappings::move_break(call);
         case SYS_remap_file_pages:
         case kMseal:
             return refuse_if_managed(a[0], a[1]);

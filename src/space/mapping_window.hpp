@@ -55,6 +55,9 @@ public:
     [[nodiscard]] pager::Region& region() const noexcept { return region_; }
     [[nodiscard]] AddressRange range() const noexcept { return {region_.begin(), region_.end()}; }
 
+    /// Returns true if nothing is mapped in a range of the window.
+    [[nodiscard]] bool is_free(AddressRange range) const noexcept { return set_.is_free(range); }
+
     /// Maps `bytes` of manageable memory at `hint` if it is free, else elsewhere in the window.
     [[nodiscard]] long map(std::uint64_t hint, std::size_t bytes, const MapRequest& request);
 
