@@ -87,6 +87,7 @@ private:
     [[nodiscard]] long replace_in_place(AddressRange range);
     [[nodiscard]] long give_part_to_kernel(AddressRange part);
     [[nodiscard]] long protect_part(AddressRange part, Keeper keeper, std::uint64_t protection);
+    [[nodiscard]] long give_to_pager(AddressRange part);
     void copy_to(AddressRange range, std::uint64_t address) const;
     void note(AddressRange range, Keeper keeper, Access access);
 
