@@ -143,8 +143,11 @@ std::optional<long> advise(const Call& call) noexcept {
     return in_parts(
         call, whole_units(a[0], a[1]),
         [&](const ManagedMemory::Part& part) -> long {
-            if (&part.memory == ManagedMemory::window() && is_hint_without_effect(advice)) return 0;
-            return part.memory.advise(part.pages(), advice);
+            const bool window = &part.memory == ManagedMemory::window();
+            if (window && is_hint_without_effect(advice)) return 0;
+            if (!window || advice != MADV_DONTFORK) return part.memory.advise(part.pages(), advice);
+            part.memory.leave_out_of_children(part.pages());
+            return 0;
         },
         [](long error) { return error == -ENOMEM; });  // madvise(2) works on what is mapped, and then reports the gap
 }

@@ -166,4 +166,13 @@ long ProgramMappings::give_to_kernel(AddressRange range) noexcept {
     return without_exceptions([&] { return window_->give_to_kernel(range); });
 }
 
+void ProgramMappings::start_in_child() noexcept {
+    if (window_ == nullptr) return;
+    const pager::Region& region = window_->region();
+    ManagedMemory::window()->for_each_left_out([&](core::PageRange pages) {
+        const std::uintptr_t begin = core::address_of(region.address_of(pages.first));
+        static_cast<void>(unmap({begin, begin + region.offset_of(pages.count)}));
+    });
+}
+
 }  // namespace faultline::preload

@@ -50,6 +50,8 @@ public:
     /// Around fork, in parent and child: no other thread is inside one of these functions at the fork.
     static void before_fork() noexcept { changing_.lock(); }
     static void after_fork() noexcept { changing_.unlock(); }
+    /// In a child of fork, before the program continues: unmaps what it must not have (MADV_DONTFORK).
+    static void start_in_child() noexcept;
 
 private:
     static inline constinit space::MappingWindow* window_ = nullptr;  // never destroyed
