@@ -39,6 +39,8 @@ std::int64_t UnitMap::boundaries_around(core::UnitRange run) const noexcept {
 }
 
 void UnitMap::touched(core::UnitRange run) noexcept {
+    if (run.count == 0) return;
+    units_.mark(run.first, run.count);
     if (touched_.count == 0) touched_ = run;
     const std::size_t first = std::min(touched_.first, run.first);
     touched_ = {first, std::max(touched_.end(), run.end()) - first};
@@ -104,10 +106,13 @@ std::size_t UnitMap::find_islands(std::span<iovec> runs, std::size_t longest,
     if (cursor_ < touched_.first || cursor_ >= touched_.end()) cursor_ = touched_.first;
     std::size_t searched = 0;
     while (searched < touched_.count && found < runs.size()) {
-        const std::size_t first = cursor_;
+        const std::size_t first = units_.next_marked(cursor_, touched_.end());  // those before it are closed
+        searched += first - cursor_;
+        cursor_ = first < touched_.end() ? first : touched_.first;
+        if (cursor_ != first || searched >= touched_.count) continue;
         std::size_t end = first + 1;
         // A run has one protection and one guard state; only its protection is compared with the neighbours'.
-        while (end < touched_.end() && units_[end] == units_[first]) ++end;
+        while (end < touched_.end() && units_[end] == units_[first] && units_[first] != 0) ++end;
         const bool alone =
             (first == 0 || access(first - 1) != access(first)) && (end == units() || access(end) != access(first));
         if (open(first) && access(first) != closed_as && end - first <= longest && alone) {

@@ -6,7 +6,7 @@
 #include "core/page_range.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
-#include "sys/lazy_array.hpp"
+#include "sys/tracked_array.hpp"
 
 #include <sys/uio.h>
 
@@ -90,7 +90,7 @@ private:
     void touched(core::UnitRange run) noexcept;
 
     std::byte* address_;
-    sys::LazyArray<std::uint8_t> units_;
+    sys::TrackedArray<std::uint8_t> units_;
     bool mapped_later_;
     std::int64_t boundaries_ = 0;
     core::UnitRange touched_{};  // all units outside are closed

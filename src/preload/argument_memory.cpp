@@ -19,7 +19,7 @@ ArgumentMemory::ArgumentMemory(const Call& call) noexcept : given_{call}, call_{
 void ArgumentMemory::add_argument(unsigned i) noexcept {
     const std::uint64_t address = given_.arguments[i];
     const Extent extent = extent_of(given_, i);
-    if (pinned_.add(address, extent.bytes) || forbids_reading(address, extent.bytes)) return;
+    if (pinned_.add(address, extent.bytes) || !permits(address, extent.bytes, PinFor::reading)) return;
     Scratch& copy = copies_[i];
     if (extent.exact) copy.map(extent.bytes);
     if (!copy) {
@@ -46,16 +46,20 @@ void ArgumentMemory::touch_rest() const noexcept {
 }
 
 /// Writes only the bytes that have changed: the kernel changes little of a long vector.
-void ArgumentMemory::give_back() const noexcept {
+bool ArgumentMemory::give_back() const noexcept {
     constexpr std::size_t kStep = 4096;
+    bool all = true;
     for (unsigned i = 0; i < copies_.size(); ++i) {
         auto* const to = reinterpret_cast<std::byte*>(given_.arguments[i]);
         for (std::size_t at = 0; at < copies_[i].size(); at += kStep) {
             const std::size_t bytes = std::min(kStep, copies_[i].size() - at);
             if (std::memcmp(to + at, copies_[i].data() + at, bytes) == 0) continue;
-            std::memcpy(to + at, copies_[i].data() + at, bytes);
+            const bool writable = permits(given_.arguments[i] + at, bytes, PinFor::writing);
+            if (writable) std::memcpy(to + at, copies_[i].data() + at, bytes);
+            all = all && writable;
         }
     }
+    return all;
 }
 
 }  // namespace faultline::preload

@@ -25,8 +25,9 @@ public:
     [[nodiscard]] bool complete() const noexcept { return complete_; }
     /// Makes memory resident again that is neither pinned nor copied.
     void touch_rest() const noexcept;
-    /// Copies what the kernel has written to copies back to the program's memory.
-    void give_back() const noexcept;
+    /// Copies what the kernel has written to copies back to the program's memory. Returns false if its protection
+    /// forbids that: the call fails with EFAULT.
+    [[nodiscard]] bool give_back() const noexcept;
 
 private:
     void add_argument(unsigned i) noexcept;

@@ -57,7 +57,7 @@ std::uint64_t bit_set(std::uint64_t bits) noexcept { return (bits / 64 + (bits %
 /// Returns true if a structure may be read here, which is so if it is managed. An unmanaged address may be invalid; the
 /// kernel reports that.
 bool readable(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return is_managed(address, bytes) && !forbids_reading(address, bytes);
+    return is_managed(address, bytes) && permits(address, bytes, PinFor::reading);
 }
 
 // ---- by call

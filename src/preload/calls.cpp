@@ -106,8 +106,8 @@ long make_other_call(const Call& call, std::uint64_t mask) {
         memory.touch_rest();
         result = interruptible_call(memory.call(), mask);
     }
-    memory.give_back();
-    return result;
+    const bool given_back = memory.give_back();
+    return result >= 0 && !given_back ? -EFAULT : result;
 }
 
 }  // namespace

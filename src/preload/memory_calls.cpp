@@ -143,8 +143,11 @@ std::optional<long> advise(const Call& call) noexcept {
     return in_parts(
         call, whole_units(a[0], a[1]),
         [&](const ManagedMemory::Part& part) -> long {
-            if (&part.memory == ManagedMemory::window() && is_hint_without_effect(advice)) return 0;
-            return part.memory.advise(part.pages(), advice);
+            const bool window = &part.memory == ManagedMemory::window();
+            if (window && is_hint_without_effect(advice)) return 0;
+            if (!window || advice != MADV_DONTFORK) return part.memory.advise(part.pages(), advice);
+            part.memory.leave_out_of_children(part.pages());
+            return 0;
         },
         [](long error) { return error == -ENOMEM; });  // madvise(2) works on what is mapped, and then reports the gap
 }
@@ -226,6 +229,8 @@ bool concerns_managed_memory(const Call& call) noexcept {
             return in_heap(a[0], a[1]) || in_window(a[0], a[1]);
         case SYS_mmap:
             return in_heap(a[0], a[1]) || ProgramMappings::concerns_map(call);
+        case SYS_brk:
+            return ProgramMappings::active() && !call.of_neighbour;
         case SYS_mremap: {
             const std::uint64_t bytes = std::max<std::uint64_t>(a[1], 1);
             return in_heap(a[0], bytes) || in_heap(a[4], a[2]) || in_window(a[0], bytes) || in_window(a[4], a[2]);
@@ -268,6 +273,8 @@ std::optional<long> answer_memory_call(const Call& call) noexcept {
             return remap(call);
         case SYS_munmap:
             return unmap(call);
+        case SYS_brk:
+            return ProgramMappings::move_break(call);
         case SYS_remap_file_pages:
         case kMseal:
             return refuse_if_managed(a[0], a[1]);

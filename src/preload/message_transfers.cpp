@@ -110,7 +110,8 @@ long make_message_transfers(const Call& call, std::uint64_t mask) {
     const bool receives = call.number == SYS_recvmmsg;
     const std::uint64_t count = std::min<std::uint64_t>(a[2] & UINT_MAX, IOV_MAX);
     auto* const time = receives ? pointer<timespec>(a[4]) : nullptr;
-    if (a[1] == 0 || (time != nullptr && !is_valid(*time)) || !any_managed(call, count)) {
+    const bool time_is_writable = time == nullptr || permits(a[4], sizeof *time, PinFor::writing);
+    if (a[1] == 0 || !time_is_writable || (time != nullptr && !is_valid(*time)) || !any_managed(call, count)) {
         return interruptible_call(call, mask);
     }
     TimeLimit limit{time};
@@ -122,6 +123,8 @@ long make_message_transfers(const Call& call, std::uint64_t mask) {
         mmsghdr& message = pointer<mmsghdr>(a[1])[done];
         const long result = move_message(call, message, flags, mask);
         if (result < 0) return done > 0 ? static_cast<long>(done) : result;
+        if (!permits(syscall_argument(&message.msg_len), sizeof message.msg_len, PinFor::writing))
+            return done > 0 ? static_cast<long>(done) : -EFAULT;
         message.msg_len = static_cast<unsigned>(result);
         ++done;
         if (waits_for_one) flags |= MSG_DONTWAIT;

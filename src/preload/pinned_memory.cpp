@@ -98,6 +98,10 @@ std::uint64_t transfer_window() noexcept {
 
 namespace {
 
+bool permits(Access access, PinFor purpose) noexcept {
+    return purpose == PinFor::writing ? access == Access::read_write : access != Access::none;
+}
+
 /// Touches one page as far as its protection permits.
 void touch_page(const pager::Region& region, std::uint64_t page) noexcept {
     const Access access = region.load(page).protection();
@@ -124,14 +128,20 @@ bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
     return ManagedMemory::first_part(addresses(address, bytes)).has_value();
 }
 
-bool forbids_reading(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return ManagedMemory::for_each_part(addresses(address, bytes), [](const ManagedMemory::Part& part) -> long {
-               const core::PageRange pages = part.pages();
-               for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
-                   if (part.memory.region().load(page).protection() == Access::none) return EACCES;
-               }
-               return 0;
-           }) != 0;
+std::uint64_t permitted_bytes(std::uint64_t address, std::uint64_t bytes, PinFor purpose) noexcept {
+    std::uint64_t end = address + bytes;
+    static_cast<void>(
+        ManagedMemory::for_each_part(addresses(address, bytes), [&](const ManagedMemory::Part& part) -> long {
+            const pager::Region& region = part.memory.region();
+            const core::PageRange pages = part.pages();
+            for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
+                if (permits(region.load(page).protection(), purpose)) continue;
+                end = std::max<std::uint64_t>(address, core::address_of(region.address_of(page)));
+                return EACCES;
+            }
+            return 0;
+        }));
+    return end - address;
 }
 
 }  // namespace faultline::preload

@@ -63,8 +63,14 @@ void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 /// Returns true if any byte of the range is managed.
 [[nodiscard]] bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 
-/// Returns true if the program may not read a managed page of the range: the kernel then answers a call with EFAULT.
-[[nodiscard]] bool forbids_reading(std::uint64_t address, std::uint64_t bytes) noexcept;
+/// Returns how many bytes at the start of a range a call may use, by the protection of its managed pages. The kernel
+/// answers a call on more with EFAULT, or ends a transfer there.
+[[nodiscard]] std::uint64_t permitted_bytes(std::uint64_t address, std::uint64_t bytes, PinFor purpose) noexcept;
+
+/// Returns true if the managed pages of a range permit the access.
+[[nodiscard]] inline bool permits(std::uint64_t address, std::uint64_t bytes, PinFor purpose) noexcept {
+    return permitted_bytes(address, bytes, purpose) == bytes;
+}
 
 /// Returns how many managed bytes one call may have pinned or copied at a time. That is a quarter of the resident
 /// limit, but at least 64 KiB and at most 1 MiB.

@@ -4,13 +4,19 @@
 #include "pager/log/standard_error_log.hpp"
 #include "preload/managed_memory.hpp"
 #include "space/placement.hpp"
+#include "sys/file_read.hpp"
 #include "sys/mapping.hpp"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <system_error>
 
 namespace faultline::preload {
@@ -54,6 +60,29 @@ space::MapRequest request_of(const Call& call) noexcept {
 
 bool is_fixed(const Call& call) noexcept { return (call.arguments[3] & kFixedFlags) != 0; }
 
+/// Returns the size of the program's data and BSS sections; 0 if the kernel does not tell.
+std::uint64_t bytes_of_data_sections() noexcept {
+    std::array<char, 1024> buffer;
+    std::string_view text = sys::read_file_start("/proc/self/stat", buffer);
+    text.remove_prefix(std::min(text.rfind(')') + 1, text.size()));
+    constexpr int kStartOfData = 45 - 2;  // number of the field in proc(5), less those up to the name
+    std::uint64_t bounds[2] = {};
+    for (int field = 1; !text.empty() && field <= kStartOfData + 1; ++field) {
+        text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+        const std::size_t end = std::min(text.find(' '), text.size());
+        if (field >= kStartOfData) std::from_chars(text.data(), text.data() + end, bounds[field - kStartOfData]);
+        text.remove_prefix(end);
+    }
+    return bounds[1] - bounds[0];
+}
+
+/// Returns how large RLIMIT_DATA lets the memory below the break become. The kernel counts the data sections, too.
+std::uint64_t most_break_bytes() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+    return limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, bytes_of_data_sections());
+}
+
 /// Calls `act`, which may run out of memory for records.
 template <typename Act>
 long without_exceptions(Act act) noexcept {
@@ -72,6 +101,7 @@ void ProgramMappings::start(pager::Pager& pager) {
         window_ = try_window(pager, bytes);
     }
     if (window_ != nullptr) {
+        break_ = new space::WindowBreak{*window_};
         ManagedMemory::add_window(window_->region());
     } else {
         pager::say_on_standard_error(LogLevel::warning,
@@ -112,6 +142,14 @@ std::optional<long> ProgramMappings::remap(const Call& call) noexcept {
                                                                 new_address}] { return window_->remap(request); });
 }
 
+std::optional<long> ProgramMappings::move_break(const Call& call) noexcept {
+    if (break_ == nullptr || call.of_neighbour) return std::nullopt;
+    const std::lock_guard lock{changing_};
+    const auto move = [&] { return static_cast<long>(break_->move(call.arguments[0], most_break_bytes())); };
+    const long result = without_exceptions(move);
+    return result > 0 ? result : static_cast<long>(break_->get());
+}
+
 long ProgramMappings::unmap(AddressRange range) noexcept {
     const std::lock_guard lock{changing_};
     return without_exceptions([&] { return window_->unmap(range); });
@@ -126,6 +164,15 @@ long ProgramMappings::give_to_kernel(AddressRange range) noexcept {
     if (window_ == nullptr || !window_->range().contains(range)) return 0;
     const std::lock_guard lock{changing_};
     return without_exceptions([&] { return window_->give_to_kernel(range); });
+}
+
+void ProgramMappings::start_in_child() noexcept {
+    if (window_ == nullptr) return;
+    const pager::Region& region = window_->region();
+    ManagedMemory::window()->for_each_left_out([&](core::PageRange pages) {
+        const std::uintptr_t begin = core::address_of(region.address_of(pages.first));
+        static_cast<void>(unmap({begin, begin + region.offset_of(pages.count)}));
+    });
 }
 
 }  // namespace faultline::preload

@@ -1,5 +1,5 @@
-// ProgramMappings: mmap, munmap, mprotect and mremap of a preloaded program, as far as they concern managed mappings.
-// It decides which mappings are managed and serialises the calls; space::MappingWindow makes the changes.
+// ProgramMappings: mmap, munmap, mprotect, mremap and brk of a preloaded program, as far as they concern managed
+// mappings. It decides which mappings are managed and serialises the calls; space::MappingWindow makes the changes.
 //
 // Managed: private anonymous memory of at least kLeastBytes that is not executable and no stack. Not managed, and so
 // counted: everything else, and what the C library and the loader map for themselves.
@@ -9,6 +9,7 @@
 #include "pager/pager.hpp"
 #include "preload/calls.hpp"
 #include "space/mapping_window.hpp"
+#include "space/window_break.hpp"
 #include "sys/futex_lock.hpp"
 
 #include <atomic>
@@ -24,6 +25,9 @@ public:
     /// one thread.
     static void start(pager::Pager& pager);
 
+    /// Returns true if there is a window.
+    [[nodiscard]] static bool active() noexcept { return window_ != nullptr; }
+
     /// Returns true if this mmap call makes a mapping that should be managed, or changes the window.
     [[nodiscard]] static bool concerns_map(const Call& call) noexcept;
 
@@ -31,6 +35,9 @@ public:
     /// the call.
     [[nodiscard]] static std::optional<long> map(const Call& call) noexcept;
     [[nodiscard]] static std::optional<long> remap(const Call& call) noexcept;
+
+    /// Does what brk(2) does with the program's break, which is not the C library's.
+    [[nodiscard]] static std::optional<long> move_break(const Call& call) noexcept;
 
     /// For a range in the window, of whole pages.
     [[nodiscard]] static long unmap(core::AddressRange range) noexcept;
@@ -43,9 +50,12 @@ public:
     /// Around fork, in parent and child: no other thread is inside one of these functions at the fork.
     static void before_fork() noexcept { changing_.lock(); }
     static void after_fork() noexcept { changing_.unlock(); }
+    /// In a child of fork, before the program continues: unmaps what it must not have (MADV_DONTFORK).
+    static void start_in_child() noexcept;
 
 private:
     static inline constinit space::MappingWindow* window_ = nullptr;  // never destroyed
+    static inline constinit space::WindowBreak* break_ = nullptr;
     static inline constinit sys::FutexLock changing_;  // held during system calls of the window and waits for pages
 };
 

@@ -82,6 +82,7 @@ void after_fork_in_child() {
         memory.start_in_child();
     });
     ProgramMappings::after_fork();
+    ProgramMappings::start_in_child();
     start_status_in_child();
     InLibrary::leave();
 }

@@ -215,22 +215,29 @@ long Transfer::make_message(std::span<iovec> vectors, std::uint64_t moved, std::
     const unsigned flags = waits ? flags_ : (flags_ & ~unsigned{MSG_WAITALL}) | MSG_DONTWAIT;
     const Call call{receives ? SYS_recvmsg : SYS_sendmsg, {call_.arguments[0], sys::syscall_argument(&message), flags}};
     const long result = waits ? interruptible_call(call, mask) : bare_call(call);
-    if (receives && result >= 0 && moved == 0) give_back(message);
-    return result;
+    const bool gives_back = receives && result >= 0 && moved == 0;
+    return gives_back && !give_back(message) ? -EFAULT : result;
 }
 
-void Transfer::give_back(const msghdr& message) const noexcept {
+/// Writes the results to the program's memory. Returns false if its protection forbids that.
+bool Transfer::give_back(const msghdr& message) const noexcept {
     const std::uint64_t name_bytes =
         std::min<std::uint64_t>({name_bytes_, message.msg_namelen, sizeof(sockaddr_storage)});
+    const std::uint64_t control_bytes = std::min<std::uint64_t>(control_bytes_, message.msg_controllen);
+    const bool writable = permits(name_, name_bytes, PinFor::writing) &&
+                          permits(control_, control_bytes, PinFor::writing) &&
+                          permits(name_length_at_, name_length_at_ != 0 ? sizeof(socklen_t) : 0, PinFor::writing) &&
+                          permits(given_message_, given_message_ != 0 ? sizeof(msghdr) : 0, PinFor::writing);
+    if (!writable) return false;
     if (name_bytes > 0) std::memcpy(pointer<void>(name_), message.msg_name, name_bytes);
     if (name_length_at_ != 0) *pointer<socklen_t>(name_length_at_) = message.msg_namelen;
-    const std::uint64_t control_bytes = std::min<std::uint64_t>(control_bytes_, message.msg_controllen);
     if (control_bytes > 0) std::memcpy(pointer<void>(control_), message.msg_control, control_bytes);
-    if (given_message_ == 0) return;
+    if (given_message_ == 0) return true;
     msghdr& given = *pointer<msghdr>(given_message_);
     if (name_ != 0) given.msg_namelen = message.msg_namelen;
     given.msg_controllen = message.msg_controllen;
     given.msg_flags = message.msg_flags;
+    return true;
 }
 
 }  // namespace faultline::preload

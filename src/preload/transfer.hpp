@@ -90,7 +90,7 @@ private:
     [[nodiscard]] Call call_on(std::span<iovec> vectors, std::uint64_t moved, Patience patience) const noexcept;
     [[nodiscard]] long make_message(std::span<iovec> vectors, std::uint64_t moved, std::uint64_t mask,
                                     Patience patience) const;
-    void give_back(const msghdr& message) const noexcept;
+    [[nodiscard]] bool give_back(const msghdr& message) const noexcept;
 
     Call call_;
     Via via_ = Via::vector;

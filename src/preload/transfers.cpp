@@ -192,15 +192,33 @@ void copy_to(BufferCursor buffers, std::span<const std::byte> copy) noexcept {
     }
 }
 
-/// Makes the call on the pinned front, followed by a copy of the next `rest` bytes. `buffers`: the start of the front.
-long make_with_copy(const Transfer& transfer, BufferCursor buffers, PinnedPiece& front, std::uint64_t rest,
+/// Returns how many of the next `bytes` of the buffers the transfer may use, by the protection of managed pages.
+std::uint64_t permitted_bytes(BufferCursor buffers, std::uint64_t bytes, PinFor purpose) noexcept {
+    std::uint64_t permitted = 0;
+    while (permitted < bytes) {
+        const iovec buffer = buffers.front();
+        const std::uint64_t part = std::min<std::uint64_t>(buffer.iov_len, bytes - permitted);
+        const std::uint64_t usable = preload::permitted_bytes(core::address_of(buffer.iov_base), part, purpose);
+        permitted += usable;
+        if (usable < part) break;
+        buffers.advance(part);
+    }
+    return permitted;
+}
+
+/// Makes the call on the pinned front, followed by a copy of the next `wanted` bytes. `buffers`: the start of the
+/// front. Like the kernel, ends the transfer in front of memory that the program may not use, except a message's.
+long make_with_copy(const Transfer& transfer, BufferCursor buffers, PinnedPiece& front, std::uint64_t wanted,
                     std::uint64_t moved, std::uint64_t mask, Patience patience = Patience::of_program) {
-    const Scratch copy{rest};
-    if (!copy) return -ENOMEM;
     const std::uint64_t pinned = front.bytes();
     buffers.advance(pinned);
+    const std::uint64_t rest = permitted_bytes(buffers, wanted, transfer.purpose());
+    const bool message = sys::descriptor_kind(transfer.descriptor()) == sys::DescriptorKind::message_socket;
+    if (rest < wanted && (pinned + rest == 0 || message)) return -EFAULT;
+    const Scratch copy{rest};
+    if (rest > 0 && !copy) return -ENOMEM;
     if (transfer.purpose() == PinFor::reading) copy_from(buffers, {copy.data(), rest});
-    front.append({copy.data(), rest});
+    if (rest > 0) front.append({copy.data(), rest});
     const long result = transfer.make(front.vectors(), moved, mask, patience);
     if (transfer.purpose() == PinFor::writing && result > static_cast<long>(pinned)) {
         // With MSG_TRUNC the result is the length of the message, which may exceed the bytes received.
@@ -299,6 +317,8 @@ long make_getrandom(const Call& call, std::uint64_t mask) {
     std::uint64_t moved = 0;
     while (left.left() > 0 && !(moved > 0 && handler_is_due(mask))) {
         PinnedPiece piece{left, PinFor::writing};
+        if (piece.bytes() == 0 && piece.error() != 0 && piece.error() != ENOMEM)
+            return moved > 0 ? static_cast<long>(moved) : -piece.error();
         const Scratch copy{piece.bytes() > 0 ? 0 : std::min(left.left(), kCopiedPiece)};
         if (piece.bytes() == 0) {
             if (!copy) return -ENOMEM;

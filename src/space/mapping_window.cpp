@@ -211,6 +211,18 @@ long MappingWindow::protect(AddressRange range, std::uint64_t protection) {
     return error;
 }
 
+/// Makes memory that the program could never write to writable. It stays as it was if there are too many mappings.
+long MappingWindow::give_to_pager(AddressRange part) {
+    const Access before = set_.find_from(part.begin)->origin.access;
+    set_.erase(part);
+    const long error = put_in_pager(part, Access::read_write);
+    if (error == 0) return 0;
+    const std::uint64_t protection = before == Access::none ? std::uint64_t{PROT_NONE} : std::uint64_t{PROT_READ};
+    const MapRequest reservation{protection, MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t{0}, 0};
+    const long again = put(part, reservation);
+    return again != 0 ? again : error;
+}
+
 /// Changes the protection of one segment.
 long MappingWindow::protect_part(AddressRange part, Keeper keeper, std::uint64_t protection) {
     constexpr std::uint64_t kPlain = PROT_READ | PROT_WRITE;
@@ -222,8 +234,7 @@ long MappingWindow::protect_part(AddressRange part, Keeper keeper, std::uint64_t
         return error;
     }
     if (plain && keeper == Keeper::nobody && access == Access::read_write) {
-        set_.erase(part);
-        return put_in_pager(part, access);
+        return give_to_pager(part);
     }
     if (!plain && keeper == Keeper::pager) {
         if (const long error = give_part_to_kernel(part)) return error;

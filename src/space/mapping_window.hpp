@@ -55,6 +55,9 @@ public:
     [[nodiscard]] pager::Region& region() const noexcept { return region_; }
     [[nodiscard]] AddressRange range() const noexcept { return {region_.begin(), region_.end()}; }
 
+    /// Returns true if nothing is mapped in a range of the window.
+    [[nodiscard]] bool is_free(AddressRange range) const noexcept { return set_.is_free(range); }
+
     /// Maps `bytes` of manageable memory at `hint` if it is free, else elsewhere in the window.
     [[nodiscard]] long map(std::uint64_t hint, std::size_t bytes, const MapRequest& request);
 
@@ -84,6 +87,7 @@ private:
     [[nodiscard]] long replace_in_place(AddressRange range);
     [[nodiscard]] long give_part_to_kernel(AddressRange part);
     [[nodiscard]] long protect_part(AddressRange part, Keeper keeper, std::uint64_t protection);
+    [[nodiscard]] long give_to_pager(AddressRange part);
     void copy_to(AddressRange range, std::uint64_t address) const;
     void note(AddressRange range, Keeper keeper, Access access);
 

@@ -2,12 +2,23 @@
 
 namespace faultline::store {
 
+namespace {
+
+constexpr std::size_t kShelfBytes = decltype(SlotShelf::words)::bytes_for(SlotShelf::kSlots) +
+                                    decltype(SlotShelf::more_users)::bytes_for(SlotShelf::kSlots) +
+                                    decltype(SlotShelf::notes)::bytes_for(SlotShelf::kSlots) +
+                                    decltype(SlotShelf::chunks)::bytes_for(SlotShelf::kChunks) +
+                                    decltype(SlotShelf::preallocated)::bytes_for(SlotShelf::kChunks);
+
+}  // namespace
+
 SlotShelf::SlotShelf()
-    : words{kSlots, "a table of swap slots"},
-      more_users{kSlots, "a table of swap slots"},
-      notes{kSlots, "a table of swap slots"},
-      chunks{kChunks, "a table of swap slots"},
-      preallocated{kChunks, "a table of swap slots"} {}
+    : memory{kShelfBytes, "a table of swap slots"},
+      words{kSlots, memory},
+      more_users{kSlots, memory},
+      notes{kSlots, memory},
+      chunks{kChunks, memory},
+      preallocated{kChunks, memory} {}
 
 SlotTable::~SlotTable() {
     for_each([this](std::uint32_t number, SlotShelf&) { static_cast<void>(remove(number)); });

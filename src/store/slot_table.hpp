@@ -11,6 +11,7 @@
 #include "store/slot_chunk.hpp"
 #include "store/slot_word.hpp"
 #include "store/swap_file.hpp"
+#include "sys/array_memory.hpp"
 #include "sys/atomic_bits.hpp"
 #include "sys/lazy_array.hpp"
 
@@ -38,6 +39,7 @@ struct SlotShelf {
     /// Throws std::system_error (ENOMEM).
     SlotShelf();
 
+    sys::ArrayMemory memory;  // of the arrays
     sys::LazyArray<std::atomic<std::uint64_t>> words;
     sys::LazyArray<std::atomic<std::uint32_t>> more_users;  // locations that name the slot, beyond the first
     sys::LazyArray<std::atomic<std::uint64_t>> notes;       // see SharedBytes

@@ -5,6 +5,7 @@
 
 #include "core/bit_words.hpp"
 #include "core/signal_safe.hpp"
+#include "sys/array_memory.hpp"
 #include "sys/lazy_array.hpp"
 
 #include <atomic>
@@ -19,7 +20,14 @@ namespace faultline::sys {
 class AtomicBits {
 public:
     /// `purpose` names the memory in error messages. Throws std::system_error (ENOMEM).
-    AtomicBits(std::uint64_t bits, const char* purpose) : size_{bits}, words_{bits / core::kBitsPerWord + 1, purpose} {}
+    AtomicBits(std::uint64_t bits, const char* purpose) : size_{bits}, words_{words_for(bits), purpose} {}
+    /// Takes memory from `memory`, which outlives the array.
+    AtomicBits(std::uint64_t bits, ArrayMemory& memory) : size_{bits}, words_{words_for(bits), memory} {}
+
+    /// Returns the bytes of memory that `bits` take: whole pages.
+    [[nodiscard]] static constexpr std::size_t bytes_for(std::uint64_t bits) noexcept {
+        return LazyArray<std::atomic<std::uint64_t>>::bytes_for(words_for(bits));
+    }
 
     [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
 
@@ -63,6 +71,7 @@ public:
 private:
     using Word = std::atomic<std::uint64_t>;
 
+    static constexpr std::uint64_t words_for(std::uint64_t bits) noexcept { return bits / core::kBitsPerWord + 1; }
     static constexpr std::uint64_t mask_of(std::uint64_t bit) noexcept {
         return std::uint64_t{1} << (bit % core::kBitsPerWord);
     }

@@ -6,6 +6,7 @@
 #include "core/check.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
+#include "sys/array_memory.hpp"
 #include "sys/mapping.hpp"
 
 #include <cstddef>
@@ -23,9 +24,14 @@ class LazyArray {
 public:
     LazyArray() noexcept = default;
     LazyArray(std::size_t count, const char* purpose)
-        : mapping_{Mapping::reserve(core::align_up(count * sizeof(T), core::kUnitBytes), core::kUnitBytes, true,
-                                    purpose)},
-          count_{count} {}
+        : mapping_{Mapping::reserve(bytes_for(count), core::kUnitBytes, true, purpose)}, count_{count} {}
+    /// Takes memory from `memory`, which outlives the array.
+    LazyArray(std::size_t count, ArrayMemory& memory) : mapping_{memory.take(bytes_for(count))}, count_{count} {}
+
+    /// Returns the bytes of memory that `count` elements take: whole pages.
+    [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t count) noexcept {
+        return core::align_up(count * sizeof(T), core::kUnitBytes);
+    }
 
     [[nodiscard]] T& operator[](std::size_t index) const noexcept {
         FAULTLINE_INVARIANT(index < count_);
@@ -36,7 +42,7 @@ public:
 
     /// Zeroes all elements and returns their memory to the kernel. No other thread may use an element meanwhile.
     void clear() const FAULTLINE_SIGNAL_SAFE {
-        const std::size_t bytes = core::align_up(count_ * sizeof(T), core::kUnitBytes);
+        const std::size_t bytes = bytes_for(count_);
         if (bytes == 0) return;
         if (!mapping_.discard_part(0, bytes)) std::memset(static_cast<void*>(mapping_.data()), 0, bytes);
     }

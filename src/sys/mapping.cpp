@@ -271,6 +271,7 @@ std::size_t physical_memory() noexcept {
 
 void Mapping::reset() noexcept {
     if (address_ == nullptr) return;
+    if (borrowed_) return abandon();
     if (::munmap(with_fence().data(), with_fence().size()) != 0) {
         // The kernel may have merged this mapping with its neighbours, and a process at its limit of mappings cannot
         // split it. The memory is returned anyway; the addresses stay reserved.

@@ -37,16 +37,25 @@ public:
         return {reinterpret_cast<std::byte*>(address), bytes};  // NOLINT: an address is a number here
     }
 
+    /// Names a part of another mapping, which outlives the result. The result unmaps nothing.
+    [[nodiscard]] Mapping part(std::size_t offset, std::size_t bytes) const noexcept {
+        Mapping result{address_ + offset, bytes};
+        result.borrowed_ = true;
+        return result;
+    }
+
     Mapping(Mapping&& other) noexcept
         : address_{std::exchange(other.address_, nullptr)},
           bytes_{std::exchange(other.bytes_, 0)},
-          fence_bytes_{std::exchange(other.fence_bytes_, 0)} {}
+          fence_bytes_{std::exchange(other.fence_bytes_, 0)},
+          borrowed_{other.borrowed_} {}
     Mapping& operator=(Mapping&& other) noexcept {
         if (this != &other) {
             reset();
             address_ = std::exchange(other.address_, nullptr);
             bytes_ = std::exchange(other.bytes_, 0);
             fence_bytes_ = std::exchange(other.fence_bytes_, 0);
+            borrowed_ = other.borrowed_;
         }
         return *this;
     }
@@ -111,6 +120,7 @@ private:
     std::size_t bytes_ = 0;
     std::size_t fence_bytes_ = 0;
     bool closed_in_child_ = false;
+    bool borrowed_ = false;
 };
 
 /// Maps zeros without access over a range, in place of what is mapped there, with the properties that

@@ -28,6 +28,14 @@ public:
     /// Records that the element may differ from zero. Call before it changes, so that no scan misses it.
     void mark(std::uint64_t index) const FAULTLINE_SIGNAL_SAFE { marks_.set(index / kPerMark); }
 
+    /// The same for `count` elements from `first` on; at least one.
+    void mark(std::uint64_t first, std::uint64_t count) const FAULTLINE_SIGNAL_SAFE {
+        marks_.set(first / kPerMark, (first + count - 1) / kPerMark + 1 - first / kPerMark);
+    }
+
+    /// Zeroes all elements and returns their memory to the kernel. No other thread may use an element meanwhile.
+    void clear() const FAULTLINE_SIGNAL_SAFE { elements_.clear(); }
+
     /// Returns the first element in [from, end) that may have been written, or `end`. Skips 64 * kPerMark elements at a
     /// time.
     [[nodiscard]] std::uint64_t next_marked(std::uint64_t from, std::uint64_t end) const FAULTLINE_SIGNAL_SAFE {

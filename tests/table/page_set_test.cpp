@@ -36,6 +36,25 @@ TEST(PageSet, ARunCanReachTheLastPage) {
     EXPECT_EQ(runs_of(set), (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{0, 130}}));
 }
 
+/// The bits of 32,768 pages share one page of memory, by which searches skip.
+TEST(PageSet, SearchesFindPagesThatLieFarApart) {
+    constexpr std::uint64_t kFar = std::uint64_t{1} << 32;
+    const PageSet set{kFar + 1};
+    set.insert({0, 1});
+    set.insert({32767, 2});
+    set.insert({100'000, 70'000});
+    set.insert({kFar - 5, 5});
+    set.insert({500'000, 0});
+    using Runs = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+    EXPECT_EQ(runs_of(set), (Runs{{0, 1}, {32767, 2}, {100'000, 70'000}, {kFar - 5, 5}}));
+    EXPECT_EQ(set.first_run({170'000, kFar - 170'000}).first, kFar - 5);
+    EXPECT_EQ(set.first_run({1, 32766}).count, 0U);
+    EXPECT_FALSE(set.contains_any({32769, 100'000 - 32769}));
+    EXPECT_TRUE(set.contains_any({1, kFar}));
+    set.erase({1, kFar - 3});
+    EXPECT_EQ(runs_of(set), (Runs{{0, 1}, {kFar - 2, 2}}));
+}
+
 TEST(PageSet, AgreesWithASetOverRandomChanges) {
     constexpr std::uint64_t kPages = 700;
     const std::uint64_t seed = std::random_device{}();

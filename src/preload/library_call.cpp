@@ -1,0 +1,53 @@
+#include "preload/library_call.hpp"
+
+#include "preload/memory_calls.hpp"
+#include "preload/thread_state.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <optional>
+
+namespace faultline::preload {
+namespace {
+
+/// Blocks the signals that the dispatch blocks, during the object's lifetime.
+class HandlerMask {
+public:
+    HandlerMask() noexcept {
+        sys::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, sys::syscall_argument(&kHandlerMask),
+                         sys::syscall_argument(&before_), sizeof before_);
+    }
+    ~HandlerMask() {
+        sys::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, sys::syscall_argument(&before_), 0, sizeof before_);
+    }
+    HandlerMask(const HandlerMask&) = delete;
+    HandlerMask& operator=(const HandlerMask&) = delete;
+
+private:
+    std::uint64_t before_ = 0;
+};
+
+std::optional<long> answer_of_library(const Call& call) noexcept {
+    if (this_thread.inside > 0 || !concerns_managed_memory(call)) return std::nullopt;
+    const InLibrary inside;
+    const HandlerMask mask;
+    return answer_memory_call(call);
+}
+
+}  // namespace
+
+long make_or_answer(const Call& call) noexcept {
+    if (const std::optional<long> answer = answer_of_library(call)) return *answer;
+    const auto& a = call.arguments;
+    return sys::raw_syscall(call.number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+long result_of_function(long raw) noexcept {
+    if (const int error = sys::error_of(raw)) {
+        errno = error;
+        return -1;
+    }
+    return raw;
+}
+
+}  // namespace faultline::preload
