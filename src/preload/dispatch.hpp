@@ -2,7 +2,8 @@
 // Linux 5.11). Needed if the kernel itself cannot wait for absent pages (uffd_signal and sigsegv, which ordinary users
 // have).
 // The library makes managed memory resident and pins it until the call returns. It keeps signal masks and actions such
-// that faults always arrive. Does nothing if the delivery is uffd_threads. Started by start.cpp.
+// that faults always arrive. Not used if the delivery is uffd_threads, except in static programs, whose
+// calls no interposed function sees. Started by start.cpp.
 #pragma once
 
 namespace faultline::preload {
@@ -10,7 +11,7 @@ namespace faultline::preload {
 class Dispatch {
 public:
     /// Starts dispatch for the calling thread and for all threads that start later. `fault_signal`: the signal that
-    /// reports faults. Call once, while the process has one thread. Throws std::system_error: ENOSYS if the kernel has
+    /// reports faults; 0 if none does. Call once, while the process has one thread. Throws std::system_error: ENOSYS if the kernel has
     /// no Syscall User Dispatch.
     static void start(int fault_signal);
 

@@ -6,12 +6,16 @@
 #include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
+#include "preload/foreign_tls.hpp"
 #include "preload/interposition.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/managed_memory.hpp"
 #include "preload/program_mappings.hpp"
 #include "preload/seccomp_filters.hpp"
 #include "preload/started_programs.hpp"
+#include "preload/static_program/launcher.hpp"
+#include "preload/static_program/program_break.hpp"
+#include "preload/static_program/static_program.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "preload/unmanaged.hpp"
@@ -47,6 +51,7 @@ void for_each_region(Act act) {
 
 void before_fork() {
     InLibrary::enter();
+    ProgramBreak::before_fork();
     ProgramMappings::before_fork();
     for_each_region([](RegionMemory& memory) { memory.before_fork(); });
 }
@@ -54,11 +59,20 @@ void before_fork() {
 void after_fork_in_parent() {
     for_each_region([](RegionMemory& memory) { memory.after_fork(); });
     ProgramMappings::after_fork();
+    ProgramBreak::after_fork();
     InLibrary::leave();
 }
 
+/// Returns the signal that reports faults; 0 if none does.
+int fault_signal_of(Delivery delivery) noexcept {
+    if (delivery == Delivery::uffd_threads) return 0;
+    return delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS;
+}
+
+/// The calls of a static program, which does not use this library's functions, are dispatched in every delivery.
 void start_dispatch_for(Delivery delivery) {
-    if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
+    const int signal = fault_signal_of(delivery);
+    if (signal != 0 || ForeignTls::active()) Dispatch::start(signal);
 }
 
 /// Starts dispatch if the pager now needs it: in a child that has lost its privileges, faults arrive by signal.
@@ -82,6 +96,7 @@ void after_fork_in_child() {
         memory.start_in_child();
     });
     ProgramMappings::after_fork();
+    ProgramBreak::after_fork();
     start_status_in_child();
     InLibrary::leave();
 }
@@ -108,13 +123,17 @@ void make_heap(const char* const* environment) {
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
     place_descriptors_high();
+    const bool runs_static_program = !StaticProgram::path_in(environment).empty();
+    if (runs_static_program) ForeignTls::start();  // before the library starts threads
     heap::Heap* const heap = make_heap_unless_filtered(settings);
     if (heap == nullptr) return;
     ManagedMemory::add_heap(heap->region());
-    if (settings.mappings) ProgramMappings::start(heap->pager());
+    if (settings.mappings || runs_static_program) ProgramMappings::start(heap->pager());
+    if (runs_static_program) StaticProgram::prepare();  // the launcher's own code runs inside the library
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);
+    Launcher::remember();
     start_status(*heap, settings);
     remember_process();
     ManagedHeap::open(*heap);
@@ -143,3 +162,16 @@ bool stand_aside() {
 
 }  // namespace
 }  // namespace faultline::preload
+
+// NOLINTBEGIN: a C function for the launcher
+extern "C" void faultline_run_static_program(char** arguments, char** environment) {
+    using namespace faultline::preload;
+    const std::string_view path = StaticProgram::path_in(environment);
+    if (path.empty()) return;
+    try {
+        StaticProgram::run(path.data(), arguments, environment);
+    } catch (const std::exception& error) {
+        refuse(error.what());
+    }
+}
+// NOLINTEND
