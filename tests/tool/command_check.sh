@@ -197,6 +197,8 @@ unmanaged)
     says err "musl"
     says err "--allow-unmanaged"
     [[ ! -e ran ]] || fail "a program without a limit ran"
+    expect 0 "$faultline" run --allow-unmanaged -- ./musl
+    says err "without a limit"
     expect 125 "$faultline" run -- ./musl
     [[ $(wc -l <err) == 1 ]] || fail "more than one line: $(cat err)"
     # A managed program may start unmanaged ones: the command names them at the end.
