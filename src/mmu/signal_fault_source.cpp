@@ -183,8 +183,7 @@ SignalFaultSource::~SignalFaultSource() {
 
 bool SignalFaultSource::in_front() const noexcept {
     struct sigaction current {};
-    return ::sigaction(signal_, nullptr, &current) == 0 &&
-           current.sa_sigaction == expected_in_front.load();
+    return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == expected_in_front.load();
 }
 
 void expect_in_front(void (*handler)(int, siginfo_t*, void*)) noexcept { expected_in_front.store(handler); }

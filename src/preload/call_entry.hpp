@@ -47,8 +47,8 @@ private:
 
 extern "C" {
 
-/// The signal handler that the kernel calls for SIGSYS: moves the signal's frame to a slot and calls on_call there, with
-/// the library's thread-local storage (ForeignTls).
+/// The signal handler that the kernel calls for SIGSYS: moves the signal's frame to a slot and calls on_call there,
+/// with the library's thread-local storage (ForeignTls).
 void faultline_preload_enter();
 
 /// Makes a system call (number and six arguments) on `stack`, or on the current stack if `stack` is 0. The call runs

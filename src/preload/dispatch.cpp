@@ -343,6 +343,14 @@ void Dispatch::start(int signal) {
     active_ = true;
 }
 
+void Dispatch::change_fault_signal(int signal) {
+    if (signal == fault_signal) return;
+    fault_signal = signal;
+    if (signal != 0) change_fault_action(signal);
+}
+
+bool Dispatch::calls_need_resident_memory() noexcept { return fault_signal != 0; }
+
 void Dispatch::begin_thread() noexcept {
     if (!active_) return;
     unblock_kept();

@@ -25,9 +25,9 @@ struct Execution {
 constexpr std::size_t kMostOnStack = 1000;  // pointers: the stack that handles a call has 32 KiB
 
 long exec(const Execution& wanted, std::uint64_t mask) noexcept {
-    const Call call{SYS_execve,
-                    {syscall_argument(wanted.path), syscall_argument(wanted.arguments),
-                     syscall_argument(wanted.environment)}};
+    const Call call{
+        SYS_execve,
+        {syscall_argument(wanted.path), syscall_argument(wanted.arguments), syscall_argument(wanted.environment)}};
     return make_exec_call(call, &mask, wanted.path, wanted.arguments, wanted.environment);
 }
 
@@ -41,8 +41,7 @@ long launch(const char* program, Execution wanted, std::uint64_t mask, char** li
 /// An environment that is too large for the stack. If the caller is a child of vfork, the mapping stays in its parent.
 long launch_with_mapped_list(const char* program, const Execution& wanted, std::uint64_t mask,
                              std::size_t bytes) noexcept {
-    const long mapped =
-        raw_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const long mapped = raw_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (sys::error_of(mapped) != 0) return mapped;
     const long result = launch(program, wanted, mask, reinterpret_cast<char**>(mapped));
     static_cast<void>(raw_syscall(SYS_munmap, mapped, bytes));

@@ -8,8 +8,8 @@
 
 namespace faultline::preload {
 
-/// Starts the program that the call names, by the launcher if it is static. The next program starts with `mask`. Returns
-/// the kernel's error. Signal-safe.
+/// Starts the program that the call names, by the launcher if it is static. The next program starts with `mask`.
+/// Returns the kernel's error. Signal-safe.
 [[nodiscard]] long exec_of_call(const Call& call, std::uint64_t mask) noexcept;
 
 }  // namespace faultline::preload

@@ -9,12 +9,12 @@ extern "C" {
 /// 0: FS is never switched. 1: by instructions (FSGSBASE). 2: by arch_prctl(2).
 [[gnu::visibility("hidden"), gnu::used]] constinit unsigned char faultline_preload_switches_fs = 0;
 
-[[gnu::visibility("hidden"), gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t
-    faultline_preload_program_base = 0;
+[[gnu::visibility("hidden"), gnu::used,
+  gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t faultline_preload_program_base = 0;
 
 /// Whether FS is the library's. Only kept up to date if arch_prctl switches, because that call cannot read FS cheaply.
-[[gnu::visibility("hidden"), gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local unsigned char
-    faultline_preload_in_library = 1;
+[[gnu::visibility("hidden"), gnu::used,
+  gnu::tls_model("initial-exec")]] constinit thread_local unsigned char faultline_preload_in_library = 1;
 }
 
 // Thread-local variables of the library are read by GS where FS may be the program's. %gs:0 is the address that GS

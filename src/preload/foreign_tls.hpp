@@ -33,9 +33,9 @@ public:
 
 extern "C" {
 
-/// Switch FS in assembly code. They change rax, rcx and the flags only, and need 32 bytes of stack. Call with all signals
-/// blocked but those of faults. to_library does nothing if FS is the library's already. from_program is to_library where
-/// FS is known to be the program's: after a child that shared this thread's storage was killed.
+/// Switch FS in assembly code. They change rax, rcx and the flags only, and need 32 bytes of stack. Call with all
+/// signals blocked but those of faults. to_library does nothing if FS is the library's already. from_program is
+/// to_library where FS is known to be the program's: after a child that shared this thread's storage was killed.
 void faultline_preload_to_library();
 void faultline_preload_from_program();
 void faultline_preload_to_program();

@@ -77,11 +77,13 @@ void start_dispatch_for(Delivery delivery) {
 
 /// Starts dispatch if the pager now needs it: in a child that has lost its privileges, faults arrive by signal.
 void dispatch_in_child() {
-    if (Dispatch::active()) return Dispatch::begin_thread();
+    if (Dispatch::active()) Dispatch::begin_thread();
     heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr) return;
     try {
-        start_dispatch_for(heap->pager().delivery());
+        const Delivery delivery = heap->pager().delivery();
+        if (Dispatch::active()) return Dispatch::change_fault_signal(fault_signal_of(delivery));
+        start_dispatch_for(delivery);
     } catch (const std::exception& error) {
         refuse(error.what());
     }
@@ -123,8 +125,9 @@ void make_heap(const char* const* environment) {
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
     place_descriptors_high();
-    const bool runs_static_program = !StaticProgram::path_in(environment).empty();
-    if (runs_static_program) ForeignTls::start();  // before the library starts threads
+    const std::string_view static_program = StaticProgram::path_in(environment);
+    const bool runs_static_program = !static_program.empty();
+    if (runs_static_program) StaticProgram::begin(static_program);
     heap::Heap* const heap = make_heap_unless_filtered(settings);
     if (heap == nullptr) return;
     ManagedMemory::add_heap(heap->region());

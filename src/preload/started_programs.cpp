@@ -46,7 +46,8 @@ bool loads_library(const char* const* environment) noexcept {
            run::value_of(environment, "LD_PRELOAD").find(preload_name.data()) != std::string_view::npos;
 }
 
-/// Checks and reports a program. `program.path` is a copy, because the kernel may not be able to read the program's own.
+/// Checks and reports a program. `program.path` is a copy, because the kernel may not be able to read the program's
+/// own.
 void check(StartedProgram& program, const char* const* environment) noexcept {
     run::Obstacle obstacle = run::check_program(program.path.data(), run::LookForCapabilities::no).obstacle;
     const bool is_static = obstacle == run::Obstacle::statically_linked;

@@ -28,5 +28,4 @@ void publish_status_before_end() noexcept;
 /// thread may call it, also in a child of vfork. Signal-safe.
 void note_unmanaged(const run::UnmanagedProgram& program) noexcept;
 
-
 }  // namespace faultline::preload

@@ -80,7 +80,7 @@ void check_threads() {
             check(own_signals == 0, "a new thread's storage");
             ::pthread_kill(::pthread_self(), SIGUSR1);
             check(own_signals == 1, "a signal to the own thread");
-            check_memory(i, 1U << 17);
+            check_memory(i, 1U << 15);
             check_own_fault();
             results[i] = i + 1;
         }};
@@ -112,7 +112,7 @@ int code_of(pid_t child) {
 }
 
 void check_fork() {
-    std::vector<std::uint64_t> memory(1U << 19);
+    std::vector<std::uint64_t> memory(1U << 18);
     for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = value_of(5, i);
     const pid_t child = ::fork();
     if (child == 0) {
@@ -158,7 +158,7 @@ std::string own_path() {
 
 int main(int count_of_arguments, char**) {
     if (count_of_arguments > 1) {
-        check_memory(2, 1U << 18);
+        check_memory(2, 1U << 17);
         return 7;
     }
     check(std::getenv("FAULTLINE_PROGRAM") == nullptr, "the environment");
@@ -166,7 +166,7 @@ int main(int count_of_arguments, char**) {
     check(path.substr(path.rfind('/') + 1) == "preload_static_program", "the name of the own file");
     handle(SIGUSR1, &count, nullptr);
     handle(SIGSEGV, nullptr, &leave_fault);
-    check_memory(1, 1U << 20);
+    check_memory(1, 1U << 19);
     check_calls();
     check_own_fault();
     check_threads();

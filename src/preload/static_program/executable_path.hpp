@@ -1,5 +1,5 @@
-// ExecutablePath: the path of a static program. The kernel's link /proc/self/exe names the launcher. The calls that read
-// the link, open it or execute it get the program's own path.
+// ExecutablePath: the path of a static program. The kernel's link /proc/self/exe names the launcher. The calls that
+// read the link, open it or execute it get the program's own path.
 #pragma once
 
 #include "preload/calls.hpp"

@@ -16,7 +16,8 @@ public:
     [[nodiscard]] static bool creates_thread(const Call& call) noexcept;
 
     /// Answers the call; nothing if it is made as every other program's. `context`: the caller's; changed if the caller
-    /// is to continue elsewhere. `call`: changed if the kernel is to make another call. Call inside the library, with the signals of kHandlerMask blocked.
+    /// is to continue elsewhere. `call`: changed if the kernel is to make another call. Call inside the library, with
+    /// the signals of kHandlerMask blocked.
     [[nodiscard]] static std::optional<long> answer(ucontext_t& context, Call& call) noexcept;
 };
 

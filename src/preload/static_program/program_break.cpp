@@ -22,9 +22,9 @@ constexpr std::size_t kShare = 4;  // of the window: at most one part in so many
 constinit sys::FutexLock moving;
 
 long reserve(std::uint64_t address, std::size_t bytes, std::uint64_t more_flags) noexcept {
-    const Call call{SYS_mmap,
-                    {address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | more_flags, ~std::uint64_t{0},
-                     0}};
+    const Call call{
+        SYS_mmap,
+        {address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | more_flags, ~std::uint64_t{0}, 0}};
     return ProgramMappings::map(call).value_or(-ENOMEM);
 }
 

@@ -14,8 +14,8 @@ public:
     [[nodiscard]] static bool is_fork(const Call& call) noexcept;
 
     /// Forks. Returns what the call returns, in parent and child; in the child, changes `context` so that the program
-    /// continues on the stack that it named. EINVAL: the call has flags that fork(3) has no counterpart for (namespaces,
-    /// CLONE_PIDFD, ...). Call inside the library, with the signals of kHandlerMask blocked.
+    /// continues on the stack that it named. EINVAL: the call has flags that fork(3) has no counterpart for
+    /// (namespaces, CLONE_PIDFD, ...). Call inside the library, with the signals of kHandlerMask blocked.
     [[nodiscard]] static long make(ucontext_t& context, const Call& call) noexcept;
 };
 

@@ -42,8 +42,7 @@ int protection_of(const Elf64_Phdr& segment) noexcept {
 void map_fixed(std::uint64_t begin, std::uint64_t end, int protection, int flags, int file, std::uint64_t offset) {
     if (begin >= end) return;
     void* const wanted = core::pointer_to(begin);
-    void* const mapped =
-        ::mmap(wanted, end - begin, protection, MAP_PRIVATE | flags, file, static_cast<off_t>(offset));
+    void* const mapped = ::mmap(wanted, end - begin, protection, MAP_PRIVATE | flags, file, static_cast<off_t>(offset));
     if (mapped == MAP_FAILED) sys::throw_error(errno, "cannot map a segment of the program");
     if (mapped != wanted) sys::throw_error(EEXIST, "another mapping has the addresses of the program");
 }

@@ -64,8 +64,8 @@ extern "C" {
 void faultline_preload_run_thread(const ucontext_t* context);
 void faultline_preload_end_thread();
 /// The stack pointer of the calling thread in run_thread; 0 in the first thread of a process.
-[[gnu::visibility("hidden"), gnu::used, gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t
-    faultline_preload_home = 0;
+[[gnu::visibility("hidden"), gnu::used,
+  gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t faultline_preload_home = 0;
 }
 
 namespace faultline::preload {
@@ -78,8 +78,8 @@ constexpr std::size_t kStackBytes = std::size_t{128} << 10;  // the library's, f
 
 /// The flags of pthread_create in every C library, and of Go. CLONE_DETACHED has no effect.
 constexpr std::uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
-constexpr std::uint64_t kKnownThreadFlags = kThreadFlags | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID |
-                                 CLONE_CHILD_CLEARTID | CLONE_DETACHED;
+constexpr std::uint64_t kKnownThreadFlags = kThreadFlags | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                                            CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED;
 
 constinit std::atomic<unsigned> program_threads{1};
 
@@ -153,7 +153,8 @@ bool ProgramThreads::is_creation(const Call& call) noexcept {
 
 long ProgramThreads::create(const ucontext_t& context, const Call& call) noexcept {
     const std::optional<CloneRequest> request = CloneRequest::of(call);
-    if (!request || (request->flags & kThreadFlags) != kThreadFlags || (request->flags & ~kKnownThreadFlags) != 0) return -EINVAL;
+    if (!request || (request->flags & kThreadFlags) != kThreadFlags || (request->flags & ~kKnownThreadFlags) != 0)
+        return -EINVAL;
     Start start{context, *request, ForeignTls::program_base()};
     program_threads.fetch_add(1);
     if (const int error = create_detached(start)) {

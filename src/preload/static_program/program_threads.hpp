@@ -1,5 +1,5 @@
-// ProgramThreads: the threads of a static program. A thread of the program is a thread of this library's C library: that
-// gives it thread-local storage for the library's code. So the clone call of the program is not made; the library
+// ProgramThreads: the threads of a static program. A thread of the program is a thread of this library's C library:
+// that gives it thread-local storage for the library's code. So the clone call of the program is not made; the library
 // creates a thread, which then continues after the call, on the stack and with the FS that the program named.
 // The thread ends through the C library, too. What the kernel does for the program at the end of a thread is done here:
 // robust mutexes, and the word that joining threads wait for.

@@ -81,6 +81,11 @@ std::string_view StaticProgram::path_in(const char* const* environment) noexcept
     return is_launcher() ? run::value_of(environment, run::kProgramVariable) : std::string_view{};
 }
 
+void StaticProgram::begin(std::string_view path) noexcept {
+    name_process(path);
+    ForeignTls::start();
+}
+
 void StaticProgram::prepare() {
     ProgramBreak::start();
     InLibrary::enter();
@@ -95,7 +100,6 @@ void StaticProgram::run(const char* path, const char* const* arguments, const ch
     file.reset();
     if (const char* const real = ::realpath(words.program, nullptr)) ExecutablePath::set(real);
     const InitialStack stack{words.arguments, environment, run::kProgramVariable, image, path};
-    name_process(path);
     const std::size_t bytes = core::align_up<std::size_t>(stack.bytes(), 16);
     // The program's stack is this one, below the frames of the launcher.
     auto* const at = static_cast<std::byte*>(alloca(bytes + 16));

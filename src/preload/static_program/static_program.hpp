@@ -14,13 +14,16 @@ public:
     /// of `environment`.
     [[nodiscard]] static std::string_view path_in(const char* const* environment) noexcept;
 
+    /// Names the process after the program and prepares its threads. Call before the library starts threads.
+    static void begin(std::string_view path) noexcept;
+
     /// Makes the program's break, in the window of mappings, and enters the library until `run` starts the program.
     /// Throws std::system_error.
     static void prepare();
 
     /// Runs the program with the launcher's arguments. Throws std::runtime_error or std::system_error if it cannot be
-    /// mapped. The launcher calls it after all libraries have been initialised. `arguments` and `environment` lie where the
-    /// kernel put them.
+    /// mapped. The launcher calls it after all libraries have been initialised. `arguments` and `environment` lie where
+    /// the kernel put them.
     [[noreturn]] static void run(const char* path, const char* const* arguments, const char* const* environment);
 };
 
