@@ -35,6 +35,7 @@ struct Taken {
 std::mutex installing;  // serialises calls of sigaction; control path only
 Taken bus_error;
 Taken segmentation_fault;
+std::atomic<sys::SignalAction::Handler> expected_in_front{&faultline_fault_entry};
 
 Taken& taken(int signal) noexcept { return signal == SIGBUS ? bus_error : segmentation_fault; }
 
@@ -182,8 +183,10 @@ SignalFaultSource::~SignalFaultSource() {
 
 bool SignalFaultSource::in_front() const noexcept {
     struct sigaction current {};
-    return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == &faultline_fault_entry;
+    return ::sigaction(signal_, nullptr, &current) == 0 && current.sa_sigaction == expected_in_front.load();
 }
+
+void expect_in_front(void (*handler)(int, siginfo_t*, void*)) noexcept { expected_in_front.store(handler); }
 
 struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE {
     return taken(signal).action.previous();

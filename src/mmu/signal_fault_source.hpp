@@ -40,6 +40,11 @@ private:
 [[nodiscard]] struct sigaction action_behind(int signal) FAULTLINE_SIGNAL_SAFE;
 void put_action_behind(int signal, const struct sigaction& action) FAULTLINE_SIGNAL_SAFE;
 
+/// Tells SignalFaultSource::in_front that `handler`, which the caller installs with sigaction(2), calls
+/// faultline_fault_entry for each signal that it gets. One handler for all signals; call while the process has one
+/// thread.
+void expect_in_front(void (*handler)(int, siginfo_t*, void*)) noexcept;
+
 /// Looks at a fault before the resolver. Returns true if it handled the fault: the thread then continues with the
 /// changed `context`. All signals are blocked. Signal-safe.
 using Interceptor = bool (*)(const siginfo_t& info, ucontext_t& context) noexcept;

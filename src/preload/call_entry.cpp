@@ -13,16 +13,20 @@ asm(R"(
         .type   faultline_preload_enter, @function
 faultline_preload_enter:
         .cfi_startproc
-        mov     %rsp, %rdi
         sub     $8, %rsp
         .cfi_adjust_cfa_offset 8
+        call    faultline_preload_to_library
+        lea     8(%rsp), %rdi
         call    faultline_preload_move_frame
-        .cfi_adjust_cfa_offset -8
-        mov     %rax, %rsp
+        lea     -8(%rax), %rsp
         mov     $31, %edi               # SIGSYS
-        lea     312(%rsp), %rsi         # its siginfo
-        lea     8(%rsp), %rdx           # its context
-        jmp     faultline_preload_handle
+        lea     320(%rsp), %rsi         # its siginfo
+        lea     16(%rsp), %rdx          # its context
+        call    faultline_preload_handle
+        call    faultline_preload_to_program
+        add     $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        ret
         .cfi_endproc
         .size   faultline_preload_enter, .-faultline_preload_enter
 
@@ -45,6 +49,7 @@ faultline_preload_call_on:
         sub     $8, %rsp
         mov     %rdi, %rbx
         mov     %rdx, %r12
+        call    faultline_preload_to_program
         test    %rsi, %rsi
         cmovz   %rsp, %rsi
         mov     %rsi, %rsp
@@ -69,6 +74,8 @@ faultline_preload_call_on:
         xor     %edx, %edx
         mov     $8, %r10d
         syscall
+        lea     -32(%rbp), %rsp
+        call    faultline_preload_to_library
         mov     %r13, %rax
         lea     -24(%rbp), %rsp
         pop     %r13
@@ -128,11 +135,11 @@ bool stays(const siginfo_t& info, const Call& call) noexcept {
     }
 }
 
-/// Copies a frame to a slot, below its top. Returns the address of the copy.
-SignalFrame* copy_to(CallStacks::Slot& slot, const SignalFrame& frame) noexcept {
+/// Copies a frame to a stack, below its top. Returns the address of the copy.
+SignalFrame* copy_to(std::uint64_t top, const SignalFrame& frame) noexcept {
     ucontext_t context;
     std::memcpy(&context, frame.context, sizeof frame.context);
-    std::uint64_t at = slot.top();
+    std::uint64_t at = top;
     void* vectors = context.uc_mcontext.fpregs;
     if (vectors != nullptr) {
         const std::size_t bytes = vector_bytes(vectors);
@@ -154,6 +161,16 @@ Call call_in(const ucontext_t& context) noexcept {
     const auto at = [&](int name) { return static_cast<std::uint64_t>(registers[name]); };
     return {static_cast<long>(registers[REG_RAX]),
             {at(REG_RDI), at(REG_RSI), at(REG_RDX), at(REG_R10), at(REG_R8), at(REG_R9)}};
+}
+
+ucontext_t& copy_frame(const ucontext_t& context, std::uint64_t top) noexcept {
+    const auto begin = core::address_of(&context) - offsetof(SignalFrame, context);
+    return *reinterpret_cast<ucontext_t*>(copy_to(top, *reinterpret_cast<const SignalFrame*>(begin))->context);
+}
+
+std::size_t frame_bytes(const ucontext_t& context) noexcept {
+    const void* const vectors = context.uc_mcontext.fpregs;
+    return sizeof(SignalFrame) + (vectors != nullptr ? vector_bytes(vectors) : 0) + 2 * kVectorAlignment;
 }
 
 CallScope::CallScope(const void* context) noexcept
@@ -186,7 +203,7 @@ extern "C" {
     if (stacks == nullptr || stays(frame->info, call_in(context)) || is_on(context.uc_stack, stack_pointer))
         return frame;
     CallStacks::Slot* const slot = stacks->claim(stack_pointer);
-    return slot != nullptr ? copy_to(*slot, *frame) : frame;
+    return slot != nullptr ? copy_to(slot->top(), *frame) : frame;
 }
 
 [[gnu::visibility("hidden"), gnu::used]] void faultline_preload_handle(int signal, siginfo_t* info, void* context) {

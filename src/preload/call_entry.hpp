@@ -7,6 +7,7 @@
 #include "preload/thread_state.hpp"
 
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 
 #include <ucontext.h>
@@ -20,6 +21,11 @@ inline constexpr int kSystemCallDispatched = 2;  // SYS_USER_DISPATCH in siginfo
 
 /// Handles SIGSYS, on one of the thread's slots if a slot is free. Defined in dispatch.cpp.
 void on_call(int signal, siginfo_t* info, void* context);
+
+/// Copies the signal frame that contains `context` to a stack, below `top`, and returns the copy's context. Needs at
+/// most frame_bytes() there.
+[[nodiscard]] ucontext_t& copy_frame(const ucontext_t& context, std::uint64_t top) noexcept;
+[[nodiscard]] std::size_t frame_bytes(const ucontext_t& context) noexcept;
 
 /// One call in progress. Lists the resources that the call holds; frees the call's slot at the end.
 class CallScope {
@@ -41,7 +47,8 @@ private:
 
 extern "C" {
 
-/// The signal handler that the kernel calls for SIGSYS: moves the signal's frame to a slot and calls on_call there.
+/// The signal handler that the kernel calls for SIGSYS: moves the signal's frame to a slot and calls on_call there,
+/// with the library's thread-local storage (ForeignTls).
 void faultline_preload_enter();
 
 /// Makes a system call (number and six arguments) on `stack`, or on the current stack if `stack` is 0. The call runs

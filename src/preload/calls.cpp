@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "preload/argument_memory.hpp"
 #include "preload/call_memory.hpp"
+#include "preload/dispatch.hpp"
 #include "preload/memory_calls.hpp"
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
@@ -63,6 +64,18 @@ void clear_kept_signals(Call& call, std::uint64_t& mask, MaskAndBytes& both) noe
     argument = sys::syscall_argument(&mask);
 }
 
+/// Replaces the mask of a call while it lives.
+class MaskWithoutKept {
+public:
+    explicit MaskWithoutKept(Call& call) noexcept { clear_kept_signals(call, mask_, both_); }
+    MaskWithoutKept(const MaskWithoutKept&) = delete;
+    MaskWithoutKept& operator=(const MaskWithoutKept&) = delete;
+
+private:
+    std::uint64_t mask_ = 0;
+    MaskAndBytes both_{};
+};
+
 // ---- execve
 
 /// Makes a string resident page by page, because its length is known only after it has been read.
@@ -116,6 +129,10 @@ long make_call(Call call, std::uint64_t mask) {
     if (concerns_managed_memory(call)) {
         if (const std::optional<long> answer = answer_memory_call(call)) return *answer;
     }
+    if (!Dispatch::calls_need_resident_memory()) {
+        const MaskWithoutKept cleared{call};
+        return interruptible_call(call, mask);
+    }
     if (Transfer::is_one(call.number)) return make_transfer(call, mask);
     switch (call.number) {
         case SYS_sendmmsg:
@@ -139,9 +156,7 @@ long make_call(Call call, std::uint64_t mask) {
         case SYS_exit_group:
             return interruptible_call(call, mask);
         default: {
-            std::uint64_t other_mask = 0;
-            MaskAndBytes both{};
-            clear_kept_signals(call, other_mask, both);
+            const MaskWithoutKept cleared{call};
             return make_other_call(call, mask);
         }
     }

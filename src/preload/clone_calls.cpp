@@ -1,6 +1,7 @@
 #include "preload/clone_calls.hpp"
 
 #include "preload/dispatch.hpp"
+#include "preload/foreign_tls.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
 
@@ -37,7 +38,9 @@ faultline_preload_clone:
         mov     %rsp, %rbp
         lea     40(%rsp), %rdi
         and     $-16, %rsp
+        call    faultline_preload_from_program
         call    faultline_preload_begin_child
+        call    faultline_preload_to_program
         mov     %rbp, %rsp
         pop     %r10
         pop     %r9
@@ -72,7 +75,9 @@ faultline_preload_vfork:
         sub     $512, %rsp
         and     $-16, %rsp
         fxsave64 (%rsp)
+        call    faultline_preload_from_program
         call    faultline_preload_after_clone
+        call    faultline_preload_to_program
         fxrstor64 (%rsp)
         mov     %rbp, %rsp
         pop     %rcx

@@ -7,8 +7,12 @@
 #include "preload/calls.hpp"
 #include "preload/clone_calls.hpp"
 #include "preload/descriptors.hpp"
+#include "preload/exec_calls.hpp"
+#include "preload/foreign_tls.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/signal_stack.hpp"
+#include "preload/static_program/process_calls.hpp"
+#include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/error.hpp"
 #include "sys/futex_lock.hpp"
@@ -20,6 +24,7 @@
 #include <ucontext.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -76,24 +81,47 @@ std::uint64_t& mask_of(ucontext_t& context) noexcept {
 
 // ---- the program's signals
 
-int fault_signal = 0;
+using Handler = void (*)(int, siginfo_t*, void*);
+
+int fault_signal = 0;               // 0: faults arrive without a signal
 sys::FutexLock actions_lock;        // guards the actions below; taken with all signals blocked
 constinit KernelAction for_sigsys;  // the program's action for SIGSYS
+constinit std::atomic<Handler> fault_handler_of_program{nullptr};
+constinit std::atomic<std::uint64_t> fault_mask_of_program{0};
+
+bool is_function(std::uint64_t handler) noexcept {
+    return handler != reinterpret_cast<std::uint64_t>(SIG_DFL) && handler != reinterpret_cast<std::uint64_t>(SIG_IGN);
+}
+
+/// The handler behind the library's if the program has thread-local storage of its own. Its action blocks all signals:
+/// a handler of the program that ran before FS is the program's would find the library's storage.
+void call_fault_handler_of_program(int signal, siginfo_t* info, void* given) {
+    const std::uint64_t mask = mask_of(*static_cast<ucontext_t*>(given)) | fault_mask_of_program.load();
+    faultline_preload_call_as_program(fault_handler_of_program.load(), signal, info, given, mask);
+}
 
 KernelAction action_behind_fault() noexcept {
     const struct sigaction behind = mmu::action_behind(fault_signal);
+    const bool wrapped = behind.sa_sigaction == &call_fault_handler_of_program;
     KernelAction action;
-    action.handler = reinterpret_cast<std::uint64_t>(behind.sa_sigaction);
+    action.handler = reinterpret_cast<std::uint64_t>(wrapped ? fault_handler_of_program.load() : behind.sa_sigaction);
     action.flags = static_cast<std::uint32_t>(behind.sa_flags);
     std::memcpy(&action.mask, &behind.sa_mask, sizeof action.mask);
+    if (wrapped) action.mask = fault_mask_of_program.load();
     return action;
 }
 
 void put_behind_fault(const KernelAction& wanted) noexcept {
     struct sigaction action {};
-    action.sa_sigaction = reinterpret_cast<void (*)(int, siginfo_t*, void*)>(wanted.handler);
+    action.sa_sigaction = reinterpret_cast<Handler>(wanted.handler);
     action.sa_flags = static_cast<int>(wanted.flags);
-    const std::uint64_t mask = wanted.mask & ~kKept;
+    std::uint64_t mask = wanted.mask & ~kKept;
+    if (ForeignTls::active() && is_function(wanted.handler)) {
+        fault_handler_of_program.store(action.sa_sigaction);
+        fault_mask_of_program.store(mask);
+        action.sa_sigaction = &call_fault_handler_of_program;
+        mask = ~std::uint64_t{0};
+    }
     std::memcpy(&action.sa_mask, &mask, sizeof mask);
     mmu::put_action_behind(fault_signal, action);
 }
@@ -144,8 +172,8 @@ long change_action(int signal, const KernelAction* given, KernelAction* previous
     }
     KernelAction before;
     const KernelAction* const set = given != nullptr ? &wanted : nullptr;
-    const long result = signal == SIGSYS || signal == fault_signal ? change_own_signal(signal, set, before)
-                                                                   : kernel_action(signal, set, &before);
+    const bool own = signal == SIGSYS || (signal == fault_signal && signal != 0);
+    const long result = own ? change_own_signal(signal, set, before) : kernel_action(signal, set, &before);
     if (result == 0 && previous != nullptr) *previous = before;
     return result;
 }
@@ -177,7 +205,10 @@ long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::ui
 
 // ---- calls
 
-long answer(ucontext_t& context, const Call& call) {
+long answer(ucontext_t& context, Call& call) {
+    if (ForeignTls::active()) {
+        if (const std::optional<long> answer = ProcessCalls::answer(context, call)) return *answer;
+    }
     const auto& a = call.arguments;
     switch (call.number) {
         case SYS_rt_sigprocmask:
@@ -199,11 +230,8 @@ long answer(ucontext_t& context, const Call& call) {
             return close_range_of_program(static_cast<unsigned>(a[0]), static_cast<unsigned>(a[1]),
                                           static_cast<unsigned>(a[2]), CallFrom::dispatch);
         case SYS_execve:
-            return make_exec_call(call, &mask_of(context), pointer<const char>(a[0]), pointer<char* const>(a[1]),
-                                  pointer<char* const>(a[2]));
         case SYS_execveat:
-            return make_exec_call(call, &mask_of(context), pointer<const char>(a[1]), pointer<char* const>(a[2]),
-                                  pointer<char* const>(a[3]));
+            return exec_of_call(call, mask_of(context));
         case SYS_prctl:
             if (a[0] == PR_SET_SYSCALL_USER_DISPATCH)
                 return -EINVAL;  // a thread has one dispatch, which this library uses
@@ -214,14 +242,19 @@ long answer(ucontext_t& context, const Call& call) {
     return make_call(call, mask_of(context));
 }
 
+bool ends_program(long number) noexcept {
+    return number == SYS_exit_group || number == SYS_execve || number == SYS_execveat;
+}
+
 /// Passes on a SIGSYS that dispatch did not cause: a filter of the program raised it, or a process sent it.
 void pass_on(int signal, siginfo_t* info, void* context) noexcept {
     KernelAction action;
     static_cast<void>(change_own_signal(SIGSYS, nullptr, action));
     if (action.handler == reinterpret_cast<std::uint64_t>(SIG_IGN)) return;
-    if (action.handler != reinterpret_cast<std::uint64_t>(SIG_DFL)) {
+    if (is_function(action.handler)) {
         // A handler of one argument ignores the other two.
-        return reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, context);
+        return faultline_preload_call_as_program(reinterpret_cast<Handler>(action.handler), signal, info, context,
+                                                 kHandlerMask);
     }
     const KernelAction fallback;
     kernel_action(SIGSYS, &fallback, nullptr);
@@ -242,7 +275,7 @@ void on_call(int signal, siginfo_t* info, void* given) {
         registers[REG_RIP] = reinterpret_cast<greg_t>(&faultline_preload_restore);
         return;
     }
-    if (creates_child_in_same_memory(call)) {
+    if (creates_child_in_same_memory(call) && !ProcessCalls::creates_thread(call)) {
         if (redirect_to_clone(context, call)) return;
         // Makes the thread repeat the call, which the kernel then does not dispatch. Leaving the library the next time
         // sets the selector again.
@@ -251,6 +284,7 @@ void on_call(int signal, siginfo_t* info, void* given) {
         return;
     }
     const int saved_errno = errno;
+    if (ends_program(call.number)) publish_status_before_end();
     {
         const InLibrary inside;
         const CallScope scope{given};
@@ -271,6 +305,22 @@ void unblock_kept() noexcept {
     raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&kKept), 0, kSignalSetBytes);
 }
 
+/// The handler of faults must return to the kernel directly, with all signals blocked. A return through the C library
+/// would make a dispatched call.
+void change_fault_action(int signal) {
+    KernelAction faults;
+    kernel_action(signal, nullptr, &faults);
+    if (ForeignTls::active()) {
+        faults.handler = reinterpret_cast<std::uint64_t>(&faultline_preload_fault_entry);
+        mmu::expect_in_front(&faultline_preload_fault_entry);
+    }
+    faults.flags |= kRestorer;
+    faults.restorer = reinterpret_cast<std::uint64_t>(&faultline_preload_restore);
+    if (const long result = kernel_action(signal, &faults, nullptr)) {
+        sys::throw_error(sys::error_of(result), "cannot install the handler of faults");
+    }
+}
+
 }  // namespace
 
 void Dispatch::start(int signal) {
@@ -281,15 +331,7 @@ void Dispatch::start(int signal) {
     if (const long result = kernel_action(SIGSYS, &mine, &for_sigsys)) {
         sys::throw_error(sys::error_of(result), "cannot install the handler of SIGSYS");
     }
-    // The handler of faults must return to the kernel directly, with all signals blocked. A return through the C
-    // library would make a dispatched call.
-    KernelAction faults;
-    kernel_action(signal, nullptr, &faults);
-    faults.flags |= kRestorer;
-    faults.restorer = restorer;
-    if (const long result = kernel_action(signal, &faults, nullptr)) {
-        sys::throw_error(sys::error_of(result), "cannot install the handler of faults");
-    }
+    if (signal != 0) change_fault_action(signal);
     unblock_kept();
     if (const int error = dispatch_this_thread()) {
         sys::throw_error(error == EINVAL ? ENOSYS : error,
@@ -300,6 +342,14 @@ void Dispatch::start(int signal) {
     this_thread.stacks = CallStacks::take();
     active_ = true;
 }
+
+void Dispatch::change_fault_signal(int signal) {
+    if (signal == fault_signal) return;
+    fault_signal = signal;
+    if (signal != 0) change_fault_action(signal);
+}
+
+bool Dispatch::calls_need_resident_memory() noexcept { return fault_signal != 0; }
 
 void Dispatch::begin_thread() noexcept {
     if (!active_) return;

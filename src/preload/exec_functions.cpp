@@ -7,6 +7,7 @@
 #include "preload/libc_malloc.hpp"
 #include "preload/next.hpp"
 #include "preload/started_programs.hpp"
+#include "preload/static_program/launcher.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
@@ -99,15 +100,23 @@ int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_fil
     posix_spawn_file_actions_t its_actions;
     posix_spawnattr_t its_attributes;
     pid_t child = 0;
-    run::Obstacle obstacle{};
+    StartedProgram program;
     {
         const InLibrary inside;
-        obstacle = &next == &next_spawnp ? note_started_program_in_path(its_path.get(), its_environment.get())
-                                         : note_started_program(its_path.get(), its_environment.get());
+        if (&next == &next_spawnp) {
+            check_started_program_in_path(program, its_path.get(), its_environment.get());
+        } else {
+            check_started_program(program, its_path.get(), its_environment.get());
+        }
     }
-    if (obstacle == run::Obstacle::musl) drop_preload(its_environment.get());
-    const int error = next(&child, its_path.get(), copied(actions, its_actions), copied(attributes, its_attributes),
-                           its_arguments.get(), its_environment.get());
+    if (program.start == Start::without_preload) drop_preload(its_environment.get());
+    const bool launch = program.start == Start::by_launcher;
+    LauncherEnvironment launcher{launch ? program.path.data() : ""};
+    auto** const list = static_cast<char**>(
+        __builtin_alloca(launch ? LauncherEnvironment::room(its_environment.get()) * sizeof(char*) : 0));
+    const int error = next(&child, launch ? Launcher::path() : its_path.get(), copied(actions, its_actions),
+                           copied(attributes, its_attributes), its_arguments.get(),
+                           launch ? launcher.put_in(list, its_environment.get()) : its_environment.get());
     if (error == 0 && pid != nullptr) *pid = child;
     return error;
 }
@@ -115,7 +124,8 @@ int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_fil
 /// Reports /bin/sh as a started program, for `system` and `popen`.
 void note_shell() {
     const InLibrary inside;
-    note_started_program("/bin/sh", environ);
+    StartedProgram shell;
+    check_started_program(shell, "/bin/sh", environ);
 }
 
 int fail(long result) noexcept {
@@ -123,33 +133,49 @@ int fail(long result) noexcept {
     return -1;
 }
 
-/// Returns how many pointers a copy of `environment` without LD_PRELOAD needs at most; 0 if no copy is needed.
-std::size_t room_without_preload(run::Obstacle obstacle, char* const* environment) noexcept {
-    if (obstacle != run::Obstacle::musl || environment == nullptr) return 0;
-    std::size_t count = 1;
-    for (char* const* at = environment; *at != nullptr; ++at) ++count;
-    return count;
-}
+/// The environment of a started program, if it needs another than its own. The list lies on the caller's stack, because
+/// memory that a child of vfork allocates would remain allocated in its parent.
+class NextEnvironment {
+public:
+    NextEnvironment(const StartedProgram& program, char* const* environment) noexcept
+        : start_{program.start},
+          environment_{environment},
+          launcher_{start_ == Start::by_launcher ? program.path.data() : ""} {}
 
-/// Returns `environment`, or its copy without LD_PRELOAD if `room` is not 0. The copy lies on the caller's stack,
-/// because memory that a child of vfork allocates would remain allocated in its parent.
-char* const* environment_for_next(char* const* environment, char** copy, std::size_t room) noexcept {
-    if (room == 0) return environment;
-    std::copy_n(environment, room, copy);
-    drop_preload(copy);
-    return copy;
-}
+    /// Returns how many pointers `get` needs; 0 if the environment stays as it is.
+    [[nodiscard]] std::size_t room() const noexcept {
+        const bool same = start_ == Start::as_it_is || (environment_ == nullptr && start_ == Start::without_preload);
+        return same ? 0 : LauncherEnvironment::room(environment_);
+    }
 
-int exec(const char* path, char* const* arguments, char* const* environment) noexcept {
-    const run::Obstacle obstacle = note_started_program(path, environment);
-    const std::size_t room = room_without_preload(obstacle, environment);
-    auto** const copy = static_cast<char**>(__builtin_alloca(room * sizeof(char*)));
-    environment = environment_for_next(environment, copy, room);
-    publish_status_before_end();
+    [[nodiscard]] char* const* get(char** list) noexcept {
+        if (room() == 0) return environment_;
+        if (start_ == Start::by_launcher) return launcher_.put_in(list, environment_);
+        std::copy_n(environment_, room() - 1, list);
+        drop_preload(list);
+        return list;
+    }
+
+private:
+    Start start_;
+    char* const* environment_;
+    LauncherEnvironment launcher_;
+};
+
+int exec_file(const char* path, char* const* arguments, char* const* environment) noexcept {
     const Call call{
         SYS_execve,
         {sys::syscall_argument(path), sys::syscall_argument(arguments), sys::syscall_argument(environment)}};
     return fail(make_exec_call(call, nullptr, path, arguments, environment));
+}
+
+int exec(const char* path, char* const* arguments, char* const* environment) noexcept {
+    StartedProgram program;
+    check_started_program(program, path, environment);
+    NextEnvironment next{program, environment};
+    environment = next.get(static_cast<char**>(__builtin_alloca(next.room() * sizeof(char*))));
+    publish_status_before_end();
+    return exec_file(program.start == Start::by_launcher ? Launcher::path() : path, arguments, environment);
 }
 
 /// Tries the file in each folder of the path. The arguments are made resident before each attempt: by make_exec_call's
@@ -159,11 +185,12 @@ int exec_in_path(const char* file, char* const* arguments, char* const* environm
         const int result = exec(file, arguments, environment);
         if (errno != ENOEXEC) return result;
     }
-    const run::Obstacle obstacle = note_started_program_in_path(file, environment);
-    const std::size_t room = room_without_preload(obstacle, environment);
-    auto** const copy = static_cast<char**>(__builtin_alloca(room * sizeof(char*)));
-    environment = environment_for_next(environment, copy, room);
+    StartedProgram program;
+    check_started_program_in_path(program, file, environment);
+    NextEnvironment next{program, environment};
+    environment = next.get(static_cast<char**>(__builtin_alloca(next.room() * sizeof(char*))));
     publish_status_before_end();
+    if (program.start == Start::by_launcher) return exec_file(Launcher::path(), arguments, environment);
     int result = -1;
     for (int tries = 0; tries < 256; ++tries) {
         touch_exec_memory(file, arguments, environment);

@@ -6,12 +6,15 @@
 #include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
 #include "preload/dispatch.hpp"
+#include "preload/foreign_tls.hpp"
 #include "preload/interposition.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/managed_memory.hpp"
 #include "preload/program_mappings.hpp"
 #include "preload/seccomp_filters.hpp"
 #include "preload/started_programs.hpp"
+#include "preload/static_program/launcher.hpp"
+#include "preload/static_program/static_program.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
 #include "preload/unmanaged.hpp"
@@ -57,17 +60,27 @@ void after_fork_in_parent() {
     InLibrary::leave();
 }
 
+/// Returns the signal that reports faults; 0 if none does.
+int fault_signal_of(Delivery delivery) noexcept {
+    if (delivery == Delivery::uffd_threads) return 0;
+    return delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS;
+}
+
+/// The calls of a static program, which does not use this library's functions, are dispatched in every delivery.
 void start_dispatch_for(Delivery delivery) {
-    if (delivery != Delivery::uffd_threads) Dispatch::start(delivery == Delivery::sigsegv ? SIGSEGV : SIGBUS);
+    const int signal = fault_signal_of(delivery);
+    if (signal != 0 || ForeignTls::active()) Dispatch::start(signal);
 }
 
 /// Starts dispatch if the pager now needs it: in a child that has lost its privileges, faults arrive by signal.
 void dispatch_in_child() {
-    if (Dispatch::active()) return Dispatch::begin_thread();
+    if (Dispatch::active()) Dispatch::begin_thread();
     heap::Heap* const heap = ManagedHeap::get();
     if (heap == nullptr) return;
     try {
-        start_dispatch_for(heap->pager().delivery());
+        const Delivery delivery = heap->pager().delivery();
+        if (Dispatch::active()) return Dispatch::change_fault_signal(fault_signal_of(delivery));
+        start_dispatch_for(delivery);
     } catch (const std::exception& error) {
         refuse(error.what());
     }
@@ -109,13 +122,18 @@ void make_heap(const char* const* environment) {
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
     place_descriptors_high();
+    const std::string_view static_program = StaticProgram::path_in(environment);
+    const bool runs_static_program = !static_program.empty();
+    if (runs_static_program) StaticProgram::begin(static_program);
     heap::Heap* const heap = make_heap_unless_filtered(settings);
     if (heap == nullptr) return;
     ManagedMemory::add_heap(heap->region());
-    if (settings.mappings) ProgramMappings::start(heap->pager());
+    if (settings.mappings || runs_static_program) ProgramMappings::start(heap->pager());
+    if (runs_static_program) StaticProgram::prepare();  // the launcher's own code runs inside the library
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);
+    Launcher::remember();
     start_status(*heap, settings);
     remember_process();
     ManagedHeap::open(*heap);
@@ -144,3 +162,16 @@ bool stand_aside() {
 
 }  // namespace
 }  // namespace faultline::preload
+
+// NOLINTBEGIN: a C function for the launcher
+extern "C" void faultline_run_static_program(char** arguments, char** environment) {
+    using namespace faultline::preload;
+    const std::string_view path = StaticProgram::path_in(environment);
+    if (path.empty()) return;
+    try {
+        StaticProgram::run(path.data(), arguments, environment);
+    } catch (const std::exception& error) {
+        refuse(error.what());
+    }
+}
+// NOLINTEND

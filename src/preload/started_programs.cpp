@@ -1,6 +1,7 @@
 #include "preload/started_programs.hpp"
 
 #include "preload/managed_heap.hpp"
+#include "preload/static_program/launcher.hpp"
 #include "preload/status.hpp"
 #include "run/program_file.hpp"
 #include "run/settings.hpp"
@@ -39,15 +40,24 @@ bool can_be_executed(const Path& path) noexcept {
     return sys::raw_syscall(SYS_faccessat, AT_FDCWD, sys::syscall_argument(path.data()), X_OK) == 0;
 }
 
-/// Checks and reports a program. `path` is a copy, because the kernel may not be able to read the program's own.
-run::Obstacle note(const Path& path, const char* const* environment) noexcept {
-    run::Obstacle obstacle = run::check_program(path.data(), run::LookForCapabilities::no).obstacle;
-    if (obstacle == run::Obstacle::none && preload_name[0] != '\0' &&
-        run::value_of(environment, "LD_PRELOAD").find(preload_name.data()) == std::string_view::npos) {
-        obstacle = run::Obstacle::environment_cleared;
+/// Returns true if a program with this environment loads the library.
+bool loads_library(const char* const* environment) noexcept {
+    return preload_name[0] == '\0' ||
+           run::value_of(environment, "LD_PRELOAD").find(preload_name.data()) != std::string_view::npos;
+}
+
+/// Checks and reports a program. `program.path` is a copy, because the kernel may not be able to read the program's
+/// own.
+void check(StartedProgram& program, const char* const* environment) noexcept {
+    run::Obstacle obstacle = run::check_program(program.path.data(), run::LookForCapabilities::no).obstacle;
+    const bool is_static = obstacle == run::Obstacle::statically_linked;
+    if (is_static && loads_library(environment) && Launcher::can_start()) {
+        program.start = Start::by_launcher;
+        return;
     }
-    if (obstacle != run::Obstacle::none) note_unmanaged(run::unmanaged_program(path.data(), obstacle));
-    return obstacle;
+    if (obstacle == run::Obstacle::musl) program.start = Start::without_preload;
+    if (obstacle == run::Obstacle::none && !loads_library(environment)) obstacle = run::Obstacle::environment_cleared;
+    if (obstacle != run::Obstacle::none) note_unmanaged(run::unmanaged_program(program.path.data(), obstacle));
 }
 
 /// Returns true if managed memory of the program may be read. A child of vfork may have removed our fault handler
@@ -64,8 +74,6 @@ bool faults_are_answered() noexcept {
            action[0] != reinterpret_cast<std::uintptr_t>(SIG_IGN);
 }
 
-bool wants_notes() noexcept { return notes_unmanaged() && faults_are_answered(); }
-
 }  // namespace
 
 void remember_preload_name(const char* const* environment) noexcept {
@@ -75,25 +83,27 @@ void remember_preload_name(const char* const* environment) noexcept {
     if (name.size() < preload_name.size()) std::copy(name.begin(), name.end(), preload_name.begin());
 }
 
-run::Obstacle note_started_program(const char* path, const char* const* environment) noexcept {
-    Path copy;
-    if (!wants_notes() || path == nullptr || !put_together(copy, {}, path)) return run::Obstacle::none;
-    return can_be_executed(copy) ? note(copy, environment) : run::Obstacle::none;
+void check_started_program(StartedProgram& program, const char* path, const char* const* environment) noexcept {
+    program.start = Start::as_it_is;
+    if (path == nullptr || !faults_are_answered() || !put_together(program.path, {}, path)) return;
+    if (can_be_executed(program.path)) check(program, environment);
 }
 
-run::Obstacle note_started_program_in_path(const char* file, const char* const* environment) noexcept {
-    if (!wants_notes() || file == nullptr) return run::Obstacle::none;
-    if (std::string_view{file}.find('/') != std::string_view::npos) return note_started_program(file, environment);
+void check_started_program_in_path(StartedProgram& program, const char* file, const char* const* environment) noexcept {
+    program.start = Start::as_it_is;
+    if (file == nullptr || !faults_are_answered()) return;
+    if (std::string_view{file}.find('/') != std::string_view::npos) {
+        return check_started_program(program, file, environment);
+    }
     // Does not call getenv, because some programs replace it.
     std::string_view rest = run::value_of(environ, "PATH");
     if (rest.empty()) rest = "/bin:/usr/bin";
     for (;;) {
         const std::string_view directory = rest.substr(0, rest.find(':'));
-        Path path;
-        if (put_together(path, directory.empty() ? "." : directory, file) && can_be_executed(path)) {
-            return note(path, environment);
+        if (put_together(program.path, directory.empty() ? "." : directory, file) && can_be_executed(program.path)) {
+            return check(program, environment);
         }
-        if (directory.size() == rest.size()) return run::Obstacle::none;
+        if (directory.size() == rest.size()) return;
         rest.remove_prefix(directory.size() + 1);
     }
 }

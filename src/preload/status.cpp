@@ -195,6 +195,4 @@ void note_unmanaged(const run::UnmanagedProgram& program) noexcept {
     if (status != nullptr) status->note_unmanaged(program);
 }
 
-bool notes_unmanaged() noexcept { return status != nullptr; }
-
 }  // namespace faultline::preload

@@ -28,7 +28,4 @@ void publish_status_before_end() noexcept;
 /// thread may call it, also in a child of vfork. Signal-safe.
 void note_unmanaged(const run::UnmanagedProgram& program) noexcept;
 
-/// Returns true if `note_unmanaged` reaches the command. Signal-safe.
-[[nodiscard]] bool notes_unmanaged() noexcept;
-
 }  // namespace faultline::preload

@@ -3,6 +3,7 @@
 
 #include "core/units.hpp"
 #include "preload/dispatch.hpp"
+#include "preload/foreign_tls.hpp"
 #include "preload/libc_malloc.hpp"
 #include "preload/next.hpp"
 #include "preload/program_mappings.hpp"
@@ -35,6 +36,7 @@ struct Beginning {
 void* begin(void* given) {
     const Beginning beginning = *static_cast<Beginning*>(given);
     __libc_free(given);
+    if (ForeignTls::active()) ForeignTls::begin_thread();
     if (beginning.of_library) {
         InLibrary::enter();
     } else {

@@ -1,5 +1,7 @@
 #include "tool/preload_library.hpp"
 
+#include "run/launcher.hpp"
+
 #include <elf.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -72,6 +74,15 @@ std::string find_preload_library() {
     }
     throw std::runtime_error("the library to preload is missing; looked for " + looked +
                              "; name it by run --library FILE");
+}
+
+std::string find_launcher(const std::string& library) {
+    const std::filesystem::path folder = std::filesystem::path{library}.parent_path();
+    for (const std::string_view between : run::kLauncherFolders) {
+        std::string file = (folder / between / run::kLauncherName).lexically_normal();
+        if (::access(file.c_str(), X_OK) == 0) return file;
+    }
+    return {};
 }
 
 std::vector<std::string> environment_of_program(const char* const* environment, const std::string& library,

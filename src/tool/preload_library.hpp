@@ -18,6 +18,9 @@ namespace faultline::tool {
 /// could not load it: it would only print a message, and the program would run without a limit.
 [[nodiscard]] std::string check_preload_library(const std::string& file);
 
+/// Returns the path of the launcher of static programs, which belongs to `library`; empty if it is missing.
+[[nodiscard]] std::string find_launcher(const std::string& library);
+
 /// Returns `environment` with `library` first in LD_PRELOAD, and with `settings` in place of earlier ones. Throws
 /// std::invalid_argument if the library's name contains a space or a colon, where the dynamic loader would split it.
 [[nodiscard]] std::vector<std::string> environment_of_program(const char* const* environment,

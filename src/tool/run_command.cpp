@@ -2,6 +2,7 @@
 
 #include "display/format.hpp"
 #include "display/terminal.hpp"
+#include "run/launcher.hpp"
 #include "run/size_text.hpp"
 #include "run/status_file.hpp"
 #include "sys/error.hpp"
@@ -88,6 +89,11 @@ ProgramEnd wait_with_lines(Launch& launch, EntryWatch& entry, const run::StatusF
     }
 }
 
+/// Returns true if the program is started by the launcher, so that the library enters it.
+bool uses_launcher(const ProgramObstacle& obstacle, const std::string& launcher) {
+    return obstacle.kind == run::Obstacle::statically_linked && !launcher.empty();
+}
+
 /// Returns false, after a message, if the program must not run.
 bool may_run(const RunOptions& options, const std::string& obstacle) {
     if (obstacle.empty()) return true;
@@ -143,15 +149,19 @@ int run_command(const RunOptions& options, const char* const* environment) {
         print("faultline: program '" + printable(name) + "' not found in $PATH\n");
         return kExitNotFound;
     }
-    const ProgramObstacle obstacle = obstacle_to_preload(*file);
+    ProgramObstacle obstacle = obstacle_to_preload(*file);
+    const std::string launcher = find_launcher(library);
+    const bool launches = uses_launcher(obstacle, launcher);
+    if (launches) obstacle = {};
     if (!may_run(options, obstacle.words)) return kExitFailed;
     lower_limit("--resident", settings.resident_limit);
     lower_limit("--compressed", settings.compressed_limit);
     RunReport report{options.program, obstacle.words, status.can_be_opened(), settings, {}, {}};
 
     Launch launch;
-    std::optional<ProgramEnd> end =
-        launch.start(*file, options.program, environment_for(obstacle.kind, environment, library, settings));
+    std::vector<std::string> variables = environment_for(obstacle.kind, environment, library, settings);
+    if (launches) variables.push_back(std::string{run::kProgramVariable} + "=" + *file);
+    std::optional<ProgramEnd> end = launch.start(launches ? launcher : *file, options.program, variables);
     if (!end) {
         EntryWatch entry{report, status};
         end = options.live ? wait_with_lines(launch, entry, status) : wait_quietly(launch, entry);
