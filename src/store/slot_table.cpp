@@ -2,12 +2,13 @@
 
 namespace faultline::store {
 
-SlotShelf::SlotShelf()
+SlotShelf::SlotShelf(core::RecordMemory* records)
     : words{kSlots, "a table of swap slots"},
       more_users{kSlots, "a table of swap slots"},
       notes{kSlots, "a table of swap slots"},
       chunks{kChunks, "a table of swap slots"},
-      preallocated{kChunks, "a table of swap slots"} {}
+      preallocated{kChunks, "a table of swap slots"},
+      charge{records} {}
 
 SlotTable::~SlotTable() {
     for_each([this](std::uint32_t number, SlotShelf&) { static_cast<void>(remove(number)); });
