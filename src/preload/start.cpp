@@ -115,7 +115,7 @@ void make_heap(const char* const* environment) {
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);
-    start_status(*heap, settings);
+    start_status(*heap, settings, &say);
     remember_process();
     ManagedHeap::open(*heap);
 }
