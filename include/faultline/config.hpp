@@ -44,6 +44,15 @@ struct Config {
     /// if it is above. Buffers for compression take up to 3 MiB more.
     std::size_t compressed_limit = 0;
 
+    /// Limit in bytes of all memory that the pager takes: of frames, compressed pages, and the pager's records of
+    /// pages (a page's word, its location, buffers; not the stacks of its threads). The pager divides it by itself, and
+    /// changes the division while the program runs: compressed pages get more where pages compress well and disk reads
+    /// are dear, and nothing to speak of where pages do not compress (docs/decisions/022). 0: `resident_limit` and
+    /// `compressed_limit` hold instead. Else `resident_limit` is not used, `compressed_limit` must be 0, and the limit
+    /// is at least 256 KiB, lowered to the machine's memory with a warning. Below 4 MiB no pages are compressed. Frames
+    /// have a sixteenth of the limit, and at least `Pager::kMinimumPages` pages, even if the records take all of it.
+    std::size_t memory_limit = 0;
+
     /// How faults arrive.
     Delivery delivery = Delivery::automatic;
 

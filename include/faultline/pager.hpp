@@ -69,8 +69,16 @@ public:
     /// stays as it was).
     void set_resident_limit(std::size_t bytes);
 
-    /// Returns the limit, in bytes.
+    /// Returns the limit of frames, in bytes. With `Config::memory_limit` it changes all the time.
     [[nodiscard]] std::size_t resident_limit() const noexcept;
+
+    /// Changes `Config::memory_limit`, in bytes. When it shrinks, the call blocks until all memory fits. Compressed
+    /// pages never get more than the limit that the pager was made with. Throws like `set_resident_limit`; EINVAL also
+    /// means that the pager was made without a memory limit. `set_resident_limit` throws EINVAL if it has one.
+    void set_memory_limit(std::size_t bytes);
+
+    /// Returns the limit of all memory, in bytes; 0 if the pager was made without one.
+    [[nodiscard]] std::size_t memory_limit() const noexcept;
 
     /// Returns how faults arrive; never `automatic`.
     [[nodiscard]] Delivery delivery() const noexcept;

@@ -44,11 +44,15 @@ struct RegionStats {
 
 /// The sums over all regions of a pager, destroyed ones included, and the pager's own figures.
 struct PagerStats : RegionStats {
-    std::uint64_t resident_limit = 0;   ///< The limit, in bytes.
-    std::uint64_t frames_used = 0;      ///< Bytes resident, staged or being filled. Never above `resident_limit`.
-    std::uint64_t frames_peak = 0;      ///< The maximum of `frames_used` so far, in bytes.
-    std::uint64_t compressed_used = 0;  ///< Bytes of memory that compressed pages take. At most `compressed_limit`.
-    std::uint64_t direct_reclaims = 0;  ///< How often a faulting thread had to evict, because no frame was free.
+    std::uint64_t resident_limit = 0;    ///< The limit of frames now, in bytes.
+    std::uint64_t frames_used = 0;       ///< Bytes resident, staged or being filled. At most `resident_limit`, but for
+                                         ///< moments after `resident_limit` has fallen.
+    std::uint64_t frames_peak = 0;       ///< The maximum of `frames_used` so far, in bytes.
+    std::uint64_t compressed_used = 0;   ///< Bytes of memory that compressed pages take. At most `compressed_limit`.
+    std::uint64_t compressed_limit = 0;  ///< Limit of memory for compressed pages now, in bytes.
+    std::uint64_t records_used = 0;      ///< Bytes that the pager's records of pages take.
+    std::uint64_t memory_limit = 0;      ///< Limit of frames, compressed pages and records together, in bytes; 0: none.
+    std::uint64_t direct_reclaims = 0;   ///< How often a faulting thread had to evict, because no frame was free.
 
     // Nanoseconds from a fault's arrival at the pager to its answer. Under `uffd_threads` they exclude the two
     // wake-ups before and after: bench/fault_latency measures those from outside.

@@ -36,9 +36,10 @@ template <>
 struct Figures<PagerStats> {
     static constexpr auto table = [] {
         constexpr std::array kOwn{
-            FAULTLINE_GAUGE(PagerStats, resident_limit),    FAULTLINE_GAUGE(PagerStats, frames_used),
-            FAULTLINE_GAUGE(PagerStats, frames_peak),       FAULTLINE_GAUGE(PagerStats, compressed_used),
-            FAULTLINE_COUNTER(PagerStats, direct_reclaims),
+            FAULTLINE_GAUGE(PagerStats, resident_limit),   FAULTLINE_GAUGE(PagerStats, frames_used),
+            FAULTLINE_GAUGE(PagerStats, frames_peak),      FAULTLINE_GAUGE(PagerStats, compressed_used),
+            FAULTLINE_GAUGE(PagerStats, compressed_limit), FAULTLINE_GAUGE(PagerStats, records_used),
+            FAULTLINE_GAUGE(PagerStats, memory_limit),     FAULTLINE_COUNTER(PagerStats, direct_reclaims),
         };
         std::array<Figure<PagerStats>, Figures<RegionStats>::table.size() + kOwn.size()> all{};
         std::size_t count = 0;

@@ -5,6 +5,7 @@
 // (filling, evicting), then the lock of FrameTable or of Staging.
 #pragma once
 
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "mmu/mappers.hpp"
 #include "mmu/view_registry.hpp"
@@ -13,6 +14,7 @@
 #include "pager/frame/frame_table.hpp"
 #include "pager/frame/housekeeper.hpp"
 #include "pager/frame/limit_figures.hpp"
+#include "pager/frame/miss_record.hpp"
 #include "pager/frame/progress_guard.hpp"
 #include "pager/frame/staging.hpp"
 #include "pager/frame/write_wait.hpp"
@@ -76,7 +78,9 @@ struct PagerCore {
     DepartureClock departures;
     LimitFigures limit;
     WriteWait write_wait;
-    sys::Mapping zeros;  // never written: all its pages are the kernel's zero page
+    core::RecordMemory buffers;  // that reads have used; SplitKeeper counts them among the records
+    MissRecord misses;           // recorded with Config::memory_limit only
+    sys::Mapping zeros;          // never written: all its pages are the kernel's zero page
 
     LatencyRecorder latencies;
     Counters counters;                               // what belongs to no region

@@ -31,12 +31,15 @@ Pager::Pager(PagerSetup setup)
       room_{core_, evictor_},
       cleaner_{core_},
       shared_frames_{core_},
-      reclaimer_{core_, evictor_},
+      frame_limit_{core_},
+      split_{core_, frame_limit_},
+      reclaimer_{core_, evictor_, split_},
+      buffers_{&core_.buffers},
       fills_{core_, reclaimer_, room_, shared_frames_, buffers_},
       read_ahead_{fills_},
       resolver_{fills_, read_ahead_},
       pins_{core_},
-      limit_{core_, reclaimer_, pins_},
+      limit_{core_, frame_limit_, split_, reclaimer_, pins_},
       discarder_{core_, room_},
       advice_{core_, evictor_, read_ahead_},
       view_mapper_{core_, evictor_, room_, discarder_, advice_},
@@ -50,7 +53,7 @@ Pager::Pager(PagerSetup setup)
     core_.mappers.watch_staging(core_.staging.area().data(), core_.staging.area().size());
     watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
     sys::PageMerging::update();
-    limit_.apply(core_.config.resident_limit, core::kUnitBytes);
+    limit_.begin();
     start_trace();
     delivery_.start_signals(core_.config.delivery);
     threads_.start();
@@ -101,6 +104,14 @@ void Pager::forbid_merging() {
     });
 }
 
+std::uint64_t Pager::hard_faults() {
+    const std::lock_guard lock{core_.control};
+    std::uint64_t faults = core_.destroyed.hard_faults;
+    core_.regions.for_each(
+        [&](const Region& region) { faults += static_cast<std::uint64_t>(region.counters().sum(Count::hard_faults)); });
+    return faults;
+}
+
 PagerStats Pager::stats() {
     delivery_.report_later_handler(core_.log);
     PagerStats all;
@@ -112,9 +123,13 @@ PagerStats Pager::stats() {
         });
     }
     all.resident_limit = resident_limit();
-    all.frames_used = static_cast<std::uint64_t>(std::max<std::int64_t>(core_.budget.used(), 0)) * core::kUnitBytes;
     all.frames_peak = static_cast<std::uint64_t>(core_.budget.peak()) * core::kUnitBytes;
-    all.compressed_used = core_.stores->memory_used();
+    const SplitKeeper::Figures memory = split_.at_rest();
+    all.frames_used = memory.frames;
+    all.compressed_used = split_.is_on() ? memory.compressed : core_.stores->memory_used();
+    all.compressed_limit = memory.compressed_limit;
+    all.records_used = memory.records;
+    all.memory_limit = split_.memory();
     all.direct_reclaims = static_cast<std::uint64_t>(core_.counters.sum(Count::direct_reclaims));
     all.first_touch_latency = core_.latencies.read(FaultKind::first_touch);
     all.hard_latency = core_.latencies.read(FaultKind::hard);

@@ -25,9 +25,11 @@
 #include "pager/delivery/pager_threads.hpp"
 #include "pager/evict/cleaner.hpp"
 #include "pager/evict/evictor.hpp"
+#include "pager/evict/frame_limit.hpp"
 #include "pager/evict/frame_reclaimer.hpp"
 #include "pager/evict/room_maker.hpp"
 #include "pager/evict/shared_frames.hpp"
+#include "pager/evict/split_keeper.hpp"
 #include "pager/fault/buffer_pool.hpp"
 #include "pager/fault/fault_resolver.hpp"
 #include "pager/fault/page_fill.hpp"
@@ -101,9 +103,12 @@ public:
     // ---- figures
 
     [[nodiscard]] std::size_t resident_limit() const noexcept { return core_.limit.bytes.load(); }
+    [[nodiscard]] std::size_t memory_limit() const noexcept { return split_.memory(); }
     [[nodiscard]] Delivery delivery() const noexcept { return core_.config.delivery; }
     [[nodiscard]] Eviction eviction() const noexcept { return core_.mappers.eviction(); }
     [[nodiscard]] PagerStats stats();
+    /// Returns PagerStats::hard_faults, at less cost than `stats`.
+    [[nodiscard]] std::uint64_t hard_faults();
 
 private:
     explicit Pager(PagerSetup setup);
@@ -118,6 +123,8 @@ private:
     RoomMaker room_;
     Cleaner cleaner_;
     SharedFrames shared_frames_;
+    FrameLimit frame_limit_;
+    SplitKeeper split_;
     FrameReclaimer reclaimer_;
     BufferPool buffers_;
     FillContext fills_;

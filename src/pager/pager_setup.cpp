@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "mmu/delivery_trial.hpp"
+#include "pager/frame/memory_split.hpp"
 #include "store/swap_space.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
@@ -18,9 +19,13 @@ namespace faultline::pager {
 namespace {
 
 constexpr std::size_t kLeastCompressed = std::size_t{256} << 10;
+constexpr std::size_t kLeastMemory = std::size_t{256} << 10;
 
 std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
-    return std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file, config.compressed_limit);
+    const std::size_t memory = config.memory_limit;
+    const std::size_t compressed = memory == 0 ? config.compressed_limit : MemorySplit::first_share(memory);
+    return std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file, compressed,
+                                              memory < MemorySplit::kLeastMemory ? 0 : memory);
 }
 
 /// The faults of valgrind's simulated CPU do not reach a pager as the kernel's do: memory would be lost.
@@ -43,6 +48,15 @@ void check(const Config& config) {
         sys::throw_error(EINVAL, "Config::compressed_limit of " + sys::readable_bytes(config.compressed_limit) +
                                      " is too small: it must be 0, or at least 256 KiB");
     }
+    if (config.memory_limit != 0 && config.compressed_limit != 0) {
+        sys::throw_error(EINVAL,
+                         "Config::memory_limit includes the compressed pages, and divides the memory by itself: leave "
+                         "Config::compressed_limit 0");
+    }
+    if (config.memory_limit != 0 && config.memory_limit < kLeastMemory) {
+        sys::throw_error(EINVAL, "Config::memory_limit of " + sys::readable_bytes(config.memory_limit) +
+                                     " is too small: it must be 0, or at least 256 KiB");
+    }
     if (config.staging_percent > 50) sys::throw_error(EINVAL, "Config::staging_percent is above 50");
     if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");
     if (config.full_disk_patience.count() < 0 || config.full_disk_patience > std::chrono::hours{24 * 365}) {
@@ -58,6 +72,8 @@ PagerSetup::PagerSetup(const Config& wanted, std::unique_ptr<store::StoreFactory
     check(config);
     lower_limit("Config::resident_limit", config.resident_limit);
     lower_limit("Config::compressed_limit", config.compressed_limit);
+    lower_limit("Config::memory_limit", config.memory_limit);
+    if (config.memory_limit != 0) config.resident_limit = config.memory_limit;  // the most that frames may have
     if (!mappers) {
         const mmu::ChosenDelivery chosen = mmu::choose_delivery(config.delivery, config.eviction);
         config.delivery = chosen.delivery;

@@ -61,14 +61,18 @@ SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_
       cold_{links, kColdTag},
       probation_{links, kProbationTag},
       main_{links, main_slots, kMainTag},
-      staging_percent_{staging_percent} {
-    resized(frames);
-}
+      frames_{frames},
+      probation_target_{percent(frames, kFirstProbation)},
+      victims_interval_{kVictimsOfMean * kVictimsOfMean * RefaultInterval{}.quarters()},  // as if they were new pages
+      staging_percent_{staging_percent} {}
 
 void SecondChance::resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE {
+    // What was learned stays: both are shares of the memory, and the memory may change in small steps all the time.
+    probation_target_ = frames_ == 0
+                            ? percent(frames, kFirstProbation)
+                            : std::clamp(static_cast<std::size_t>(std::uint64_t{probation_target_} * frames / frames_),
+                                         percent(frames, kLeastProbation), percent(frames, kMostProbation));
     frames_ = frames;
-    probation_target_ = percent(frames, kFirstProbation);
-    victims_interval_ = kVictimsOfMean * kVictimsOfMean * RefaultInterval{}.quarters();  // as if they were new pages
 }
 
 std::size_t SecondChance::staging_target(std::size_t frames) const FAULTLINE_SIGNAL_SAFE {

@@ -65,9 +65,9 @@ private:
     MainSet main_;
     VictimDuel duel_;
     Random random_;
-    std::size_t frames_ = 0;
-    std::size_t probation_target_ = 0;
-    std::uint64_t victims_interval_ = 0;  // the mean of main's last victims; see kVictimsOfMean
+    std::size_t frames_;
+    std::size_t probation_target_;
+    std::uint64_t victims_interval_;  // the mean of main's last victims; see kVictimsOfMean
     unsigned staging_percent_;
     bool memory_was_full_ = false;  // `victim` was called at least once
 };

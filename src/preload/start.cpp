@@ -134,7 +134,7 @@ void make_heap(const char* const* environment) {
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);
     Launcher::remember();
-    start_status(*heap, settings);
+    start_status(*heap, settings, &say);
     remember_process();
     ManagedHeap::open(*heap);
 }

@@ -1,6 +1,7 @@
 #include "preload/status.hpp"
 
 #include "preload/thread_state.hpp"
+#include "run/memory_keeper.hpp"
 #include "run/process_identity.hpp"
 #include "run/status_writer.hpp"
 #include "sys/futex.hpp"
@@ -15,6 +16,7 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -28,13 +30,23 @@ constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{1};
 
 class Status {
 public:
-    Status(heap::Heap& heap, std::size_t reservation) noexcept : heap_{heap} {
-        status_.gauges.reservation = reservation;
+    Status(heap::Heap& heap, const run::Settings& settings, void (*say)(std::string_view)) : heap_{heap} {
+        status_.gauges.reservation = settings.heap_reservation;
+        if (settings.memory() != 0) keeper_.emplace(heap.pager(), settings.memory(), say);
     }
 
     /// Returns true if the file was opened.
     [[nodiscard]] bool open(std::string_view path) noexcept { return writer_.open(path) == 0; }
-    [[nodiscard]] bool wants_figures() const noexcept { return writer_.wants_figures(); }
+    /// Returns true if the thread has work: figures, or a limit of all memory.
+    [[nodiscard]] bool has_work() const noexcept { return writer_.wants_figures() || keeper_.has_value(); }
+
+    /// Holds the process to its limit of all memory, if it has one.
+    void keep_memory() noexcept {
+        const std::lock_guard guard{mutex_};
+        if (!keeper_ || ended_) return;
+        if (writer_.has_slot()) keeper_->share(*writer_.memory(), writer_.slot());
+        keeper_->look();
+    }
 
     void note_unmanaged(const run::UnmanagedProgram& program) noexcept { writer_.note_unmanaged(program); }
 
@@ -59,6 +71,7 @@ public:
         new_child_ = true;
         status_.memory = {};
         ended_ = false;
+        if (keeper_) keeper_->forget_share();
         start();
         publish_soon(false);
     }
@@ -87,6 +100,9 @@ public:
         const std::lock_guard guard{mutex_};
         if (ended_) return;
         ended_ = last == run::StatusWriter::Last::yes;
+        if (keeper_) keeper_->note();
+        if (ended_ && keeper_) keeper_->end();
+        if (!writer_.wants_figures()) return;
         try {
             pager::Pager& pager = heap_.pager();
             status_.delivery = static_cast<std::uint64_t>(pager.delivery());
@@ -118,7 +134,9 @@ private:
             publish(run::StatusWriter::Last::no, completing_.exchange(false, std::memory_order_acquire));
             answered_.store(asked, std::memory_order_release);
             sys::futex_wake(answered_);
-            sys::futex_wait(asked_, asked, &pause);
+            keep_memory();
+            const std::chrono::nanoseconds wait = keeper_ ? std::min(pause, keeper_->pause()) : pause;
+            sys::futex_wait(asked_, asked, &wait);
             pause = std::min(2 * pause, kPause);
         }
     }
@@ -128,7 +146,8 @@ private:
     run::ProgramStatus status_;
     std::array<ResidencyCell, run::kMapCells> cells_{};
     PagerStats pager_;
-    PagerStats at_fork_;  // latencies that the parent had counted
+    PagerStats at_fork_;                       // latencies that the parent had counted
+    std::optional<run::MemoryKeeper> keeper_;  // used with mutex_ held, but for its pause
     bool new_child_ = false;
     std::mutex mutex_;
     bool ended_ = false;
@@ -150,15 +169,17 @@ void at_exit() {
 
 }  // namespace
 
-void start_status(heap::Heap& heap, const run::Settings& settings) {
-    if (settings.status_file.empty()) return;
-    auto* const made = new Status{heap, settings.heap_reservation};
-    if (!made->open(settings.status_file)) {
+void start_status(heap::Heap& heap, const run::Settings& settings, void (*say)(std::string_view)) {
+    if (settings.status_file.empty() && settings.memory() == 0) return;
+    auto* const made = new Status{heap, settings, say};
+    const bool opened = !settings.status_file.empty() && made->open(settings.status_file);
+    if (!opened && !made->has_work()) {
         delete made;
         return;
     }
     status = made;
-    if (!status->wants_figures()) return;
+    if (!status->has_work()) return;
+    status->keep_memory();
     status->start();
     std::atexit(&at_exit);
     std::at_quick_exit(&publish_status_before_end);
@@ -169,7 +190,7 @@ void stop_status() noexcept {
 }
 
 void start_status_again() noexcept {
-    if (status == nullptr || !status->wants_figures()) return;
+    if (status == nullptr || !status->has_work()) return;
     try {
         status->start();
     } catch (const std::exception&) {
@@ -178,7 +199,7 @@ void start_status_again() noexcept {
 }
 
 void start_status_in_child() noexcept {
-    if (status == nullptr || !status->wants_figures()) return;
+    if (status == nullptr || !status->has_work()) return;
     try {
         status->start_in_child();
     } catch (const std::exception&) {
@@ -188,7 +209,7 @@ void start_status_in_child() noexcept {
 
 void publish_status_before_end() noexcept {
     // Inside the library, this thread may hold a lock that the publishing thread needs.
-    if (status != nullptr && status->wants_figures() && this_thread.inside == 0) status->publish_soon(true);
+    if (status != nullptr && status->has_work() && this_thread.inside == 0) status->publish_soon(true);
 }
 
 void note_unmanaged(const run::UnmanagedProgram& program) noexcept {

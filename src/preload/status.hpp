@@ -8,10 +8,13 @@
 #include "run/settings.hpp"
 #include "run/unmanaged_program.hpp"
 
+#include <string_view>
+
 namespace faultline::preload {
 
-/// Starts the thread. Does nothing if no status file is named or if it cannot be opened.
-void start_status(heap::Heap& heap, const run::Settings& settings);
+/// Starts the thread. Does nothing if no status file is named or if it cannot be opened, and there is no limit of all
+/// memory. The same thread holds the process to that limit (run::MemoryKeeper); `say` prints a line for it.
+void start_status(heap::Heap& heap, const run::Settings& settings, void (*say)(std::string_view));
 
 /// Ends the thread, and starts it again. The next sample makes up for those that were left out.
 void stop_status() noexcept;

@@ -13,6 +13,7 @@ struct Wording {
 constexpr std::array kWordings{
     Wording{"faultline: ", ""},  // a message may quote another one
     Wording{"Config::swap_directory", "--swap (FAULTLINE_SWAP)"},
+    Wording{"Config::memory_limit", "--memory (FAULTLINE_MEMORY)"},
     Wording{"Config::resident_limit", "--resident (FAULTLINE_RESIDENT)"},
     Wording{"Config::compressed_limit", "--compressed (FAULTLINE_COMPRESSED)"},
     Wording{"Config::delivery", "--delivery (FAULTLINE_DELIVERY)"},

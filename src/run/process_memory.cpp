@@ -20,10 +20,19 @@ std::uint64_t bytes_in_line(std::string_view text, std::string_view name) noexce
     return kibibytes << 10;
 }
 
+std::uint64_t anonymous_in(std::string_view text) noexcept {
+    return bytes_in_line(text, "\nRssAnon:") + bytes_in_line(text, "\nRssShmem:");
+}
+
 }  // namespace
 
+std::uint64_t anonymous_memory() noexcept {
+    std::array<char, 4096> text;
+    return anonymous_in(sys::read_file_start("/proc/self/status", text));
+}
+
 void raise_peaks(MemoryPeaks& peaks, std::string_view text) noexcept {
-    const std::uint64_t anonymous = bytes_in_line(text, "\nRssAnon:") + bytes_in_line(text, "\nRssShmem:");
+    const std::uint64_t anonymous = anonymous_in(text);
     peaks.resident = std::max(peaks.resident, bytes_in_line(text, "\nVmHWM:"));
     peaks.anonymous = std::max(peaks.anonymous, anonymous);
     peaks.file = std::max(peaks.file, bytes_in_line(text, "\nRssFile:"));

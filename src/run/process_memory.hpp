@@ -26,4 +26,8 @@ void raise_peaks(MemoryPeaks& peaks, std::string_view text) noexcept;
 /// Raises `peaks` to the kernel's figures for the calling process; leaves them if /proc is not available. Signal-safe.
 void raise_peaks(MemoryPeaks& peaks) noexcept;
 
+/// Returns the anonymous memory of the calling process in bytes, as in MemoryPeaks; 0 if /proc is not available.
+/// Signal-safe.
+[[nodiscard]] std::uint64_t anonymous_memory() noexcept;
+
 }  // namespace faultline::run

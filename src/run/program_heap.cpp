@@ -38,7 +38,8 @@ ProgramHeap reserve(const std::shared_ptr<pager::Pager>& pager, HeapOptions conf
 ProgramHeap make_program_heap(const Settings& settings) {
     Config config;
     config.resident_limit = settings.resident_limit;
-    config.compressed_limit = settings.compressed_limit;
+    config.compressed_limit = settings.memory() == 0 ? settings.compressed_limit : 0;
+    config.memory_limit = settings.memory();  // MemoryKeeper lowers it to this process's part
     config.swap_directory = settings.swap_directory;
     config.delivery = settings.delivery;
     config.fork = ForkPolicy::inherit;

@@ -9,6 +9,8 @@
 namespace faultline::run {
 namespace {
 
+constexpr std::string_view kMemory = "FAULTLINE_MEMORY";
+constexpr std::string_view kMemoryPerProcess = "FAULTLINE_MEMORY_PER_PROCESS";
 constexpr std::string_view kResident = "FAULTLINE_RESIDENT";
 constexpr std::string_view kCompressed = "FAULTLINE_COMPRESSED";
 constexpr std::string_view kHeap = "FAULTLINE_HEAP";
@@ -16,7 +18,8 @@ constexpr std::string_view kMappings = "FAULTLINE_MAPPINGS";
 constexpr std::string_view kSwap = "FAULTLINE_SWAP";
 constexpr std::string_view kDelivery = "FAULTLINE_DELIVERY";
 constexpr std::string_view kStatus = "FAULTLINE_STATUS";
-constexpr std::array kAll{kResident, kCompressed, kHeap, kMappings, kSwap, kDelivery, kStatus};
+constexpr std::array kAll{kMemory, kMemoryPerProcess, kResident, kCompressed, kHeap, kMappings,
+                          kSwap,   kDelivery,         kStatus};
 
 std::string_view name_of(std::string_view variable) noexcept { return variable.substr(0, variable.find('=')); }
 
@@ -79,6 +82,20 @@ bool read_delivery(const char* const* environment, Delivery& delivery, SettingsP
     return false;
 }
 
+/// Refuses two limits of which one includes the other.
+bool check_limits(const char* const* environment, SettingsProblem& problem) noexcept {
+    const auto is_set = [&](std::string_view name) { return !value_of(environment, name).empty(); };
+    const bool both = is_set(kMemory) && is_set(kMemoryPerProcess);
+    const std::string_view total = is_set(kMemory) ? kMemory : kMemoryPerProcess;
+    const std::string_view part = both ? kMemoryPerProcess : is_set(kResident) ? kResident : kCompressed;
+    if (!is_set(total) || !is_set(part)) return true;
+    Sentence sentence{problem};
+    sentence << total << " and " << part << " exclude each other: ";
+    sentence << (both ? "the limit is for the processes together, or for each of them"
+                      : "the first one is the limit of all memory, and is divided by itself");
+    return false;
+}
+
 }  // namespace
 
 std::string_view value_of(const char* const* environment, std::string_view name) noexcept {
@@ -94,7 +111,10 @@ bool read_settings(const char* const* environment, Settings& settings, SettingsP
         settings.swap_directory = directory;
     }
     if (const std::string_view file = value_of(environment, kStatus); !file.empty()) settings.status_file = file;
-    return read_size(environment, kResident, Settings::kResidentRange, settings.resident_limit, problem) &&
+    return check_limits(environment, problem) &&
+           read_size(environment, kMemory, Settings::kMemoryRange, settings.memory_limit, problem) &&
+           read_size(environment, kMemoryPerProcess, Settings::kMemoryRange, settings.memory_per_process, problem) &&
+           read_size(environment, kResident, Settings::kResidentRange, settings.resident_limit, problem) &&
            read_size(environment, kCompressed, Settings::kCompressedRange, settings.compressed_limit, problem) &&
            read_size(environment, kHeap, Settings::kHeapRange, settings.heap_reservation, problem) &&
            read_switch(environment, kMappings, settings.mappings, problem) &&
@@ -107,8 +127,12 @@ std::vector<std::string> environment_for(const Settings& settings) {
     const auto add = [&](std::string_view name, std::string_view value) {
         variables.push_back(std::string{name} + "=" + std::string{value});
     };
-    add(kResident, size_text(settings.resident_limit));
-    if (settings.compressed_limit != defaults.compressed_limit) add(kCompressed, size_text(settings.compressed_limit));
+    if (settings.memory_limit != 0) add(kMemory, size_text(settings.memory_limit));
+    if (settings.memory_per_process != 0) add(kMemoryPerProcess, size_text(settings.memory_per_process));
+    if (settings.memory() == 0) {
+        add(kResident, size_text(settings.resident_limit));
+        if (settings.compressed_limit != 0) add(kCompressed, size_text(settings.compressed_limit));
+    }
     if (settings.heap_reservation != defaults.heap_reservation) add(kHeap, size_text(settings.heap_reservation));
     if (settings.mappings != defaults.mappings) add(kMappings, settings.mappings ? "on" : "off");
     if (!settings.swap_directory.empty()) add(kSwap, settings.swap_directory);

@@ -26,6 +26,14 @@ struct SizeRange {
 
 /// The texts are views, of the environment if they were read from it.
 struct Settings {
+    /// FAULTLINE_MEMORY: limit in bytes of the memory of all processes of the tree together, `kMemoryRange`; 0: none.
+    /// Without a status file, which the processes share, it holds for each process. With it, or with the next one, the
+    /// two limits after them do not hold.
+    std::size_t memory_limit = 0;
+
+    /// FAULTLINE_MEMORY_PER_PROCESS: the same limit for each process by itself.
+    std::size_t memory_per_process = 0;
+
     /// FAULTLINE_RESIDENT: maximum heap memory kept in RAM, in bytes, per process: `kResidentRange`.
     std::size_t resident_limit = Config{}.resident_limit;
 
@@ -48,7 +56,11 @@ struct Settings {
     /// figures.
     std::string_view status_file{};
 
+    /// Returns the limit of all memory, shared or not; 0: none.
+    [[nodiscard]] std::size_t memory() const noexcept { return memory_limit != 0 ? memory_limit : memory_per_process; }
+
     static constexpr std::size_t kMostBytes = std::size_t{8} << 40;
+    static constexpr SizeRange kMemoryRange{std::size_t{4} << 20, kMostBytes, "4M to 8T"};
     static constexpr SizeRange kResidentRange{std::size_t{64} << 10, kMostBytes, "64K to 8T"};
     static constexpr SizeRange kCompressedRange{0, kMostBytes, "0 to 8T"};
     static constexpr SizeRange kHeapRange{std::size_t{1} << 20, kMostBytes, "1M to 8T"};
@@ -65,7 +77,7 @@ struct SettingsProblem {
 [[nodiscard]] bool read_settings(const char* const* environment, Settings& settings, SettingsProblem& problem) noexcept;
 
 /// Returns the variables from which `read_settings` restores `settings`: "NAME=value" for each that differs from its
-/// default, and always `FAULTLINE_RESIDENT`. May throw std::bad_alloc.
+/// default, and `FAULTLINE_RESIDENT` unless there is a limit of all memory. May throw std::bad_alloc.
 [[nodiscard]] std::vector<std::string> environment_for(const Settings& settings);
 
 /// Returns the value of the variable `name` in `environment` (like `environ`); empty if it is not set. Signal-safe.

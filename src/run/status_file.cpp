@@ -54,7 +54,8 @@ void look_at_slots(const StatusMemory& memory, SeenPrograms& seen) {
 
 }  // namespace
 
-StatusFile::StatusFile(Figures figures) : fd_{::memfd_create("faultline-status", MFD_CLOEXEC | MFD_ALLOW_SEALING)} {
+StatusFile::StatusFile(Figures figures, std::uint64_t memory_limit)
+    : fd_{::memfd_create("faultline-status", MFD_CLOEXEC | MFD_ALLOW_SEALING)} {
     if (!fd_) sys::throw_error(errno, "cannot make the status file in memory; see `ulimit -n`");
     constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     if (::ftruncate(fd_.get(), sizeof(StatusMemory)) != 0 || ::fcntl(fd_.get(), F_ADD_SEALS, kSeals) != 0) {
@@ -67,6 +68,7 @@ StatusFile::StatusFile(Figures figures) : fd_{::memfd_create("faultline-status",
     memory_->version = kStatusVersion;
     memory_->bytes = sizeof(StatusMemory);
     memory_->wants_figures = figures == Figures::wanted ? 1 : 0;
+    memory_->tree.limit = memory_limit;
     path_ = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
 }
 
@@ -78,6 +80,9 @@ SeenPrograms StatusFile::look() const {
     SeenPrograms seen;
     look_at_unmanaged(*memory_, seen);
     if (memory_->wants_figures != 0) look_at_slots(*memory_, seen);
+    const auto& tree = memory_->tree;
+    seen.tree_peak = {tree.peak_managed.load(), tree.peak_compressed.load(), 0};
+    seen.tree_peak.other = tree.peak.load() - std::min(tree.peak.load(), seen.tree_peak.sum());
     seen.claims = memory_->claims.load(std::memory_order_acquire);
     return seen;
 }

@@ -29,6 +29,7 @@ struct SeenPrograms {
     EarlierPrograms earlier;            ///< Programs whose slots others have taken over.
     std::uint64_t unheard = 0;          ///< Programs that found no free slot.
     std::uint64_t claims = 0;           ///< Programs that the preloaded library has entered.
+    TreePeak tree_peak;                 ///< Of all programs together, if they share memory.
 
     std::vector<SeenUnmanaged> unmanaged;  ///< In the order of their first starts.
     std::uint64_t more_unmanaged = 0;      ///< Starts of programs for which no entry was free.
@@ -39,8 +40,9 @@ public:
     /// Whether programs write figures, or only report their start and the programs that they start unmanaged.
     enum class Figures : std::uint8_t { none, wanted };
 
-    /// Makes a file in memory that no process can shorten. Throws std::system_error.
-    explicit StatusFile(Figures figures = Figures::wanted);
+    /// Makes a file in memory that no process can shorten. `memory_limit`: bytes that the programs share; 0: none.
+    /// Throws std::system_error.
+    explicit StatusFile(Figures figures = Figures::wanted, std::uint64_t memory_limit = 0);
     ~StatusFile();
     StatusFile(const StatusFile&) = delete;
     StatusFile& operator=(const StatusFile&) = delete;

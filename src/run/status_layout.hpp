@@ -15,6 +15,7 @@
 #pragma once
 
 #include "run/program_status.hpp"
+#include "run/tree_memory.hpp"
 #include "run/unmanaged_program.hpp"
 
 #include <array>
@@ -77,7 +78,7 @@ struct EarlierPrograms {
 };
 
 inline constexpr std::uint64_t kStatusMagic = 0x3153'5554'4154'4c46;  // "FLTATUS1", the first byte last
-inline constexpr std::uint64_t kStatusVersion = 3;
+inline constexpr std::uint64_t kStatusVersion = 4;
 inline constexpr std::size_t kStatusSlots = 256;
 
 /// Programs of one name that were started without the preloaded library. The writer that takes the index owns and fills
@@ -99,6 +100,7 @@ struct StatusMemory {
     std::atomic<std::uint64_t> unmanaged_taken;  ///< Entries requested so far, including those that found no room.
     std::array<UnmanagedEntry, kUnmanagedEntries> unmanaged;
     SharedWords<EarlierPrograms> earlier;
+    TreeMemory<kStatusSlots> tree;
     std::array<StatusSlot, kStatusSlots> slots;
 };
 

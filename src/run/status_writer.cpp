@@ -111,7 +111,9 @@ void StatusWriter::claim() noexcept {
     // The previous process of this number has ended, or it was this process before exec.
     for (StatusSlot& slot : memory_->slots) {
         const std::uint64_t owner = slot.owner.load(std::memory_order_acquire);
-        if (StatusSlot::pid_of(owner) == process_.pid) slot.gone.store(owner, std::memory_order_release);
+        if (StatusSlot::pid_of(owner) != process_.pid) continue;
+        slot.gone.store(owner, std::memory_order_release);
+        memory_->tree.entries[static_cast<std::size_t>(&slot - memory_->slots.data())].clear();
     }
     if (!take_free(number) && !take_over(number)) memory_->unheard.fetch_add(1, std::memory_order_relaxed);
 }
@@ -119,6 +121,7 @@ void StatusWriter::claim() noexcept {
 void StatusWriter::take(StatusSlot& slot, std::uint64_t owner) noexcept {
     slot_ = &slot;
     owner_ = owner;
+    memory_->tree.entries[this->slot()].clear();  // of an earlier owner
 }
 
 bool StatusWriter::take_free(std::uint64_t claim) noexcept {

@@ -6,6 +6,7 @@
 #include "run/program_status.hpp"
 #include "run/status_layout.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -36,6 +37,10 @@ public:
 
     /// Returns true if the file is open and wants figures.
     [[nodiscard]] bool wants_figures() const noexcept { return memory_ != nullptr && memory_->wants_figures != 0; }
+
+    /// Returns the file's memory, or null if it is not open; and the number of the program's slot, if it has one.
+    [[nodiscard]] StatusMemory* memory() const noexcept { return memory_; }
+    [[nodiscard]] std::size_t slot() const noexcept { return static_cast<std::size_t>(slot_ - memory_->slots.data()); }
 
     /// Returns true if the program has a slot.
     [[nodiscard]] bool has_slot() const noexcept { return slot_ != nullptr; }

@@ -3,6 +3,7 @@
 // The pager calls it.
 #pragma once
 
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 
 #include <atomic>
@@ -126,6 +127,18 @@ enum class ForkSide : std::uint8_t { parent, child };
 
 class WriteQueue;
 
+/// The memory of compressed pages of one factory, for the rule that divides memory between them and frames. Sizes in
+/// bytes; counts since the factory was made.
+struct CompressedShare {
+    std::size_t limit = 0;         ///< In force now.
+    std::size_t used = 0;          ///< Memory in use, free memory that is kept for the next pages included.
+    std::size_t compressed = 0;    ///< The live pages, compressed,
+    std::size_t original = 0;      ///< and their size when they are not.
+    std::uint64_t kept = 0;        ///< Pages that were compressed into memory.
+    std::uint64_t rejected = 0;    ///< Pages that did not shrink enough.
+    std::uint64_t pushed_out = 0;  ///< Pages that left this memory for the file, or found it full.
+};
+
 /// Opens the stores of a pager's regions. Tests replace it, like the store.
 class StoreFactory {
 public:
@@ -161,6 +174,18 @@ public:
     /// Returns the bytes of memory in which the stores hold pages.
     [[nodiscard]] virtual std::uint64_t memory_used() const noexcept { return 0; }
 
+    // The memory for compressed pages can change while the program runs.
+
+    [[nodiscard]] virtual CompressedShare compressed_share() const FAULTLINE_SIGNAL_SAFE { return {}; }
+    /// Sets the limit in bytes. The memory beyond a lowered limit stays in use until do_upkeep() has freed it. The
+    /// default has no such memory.
+    virtual void set_compressed_limit([[maybe_unused]] std::size_t bytes) FAULTLINE_SIGNAL_SAFE {}
+    /// Returns the bytes of working memory that the stores have touched: buffers to compress and to write.
+    [[nodiscard]] virtual std::size_t working_memory() const FAULTLINE_SIGNAL_SAFE { return 0; }
+
+    /// Returns the count of the memory that the records of the stores, and of the pager's regions, take.
+    [[nodiscard]] core::RecordMemory& records() noexcept { return records_; }
+
     // Freeing disk space takes a file system milliseconds. It is better done in large pieces by a background thread.
 
     /// Says whether a background thread calls return_some_space(). The default is no: then the threads that free space
@@ -184,6 +209,9 @@ public:
     virtual void continue_as([[maybe_unused]] ForkSide side) noexcept {}
     /// Undoes prepare_fork when there is no child.
     virtual void cancel_fork() noexcept {}
+
+private:
+    core::RecordMemory records_;
 };
 
 }  // namespace faultline::store

@@ -47,6 +47,9 @@ public:
         unsigned slot_;
     };
 
+    /// Returns the bytes of working memory that threads have touched.
+    [[nodiscard]] std::size_t present_bytes() const FAULTLINE_SIGNAL_SAFE { return memory_.present_bytes(); }
+
 private:
     static constexpr unsigned kCompressors = 32;
 

@@ -2,7 +2,6 @@
 
 #include "core/check.hpp"
 #include "store/page_checksum.hpp"
-#include "sys/signal_block.hpp"
 
 #include <cstring>
 #include <memory>
@@ -23,12 +22,18 @@ CompressedStats CompressedPool::stats() const noexcept {
             value(counters_.spills),
             value(counters_.hits),
             value(counters_.misses),
-            value(counters_.damaged)};
+            value(counters_.damaged),
+            value(counters_.inserts)};
 }
 
-void CompressedPool::set_limit(std::size_t bytes) noexcept {
-    const sys::SignalBlock no_signals;
-    segments_.set_limit(bytes);
+CompressedShare CompressedPool::share() const FAULTLINE_SIGNAL_SAFE {
+    const CompressedStats now = stats();
+    return {segments_.limit(), segments_.held(), now.compressed_bytes,      now.original_bytes,
+            now.inserts,       now.rejections,   now.spills + now.overflows};
+}
+
+std::size_t CompressedPool::working_memory() const FAULTLINE_SIGNAL_SAFE {
+    return spill_memory_.present_bytes() + compressors_.present_bytes();
 }
 
 bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_SAFE {
@@ -62,6 +67,7 @@ bool CompressedPool::insert(SlotNumber slot, std::uint32_t units,
                              static_cast<std::uint16_t>(compressed.size()), static_cast<std::uint16_t>(units)};
     CompressedCounters::add(counters_.compressed_bytes, compressed.size());
     CompressedCounters::add(counters_.original_bytes, std::size_t{units} << core::kUnitShift);
+    CompressedCounters::add(counters_.inserts);
     slots_.table().store(slot, SlotWord::in_memory(room.entry()));
     return true;
 }

@@ -20,6 +20,7 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
+#include "store/backing_store.hpp"
 #include "store/block_codec.hpp"
 #include "store/compressed_stats.hpp"
 #include "store/segment_pool.hpp"
@@ -36,7 +37,7 @@
 
 namespace faultline::store {
 
-/// Signal-safe, except the constructor and calls marked "control path". Callers outside a fault keep all signals
+/// Signal-safe, except the constructor. Callers outside a fault keep all signals
 /// blocked. Memory that does not count towards the limit: 64 KiB while entries are moved; for compressors 32 KiB for
 /// each thread that writes at the same time, at most 1 MiB; for spilling 320 KiB for each thread that spills at the
 /// same time, at most 1.3 MiB; and less than 100 bytes for each 64 KiB that were ever used.
@@ -50,10 +51,15 @@ public:
 
     /// Sets the limit in bytes, rounded down to segments of 64 KiB and to the capacity. 0 keeps nothing in memory. If
     /// more than the limit is used, spill_some has work.
-    void set_limit(std::size_t bytes) noexcept;
+    void set_limit(std::size_t bytes) FAULTLINE_SIGNAL_SAFE { segments_.set_limit(bytes); }
     [[nodiscard]] std::size_t limit() const noexcept { return segments_.limit(); }
+    /// Returns the most bytes that `set_limit` can set.
+    [[nodiscard]] std::size_t capacity() const noexcept { return segments_.capacity(); }
 
     [[nodiscard]] CompressedStats stats() const noexcept;
+    [[nodiscard]] CompressedShare share() const FAULTLINE_SIGNAL_SAFE;
+    /// Returns the bytes of the working memory that threads have touched.
+    [[nodiscard]] std::size_t working_memory() const FAULTLINE_SIGNAL_SAFE;
 
     /// Returns the memory of all segments, for tests.
     [[nodiscard]] std::span<std::byte> memory() const noexcept { return segments_.memory(); }

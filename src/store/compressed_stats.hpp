@@ -22,6 +22,7 @@ struct CompressedStats {
     std::uint64_t hits = 0;       ///< Blocks read from memory.
     std::uint64_t misses = 0;     ///< Blocks read from the swap file.
     std::uint64_t damaged = 0;    ///< Blocks whose checksum was wrong when they were read or spilled.
+    std::uint64_t inserts = 0;    ///< Blocks that were compressed into memory.
 };
 
 struct CompressedCounters {
@@ -31,6 +32,7 @@ struct CompressedCounters {
     std::atomic<std::uint64_t> overflows{0};
     std::atomic<std::uint64_t> spills{0};
     std::atomic<std::uint64_t> damaged{0};
+    std::atomic<std::uint64_t> inserts{0};
     // On a cache line of their own: threads that read do not share a line with threads that write.
     alignas(64) std::atomic<std::uint64_t> hits{0};
     std::atomic<std::uint64_t> misses{0};

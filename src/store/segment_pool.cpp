@@ -35,7 +35,12 @@ Segment& SegmentPool::at(std::uint32_t index) const noexcept {
     return *std::launder(reinterpret_cast<Segment*>(&records_[index * sizeof(Segment)]));
 }
 
-void SegmentPool::set_limit(std::size_t bytes) noexcept {
+std::size_t SegmentPool::held() const FAULTLINE_SIGNAL_SAFE {
+    const std::scoped_lock lock{lock_};
+    return (used_.load() + warm_segments_) * kSegmentBytes;
+}
+
+void SegmentPool::set_limit(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     limit_.store(std::min(segments_of(bytes), segments_));
     for (;;) {
         Segment* warm = nullptr;

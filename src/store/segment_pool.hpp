@@ -47,7 +47,7 @@ struct Segment : boost::intrusive::list_base_hook<boost::intrusive::link_mode<bo
     bool accessible = false;
 };
 
-/// Signal-safe, except construction and set_limit. Callers outside a fault keep all signals blocked.
+/// Signal-safe, except construction. Callers outside a fault keep all signals blocked.
 class SegmentPool {
 public:
     static constexpr std::size_t kSegmentBytes = std::size_t{64} << 10;
@@ -65,10 +65,14 @@ public:
 
     /// Sets the limit in bytes, rounded down to segments, at most the capacity. Memory beyond a lowered limit stays
     /// used until the owner spills it.
-    void set_limit(std::size_t bytes) noexcept;
+    void set_limit(std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t limit() const noexcept { return limit_.load() * kSegmentBytes; }
     /// Returns the bytes of the segments that hold entries.
     [[nodiscard]] std::size_t used() const noexcept { return used_.load() * kSegmentBytes; }
+    /// Returns the bytes of all segments that have memory: those that hold entries, and warm ones.
+    [[nodiscard]] std::size_t held() const FAULTLINE_SIGNAL_SAFE;
+    /// Returns the most bytes that `set_limit` can set.
+    [[nodiscard]] std::size_t capacity() const noexcept { return segments_ * kSegmentBytes; }
 
     /// Room for a new entry. Its segment cannot be taken while the Room lives. Converts to false if there is no room.
     class Room {

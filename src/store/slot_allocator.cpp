@@ -102,7 +102,9 @@ SlotAllocator::ChunkNumber SlotAllocator::emptiest_partial(unsigned size_class) 
 SlotAllocator::ChunkNumber SlotAllocator::take_fresh() {
     for (; fresh_shelf_ < shelves_.size(); ++fresh_shelf_, fresh_chunk_ = 0) {
         const std::uint32_t shelf = shelves_[fresh_shelf_];
-        if (fresh_chunk_ < table_.shelf(shelf)->usable_chunks) return (shelf << kShelfShift) + fresh_chunk_++;
+        if (fresh_chunk_ >= table_.shelf(shelf)->usable_chunks) continue;
+        table_.shelf(shelf)->charge.add(1);
+        return (shelf << kShelfShift) + fresh_chunk_++;
     }
     return 0;
 }
@@ -311,6 +313,7 @@ std::vector<std::uint32_t> SlotAllocator::freeze(std::vector<std::uint32_t> next
         if (!shelf.frozen) {
             shelf.chunks.clear();
             shelf.preallocated.clear(0, SlotShelf::kChunks);
+            shelf.charge.set(0);
         }
         return shelf.frozen;
     });

@@ -3,6 +3,7 @@
 // Several locations may name a page. When the last one is dropped, SlotSpace frees the page's slots.
 #pragma once
 
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "store/block_codec.hpp"
@@ -37,8 +38,10 @@ struct PageShape {
 /// Thread-safe and signal-safe, except construction. Callers outside a fault keep all signals blocked.
 class SlotSpace {
 public:
-    /// `capacity` and `limit` are those of CompressedPool. Throws std::system_error.
-    SlotSpace(std::size_t capacity, std::size_t limit) : pool_{slots_, capacity, limit} {}
+    /// `capacity` and `limit` are those of CompressedPool. `records`: counts the memory of slots and locations; may be
+    /// null. Throws std::system_error.
+    SlotSpace(std::size_t capacity, std::size_t limit, core::RecordMemory* records = nullptr)
+        : pool_{slots_, capacity, limit}, records_{records} {}
 
     [[nodiscard]] Slots& slots() noexcept { return slots_; }
     [[nodiscard]] SlotTable& table() noexcept { return slots_.table(); }
@@ -48,6 +51,7 @@ public:
     [[nodiscard]] CompressedPool& pool() noexcept { return pool_; }
     [[nodiscard]] const CompressedPool& pool() const noexcept { return pool_; }
     [[nodiscard]] WriterPool& writers() noexcept { return writers_; }
+    [[nodiscard]] core::RecordMemory* records() const noexcept { return records_; }
 
     /// Drops one location of a page. Frees its slots if it was the last.
     void release(SlotNumber first, PageShape shape) FAULTLINE_SIGNAL_SAFE {
@@ -61,6 +65,7 @@ private:
     Slots slots_;
     CompressedPool pool_;
     WriterPool writers_;
+    core::RecordMemory* records_;
 };
 
 }  // namespace faultline::store

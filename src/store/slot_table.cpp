@@ -12,13 +12,14 @@ constexpr std::size_t kShelfBytes = decltype(SlotShelf::words)::bytes_for(SlotSh
 
 }  // namespace
 
-SlotShelf::SlotShelf()
+SlotShelf::SlotShelf(core::RecordMemory* records)
     : memory{kShelfBytes, "a table of swap slots"},
       words{kSlots, memory},
       more_users{kSlots, memory},
       notes{kSlots, memory},
       chunks{kChunks, memory},
-      preallocated{kChunks, memory} {}
+      preallocated{kChunks, memory},
+      charge{records} {}
 
 SlotTable::~SlotTable() {
     for_each([this](std::uint32_t number, SlotShelf&) { static_cast<void>(remove(number)); });

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/check.hpp"
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "store/slot_chunk.hpp"
@@ -36,8 +37,8 @@ struct SlotShelf {
     static constexpr std::uint32_t kChunks = kSlots / SlotChunk::kSlots;
     static constexpr std::uint64_t kBytes = std::uint64_t{kSlots} << core::kUnitShift;
 
-    /// Throws std::system_error (ENOMEM).
-    SlotShelf();
+    /// `records`: counts the memory of the words; may be null. Throws std::system_error (ENOMEM).
+    explicit SlotShelf(core::RecordMemory* records = nullptr);
 
     sys::ArrayMemory memory;  // of the arrays
     sys::LazyArray<std::atomic<std::uint64_t>> words;
@@ -45,6 +46,8 @@ struct SlotShelf {
     sys::LazyArray<std::atomic<std::uint64_t>> notes;       // see SharedBytes
     sys::LazyArray<SlotChunk> chunks;
     sys::AtomicBits preallocated;  // chunks whose blocks were allocated together
+
+    core::RecordCharge charge;  // a unit for each chunk that was used: its words take that much
 
     std::shared_ptr<SwapFile> file;          // changed while nothing else goes on
     std::uint64_t file_offset = 0;           // of the first slot, in bytes

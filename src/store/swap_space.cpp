@@ -60,11 +60,12 @@ struct SwapSpace::Fork {
     std::vector<std::uint32_t> list;                      // with room for all shelves
 };
 
-SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::path& file, std::size_t compressed_limit)
+SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::path& file, std::size_t compressed_limit,
+                     std::size_t most_compressed)
     : directory_{!directory.empty() ? std::move(directory)
                  : file.empty()     ? default_swap_directory()
                                     : std::filesystem::absolute(file).parent_path()},
-      space_{compressed_limit, compressed_limit},
+      space_{std::max(compressed_limit, most_compressed), compressed_limit, &records()},
       file_{file.empty() ? open_file() : std::make_shared<SwapFile>(SwapFile::named(file))} {
     open_read_rings();
 }
@@ -133,14 +134,14 @@ void SwapSpace::ensure_shelves(std::uint64_t bytes) {
 std::uint64_t SwapSpace::most_useful_bytes() const noexcept {
     constexpr std::uint64_t kMostCompression = 128;  // LZ4 makes at least 32 bytes of 4,096, and an entry takes 16
     const std::uint64_t on_disk = file_->file_system_bytes();
-    const std::uint64_t in_memory = kMostCompression * space_.pool().limit();
+    const std::uint64_t in_memory = kMostCompression * space_.pool().capacity();
     return on_disk + std::min(in_memory, ~on_disk);
 }
 
 /// Adds a shelf at the end of the file. Returns false if there are enough: the file may not be longer, or the table is
 /// full. Throws std::system_error if the file cannot hold `least_bytes` more.
 bool SwapSpace::add_shelf(std::uint64_t least_bytes) {
-    auto shelf = std::make_unique<SlotShelf>();
+    auto shelf = std::make_unique<SlotShelf>(space_.records());
     const std::uint64_t begin = space_.allocator().capacity_bytes();
     const std::uint64_t limit = SwapFile::size_limit();
     std::uint64_t end = begin + SlotShelf::kBytes;
@@ -202,7 +203,7 @@ void SwapSpace::prepare_fork() {
     space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {
         if (shelf.frozen) return;
         ++shelves;
-        if (shelf.allotted.load() > 0) fork->new_shelves.push_back(std::make_unique<SlotShelf>());
+        if (shelf.allotted.load() > 0) fork->new_shelves.push_back(std::make_unique<SlotShelf>(space_.records()));
     });
     if (!space_.table().has_room(fork->new_shelves.size())) {
         sys::throw_error(ENOMEM, "the table of swap slots is full: too many forks with swapped pages");

@@ -27,9 +27,11 @@ public:
     static constexpr std::size_t kMostFrozen = 16;
 
     /// Opens the first file: `file`, or an unnamed file in `directory` if `file` is empty. An empty `directory` means
-    /// the default one. `compressed_limit`: bytes of memory for compressed pages, see CompressedPool; 0: none. Throws
+    /// the default one. `compressed_limit`: bytes of memory for compressed pages, see CompressedPool; 0: none.
+    /// `most_compressed`: the highest limit that set_compressed_limit() can set, if that is more. Throws
     /// std::system_error.
-    SwapSpace(std::filesystem::path directory, const std::filesystem::path& file, std::size_t compressed_limit = 0);
+    SwapSpace(std::filesystem::path directory, const std::filesystem::path& file, std::size_t compressed_limit = 0,
+              std::size_t most_compressed = 0);
     ~SwapSpace() override;
 
     [[nodiscard]] CompressedPool& pool() noexcept { return space_.pool(); }
@@ -52,6 +54,14 @@ public:
     /// Includes free space of the files, which is punched when it is needed.
     [[nodiscard]] std::uint64_t room() noexcept override;
     [[nodiscard]] std::uint64_t memory_used() const noexcept override { return space_.pool().stats().used_bytes; }
+
+    [[nodiscard]] CompressedShare compressed_share() const FAULTLINE_SIGNAL_SAFE override {
+        return space_.pool().share();
+    }
+    void set_compressed_limit(std::size_t bytes) FAULTLINE_SIGNAL_SAFE override { space_.pool().set_limit(bytes); }
+    [[nodiscard]] std::size_t working_memory() const FAULTLINE_SIGNAL_SAFE override {
+        return space_.pool().working_memory();
+    }
 
     // Without a background thread, the thread that frees the last page of a piece punches it.
 

@@ -20,7 +20,7 @@ public:
     /// An empty store for `bytes` in pages of `page_bytes`, which divides them. `space` must outlive the store. Throws
     /// std::system_error (ENOMEM).
     SwapStore(SlotSpace& space, std::uint64_t bytes, std::size_t page_bytes)
-        : space_{space}, shape_{page_bytes}, locations_{bytes / page_bytes, "a table of locations"} {}
+        : space_{space}, shape_{page_bytes}, locations_{bytes / page_bytes, "a table of locations", space.records()} {}
     /// Frees the slots that no other store uses.
     ~SwapStore() override;
     SwapStore(const SwapStore&) = delete;

@@ -47,15 +47,22 @@ void advise_all(std::span<std::byte> range, bool shared_with_children, const cha
     if (!shared_with_children) advise_or_throw(address, bytes, MADV_DONTFORK, purpose);
 }
 
-/// Returns true if mincore(2) reports `wanted` for each 4 KiB of a range. Returns false if the call fails.
-bool all_units(const void* address, std::size_t bytes, bool wanted) FAULTLINE_SIGNAL_SAFE {
-    std::array<unsigned char, kLargestPageBytes / core::kUnitBytes> present;
+/// For each 4 KiB of up to 2 MiB: bit 0 says whether the kernel has a page there.
+using PresentUnits = std::array<unsigned char, kLargestPageBytes / core::kUnitBytes>;
+
+/// mincore(2) of at most 2 MiB. Returns 0 or an errno.
+int find_present(const void* address, std::size_t bytes, PresentUnits& present) FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(bytes <= kLargestPageBytes);
     const auto call = [&] {
         return error_of(raw_syscall(SYS_mincore, syscall_argument(address), bytes, syscall_argument(present.data())));
     };
-    const int error = wait_out("mincore", call, OutOfMemory::report);
-    return error == 0 &&
+    return wait_out("mincore", call, OutOfMemory::report);
+}
+
+/// Returns true if mincore(2) reports `wanted` for each 4 KiB of a range. Returns false if the call fails.
+bool all_units(const void* address, std::size_t bytes, bool wanted) FAULTLINE_SIGNAL_SAFE {
+    PresentUnits present;
+    return find_present(address, bytes, present) == 0 &&
            std::all_of(present.begin(), present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes),
                        [wanted](unsigned char unit) { return ((unit & 1U) != 0) == wanted; });
 }
@@ -116,6 +123,19 @@ void Mapping::put_fence() noexcept {
         return;
     }
     drop_fence();
+}
+
+std::size_t Mapping::present_bytes() const FAULTLINE_SIGNAL_SAFE {
+    std::size_t units = 0;
+    for (std::size_t offset = 0; offset < bytes_; offset += kLargestPageBytes) {
+        const std::size_t bytes = std::min(bytes_ - offset, kLargestPageBytes);
+        PresentUnits present;
+        if (find_present(address_ + offset, bytes, present) != 0) return bytes_;
+        const auto end = present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes);
+        units += static_cast<std::size_t>(
+            std::count_if(present.begin(), end, [](unsigned char unit) { return (unit & 1U) != 0; }));
+    }
+    return units * core::kUnitBytes;
 }
 
 void Mapping::drop_fence() noexcept {

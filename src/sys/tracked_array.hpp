@@ -3,6 +3,7 @@
 // change. Page tables and tables of locations are such arrays.
 #pragma once
 
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "sys/atomic_bits.hpp"
@@ -18,19 +19,22 @@ namespace faultline::sys {
 template <typename T>
 class TrackedArray {
 public:
-    /// `purpose` names the memory in error messages. Throws std::system_error (ENOMEM).
-    TrackedArray(std::uint64_t count, const char* purpose)
-        : elements_{count, purpose}, marks_{count / kPerMark + 1, purpose} {}
+    /// `purpose` names the memory in error messages. `records`: counts the memory that is marked; may be null. Throws
+    /// std::system_error (ENOMEM).
+    TrackedArray(std::uint64_t count, const char* purpose, core::RecordMemory* records = nullptr)
+        : elements_{count, purpose}, marks_{count / kPerMark + 1, purpose}, charge_{records} {}
 
     [[nodiscard]] std::uint64_t size() const noexcept { return elements_.size(); }
     [[nodiscard]] T& operator[](std::uint64_t index) const noexcept { return elements_[index]; }
 
     /// Records that the element may differ from zero. Call before it changes, so that no scan misses it.
-    void mark(std::uint64_t index) const FAULTLINE_SIGNAL_SAFE { marks_.set(index / kPerMark); }
+    void mark(std::uint64_t index) const FAULTLINE_SIGNAL_SAFE {
+        if (marks_.set(index / kPerMark)) charge_.add(1);
+    }
 
     /// The same for `count` elements from `first` on; at least one.
     void mark(std::uint64_t first, std::uint64_t count) const FAULTLINE_SIGNAL_SAFE {
-        marks_.set(first / kPerMark, (first + count - 1) / kPerMark + 1 - first / kPerMark);
+        charge_.add(marks_.set(first / kPerMark, (first + count - 1) / kPerMark + 1 - first / kPerMark));
     }
 
     /// Zeroes all elements and returns their memory to the kernel. No other thread may use an element meanwhile.
@@ -59,6 +63,7 @@ private:
 
     LazyArray<T> elements_;
     AtomicBits marks_;
+    mutable core::RecordCharge charge_;
 };
 
 }  // namespace faultline::sys

@@ -7,6 +7,7 @@
 
 #include "core/page_range.hpp"
 #include "core/page_word.hpp"
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "sys/futex.hpp"
 #include "sys/tracked_array.hpp"
@@ -18,7 +19,9 @@ namespace faultline::table {
 
 class PageTable {
 public:
-    explicit PageTable(std::uint64_t pages) : words_{pages, "a page table"} {}
+    /// `records`: counts the memory of the words; may be null. Throws std::system_error (ENOMEM).
+    explicit PageTable(std::uint64_t pages, core::RecordMemory* records = nullptr)
+        : words_{pages, "a page table", records} {}
 
     [[nodiscard]] std::uint64_t pages() const noexcept { return words_.size(); }
 

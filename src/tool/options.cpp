@@ -19,19 +19,59 @@ constexpr const char* kAbout = "Limits the heap memory of a program and its chil
 
 const char* const kRunNotes =
     "Full form: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
-    "Pages beyond the limit go to compressed memory or to a swap file. Each process has limits of its own.\n"
+    "Pages beyond the limit go to compressed memory or to a swap file. --memory is one limit for PROGRAM and\n"
+    "all its children, for everything but files; the other limits are for each process.\n"
     "Exit status: that of PROGRAM; 128 + N if signal N has ended it; 127 if PROGRAM is not found; 126 if it\n"
     "cannot be run; 125 if faultline itself fails or cannot hold PROGRAM to the limit.\n"
     "See faultline(1).";
+
+/// Which limits the command line gives.
+struct GivenLimits {
+    bool memory = false;
+    bool per_process = false;
+    bool resident = false;
+    bool compressed = false;
+};
+
+/// Lets the limits of the command line replace those of the environment. Throws if they exclude each other.
+void choose_limits(run::Settings& settings, const GivenLimits& given) {
+    const run::Settings defaults;
+    if (given.memory && given.per_process) {
+        throw CLI::ValidationError("--memory",
+                                   "and --memory-per-process exclude each other: the limit is for the "
+                                   "processes together, or for each of them");
+    }
+    const bool parts = given.resident || given.compressed;
+    if ((given.memory || given.per_process) && parts) {
+        throw CLI::ValidationError(given.memory ? "--memory" : "--memory-per-process",
+                                   std::string{"and "} + (given.resident ? "--resident" : "--compressed") +
+                                       " exclude each other: the first one is the limit of all memory, and is divided "
+                                       "by itself");
+    }
+    if (given.memory || parts) settings.memory_per_process = 0;
+    if (given.per_process || parts) settings.memory_limit = 0;
+    if (given.memory || given.per_process) {
+        settings.resident_limit = defaults.resident_limit;
+        settings.compressed_limit = defaults.compressed_limit;
+    }
+}
 
 void add_run(CLI::App& app, RunOptions& options) {
     CLI::App& command = *app.add_subcommand("run", "Runs a program with a limit on its heap memory");
     command.footer(kRunNotes);
     command.prefix_command();
-    run::add_size(command, "--resident", options.settings.resident_limit, run::Settings::kResidentRange,
-                  "Maximum heap memory kept in RAM, per process");
-    run::add_size(command, "--compressed", options.settings.compressed_limit, run::Settings::kCompressedRange,
-                  "Memory for compressed pages, on top of that; 0: none");
+    CLI::Option* const memory =
+        run::add_size(command, "--memory", options.settings.memory_limit, run::Settings::kMemoryRange,
+                      "Maximum memory of all processes together, compressed pages and unmanaged "
+                      "memory included");
+    CLI::Option* const per_process = run::add_size(command, "--memory-per-process", options.settings.memory_per_process,
+                                                   run::Settings::kMemoryRange, "The same for each process by itself");
+    CLI::Option* const resident =
+        run::add_size(command, "--resident", options.settings.resident_limit, run::Settings::kResidentRange,
+                      "Maximum heap memory kept in RAM, per process");
+    CLI::Option* const compressed =
+        run::add_size(command, "--compressed", options.settings.compressed_limit, run::Settings::kCompressedRange,
+                      "Memory for compressed pages, on top of that; 0: none");
     run::add_size(command, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
                   "Addresses reserved for the heap, which limit its total size");
     command.add_flag("--mappings,!--no-mappings", options.settings.mappings,
@@ -40,6 +80,11 @@ void add_run(CLI::App& app, RunOptions& options) {
         .add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
         ->type_name("DIR");
     run::add_choice(command, "--delivery", options.settings.delivery, "How page faults reach the library");
+    command.final_callback([&options, memory, per_process, resident, compressed] {
+        choose_limits(options.settings,
+                      {memory->count() > 0, per_process->count() > 0, resident->count() > 0, compressed->count() > 0});
+    });
+    command.add_flag("--quiet", options.quiet, "Print no line about the limit at the end");
     command.add_flag("--stats", options.stats, "Print a report on standard error at the end");
     command.add_option("--stats-json", options.json_file, "Write the report to this file")->type_name("FILE");
     command.add_flag("--live", options.live, "Print figures and a map each second, on standard error");

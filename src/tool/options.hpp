@@ -17,12 +17,15 @@ struct RunOptions {
     std::string library;               ///< The library to preload; empty: the one that belongs to this command.
     std::string json_file;             ///< File for the JSON report; empty: none.
     bool stats = false;                ///< Print a report on standard error at the end.
+    bool quiet = false;                ///< Print no line about the limit at the end.
     bool live = false;                 ///< Print a line each second.
     bool allow_unmanaged = false;      ///< Run the program even if the library cannot enter it.
     std::vector<std::string> program;  ///< The program and its arguments. Not empty.
 
     /// Returns true if programs have to write figures.
-    [[nodiscard]] bool wants_figures() const noexcept { return stats || live || !json_file.empty(); }
+    [[nodiscard]] bool wants_figures() const noexcept {
+        return stats || live || !json_file.empty() || settings.memory() != 0;
+    }
 };
 
 struct DoctorOptions {

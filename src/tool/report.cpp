@@ -131,19 +131,19 @@ std::string totals_text(const RunReport& report) {
 
 double mebibytes(std::uint64_t bytes) noexcept { return static_cast<double>(bytes) / (1 << 20); }
 
-/// Tells whether the limit held: the peak of anonymous memory of the process that had the most, and what it was.
+std::uint64_t limit_of(const run::Settings& settings) noexcept {
+    return settings.memory() != 0 ? settings.memory() : settings.resident_limit + settings.compressed_limit;
+}
+
+/// Tells whether the limit held.
 std::string peak_line(const RunReport& report) {
-    const run::MemoryPeaks* most = nullptr;
-    for (const run::SeenProgram& program : report.seen.programs) {
-        const run::MemoryPeaks& memory = program.status.memory;
-        if (most == nullptr || memory.anonymous > most->anonymous) most = &memory;
-    }
-    if (most == nullptr || most->anonymous == 0) return {};
-    const std::uint64_t limit = report.settings.resident_limit + report.settings.compressed_limit;
-    const std::uint64_t held = most->managed + most->compressed;
-    return printed("  peak %.1f MiB of %.1f MiB (managed %.1f, compressed %.1f, other %.1f)\n",
-                   mebibytes(std::max(most->anonymous, held)), mebibytes(limit), mebibytes(most->managed),
-                   mebibytes(most->compressed), mebibytes(most->anonymous > held ? most->anonymous - held : 0));
+    const run::TreePeak peak = peak_of(report);
+    if (peak.sum() == 0) return {};
+    const std::uint64_t limit = limit_of(report.settings);
+    const bool exceeded = report.settings.memory() != 0 && peak.sum() > limit;
+    return printed("peak %.1f MiB of %.1f MiB (managed %.1f, compressed %.1f, other %.1f)%s\n", mebibytes(peak.sum()),
+                   mebibytes(limit), mebibytes(peak.managed), mebibytes(peak.compressed), mebibytes(peak.other),
+                   exceeded ? ": the limit did not hold" : "");
 }
 
 bool ran_unmanaged(const RunReport& report) noexcept {
@@ -188,8 +188,24 @@ double seconds_of(const timeval& time) noexcept {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
+run::TreePeak peak_of(const RunReport& report) noexcept {
+    if (report.settings.memory_limit != 0 && report.seen.tree_peak.sum() > 0) return report.seen.tree_peak;
+    run::MemoryPeaks most;
+    for (const run::SeenProgram& program : report.seen.programs) {
+        if (program.status.memory.anonymous > most.anonymous) most = program.status.memory;
+    }
+    const std::uint64_t held = most.managed + most.compressed;
+    return {most.managed, most.compressed, most.anonymous > held ? most.anonymous - held : 0};
+}
+
+std::string memory_text(const RunReport& report) {
+    const std::string line = report.settings.memory() == 0 ? "" : peak_line(report);
+    return line.empty() ? "" : "faultline: " + line;
+}
+
 std::string memory_warning(const RunReport& report) {
-    const std::uint64_t limit = report.settings.resident_limit + report.settings.compressed_limit;
+    if (report.settings.memory() != 0) return {};  // peak_line tells
+    const std::uint64_t limit = limit_of(report.settings);
     const run::ProgramStatus* worst = nullptr;
     std::uint64_t others = 0;
     for (const run::SeenProgram& program : report.seen.programs) {
@@ -261,7 +277,8 @@ std::string printable(std::string_view text) {
 std::string report_text(const RunReport& report) {
     std::string text = end_line(report);
     if (report.end.start_error != 0) return text;
-    if (report.seen.claims > 0) text += table(report) + totals_text(report) + peak_line(report);
+    if (report.seen.claims > 0) text += table(report) + totals_text(report);
+    if (const std::string peak = peak_line(report); !peak.empty() && report.seen.claims > 0) text += "  " + peak;
     return text + memory_warning(report) + unmanaged_text(report);
 }
 

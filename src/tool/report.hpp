@@ -48,6 +48,13 @@ struct Totals {
 /// empty.
 [[nodiscard]] std::string memory_warning(const RunReport& report);
 
+/// Returns a line with the peak of memory beside the limit of all memory; empty if there was no such limit, or if no
+/// program left figures.
+[[nodiscard]] std::string memory_text(const RunReport& report);
+
+/// Returns the peak: of all programs together if they shared the limit, else of the program that had most.
+[[nodiscard]] run::TreePeak peak_of(const RunReport& report) noexcept;
+
 /// Returns lines that name the programs that ran without the library; empty if there were none.
 [[nodiscard]] std::string unmanaged_text(const RunReport& report);
 

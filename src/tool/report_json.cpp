@@ -40,6 +40,10 @@ Json json_of(const run::MemoryPeaks& peaks) {
     return {{"resident_peak", peaks.resident}, {"anonymous_peak", peaks.anonymous}, {"file_peak", peaks.file}};
 }
 
+Json json_of(const run::TreePeak& peak) {
+    return {{"bytes", peak.sum()}, {"managed", peak.managed}, {"compressed", peak.compressed}, {"other", peak.other}};
+}
+
 Json json_of(const run::SeenUnmanaged& unmanaged) {
     return {{"name", printable(unmanaged.program.name.data())},
             {"why", run::words_of(unmanaged.program.obstacle)},
@@ -96,6 +100,9 @@ std::string report_json(const RunReport& report) {
                                {"user_seconds", rounded(seconds_of(end.used.ru_utime))},
                                {"system_seconds", rounded(seconds_of(end.used.ru_stime))},
                                {"peak_resident_bytes", static_cast<std::uint64_t>(end.used.ru_maxrss) << 10},
+                               {"memory_limit", report.settings.memory_limit},
+                               {"memory_per_process", report.settings.memory_per_process},
+                               {"peak", json_of(peak_of(report))},
                                {"resident_limit", report.settings.resident_limit},
                                {"compressed_limit", report.settings.compressed_limit},
                                {"delivery_wanted", to_string(report.settings.delivery)},

@@ -112,6 +112,13 @@ void lower_limit(const char* option, std::size_t& bytes) {
     if (!warning.empty()) print("faultline: warning: " + warning + "\n");
 }
 
+void lower_limits(run::Settings& settings) {
+    lower_limit("--memory", settings.memory_limit);
+    lower_limit("--memory-per-process", settings.memory_per_process);
+    lower_limit("--resident", settings.resident_limit);
+    lower_limit("--compressed", settings.compressed_limit);
+}
+
 /// Returns the program's environment. musl's loader ends a program if it cannot load a library, so such a program gets
 /// the command's own environment.
 std::vector<std::string> environment_for(run::Obstacle obstacle, const char* const* environment,
@@ -128,7 +135,8 @@ void finish(RunReport& report, const RunOptions& options, const run::StatusFile&
         return;
     }
     report.seen = status.look();
-    print(options.stats ? report_text(report) : unmanaged_text(report));
+    if (options.stats) return print(report_text(report));
+    print((options.quiet ? "" : memory_text(report)) + unmanaged_text(report));
 }
 
 }  // namespace
@@ -137,9 +145,11 @@ int run_command(const RunOptions& options, const char* const* environment) {
     const std::string library =
         options.library.empty() ? find_preload_library() : check_preload_library(options.library);
     const File json = open_report(options.json_file);
-    const run::StatusFile status{options.wants_figures() ? run::StatusFile::Figures::wanted
-                                                         : run::StatusFile::Figures::none};
     run::Settings settings = options.settings;
+    lower_limits(settings);
+    const run::StatusFile status{
+        options.wants_figures() ? run::StatusFile::Figures::wanted : run::StatusFile::Figures::none,
+        settings.memory_limit};
     settings.swap_directory = options.swap_directory;
     settings.status_file = status.path();
 
@@ -154,8 +164,6 @@ int run_command(const RunOptions& options, const char* const* environment) {
     const bool launches = uses_launcher(obstacle, launcher);
     if (launches) obstacle = {};
     if (!may_run(options, obstacle.words)) return kExitFailed;
-    lower_limit("--resident", settings.resident_limit);
-    lower_limit("--compressed", settings.compressed_limit);
     RunReport report{options.program, obstacle.words, status.can_be_opened(), settings, {}, {}};
 
     Launch launch;

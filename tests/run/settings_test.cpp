@@ -106,6 +106,32 @@ TEST(Settings, SettingsReadBackUnchangedFromAnEnvironment) {
     EXPECT_EQ(read.status_file, settings.status_file);
 }
 
+TEST(Settings, ALimitOfAllMemoryReplacesTheOthers) {
+    Settings settings;
+    settings.memory_limit = 96 * kMiB;
+    settings.compressed_limit = 3000;
+    const std::vector<std::string> variables = environment_for(settings);
+    EXPECT_THAT(variables, ElementsAre("FAULTLINE_MEMORY=96M"));
+    const Environment environment{variables};
+    Settings read;
+    SettingsProblem problem;
+    ASSERT_TRUE(read_settings(environment.get(), read, problem)) << problem.text.data();
+    EXPECT_EQ(read.memory(), 96 * kMiB);
+}
+
+TEST(Settings, LimitsThatIncludeEachOtherAreRefused) {
+    for (const auto& [first, second] : {std::pair{"FAULTLINE_MEMORY=64M", "FAULTLINE_RESIDENT=64M"},
+                                        std::pair{"FAULTLINE_MEMORY=64M", "FAULTLINE_COMPRESSED=64M"},
+                                        std::pair{"FAULTLINE_MEMORY_PER_PROCESS=64M", "FAULTLINE_RESIDENT=64M"},
+                                        std::pair{"FAULTLINE_MEMORY=64M", "FAULTLINE_MEMORY_PER_PROCESS=64M"}}) {
+        const Environment environment{{first, second}};
+        Settings settings;
+        SettingsProblem problem;
+        EXPECT_FALSE(read_settings(environment.get(), settings, problem)) << first << " and " << second;
+        EXPECT_THAT(problem.text.data(), HasSubstr("exclude each other"));
+    }
+}
+
 TEST(Settings, EmptyEnvironmentGivesTheDefaults) {
     const Environment environment{{"FAULTLINE_RESIDENT=", "FAULTLINE_DELIVERY=", "FAULTLINE_RESIDENTS=1", "HOME=/"}};
     for (const char* const* const variables : {environment.get(), static_cast<const char* const*>(nullptr)}) {

@@ -44,6 +44,10 @@ typedef struct faultline_config {
     /// memory, and must return.
     void (*log)(void* context, int level, const char* message);
     void* log_context;  ///< Passed to `log`. Not read otherwise.
+
+    /// Limit in bytes of frames, compressed pages and the pager's records together. 0: none; the two limits above hold.
+    /// Else `compressed_limit` must be 0.
+    size_t memory_limit;
 } faultline_config;
 
 /// Makes a pager. `config` NULL: all defaults. EINVAL (limit too small, or an invalid constant), ENOENT EACCES ENOTDIR
@@ -60,6 +64,13 @@ FAULTLINE_API int faultline_pager_set_resident_limit(faultline_pager* pager, siz
 
 /// Returns the limit in bytes; 0 for NULL.
 FAULTLINE_API size_t faultline_pager_resident_limit(const faultline_pager* pager);
+
+/// Changes the limit of all memory, in bytes, of a pager that was made with one. Errors are those of
+/// faultline_pager_set_resident_limit; EINVAL also means that the pager has no memory limit.
+FAULTLINE_API int faultline_pager_set_memory_limit(faultline_pager* pager, size_t bytes);
+
+/// Returns the limit of all memory in bytes; 0 for NULL, and for a pager without one.
+FAULTLINE_API size_t faultline_pager_memory_limit(const faultline_pager* pager);
 
 /// Returns how faults arrive: a faultline_delivery, never FAULTLINE_DELIVERY_AUTOMATIC.
 FAULTLINE_API int faultline_pager_delivery(const faultline_pager* pager);

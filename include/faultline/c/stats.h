@@ -60,6 +60,9 @@ typedef struct faultline_pager_stats {
     faultline_latency hard_latency;         ///< Durations of hard faults.
     faultline_latency soft_latency;         ///< Durations of soft faults.
     faultline_latency write_latency;        ///< Durations of write faults.
+    uint64_t compressed_limit;              ///< Limit of memory for compressed pages now, in bytes.
+    uint64_t records_used;                  ///< Bytes that the pager's records of pages take.
+    uint64_t memory_limit;                  ///< Limit of frames, compressed pages and records together; 0: none.
 } faultline_pager_stats;
 
 /// How many bytes of one part of a region are in which state. This struct will not grow.

@@ -34,6 +34,9 @@ struct Figures<faultline_pager_stats> {
         FAULTLINE_GAUGE(faultline_pager_stats, frames_peak),
         FAULTLINE_GAUGE(faultline_pager_stats, compressed_used),
         FAULTLINE_COUNTER(faultline_pager_stats, direct_reclaims),
+        FAULTLINE_GAUGE(faultline_pager_stats, compressed_limit),
+        FAULTLINE_GAUGE(faultline_pager_stats, records_used),
+        FAULTLINE_GAUGE(faultline_pager_stats, memory_limit),
     };
 };
 FAULTLINE_CHECK_FIGURES(faultline_pager_stats,

@@ -28,6 +28,7 @@ faultline::Config config_of(const faultline_config& given) {
     faultline::Config config;
     if (given.resident_limit != 0) config.resident_limit = given.resident_limit;
     config.compressed_limit = given.compressed_limit;
+    config.memory_limit = given.memory_limit;
     config.swap_directory = text_of(given.swap_directory);
     config.swap_file = text_of(given.swap_file);
     config.trace_file = text_of(given.trace_file);
@@ -68,6 +69,14 @@ int faultline_pager_set_resident_limit(faultline_pager* pager, size_t bytes) {
 
 size_t faultline_pager_resident_limit(const faultline_pager* pager) {
     return pager != nullptr ? pager->cpp.resident_limit() : 0;
+}
+
+int faultline_pager_set_memory_limit(faultline_pager* pager, size_t bytes) {
+    return done_or_refused(__func__, [&] { checked(pager).set_memory_limit(bytes); });
+}
+
+size_t faultline_pager_memory_limit(const faultline_pager* pager) {
+    return pager != nullptr ? pager->cpp.memory_limit() : 0;
 }
 
 int faultline_pager_delivery(const faultline_pager* pager) {

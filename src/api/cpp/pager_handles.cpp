@@ -75,6 +75,12 @@ void Pager::set_resident_limit(std::size_t bytes) {
 }
 
 std::size_t Pager::resident_limit() const noexcept { return pager_ ? pager_->resident_limit() : 0; }
+void Pager::set_memory_limit(std::size_t bytes) {
+    if (!pager_) refuse_empty("pager");
+    pager_->limit().set_memory(bytes);
+}
+
+std::size_t Pager::memory_limit() const noexcept { return pager_ ? pager_->memory_limit() : 0; }
 Delivery Pager::delivery() const noexcept { return pager_ ? pager_->delivery() : Delivery::uffd_signal; }
 Eviction Pager::eviction() const noexcept { return pager_ ? pager_->eviction() : Eviction::automatic; }
 

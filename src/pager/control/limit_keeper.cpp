@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "pager/region/fault_path_section.hpp"
+#include "store/write_queue.hpp"
 #include "sys/error.hpp"
 #include "sys/machine_memory.hpp"
 #include "sys/transient.hpp"
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -21,36 +23,101 @@ constexpr std::size_t kMinimumPages = faultline::Pager::kMinimumPages;
 
 }  // namespace
 
-void require_room_for_pages(const PagerCore& core, std::size_t largest) {
-    const std::size_t limit = core.limit.bytes.load();
+void LimitKeeper::begin() {
+    const sys::SignalBlock signals;
+    const std::size_t memory = core_.config.memory_limit;
+    frames_.set(memory == 0 ? core_.config.resident_limit
+                            : MemorySplit::divided(memory) - MemorySplit::first_share(memory));
+    if (memory != 0) split_.set_memory(memory);
+}
+
+void LimitKeeper::require_room_for_pages(std::size_t largest) const {
+    const bool all = split_.is_on();
+    const std::size_t limit = all ? MemorySplit::divided(split_.memory()) : core_.limit.bytes.load();
     if (limit >= kMinimumPages * largest) return;
-    sys::throw_error(EINVAL, "the resident limit of " + sys::readable_bytes(limit) + " is too small for pages of " +
+    sys::throw_error(EINVAL, std::string(all ? "the memory limit of " : "the resident limit of ") +
+                                 sys::readable_bytes(limit) + " is too small for pages of " +
                                  sys::readable_bytes(largest) + ": it must hold " + std::to_string(kMinimumPages) +
                                  " of them; raise it, or choose smaller pages");
 }
 
-void LimitKeeper::set(std::size_t bytes) {
-    core_.require_owner_process();
-    const std::string warning = sys::lower_to_machine_memory("a resident limit", bytes);
+/// Lowers a limit, called `name`, to the machine's memory. Throws if pages or pins need more. The caller has
+/// PagerCore::control.
+void LimitKeeper::check(const char* name, std::size_t& bytes) {
+    const std::string warning = sys::lower_to_machine_memory(name, bytes);
     if (!warning.empty()) core_.log.say(LogLevel::warning, warning);
-    const std::lock_guard lock{core_.control};
-    const std::size_t before = core_.limit.bytes.load();
     const std::size_t largest = core_.page_sizes.largest();
     if (bytes < kMinimumPages * largest) {
-        sys::throw_error(EINVAL, "a resident limit of " + sys::readable_bytes(bytes) + " is too small: it must hold " +
-                                     std::to_string(kMinimumPages) + " pages of " + sys::readable_bytes(largest));
+        sys::throw_error(EINVAL, std::string(name) + " of " + sys::readable_bytes(bytes) +
+                                     " is too small: it must hold " + std::to_string(kMinimumPages) + " pages of " +
+                                     sys::readable_bytes(largest));
     }
     const auto unpinned_minimum = static_cast<std::int64_t>(kMinimumPages * largest / core::kUnitBytes);
     if (pins_.pinned_units() + unpinned_minimum > static_cast<std::int64_t>(bytes / core::kUnitBytes)) {
-        sys::throw_error(EBUSY, "pins hold too much for a resident limit of " + sys::readable_bytes(bytes));
+        sys::throw_error(EBUSY, "pins hold too much for " + std::string(name) + " of " + sys::readable_bytes(bytes));
     }
+}
+
+void LimitKeeper::set(std::size_t bytes) {
+    core_.require_owner_process();
+    if (split_.is_on()) {
+        sys::throw_error(EINVAL,
+                         "Config::memory_limit divides the memory by itself: change the memory limit, not the "
+                         "resident limit");
+    }
+    const std::lock_guard lock{core_.control};
+    check("a resident limit", bytes);
+    const std::size_t before = core_.limit.bytes.load();
+    const auto apply = [this](std::size_t limit) {
+        const sys::SignalBlock signals;
+        frames_.set(limit);
+    };
     try {
-        apply(bytes, largest);
+        apply(bytes);
         shrink_to(bytes);
     } catch (...) {
-        apply(before, largest);
+        apply(before);
         throw;
     }
+}
+
+void LimitKeeper::set_memory(std::size_t bytes) {
+    core_.require_owner_process();
+    if (!split_.is_on()) {
+        sys::throw_error(EINVAL, "the pager has no memory limit: give it one with Config::memory_limit");
+    }
+    const std::lock_guard lock{core_.control};
+    check("a memory limit", bytes);
+    const std::size_t before = split_.memory();
+    split_.set_memory(bytes);
+    if (const int error = fit_memory()) {
+        split_.set_memory(before);
+        sys::throw_error(error, "cannot shrink the memory limit to " + sys::readable_bytes(bytes) +
+                                    ": the swap store does not take what would have to leave");
+    }
+}
+
+/// Evicts and spills until all memory fits the memory limit, and the frames have the least that they need. Returns 0 or
+/// the error of the store.
+int LimitKeeper::fit_memory() {
+    if (split_.fits()) return 0;
+    const std::unique_ptr<store::WriteQueue> queue = store::fastest_write_queue();
+    int error = 0;
+    for (int idle = 0; !split_.fits() && idle < 100;) {
+        const std::size_t before = split_.now().sum();
+        Reclaimed reclaimed;
+        {
+            const FaultPathSection section;
+            if (core_.budget.available() < 0) reclaimed = reclaimer_.reclaim(-core_.budget.available());
+            if (core_.stores->needs_upkeep()) reclaimed.write_error = core_.stores->do_upkeep(*queue);
+            split_.look(*queue);
+        }
+        if (reclaimed.write_error != 0) error = reclaimed.write_error;
+        if (split_.now().sum() < before) continue;
+        ++idle;
+        sys::nap(std::chrono::microseconds{100});  // faults hold the rest
+    }
+    return split_.fits() ? 0 : error != 0 ? error : EBUSY;
 }
 
 /// Evicts until what is used fits the limit that is in force.
@@ -71,27 +138,12 @@ void LimitKeeper::shrink_to(std::size_t bytes) {
     }
 }
 
-void LimitKeeper::apply(std::size_t bytes, std::size_t largest_page) {
-    // One page is set aside: where a page is copied, it exists twice for a moment.
-    const auto units = static_cast<std::int64_t>((bytes - largest_page) / core::kUnitBytes);
-    const auto largest_units = static_cast<std::int64_t>(largest_page / core::kUnitBytes);
-    const std::int64_t pages = units / largest_units;
-    // Below this a second chance or a head start would take frames that the program needs.
-    constexpr std::int64_t kFew = 256;
-    const bool few = pages < kFew;
-    const sys::SignalBlock signals;
-    LimitFigures& limit = core_.limit;
-    limit.bytes.store(bytes);
-    limit.pinnable_units.store(
-        static_cast<std::int64_t>((bytes - std::min(bytes, kMinimumPages * largest_page)) / core::kUnitBytes));
-    limit.most_kept_free.store(few ? 0 : units / 50);
-    limit.staging_target.store(few ? 0 : core_.frames.staging_target(static_cast<std::size_t>(units)));
-    const std::int64_t urgent = std::clamp<std::int64_t>(pages / 32, 1, 8);
-    limit.urgent_batch.store(static_cast<std::size_t>(urgent));
-    limit.direct_batch.store(static_cast<std::size_t>(std::clamp<std::int64_t>(pages / 512, urgent, 64)));
-    limit.frames_are_few.store(pages < 16 * kFew);
-    core_.frames.resized(static_cast<std::size_t>(units));
-    core_.budget.set_limit(units);
+void LimitKeeper::set_largest_page(std::size_t bytes) {
+    {
+        const sys::SignalBlock signals;
+        frames_.set_largest_page(bytes);
+    }
+    if (split_.is_on()) static_cast<void>(fit_memory());  // until the frames have the room that such pages need
 }
 
 std::uint64_t LimitKeeper::room_for(const Region& region, std::uint64_t promised) noexcept {

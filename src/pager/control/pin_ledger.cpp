@@ -38,7 +38,7 @@ PinnedFront PinLedger::pin_front(Region& region, PageRange range, PinFor purpose
     for (std::uint64_t i = 0; i < reserved; ++i) {
         const int error = pin_page(region, range.first + i, purpose);
         if (error == 0) continue;
-        pinned_units_.fetch_sub(static_cast<std::int64_t>(reserved - i) * region.page_units());
+        core_.limit.pinned_units.fetch_sub(static_cast<std::int64_t>(reserved - i) * region.page_units());
         return {i, error};
     }
     return {reserved, reserved == range.count ? 0 : ENOMEM};
@@ -47,7 +47,7 @@ PinnedFront PinLedger::pin_front(Region& region, PageRange range, PinFor purpose
 /// Counts up to `wanted` pages as pinned before they are, and returns how many. The count never exceeds the limit, not
 /// even for a moment: of two threads that ask for the last page at once, one gets it.
 std::uint64_t PinLedger::reserve(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept {
-    std::int64_t pinned = pinned_units_.load();
+    std::int64_t pinned = core_.limit.pinned_units.load();
     for (;;) {
         const std::int64_t room =
             std::max<std::int64_t>(core_.limit.pinnable_units.load() - pinned, 0) / region.page_units();
@@ -56,7 +56,7 @@ std::uint64_t PinLedger::reserve(const Region& region, std::uint64_t wanted, Pin
         const std::uint64_t count = std::min(wanted, share);
         if (count == 0 || (amount == PinAmount::all && count < wanted)) return 0;
         const std::int64_t units = static_cast<std::int64_t>(count) * region.page_units();
-        if (pinned_units_.compare_exchange_weak(pinned, pinned + units)) return count;
+        if (core_.limit.pinned_units.compare_exchange_weak(pinned, pinned + units)) return count;
     }
 }
 
@@ -108,7 +108,7 @@ void PinLedger::unpin(Region& region, PageRange range) noexcept {
         }
         region.publish(page, unpinned);
     }
-    pinned_units_.fetch_sub(static_cast<std::int64_t>(range.count) * region.page_units());
+    core_.limit.pinned_units.fetch_sub(static_cast<std::int64_t>(range.count) * region.page_units());
     core_.budget.notify();
 }
 

@@ -7,7 +7,6 @@
 #include "pager/region/page_place.hpp"
 #include "pager/region/region_pager.hpp"
 
-#include <atomic>
 #include <cstdint>
 
 namespace faultline::pager {
@@ -26,7 +25,7 @@ public:
     /// See RegionPager::unpin.
     void unpin(Region& region, core::PageRange range) noexcept;
 
-    [[nodiscard]] std::int64_t pinned_units() const noexcept { return pinned_units_.load(); }
+    [[nodiscard]] std::int64_t pinned_units() const noexcept { return core_.limit.pinned_units.load(); }
 
 private:
     [[nodiscard]] std::uint64_t reserve(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
@@ -34,7 +33,6 @@ private:
     [[nodiscard]] int pin_at(const PagePlace& place, PinFor purpose, std::uintptr_t address) noexcept;
 
     PagerCore& core_;
-    std::atomic<std::int64_t> pinned_units_{0};
 };
 
 }  // namespace faultline::pager

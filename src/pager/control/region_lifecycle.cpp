@@ -49,7 +49,7 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
     const std::size_t size = checked_size(bytes, page_bytes);
     const std::lock_guard lock{core_.control};
     const std::size_t largest = std::max(core_.page_sizes.largest(), page_bytes);
-    require_room_for_pages(core_, largest);
+    limit_.require_room_for_pages(largest);
     std::unique_ptr<store::BackingStore> store = plan.shared   ? nullptr
                                                  : plan.window ? core_.stores->open_window(size, page_bytes)
                                                                : core_.stores->open_for_pages(size, page_bytes);
@@ -57,12 +57,13 @@ Region& RegionLifecycle::reserve(RegionPager& pager, sys::Userfaultfd* uffd, std
     const std::uint32_t id = core_.regions.take_id();
     mmu::Mapper& mapper = plan.shared ? core_.mappers.shared_mapper() : core_.mappers.private_mapper();
     try {
-        auto region = std::make_unique<Region>(pager, mapper, id, size, page_bytes, std::move(store),
-                                               core_.config.delivery == Delivery::uffd_threads, plan);
+        auto region =
+            std::make_unique<Region>(pager, mapper, id, size, page_bytes, std::move(store),
+                                     core_.config.delivery == Delivery::uffd_threads, plan, &core_.stores->records());
         watch(*region, uffd, plan);
         try {
             if (plan.gaps) close_mapping(*region, {0, region->pages()});
-            limit_.apply(core_.limit.bytes.load(), largest);
+            limit_.set_largest_page(largest);
             RegionMap::insert(*region);
         } catch (...) {
             mapper.unwatch_region(region->mapping().data());
@@ -118,7 +119,7 @@ void RegionLifecycle::destroy(Region& region) {
     delete &region;
     core_.wake_to_return_space();
     core_.regions.give_back_id(id);
-    limit_.apply(core_.limit.bytes.load(), core_.page_sizes.largest());
+    limit_.set_largest_page(core_.page_sizes.largest());
 }
 
 }  // namespace faultline::pager

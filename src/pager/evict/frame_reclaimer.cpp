@@ -105,6 +105,7 @@ Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     const Reclaimed reclaimed = evictor_.free_frames(units, at_once, keep_staged, queue);
     core_.wake_to_return_space();
     if (core_.housekeeper && core_.stores->needs_upkeep()) core_.housekeeper->wake();
+    split_.look(queue);
     return reclaimed;
 }
 
@@ -130,8 +131,10 @@ bool FrameReclaimer::keep_house(store::WriteQueue& queue) {
         if (!reclaimed.progress || reclaimed.write_error != 0) break;
     }
     sys::PageMerging::update_occasionally();
+    look_at_split(queue);
     evict_ahead(queue);
     do_upkeep(queue);
+    look_at_split(queue);
     if (!core_.stores->has_space_to_return()) return false;
     const RegionReader reader;  // a fork waits for it
     core_.stores->return_some_space();
@@ -169,6 +172,12 @@ void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE
         if (!reclaimed.progress || reclaimed.write_error != 0) return;
         do_upkeep(queue);
     }
+}
+
+/// Before eviction, since the limit of frames may fall; and after it, since memory is free for the other side then.
+void FrameReclaimer::look_at_split(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    const RegionReader reader;
+    split_.look(queue);
 }
 
 void FrameReclaimer::do_upkeep(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {

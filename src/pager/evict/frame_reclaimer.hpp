@@ -6,6 +6,7 @@
 #include "core/signal_safe.hpp"
 #include "pager/core.hpp"
 #include "pager/evict/evictor.hpp"
+#include "pager/evict/split_keeper.hpp"
 #include "store/backing_store.hpp"
 
 #include <atomic>
@@ -17,7 +18,8 @@ namespace faultline::pager {
 /// The caller of what is marked signal-safe is a reader of RegionMap::readers() and has signals blocked.
 class FrameReclaimer final : public store::DuringRead {
 public:
-    FrameReclaimer(PagerCore& core, Evictor& evictor) noexcept : core_{core}, evictor_{evictor} {}
+    FrameReclaimer(PagerCore& core, Evictor& evictor, SplitKeeper& split) noexcept
+        : core_{core}, evictor_{evictor}, split_{split} {}
 
     /// Reserves `units`, and evicts pages until there are enough. The result is false in a boolean context if the store
     /// has refused pages, or the kernel has held them, for longer than Config::full_disk_patience. Signal-safe.
@@ -62,10 +64,12 @@ private:
     [[nodiscard]] bool reserve_within(std::int64_t units, std::chrono::nanoseconds pause) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::int64_t frames_to_keep_free(std::int64_t requested) FAULTLINE_SIGNAL_SAFE;
     void evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    void look_at_split(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void do_upkeep(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     PagerCore& core_;
     Evictor& evictor_;
+    SplitKeeper& split_;
     std::atomic<bool> evicting_{false};        // a faulting thread evicts a batch
     std::atomic<std::int64_t> batch_time_{0};  // nanoseconds that the latest such batch took
     std::atomic<std::int64_t> requested_{0};   // units for prefetches, which the housekeeper has not seen yet

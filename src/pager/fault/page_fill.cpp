@@ -1,6 +1,7 @@
 #include "pager/fault/page_fill.hpp"
 
 #include "core/check.hpp"
+#include "sys/clock.hpp"
 #include "sys/transient.hpp"
 
 #include <algorithm>
@@ -33,6 +34,7 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t page = faulted_->page;
     if (!region_->try_change(page, seen, seen.claimed_for_fill())) return Claim::lost;
     window_ = {page, 1};
+    begin_miss(seen);
     frames_ = context_->reclaimer.reserve(region_->page_units());
     if (!frames_) {
         give_up(seen.state(), Event::Kind::frames_exhausted, ENOSPC);
@@ -43,6 +45,20 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
                                : policy::Arrival{policy::Arrival::Kind::first_touch};
     expects_write_ = will_be_written(seen);
     return Claim::done;
+}
+
+/// Notes when a fault begins that needs the store, and where its bytes are: the split of memory is judged by it.
+void PageFill::begin_miss(PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    if (context_->core.config.memory_limit == 0 || !seen.has_slot()) return;
+    const store::Whereabouts::Place place = region_->store().whereabouts(region_->offset_of(faulted_->page)).place;
+    if (place != store::Whereabouts::Place::swap_file && place != store::Whereabouts::Place::compressed) return;
+    from_disk_ = place == store::Whereabouts::Place::swap_file;
+    started_ = sys::monotonic_time();
+}
+
+void PageFill::end_miss() const FAULTLINE_SIGNAL_SAFE {
+    if (started_.count() == 0) return;
+    context_->core.misses.record(arrival_.evictions_ago, from_disk_, sys::monotonic_time() - started_);
 }
 
 /// Returns true if a page that is read is to come in writable: see PageWord::written_before. That saves the
@@ -214,6 +230,7 @@ FaultOutcome PageFill::complete(int error) FAULTLINE_SIGNAL_SAFE {
     publish_faulted();
     publish_ahead(window_.without(page));
     region_->counters().add(Count::hard_faults);
+    end_miss();
     account(context_->core, *faulted_, FaultKind::hard);
     return FaultOutcome::resolved;
 }

@@ -30,6 +30,7 @@
 #include "store/read_plan.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -108,6 +109,8 @@ public:
     void finish(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
 
 private:
+    void begin_miss(core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    void end_miss() const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int read_and_map() FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int map_runs(std::uint64_t mask, std::span<const std::byte> bytes,
@@ -132,7 +135,9 @@ private:
     PageWindow window_{};                 // that are claimed
     policy::Arrival arrival_{};           // of the page of the fault
     FrameReservation frames_;
-    store::PageChecksum checksum_{};  // of the page of the fault, if `expects_write_`
+    std::chrono::nanoseconds started_{};  // of a fault that MissRecord counts
+    bool from_disk_ = false;              // such a fault reads the disk
+    store::PageChecksum checksum_{};      // of the page of the fault, if `expects_write_`
     bool for_writing_ = false;
     bool expects_write_ = false;  // the fault is a read, but its page comes in writable
 };

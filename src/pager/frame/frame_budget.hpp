@@ -3,12 +3,17 @@
 //
 //   resident + staged + filling = used <= limit, always: a frame is reserved before the kernel is asked for it, and
 //   released after the kernel has freed it.
+//
+// With Config::memory_limit, the pager's records share the limit with the frames: used + records <= limit, but for a
+// least number of frames, which a program needs to make progress.
 #pragma once
 
 #include "core/check.hpp"
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "sys/event.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <utility>
@@ -18,18 +23,25 @@ namespace faultline::pager {
 /// Lock-free and signal-safe. Threads that find nothing to evict sleep in a Watch until something changes.
 class FrameBudget {
 public:
-    explicit FrameBudget(std::int64_t limit_units) noexcept : limit_{limit_units} {}
+    /// `records`: what shares the limit with the frames; null: nothing does. It must outlive the budget.
+    explicit FrameBudget(std::int64_t limit_units, const core::RecordMemory* records = nullptr) noexcept
+        : limit_{limit_units}, records_{records} {}
 
     [[nodiscard]] std::int64_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
     /// Returns the maximum of `used` so far.
     [[nodiscard]] std::int64_t peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::int64_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
-    [[nodiscard]] std::int64_t available() const noexcept { return limit() - used(); }
+    /// Returns how many units frames may use: the limit without the records.
+    [[nodiscard]] std::int64_t room() const FAULTLINE_SIGNAL_SAFE {
+        if (records_ == nullptr) return limit();
+        return std::max(limit() - records_->units(), least_.load(std::memory_order_relaxed));
+    }
+    [[nodiscard]] std::int64_t available() const noexcept { return room() - used(); }
 
     /// Reserves `units` and returns true, or returns false if that would exceed the limit.
     [[nodiscard]] bool try_reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
         std::int64_t used = used_.load(std::memory_order_relaxed);
-        while (used + units <= limit()) {
+        while (used + units <= room()) {
             if (!used_.compare_exchange_weak(used, used + units, std::memory_order_acq_rel)) continue;
             raise_peak(used + units);
             return true;
@@ -45,9 +57,11 @@ public:
         notify();
     }
 
-    /// Sets the limit. It may fall below `used`: the caller then evicts.
-    void set_limit(std::int64_t units) noexcept {
+    /// Sets the limit. It may fall below `used`: the caller then evicts. `least`: units that frames may use however
+    /// large the records are.
+    void set_limit(std::int64_t units, std::int64_t least = 0) FAULTLINE_SIGNAL_SAFE {
         limit_.store(units);
+        least_.store(least);
         notify();
     }
 
@@ -72,6 +86,8 @@ private:
     alignas(64) std::atomic<std::int64_t> used_{0};  // units
     std::atomic<std::int64_t> peak_{0};
     alignas(64) std::atomic<std::int64_t> limit_;
+    std::atomic<std::int64_t> least_{0};
+    const core::RecordMemory* records_;
     sys::Event change_;
 };
 

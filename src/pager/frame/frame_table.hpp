@@ -30,6 +30,10 @@ struct ChosenPage {
 /// Thread-safe and signal-safe. Callers that are not in a fault keep signals blocked around every call.
 class FrameTable {
 public:
+    /// Memory of the table for each frame that was ever in use.
+    static constexpr std::size_t kBytesPerFrame =
+        sizeof(store::PageChecksum) + sizeof(core::PageRef) + sizeof(policy::FrameLinks) + sizeof(policy::FrameId);
+
     /// Makes a table for `capacity` mapped pages. `frames`: the limit now. `staging_percent`: see Config. Throws
     /// std::system_error (ENOMEM).
     FrameTable(std::size_t capacity, std::size_t frames, Replacement replacement, unsigned staging_percent);

@@ -1,5 +1,7 @@
-// LimitFigures: the resident limit and the figures that follow from it. Faults read them; LimitKeeper sets them.
+// LimitFigures: the resident limit and the figures that follow from it. Faults read them; FrameLimit sets them.
 #pragma once
+
+#include "core/units.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -16,6 +18,8 @@ struct LimitFigures {
     std::atomic<std::size_t> urgent_batch{1};     ///< The same if the stores are slow: a fault waits for the writes.
     std::atomic<bool> frames_are_few{false};      ///< Then ProgressGuard is on.
     std::atomic<std::int64_t> pinnable_units{0};  ///< Units that pins may hold: all but Pager::kMinimumPages pages.
+    std::atomic<std::int64_t> pinned_units{0};    ///< Units that pins hold. PinLedger changes it.
+    std::atomic<std::size_t> largest_page{core::kUnitBytes};  ///< In use, in bytes.
 };
 
 }  // namespace faultline::pager

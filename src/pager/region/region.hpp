@@ -49,9 +49,10 @@ struct RegionPlan {
 class Region : public boost::intrusive::set_base_hook<> {
 public:
     /// `mapper`: for private regions, or for shared ones, as `plan` says. `kernel_sleepers`: threads may sleep in the
-    /// kernel for pages of this region; the mapper wakes them.
+    /// kernel for pages of this region; the mapper wakes them. `records`: counts the page words; may be null.
     Region(RegionPager& pager, mmu::Mapper& mapper, std::uint32_t id, std::size_t bytes, std::size_t page_bytes,
-           std::unique_ptr<store::BackingStore> store, bool kernel_sleepers, const RegionPlan& plan)
+           std::unique_ptr<store::BackingStore> store, bool kernel_sleepers, const RegionPlan& plan,
+           core::RecordMemory* records = nullptr)
         : pager_{pager},
           mapper_{mapper},
           id_{id},
@@ -62,7 +63,7 @@ public:
           mapping_{plan.window         ? sys::Mapping::unmapped(plan.address, bytes)
                    : plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
                                        : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
-          table_{bytes >> page_shift_},
+          table_{bytes >> page_shift_, records},
           store_{std::move(store)},
           owner_{plan.owner} {
         if (plan.gaps || plan.window) open_.emplace(table_.pages());
