@@ -74,10 +74,10 @@ def write_go_program(folder: Path) -> None:
 
 PYTHON = """
 d = {i: str(i) for i in range(1500000)}
-print(sum(len(d[i * 7919 % 1500000]) for i in range(1500000)))
+print(sum(len(d[i]) for i in range(1500000)))
 """
 
-PERL = "my %h; $h{$_} = $_ * 2 for 1 .. 800000; my $n = 0; $n += $h{$_} for keys %h; print qq($n\\n)"
+PERL = "my %h; $h{$_} = $_ * 2 for 1 .. 1000000; my $n = 0; $n += $h{$_} for keys %h; print qq($n\\n)"
 
 NODE = (
     "const a = []; for (let i = 0; i < 1500000; ++i) a.push({id: i, name: 'n' + i});"
@@ -106,7 +106,7 @@ REDIS = (
 
 PROGRAMS = (
     Program("python dict", 64, f"python3 -c '{PYTHON}'", ("python3",)),
-    Program("perl hash", 64, f"perl -e '{PERL}'", ("perl",)),
+    Program("perl hash", 96, f"perl -e '{PERL}'", ("perl",)),
     Program("node objects", 96, f'node -e "{NODE}"', ("node",)),
     Program("ruby hash", 64, f"ruby -e '{RUBY}'", ("ruby",)),
     Program("php array", 64, f'php -d memory_limit=-1 -r "{PHP}"'.replace("$", "\\$"), ("php",)),

@@ -34,7 +34,8 @@ public:
 
     /// The same for `count` elements from `first` on; at least one.
     void mark(std::uint64_t first, std::uint64_t count) const FAULTLINE_SIGNAL_SAFE {
-        charge_.add(marks_.set(first / kPerMark, (first + count - 1) / kPerMark + 1 - first / kPerMark));
+        charge_.add(static_cast<std::int64_t>(
+            marks_.set(first / kPerMark, (first + count - 1) / kPerMark + 1 - first / kPerMark)));
     }
 
     /// Zeroes all elements and returns their memory to the kernel. No other thread may use an element meanwhile.
