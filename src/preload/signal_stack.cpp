@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "preload/call_stacks.hpp"
 #include "preload/pinned_memory.hpp"
+#include "preload/program_mappings.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
 
@@ -91,8 +92,17 @@ long substitute(CallStacks& stacks, const stack_t& wanted) noexcept {
     return 0;
 }
 
+/// Takes a stack that the program has mapped out of management, as thread_functions.cpp does with those of threads:
+/// its handlers then run on it. If that fails, the stack stays managed and gets a stand-in.
+void keep_mapped_stack(const stack_t& stack) noexcept {
+    const std::uint64_t begin = core::align_down(core::address_of(stack.ss_sp), core::kUnitBytes);
+    const std::uint64_t end = core::align_up(core::address_of(stack.ss_sp) + stack.ss_size, core::kUnitBytes);
+    static_cast<void>(ProgramMappings::give_to_kernel({begin, end}));
+}
+
 long install(CallStacks* stacks, const stack_t& wanted) noexcept {
     const bool disables = (wanted.ss_flags & SS_DISABLE) != 0;
+    if (!disables && wanted.ss_size >= roomy && is_managed(wanted)) keep_mapped_stack(wanted);
     if (stacks != nullptr && (disables || wanted.ss_size < roomy || is_managed(wanted))) {
         return substitute(*stacks, wanted);
     }
