@@ -18,8 +18,8 @@
 namespace faultline::run {
 namespace {
 
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::uint64_t kLimit = 64 * kMiB;
+constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
+constexpr std::uint64_t kLimit = 64 * kMebibyte;
 
 /// The memory that processes share, without a file: all processes are this one.
 class Tree : public ::testing::Test {
@@ -84,7 +84,7 @@ TEST_F(Tree, TheSumOfManyProcessesReturnsToTheLimit) {
 TEST_F(Tree, MemoryThatAProcessDoesNotUseGoesToOneThatFaults) {
     Process& idle = start(1000);
     look(20);
-    idle.used = 4 * kMiB;
+    idle.used = 4 * kMebibyte;
     idle.wants = 0;
     const Process& busy = start(1000);
     look(60);
@@ -114,12 +114,12 @@ TEST_F(Tree, AnEqualNeedLeavesBothWithMemory) {
 TEST_F(Tree, ThePeakIsThatOfAllProcessesTogether) {
     Process& first = start(0);
     Process& second = start(0);
-    first.share.note({10 * kMiB, 2 * kMiB, kMiB});
-    second.share.note({20 * kMiB, 0, kMiB});
+    first.share.note({10 * kMebibyte, 2 * kMebibyte, kMebibyte});
+    second.share.note({20 * kMebibyte, 0, kMebibyte});
     first.share.note({0, 0, 0});
-    EXPECT_EQ(memory_->tree.peak.load(), 34 * kMiB);
-    EXPECT_EQ(memory_->tree.peak_managed.load(), 30 * kMiB);
-    EXPECT_EQ(memory_->tree.peak_compressed.load(), 2 * kMiB);
+    EXPECT_EQ(memory_->tree.peak.load(), 34 * kMebibyte);
+    EXPECT_EQ(memory_->tree.peak_managed.load(), 30 * kMebibyte);
+    EXPECT_EQ(memory_->tree.peak_compressed.load(), 2 * kMebibyte);
 }
 
 TEST(TreeOfProcesses, WhatAKilledProcessHadComesBack) {
@@ -135,7 +135,7 @@ TEST(TreeOfProcesses, WhatAKilledProcessHadComesBack) {
         char done = 0;
         if (own.open(file.path()) == 0) {
             TreeShare share{*own.memory(), own.slot()};
-            for (int i = 0; i < 10; ++i) done = static_cast<char>(share.next({{kMiB, 0, 0}, 1000}) > kLimit / 2);
+            for (int i = 0; i < 10; ++i) done = static_cast<char>(share.next({{kMebibyte, 0, 0}, 1000}) > kLimit / 2);
         }
         static_cast<void>(::write(ready[1], &done, 1));
         for (;;) ::pause();
