@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::size_t kStep = std::size_t{64} << 10;
 constexpr std::size_t kLeastManaged = std::size_t{1} << 20;
+constexpr unsigned kLooksOfAStart = 8;  // the first second, about
+constexpr std::size_t kOtherAtStart = std::size_t{4} << 20;
 constexpr std::uint64_t kFewFaults = 20;  // a second: more memory would save no time to speak of
 constexpr std::chrono::nanoseconds kPause = std::chrono::milliseconds{500};
 constexpr std::chrono::nanoseconds kShortPause = std::chrono::milliseconds{50};
@@ -42,7 +44,13 @@ void MemoryKeeper::look() noexcept {
     const TreePeak now = taken();
     const std::size_t records = pager_.limit().split().now().records;  // the pager's limit includes them
     const std::size_t share = share_ ? share_.next({now, hard_faults_a_second()}) : limit_;
-    set_limit(managed_part(share, less(now.other, records)));
+    const std::size_t other = less(now.other, records);
+    growing_ = less(other, other_before_) > 2 * kStep;
+    other_before_ = other;
+    // While a program starts, what it has besides grows from nothing, and faster than it is measured.
+    const std::size_t to_come = looks_ < kLooksOfAStart ? std::min(share / 4, kOtherAtStart) : 0;
+    if (looks_ < kLooksOfAStart) ++looks_;
+    set_limit(managed_part(share, std::max(other, to_come)));
     if (share_ && share < share_.share()) share_.give_back(share);
 }
 
@@ -51,7 +59,7 @@ void MemoryKeeper::end() noexcept {
 }
 
 std::chrono::nanoseconds MemoryKeeper::pause() const noexcept {
-    return share_ && share_.is_contended() ? kShortPause : kPause;
+    return growing_ || (share_ && share_.is_contended()) ? kShortPause : kPause;
 }
 
 std::uint64_t MemoryKeeper::hard_faults_a_second() noexcept {
@@ -68,7 +76,7 @@ std::uint64_t MemoryKeeper::hard_faults_a_second() noexcept {
 /// Returns what the pager may take of `share`, if the process has `other` bytes besides. A part stays free for what
 /// the process allocates until the next look.
 std::size_t MemoryKeeper::managed_part(std::size_t share, std::size_t other) noexcept {
-    const std::size_t part = less(share, other + std::max(share / 64, 4 * kStep));
+    const std::size_t part = less(share, other + std::max(share / 32, 8 * kStep));
     const std::size_t floor = std::max(share / 8, kLeastManaged);
     if (part >= floor) return part;
     report_floor(share, other);

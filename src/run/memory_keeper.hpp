@@ -54,7 +54,10 @@ private:
     std::size_t slot_ = 0;
     std::uint64_t faults_before_ = 0;
     std::chrono::steady_clock::time_point looked_at_ = std::chrono::steady_clock::now();
-    std::uint64_t rate_ = 0;  // faults a second, the latest look weighing a half
+    std::uint64_t rate_ = 0;        // faults a second, the latest look weighing a half
+    std::size_t other_before_ = 0;  // bytes that the pager does not manage, at the latest look
+    unsigned looks_ = 0;
+    bool growing_ = false;  // they had changed then
     bool floor_reported_ = false;
 };
 

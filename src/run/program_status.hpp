@@ -57,6 +57,9 @@ struct MemoryGauges {
     std::uint64_t staged_bytes = 0;
     std::uint64_t swapped_bytes = 0;
     std::uint64_t compressed_used = 0;
+    std::uint64_t compressed_limit = 0;
+    std::uint64_t records_used = 0;
+    std::uint64_t memory_limit = 0;
 
     bool operator==(const MemoryGauges&) const = default;
 };
@@ -169,10 +172,12 @@ FAULTLINE_CHECK_FIGURES(run::ProgramCounters, 0);
 template <>
 struct Figures<run::MemoryGauges> {
     static constexpr std::array table{
-        FAULTLINE_GAUGE(run::MemoryGauges, resident_limit), FAULTLINE_GAUGE(run::MemoryGauges, frames_used),
-        FAULTLINE_GAUGE(run::MemoryGauges, frames_peak),    FAULTLINE_GAUGE(run::MemoryGauges, resident_bytes),
-        FAULTLINE_GAUGE(run::MemoryGauges, dirty_bytes),    FAULTLINE_GAUGE(run::MemoryGauges, staged_bytes),
-        FAULTLINE_GAUGE(run::MemoryGauges, swapped_bytes),  FAULTLINE_GAUGE(run::MemoryGauges, compressed_used),
+        FAULTLINE_GAUGE(run::MemoryGauges, resident_limit),   FAULTLINE_GAUGE(run::MemoryGauges, frames_used),
+        FAULTLINE_GAUGE(run::MemoryGauges, frames_peak),      FAULTLINE_GAUGE(run::MemoryGauges, resident_bytes),
+        FAULTLINE_GAUGE(run::MemoryGauges, dirty_bytes),      FAULTLINE_GAUGE(run::MemoryGauges, staged_bytes),
+        FAULTLINE_GAUGE(run::MemoryGauges, swapped_bytes),    FAULTLINE_GAUGE(run::MemoryGauges, compressed_used),
+        FAULTLINE_GAUGE(run::MemoryGauges, compressed_limit), FAULTLINE_GAUGE(run::MemoryGauges, records_used),
+        FAULTLINE_GAUGE(run::MemoryGauges, memory_limit),
     };
 };
 FAULTLINE_CHECK_FIGURES(run::MemoryGauges, 0);

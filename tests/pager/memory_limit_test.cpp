@@ -167,6 +167,17 @@ TEST_P(MemoryLimit, ChangesWhileTheProgramRuns) {
     storm.expect_contents();
 }
 
+TEST_P(MemoryLimit, ALoweredLimitHoldsForMemoryThatIsTakenLater) {
+    Pager pager{config()};
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    constexpr std::size_t kLess = kMemory / 2;
+    pager.set_memory_limit(kLess);
+    std::memset(region.data(), 0x5a, kPages / 2 * kBasePageBytes);
+    const PagerStats stats = pager.stats();
+    expect_within(stats, kLess);
+    EXPECT_LE(stats.frames_peak, kLess);
+}
+
 TEST_P(MemoryLimit, TheProcessTakesNoMore) {
     if (kSanitized) GTEST_SKIP() << "the sanitizer's own memory is in the figure";
     constexpr std::size_t kNotCounted = std::size_t{2} << 20;  // stacks of threads, what malloc has, this test's own

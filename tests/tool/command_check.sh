@@ -268,6 +268,27 @@ PYTHON
     expect 0 "$faultline" run --resident 256M --stats -- true
     ! grep -qF "times its limit" err || fail "a warning that true exceeded 256 MiB: $(cat err)"
     ;;
+limit)
+    needs perl
+    # One limit for the memory of a program and its children: the results are right, and a line says that it held.
+    fill='my %h; $h{$_} = "value " x 20 . $_ for 1 .. 60000; my $n = 0; $n += length $h{$_} for 1 .. 60000;
+          my $bad = $n != 60000 * 120 + 288894; while (wait > 0) { $bad ||= $? } exit($bad ? 1 : 0)'
+    expect 0 perl -e "$fill"
+    expect 0 "$faultline" run --memory 32M -- perl -e "$fill"
+    says err "MiB of 32.0 MiB (managed"
+    expect 0 "$faultline" run --memory 48M --stats-json report.json -- \
+        perl -e 'fork; fork; '"$fill"
+    says err "MiB of 48.0 MiB (managed"
+    ! grep -qF "did not hold" err || fail "four processes exceed one limit: $(cat err)"
+    expect 0 "$faultline" run --memory-per-process 32M -- perl -e "$fill"
+    says err "MiB of 32.0 MiB (managed"
+    expect 0 "$faultline" run --memory 64M --quiet -- true
+    [[ ! -s err ]] || fail "--quiet is not quiet: $(cat err)"
+    expect 125 "$faultline" run --memory 64M --resident 16M -- true
+    says err "exclude each other"
+    expect 125 env FAULTLINE_MEMORY=64M FAULTLINE_COMPRESSED=1M "$faultline" run -- true
+    says err "exclude each other"
+    ;;
 crash)
     # Missing figures of a killed program are not shown as zeros.
     expect 139 "$faultline" run --stats -- sh -c 'kill -SEGV $$'

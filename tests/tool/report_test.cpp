@@ -115,6 +115,29 @@ TEST(RunReport, WarningNamesProcessesAboveOneAndAHalfTimesTheirLimit) {
     EXPECT_EQ(memory_warning(report), "") << "compressed pages have their own limit";
 }
 
+TEST(RunReport, ALineTellsWhetherTheLimitOfAllMemoryHeld) {
+    RunReport report = report_of({program(1, "sh", 1), program(2, "perl", 1)});
+    EXPECT_EQ(memory_text(report), "") << "no limit of all memory";
+    report.settings.memory_limit = 64 << 20;
+    report.seen.tree_peak = {.managed = 54 << 20, .compressed = 5 << 20, .other = 2 << 20};
+    EXPECT_EQ(memory_text(report),
+              "faultline: peak 61.0 MiB of 64.0 MiB (managed 54.0, compressed 5.0, other 2.0)\n");
+    report.seen.tree_peak.other = 6 << 20;
+    EXPECT_THAT(memory_text(report), HasSubstr("peak 65.0 MiB of 64.0 MiB"));
+    EXPECT_THAT(memory_text(report), HasSubstr(": the limit did not hold\n"));
+    EXPECT_THAT(report_json(report), HasSubstr("\"memory_limit\": 67108864"));
+}
+
+TEST(RunReport, TheLineForEachProcessIsThatOfTheProcessWithMost) {
+    RunReport report = report_of({program(1, "sh", 1), program(2, "perl", 1)});
+    report.settings.memory_per_process = 16 << 20;
+    report.seen.programs[1].status.memory = {
+        .resident = 30 << 20, .anonymous = 20 << 20, .file = 10 << 20, .managed = 12 << 20, .compressed = 3 << 20};
+    EXPECT_EQ(memory_text(report),
+              "faultline: peak 20.0 MiB of 16.0 MiB (managed 12.0, compressed 3.0, other 5.0): the limit did not "
+              "hold\n");
+}
+
 TEST(RunReport, ProgramWithoutFiguresIsNotShownAsZeros) {
     RunReport report = report_of({program(1, "crashed", 0)});
     run::ProgramStatus& status = report.seen.programs[0].status;

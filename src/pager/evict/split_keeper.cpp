@@ -52,7 +52,10 @@ SplitKeeper::Figures SplitKeeper::at_rest() noexcept {
 }
 
 bool SplitKeeper::fits() const FAULTLINE_SIGNAL_SAFE {
-    return now().sum() <= memory() && core_.budget.available() >= 0 && core_.limit.bytes.load() >= least_for_frames();
+    const bool limits_fit =
+        core_.limit.bytes.load() + core_.stores->compressed_share().limit <= MemorySplit::divided(memory());
+    return limits_fit && now().sum() <= memory() && core_.budget.available() >= 0 &&
+           core_.limit.bytes.load() >= least_for_frames();
 }
 
 bool SplitKeeper::has_work() const FAULTLINE_SIGNAL_SAFE {

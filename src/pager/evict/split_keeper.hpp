@@ -50,7 +50,8 @@ public:
     /// The same, while no limit moves: the sum is at most the limit, but after the limit was lowered. Control path.
     [[nodiscard]] Figures at_rest() noexcept;
 
-    /// Returns true if all memory fits the limit, and the frames have the least that they need. Signal-safe.
+    /// Returns true if all memory fits the limit, and so do the limits of both sides, and the frames have the least
+    /// that they need. Signal-safe.
     [[nodiscard]] bool fits() const FAULTLINE_SIGNAL_SAFE;
 
     /// Judges the split again if enough faults have told something, and moves the limits towards it. Evicting threads

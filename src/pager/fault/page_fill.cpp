@@ -34,7 +34,6 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t page = faulted_->page;
     if (!region_->try_change(page, seen, seen.claimed_for_fill())) return Claim::lost;
     window_ = {page, 1};
-    begin_miss(seen);
     frames_ = context_->reclaimer.reserve(region_->page_units());
     if (!frames_) {
         give_up(seen.state(), Event::Kind::frames_exhausted, ENOSPC);
@@ -44,10 +43,12 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     arrival_ = seen.has_slot() ? context_->core.departures.arrival(seen.payload())
                                : policy::Arrival{policy::Arrival::Kind::first_touch};
     expects_write_ = will_be_written(seen);
+    begin_miss(seen);
     return Claim::done;
 }
 
-/// Notes when a fault begins that needs the store, and where its bytes are: the split of memory is judged by it.
+/// Notes when a read from the store begins, and where the bytes are: the split of memory is judged by it. The eviction
+/// before it takes as long for either place.
 void PageFill::begin_miss(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (context_->core.config.memory_limit == 0 || !seen.has_slot()) return;
     const store::Whereabouts::Place place = region_->store().whereabouts(region_->offset_of(faulted_->page)).place;

@@ -33,7 +33,7 @@ struct MissCounts {
 /// Lock-free and signal-safe. All accesses are relaxed: the figures are for a decision only.
 class MissRecord {
 public:
-    /// Counts a fault. `took`: from the begin of the fault until its page is mapped.
+    /// Counts a fault. `took`: from the begin of the read until the page is mapped, without the eviction before it.
     void record(std::uint32_t distance, bool from_disk, std::chrono::nanoseconds took) FAULTLINE_SIGNAL_SAFE {
         (from_disk ? disk_cost_ : memory_cost_).record(took);
         add(faults_);
