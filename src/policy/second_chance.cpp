@@ -67,8 +67,9 @@ SecondChance::SecondChance(std::span<FrameLinks> links, std::span<FrameId> main_
       staging_percent_{staging_percent} {}
 
 void SecondChance::resized(std::size_t frames) FAULTLINE_SIGNAL_SAFE {
-    // What was learned stays: both are shares of the memory, and the memory may change in small steps all the time.
-    probation_target_ = frames_ == 0
+    // What was learned stays: the target is a share of the memory, and the memory may change in small steps all the
+    // time.
+    probation_target_ = frames_ == 0 || !memory_was_full_
                             ? percent(frames, kFirstProbation)
                             : std::clamp(static_cast<std::size_t>(std::uint64_t{probation_target_} * frames / frames_),
                                          percent(frames, kLeastProbation), percent(frames, kMostProbation));

@@ -46,11 +46,18 @@ bool loads_library(const char* const* environment) noexcept {
            run::value_of(environment, "LD_PRELOAD").find(preload_name.data()) != std::string_view::npos;
 }
 
+/// Returns true if the program is a tool of valgrind's: a static program that loads another one, with the library, and
+/// needs the addresses of the process as the kernel lays them out.
+bool is_valgrind_tool(const char* const* environment) noexcept {
+    return !run::value_of(environment, "VALGRIND_LAUNCHER").empty();
+}
+
 /// Checks and reports a program. `program.path` is a copy, because the kernel may not be able to read the program's
 /// own.
 void check(StartedProgram& program, const char* const* environment) noexcept {
     run::Obstacle obstacle = run::check_program(program.path.data(), run::LookForCapabilities::no).obstacle;
     const bool is_static = obstacle == run::Obstacle::statically_linked;
+    if (is_static && is_valgrind_tool(environment)) return;
     if (is_static && loads_library(environment) && Launcher::can_start()) {
         program.start = Start::by_launcher;
         return;

@@ -1,6 +1,7 @@
 // Structs of programs that were compiled with an older or a newer header than the library's.
 #include "c_support.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /// A config as a later header may define it.
@@ -20,8 +21,16 @@ static void check_what_is_passed_in(void) {
     CHECK_SAID(
         "faultline_pager_create: faultline_config.size is 0; set it to sizeof(faultline_config): "
         "Invalid argument");
-    faultline_config too_small = {.size = sizeof too_small - 1, .resident_limit = 4 * MIB};
+    const size_t first_version = offsetof(faultline_config, memory_limit);
+    faultline_config too_small = {.size = first_version - 1, .resident_limit = 4 * MIB};
     CHECK_REFUSED_NULL(faultline_pager_create(&too_small), EINVAL);
+
+    // What lies behind the struct of an older program is not the library's to read.
+    faultline_config older = {.size = first_version, .resident_limit = 4 * MIB, .memory_limit = 1};
+    faultline_pager* const of_older = faultline_pager_create(&older);
+    CHECK(of_older != NULL);
+    CHECK(faultline_pager_memory_limit(of_older) == 0);
+    faultline_pager_destroy(of_older);
 
     longer_config longer = {.known = {.size = sizeof longer, .resident_limit = 4 * MIB}};
     faultline_pager* const pager = faultline_pager_create(&longer.known);
