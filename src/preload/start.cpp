@@ -128,7 +128,7 @@ void make_heap(const char* const* environment) {
     heap::Heap* const heap = make_heap_unless_filtered(settings);
     if (heap == nullptr) return;
     ManagedMemory::add_heap(heap->region());
-    if (settings.mappings || runs_static_program) ProgramMappings::start(heap->pager());
+    if (settings.manages_mappings() || runs_static_program) ProgramMappings::start(heap->pager());
     if (runs_static_program) StaticProgram::prepare();  // the launcher's own code runs inside the library
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());

@@ -59,11 +59,12 @@ bool read_size(const char* const* environment, std::string_view name, const Size
     return false;
 }
 
-bool read_switch(const char* const* environment, std::string_view name, bool& on, SettingsProblem& problem) noexcept {
+bool read_switch(const char* const* environment, std::string_view name, std::optional<bool>& on,
+                 SettingsProblem& problem) noexcept {
     const std::string_view text = value_of(environment, name);
     if (text.empty()) return true;
     on = text == "on";
-    if (on || text == "off") return true;
+    if (*on || text == "off") return true;
     Sentence sentence{problem};
     sentence << name << ": '" << text << "' is neither on nor off";
     return false;
@@ -134,7 +135,7 @@ std::vector<std::string> environment_for(const Settings& settings) {
         if (settings.compressed_limit != 0) add(kCompressed, size_text(settings.compressed_limit));
     }
     if (settings.heap_reservation != defaults.heap_reservation) add(kHeap, size_text(settings.heap_reservation));
-    if (settings.mappings != defaults.mappings) add(kMappings, settings.mappings ? "on" : "off");
+    if (settings.mappings) add(kMappings, *settings.mappings ? "on" : "off");
     if (!settings.swap_directory.empty()) add(kSwap, settings.swap_directory);
     if (settings.delivery != defaults.delivery) add(kDelivery, to_string(settings.delivery));
     if (!settings.status_file.empty()) add(kStatus, settings.status_file);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,8 +44,9 @@ struct Settings {
     /// FAULTLINE_HEAP: addresses reserved for the heap of one process, in bytes, 1 MiB to 8 TiB; limits its total size.
     std::size_t heap_reservation = HeapOptions{}.reservation;
 
-    /// FAULTLINE_MAPPINGS: whether the anonymous memory that the program maps is managed, too: "on" or "off".
-    bool mappings = false;
+    /// FAULTLINE_MAPPINGS: whether the anonymous memory that the program maps is managed, too: "on" or "off". Empty: if
+    /// there is a limit of all memory.
+    std::optional<bool> mappings{};
 
     /// FAULTLINE_SWAP: the directory of the swap file. Empty: $TMPDIR, else /var/tmp.
     std::string_view swap_directory{};
@@ -55,6 +57,8 @@ struct Settings {
     /// FAULTLINE_STATUS: path of the status file (status_layout.hpp). Internal; set by `faultline run`. Empty: no
     /// figures.
     std::string_view status_file{};
+
+    [[nodiscard]] bool manages_mappings() const noexcept { return mappings.value_or(memory() != 0); }
 
     /// Returns the limit of all memory, shared or not; 0: none.
     [[nodiscard]] std::size_t memory() const noexcept { return memory_limit != 0 ? memory_limit : memory_per_process; }

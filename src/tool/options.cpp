@@ -75,7 +75,8 @@ void add_run(CLI::App& app, RunOptions& options) {
     run::add_size(command, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
                   "Addresses reserved for the heap, which limit its total size");
     command.add_flag("--mappings,!--no-mappings", options.settings.mappings,
-                     "Manage the anonymous memory that the program maps, too, and not only its heap");
+                     "Manage the anonymous memory that the program maps, too, and not only its heap; the default with "
+                     "--memory");
     command
         .add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
         ->type_name("DIR");

@@ -222,7 +222,7 @@ std::string memory_warning(const RunReport& report) {
         display::format_bytes(worst->memory.resident).c_str(),
         static_cast<double>(worst->memory.resident) / static_cast<double>(limit), display::format_bytes(limit).c_str(),
         display::format_bytes(worst->memory.anonymous).c_str(), display::format_bytes(worst->memory.file).c_str(),
-        report.settings.mappings ? "its heap and managed mappings" : "its heap", more.c_str());
+        report.settings.manages_mappings() ? "its heap and managed mappings" : "its heap", more.c_str());
 }
 
 std::string unmanaged_text(const RunReport& report) {

@@ -163,5 +163,21 @@ TEST(Settings, OnlyVariablesOfFaultlineAreSettings) {
     EXPECT_FALSE(is_setting("HOME=/root"));
 }
 
+TEST(Settings, MappingsAreManagedUnderALimitOfAllMemoryUnlessTheyAreSwitchedOff) {
+    const auto manages = [](std::vector<const char*> variables) {
+        variables.push_back(nullptr);
+        Settings settings;
+        SettingsProblem problem;
+        EXPECT_TRUE(read_settings(variables.data(), settings, problem)) << problem.text.data();
+        return settings.manages_mappings();
+    };
+    EXPECT_FALSE(manages({}));
+    EXPECT_FALSE(manages({"FAULTLINE_RESIDENT=64M"}));
+    EXPECT_TRUE(manages({"FAULTLINE_RESIDENT=64M", "FAULTLINE_MAPPINGS=on"}));
+    EXPECT_TRUE(manages({"FAULTLINE_MEMORY=64M"}));
+    EXPECT_TRUE(manages({"FAULTLINE_MEMORY_PER_PROCESS=64M"}));
+    EXPECT_FALSE(manages({"FAULTLINE_MEMORY=64M", "FAULTLINE_MAPPINGS=off"}));
+}
+
 }  // namespace
 }  // namespace faultline::run
