@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -74,9 +75,9 @@ void add_run(CLI::App& app, RunOptions& options) {
                       "Memory for compressed pages, on top of that; 0: none");
     run::add_size(command, "--heap", options.settings.heap_reservation, run::Settings::kHeapRange,
                   "Addresses reserved for the heap, which limit its total size");
-    command.add_flag("--mappings,!--no-mappings", options.settings.mappings,
-                     "Manage the anonymous memory that the program maps, too, and not only its heap; the default with "
-                     "--memory");
+    command.add_flag_function(
+        "--mappings,!--no-mappings", [&options](std::int64_t on) { options.settings.mappings = on > 0; },
+        "Manage the anonymous memory that the program maps, too, and not only its heap; the default with --memory");
     command
         .add_option("--swap", options.swap_directory, "Directory of the swap file (default: $TMPDIR, else /var/tmp)")
         ->type_name("DIR");

@@ -270,6 +270,7 @@ PYTHON
     ;;
 limit)
     needs perl
+    needs python3
     # One limit for the memory of a program and its children: the results are right, and a line says that it held.
     fill='my %h; $h{$_} = "value " x 20 . $_ for 1 .. 60000; my $n = 0; $n += length $h{$_} for 1 .. 60000;
           my $bad = $n != 60000 * 120 + 288894; while (wait > 0) { $bad ||= $? } exit($bad ? 1 : 0)'
@@ -280,6 +281,10 @@ limit)
         perl -e 'fork; fork; '"$fill"
     says err "MiB of 48.0 MiB (managed"
     ! grep -qF "did not hold" err || fail "four processes exceed one limit: $(cat err)"
+    # Python maps most of its memory by itself.
+    expect 0 "$faultline" run --memory 48M -- python3 -c 'assert len({i: str(i) for i in range(600000)}) == 600000'
+    says err "MiB of 48.0 MiB (managed"
+    ! grep -qF "did not hold" err || fail "mapped memory exceeds the limit: $(cat err)"
     expect 0 "$faultline" run --memory-per-process 32M -- perl -e "$fill"
     says err "MiB of 32.0 MiB (managed"
     expect 0 "$faultline" run --memory 64M --quiet -- true
