@@ -3,16 +3,15 @@
 #include "sys/syscall.hpp"
 
 #include <asm/prctl.h>
-#include <sys/auxv.h>
 
 extern "C" {
-/// 0: FS is never switched. 1: by instructions (FSGSBASE). 2: by arch_prctl(2).
+/// 0: FS is never switched.
 [[gnu::visibility("hidden"), gnu::used]] constinit unsigned char faultline_preload_switches_fs = 0;
 
 [[gnu::visibility("hidden"), gnu::used,
   gnu::tls_model("initial-exec")]] constinit thread_local std::uint64_t faultline_preload_program_base = 0;
 
-/// Whether FS is the library's. Only kept up to date if arch_prctl switches, because that call cannot read FS cheaply.
+/// Whether FS is the library's. Not every CPU has an instruction that reads FS.
 [[gnu::visibility("hidden"), gnu::used,
   gnu::tls_model("initial-exec")]] constinit thread_local unsigned char faultline_preload_in_library = 1;
 }
@@ -40,8 +39,8 @@ asm(R"(
         .type   faultline_preload_from_program, @function
 faultline_preload_from_program:
         .cfi_startproc
-        cmpb    $2, faultline_preload_switches_fs(%rip)
-        jne     faultline_preload_to_library
+        cmpb    $0, faultline_preload_switches_fs(%rip)
+        je      faultline_preload_to_library
         mov     faultline_preload_in_library@gottpoff(%rip), %rax
         movb    $0, %gs:(%rax)
         .cfi_endproc
@@ -52,24 +51,15 @@ faultline_preload_from_program:
         .type   faultline_preload_to_library, @function
 faultline_preload_to_library:
         .cfi_startproc
-        cmpb    $1, faultline_preload_switches_fs(%rip)
-        jb      1f
-        ja      2f
-        rdgsbase %rax
-        rdfsbase %rcx
-        cmp     %rax, %rcx
+        cmpb    $0, faultline_preload_switches_fs(%rip)
         je      1f
-        wrfsbase %rax
-        mov     faultline_preload_program_base@gottpoff(%rip), %rax
-        mov     %rcx, %fs:(%rax)
-1:      ret
-2:      mov     faultline_preload_in_library@gottpoff(%rip), %rax
+        mov     faultline_preload_in_library@gottpoff(%rip), %rax
         cmpb    $0, %gs:(%rax)
-        jne     1b
+        jne     1f
         movb    $1, %gs:(%rax)
         mov     %gs:0, %rax
         faultline_set_fs
-        ret
+1:      ret
         .cfi_endproc
         .size   faultline_preload_to_library, .-faultline_preload_to_library
 
@@ -78,17 +68,14 @@ faultline_preload_to_library:
         .type   faultline_preload_to_program, @function
 faultline_preload_to_program:
         .cfi_startproc
-        cmpb    $1, faultline_preload_switches_fs(%rip)
-        jb      1f
+        cmpb    $0, faultline_preload_switches_fs(%rip)
+        je      1f
         mov     faultline_preload_program_base@gottpoff(%rip), %rax
         mov     %fs:(%rax), %rax
-        ja      2f
-        wrfsbase %rax
-1:      ret
-2:      mov     faultline_preload_in_library@gottpoff(%rip), %rcx
+        mov     faultline_preload_in_library@gottpoff(%rip), %rcx
         movb    $0, %fs:(%rcx)
         faultline_set_fs
-        ret
+1:      ret
         .cfi_endproc
         .size   faultline_preload_to_program, .-faultline_preload_to_program
 
@@ -98,17 +85,10 @@ faultline_preload_to_program:
         .type   faultline_preload_fault_entry, @function
 faultline_preload_fault_entry:
         .cfi_startproc
-        cmpb    $2, faultline_preload_switches_fs(%rip)
-        je      1f
-        rdgsbase %rax
-        rdfsbase %rcx
-        cmp     %rax, %rcx
-        je      faultline_fault_entry
-        jmp     2f
-1:      mov     faultline_preload_in_library@gottpoff(%rip), %rax
+        mov     faultline_preload_in_library@gottpoff(%rip), %rax
         cmpb    $0, %gs:(%rax)
         jne     faultline_fault_entry
-2:      sub     $8, %rsp
+        sub     $8, %rsp
         .cfi_adjust_cfa_offset 8
         call    faultline_preload_to_library
         call    faultline_fault_entry
@@ -176,21 +156,8 @@ faultline_preload_call_as_program:
 
 namespace faultline::preload {
 
-namespace {
-
-constexpr unsigned char kByInstruction = 1;
-constexpr unsigned char kByCall = 2;
-
-/// Returns true if the CPU and the kernel let programs write FS and GS (FSGSBASE, Linux 5.9).
-bool has_instructions() noexcept {
-    constexpr unsigned long kFsGsBase = 2;  // HWCAP2_FSGSBASE
-    return (::getauxval(AT_HWCAP2) & kFsGsBase) != 0;
-}
-
-}  // namespace
-
 void ForeignTls::start() noexcept {
-    faultline_preload_switches_fs = has_instructions() ? kByInstruction : kByCall;
+    faultline_preload_switches_fs = 1;
     begin_thread();
 }
 

@@ -1,7 +1,8 @@
 // ForeignTls: this library's thread-local storage in a program that brings a C library of its own (a static program).
 // Such a program points the FS register at its own thread-local storage. This library's code needs the storage that its
 // own C library made for the thread. The GS register, which programs for Linux do not use, holds the address of the
-// library's storage. Each entry of a handler switches FS to it, and each return to the program switches FS back:
+// library's storage. Each entry of a handler switches FS to it, and each return to the program switches FS back, by
+// arch_prctl(2):
 //
 //     program (FS: its own) -> signal -> to_library -> handler (FS = GS) -> to_program -> program
 //
@@ -15,8 +16,7 @@ namespace faultline::preload {
 
 class ForeignTls {
 public:
-    /// Starts to switch, from now on and for all threads: by instructions where the CPU has them (FSGSBASE), else by
-    /// arch_prctl(2). Call once, while the process has one thread.
+    /// Starts to switch, from now on and for all threads. Call once, while the process has one thread.
     static void start() noexcept;
 
     [[nodiscard]] static bool active() noexcept;
