@@ -120,8 +120,7 @@ TEST(RunReport, ALineTellsWhetherTheLimitOfAllMemoryHeld) {
     EXPECT_EQ(memory_text(report), "") << "no limit of all memory";
     report.settings.memory_limit = 64 << 20;
     report.seen.tree_peak = {.managed = 54 << 20, .compressed = 5 << 20, .other = 2 << 20};
-    EXPECT_EQ(memory_text(report),
-              "faultline: peak 61.0 MiB of 64.0 MiB (managed 54.0, compressed 5.0, other 2.0)\n");
+    EXPECT_EQ(memory_text(report), "faultline: peak 61.0 MiB of 64.0 MiB (managed 54.0, compressed 5.0, other 2.0)\n");
     report.seen.tree_peak.other = 6 << 20;
     EXPECT_THAT(memory_text(report), HasSubstr("peak 65.0 MiB of 64.0 MiB"));
     EXPECT_THAT(memory_text(report), HasSubstr(": the limit did not hold\n"));
