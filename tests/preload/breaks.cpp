@@ -5,6 +5,8 @@
 //
 // usage: breaks [SEED|any]
 
+#include "caught_faults.hpp"
+
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -29,16 +31,6 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr int kSteps = 800;
 constexpr std::size_t kMostBytes = 512 * kPage;
-
-sigjmp_buf after_fault;
-void on_fault(int) { siglongjmp(after_fault, 1); }
-
-void catch_faults() {
-    struct sigaction action {};
-    action.sa_handler = &on_fault;
-    sigaction(SIGSEGV, &action, nullptr);
-    sigaction(SIGBUS, &action, nullptr);
-}
 
 /// Prints one line for each step.
 class Sequence {

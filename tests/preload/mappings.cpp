@@ -4,6 +4,8 @@
 //
 // usage: mappings [SEED|any [STEPS]]
 
+#include "caught_faults.hpp"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -34,16 +36,6 @@ constexpr int kNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE
 constexpr int kDontUnmap = 4;         // MREMAP_DONTUNMAP
 constexpr int kPopulateRead = 22;
 constexpr int kPopulateWrite = 23;
-
-sigjmp_buf after_fault;
-void on_fault(int) { siglongjmp(after_fault, 1); }
-
-void catch_faults() {
-    struct sigaction action {};
-    action.sa_handler = &on_fault;
-    sigaction(SIGSEGV, &action, nullptr);
-    sigaction(SIGBUS, &action, nullptr);
-}
 
 class Sequence {
 public:
