@@ -17,7 +17,6 @@
 #include <array>
 #include <cerrno>
 #include <csetjmp>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -16,7 +16,6 @@
 #include <array>
 #include <cerrno>
 #include <csetjmp>
-#include <csignal>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
