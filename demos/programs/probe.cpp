@@ -37,10 +37,12 @@ void say(const char* what, long value) { std::printf("%-44s %ld\n", what, value)
 long failed(bool failure) { return failure ? errno : 0; }
 
 void on_alarm(int) {
+    const int before = errno;
     handled = handled + 1;
     // A handler may make system calls, also while it interrupts one.
     static_cast<void>(::getppid());
     static_cast<void>(::write(-1, "", 0));
+    errno = before;
 }
 void on_user(int signal) {
     handled = handled + 1;
