@@ -28,10 +28,8 @@ std::size_t bytes_of(std::int64_t units) noexcept {
 }  // namespace
 
 void SplitKeeper::set_memory(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
-    if (memory_.exchange(bytes) == 0) {
-        share_ = MemorySplit::first_share(bytes);
-        measure_working_memory();
-    }
+    if (memory_.exchange(bytes) == 0) share_ = MemorySplit::first_share(bytes);
+    measure_working_memory();  // a raised limit sets more aside for buffers, before the frames get the rest
     table_.set(units_of(bytes / core::kUnitBytes * FrameTable::kBytesPerFrame));
     moving_.store(true);
 }
