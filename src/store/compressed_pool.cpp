@@ -42,6 +42,12 @@ bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_
     return segments_.used() + wanted > limit;
 }
 
+/// Returns true if moving entries together would free a quarter of the memory. Two segments do not count: the open one,
+/// and one that entries are moved from.
+bool CompressedPool::is_sparse() const FAULTLINE_SIGNAL_SAFE {
+    return segments_.live() + 2 * SegmentPool::kSegmentBytes <= most_live(segments_.used());
+}
+
 // ---- Entries
 
 const CompressedPool::Entry& CompressedPool::entry_at(EntryAddress at) const noexcept {

@@ -1,6 +1,6 @@
 // CompressedPool: compressed blocks in memory, within one limit. It spills the oldest segment first: it writes the
-// entries that are in use to their slots in the swap files and drops the others. While a large part of all memory is
-// dead entries, it moves entries out of sparse segments into the open segment instead.
+// entries that are in use to their slots in the swap files and drops the others. While a quarter of its memory is dead
+// entries, it moves entries out of sparse segments into the open segment instead: the memory does more elsewhere.
 //
 // A block is a page, or 16 KiB of a larger page; its first slot's word names its entry. SegmentPool decides which
 // memory an entry uses. This class connects the two: entries that name their slot, and spilling.
@@ -50,7 +50,7 @@ public:
     CompressedPool& operator=(const CompressedPool&) = delete;
 
     /// Sets the limit in bytes, rounded down to segments of 64 KiB and to the capacity. 0 keeps nothing in memory. If
-    /// more than the limit is used, spill_some has work.
+    /// more than the limit is used, do_upkeep has work.
     void set_limit(std::size_t bytes) FAULTLINE_SIGNAL_SAFE { segments_.set_limit(bytes); }
     [[nodiscard]] std::size_t limit() const noexcept { return segments_.limit(); }
     /// Returns the most bytes that `set_limit` can set.
@@ -66,12 +66,14 @@ public:
 
     // ---- Spilling
 
-    /// Returns true if less is free than the lower watermark: 1/16 of the limit, if that is at least one segment.
-    [[nodiscard]] bool wants_spill() const FAULTLINE_SIGNAL_SAFE { return free_is_below(16); }
+    /// Returns true if less is free than the lower watermark: 1/16 of the limit, if that is at least one segment; or if
+    /// a quarter of the memory is dead entries.
+    [[nodiscard]] bool needs_upkeep() const FAULTLINE_SIGNAL_SAFE { return free_is_below(16) || is_sparse(); }
 
-    /// Spills the oldest segments until the upper watermark (1/8 of the limit) is free, or as far as possible. Returns
-    /// 0 or the error of a write; blocks that could not be written stay in memory. Called by the pager's own threads.
-    int spill_some(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
+    /// Moves entries together while a quarter of the memory is dead entries, and spills the oldest segments until the
+    /// upper watermark (1/8 of the limit) is free, or as far as possible. Returns 0 or the error of a write; blocks
+    /// that could not be written stay in memory. Called by the pager's own threads.
+    int do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
     /// Spills everything. Returns 0 or the error of a write. EIO also means that memory was overwritten, so that not
     /// all entries can be found. No thread inserts or releases a block meanwhile.
@@ -121,6 +123,7 @@ private:
     void kill_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] SegmentPool::Room make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool is_sparse() const FAULTLINE_SIGNAL_SAFE;
 
     // Defined in compressed_spill.cpp.
     Spilled free_segment(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
@@ -130,6 +133,9 @@ private:
     [[nodiscard]] bool move_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE;
     Spilled spill_oldest(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Spiller& spiller_at(unsigned index) const noexcept;
+
+    /// Returns the most live bytes in so much memory that make moving entries worthwhile.
+    static constexpr std::size_t most_live(std::size_t bytes) noexcept { return bytes / 4 * 3; }
 
     static constexpr unsigned kSpillers = 4;
 

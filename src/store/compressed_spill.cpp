@@ -14,9 +14,6 @@ namespace {
 constexpr std::size_t kSpillBufferBytes = std::size_t{256} << 10;
 constexpr std::size_t kMostClaimed = kSpillBufferBytes / core::kUnitBytes;
 
-/// Returns the most live bytes that make moving worthwhile, for one segment or for the whole limit: a quarter is dead.
-constexpr std::size_t sparse(std::size_t bytes) noexcept { return bytes / 4 * 3; }
-
 }  // namespace
 
 /// Spills one segment at a time. Holds the working memory of a spilling thread, whose stack may be too small for it.
@@ -80,7 +77,9 @@ CompressedPool::Spiller& CompressedPool::spiller_at(unsigned index) const noexce
         reinterpret_cast<Spiller*>(spillers + index * core::align_up(sizeof(Spiller), core::kUnitBytes)));
 }
 
-int CompressedPool::spill_some(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+int CompressedPool::do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
+    while (is_sparse() && empty_sparse_segment()) {
+    }
     const unsigned spiller = free_spillers_.take();
     Spilled last{true, 0};
     while (last.freed && free_is_below(8)) last = free_segment(spiller, queue);
@@ -97,9 +96,7 @@ int CompressedPool::spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
 }
 
 CompressedPool::Spilled CompressedPool::free_segment(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    if (counters_.compressed_bytes.load(std::memory_order_relaxed) <= sparse(segments_.limit())) {
-        if (empty_sparse_segment()) return {true, 0};
-    }
+    if (is_sparse() && empty_sparse_segment()) return {true, 0};
     return spill_oldest(spiller, queue);
 }
 
@@ -117,7 +114,7 @@ void CompressedPool::for_each_entry(const Segment& segment, Visit visit) const F
 // ---- Moving
 
 bool CompressedPool::empty_sparse_segment() FAULTLINE_SIGNAL_SAFE {
-    Segment* const segment = segments_.take_sparse(sparse(SegmentPool::kSegmentBytes));
+    Segment* const segment = segments_.take_sparse(most_live(SegmentPool::kSegmentBytes));
     if (segment == nullptr) return false;
     for_each_entry(*segment, [&](EntryAddress at, const Entry&) { return move_entry(at); });
     return segments_.give_back(*segment);

@@ -91,6 +91,7 @@ SegmentPool::Room SegmentPool::room_in_open(std::uint32_t bytes) {
     const EntryAddress entry{open_->index, open_->used_bytes};
     open_->used_bytes += bytes;
     open_->live_bytes.fetch_add(bytes);
+    live_.fetch_add(bytes, std::memory_order_relaxed);
     open_->writers.enter();
     return {*open_, entry, address_of(entry)};
 }
@@ -146,6 +147,7 @@ bool SegmentPool::make_accessible(Segment& segment) const FAULTLINE_SIGNAL_SAFE 
 void SegmentPool::kill(EntryAddress entry, std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     Segment& segment = at(entry.segment);
     const std::uint32_t dead = rounded(bytes);
+    live_.fetch_sub(dead, std::memory_order_relaxed);
     if (segment.live_bytes.fetch_sub(dead) != dead) return;
     {
         const std::scoped_lock lock{lock_};
@@ -177,12 +179,13 @@ Segment* SegmentPool::take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE {
         const std::scoped_lock lock{lock_};
         int examined = 0;
         for (Segment& segment : sealed_) {
-            if (segment.live_bytes.load() <= live) {
-                sparse = take(segment);
-                break;
+            if (const std::size_t found = segment.live_bytes.load(); found <= live) {
+                sparse = &segment;
+                live = found;
             }
             if (++examined == kMostExamined) break;
         }
+        if (sparse != nullptr) take(*sparse);
     }
     if (sparse != nullptr) sparse->writers.wait_until_none();
     return sparse;

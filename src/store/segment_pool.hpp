@@ -69,6 +69,8 @@ public:
     [[nodiscard]] std::size_t limit() const noexcept { return limit_.load() * kSegmentBytes; }
     /// Returns the bytes of the segments that hold entries.
     [[nodiscard]] std::size_t used() const noexcept { return used_.load() * kSegmentBytes; }
+    /// Returns the bytes of the entries that are not dead.
+    [[nodiscard]] std::size_t live() const noexcept { return live_.load(std::memory_order_relaxed); }
     /// Returns the bytes of all segments that have memory: those that hold entries, and warm ones.
     [[nodiscard]] std::size_t held() const FAULTLINE_SIGNAL_SAFE;
     /// Returns the most bytes that `set_limit` can set.
@@ -129,7 +131,8 @@ public:
     /// Takes the segment that was sealed first, or the open one if there is no sealed one. The caller owns it; all its
     /// entries are complete. Null: there is none, or other threads have taken it.
     [[nodiscard]] Segment* take_oldest() FAULTLINE_SIGNAL_SAFE;
-    /// Takes, of the oldest few segments, one with at most `live` bytes of live entries. Null: there is none.
+    /// Takes, of the oldest few segments, the one with the fewest bytes of live entries, if these are at most `live`.
+    /// Null: there is none.
     [[nodiscard]] Segment* take_sparse(std::size_t live) FAULTLINE_SIGNAL_SAFE;
     /// Returns a taken segment. Returns true if all its entries are dead: then it is free. Else it is the youngest now.
     bool give_back(Segment& segment) FAULTLINE_SIGNAL_SAFE;
@@ -164,6 +167,7 @@ private:
     std::size_t segments_;
     sys::LazyArray<std::byte> records_;  // of Segment; each is constructed when first needed
     std::atomic<std::size_t> limit_{0};  // in segments
+    std::atomic<std::size_t> live_{0};   // in bytes: the sum of the segments' live_bytes
 
     mutable sys::FutexLock lock_;  // guards all members below
     std::size_t constructed_ = 0;

@@ -47,9 +47,9 @@ public:
     void write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override;
 
     [[nodiscard]] bool needs_upkeep() const FAULTLINE_SIGNAL_SAFE override {
-        return space_.pool().enabled() && space_.pool().wants_spill();
+        return space_.pool().enabled() && space_.pool().needs_upkeep();
     }
-    int do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override { return space_.pool().spill_some(queue); }
+    int do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE override { return space_.pool().do_upkeep(queue); }
 
     /// Includes free space of the files, which is punched when it is needed.
     [[nodiscard]] std::uint64_t room() noexcept override;

@@ -26,7 +26,7 @@ protected:
     /// Writes pages that shrink, from page 0 on, until the pool wants to spill. Returns how many.
     static std::uint64_t fill(SwapMachine& swap, Remembered& region) {
         std::uint64_t page = 0;
-        for (; !swap.pool().wants_spill(); ++page) region.write(page, textlike(page));
+        for (; !swap.pool().needs_upkeep(); ++page) region.write(page, textlike(page));
         return page;
     }
 };
@@ -101,6 +101,22 @@ TEST_F(CompressedMemory, MovesPagesOutOfSparseSegmentsBeforeItSpillsAny) {
     region.check(16);
 }
 
+TEST_F(CompressedMemory, MovesPagesTogetherOnceAQuarterIsDeadEvenIfMuchIsFree) {
+    Remembered& region = swap_.region(2000);
+    for (std::uint64_t page = 0; page < 2000; ++page) region.write(page, textlike(page));
+    const std::uint64_t used = swap_.stats().used_bytes;
+    ASSERT_LT(used, 32 * kSegment);
+    EXPECT_FALSE(swap_.space().needs_upkeep());
+    for (std::uint64_t page = 1; page < 2000; page += 2) region.discard(page, 1);
+    EXPECT_TRUE(swap_.space().needs_upkeep());
+    SequentialWriteQueue queue;
+    EXPECT_EQ(swap_.space().do_upkeep(queue), 0);
+    EXPECT_LE(swap_.stats().used_bytes, used * 3 / 4);
+    EXPECT_FALSE(swap_.space().needs_upkeep());
+    EXPECT_EQ(swap_.stats().spills, 0U);
+    region.check(16);
+}
+
 TEST_F(CompressedMemory, ARegionThatGoesTakesItsPagesAlongAndNoOthers) {
     Remembered& stays = swap_.region(1000);
     Remembered& goes = swap_.region(1000);
@@ -122,7 +138,7 @@ TEST_F(CompressedMemory, WithALimitOfNothingEverythingGoesToTheFile) {
     SequentialWriteQueue queue;
     EXPECT_EQ(swap_.space().do_upkeep(queue), 0);
     region.write_version(0, 50, 2);
-    EXPECT_EQ(swap_.pool().spill_some(queue), 0);
+    EXPECT_EQ(swap_.pool().do_upkeep(queue), 0);
     EXPECT_EQ(swap_.stats().used_bytes, 0U);
     region.check();
 }

@@ -287,7 +287,7 @@ TEST_P(SwapStorm, TheLimitOfCompressedMemoryIsChangedMeanwhile) {
             SequentialWriteQueue queue;
             segments = (segments + 7) % 23;
             swap().pool().set_limit(segments * kSegment);
-            EXPECT_EQ(swap().pool().spill_some(queue), 0);
+            EXPECT_EQ(swap().pool().do_upkeep(queue), 0);
         }};
         run_threads(kThreads, [&](unsigned id) {
             Owner owner{swap().space(), *store, kPage, kPages, id, seed, 0};
@@ -297,7 +297,7 @@ TEST_P(SwapStorm, TheLimitOfCompressedMemoryIsChangedMeanwhile) {
     }
     swap().pool().set_limit(0);
     SequentialWriteQueue queue;
-    EXPECT_EQ(swap().pool().spill_some(queue), 0);
+    EXPECT_EQ(swap().pool().do_upkeep(queue), 0);
     EXPECT_EQ(swap().stats().used_bytes, 0U);
 }
 
