@@ -16,8 +16,8 @@ namespace faultline::test {
 namespace {
 
 using pager::MemorySplit;
+using pager::MissBuckets;
 using pager::MissCounts;
-using pager::MissRanges;
 
 constexpr std::size_t kMemory = std::size_t{64} << 20;
 constexpr std::size_t kStart = std::size_t{16} << 20;
@@ -25,10 +25,11 @@ constexpr std::size_t kStart = std::size_t{16} << 20;
 class SplitRule : public ::testing::Test {
 protected:
     SplitRule() {
-        look_.ranges = {999, 10'000, 10'999};
+        look_.frames = (kMemory - kStart) / 4096;
         look_.memory_cost = std::chrono::microseconds{8};
         look_.disk_cost = std::chrono::microseconds{80};
-        look_.pool = {kStart, kStart, kStart / 10 * 9, kStart / 10 * 18, 0, 0, 0};  // full; pages shrink to a half
+        // Full; pages shrink to two fifths, and with dead ones between them to a half.
+        look_.pool = {kStart, kStart, kStart / 10 * 8, kStart / 10 * 20, 0, 0, 0};
     }
 
     /// Adds what happened until the next look.
@@ -37,34 +38,53 @@ protected:
         look_.pool.rejected += rejected;
         look_.pool.pushed_out += pushed_out;
     }
+    /// Sets `faults` at so many pages beyond the frames.
+    void faults_at(std::size_t beyond, std::uint32_t faults) {
+        look_.misses[MissBuckets::of(look_.frames + beyond)] = faults;
+    }
     std::size_t next() { return look_.pool.limit = split_.share_after(look_, kMemory); }
 
+    static constexpr std::size_t kReach = kStart / 2048;  // of the compressed pages
     MemorySplit split_;
     MemorySplit::Look look_;
 };
 
-TEST_F(SplitRule, GivesMemoryToCompressedPagesWhereReadsAtTheBorderAreDearerThanFaultsOnMemory) {
-    look_.misses = MissCounts{300, 100, 100};
+TEST_F(SplitRule, GivesMemoryToCompressedPagesWhereThatSavesReads) {
+    faults_at(kReach + 1000, 300);
+    evicted(300, 0, 100);
+    EXPECT_GT(next(), kStart);
+}
+
+TEST_F(SplitRule, GivesMemoryToCompressedPagesWhereOnlyAWideMoveSavesReads) {
+    faults_at(kReach + 9000, 300);
     evicted(300, 0, 100);
     EXPECT_GT(next(), kStart);
 }
 
 TEST_F(SplitRule, GivesMemoryToFramesWhereFaultsOnMemoryCostMore) {
-    look_.misses = MissCounts{300, 280, 4};
+    faults_at(100, 280);
+    faults_at(kReach + 300, 4);
     evicted(300, 0, 100);
     EXPECT_LT(next(), kStart);
 }
 
 TEST_F(SplitRule, GivesMemoryToFramesWhereTheDiskIsNoSlowerThanMemory) {
     look_.disk_cost = look_.memory_cost;
-    look_.misses = MissCounts{300, 100, 200};
+    faults_at(100, 100);
+    faults_at(kReach + 300, 200);
     evicted(300, 0, 100);
     EXPECT_LT(next(), kStart);
 }
 
+TEST_F(SplitRule, MovesNothingWhereNoDivisionHoldsThePagesThatFault) {
+    faults_at(200'000, 300);
+    evicted(300, 0, 100);
+    EXPECT_EQ(next(), kStart);
+}
+
 TEST_F(SplitRule, LeavesCompressedPagesTheLeastShareWherePagesDoNotShrink) {
     for (int i = 0; i < 40; ++i) {
-        look_.misses = MissCounts{300, 100, 100};
+        faults_at(kReach + 1000, 300);
         evicted(0, 300, 0);
         next();
     }
@@ -78,20 +98,13 @@ TEST_F(SplitRule, TakesMemoryThatCompressedPagesDoNotUse) {
 }
 
 TEST_F(SplitRule, MovesNothingWithoutEvidence) {
-    look_.misses = MissCounts{300, 6, 3};
-    evicted(300, 0, 100);
-    EXPECT_EQ(next(), kStart);
-}
-
-TEST_F(SplitRule, MovesNothingWhereBothSidesSaveAboutTheSame) {
-    // Frames save 180 * 8 us and 20 * 72 us, compressed pages 20 * 72 us / 0.5.
-    look_.misses = MissCounts{300, 180, 20};
+    faults_at(kReach + 1000, 9);
     evicted(300, 0, 100);
     EXPECT_EQ(next(), kStart);
 }
 
 TEST_F(SplitRule, MovesFartherWhileTheDirectionStays) {
-    look_.misses = MissCounts{300, 100, 100};
+    faults_at(kReach + 9000, 300);
     evicted(300, 0, 100);
     const std::size_t first = next() - kStart;
     evicted(300, 0, 100);
@@ -105,12 +118,14 @@ TEST_F(SplitRule, KeepsSmallMemoriesForFrames) {
     EXPECT_GT(MemorySplit::first_share(MemorySplit::kLeastMemory), 0U);
 }
 
-/// A program whose accesses fall on stack position p (the number of pages used since) with probability ~ p^-skew. Its
+/// A program whose accesses fall on stack position p (the number of pages used since) with a given probability. Its
 /// memory is an ideal one: frames, then compressed pages, then the disk, in the order of use.
 class StackModel {
 public:
-    StackModel(std::size_t pages, double skew, double ratio) : ratio_{ratio}, below_(pages + 1, 0.0) {
-        for (std::size_t p = 1; p <= pages; ++p) below_[p] = below_[p - 1] + std::pow(static_cast<double>(p), -skew);
+    /// `share_at(p)`: how often position p is used, compared with other positions.
+    template <typename ShareAt>
+    StackModel(std::size_t pages, double ratio, ShareAt share_at) : ratio_{ratio}, below_(pages + 1, 0.0) {
+        for (std::size_t p = 1; p <= pages; ++p) below_[p] = below_[p - 1] + share_at(p);
         for (double& share : below_) share /= below_[pages];
     }
 
@@ -139,18 +154,13 @@ public:
             const std::size_t in_memory = frames + pages_in(look.pool.limit);
             const std::size_t held = std::min(in_memory, below_.size() - 1) - frames;
             look.pool.original = held * 4096;
-            look.pool.compressed = static_cast<std::size_t>(static_cast<double>(held * 4096) * ratio_);
-            look.pool.used = look.pool.compressed;
-            const double faults = between(frames, below_.size());
-            const auto of_faults = [&](std::size_t from, std::size_t to) {
-                return faults <= 0 ? 0 : static_cast<std::uint64_t>(kFaults * between(from, to) / faults);
-            };
-            look.misses = {static_cast<std::uint64_t>(kFaults), of_faults(frames, frames + look.ranges.near),
-                           of_faults(frames + look.ranges.border_begin, frames + look.ranges.border_end)};
+            look.pool.used = static_cast<std::size_t>(static_cast<double>(held * 4096) * ratio_);
+            look.pool.compressed = look.pool.used / 5 * 4;
+            look.frames = frames;
+            look.misses = misses_beyond(frames);
             look.pool.kept += static_cast<std::uint64_t>(kFaults);
             if (in_memory < below_.size() - 1) look.pool.pushed_out += static_cast<std::uint64_t>(kFaults);
             look.pool.limit = std::min(split.share_after(look, kMemory), kMost);
-            look.ranges = split.next_ranges(static_cast<std::int64_t>(frames_with(look.pool.limit)));
         }
         return look.pool.limit;
     }
@@ -161,6 +171,16 @@ private:
     static constexpr double kFaults = 1'000'000;  // in one look: the model has no chance
     static constexpr std::size_t kMost = kMemory / 8 * 7;
 
+    [[nodiscard]] MissCounts misses_beyond(std::size_t frames) const {
+        MissCounts counts{};
+        const double faults = between(frames, below_.size());
+        for (std::size_t bucket = 0; faults > 0 && bucket + 1 < counts.size(); ++bucket) {
+            const double part = between(std::max<std::size_t>(MissBuckets::begin(bucket), frames),
+                                        std::max<std::size_t>(MissBuckets::begin(bucket + 1), frames));
+            counts[bucket] = static_cast<std::uint32_t>(kFaults * part / faults);
+        }
+        return counts;
+    }
     [[nodiscard]] static std::size_t frames_with(std::size_t share) { return (kMemory - share) / 4096; }
     [[nodiscard]] std::size_t pages_in(std::size_t share) const {
         return static_cast<std::size_t>(static_cast<double>(share) / ratio_ / 4096);
@@ -180,12 +200,27 @@ TEST(SplitModel, TheRuleSettlesNearTheBestDivision) {
     for (const double skew : {0.0, 0.5, 0.9, 1.2}) {
         for (const double ratio : {0.1, 0.3, 0.5, 0.7}) {
             for (const std::size_t pages : {kFrames * 5 / 4, kFrames * 2, kFrames * 4, kFrames * 10}) {
-                const StackModel model{pages, skew, ratio};
+                const auto falling = [skew](std::size_t p) { return std::pow(static_cast<double>(p), -skew); };
+                const StackModel model{pages, ratio, falling};
                 const std::size_t share = model.settled();
                 EXPECT_LE(model.cost(share), 1.15 * model.least_cost() + 20)
                     << "skew " << skew << ", ratio " << ratio << ", " << pages << " pages: " << (share >> 20)
                     << " MiB for compressed pages";
             }
+        }
+    }
+}
+
+TEST(SplitModel, AProgramThatGoesThroughItsPagesInTurnGetsTheDivisionThatHoldsThemAll) {
+    constexpr std::size_t kFrames = kMemory / 4096;
+    for (const double ratio : {0.2, 0.4, 0.6}) {
+        for (const double factor : {1.1, 1.4, 2.0}) {
+            const auto pages = static_cast<std::size_t>(kFrames * factor);
+            const auto last = [pages](std::size_t p) { return p + pages / 16 > pages ? 1.0 : 0.0; };
+            const StackModel model{pages, ratio, last};
+            const std::size_t share = model.settled();
+            EXPECT_LE(model.cost(share), 1.15 * model.least_cost() + 20)
+                << "ratio " << ratio << ", " << pages << " pages: " << (share >> 20) << " MiB for compressed pages";
         }
     }
 }

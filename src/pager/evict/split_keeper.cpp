@@ -75,11 +75,10 @@ void SplitKeeper::look(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
 }
 
 void SplitKeeper::judge() FAULTLINE_SIGNAL_SAFE {
-    const MissRanges ranges = core_.misses.ranges();
-    const MemorySplit::Look look{core_.misses.take(), ranges, core_.misses.memory_cost(), core_.misses.disk_cost(),
+    const MemorySplit::Look look{core_.misses.take(), static_cast<std::size_t>(core_.budget.used()),
+                                 core_.misses.memory_cost(), core_.misses.disk_cost(),
                                  core_.stores->compressed_share()};
     share_ = split_.share_after(look, memory());
-    core_.misses.set_ranges(split_.next_ranges(core_.budget.used()));
     measure_working_memory();
 }
 

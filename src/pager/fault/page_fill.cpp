@@ -59,7 +59,9 @@ void PageFill::begin_miss(PageWord seen) FAULTLINE_SIGNAL_SAFE {
 
 void PageFill::end_miss() const FAULTLINE_SIGNAL_SAFE {
     if (started_.count() == 0) return;
-    context_->core.misses.record(arrival_.evictions_ago, from_disk_, sys::monotonic_time() - started_);
+    PagerCore& core = context_->core;
+    const auto frames = static_cast<std::uint64_t>(core.budget.used());
+    core.misses.record(frames + arrival_.evictions_ago, from_disk_, sys::monotonic_time() - started_);
 }
 
 /// Returns true if a page that is read is to come in writable: see PageWord::written_before. That saves the

@@ -10,12 +10,16 @@ namespace faultline::pager {
 namespace {
 
 // With fewer faults behind them, the counts are chance.
-constexpr double kLeastEvidence = 16;
-// A side must save so much more time than the other to get memory.
-constexpr double kHysteresis = 1.15;
+constexpr double kLeastEvidence = 64;
+// Another division must save this share of the cost.
+constexpr double kLeastGain = 1.0 / 32;
+// Divisions that are compared: multiples of so much of the memory.
+constexpr std::size_t kDivisions = 32;
 // If fewer pages shrink, compression only costs time.
 constexpr double kLeastKept = 1.0 / 16;
 constexpr unsigned kMostDoublings = 2;
+// Memory that compressed pages take, dead ones among them included, for each byte of live ones.
+constexpr double kOverhead = 1.25;
 
 double share_of(double part, double rest) noexcept { return part + rest <= 0 ? 1 : part / (part + rest); }
 
@@ -27,7 +31,7 @@ std::size_t MemorySplit::least_for_frames(std::size_t memory, std::size_t larges
 
 std::size_t MemorySplit::share_after(const Look& look, std::size_t memory) FAULTLINE_SIGNAL_SAFE {
     remember(look);
-    const Direction wanted = direction(look);
+    const Direction wanted = direction(look, memory);
     const std::size_t bytes = step(wanted, memory);
     const std::size_t now = look.pool.limit;
     if (wanted == Direction::to_compressed) return now + bytes;
@@ -36,39 +40,62 @@ std::size_t MemorySplit::share_after(const Look& look, std::size_t memory) FAULT
 }
 
 void MemorySplit::remember(const Look& look) FAULTLINE_SIGNAL_SAFE {
-    const auto per_eviction = [](std::uint64_t faults, std::uint32_t begin, std::uint32_t end) {
-        return static_cast<double>(faults) / static_cast<double>(end - begin + 1);
-    };
-    const MissRanges& ranges = look.ranges;
-    near_ = near_ / 2 + per_eviction(look.misses.near, 0, ranges.near);
-    border_ = border_ / 2 + per_eviction(look.misses.border, ranges.border_begin, ranges.border_end);
-    evidence_ = evidence_ / 2 + static_cast<double>(look.misses.near + look.misses.border);
+    misses_.add(look.misses);
     kept_ = kept_ / 2 + static_cast<double>(look.pool.kept - last_.kept);
     rejected_ = rejected_ / 2 + static_cast<double>(look.pool.rejected - last_.rejected);
     pushed_out_ = look.pool.pushed_out > last_.pushed_out;
     if (look.pool.original > 0) {
-        ratio_ = std::clamp(static_cast<double>(look.pool.compressed) / static_cast<double>(look.pool.original),
-                            1.0 / 64, 1.0);
+        ratio_ =
+            std::clamp(kOverhead * static_cast<double>(look.pool.compressed) / static_cast<double>(look.pool.original),
+                       1.0 / 64, 1.0);
     }
     last_ = look.pool;
 }
 
-MemorySplit::Direction MemorySplit::direction(const Look& look) const FAULTLINE_SIGNAL_SAFE {
-    const double kept = share_of(kept_, rejected_);
-    if (kept < kLeastKept) return Direction::to_frames;
+MemorySplit::Direction MemorySplit::direction(const Look& look, std::size_t memory) const FAULTLINE_SIGNAL_SAFE {
+    if (share_of(kept_, rejected_) < kLeastKept) return Direction::to_frames;
+    const std::size_t now = look.pool.limit;
     // What compressed pages have not used lately does more as frames.
-    const std::size_t needed = look.pool.used + look.pool.limit / 8 + kStepBytes;
-    if (!pushed_out_ && look.pool.limit >= needed + kStepBytes) return Direction::to_frames;
-    if (evidence_ < kLeastEvidence) return Direction::none;
+    const std::size_t needed = look.pool.used + now / 8 + kStepBytes;
+    if (!pushed_out_ && now >= needed + kStepBytes) return Direction::to_frames;
+    if (misses_.all() < kLeastEvidence) return Direction::none;
+    const double cost_now = cost(look, now);
+    double least = cost_now * (1 - kLeastGain);
+    std::size_t best = now;
+    // The smallest of equally good shares: it leaves the most frames.
+    for (std::size_t i = 0; i <= kDivisions; ++i) {
+        const std::size_t share = std::max(memory / kDivisions * i, least_share(memory));
+        const double cost_then = cost(look, share);
+        if (cost_then >= least) continue;
+        least = cost_then;
+        best = share;
+    }
+    if (best == now) return Direction::none;
+    return best > now ? Direction::to_compressed : Direction::to_frames;
+}
+
+/// Returns the time that the remembered faults would have cost with `share` bytes for compressed pages.
+double MemorySplit::cost(const Look& look, std::size_t share) const FAULTLINE_SIGNAL_SAFE {
+    constexpr auto kPage = static_cast<double>(core::kUnitBytes);
+    const double kept = std::max(share_of(kept_, rejected_), kLeastKept);
+    const auto frames_now = static_cast<double>(look.frames);
+    const double more = (static_cast<double>(look.pool.limit) - static_cast<double>(share)) / kPage;
+    const double frames = std::max(frames_now + more, 0.0);
+    const double border = frames + static_cast<double>(share) / (kPage * ratio_ * kept);
+
+    // Faults that only fewer frames would cause.
+    const double fewer = std::max(frames_now - frames, 0.0);
+    const double near = frames_now / 8 + 1;
+    const double density = misses_.between(frames_now, frames_now + near) / near;
+    const double caused = std::max(density * fewer, misses_.between(frames, frames_now));
+    const double caused_in_memory = fewer <= 0 ? 0 : caused * std::min(1.0, (border - frames) / fewer);
+
+    const double first = std::max(frames, frames_now);
+    const double in_memory = misses_.between(first, border) + caused_in_memory;
+    const double on_disk = misses_.from(std::max(first, border)) + caused - caused_in_memory;
     const auto memory_cost = static_cast<double>(look.memory_cost.count());
     const auto disk_cost = static_cast<double>(look.disk_cost.count());
-    const double read_saved = std::max(disk_cost - memory_cost, 0.0);
-    const double near_cost = kept * memory_cost + (1 - kept) * disk_cost;
-    const double as_frames = near_ * near_cost + kept * border_ * read_saved;
-    const double as_compressed = border_ * read_saved / ratio_;
-    if (pushed_out_ && as_compressed > kHysteresis * as_frames) return Direction::to_compressed;
-    if (as_frames > kHysteresis * as_compressed) return Direction::to_frames;
-    return Direction::none;
+    return in_memory * (kept * memory_cost + (1 - kept) * disk_cost) + on_disk * disk_cost;
 }
 
 /// Returns how far to move: 1/64 of the memory, and up to four times that while the direction stays.
@@ -76,16 +103,6 @@ std::size_t MemorySplit::step(Direction direction, std::size_t memory) FAULTLINE
     doublings_ = direction == last_direction_ ? std::min(doublings_ + 1, kMostDoublings) : 0;
     last_direction_ = direction;
     return std::max(memory / 64 / kStepBytes * kStepBytes, kStepBytes) << doublings_;
-}
-
-MissRanges MemorySplit::next_ranges(std::int64_t frames) const FAULTLINE_SIGNAL_SAFE {
-    const auto near = static_cast<std::uint32_t>(std::clamp<std::int64_t>(frames / 8, 1, UINT32_MAX / 4));
-    // The pages in compressed memory, among those that left; pages that do not shrink left, too.
-    const double kept = std::max(share_of(kept_, rejected_), kLeastKept);
-    const double pages = static_cast<double>(last_.original >> core::kUnitShift) / kept;
-    const auto border = static_cast<std::uint32_t>(std::min<double>(pages, UINT32_MAX / 2));
-    const std::uint32_t half = std::max(near / 2, border / 8);
-    return {near, border - std::min(border, half), border + half};
 }
 
 }  // namespace faultline::pager

@@ -1,23 +1,26 @@
-// MemorySplit: the rule that divides one limit of memory between frames and compressed pages. It decides, from what
-// hard faults told (MissRecord) and how well pages shrink, which of the two should have a little more. SplitKeeper
-// measures, and moves the limits. Pure arithmetic.
+// MemorySplit: the rule that divides one limit of memory between frames and compressed pages. It decides, from where
+// the pages of hard faults were in the order of use (MissRecord) and from how well pages shrink, what the division
+// should be. SplitKeeper measures, and moves the limits. Pure arithmetic.
 //
 // The rule is that of adaptive compressed caching (Wilson, Kaplan, Smaragdakis: "The Case for Compressed Caching in
-// Virtual Memory Systems", USENIX 1999), at the margin. Pages lie in the order of their last use: first those with a
-// frame, then those in compressed memory, then those on the disk. Giving one page of memory
+// Virtual Memory Systems", USENIX 1999). Pages lie in the order of their last use: first those with a frame, then those
+// in compressed memory, then those on the disk. For each division the cost of the last faults is known:
 //
-//   to frames       makes hits of the faults at distance 0, and moves the border between memory and disk by one page:
-//                     near faults per eviction of distance * (kept * memory cost + (1 - kept) * disk cost)
-//                     + kept * border faults per eviction of distance * (disk - memory cost)
-//   to compressed   moves the border by as many pages as fit into it:
-//                     border faults per eviction of distance / ratio * (disk - memory cost)
+//   frames              = (memory - compressed) / page
+//   reach of compressed = compressed / (page * ratio * kept)
+//   cost                = faults at [frames, frames + reach) * (kept * memory cost + (1 - kept) * disk cost)
+//                         + faults beyond * disk cost
 //
 // where `ratio` is the size of a compressed page as a share of a page, and `kept` the share of evicted pages that
-// shrink enough. Memory goes to the side that saves more time, if it saves a seventh more (hysteresis).
+// shrink enough. What fewer frames would cost is known only for positions that had no frame lately; elsewhere it counts
+// as dense as just beyond the frames. The division moves towards the cheapest one in small steps, and is judged anew
+// after each. Comparing only with the next larger and smaller one would not do: a program that goes through its pages
+// in turn gains nothing from more memory until all of it fits.
 #pragma once
 
 #include "core/signal_safe.hpp"
-#include "pager/frame/miss_record.hpp"
+#include "core/units.hpp"
+#include "pager/frame/miss_histogram.hpp"
 #include "store/backing_store.hpp"
 
 #include <chrono>
@@ -56,8 +59,8 @@ public:
 
     /// What was found since the last look.
     struct Look {
-        MissCounts misses;
-        MissRanges ranges;  ///< Those that `misses` were counted with.
+        MissCounts misses{};
+        std::size_t frames = 0;  ///< In use now, in units of 4 KiB.
         std::chrono::nanoseconds memory_cost;
         std::chrono::nanoseconds disk_cost;
         store::CompressedShare pool;  ///< Now.
@@ -66,9 +69,6 @@ public:
     /// caller serialises.
     [[nodiscard]] std::size_t share_after(const Look& look, std::size_t memory) FAULTLINE_SIGNAL_SAFE;
 
-    /// Returns the ranges in which faults are to be counted until the next look. `frames`: how many there are.
-    [[nodiscard]] MissRanges next_ranges(std::int64_t frames) const FAULTLINE_SIGNAL_SAFE;
-
 private:
     static constexpr std::size_t kStepBytes = std::size_t{64} << 10;  // a segment
     enum class Direction : std::int8_t { to_frames = -1, none = 0, to_compressed = 1 };
@@ -76,15 +76,13 @@ private:
     static constexpr std::size_t rounded(std::size_t bytes) noexcept {
         return bytes < 2 * kStepBytes ? 2 * kStepBytes : bytes / kStepBytes * kStepBytes;
     }
-    [[nodiscard]] Direction direction(const Look& look) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Direction direction(const Look& look, std::size_t memory) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] double cost(const Look& look, std::size_t share) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t step(Direction direction, std::size_t memory) FAULTLINE_SIGNAL_SAFE;
     void remember(const Look& look) FAULTLINE_SIGNAL_SAFE;
 
-    // Sums in which each look weighs half of the next one.
-    double near_ = 0;  // faults, per eviction of distance
-    double border_ = 0;
-    double evidence_ = 0;  // faults behind the two
-    double kept_ = 0;      // pages
+    MissHistogram misses_;
+    double kept_ = 0;  // pages; each look weighs half of the next one
     double rejected_ = 0;
     store::CompressedShare last_{};  // pool at the last look
     bool pushed_out_ = false;        // since then pages left the pool for lack of room
