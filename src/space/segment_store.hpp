@@ -44,6 +44,13 @@ public:
     }
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] store::Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
+    /// Only pages in swap slots: the kernel caches those of files.
+    [[nodiscard]] bool wants_copy(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override {
+        return swap_.wants_copy(offset);
+    }
+    void keep_copy(std::uint64_t offset, std::span<const std::byte> page) FAULTLINE_SIGNAL_SAFE override {
+        swap_.keep_copy(offset, page);
+    }
     [[nodiscard]] store::SharedBytes shared_bytes(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
 
     // ---- cloning

@@ -100,6 +100,18 @@ public:
         return nullptr;
     }
 
+    // Copies in memory, of pages that a file has. A page that leaves memory without a write may come back without a
+    // read.
+
+    /// Returns true if a copy of the page at `offset`, which is about to leave memory, would be useful. Signal-safe.
+    [[nodiscard]] virtual bool wants_copy([[maybe_unused]] std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+        return false;
+    }
+    /// Keeps a copy of a page, if there is room. `page`: its bytes, which the store has. The caller owns the page.
+    /// Signal-safe.
+    virtual void keep_copy([[maybe_unused]] std::uint64_t offset,
+                           [[maybe_unused]] std::span<const std::byte> page) FAULTLINE_SIGNAL_SAFE {}
+
     /// Returns the space of a range, now or later. The caller does not read the range before it writes it again.
     virtual void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 

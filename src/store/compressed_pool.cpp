@@ -59,23 +59,41 @@ std::span<const std::byte> CompressedPool::bytes_of(const Entry& entry) const no
 }
 
 bool CompressedPool::decode(const Entry& entry, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE {
-    if (!is_sound(entry)) return false;
-    const std::span<const std::byte> bytes = bytes_of(entry);
-    return checksum_of(bytes, seed_of(entry.slot)) == entry.checksum && decompress(bytes, into);
+    return is_sound(entry) && decompress(bytes_of(entry), into) &&
+           checksum_of(into, seed_of(entry.slot)) == entry.checksum;
 }
 
-bool CompressedPool::insert(SlotNumber slot, std::uint32_t units,
+void CompressedPool::write_entry(const SegmentPool::Room& room, SlotNumber slot, std::span<const std::byte> block,
+                                 std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
+    std::memcpy(room.bytes() + sizeof(Entry), compressed.data(), compressed.size());
+    new (room.bytes()) Entry{checksum_of(block, seed_of(slot)), slot, static_cast<std::uint16_t>(compressed.size()),
+                             static_cast<std::uint16_t>(block.size() >> core::kUnitShift)};
+    CompressedCounters::add(counters_.compressed_bytes, compressed.size());
+    CompressedCounters::add(counters_.original_bytes, block.size());
+}
+
+bool CompressedPool::insert(SlotNumber slot, std::span<const std::byte> block,
                             std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
     const SegmentPool::Room room = make_room(sizeof(Entry) + compressed.size());
     if (!room) return false;
-    std::memcpy(room.bytes() + sizeof(Entry), compressed.data(), compressed.size());
-    new (room.bytes()) Entry{checksum_of(compressed, seed_of(slot)), slot,
-                             static_cast<std::uint16_t>(compressed.size()), static_cast<std::uint16_t>(units)};
-    CompressedCounters::add(counters_.compressed_bytes, compressed.size());
-    CompressedCounters::add(counters_.original_bytes, std::size_t{units} << core::kUnitShift);
+    write_entry(room, slot, block, compressed);
     CompressedCounters::add(counters_.inserts);
     slots_.table().store(slot, SlotWord::in_memory(room.entry()));
     return true;
+}
+
+void CompressedPool::insert_copy(SlotNumber slot, std::span<const std::byte> block,
+                                 std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
+    SlotWord seen = slots_.table().load(slot);
+    if (!seen.matches(checksum_of(block, seed_of(slot)))) return;
+    const SegmentPool::Room room = make_room(sizeof(Entry) + compressed.size());
+    if (!room) return CompressedCounters::add(counters_.overflows);
+    write_entry(room, slot, block, compressed);
+    if (slots_.table().try_change(slot, seen, seen.copied_to(room.entry()))) {
+        CompressedCounters::add(counters_.inserts);
+    } else {
+        kill_entry(room.entry());  // a thread that evicts the same bytes from another region was faster
+    }
 }
 
 SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
@@ -95,16 +113,38 @@ SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_
 
 CompressedPool::Fetched CompressedPool::fetch(SlotNumber slot, SlotWord seen,
                                               std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+    std::uint64_t checksum = 0;
+    const Fetched fetched = fetch_pinned(slot, seen, into, checksum);
+    if (fetched == Fetched::changed) return fetched;
+    CompressedCounters::add(fetched == Fetched::done ? counters_.hits : counters_.damaged);
+    if (!seen.is(SlotPlace::both)) return fetched;
+    drop_copy(slot, seen, checksum);
+    return fetched == Fetched::done ? fetched : Fetched::changed;  // the file still has the bytes
+}
+
+/// Sets `checksum` to that of the entry, unless it returns `changed`.
+CompressedPool::Fetched CompressedPool::fetch_pinned(SlotNumber slot, SlotWord seen, std::span<std::byte> into,
+                                                     std::uint64_t& checksum) FAULTLINE_SIGNAL_SAFE {
     const EntryAddress at = seen.entry();
     const SegmentPool::Pin pin{segments_, at};
     if (!slots_.table().load(slot).in(at)) return Fetched::changed;
     const Entry& entry = entry_at(at);
-    if (entry.slot != slot || !decode(entry, into)) {
-        CompressedCounters::add(counters_.damaged);
-        return Fetched::damaged;
-    }
-    CompressedCounters::add(counters_.hits);
-    return Fetched::done;
+    checksum = entry.checksum;
+    return entry.slot == slot && decode(entry, into) ? Fetched::done : Fetched::damaged;
+}
+
+CompressedPool::Fetched CompressedPool::check(SlotNumber slot, SlotWord seen,
+                                              std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    const EntryAddress at = seen.entry();
+    const SegmentPool::Pin pin{segments_, at};
+    if (!slots_.table().load(slot).in(at)) return Fetched::changed;
+    return entry_at(at).checksum == checksum_of(bytes, seed_of(slot)) ? Fetched::done : Fetched::damaged;
+}
+
+bool CompressedPool::drop_copy(SlotNumber slot, SlotWord seen, std::uint64_t checksum) FAULTLINE_SIGNAL_SAFE {
+    if (!slots_.table().try_change(slot, seen, seen.copy_dropped(checksum))) return false;
+    kill_entry(seen.entry());
+    return true;
 }
 
 void CompressedPool::release(SlotNumber slot, std::uint32_t units) FAULTLINE_SIGNAL_SAFE {

@@ -14,7 +14,11 @@
 //   move     own the segment; copy the entry to another one; then name that one, unless the word has changed
 //   spill    own the segment; mark the word spilling; decompress; write to the file; then change the word to `file`
 //            and kill the entry. A slot that was released meanwhile is freed by the thread that spills it.
+//   copy     fill the entry, then change the word from `file` to `both`
+//   drop     of a copy: change the word back to `file`, then kill the entry. No write.
 // clang-format on
+//
+// A copy goes when its page comes back: the page has a frame then, and the file has its bytes.
 //
 // A segment is reused when all its entries are dead and it has no readers. No thread waits for a spill.
 #pragma once
@@ -85,14 +89,21 @@ public:
     [[nodiscard]] CompressorPool& compressors() noexcept { return compressors_; }
     [[nodiscard]] CompressedCounters& counters() noexcept { return counters_; }
 
-    /// Stores the bytes of a block of `units` slots from `slot` on, whose word is `open`; may spill to make room.
-    /// Returns false if there is no room; then nothing has changed.
-    [[nodiscard]] bool insert(SlotNumber slot, std::uint32_t units,
+    /// Stores `block`, compressed, for the slots from `slot` on, whose word is `open`; may spill to make room. Returns
+    /// false if there is no room; then nothing has changed.
+    [[nodiscard]] bool insert(SlotNumber slot, std::span<const std::byte> block,
                               std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
+    /// The same for a block that the file has, too: the entry is a copy. Does nothing if the word is not `file`, or if
+    /// `block` does not have the checksum of the bytes in the file.
+    void insert_copy(SlotNumber slot, std::span<const std::byte> block,
+                     std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
 
     enum class Fetched : std::uint8_t { done, changed, damaged };
-    /// Decompresses the block of `slot`, which the caller uses, if its entry is still where `seen` says.
+    /// Decompresses the block of `slot`, which the caller uses, if its entry is still where `seen` says. Drops a copy
+    /// that it has decompressed, and one that is damaged: then it returns `changed`.
     [[nodiscard]] Fetched fetch(SlotNumber slot, SlotWord seen, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE;
+    /// Compares bytes of `slot` that were read from the file with the checksum in the copy's entry.
+    [[nodiscard]] Fetched check(SlotNumber slot, SlotWord seen, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
 
     /// Frees a block of `units` slots that no location names any more.
     void release(SlotNumber slot, std::uint32_t units) FAULTLINE_SIGNAL_SAFE;
@@ -100,7 +111,7 @@ public:
 private:
     /// The header of an entry. The compressed bytes of the block follow it.
     struct Entry {
-        std::uint64_t checksum;  // of the compressed bytes
+        std::uint64_t checksum;  // of the block
         SlotNumber slot;
         std::uint16_t bytes;
         std::uint16_t units;  // of the block: 1, 2 or 4
@@ -120,6 +131,13 @@ private:
                entry.units <= kLargestBlockBytes / core::kUnitBytes;
     }
     [[nodiscard]] bool decode(const Entry& entry, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE;
+    void write_entry(const SegmentPool::Room& room, SlotNumber slot, std::span<const std::byte> block,
+                     std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] Fetched fetch_pinned(SlotNumber slot, SlotWord seen, std::span<std::byte> into,
+                                       std::uint64_t& checksum) FAULTLINE_SIGNAL_SAFE;
+    /// Changes the word from `both` to `file`, if it is still `seen`, and kills the entry, which has this checksum.
+    /// Returns true if it did. The caller does not pin the segment: the last entry of a segment waits for its readers.
+    bool drop_copy(SlotNumber slot, SlotWord seen, std::uint64_t checksum) FAULTLINE_SIGNAL_SAFE;
     void kill_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] SegmentPool::Room make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_SAFE;

@@ -1,7 +1,6 @@
 // The part of CompressedPool that frees segments: moving live entries together, and spilling them to the swap files.
 
 #include "store/compressed_pool.hpp"
-#include "store/page_checksum.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -34,8 +33,8 @@ private:
         SlotNumber slot;
         std::uint32_t units;
         EntryAddress at;
-        std::uint64_t checksum;  // of the decompressed bytes
-        std::uint32_t write;     // number of the write that includes the block
+        std::uint64_t checksum;
+        std::uint32_t write;  // number of the write that includes the block
     };
     static constexpr std::size_t kMostItems = SegmentPool::kSegmentBytes / (sizeof(Entry) + SlotWord::kEntryAlignment);
 
@@ -169,7 +168,7 @@ void CompressedPool::Spiller::list_entries(const Segment& segment) FAULTLINE_SIG
 }
 
 /// Marks the slot of a live entry as spilling and decompresses the entry into the buffer, after the blocks claimed
-/// before. An entry that its slot's word does not name is dead.
+/// before; drops a copy at once. An entry that its slot's word does not name is dead.
 void CompressedPool::Spiller::claim(EntryAddress at) FAULTLINE_SIGNAL_SAFE {
     const Entry& entry = pool_.entry_at(at);
     SlotTable& table = pool_.slots_.table();
@@ -177,8 +176,12 @@ void CompressedPool::Spiller::claim(EntryAddress at) FAULTLINE_SIGNAL_SAFE {
     SlotWord seen = table.load(entry.slot);
     do {
         if (!seen.in(at)) return;
+        if (seen.is(SlotPlace::both)) {
+            if (pool_.drop_copy(entry.slot, seen, entry.checksum)) CompressedCounters::add(pool_.counters_.spills);
+            return;  // else it was released or dropped by another thread
+        }
     } while (!table.try_change(entry.slot, seen, seen.claimed_for_spill()));
-    claimed_[claims_++] = {entry.slot, entry.units, at, 0, 0};
+    claimed_[claims_++] = {entry.slot, entry.units, at, entry.checksum, 0};
     const std::span<std::byte> bytes = buffer_.subspan(buffered_, std::size_t{entry.units} << core::kUnitShift);
     if (pool_.decode(entry, bytes)) {
         add_write(bytes);
@@ -191,7 +194,6 @@ void CompressedPool::Spiller::claim(EntryAddress at) FAULTLINE_SIGNAL_SAFE {
 void CompressedPool::Spiller::add_write(std::span<std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
     ClaimedBlock& last = claimed_[claims_ - 1];
     const SlotTable& table = pool_.slots_.table();
-    last.checksum = checksum_of(bytes, seed_of(last.slot));
     buffered_ += bytes.size();
     const SwapFile* const file = &table.file_of(last.slot);
     const std::uint64_t offset = table.file_offset_of(last.slot);

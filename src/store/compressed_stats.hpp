@@ -18,7 +18,7 @@ struct CompressedStats {
     std::uint64_t rejections =
         0;  ///< Blocks that did not shrink enough, or that were not compressed because earlier ones did not.
     std::uint64_t overflows = 0;  ///< Blocks written to the swap file because the pool had no room.
-    std::uint64_t spills = 0;     ///< Blocks moved from memory to the swap file.
+    std::uint64_t spills = 0;     ///< Blocks moved from memory to the swap file, or dropped because it has them.
     std::uint64_t hits = 0;       ///< Blocks read from memory.
     std::uint64_t misses = 0;     ///< Blocks read from the swap file.
     std::uint64_t damaged = 0;    ///< Blocks whose checksum was wrong when they were read or spilled.

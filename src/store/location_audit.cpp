@@ -27,8 +27,8 @@ void LocationAudit::check_page(SlotNumber first, const Page& page) {
     for (std::uint32_t unit = 0; unit < page.shape.units; unit += page.shape.block_units) {
         const SlotWord word = table_.load(first + unit);
         const bool in_memory = word.is(SlotPlace::memory) || word.is(SlotPlace::spilling);
-        findings_.expect(in_memory || word.is(SlotPlace::file) || word.is(SlotPlace::lost),
-                         name + " has a block without bytes");
+        const bool in_file = word.is(SlotPlace::file) || word.is(SlotPlace::both);
+        findings_.expect(in_memory || in_file || word.is(SlotPlace::lost), name + " has a block without bytes");
     }
 }
 

@@ -157,7 +157,7 @@ int read_by_plan(BackingStore& store, std::span<const StoreRead> reads, DuringRe
     ReadPlan plan;
     int error = store.plan_read(reads, plan);
     if (error == 0) error = ReadRings::of_process().read(plan.reads(), meanwhile);
-    return error != 0 ? error : store.check_read(reads);
+    return error != 0 || plan.reads().empty() ? error : store.check_read(reads);
 }
 
 int read_in_pieces(BackingStore& store, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {

@@ -5,10 +5,11 @@
 //   bits 3-39  address of the entry in memory: segment (24 bits), offset in it (13 bits, of 8 bytes)
 //   bits 3-63  or, in the file: 61 bits of the checksum of the bytes
 //
-//   unused -> open -> memory -> spilling -> file -> unused     memory, file, lost -> unused: the last user has gone
-//               |-> file          |-> memory, lost             spilling -> dropped: it has gone, the spill has not
-//               ended
-//                                 dropped -> unused
+//   unused -> open -> memory -> spilling -> file -> unused     memory, file, both, lost -> unused: the last user has
+//               |-> file          |-> memory, lost             gone
+//                                 dropped -> unused            spilling -> dropped: it has gone, the spill has not
+//                                 ended
+//                                           file <-> both
 //
 // The word of a slot that was never used is 0, so untouched slots need no memory.
 #pragma once
@@ -35,6 +36,7 @@ enum class SlotPlace : std::uint8_t {
     dropped,   ///< Like spilling, but no location names the slot any more.
     file,      ///< The bytes are in the slot's part of the file.
     lost,      ///< The bytes in memory were damaged. Reads fail.
+    both,      ///< The bytes are in the file, and a compressed copy is in memory.
 };
 
 /// The address of an entry in the memory of compressed blocks.
@@ -58,6 +60,9 @@ public:
         const std::uint64_t address = std::uint64_t{at.segment} << 13 | at.offset / kEntryAlignment;
         return SlotWord{address << kPlaceBits | static_cast<std::uint64_t>(SlotPlace::memory)};
     }
+    [[nodiscard]] static constexpr SlotWord in_both(EntryAddress at) noexcept {
+        return in_memory(at).with_place(SlotPlace::both);
+    }
     /// Keeps 61 bits of the checksum.
     [[nodiscard]] static constexpr SlotWord in_file(std::uint64_t checksum) noexcept {
         return SlotWord{checksum << kPlaceBits | static_cast<std::uint64_t>(SlotPlace::file)};
@@ -68,7 +73,7 @@ public:
     [[nodiscard]] constexpr bool is(SlotPlace wanted) const noexcept { return place() == wanted; }
     /// Returns true if the bytes are in memory, at entry().
     [[nodiscard]] constexpr bool has_entry() const noexcept {
-        return is(SlotPlace::memory) || is(SlotPlace::spilling) || is(SlotPlace::dropped);
+        return is(SlotPlace::memory) || is(SlotPlace::spilling) || is(SlotPlace::dropped) || is(SlotPlace::both);
     }
     [[nodiscard]] constexpr EntryAddress entry() const noexcept {
         const std::uint64_t address = bits_ >> kPlaceBits;
@@ -83,8 +88,16 @@ public:
     // The legal transitions. Each asserts the place that it starts from.
 
     [[nodiscard]] constexpr SlotWord moved_to(EntryAddress at) const noexcept {
-        FAULTLINE_INVARIANT(is(SlotPlace::memory));
-        return in_memory(at);
+        FAULTLINE_INVARIANT(is(SlotPlace::memory) || is(SlotPlace::both));
+        return in_memory(at).with_place(place());
+    }
+    [[nodiscard]] constexpr SlotWord copied_to(EntryAddress at) const noexcept {
+        FAULTLINE_INVARIANT(is(SlotPlace::file));
+        return in_both(at);
+    }
+    [[nodiscard]] constexpr SlotWord copy_dropped(std::uint64_t checksum) const noexcept {
+        FAULTLINE_INVARIANT(is(SlotPlace::both));
+        return in_file(checksum);
     }
     [[nodiscard]] constexpr SlotWord claimed_for_spill() const noexcept {
         FAULTLINE_INVARIANT(is(SlotPlace::memory));

@@ -37,47 +37,30 @@ void SlotWriter::write_small(StoreWrite& write, SwapStore& store, WriteQueue& qu
 /// Keeps a page in memory. Returns its slot; kNoSlot if the page does not shrink or if there is no room. A page that
 /// does not shrink takes no slot here, so the pages that go to the file get slots in a row.
 SlotNumber SlotWriter::keep_small_in_memory(SwapStore& store, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
-    if (!worth_compressing(store)) return kNoSlot;
+    if (!store.worth_compressing()) return kNoSlot;
     const CompressorPool::Compressor compressor{space_.pool().compressors()};
-    const std::span<const std::byte> compressed = compress(store, compressor, bytes);
+    const std::span<const std::byte> compressed = store.compress(compressor, bytes);
     if (compressed.empty()) return kNoSlot;
     const SlotRun run = space_.allocator().allot(0, 1);
     if (run.count == 0) return kNoSlot;
-    if (insert(run.first, 1, compressed)) return run.first;
+    if (insert(run.first, bytes, compressed)) return run.first;
     space_.pool().release(run.first, 1);
     return kNoSlot;
 }
 
 /// Keeps a block, whose first slot is open, in memory. Returns false if it does not shrink or if there is no room.
-bool SlotWriter::keep_in_memory(SwapStore& store, SlotNumber slot, std::uint32_t units,
-                                std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
-    if (!worth_compressing(store)) return false;
+bool SlotWriter::keep_in_memory(SwapStore& store, SlotNumber slot,
+                                std::span<const std::byte> block) FAULTLINE_SIGNAL_SAFE {
+    if (!store.worth_compressing()) return false;
     const CompressorPool::Compressor compressor{space_.pool().compressors()};
-    const std::span<const std::byte> compressed = compress(store, compressor, bytes);
-    return !compressed.empty() && insert(slot, units, compressed);
-}
-
-bool SlotWriter::worth_compressing(SwapStore& store) FAULTLINE_SIGNAL_SAFE {
-    CompressedPool& pool = space_.pool();
-    if (!pool.enabled()) return false;
-    if (store.worth_compressing()) return true;
-    CompressedCounters::add(pool.counters().rejections);
-    return false;
-}
-
-/// Returns the compressed block; an empty span if it does not shrink.
-std::span<const std::byte> SlotWriter::compress(SwapStore& store, const CompressorPool::Compressor& compressor,
-                                                std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
-    const std::span<const std::byte> compressed = compressor.compress(bytes);
-    store.compressed(!compressed.empty());
-    if (compressed.empty()) CompressedCounters::add(space_.pool().counters().rejections);
-    return compressed;
+    const std::span<const std::byte> compressed = store.compress(compressor, block);
+    return !compressed.empty() && insert(slot, block, compressed);
 }
 
 /// Puts a compressed block in memory. Returns false if there is no room.
-bool SlotWriter::insert(SlotNumber slot, std::uint32_t units,
+bool SlotWriter::insert(SlotNumber slot, std::span<const std::byte> block,
                         std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE {
-    if (space_.pool().insert(slot, units, compressed)) return true;
+    if (space_.pool().insert(slot, block, compressed)) return true;
     CompressedCounters::add(space_.pool().counters().overflows);
     return false;
 }
@@ -162,7 +145,7 @@ std::size_t SlotWriter::keep_or_gather(SlotNumber first, PageShape shape, SwapSt
     std::uint32_t end = shape.units;  // the unit at which the last write ends
     for (std::uint32_t unit = 0; unit < shape.units; unit += shape.block_units) {
         const auto bytes = page.subspan(std::size_t{unit} << core::kUnitShift, shape.block_bytes());
-        if (keep_in_memory(store, first + unit, shape.block_units, bytes)) continue;
+        if (keep_in_memory(store, first + unit, bytes)) continue;
         if (unit == end) {
             memory_.parts[writes - 1].iov_len += bytes.size();
         } else {

@@ -33,13 +33,10 @@ public:
 private:
     void write_small(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     void write_large(StoreWrite& write, SwapStore& store, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool worth_compressing(SwapStore& store) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] std::span<const std::byte> compress(SwapStore& store, const CompressorPool::Compressor& compressor,
-                                                      std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool insert(SlotNumber slot, std::uint32_t units,
+    [[nodiscard]] bool insert(SlotNumber slot, std::span<const std::byte> block,
                               std::span<const std::byte> compressed) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool keep_in_memory(SwapStore& store, SlotNumber slot, std::uint32_t units,
-                                      std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool keep_in_memory(SwapStore& store, SlotNumber slot,
+                                      std::span<const std::byte> block) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] SlotNumber keep_small_in_memory(SwapStore& store,
                                                   std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
     void flush(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;

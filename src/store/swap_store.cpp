@@ -66,6 +66,7 @@ int SwapStore::plan_block(SlotNumber slot, std::span<std::byte> into, ReadPlan& 
     // Repeats only if the block is moved or spilled meanwhile.
     for (SlotWord seen = slot == kNoSlot ? SlotWord{} : table.load(slot);; seen = table.load(slot)) {
         if (seen.is(SlotPlace::file)) {
+            CompressedCounters::add(space_.pool().counters().misses);
             plan.add(table.file_of(slot).fd(), FileEnd::never, table.file_offset_of(slot), into);
             return 0;
         }
@@ -80,18 +81,23 @@ int SwapStore::plan_block(SlotNumber slot, std::span<std::byte> into, ReadPlan& 
 }
 
 int SwapStore::check_read(std::span<const StoreRead> reads) FAULTLINE_SIGNAL_SAFE {
-    CompressedCounters& counters = space_.pool().counters();
     return for_each_block(reads, [&](SlotNumber slot, std::span<std::byte> bytes) {
-        if (slot == kNoSlot) return 0;
-        const SlotWord word = space_.table().load(slot);
-        if (!word.is(SlotPlace::file)) return 0;  // decompressed, and checked then
-        if (word.matches(checksum_of(bytes, seed_of(slot)))) {
-            CompressedCounters::add(counters.misses);
-            return 0;
-        }
-        CompressedCounters::add(counters.damaged);
+        if (slot == kNoSlot || is_as_written(slot, bytes)) return 0;
+        CompressedCounters::add(space_.pool().counters().damaged);
         return EIO;
     });
+}
+
+/// Returns true if `bytes` are those that the file should have. Blocks that only memory has were checked when they were
+/// decompressed.
+bool SwapStore::is_as_written(SlotNumber slot, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
+    for (;;) {  // repeats only if a copy of the block is made, moved or dropped meanwhile
+        const SlotWord word = space_.table().load(slot);
+        if (word.is(SlotPlace::file)) return word.matches(checksum_of(bytes, seed_of(slot)));
+        if (!word.is(SlotPlace::both)) return true;
+        const CompressedPool::Fetched checked = space_.pool().check(slot, word, bytes);
+        if (checked != CompressedPool::Fetched::changed) return checked == CompressedPool::Fetched::done;
+    }
 }
 
 int SwapStore::read_pages(std::span<const StoreRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {
@@ -116,19 +122,48 @@ int SwapStore::write(std::uint64_t offset, std::span<const std::byte> from) FAUL
 }
 
 bool SwapStore::worth_compressing() FAULTLINE_SIGNAL_SAFE {
+    if (!space_.pool().enabled()) return false;
     const std::uint32_t rejected = rejected_in_a_row_.load(std::memory_order_relaxed);
-    if (rejected < kHopelessAfter) return true;
-    if (rejected % kTryOneIn == kHopelessAfter) return true;
+    if (rejected < kHopelessAfter || rejected % kTryOneIn == kHopelessAfter) return true;
     rejected_in_a_row_.fetch_add(1, std::memory_order_relaxed);
+    CompressedCounters::add(space_.pool().counters().rejections);
     return false;
 }
 
-void SwapStore::compressed(bool shrank) FAULTLINE_SIGNAL_SAFE {
-    if (!shrank) {
+std::span<const std::byte> SwapStore::compress(const CompressorPool::Compressor& compressor,
+                                               std::span<const std::byte> block) FAULTLINE_SIGNAL_SAFE {
+    const std::span<const std::byte> compressed = compressor.compress(block);
+    if (compressed.empty()) {
         rejected_in_a_row_.fetch_add(1, std::memory_order_relaxed);
+        CompressedCounters::add(space_.pool().counters().rejections);
     } else if (rejected_in_a_row_.load(std::memory_order_relaxed) != 0) {
         rejected_in_a_row_.store(0, std::memory_order_relaxed);
     }
+    return compressed;
+}
+
+// ---- Copies
+
+bool SwapStore::wants_copy(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE {
+    if (!space_.pool().enabled()) return false;
+    const SlotNumber first = location_of(page_at(offset));
+    return first != kNoSlot && space_.table().load(first).is(SlotPlace::file);
+}
+
+void SwapStore::keep_copy(std::uint64_t offset, std::span<const std::byte> page) FAULTLINE_SIGNAL_SAFE {
+    const SlotNumber first = location_of(page_at(offset));
+    if (first == kNoSlot) return;
+    const std::size_t block_bytes = shape_.block_bytes();
+    for (std::size_t done = 0; done < page.size(); done += block_bytes) {
+        keep_copy_of_block(first + static_cast<SlotNumber>(done >> core::kUnitShift), page.subspan(done, block_bytes));
+    }
+}
+
+void SwapStore::keep_copy_of_block(SlotNumber slot, std::span<const std::byte> block) FAULTLINE_SIGNAL_SAFE {
+    if (!space_.table().load(slot).is(SlotPlace::file) || !worth_compressing()) return;
+    const CompressorPool::Compressor compressor{space_.pool().compressors()};
+    const std::span<const std::byte> compressed = compress(compressor, block);
+    if (!compressed.empty()) space_.pool().insert_copy(slot, block, compressed);
 }
 
 // ---- Discarding and sharing

@@ -35,6 +35,8 @@ public:
     [[nodiscard]] SwapStore* swap_store(std::uint64_t) FAULTLINE_SIGNAL_SAFE override { return this; }
     void discard(std::uint64_t offset, std::uint64_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] Whereabouts whereabouts(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] bool wants_copy(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
+    void keep_copy(std::uint64_t offset, std::span<const std::byte> page) FAULTLINE_SIGNAL_SAFE override;
     /// Only for pages of 4 KiB.
     [[nodiscard]] SharedBytes shared_bytes(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE override;
 
@@ -66,15 +68,20 @@ public:
         });
     }
 
-    /// Returns false for pages that are not worth the time that compression takes: many before did not shrink.
+    /// Returns true if the next block should be compressed: there is memory for compressed blocks, and not too many
+    /// before it did not shrink.
     [[nodiscard]] bool worth_compressing() FAULTLINE_SIGNAL_SAFE;
-    void compressed(bool shrank) FAULTLINE_SIGNAL_SAFE;
+    /// Compresses a block, and notes whether it shrank. Returns the compressed bytes; an empty span if it did not.
+    [[nodiscard]] std::span<const std::byte> compress(const CompressorPool::Compressor& compressor,
+                                                      std::span<const std::byte> block) FAULTLINE_SIGNAL_SAFE;
 
 private:
     template <typename Visit>
     [[nodiscard]] int for_each_block(std::span<const StoreRead> reads, Visit visit) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] SlotNumber slot_at(std::uint64_t offset) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int plan_block(SlotNumber slot, std::span<std::byte> into, ReadPlan& plan) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool is_as_written(SlotNumber slot, std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
+    void keep_copy_of_block(SlotNumber slot, std::span<const std::byte> block) FAULTLINE_SIGNAL_SAFE;
 
     SlotSpace& space_;
     PageShape shape_;

@@ -74,6 +74,29 @@ TEST_P(Compressed, PagesComeBackUnchangedWithSeveralThreads) {
     EXPECT_LE(stats.frames_used, stats.resident_limit);
 }
 
+TEST_P(Compressed, PagesThatAreOnlyReadComeBackFromMemoryOnceTheFileHasThem) {
+    if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer lets no child of a process with threads start any";
+    Config fork_first = config();
+    fork_first.fork = ForkPolicy::inherit;  // a fork writes all compressed pages to the file
+    Pager pager{fork_first};
+    Region region = pager.reserve(kPages * kBasePageBytes, options());
+    for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) store_word(region.data() + at, at + 3);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) ::_exit(0);
+    EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+    ASSERT_EQ(pager.stats().compressed_used, 0U);
+    const std::uint64_t bytes_written = pager.stats().bytes_written;
+
+    for (int round = 0; round < 3; ++round) {
+        for (std::size_t at = 0; at < region.size(); at += kBasePageBytes) {
+            ASSERT_EQ(load_word(region.data() + at), at + 3) << "round " << round;
+        }
+    }
+    EXPECT_GT(pager.stats().compressed_used, 0U);
+    EXPECT_EQ(pager.stats().bytes_written, bytes_written) << "copies are not written again";
+}
+
 TEST_P(Compressed, MemoryIsFreedWithTheRegion) {
     Pager pager{config()};
     {

@@ -56,6 +56,13 @@ public:
         for (std::uint64_t i = 0; i < count; ++i) expected_[first + i].reset();
     }
 
+    /// Offers the bytes of a page, which the store has, for a copy in memory.
+    void keep_copy(std::uint64_t page) {
+        if (!expected_[page]) return;
+        expected_[page]->fill(buffer(1));
+        store_->keep_copy(page * page_bytes_, buffer(1));
+    }
+
     /// Returns the error of a read of whole pages.
     [[nodiscard]] int error_of_read(std::uint64_t first, std::uint64_t count = 1) {
         std::memset(buffer(count).data(), 0xee, count * page_bytes_);
@@ -77,17 +84,20 @@ public:
         }
     }
 
-    /// Makes random writes, discards and reads.
+    /// Makes random writes, discards, reads and copies.
     void churn(std::mt19937_64& random, int steps) {
         for (int step = 0; step < steps; ++step) {
             const std::uint64_t first = random() % pages();
             const std::uint64_t count = std::min(random() % kMostAtOnce + 1, pages() - first);
-            switch (random() % 4) {
+            switch (random() % 5) {
                 case 0:
                     discard(first, count);
                     break;
                 case 1:
                     check_range(first, count);
+                    break;
+                case 2:
+                    for (std::uint64_t page = first; page < first + count; ++page) keep_copy(page);
                     break;
                 default:
                     write_version(first, count, random());

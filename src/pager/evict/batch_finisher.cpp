@@ -16,6 +16,7 @@ Reclaimed BatchFinisher::finish(StagingBatch& batch, store::WriteQueue& queue, O
         batch.scratch.leaving[i] = claim(batch, i);
         any_kept |= batch.scratch.leaving[i] == Leaving::not_yet;
     }
+    keep_copies(batch);
     // Frees the frames before the words are published: a fault may fill an absent page at once, and a frame that was
     // staged in place has the same address.
     result.units = drop_frames(batch);
@@ -80,6 +81,25 @@ Leaving BatchFinisher::claim(StagingBatch& batch, std::size_t entry) FAULTLINE_S
         if (seen.dirty()) return Leaving::not_yet;
         if (region->try_change(page.page, seen, seen.claimed_for_fill())) return Leaving::for_good;
     }
+}
+
+/// Lets the stores keep copies of leaving pages that were not written now: they are clean, and a file may have them.
+void BatchFinisher::keep_copies(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
+    bool any = false;
+    for (std::size_t i = 0; i < batch.pages; ++i) {
+        if (batch.scratch.leaving[i] != Leaving::for_good || batch.entries[i].written) continue;
+        const PageRef page = batch.page_of(i);
+        const Region& region = *core_.regions.find(page.region);
+        const std::uint64_t offset = region.offset_of(page.page);
+        const bool wanted = region.load(page.page).has_slot() && !region.is_dead(page.page);
+        if (!wanted || !region.store().wants_copy(offset)) continue;
+        any = true;
+        const std::byte* const bytes = region.mapper().staged_bytes(
+            region.address_of(page.page), core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
+        if (bytes != nullptr) region.store().keep_copy(offset, {bytes, region.page_bytes()});
+    }
+    if (!any) return;
+    core_.mappers.release_copies(core_.staging.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);
 }
 
 /// Frees the frames that the batch still holds, neighbours with one call. Returns the units.

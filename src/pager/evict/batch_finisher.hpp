@@ -37,6 +37,7 @@ public:
 
 private:
     [[nodiscard]] Leaving claim(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
+    void keep_copies(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_frames(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     void publish_evicted(StagingBatch& batch, std::size_t entry) FAULTLINE_SIGNAL_SAFE;
 

@@ -19,7 +19,7 @@ Reclaimed Evictor::free_frames(std::int64_t units, std::size_t pages_at_once, st
     while (total.units < units) {
         StagingBatch* oldest = core_.staging.pop_oldest(keep_staged);
         if (oldest == nullptr) {
-            const CleanPages clean = keep_staged > 0 ? CleanPages::stage : CleanPages::drop;
+            const CleanPages clean = keep_staged > 0 ? CleanPages::stage : CleanPages::stage_for_copy;
             const Reclaimed staged = stage_victims(pages_at_once, clean, queue);
             total += staged;
             if (staged.progress) continue;
@@ -65,7 +65,7 @@ Reclaimed Evictor::evict(std::span<iovec> runs, store::WriteQueue& queue) FAULTL
             core_.staging.give_back_empty(*batch);
             continue;
         }
-        total += stager_.unmap(*batch, count, CleanPages::drop);
+        total += stager_.unmap(*batch, count, CleanPages::stage_for_copy);
         total += finisher_.finish(*batch, queue);
     }
     return total;

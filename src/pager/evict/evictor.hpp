@@ -5,7 +5,8 @@
 //   2 unmap    pages move to a batch in the staging area, or clean ones are just dropped   (Stager)
 //   3 write    dirty pages go to the store in runs of neighbours; all-zero pages do not    (Writeback)
 //   4 zone     the batch waits, oldest first; a fault takes its pages back without I/O     (Staging)
-//   5 finish   pages that are still staged are evicted for good, their frames are free     (BatchFinisher)
+//   5 finish   pages that are still staged are evicted for good: the store may keep a
+//              compressed copy of one that it has in a file; their frames are free         (BatchFinisher)
 //
 // It does not decide how many frames there may be (FrameBudget) nor which page is worth keeping (ReplacementPolicy).
 #pragma once

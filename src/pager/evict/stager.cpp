@@ -20,17 +20,17 @@ Reclaimed Stager::unmap(StagingBatch& batch, std::size_t count, CleanPages clean
     std::size_t to_drop = 0;
     Reclaimed result;
     for (std::size_t i = 0; i < count;) {
-        const bool dirty = is_dirty(chosen[i]);
-        if (!dirty && clean == CleanPages::drop) {
+        const Exit exit = exit_of(chosen[i], clean);
+        if (exit == Exit::drop) {
             std::swap(chosen[to_drop++], chosen[i++]);
             continue;
         }
         std::size_t end = i + 1;
         while (end < count && chosen[end].page.region == chosen[i].page.region &&
-               chosen[end].page.page == chosen[end - 1].page.page + 1 && is_dirty(chosen[end]) == dirty) {
+               chosen[end].page.page == chosen[end - 1].page.page + 1 && exit_of(chosen[end], clean) == exit) {
             ++end;
         }
-        result += stage_run(batch, i, end, dirty);
+        result += stage_run(batch, i, end, clean);
         i = end;
     }
     if (to_drop > 0) {
@@ -49,6 +49,19 @@ Reclaimed Stager::drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_S
     result.units = drop(batch, count);
     result.progress = true;
     return result;
+}
+
+Stager::Exit Stager::exit_of(const ChosenPage& chosen, CleanPages clean) const FAULTLINE_SIGNAL_SAFE {
+    if (is_dirty(chosen)) return Exit::stage_dirty;
+    const bool stage = clean == CleanPages::stage || (clean == CleanPages::stage_for_copy && wants_copy(chosen));
+    return stage ? Exit::stage_clean : Exit::drop;
+}
+
+/// Returns true if the store wants a copy of a page that it has.
+bool Stager::wants_copy(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
+    const Region& region = *core_.regions.find(chosen.page.region);
+    return region.load(chosen.page.page).has_slot() && !region.is_dead(chosen.page.page) &&
+           region.store().wants_copy(region.offset_of(chosen.page.page));
 }
 
 bool Stager::is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
@@ -84,8 +97,10 @@ std::size_t Stager::keep_dirty_resident(std::span<ChosenPage> chosen) FAULTLINE_
 }
 
 /// Stages the chosen pages [first, end), which are neighbours and either all dirty or all clean.
-Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE {
+Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t end,
+                            CleanPages clean) FAULTLINE_SIGNAL_SAFE {
     const ChosenPage* const chosen = batch.scratch.chosen;
+    const bool dirty = is_dirty(chosen[first]);
     const Region& region = *core_.regions.find(chosen[first].page.region);
     const auto page_units = static_cast<std::size_t>(region.page_units());
     const StagedFrame frames = region.mapper().stages_in_place() ? StagedFrame::in_place : StagedFrame::in_slot;
@@ -106,13 +121,14 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
             const StagingUnit at = batch.unit_of(first_entry + i);
             const bool unchanged = dirty && !has_changed(gone, at);
             core_.frames.remove(gone.victim.frame);
-            if (unchanged) {
+            if (unchanged && (clean == CleanPages::drop || !wants_copy(gone))) {
                 batch.scratch.unchanged[batch.scratch.unchanged_count++] = static_cast<std::uint8_t>(first_entry + i);
                 continue;
             }
             // The first bytes of a page do not count: much is written once, and then read.
-            region.publish(gone.page.page, [at, dirty](PageWord word) {
-                return word.staged(at).with_written_before(dirty && word.has_slot());
+            const bool written = dirty && !unchanged;
+            region.publish(gone.page.page, [at, written](PageWord word) {
+                return word.staged(at).with_dirty(written).with_written_before(written && word.has_slot());
             });
         }
         if (staged.pages > 0) result.progress = true;

@@ -17,7 +17,8 @@ namespace faultline::pager {
 /// What to do with clean pages.
 enum class CleanPages : std::uint8_t {
     drop,
-    stage,  ///< As a second chance: a fault takes them back without a read.
+    stage,           ///< As a second chance: a fault takes them back without a read.
+    stage_for_copy,  ///< Only those that the store wants a copy of; the others are dropped.
 };
 
 /// Signal-safe. The caller holds the batch, is a reader of RegionMap::readers(), and has signals blocked.
@@ -33,7 +34,12 @@ public:
     Reclaimed drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
 
 private:
-    Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end, bool dirty) FAULTLINE_SIGNAL_SAFE;
+    /// The way of one page out of memory.
+    enum class Exit : std::uint8_t { drop, stage_clean, stage_dirty };
+    [[nodiscard]] Exit exit_of(const ChosenPage& chosen, CleanPages clean) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool wants_copy(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE;
+    Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end,
+                        CleanPages clean) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_unchanged(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_refused(const ChosenPage& chosen, StagingUnit unit) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop(StagingBatch& batch, std::size_t count) FAULTLINE_SIGNAL_SAFE;
