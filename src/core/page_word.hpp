@@ -17,8 +17,7 @@
 //   checksummed   resident, evicting: the page was mapped writable before a write to it. FrameTable has the checksum of
 //                 the bytes in its slot, which tells whether the page has changed. So it is dirty only maybe
 //   written_before  stored: when the page last left, it had been written to since it came from the store. A hint: it
-//   will
-//                 be written to again
+//                 will be written to again. Resident without a slot: it came from the store, which gave the bytes up
 //   filling       also used while a resident page is made writable, or while a staged page is dropped
 //   filling, evicting  the thread that set the state owns the page; all other threads wait
 //
@@ -93,6 +92,10 @@ public:
         FAULTLINE_INVARIANT(is(PageState::filling));
         return with_state(PageState::resident).with_dirty(now_dirty).with_payload(frame).unchecked().released();
     }
+    /// filling -> resident and writable: the store has given up the bytes, since the page will be written to again.
+    [[nodiscard]] constexpr PageWord filled_for_good(std::uint32_t frame) const noexcept {
+        return filled(frame, true).without_slot_again();
+    }
     /// filling -> resident and writable, with the checksum of its slot in FrameTable.
     [[nodiscard]] constexpr PageWord filled_with_checksum(std::uint32_t frame) const noexcept {
         return filled(frame, true).with_flag(kChecksummed, true);
@@ -117,6 +120,10 @@ public:
     [[nodiscard]] constexpr PageWord change_ended(bool now_dirty) const noexcept {
         FAULTLINE_INVARIANT(is(PageState::filling));
         return with_state(PageState::resident).with_dirty(now_dirty).released();
+    }
+    /// The same, for the first write to a page, if the store has given up the bytes.
+    [[nodiscard]] constexpr PageWord change_ended_for_good() const noexcept {
+        return change_ended(true).without_slot_again();
     }
     /// resident -> evicting.
     [[nodiscard]] constexpr PageWord claimed_for_eviction() const noexcept {
@@ -192,6 +199,11 @@ public:
 private:
     /// Ends ownership: clears the waiters mark and from_staging. The caller wakes the waiters (PageTable::publish).
     [[nodiscard]] constexpr PageWord released() const noexcept { return PageWord{bits_ & ~(kWaiters | kFromStaging)}; }
+
+    /// Keeps, without a slot, that the page came from the store.
+    [[nodiscard]] constexpr PageWord without_slot_again() const noexcept {
+        return with_slot(false).with_written_before(true);
+    }
 
     /// Ends the use of the checksum: FrameTable's does not belong to the page any more.
     [[nodiscard]] constexpr PageWord unchecked() const noexcept { return PageWord{bits_ & ~kChecksummed}; }

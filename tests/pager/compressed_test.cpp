@@ -97,6 +97,28 @@ TEST_P(Compressed, PagesThatAreOnlyReadComeBackFromMemoryOnceTheFileHasThem) {
     EXPECT_EQ(pager.stats().bytes_written, bytes_written) << "copies are not written again";
 }
 
+TEST_P(Compressed, APageThatIsWrittenToAgainKeepsNoCompressedMemory) {
+    if (GetParam().page_size != kBasePageBytes) GTEST_SKIP() << "larger pages keep theirs";
+    Pager pager{config()};
+    constexpr std::size_t kFew = 100;
+    Region region = pager.reserve(kFew * kBasePageBytes, options());
+    for (std::uint64_t round = 1; round < 5; ++round) {
+        for (std::size_t page = 0; page < kFew; ++page) {
+            std::byte* const here = region.data() + page * kBasePageBytes;
+            if (round > 2) {
+                ASSERT_EQ(load_word(here), (round - 1) << 32 | page);
+            }  // round 2 faults by the write
+            store_word(here, round << 32 | page);
+        }
+        EXPECT_LE(pager.stats().compressed_used, std::size_t{64} << 10) << "the segment that is open, at most";
+        region.advise(region.data(), region.size(), Advice::dontneed);
+        EXPECT_GT(pager.stats().compressed_used, 0U) << "round " << round;
+    }
+    for (std::size_t page = 0; page < kFew; ++page) {
+        ASSERT_EQ(load_word(region.data() + page * kBasePageBytes), std::uint64_t{4} << 32 | page);
+    }
+}
+
 TEST_P(Compressed, MemoryIsFreedWithTheRegion) {
     Pager pager{config()};
     {

@@ -128,7 +128,8 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
             // The first bytes of a page do not count: much is written once, and then read.
             const bool written = dirty && !unchanged;
             region.publish(gone.page.page, [at, written](PageWord word) {
-                return word.staged(at).with_dirty(written).with_written_before(written && word.has_slot());
+                const bool again = word.has_slot() || word.written_before();
+                return word.staged(at).with_dirty(written).with_written_before(written && again);
             });
         }
         if (staged.pages > 0) result.progress = true;

@@ -116,13 +116,28 @@ FaultResolver::Step FaultResolver::allow_access(const FaultedPage& faulted, Page
     FAULTLINE_REQUIRE(error == 0 || sys::is_transient(error),
                       "a page cannot be made usable: has the program unmapped or remapped managed memory?");
     const bool now_dirty = error == 0 ? dirty : seen.dirty();
-    region.publish(faulted.page, [now_dirty](PageWord word) { return word.change_ended(now_dirty); });
+    const bool for_good = error == 0 && first_write && give_up_stored_bytes(faulted);
+    region.publish(faulted.page, [=](PageWord word) {
+        return for_good ? word.change_ended_for_good() : word.change_ended(now_dirty);
+    });
     core_.budget.notify();
     if (error != 0) return try_later(faulted, error);
     if (!first_write) return FaultOutcome::already_resolved;
     region.counters().add(Count::write_faults);
     account(core_, faulted, FaultKind::write);
     return FaultOutcome::resolved;
+}
+
+/// Frees the compressed memory of a page that becomes dirty, which the caller owns. Returns false if the bytes are
+/// elsewhere: freeing a slot of the file would gain nothing now.
+bool FaultResolver::give_up_stored_bytes(const FaultedPage& faulted) const FAULTLINE_SIGNAL_SAFE {
+    const Region& region = faulted.region;
+    const PageWord word = region.load(faulted.page);
+    const std::uint64_t offset = region.offset_of(faulted.page);
+    if (!word.has_slot() || word.writing() || region.page_units() > 1) return false;
+    if (region.store().whereabouts(offset).place != store::Whereabouts::Place::compressed) return false;
+    region.store().discard(offset, region.page_bytes());
+    return true;
 }
 
 /// The page is absent.
@@ -195,7 +210,7 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
         core_.staging.frame_taken_back(unit);
         frames = FrameReservation{core_.budget, region.page_units()};  // the batch's until now
     }
-    publish_page(context_, region, faulted.page, dirty, {policy::Arrival::Kind::soft_fault}, frames);
+    publish_page(context_, region, faulted.page, {dirty}, {policy::Arrival::Kind::soft_fault}, frames);
     region.counters().add(Count::soft_faults);
     account(core_, faulted, FaultKind::soft);
     return FaultOutcome::resolved;

@@ -41,6 +41,7 @@ private:
     [[nodiscard]] Step answer_forbidden(const FaultedPage& faulted, core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step wait_for_owner(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step allow_access(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool give_up_stored_bytes(const FaultedPage& faulted) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step fill(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] core::FaultOutcome read(PageFill& fill, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Step take_back(const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;

@@ -159,7 +159,8 @@ PageFill::Reads PageFill::reads_into(std::span<std::byte> buffer) const noexcept
 }
 
 int PageFill::map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE {
-    if (expects_write_) {
+    leaves_store_ = may_leave_store();
+    if (expects_write_ && !leaves_store_) {
         const std::size_t offset = (faulted_->page - window_.first) * region_->page_bytes();
         checksum_ = store::page_checksum_of(bytes.subspan(offset, region_->page_bytes()));
     }
@@ -264,14 +265,24 @@ PageWindow PageFill::make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
     return writable;
 }
 
-/// Publishes the page of the fault, which was read from the store.
+/// Returns true if the store should give up the bytes of the page that was read: it is written to, or will be, and no
+/// file has the bytes. Compressed memory holds other pages then. The page is written when it leaves, in any case.
+bool PageFill::may_leave_store() const FAULTLINE_SIGNAL_SAFE {
+    if (writable() == 0 || region_->page_units() > 1 || region_->load(faulted_->page).writing()) return false;
+    return region_->store().whereabouts(region_->offset_of(faulted_->page)).place ==
+           store::Whereabouts::Place::compressed;
+}
+
+/// Publishes the page of the fault, which was read from the store and is mapped.
 void PageFill::publish_faulted() FAULTLINE_SIGNAL_SAFE {
-    publish_page(*context_, *region_, faulted_->page, writable() != 0, arrival_, frames_,
-                 expects_write_ ? &checksum_ : nullptr);
+    if (leaves_store_) region_->store().discard(region_->offset_of(faulted_->page), region_->page_bytes());
+    const bool maybe = expects_write_ && !leaves_store_;
+    publish_page(*context_, *region_, faulted_->page, {writable() != 0, maybe ? &checksum_ : nullptr, leaves_store_},
+                 arrival_, frames_);
 }
 
 void PageFill::publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
-    publish_page(*context_, *region_, page, dirty, arrival, frames_);
+    publish_page(*context_, *region_, page, {dirty}, arrival, frames_);
 }
 
 /// filling -> `absent` (stored or empty): the pages will not be filled.
@@ -307,14 +318,15 @@ FaultOutcome PageFill::give_up(PageState back_to, Event::Kind reason, int error)
     return FaultOutcome::failed;
 }
 
-void publish_page(FillContext& context, Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
-                  FrameReservation& frames, const store::PageChecksum* stored) FAULTLINE_SIGNAL_SAFE {
+void publish_page(FillContext& context, Region& region, std::uint64_t page, const PageBytes& bytes,
+                  const policy::Arrival& arrival, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
     const policy::FrameId frame = context.core.frames.place(region.ref(page), arrival);
     frames.keep(region.page_units());
-    if (!dirty) context.shared_frames.note(region, page);
-    if (stored != nullptr) context.core.frames.set_checksum(frame, *stored);
-    region.publish(page, [=](PageWord word) {
-        return stored != nullptr ? word.filled_with_checksum(frame) : word.filled(frame, dirty);
+    if (!bytes.dirty) context.shared_frames.note(region, page);
+    if (bytes.stored != nullptr) context.core.frames.set_checksum(frame, *bytes.stored);
+    region.publish(page, [&](PageWord word) {
+        if (bytes.left_store) return word.filled_for_good(frame);
+        return bytes.stored != nullptr ? word.filled_with_checksum(frame) : word.filled(frame, bytes.dirty);
     });
     context.core.budget.notify();  // one more page that can leave
 }

@@ -120,6 +120,7 @@ private:
     void publish_ahead(PageWindow pages) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] PageWindow make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool will_be_written(core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool may_leave_store() const FAULTLINE_SIGNAL_SAFE;
     void publish_faulted() FAULTLINE_SIGNAL_SAFE;
     void publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE;
     void abandon(PageWindow pages, core::PageState absent) FAULTLINE_SIGNAL_SAFE;
@@ -140,12 +141,20 @@ private:
     store::PageChecksum checksum_{};      // of the page of the fault, if `expects_write_`
     bool for_writing_ = false;
     bool expects_write_ = false;  // the fault is a read, but its page comes in writable
+    bool leaves_store_ = false;   // the page of the fault comes in writable, and the store gives up its bytes
 };
 
-/// filling -> resident: gives the page one of `frames`. The caller has mapped the page. `stored`: the checksum of its
-/// bytes in the store, if the page is dirty only maybe.
-void publish_page(FillContext& context, Region& region, std::uint64_t page, bool dirty, const policy::Arrival& arrival,
-                  FrameReservation& frames, const store::PageChecksum* stored = nullptr) FAULTLINE_SIGNAL_SAFE;
+/// Whether a page that comes in is as in the store.
+struct PageBytes {
+    bool dirty = false;  ///< The page is writable.
+    /// The checksum of its bytes in the store, if it is dirty only maybe.
+    const store::PageChecksum* stored = nullptr;
+    bool left_store = false;  ///< The store has given up the bytes.
+};
+
+/// filling -> resident: gives the page one of `frames`. The caller has mapped the page.
+void publish_page(FillContext& context, Region& region, std::uint64_t page, const PageBytes& bytes,
+                  const policy::Arrival& arrival, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
 /// Unmaps a page that the caller owns and frees its frame. Removes the kernel's poison, too.
 void unmap_page(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;
