@@ -78,7 +78,10 @@ void MappingWindow::note(AddressRange range, Keeper keeper, Access access) {
 long MappingWindow::map(std::uint64_t hint, std::size_t bytes, const MapRequest& request) {
     const std::optional<AddressRange> free = choose_free(hint, bytes);
     if (!free) return -ENOMEM;
-    if (const long error = put(*free, request)) return error;
+    if (const long error = put(*free, request)) {
+        static_cast<void>(raw_syscall(SYS_munmap, free->begin, free->bytes()));  // the claim
+        return error;
+    }
     set_.merge(*free);
     return static_cast<long>(free->begin);
 }
@@ -219,8 +222,10 @@ long MappingWindow::give_to_pager(AddressRange part) {
     if (error == 0) return 0;
     const std::uint64_t protection = before == Access::none ? std::uint64_t{PROT_NONE} : std::uint64_t{PROT_READ};
     const MapRequest reservation{protection, MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t{0}, 0};
-    const long again = put(part, reservation);
-    return again != 0 ? again : error;
+    // At the limit of mappings the kernel may have refused the first step, and the reservation is still there.
+    const long reserved = kernel_map(part, reservation, kFixedNoReplace | MAP_NORESERVE);
+    if (sys::error_of(reserved) == 0 || reserved == -EEXIST) note(part, Keeper::nobody, before);
+    return error;
 }
 
 /// Changes the protection of one segment.

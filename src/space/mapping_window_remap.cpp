@@ -112,7 +112,11 @@ long MappingWindow::grow_in_place(AddressRange old, std::size_t bytes, const Seg
     if (segment.range.end != old.end || !range().contains(more) || !set_.is_free(more) || !claim(more)) return -ENOMEM;
     const Origin origin = segment.origin;
     const long error = put_alike(more, origin);
-    if (error == 0) set_.merge(more);
+    if (error == 0) {
+        set_.merge(more);
+    } else if (set_.is_free(more)) {
+        static_cast<void>(raw_syscall(SYS_munmap, more.begin, more.bytes()));  // the claim
+    }
     return error;
 }
 
