@@ -24,9 +24,6 @@ namespace {
 
 using core::AddressRange;
 
-// Smaller mappings cost more system calls to manage than they hold pages.
-constexpr std::size_t kLeastBytes = std::size_t{64} << 10;
-
 constexpr std::uint64_t kFixedFlags = MAP_FIXED | 0x100000;  // MAP_FIXED_NOREPLACE
 
 // Below the addresses at which the kernel places mappings in any of its layouts, and above those that programs name.
@@ -114,7 +111,7 @@ bool ProgramMappings::concerns_map(const Call& call) noexcept {
     if (window_ == nullptr) return false;
     const AddressRange range = whole_units(is_fixed(call) ? call.arguments[0] : 0, call.arguments[1]);
     if (is_fixed(call)) return range.overlaps(window_->range());
-    return !call.of_neighbour && range.bytes() >= kLeastBytes && request_of(call).manageable();
+    return !call.of_neighbour && !range.empty() && request_of(call).manageable();
 }
 
 std::optional<long> ProgramMappings::map(const Call& call) noexcept {

@@ -1,8 +1,8 @@
 // ProgramMappings: mmap, munmap, mprotect, mremap and brk of a preloaded program, as far as they concern managed
 // mappings. It decides which mappings are managed and serialises the calls; space::MappingWindow makes the changes.
 //
-// Managed: private anonymous memory of at least kLeastBytes that is not executable and no stack. Not managed, and so
-// counted: everything else, and what the C library and the loader map for themselves.
+// Managed: private anonymous memory that is not executable and no stack. Not managed, and so counted: everything else,
+// and what the C library and the loader map for themselves.
 #pragma once
 
 #include "core/address_range.hpp"
