@@ -50,12 +50,26 @@ space::MappingWindow* try_window(pager::Pager& pager, std::size_t bytes) {
     }
 }
 
-space::MapRequest request_of(const Call& call) noexcept {
+bool is_fixed(const Call& call) noexcept { return (call.arguments[3] & kFixedFlags) != 0; }
+
+/// Returns true for new memory that the pager has to keep resident.
+bool is_locked(const Call& call) noexcept {
     const auto& a = call.arguments;
-    return {a[2], a[3], a[4], a[5]};
+    return !is_fixed(call) && (a[3] & MAP_LOCKED) != 0 && (a[2] & PROT_WRITE) != 0;
 }
 
-bool is_fixed(const Call& call) noexcept { return (call.arguments[3] & kFixedFlags) != 0; }
+space::MapRequest request_of(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    return {a[2], is_locked(call) ? a[3] & ~std::uint64_t{MAP_LOCKED} : a[3], a[4], a[5]};
+}
+
+/// Locks new memory, as mmap(2) does with MAP_LOCKED. Returns 0 or a negated errno.
+long lock(AddressRange range) noexcept {
+    RegionMemory& window = *ManagedMemory::window();
+    const pager::Region& region = window.region();
+    const long error = window.lock({region.page_of(range.begin), range.bytes() / core::kUnitBytes});
+    return error == -ENOMEM ? -EAGAIN : error;
+}
 
 /// Returns the size of the program's data and BSS sections; 0 if the kernel does not tell.
 std::uint64_t bytes_of_data_sections() noexcept {
@@ -120,12 +134,16 @@ std::optional<long> ProgramMappings::map(const Call& call) noexcept {
     const bool fixed = is_fixed(call);
     const AddressRange range = whole_units(fixed ? call.arguments[0] : 0, call.arguments[1]);
     if (fixed && !window_->range().contains(range)) return -ENOMEM;
-    const std::lock_guard lock{changing_};
+    const std::lock_guard changing{changing_};
     const long result = without_exceptions([&] {
         return fixed ? window_->map_fixed(range, request) : window_->map(call.arguments[0], range.bytes(), request);
     });
     if (!fixed && result == -ENOMEM) return std::nullopt;  // the window is full; the kernel may have other addresses
-    return result;
+    if (result <= 0 || !is_locked(call)) return result;
+    const AddressRange made{static_cast<std::uintptr_t>(result), static_cast<std::uintptr_t>(result) + range.bytes()};
+    const long error = lock(made);
+    if (error != 0) static_cast<void>(without_exceptions([&] { return window_->unmap(made); }));
+    return error != 0 ? error : result;
 }
 
 std::optional<long> ProgramMappings::remap(const Call& call) noexcept {

@@ -34,13 +34,21 @@ long kernel_map(AddressRange range, const MapRequest& request, std::uint64_t mor
                        request.descriptor, request.offset);
 }
 
-/// Returns the errno with which the kernel refuses to map this anywhere; 0 if it does not.
-long refusal_of(std::size_t bytes, MapRequest request) noexcept {
-    request.flags &= ~(std::uint64_t{MAP_FIXED} | kFixedNoReplace | MAP_POPULATE | MAP_LOCKED);
-    request.flags |= MAP_NORESERVE;
-    const long trial = kernel_map({0, bytes}, request, 0);
+/// Maps memory somewhere and unmaps it again. Returns 0 or a negated errno.
+long try_to_map(std::size_t bytes, const MapRequest& request) noexcept {
+    const long trial = kernel_map({0, bytes}, request, MAP_NORESERVE);
     if (sys::error_of(trial) != 0) return trial;
     return raw_syscall(SYS_munmap, trial, bytes);
+}
+
+/// Returns the errno with which the kernel refuses to map this anywhere; 0 if it does not.
+long refusal_of(std::size_t bytes, MapRequest request) noexcept {
+    if ((request.flags & MAP_LOCKED) != 0) {  // no page of closed memory is filled
+        const MapRequest closed{PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, ~std::uint64_t{0}, 0};
+        if (const long error = try_to_map(bytes, closed)) return error;
+    }
+    request.flags &= ~(std::uint64_t{MAP_FIXED} | kFixedNoReplace | MAP_POPULATE | MAP_LOCKED);
+    return try_to_map(bytes, request);
 }
 
 }  // namespace

@@ -1,17 +1,23 @@
 // Calls on memory that the program maps: transfers into memory that it may not write to, reservations at the kernel's
-// limit of mappings, MADV_DONTFORK. Runs with libfaultline-preload.so preloaded, and without: the same must hold.
-// Prints each failed check and exits with 1.
+// limit of mappings, MADV_DONTFORK, mincore, small mappings, MAP_32BIT, MAP_LOCKED. Runs with libfaultline-preload.so
+// preloaded, and without: the same must hold. Prints each failed check and exits with 1.
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <vector>
 
 // NOLINTBEGIN: tests the C library's functions
 namespace {
@@ -19,7 +25,10 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLarge = std::size_t{4} << 20;  // more than one call may pin
 
+constexpr std::size_t kLimit = std::size_t{1} << 20;  // of the runs with the preload
+
 int failures = 0;
+const bool managed = std::getenv("LD_PRELOAD") != nullptr;
 
 #define CHECK(...)                                                                                        \
     do {                                                                                                  \
@@ -131,6 +140,81 @@ void children_without_memory() {
     munmap(memory, 64 * kPage);
 }
 
+std::size_t resident_pages(char* memory, std::size_t pages) {
+    std::vector<unsigned char> present(pages);
+    CHECK(mincore(memory, pages * kPage, present.data()) == 0);
+    std::size_t count = 0;
+    for (const unsigned char page : present) count += page & 1U;
+    return count;
+}
+
+/// mincore tells which pages are in memory: with the preload, no more than the limit.
+void resident_pages_are_those_of_mincore() {
+    constexpr std::size_t kPages = kLarge / kPage;
+    char* const memory = static_cast<char*>(
+        mmap(nullptr, kLarge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    CHECK(resident_pages(memory, kPages) == 0);
+    memory[3 * kPage] = 1;
+    CHECK(resident_pages(memory, kPages) == 1 && resident_pages(memory + 3 * kPage, 1) == 1);
+    std::memset(memory, 'x', kLarge);
+    CHECK(resident_pages(memory, kPages) <= (managed ? kLimit / kPage : kPages));
+    CHECK(madvise(memory, kLarge, MADV_PAGEOUT) == 0);
+    CHECK(!managed || resident_pages(memory, kPages) == 0);
+    CHECK(madvise(memory, kLarge, MADV_DONTNEED) == 0);
+    CHECK(resident_pages(memory, kPages) == 0);
+    munmap(memory, kLarge);
+}
+
+/// Thousands of small mappings are held to the limit, too.
+void small_mappings_are_managed() {
+    constexpr std::size_t kCount = 1000;
+    static char* all[kCount];
+    for (std::size_t i = 0; i < kCount; ++i) {
+        all[i] = map_filled(kPage);
+        all[i][0] = static_cast<char>(i);
+    }
+    std::size_t resident = 0;
+    for (char* const one : all) resident += resident_pages(one, 1);
+    CHECK(resident <= (managed ? kLimit / kPage : kCount));
+    for (std::size_t i = 0; i < kCount; ++i) CHECK(all[i][0] == static_cast<char>(i) && all[i][kPage - 1] == 'x');
+    for (char* const one : all) CHECK(munmap(one, kPage) == 0);
+}
+
+void low_addresses() {
+    void* const low = mmap(nullptr, kLarge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    CHECK(low != MAP_FAILED && reinterpret_cast<std::uintptr_t>(low) + kLarge <= std::uintptr_t{1} << 31);
+    munmap(low, kLarge);
+}
+
+void* map_locked(std::size_t bytes, void* address = nullptr, int flags = 0) {
+    return mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED | flags, -1, 0);
+}
+
+/// Without the capability that lifts the limit of locked memory.
+void locked_mappings_within_their_limit() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    CHECK(syscall(SYS_capget, &header, data) == 0);
+    data[0].effective &= ~(1U << CAP_IPC_LOCK);
+    CHECK(syscall(SYS_capset, &header, data) == 0);
+    rlimit limit{16 * kPage, 16 * kPage};
+    CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    char* const locked = static_cast<char*>(map_locked(8 * kPage));
+    CHECK(locked != MAP_FAILED);
+    char* const plain = map_filled(kLarge);
+    CHECK(resident_pages(locked, 8) == 8);
+    CHECK(madvise(locked, kPage, MADV_DONTNEED) == -1 && errno == EINVAL);
+    CHECK(map_locked(9 * kPage) == MAP_FAILED && errno == EAGAIN);
+    CHECK(map_locked(9 * kPage, plain, MAP_FIXED) == MAP_FAILED && errno == EAGAIN);
+    CHECK(holds(plain, kLarge, 'x'));
+    CHECK(munlock(locked, 8 * kPage) == 0);
+    CHECK(map_locked(9 * kPage, plain, MAP_FIXED) == plain && plain[0] == 0);
+    CHECK(munmap(plain, kLarge) == 0 && munmap(locked, 8 * kPage) == 0);
+    limit = {};
+    CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+    CHECK(map_locked(kPage) == MAP_FAILED && errno == EPERM);
+}
+
 }  // namespace
 
 int main() {
@@ -139,6 +223,10 @@ int main() {
     results_in_read_only_memory();
     children_without_memory();
     reservation_at_the_limit_of_mappings();
+    resident_pages_are_those_of_mincore();
+    small_mappings_are_managed();
+    low_addresses();
+    locked_mappings_within_their_limit();
     std::printf(failures == 0 ? "all right\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;
 }
