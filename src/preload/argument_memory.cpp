@@ -1,6 +1,7 @@
 #include "preload/argument_memory.hpp"
 
 #include "preload/call_memory.hpp"
+#include "preload/program_memory.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -19,9 +20,9 @@ ArgumentMemory::ArgumentMemory(const Call& call) noexcept : given_{call}, call_{
 void ArgumentMemory::add_argument(unsigned i) noexcept {
     const std::uint64_t address = given_.arguments[i];
     const Extent extent = extent_of(given_, i);
-    if (pinned_.add(address, extent.bytes) || !permits(address, extent.bytes, PinFor::reading)) return;
+    if (pinned_.add(address, extent.bytes)) return;
     Scratch& copy = copies_[i];
-    if (extent.exact) copy.map(extent.bytes);
+    if (extent.exact && permits(address, extent.bytes, PinFor::reading)) copy.map(extent.bytes);
     if (!copy) {
         touched_ = static_cast<std::uint8_t>(touched_ | 1U << i);
         complete_ = false;

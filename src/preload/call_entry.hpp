@@ -30,8 +30,8 @@ void on_call(int signal, siginfo_t* info, void* context);
 /// One call in progress. Lists the resources that the call holds; frees the call's slot at the end.
 class CallScope {
 public:
-    /// `context`: the context that the handler got, if the handler runs on a slot of its own; it tells which slot.
-    explicit CallScope(const void* context) noexcept;
+    /// `context`: the context that the handler got. It tells the slot, if the handler runs on one.
+    explicit CallScope(const ucontext_t& context) noexcept;
     ~CallScope();
     CallScope(const CallScope&) = delete;
     CallScope& operator=(const CallScope&) = delete;
@@ -39,6 +39,7 @@ public:
 private:
     CallStacks::Slot* slot_;
     CallResource* resources_ = nullptr;  // used if there is no slot
+    std::uint64_t outer_stack_pointer_;
     std::uint64_t outer_stack_;
     CallResource** outer_resources_;
 };

@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "preload/pinned_memory.hpp"
+#include "preload/program_memory.hpp"
 #include "sys/syscall.hpp"
 
 #include <linux/fiemap.h>
@@ -25,6 +26,7 @@
 #include <climits>
 #include <csignal>
 #include <ctime>
+#include <optional>
 
 namespace faultline::preload {
 namespace {
@@ -54,26 +56,26 @@ std::uint64_t times(std::uint64_t count, std::uint64_t bytes) noexcept {
 /// Returns the size of a bit set in whole kernel words.
 std::uint64_t bit_set(std::uint64_t bits) noexcept { return (bits / 64 + (bits % 64 != 0 ? 1 : 0)) * 8; }
 
-/// Returns true if a structure may be read here, which is so if it is managed. An unmanaged address may be invalid; the
-/// kernel reports that.
-bool readable(std::uint64_t address, std::uint64_t bytes) noexcept {
-    return is_managed(address, bytes) && permits(address, bytes, PinFor::reading);
-}
-
 // ---- by call
+
+/// Returns the extent of a structure that tells how many entries follow it.
+template <typename Head, typename Count>
+Extent of_list(std::uint64_t at, Count Head::*count, std::uint64_t entry_bytes) noexcept {
+    if (!permits(at, sizeof(Head), PinFor::reading)) return kPlain;
+    return exactly(sizeof(Head) + times(pointer<const Head>(at)->*count, entry_bytes));
+}
 
 Extent of_ioctl(const Call& call) noexcept {
     const auto request = static_cast<unsigned>(call.arguments[1]);
     const std::uint64_t at = call.arguments[2];
-    if (!readable(at, 1)) return kPlain;
+    if (!is_managed(at, 1)) return kPlain;
     switch (request) {
         case FS_IOC_FIEMAP:
-            return exactly(sizeof(fiemap) + times(pointer<const fiemap>(at)->fm_extent_count, sizeof(fiemap_extent)));
+            return of_list<fiemap>(at, &fiemap::fm_extent_count, sizeof(fiemap_extent));
         case FIDEDUPERANGE:
-            return exactly(sizeof(file_dedupe_range) +
-                           times(pointer<const file_dedupe_range>(at)->dest_count, sizeof(file_dedupe_range_info)));
+            return of_list<file_dedupe_range>(at, &file_dedupe_range::dest_count, sizeof(file_dedupe_range_info));
         case FS_IOC_GETFSMAP:
-            return exactly(sizeof(fsmap_head) + times(pointer<const fsmap_head>(at)->fmh_count, sizeof(fsmap)));
+            return of_list<fsmap_head>(at, &fsmap_head::fmh_count, sizeof(fsmap));
         default:
             return {std::max<std::uint64_t>(_IOC_SIZE(request), kPlainObject), false};
     }
@@ -90,9 +92,9 @@ Extent of_semctl(const Call& call) noexcept {
 }
 
 Extent of_getsockopt(const Call& call) noexcept {
-    const std::uint64_t length_at = call.arguments[4];
-    if (!readable(call.arguments[3], 1) || length_at == 0) return kPlain;
-    return {std::max<std::uint64_t>(*pointer<const socklen_t>(length_at), kPlainObject), false};
+    if (!is_managed(call.arguments[3], 1)) return kPlain;
+    const std::optional<socklen_t> length = load<socklen_t>(call.arguments[4]);
+    return length ? Extent{std::max<std::uint64_t>(*length, kPlainObject), false} : kPlain;
 }
 
 Extent of_keyctl(const Call& call, unsigned i) noexcept {
@@ -238,28 +240,29 @@ Extent extent_of(const Call& call, unsigned i) noexcept {
 namespace {
 
 void visit_filter(std::uint64_t program_at, const MemoryVisitor& visit) {
-    if (program_at == 0) return;
-    const sock_fprog& program = *pointer<const sock_fprog>(program_at);
-    visit(syscall_argument(program.filter), times(program.len, sizeof(sock_filter)));
+    const std::optional<sock_fprog> program = load<sock_fprog>(program_at);
+    if (program) visit(syscall_argument(program->filter), times(program->len, sizeof(sock_filter)));
 }
 
 void visit_ioctl(const Call& call, const MemoryVisitor& visit) {
     const auto request = static_cast<unsigned>(call.arguments[1]);
     const std::uint64_t at = call.arguments[2];
-    if (request == SIOCGIFCONF && at != 0) {
-        const ifconf& list = *pointer<const ifconf>(at);
-        visit(syscall_argument(list.ifc_buf), static_cast<std::uint64_t>(std::max(list.ifc_len, 0)));
+    if (request == SIOCGIFCONF) {
+        const std::optional<ifconf> list = load<ifconf>(at);
+        if (list) visit(syscall_argument(list->ifc_buf), static_cast<std::uint64_t>(std::max(list->ifc_len, 0)));
     }
-    if (request == kScanPagemap && at != 0) {
-        constexpr std::size_t kVectorAt = 5;  // words of struct pm_scan_arg
+    if (request == kScanPagemap) {
+        struct Scan {  // the beginning of struct pm_scan_arg
+            std::uint64_t bytes, flags, start, end, walk_end, vector, count;
+        };
         constexpr std::uint64_t kRangeBytes = 24;
-        const auto* const words = pointer<const std::uint64_t>(at);
-        visit(words[kVectorAt], times(words[kVectorAt + 1], kRangeBytes));
+        const std::optional<Scan> scan = load<Scan>(at);
+        if (scan) visit(scan->vector, times(scan->count, kRangeBytes));
     }
 }
 
 void visit_buffers(std::uint64_t list, std::uint64_t count, const MemoryVisitor& visit) {
-    if (list == 0 || count > IOV_MAX) return;
+    if (count > IOV_MAX || !permits(list, count * sizeof(iovec), PinFor::reading)) return;
     for (std::uint64_t i = 0; i < count; ++i) {
         const iovec& buffer = pointer<const iovec>(list)[i];
         visit(syscall_argument(buffer.iov_base), buffer.iov_len);
@@ -270,7 +273,9 @@ void visit_futexes(const Call& call, const MemoryVisitor& visit) {
     constexpr std::uint64_t kMost = 128;
     constexpr std::size_t kWordsEach = 3;
     const auto& a = call.arguments;
-    for (std::uint64_t i = 0; a[0] != 0 && i < std::min(a[1] & UINT_MAX, kMost); ++i) {
+    const std::uint64_t count = std::min(a[1] & UINT_MAX, kMost);
+    if (!permits(a[0], count * kWordsEach * sizeof(std::uint64_t), PinFor::reading)) return;
+    for (std::uint64_t i = 0; i < count; ++i) {
         visit(pointer<const std::uint64_t>(a[0])[kWordsEach * i + 1], sizeof(std::uint32_t));
     }
 }

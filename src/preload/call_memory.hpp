@@ -24,7 +24,7 @@ struct MemoryVisitor {
     void operator()(std::uint64_t address, std::uint64_t bytes) const { visit(context, address, bytes); }
 };
 
-/// Calls `visit` for memory that the call reaches through structures. Reads these structures, so they must be readable.
+/// Calls `visit` for memory that the call reaches through structures, as far as these may be read.
 void for_each_indirect_memory(const Call& call, const MemoryVisitor& visit);
 
 }  // namespace faultline::preload

@@ -1,19 +1,18 @@
 #include "preload/calls.hpp"
 
-#include "core/units.hpp"
 #include "preload/argument_memory.hpp"
 #include "preload/call_memory.hpp"
 #include "preload/dispatch.hpp"
 #include "preload/memory_calls.hpp"
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
+#include "preload/program_memory.hpp"
 #include "preload/transfer.hpp"
 #include "preload/transfers.hpp"
 #include "sys/syscall.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 
 namespace faultline::preload {
@@ -39,6 +38,7 @@ int mask_argument(long number) noexcept {
         case kEpollPwait2:
             return 4;
         case SYS_pselect6:
+        case SYS_io_pgetevents:
             return 5;
         default:
             return -1;
@@ -46,22 +46,24 @@ int mask_argument(long number) noexcept {
 }
 
 /// Replaces the mask by a copy without the signals of faults and calls: handlers that run during the call need them.
+/// Leaves bad pointers to the kernel.
 void clear_kept_signals(Call& call, std::uint64_t& mask, MaskAndBytes& both) noexcept {
     const int which = mask_argument(call.number);
     if (which < 0) return;
     std::uint64_t& argument = call.arguments[static_cast<std::size_t>(which)];
     if (argument == 0) return;
-    const auto kept = kFaultSignals | std::uint64_t{1} << (31 - 1);
-    if (call.number == SYS_pselect6) {
-        both = *pointer<const MaskAndBytes>(argument);
-        if (both.mask == 0) return;
-        mask = *pointer<const std::uint64_t>(both.mask) & ~kept;
-        both.mask = sys::syscall_argument(&mask);
-        argument = sys::syscall_argument(&both);
-        return;
+    std::uint64_t mask_at = argument;
+    if (call.number == SYS_pselect6 || call.number == SYS_io_pgetevents) {
+        const std::optional<MaskAndBytes> given = load<MaskAndBytes>(argument);
+        if (!given || given->mask == 0) return;
+        both = *given;
+        mask_at = both.mask;
     }
-    mask = *pointer<const std::uint64_t>(argument) & ~kept;
-    argument = sys::syscall_argument(&mask);
+    const std::optional<std::uint64_t> given = load<std::uint64_t>(mask_at);
+    if (!given) return;
+    mask = *given & ~(kFaultSignals | std::uint64_t{1} << (31 - 1));
+    both.mask = sys::syscall_argument(&mask);
+    argument = mask_at == argument ? both.mask : sys::syscall_argument(&both);
 }
 
 /// Replaces the mask of a call while it lives.
@@ -78,23 +80,16 @@ private:
 
 // ---- execve
 
-/// Makes a string resident page by page, because its length is known only after it has been read.
-void touch_text(const char* text) noexcept {
-    while (is_managed(reinterpret_cast<std::uint64_t>(text), 1)) {
-        const auto address = reinterpret_cast<std::uint64_t>(text);
-        const std::uint64_t rest = core::kUnitBytes - address % core::kUnitBytes;
-        touch_managed(address, 1);
-        if (std::memchr(text, 0, rest) != nullptr) return;
-        text += rest;
+/// Makes a list of texts resident. Returns false if not all of it may be read.
+bool touch_list(char* const* list) noexcept {
+    for (auto at = sys::syscall_argument(list); at != 0; at += sizeof *list) {
+        touch_managed(at, sizeof *list);
+        const std::optional<std::uint64_t> text = load<std::uint64_t>(at);
+        if (!text) return false;
+        if (*text == 0) break;
+        if (!is_readable_text(*text)) return false;
     }
-}
-
-void touch_list(char* const* list) noexcept {
-    for (; list != nullptr; ++list) {
-        touch_managed(reinterpret_cast<std::uint64_t>(list), sizeof *list);
-        if (*list == nullptr) return;
-        touch_text(*list);
-    }
+    return true;
 }
 
 // ---- the kinds of calls
@@ -162,17 +157,16 @@ long make_call(Call call, std::uint64_t mask) {
     }
 }
 
-void touch_exec_memory(const char* path, char* const* arguments, char* const* environment) noexcept {
-    touch_text(path);
-    touch_list(arguments);
-    touch_list(environment);
+bool touch_exec_memory(const char* path, char* const* arguments, char* const* environment) noexcept {
+    return is_readable_text(sys::syscall_argument(path)) && touch_list(arguments) && touch_list(environment);
 }
 
 long make_exec_call(const Call& call, const std::uint64_t* mask, const char* path, char* const* arguments,
                     char* const* environment) noexcept {
     long result = -EFAULT;
-    for (int tries = 0; result == -EFAULT && tries < kMostRetries; ++tries) {
-        touch_exec_memory(path, arguments, environment);
+    bool readable = true;
+    for (int tries = 0; result == -EFAULT && readable && tries < kMostRetries; ++tries) {
+        readable = touch_exec_memory(path, arguments, environment);
         result = mask != nullptr ? interruptible_call(call, *mask) : bare_call(call);
     }
     return result;

@@ -36,8 +36,9 @@ T* pointer(std::uint64_t address) noexcept {
 inline constexpr std::uint64_t kFaultSignals = std::uint64_t{1} << (7 - 1) | std::uint64_t{1} << (11 - 1);
 inline constexpr std::uint64_t kHandlerMask = ~kFaultSignals;
 
-/// Makes resident what execve(2) reads. Signal-safe; also for a child of vfork, whose calls are not dispatched.
-void touch_exec_memory(const char* path, char* const* arguments, char* const* environment) noexcept;
+/// Makes resident what execve(2) reads. Returns false if not all of it may be read: the kernel then knows which error
+/// is the first. Signal-safe; also for a child of vfork, whose calls are not dispatched.
+[[nodiscard]] bool touch_exec_memory(const char* path, char* const* arguments, char* const* environment) noexcept;
 
 /// Makes execve(2) or execveat(2), and repeats it while the kernel finds memory absent; see touch_exec_memory. The next
 /// program starts with `mask`; null if the caller does not run in a signal handler.

@@ -2,6 +2,7 @@
 
 #include "preload/dispatch.hpp"
 #include "preload/foreign_tls.hpp"
+#include "preload/program_memory.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
 
@@ -156,6 +157,7 @@ bool plan_of(const Call& call, Plan& plan, CloneArguments& copy) noexcept {
             return true;
         case SYS_clone3:
             if (a[1] <= CloneArguments::kStackBytes * sizeof(std::uint64_t) || a[1] > sizeof copy) return false;
+            if (!permits(a[0], a[1], PinFor::reading)) return false;
             std::memcpy(&copy, reinterpret_cast<const void*>(a[0]), a[1]);
             plan.flags = copy.words[CloneArguments::kFlags];
             plan.stack_end = copy.words[CloneArguments::kStack] + copy.words[CloneArguments::kStackBytes];
@@ -191,8 +193,7 @@ bool creates_child_in_same_memory(const Call& call) noexcept {
         case SYS_clone:
             return (call.arguments[0] & CLONE_VM) != 0;
         case SYS_clone3:
-            return call.arguments[0] != 0 &&
-                   (*reinterpret_cast<const std::uint64_t*>(call.arguments[0]) & CLONE_VM) != 0;
+            return (load<std::uint64_t>(call.arguments[0]).value_or(0) & CLONE_VM) != 0;
         default:
             return false;
     }
@@ -216,7 +217,7 @@ bool redirect_to_clone(ucontext_t& context, const Call& call) noexcept {
     kept = pending;
     if (plan.stack_end != 0) {
         const std::uint64_t at = plan.stack_end - sizeof(ChildStart);
-        *reinterpret_cast<ChildStart*>(at) = {pending.resume_at, pending.rdi, pending.rsi, pending.mask};
+        if (!store(at, ChildStart{pending.resume_at, pending.rdi, pending.rsi, pending.mask})) return false;
         if (call.number == SYS_clone3) {
             kept.arguments.words[CloneArguments::kStackBytes] -= sizeof(ChildStart);
             registers[REG_RDI] = reinterpret_cast<greg_t>(&kept.arguments);

@@ -10,6 +10,7 @@
 #include "preload/exec_calls.hpp"
 #include "preload/foreign_tls.hpp"
 #include "preload/managed_heap.hpp"
+#include "preload/program_memory.hpp"
 #include "preload/signal_stack.hpp"
 #include "preload/static_program/process_calls.hpp"
 #include "preload/status.hpp"
@@ -161,29 +162,33 @@ long change_own_signal(int signal, const KernelAction* wanted, KernelAction& bef
 }
 
 /// Does what rt_sigaction(2) does. Handlers run with the kept signals unblocked, and return through the restorer above.
-long change_action(int signal, const KernelAction* given, KernelAction* previous, std::uint64_t set_bytes) noexcept {
+long change_action(int signal, std::uint64_t given, std::uint64_t previous, std::uint64_t set_bytes) noexcept {
     if (set_bytes != kSignalSetBytes) return -EINVAL;
     KernelAction wanted;
-    if (given != nullptr) {
-        wanted = *given;
+    if (given != 0) {
+        const std::optional<KernelAction> loaded = load<KernelAction>(given);
+        if (!loaded) return -EFAULT;
+        wanted = *loaded;
         wanted.mask &= ~kKept;
         wanted.flags |= kRestorer;
         wanted.restorer = reinterpret_cast<std::uint64_t>(&faultline_preload_restore);
     }
     KernelAction before;
-    const KernelAction* const set = given != nullptr ? &wanted : nullptr;
+    const KernelAction* const set = given != 0 ? &wanted : nullptr;
     const bool own = signal == SIGSYS || (signal == fault_signal && signal != 0);
     const long result = own ? change_own_signal(signal, set, before) : kernel_action(signal, set, &before);
-    if (result == 0 && previous != nullptr) *previous = before;
-    return result;
+    if (result != 0 || previous == 0) return result;
+    return store(previous, before) ? 0 : -EFAULT;  // the action has changed, as with the kernel
 }
 
 /// Does what rt_sigprocmask(2) does, to the mask with which the thread will continue.
-long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::uint64_t* previous,
+long change_mask(std::uint64_t& mask, int how, std::uint64_t given, std::uint64_t previous,
                  std::uint64_t set_bytes) noexcept {
     if (set_bytes != kSignalSetBytes) return -EINVAL;
     const std::uint64_t before = mask;
-    if (set != nullptr) {
+    if (given != 0) {
+        const std::optional<std::uint64_t> set = load<std::uint64_t>(given);
+        if (!set) return -EFAULT;
         switch (how) {
             case SIG_BLOCK:
                 mask = before | *set;
@@ -199,8 +204,7 @@ long change_mask(std::uint64_t& mask, int how, const std::uint64_t* set, std::ui
         }
         mask &= ~(kKept | bit(SIGKILL) | bit(SIGSTOP));
     }
-    if (previous != nullptr) *previous = before;
-    return 0;
+    return previous == 0 || store(previous, before) ? 0 : -EFAULT;
 }
 
 // ---- calls
@@ -212,13 +216,11 @@ long answer(ucontext_t& context, Call& call) {
     const auto& a = call.arguments;
     switch (call.number) {
         case SYS_rt_sigprocmask:
-            return change_mask(mask_of(context), static_cast<int>(a[0]), pointer<const std::uint64_t>(a[1]),
-                               pointer<std::uint64_t>(a[2]), a[3]);
+            return change_mask(mask_of(context), static_cast<int>(a[0]), a[1], a[2], a[3]);
         case SYS_rt_sigaction:
-            return change_action(static_cast<int>(a[0]), pointer<const KernelAction>(a[1]), pointer<KernelAction>(a[2]),
-                                 a[3]);
+            return change_action(static_cast<int>(a[0]), a[1], a[2], a[3]);
         case SYS_sigaltstack:
-            return change_alternate_stack(context, pointer<const stack_t>(a[0]), pointer<stack_t>(a[1]));
+            return change_alternate_stack(context, a[0], a[1]);
         case SYS_close:
             if (is_own_descriptor(a[0] & UINT_MAX)) return -EBADF;
             break;
@@ -287,7 +289,7 @@ void on_call(int signal, siginfo_t* info, void* given) {
     if (ends_program(call.number)) publish_status_before_end();
     {
         const InLibrary inside;
-        const CallScope scope{given};
+        const CallScope scope{context};
         registers[REG_RAX] = answer(context, call);
     }
     errno = saved_errno;

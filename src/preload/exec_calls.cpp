@@ -49,7 +49,7 @@ long launch_with_mapped_list(const char* program, const Execution& wanted, std::
 }
 
 long exec_program(const Execution& wanted, std::uint64_t mask) noexcept {
-    touch_exec_memory(wanted.path, wanted.arguments, wanted.environment);
+    if (!touch_exec_memory(wanted.path, wanted.arguments, wanted.environment)) return exec(wanted, mask);
     StartedProgram program;
     check_started_program(program, wanted.path, wanted.environment);
     if (program.start != Start::by_launcher) return exec(wanted, mask);

@@ -90,6 +90,9 @@ const T* copied(const T* from, T& to) noexcept {
 
 int spawn(Next<Spawn>& next, pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
           const posix_spawnattr_t* attributes, char* const* arguments, char* const* environment) {
+    if (!touch_exec_memory(path, arguments, environment)) {
+        return next(pid, path, actions, attributes, arguments, environment);
+    }
     const UnmanagedText its_path{path};
     const UnmanagedList its_arguments{arguments};
     UnmanagedList its_environment{environment};
@@ -170,6 +173,7 @@ int exec_file(const char* path, char* const* arguments, char* const* environment
 }
 
 int exec(const char* path, char* const* arguments, char* const* environment) noexcept {
+    if (!touch_exec_memory(path, arguments, environment)) return exec_file(path, arguments, environment);
     StartedProgram program;
     check_started_program(program, path, environment);
     NextEnvironment next{program, environment};
@@ -181,6 +185,7 @@ int exec(const char* path, char* const* arguments, char* const* environment) noe
 /// Tries the file in each folder of the path. The arguments are made resident before each attempt: by make_exec_call's
 /// retries if calls are dispatched, otherwise by the loop here.
 int exec_in_path(const char* file, char* const* arguments, char* const* environment) noexcept {
+    if (!touch_exec_memory(file, arguments, environment)) return next_execvpe(file, arguments, environment);
     if (std::strchr(file, '/') != nullptr) {
         const int result = exec(file, arguments, environment);
         if (errno != ENOEXEC) return result;
@@ -193,7 +198,7 @@ int exec_in_path(const char* file, char* const* arguments, char* const* environm
     if (program.start == Start::by_launcher) return exec_file(Launcher::path(), arguments, environment);
     int result = -1;
     for (int tries = 0; tries < 256; ++tries) {
-        touch_exec_memory(file, arguments, environment);
+        static_cast<void>(touch_exec_memory(file, arguments, environment));
         result = next_execvpe(file, arguments, environment);
         if (errno != EFAULT) break;
     }

@@ -5,6 +5,8 @@
 #include "preload/managed_heap.hpp"
 #include "preload/managed_memory.hpp"
 #include "preload/program_mappings.hpp"
+#include "preload/program_memory.hpp"
+#include "sys/kernel_abi.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/mman.h>
@@ -169,7 +171,8 @@ std::optional<long> refuse_if_managed(std::uint64_t address, std::uint64_t bytes
 }
 
 std::optional<long> refuse_any_managed(std::uint64_t buffers, std::uint64_t count) noexcept {
-    for (std::uint64_t i = 0; buffers != 0 && i < std::min<std::uint64_t>(count, IOV_MAX); ++i) {
+    if (count > IOV_MAX || !permits(buffers, count * sizeof(iovec), PinFor::reading)) return std::nullopt;
+    for (std::uint64_t i = 0; i < count; ++i) {
         const iovec& buffer = reinterpret_cast<const iovec*>(buffers)[i];
         if (has_managed_part(units_touched(core::address_of(buffer.iov_base), buffer.iov_len))) return -EINVAL;
     }

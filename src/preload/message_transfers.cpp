@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
+#include "preload/program_memory.hpp"
 #include "preload/transfer.hpp"
 #include "preload/transfers.hpp"
 #include "sys/descriptor_kind.hpp"
@@ -108,10 +109,11 @@ long splice_from_pipe(const Transfer& transfer, unsigned flags, std::uint64_t ma
 long make_message_transfers(const Call& call, std::uint64_t mask) {
     const auto& a = call.arguments;
     const bool receives = call.number == SYS_recvmmsg;
-    const std::uint64_t count = std::min<std::uint64_t>(a[2] & UINT_MAX, IOV_MAX);
+    const std::uint64_t wanted = std::min<std::uint64_t>(a[2] & UINT_MAX, IOV_MAX);
+    const std::uint64_t count = permitted_bytes(a[1], wanted * sizeof(mmsghdr), PinFor::reading) / sizeof(mmsghdr);
     auto* const time = receives ? pointer<timespec>(a[4]) : nullptr;
     const bool time_is_writable = time == nullptr || permits(a[4], sizeof *time, PinFor::writing);
-    if (a[1] == 0 || !time_is_writable || (time != nullptr && !is_valid(*time)) || !any_managed(call, count)) {
+    if (count == 0 || !time_is_writable || (time != nullptr && !is_valid(*time)) || !any_managed(call, count)) {
         return interruptible_call(call, mask);
     }
     TimeLimit limit{time};

@@ -17,6 +17,14 @@ int errno_of_call(int pin_error) noexcept { return pin_error == EACCES ? EFAULT 
 
 constexpr std::uint64_t kSmallPages = 16;  // ranges of up to so many pages may use all the room for pins
 
+/// Returns the pages at the front of a range that have the same protection.
+core::PageRange front_alike(const pager::Region& region, core::PageRange pages) noexcept {
+    const Access access = region.load(pages.first).protection();
+    std::uint64_t count = 1;
+    while (count < pages.count && region.load(pages.first + count).protection() == access) ++count;
+    return {pages.first, count};
+}
+
 }  // namespace
 
 PinnedMemory::~PinnedMemory() { give_up(); }
@@ -47,10 +55,23 @@ bool PinnedMemory::add(std::uint64_t address, std::uint64_t bytes) noexcept {
 
 bool PinnedMemory::add(pager::Region& region, core::PageRange pages) noexcept {
     if (has(region, pages)) return true;
-    if (count_ == kMost) return false;
     const InLibrary inside;
     const auto amount = pages.count <= kSmallPages ? pager::PinAmount::all : pager::PinAmount::fair_share;
-    const pager::PinnedFront front = region.pager().pin_front(region, pages, purpose_, amount);
+    while (pages.count > 0) {
+        const core::PageRange alike = front_alike(region, pages);
+        const Access access = region.load(alike.first).protection();
+        const PinFor purpose = access == Access::read_write ? purpose_ : PinFor::reading;
+        if (access != Access::none && !add_alike(region, alike, purpose, amount)) return false;
+        pages = {alike.end(), pages.count - alike.count};
+    }
+    return true;
+}
+
+/// Pins pages that permit the same.
+bool PinnedMemory::add_alike(pager::Region& region, core::PageRange pages, PinFor purpose,
+                             pager::PinAmount amount) noexcept {
+    if (count_ == kMost) return false;
+    const pager::PinnedFront front = region.pager().pin_front(region, pages, purpose, amount);
     if (front.error == 0) {
         note({&region, pages});
         return true;
@@ -98,10 +119,6 @@ std::uint64_t transfer_window() noexcept {
 
 namespace {
 
-bool permits(Access access, PinFor purpose) noexcept {
-    return purpose == PinFor::writing ? access == Access::read_write : access != Access::none;
-}
-
 /// Touches one page as far as its protection permits.
 void touch_page(const pager::Region& region, std::uint64_t page) noexcept {
     const Access access = region.load(page).protection();
@@ -126,22 +143,6 @@ void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
 
 bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept {
     return ManagedMemory::first_part(addresses(address, bytes)).has_value();
-}
-
-std::uint64_t permitted_bytes(std::uint64_t address, std::uint64_t bytes, PinFor purpose) noexcept {
-    std::uint64_t end = address + bytes;
-    static_cast<void>(
-        ManagedMemory::for_each_part(addresses(address, bytes), [&](const ManagedMemory::Part& part) -> long {
-            const pager::Region& region = part.memory.region();
-            const core::PageRange pages = part.pages();
-            for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
-                if (permits(region.load(page).protection(), purpose)) continue;
-                end = std::max<std::uint64_t>(address, core::address_of(region.address_of(page)));
-                return EACCES;
-            }
-            return 0;
-        }));
-    return end - address;
 }
 
 }  // namespace faultline::preload

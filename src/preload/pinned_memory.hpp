@@ -13,7 +13,8 @@
 
 namespace faultline::pager {
 class Region;
-}
+enum class PinAmount : std::uint8_t;
+}  // namespace faultline::pager
 
 namespace faultline::preload {
 
@@ -31,8 +32,9 @@ public:
     ~PinnedMemory();
     void give_up() noexcept override;
 
-    /// Pins the managed pages of a range: all of them or none. Returns false if the limit or this object has no room,
-    /// or if a page cannot be read in.
+    /// Pins the managed pages of a range, as far as their protection permits: pages that the call may not write to are
+    /// pinned for reading, closed ones not at all, and the kernel fails a call that needs more. Returns false if the
+    /// limit or this object has no room, or if a page cannot be read in.
     [[nodiscard]] bool add(std::uint64_t address, std::uint64_t bytes) noexcept;
 
     /// Pins the managed pages at the start of a range, up to half of what the limit leaves for pins.
@@ -45,6 +47,8 @@ private:
     };
 
     [[nodiscard]] bool add(pager::Region& region, core::PageRange pages) noexcept;
+    [[nodiscard]] bool add_alike(pager::Region& region, core::PageRange pages, PinFor purpose,
+                                 pager::PinAmount amount) noexcept;
     [[nodiscard]] UsableFront add_front(pager::Region& region, core::PageRange pages) noexcept;
     void note(Pinned pinned) noexcept;
     [[nodiscard]] bool has(const pager::Region& region, core::PageRange pages) const noexcept;
@@ -62,15 +66,6 @@ void touch_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
 
 /// Returns true if any byte of the range is managed.
 [[nodiscard]] bool is_managed(std::uint64_t address, std::uint64_t bytes) noexcept;
-
-/// Returns how many bytes at the start of a range a call may use, by the protection of its managed pages. The kernel
-/// answers a call on more with EFAULT, or ends a transfer there.
-[[nodiscard]] std::uint64_t permitted_bytes(std::uint64_t address, std::uint64_t bytes, PinFor purpose) noexcept;
-
-/// Returns true if the managed pages of a range permit the access.
-[[nodiscard]] inline bool permits(std::uint64_t address, std::uint64_t bytes, PinFor purpose) noexcept {
-    return permitted_bytes(address, bytes, purpose) == bytes;
-}
 
 /// Returns how many managed bytes one call may have pinned or copied at a time. That is a quarter of the resident
 /// limit, but at least 64 KiB and at most 1 MiB.

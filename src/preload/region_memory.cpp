@@ -19,8 +19,6 @@ namespace {
 
 using core::PageRange;
 
-constexpr int kAdvisePopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
-
 template <typename Visit>
 long for_each_page(PageRange pages, Visit visit) noexcept {
     for (std::uint64_t page = pages.first; page < pages.end(); ++page) {
@@ -106,7 +104,7 @@ long RegionMemory::advise(PageRange pages, int advice) noexcept {
             return locked_.contains_any(pages) ? -EINVAL : clear(pages);
         case sys::abi::kAdviseDontneedLocked:
             return clear(pages);
-        case kAdvisePopulateRead:
+        case sys::abi::kAdvisePopulateRead:
             return populate(pages, PinFor::reading);
         case sys::abi::kAdvisePopulateWrite:
             return populate(pages, PinFor::writing);

@@ -4,6 +4,7 @@
 #include "preload/call_stacks.hpp"
 #include "preload/pinned_memory.hpp"
 #include "preload/program_mappings.hpp"
+#include "preload/program_memory.hpp"
 #include "preload/thread_state.hpp"
 #include "sys/syscall.hpp"
 
@@ -11,6 +12,7 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <optional>
 
 namespace faultline::preload {
 namespace {
@@ -71,6 +73,11 @@ long stand_in(CallStacks& stacks, const stack_t& wanted, stack_t& found) noexcep
     return 0;
 }
 
+bool changes_nothing(const stack_t& before, const stack_t& wanted) noexcept {
+    const int flags = before.ss_size == 0 ? 0 : before.ss_flags;
+    return wanted.ss_sp == before.ss_sp && wanted.ss_size == before.ss_size && wanted.ss_flags == flags;
+}
+
 bool has_valid_flags(const stack_t& stack) noexcept {
     const unsigned mode = static_cast<unsigned>(stack.ss_flags) & ~kAutoDisarm;
     return mode == 0 || mode == SS_ONSTACK || mode == SS_DISABLE;
@@ -118,18 +125,19 @@ void measure_signal_frames() noexcept {
     if (const std::size_t frame = ::getauxval(AT_MINSIGSTKSZ)) roomy = 2 * frame + kForHandlers;
 }
 
-long change_alternate_stack(ucontext_t& context, const stack_t* given, stack_t* previous) noexcept {
+long change_alternate_stack(ucontext_t& context, std::uint64_t given, std::uint64_t previous) noexcept {
     CallStacks* const stacks = this_thread.stacks;
-    const stack_t wanted = given != nullptr ? *given : stack_t{};
+    const std::optional<stack_t> wanted = given != 0 ? load<stack_t>(given) : stack_t{};
+    if (!wanted) return -EFAULT;
     const bool on = is_on(context.uc_stack, context);
     const stack_t before = stacks != nullptr ? told(stacks->substituted(), context.uc_stack, on) : context.uc_stack;
-    if (given != nullptr) {
+    if (given != 0) {
         if (on) return -EPERM;
-        if (const long error = install(stacks, wanted)) return error;
+        if (changes_nothing(before, *wanted)) return 0;  // before any check, as the kernel
+        if (const long error = install(stacks, *wanted)) return error;
         static_cast<void>(kernel_stack(nullptr, &context.uc_stack));  // the return from the handler sets it again
     }
-    if (previous != nullptr) *previous = before;
-    return 0;
+    return previous == 0 || store(previous, before) ? 0 : -EFAULT;
 }
 
 }  // namespace faultline::preload

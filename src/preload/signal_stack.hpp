@@ -7,6 +7,7 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
 
 #include <ucontext.h>
 
@@ -15,7 +16,8 @@ namespace faultline::preload {
 /// Measures the size of signal frames. Called at the start; until then a guess is used.
 void measure_signal_frames() noexcept;
 
-/// Does what sigaltstack(2) does for the thread that continues at `context`. Returns 0 or a negated errno. Signal-safe.
-[[nodiscard]] long change_alternate_stack(ucontext_t& context, const stack_t* given, stack_t* previous) noexcept;
+/// Does what sigaltstack(2) does for the thread that continues at `context`. `given` and `previous` are the call's
+/// arguments: addresses, or 0. Returns 0 or a negated errno. Signal-safe.
+[[nodiscard]] long change_alternate_stack(ucontext_t& context, std::uint64_t given, std::uint64_t previous) noexcept;
 
 }  // namespace faultline::preload

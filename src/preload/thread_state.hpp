@@ -17,6 +17,7 @@ struct ThreadState {
     unsigned inside = 0;  ///< Nested InLibrary scopes. A thread of the library itself stays in one until it ends.
     volatile char selector = kAllowCalls;
     CallStacks* stacks = nullptr;        ///< Null if the thread is not dispatched.
+    std::uint64_t stack_pointer = 0;     ///< The program's, in the call in progress; 0 outside calls.
     std::uint64_t call_stack = 0;        ///< The stack that the call in progress waits on; 0: the current one.
     CallResource** resources = nullptr;  ///< The list of the call in progress.
 };

@@ -2,12 +2,14 @@
 
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
+#include "preload/program_memory.hpp"
 #include "sys/syscall.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <optional>
 
 namespace faultline::preload {
 namespace {
@@ -130,7 +132,7 @@ void Transfer::read_buffer(std::uint64_t address, std::uint64_t bytes) noexcept 
 }
 
 void Transfer::read_buffers(std::uint64_t address, std::uint64_t count) noexcept {
-    senseless_ = count > IOV_MAX || (address == 0 && count > 0);
+    senseless_ = count > IOV_MAX || !permits(address, count * sizeof(iovec), PinFor::reading);
     if (senseless_) return;
     given_buffers_ = address;
     buffers_ = {pointer<const iovec>(address), count};
@@ -148,11 +150,11 @@ void Transfer::read_addressed() noexcept {
     if (name_ == 0) return;
     if (call_.number == SYS_sendto) {
         name_bytes_ = a[5] & UINT_MAX;
-    } else if (a[5] == 0) {
-        senseless_ = true;
-    } else {
+    } else if (const std::optional<socklen_t> length = load<socklen_t>(a[5])) {
         name_length_at_ = a[5];
-        name_bytes_ = *pointer<const socklen_t>(a[5]);
+        name_bytes_ = *length;
+    } else {
+        senseless_ = true;
     }
     senseless_ = senseless_ || name_bytes_ > INT_MAX;
 }
@@ -160,10 +162,11 @@ void Transfer::read_addressed() noexcept {
 void Transfer::read_message(std::uint64_t address) noexcept {
     via_ = Via::message;
     flags_ = static_cast<unsigned>(call_.arguments[2]);
-    senseless_ = address == 0;
+    const std::optional<msghdr> given = load<msghdr>(address);
+    senseless_ = !given;
     if (senseless_) return;
     given_message_ = address;
-    const msghdr& message = *pointer<const msghdr>(address);
+    const msghdr& message = *given;
     read_buffers(sys::syscall_argument(message.msg_iov), message.msg_iovlen);
     name_ = sys::syscall_argument(message.msg_name);
     name_bytes_ = name_ != 0 ? message.msg_namelen : 0;
@@ -208,6 +211,10 @@ long Transfer::make_message(std::span<iovec> vectors, std::uint64_t moved, std::
     const bool receives = purpose_ == PinFor::writing;
     if (!receives) {
         if (name_bytes_ > sizeof name) return -EINVAL;
+        if (!permits(name_, message.msg_namelen, PinFor::reading) ||
+            !permits(control_, control.size(), PinFor::reading)) {
+            return -EFAULT;
+        }
         std::memcpy(&name, pointer<const void>(name_), message.msg_namelen);
         if (control) std::memcpy(control.data(), pointer<const void>(control_), control.size());
     }

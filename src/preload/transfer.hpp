@@ -61,7 +61,7 @@ public:
     [[nodiscard]] unsigned flags() const noexcept { return flags_; }
     [[nodiscard]] bool has_control_data() const noexcept { return control_bytes_ > 0; }
     [[nodiscard]] const std::span<const iovec>& buffers() const noexcept { return buffers_; }
-    /// Returns true if the kernel refuses a call with this list of buffers.
+    /// Returns true if the kernel refuses the call because of its arguments or of what they point to.
     [[nodiscard]] bool is_senseless() const noexcept { return senseless_; }
 
     /// Calls `use(address, bytes)` for each piece of memory besides the buffers that the original call names.

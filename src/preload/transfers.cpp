@@ -10,6 +10,7 @@
 #include "core/units.hpp"
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
+#include "preload/program_memory.hpp"
 #include "preload/scratch.hpp"
 #include "preload/transfer.hpp"
 #include "sys/descriptor_kind.hpp"
@@ -163,10 +164,10 @@ public:
     [[nodiscard]] int error() const noexcept { return error_; }
 
 private:
-    static constexpr std::size_t kMost = 15;  // one more entry holds a copy of the rest
+    static constexpr std::size_t kMost = 15;  // two more: a copy of the rest, and memory that the call may not use
 
     PinnedMemory memory_;
-    std::array<iovec, kMost + 1> vectors_;
+    std::array<iovec, kMost + 2> vectors_;
     std::size_t count_ = 0;
     std::uint64_t bytes_ = 0;
     int error_ = 0;
@@ -206,19 +207,25 @@ std::uint64_t permitted_bytes(BufferCursor buffers, std::uint64_t bytes, PinFor 
     return permitted;
 }
 
-/// Makes the call on the pinned front, followed by a copy of the next `wanted` bytes. `buffers`: the start of the
-/// front. Like the kernel, ends the transfer in front of memory that the program may not use, except a message's.
+/// Returns the rest of the buffer that is `offset` bytes behind the cursor, where the program may not use the memory.
+/// With it the kernel itself decides whether the transfer ends in front of it or fails with EFAULT.
+iovec forbidden_buffer(BufferCursor buffers, std::uint64_t offset) noexcept {
+    buffers.advance(offset);
+    return buffers.front();
+}
+
+/// Makes the call on the pinned front, followed by a copy of the next `wanted` bytes, as far as the program may use
+/// them. `buffers`: the start of the front.
 long make_with_copy(const Transfer& transfer, BufferCursor buffers, PinnedPiece& front, std::uint64_t wanted,
                     std::uint64_t moved, std::uint64_t mask, Patience patience = Patience::of_program) {
     const std::uint64_t pinned = front.bytes();
     buffers.advance(pinned);
     const std::uint64_t rest = permitted_bytes(buffers, wanted, transfer.purpose());
-    const bool message = sys::descriptor_kind(transfer.descriptor()) == sys::DescriptorKind::message_socket;
-    if (rest < wanted && (pinned + rest == 0 || message)) return -EFAULT;
     const Scratch copy{rest};
     if (rest > 0 && !copy) return -ENOMEM;
     if (transfer.purpose() == PinFor::reading) copy_from(buffers, {copy.data(), rest});
     if (rest > 0) front.append({copy.data(), rest});
+    if (rest < wanted) front.append(forbidden_buffer(buffers, rest));
     const long result = transfer.make(front.vectors(), moved, mask, patience);
     if (transfer.purpose() == PinFor::writing && result > static_cast<long>(pinned)) {
         // With MSG_TRUNC the result is the length of the message, which may exceed the bytes received.
@@ -232,6 +239,10 @@ long move_whole(const Transfer& transfer, std::uint64_t mask) {
     PinnedPiece front{buffers, transfer.purpose()};
     const std::uint64_t rest = buffers.left() - front.bytes();
     if (rest == 0) return transfer.make(front.vectors(), 0, mask);
+    if (front.error() == EFAULT) {
+        front.append(forbidden_buffer(buffers, front.bytes()));
+        return transfer.make(front.vectors(), 0, mask);
+    }
     if (front.error() != 0 && front.error() != ENOMEM) return -front.error();
     return make_with_copy(transfer, buffers, front, rest, 0, mask);
 }
@@ -319,9 +330,10 @@ long make_getrandom(const Call& call, std::uint64_t mask) {
         PinnedPiece piece{left, PinFor::writing};
         if (piece.bytes() == 0 && piece.error() != 0 && piece.error() != ENOMEM)
             return moved > 0 ? static_cast<long>(moved) : -piece.error();
-        const Scratch copy{piece.bytes() > 0 ? 0 : std::min(left.left(), kCopiedPiece)};
+        const std::uint64_t most = piece.bytes() > 0 ? 0 : std::min(left.left(), kCopiedPiece);
+        const Scratch copy{permitted_bytes(left, most, PinFor::writing)};
         if (piece.bytes() == 0) {
-            if (!copy) return -ENOMEM;
+            if (!copy) return moved > 0 ? static_cast<long>(moved) : -EFAULT;
             piece.append({copy.data(), copy.size()});
         }
         const iovec& vector = piece.vectors().front();

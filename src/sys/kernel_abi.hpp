@@ -33,6 +33,7 @@ struct UffdioMove {  // 6.8
 };
 inline constexpr unsigned long kUffdioMove = _IOWR(UFFDIO, 0x05, UffdioMove);
 
+inline constexpr int kAdvisePopulateRead = 22;    // MADV_POPULATE_READ, 5.14
 inline constexpr int kAdvisePopulateWrite = 23;   // MADV_POPULATE_WRITE, 5.14
 inline constexpr int kAdviseDontneedLocked = 24;  // MADV_DONTNEED_LOCKED, 5.18
 inline constexpr int kAdviseGuardInstall = 102;   // MADV_GUARD_INSTALL, 6.13; for memory files 6.15

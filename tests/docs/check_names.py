@@ -26,7 +26,7 @@ import tempfile
 # Names of the kernel, the C library and other programs that documents use. One that no document uses is refused.
 ALLOWED = frozenset(
     """
-    clone3 getdents io_submit io_uring_setup mseal pidfd_open remap_file_pages rt_sigaction
+    getdents io_submit io_uring_setup mseal pidfd_open remap_file_pages rt_sigaction
     EPOLLEXCLUSIVE PAGEMAP_SCAN PR_GET_MEMORY_MERGE WP_ASYNC
     ccache perf items_per_second
     std::pmr::polymorphic_allocator::new_object

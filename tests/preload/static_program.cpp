@@ -4,9 +4,11 @@
 //     preload_static_program          all checks
 //     preload_static_program child    what the program starts: exits with 7 if its memory is right
 
+#include <asm/prctl.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,6 +149,19 @@ void check_calls() {
     ::close(file);
 }
 
+/// Calls that the library answers by itself, with a pointer to closed memory.
+void check_bad_pointers() {
+    constexpr std::size_t kPage = 4096;
+    void* const closed = ::mmap(nullptr, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const auto fails = [](long result) { return result == -1 && errno == EFAULT; };
+    check(fails(::syscall(SYS_arch_prctl, ARCH_GET_FS, closed)), "arch_prctl to closed memory");
+    check(fails(::syscall(SYS_clone3, closed, 88)), "clone3 from closed memory");
+    check(fails(::syscall(SYS_readlink, "/proc/self/exe", closed, kPage)), "readlink to closed memory");
+    check(fails(::syscall(SYS_rt_sigprocmask, SIG_BLOCK, closed, nullptr, 8)), "a signal mask in closed memory");
+    check(fails(::syscall(SYS_execve, closed, nullptr, nullptr)), "a path in closed memory");
+    check(::munmap(closed, kPage) == 0, "munmap of closed memory");
+}
+
 std::string own_path() {
     std::array<char, 4096> path{};
     const ssize_t bytes = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
@@ -168,6 +183,7 @@ int main(int count_of_arguments, char**) {
     handle(SIGSEGV, nullptr, &leave_fault);
     check_memory(1, 1U << 19);
     check_calls();
+    check_bad_pointers();
     check_own_fault();
     check_threads();
     check_robust_mutex();

@@ -25,10 +25,11 @@ std::optional<CloneRequest> CloneRequest::of(const Call& call) noexcept {
         case SYS_clone:
             return CloneRequest{a[0] & ~std::uint64_t{CSIGNAL}, a[0] & CSIGNAL, a[1], a[2], a[3], a[4]};
         case SYS_clone3: {
-            if (a[0] == 0 || a[1] < sizeof(Clone3Arguments)) return std::nullopt;
-            const auto& given = *pointer<const Clone3Arguments>(a[0]);
-            const std::uint64_t end = given.stack == 0 ? 0 : given.stack + given.stack_bytes;
-            return CloneRequest{given.flags, given.exit_signal, end, given.parent_id, given.child_id, given.tls};
+            if (a[1] < sizeof(Clone3Arguments)) return std::nullopt;
+            const std::optional<Clone3Arguments> given = load<Clone3Arguments>(a[0]);
+            if (!given) return std::nullopt;
+            const std::uint64_t end = given->stack == 0 ? 0 : given->stack + given->stack_bytes;
+            return CloneRequest{given->flags, given->exit_signal, end, given->parent_id, given->child_id, given->tls};
         }
         default:
             return std::nullopt;

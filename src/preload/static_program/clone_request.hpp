@@ -2,6 +2,7 @@
 #pragma once
 
 #include "preload/calls.hpp"
+#include "preload/program_memory.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -19,8 +20,9 @@ struct CloneRequest {
     /// Returns nothing if the call is none of these, or has a structure that this library does not know.
     [[nodiscard]] static std::optional<CloneRequest> of(const Call& call) noexcept;
 
-    /// Stores a thread's id where the call wants it.
+    /// Stores a thread's id where the call wants it. Ignores a bad address, as the kernel does.
     static void store_id(std::uint64_t address, long id) noexcept {
+        if (!permits(address, sizeof(std::int32_t), PinFor::writing)) return;
         *pointer<volatile std::int32_t>(address) = static_cast<std::int32_t>(id);
     }
 

@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "preload/pinned_memory.hpp"
+#include "preload/program_memory.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/uio.h>
@@ -94,6 +95,7 @@ std::optional<long> ExecutablePath::answer(Call& call) noexcept {
     const auto room = static_cast<std::int32_t>(call.arguments[*index + 2]);
     if (room <= 0) return -EINVAL;
     const std::size_t bytes = std::min<std::size_t>(std::strlen(path), static_cast<std::size_t>(room));
+    if (!permits(call.arguments[*index + 1], bytes, PinFor::writing)) return -EFAULT;
     std::memcpy(pointer<char>(call.arguments[*index + 1]), path, bytes);
     return static_cast<long>(bytes);
 }

@@ -1,11 +1,13 @@
 #include "preload/static_program/process_calls.hpp"
 
 #include "preload/foreign_tls.hpp"
+#include "preload/program_memory.hpp"
 #include "preload/static_program/executable_path.hpp"
 #include "preload/static_program/program_forks.hpp"
 #include "preload/static_program/program_threads.hpp"
 
 #include <asm/prctl.h>
+#include <linux/sched.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -24,13 +26,11 @@ std::optional<long> control_registers(std::uint64_t code, std::uint64_t argument
             ForeignTls::set_program_base(argument);
             return 0;
         case ARCH_GET_FS:
-            *pointer<std::uint64_t>(argument) = ForeignTls::program_base();
-            return 0;
+            return store(argument, ForeignTls::program_base()) ? 0 : -EFAULT;
         case ARCH_SET_GS:
             return -EPERM;
         case ARCH_GET_GS:
-            *pointer<std::uint64_t>(argument) = 0;
-            return 0;
+            return store(argument, std::uint64_t{0}) ? 0 : -EFAULT;
         default:
             return std::nullopt;
     }
@@ -49,6 +49,7 @@ std::optional<long> ProcessCalls::answer(ucontext_t& context, Call& call) noexce
         case SYS_clone3:
         case SYS_fork:
             if (ProgramThreads::is_creation(call)) return ProgramThreads::create(context, call);
+            if (call.number == SYS_clone3 && !permits(a[0], CLONE_ARGS_SIZE_VER0, PinFor::reading)) return -EFAULT;
             return ProgramForks::is_fork(call) ? ProgramForks::make(context, call) : -EINVAL;
         case SYS_exit:
             if (ProgramThreads::end(context, a[0])) return 0;

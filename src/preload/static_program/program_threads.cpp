@@ -103,7 +103,7 @@ void make_start(ucontext_t& context, const CloneRequest& request) noexcept {
 
 /// Does what the kernel does with the word when the thread ends. Its memory may be freed at once.
 void clear_id() noexcept {
-    if (id_address == 0) return;
+    if (id_address == 0 || !permits(id_address, sizeof(std::uint32_t), PinFor::writing)) return;
     auto* const word = pointer<std::uint32_t>(id_address);
     std::atomic_ref{*word}.store(0, std::memory_order_release);
     static_cast<void>(raw_syscall(SYS_futex, syscall_argument(word), FUTEX_WAKE, 1));
