@@ -53,15 +53,16 @@ long on_part(const Call& call, AddressRange part) noexcept {
     return raw_syscall(call.number, part.begin, part.bytes(), a[2], a[3], a[4], a[5]);
 }
 
-/// Makes a call on a range whose parts are independent: `act` handles each managed part. Returns the first error, but
-/// continues after one for which `goes_on` returns true.
+/// Makes a call on a range whose parts are independent: `act` handles each managed part. Stops at an error, but not at
+/// one for which `goes_on` returns true. Returns the error at which it stopped, else the first one.
 template <typename Act, typename GoesOn>
 std::optional<long> in_parts(const Call& call, AddressRange range, Act act, GoesOn goes_on) noexcept {
     if (!has_managed_part(range)) return std::nullopt;
     long first_error = 0;
     const auto failed = [&](long error) {
-        if (first_error == 0) first_error = error;
-        return error != 0 && !goes_on(error);
+        const bool stops = error != 0 && !goes_on(error);
+        if (stops || first_error == 0) first_error = error;
+        return stops;
     };
     while (const std::optional<ManagedMemory::Part> part = ManagedMemory::first_part(range)) {
         if (failed(on_part(call, {range.begin, part->range.begin})) || failed(act(*part))) return first_error;
@@ -142,6 +143,7 @@ bool is_hint_without_effect(int advice) noexcept {
 std::optional<long> advise(const Call& call) noexcept {
     const auto& a = call.arguments;
     const auto advice = static_cast<int>(a[2]);
+    const bool populates = advice == sys::abi::kAdvisePopulateRead || advice == sys::abi::kAdvisePopulateWrite;
     return in_parts(
         call, whole_units(a[0], a[1]),
         [&](const ManagedMemory::Part& part) -> long {
@@ -151,7 +153,7 @@ std::optional<long> advise(const Call& call) noexcept {
             part.memory.leave_out_of_children(part.pages());
             return 0;
         },
-        [](long error) { return error == -ENOMEM; });  // madvise(2) works on what is mapped, and then reports the gap
+        [&](long error) { return error == -ENOMEM && !populates; });  // most advice is followed behind gaps, too
 }
 
 std::optional<long> lock(const Call& call) noexcept {

@@ -5,6 +5,7 @@
 // usage: mappings [SEED|any [STEPS]]
 
 #include "caught_faults.hpp"
+#include "run_without_preload.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -34,6 +35,7 @@ constexpr std::size_t kMostRun = 48;
 constexpr int kNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE
 constexpr int kDontUnmap = 4;         // MREMAP_DONTUNMAP
 constexpr int kPopulateRead = 22;
+constexpr int kDontneedLocked = 24;
 constexpr int kPopulateWrite = 23;
 
 class Sequence {
@@ -94,7 +96,7 @@ private:
 
     void act() {
         if (only_slots_) return change_slot();
-        switch (below(13)) {
+        switch (below(14)) {
             case 0:
             case 1:
                 return map_anonymous();
@@ -113,6 +115,8 @@ private:
                 return transfer();
             case 9:
                 return lock();
+            case 10:
+                return look_up();
             default:
                 return fill();
         }
@@ -123,7 +127,16 @@ private:
         const Run run = any_run();
         constexpr std::array kProtections{PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_NONE, PROT_READ,
                                           PROT_READ | PROT_WRITE | PROT_EXEC};
-        constexpr std::array kFlags{MAP_FIXED, MAP_FIXED, kNoReplace, MAP_FIXED | MAP_NORESERVE};
+        constexpr std::array kFlags{MAP_FIXED,
+                                    MAP_FIXED,
+                                    MAP_FIXED,
+                                    MAP_FIXED | MAP_NORESERVE,
+                                    MAP_FIXED | MAP_LOCKED,
+                                    MAP_FIXED | MAP_STACK,
+                                    kNoReplace,
+                                    kNoReplace,
+                                    MAP_FIXED | MAP_32BIT,
+                                    MAP_FIXED | MAP_POPULATE};
         const int protection = kProtections[below(kProtections.size())];
         const int flags = kFlags[below(kFlags.size())] | MAP_ANONYMOUS | (below(8) == 0 ? MAP_SHARED : MAP_PRIVATE);
         say("map %zu+%zu protection %d flags %x:", run.first, run.count, protection, flags);
@@ -162,11 +175,30 @@ private:
 
     void advise() {
         const Run run = any_run();
-        constexpr std::array kAdvice{MADV_DONTNEED, MADV_DONTNEED, MADV_DONTNEED,  MADV_WILLNEED, MADV_COLD,
-                                     MADV_PAGEOUT,  MADV_NORMAL,   kPopulateWrite, kPopulateRead};
-        const int advice = kAdvice[below(kAdvice.size())];
+        constexpr std::array kAdvice{MADV_DONTNEED, MADV_DONTNEED,   MADV_DONTNEED,    MADV_WILLNEED,   MADV_COLD,
+                                     MADV_PAGEOUT,  MADV_NORMAL,     kPopulateWrite,   kPopulateRead,   MADV_RANDOM,
+                                     MADV_HUGEPAGE, MADV_REMOVE,     MADV_MERGEABLE,   MADV_NOHUGEPAGE, MADV_DODUMP,
+                                     MADV_DONTDUMP, kDontneedLocked, MADV_UNMERGEABLE, MADV_SEQUENTIAL, 12345};
+        // The second takes back what the first has changed, which might show later otherwise.
+        constexpr std::array<std::array<int, 2>, 3> kPairs{
+            {{MADV_FREE, MADV_DONTNEED}, {MADV_DONTFORK, MADV_DOFORK}, {MADV_WIPEONFORK, MADV_KEEPONFORK}}};
+        const bool pair = below(6) == 0;
+        const auto& both = kPairs[below(kPairs.size())];
+        const int advice = pair ? both[0] : kAdvice[below(kAdvice.size())];
         say("advise %zu+%zu %d:", run.first, run.count, advice);
         say_result(madvise(at(run.first), run.count * kPage, advice));
+        if (pair) say_result(madvise(at(run.first), run.count * kPage, both[1]));
+    }
+
+    /// Calls that look at mappings. What mincore says of pages that are mapped depends on the limit.
+    void look_up() {
+        const Run run = any_run();
+        std::array<unsigned char, kMostRun> present;
+        unsigned char* const vector = below(8) == 0 ? nullptr : present.data();
+        const std::size_t offset = below(8) == 0 ? 1 : 0;
+        say("look up %zu+%zu vector %d offset %zu:", run.first, run.count, vector != nullptr, offset);
+        say_result(mincore(at(run.first) + offset, run.count * kPage, vector));
+        say_result(msync(at(run.first), run.count * kPage, MS_ASYNC));
     }
 
     /// Moves one page, which is always in one mapping; the kernel refuses several.
@@ -175,10 +207,14 @@ private:
         const std::size_t count = 1 + below(4);
         const std::size_t to = below(kAreaPages - count);
         const bool keeps = below(3) == 0;
+        const bool anywhere = keeps && below(2) == 0;
         const std::size_t bytes = keeps ? kPage : count * kPage;
-        const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keeps ? kDontUnmap : 0);
-        say("remap %zu to %zu+%zu keeps %d:", from, to, bytes / kPage, keeps);
-        say_result(mremap(at(from), kPage, bytes, flags, at(to)));
+        const int flags = MREMAP_MAYMOVE | (anywhere ? 0 : MREMAP_FIXED) | (keeps ? kDontUnmap : 0);
+        say("remap %zu to %zu+%zu flags %d:", from, to, bytes / kPage, flags);
+        void* const moved = mremap(at(from), kPage, bytes, flags, at(to));
+        if (!anywhere || moved == MAP_FAILED) return say_result(moved);
+        say(" anywhere %d", look_at(static_cast<unsigned char*>(moved), to));
+        munmap(moved, kPage);
     }
 
     /// Writes pages to a pipe and reads them back, somewhere else.
@@ -214,7 +250,7 @@ private:
     void change_slot() {
         Slot& slot = slots_[below(slots_.size())];
         if (slot.data == nullptr) {
-            slot.pages = 17 + below(64);
+            slot.pages = 1 + below(below(2) == 0 ? 8 : 80);
             void* const made =
                 mmap(nullptr, slot.pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             say("make a mapping of %zu: %d", slot.pages, made != MAP_FAILED);
@@ -225,7 +261,7 @@ private:
             slot.data = nullptr;
             return;
         } else {
-            const std::size_t pages = 17 + below(96);
+            const std::size_t pages = 1 + below(112);
             void* const moved = mremap(slot.data, slot.pages * kPage, pages * kPage, MREMAP_MAYMOVE);
             say("resize a mapping of %zu to %zu: %d", slot.pages, pages, moved != MAP_FAILED);
             if (moved == MAP_FAILED) return;
@@ -258,11 +294,12 @@ private:
     }
 
     /// Returns a value made from the page's bytes; -1: not readable; -2: not mapped.
-    int look_at(std::size_t page) {
+    int look_at(std::size_t page) { return look_at(at(page), page); }
+    int look_at(unsigned char* memory, std::size_t page) {
         unsigned char present = 0;
-        if (mincore(at(page), kPage, &present) != 0) return -2;
+        if (mincore(memory, kPage, &present) != 0) return -2;
         if (sigsetjmp(after_fault, 1) != 0) return -1;
-        const volatile unsigned char* const bytes = at(page);
+        const volatile unsigned char* const bytes = memory;
         return bytes[0] + 3 * bytes[page % kPage] + 5 * bytes[kPage - 1];
     }
 
@@ -321,39 +358,6 @@ private:
     std::vector<std::string> lines_;
 };
 
-/// Runs this program without the preload. Returns its lines.
-std::vector<std::string> expected(std::uint32_t seed, unsigned steps) {
-    char command[512];
-    char self[256]{};
-    if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) std::abort();
-    std::snprintf(command, sizeof command, "exec env -u LD_PRELOAD '%s' %u %u lines", self, seed, steps);
-    FILE* const output = popen(command, "r");
-    std::vector<std::string> lines;
-    char* line = nullptr;
-    std::size_t room = 0;
-    for (ssize_t bytes = 0; (bytes = getline(&line, &room, output)) > 0;) {
-        lines.emplace_back(line, static_cast<std::size_t>(bytes - 1));
-    }
-    std::free(line);
-    pclose(output);
-    return lines;
-}
-
-int compare(const std::vector<std::string>& want, const std::vector<std::string>& got) {
-    if (want.size() != got.size()) {
-        std::printf("%zu lines instead of %zu\n", got.size(), want.size());
-        return 1;
-    }
-    for (std::size_t i = 0; i < want.size(); ++i) {
-        if (want[i] == got[i]) continue;
-        for (std::size_t j = i < 3 ? 0 : i - 3; j < i; ++j) std::printf("step %zu: %s\n", j, want[j].c_str());
-        std::printf("step %zu: %s\n    want: %s\n", i, got[i].c_str(), want[i].c_str());
-        return 1;
-    }
-    std::printf("all right\n");
-    return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -367,7 +371,7 @@ int main(int argc, char** argv) {
     }
     std::printf("seed %u, %u steps\n", seed, steps);
     std::fflush(stdout);
-    const std::vector<std::string> want = expected(seed, steps);
-    return compare(want, Sequence{seed, steps}.run());
+    const std::vector<std::string> want = lines_without_preload({std::to_string(seed), std::to_string(steps), "lines"});
+    return compare_lines(want, Sequence{seed, steps}.run());
 }
 // NOLINTEND
