@@ -140,20 +140,36 @@ bool is_hint_without_effect(int advice) noexcept {
     return advice == MADV_HUGEPAGE || advice == MADV_MERGEABLE || advice == MADV_DODUMP;
 }
 
-std::optional<long> advise(const Call& call) noexcept {
-    const auto& a = call.arguments;
-    const auto advice = static_cast<int>(a[2]);
+bool is_of_fork(int advice) noexcept {
+    return advice == MADV_DONTFORK || advice == MADV_DOFORK || advice == MADV_WIPEONFORK || advice == MADV_KEEPONFORK;
+}
+
+/// Follows advice, without the kernel where memory is managed.
+std::optional<long> advise_parts(const Call& call, AddressRange range) noexcept {
+    const auto advice = static_cast<int>(call.arguments[2]);
     const bool populates = advice == sys::abi::kAdvisePopulateRead || advice == sys::abi::kAdvisePopulateWrite;
     return in_parts(
-        call, whole_units(a[0], a[1]),
+        call, range,
         [&](const ManagedMemory::Part& part) -> long {
             const bool window = &part.memory == ManagedMemory::window();
             if (window && is_hint_without_effect(advice)) return 0;
-            if (!window || advice != MADV_DONTFORK) return part.memory.advise(part.pages(), advice);
-            part.memory.leave_out_of_children(part.pages());
+            if (!window || !is_of_fork(advice)) return part.memory.advise(part.pages(), advice);
+            ProgramMappings::advise_fork(part.range, advice);
             return 0;
         },
         [&](long error) { return error == -ENOMEM && !populates; });  // most advice is followed behind gaps, too
+}
+
+std::optional<long> advise(const Call& call) noexcept {
+    const AddressRange range = whole_units(call.arguments[0], call.arguments[1]);
+    const auto advice = static_cast<int>(call.arguments[2]);
+    const AddressRange inside = range.part_in(ManagedMemory::window_range());
+    if (!is_of_fork(advice) || inside.empty()) return advise_parts(call, range);
+    std::optional<long> result = advise_parts(call, range);
+    if (!result) result = on_part(call, range);
+    // Reservations: the kernel has mapped them, but the pager gets their rule with them.
+    if (*result == 0 || *result == -ENOMEM) ProgramMappings::advise_fork(inside, advice);
+    return result;
 }
 
 std::optional<long> lock(const Call& call) noexcept {

@@ -5,6 +5,7 @@
 #include "preload/managed_memory.hpp"
 #include "space/placement.hpp"
 #include "sys/file_read.hpp"
+#include "sys/kernel_abi.hpp"
 #include "sys/mapping.hpp"
 
 #include <sys/mman.h>
@@ -181,13 +182,29 @@ long ProgramMappings::give_to_kernel(AddressRange range) noexcept {
     return without_exceptions([&] { return window_->give_to_kernel(range); });
 }
 
+void ProgramMappings::advise_fork(AddressRange range, int advice) noexcept {
+    const std::lock_guard lock{changing_};
+    static_cast<void>(without_exceptions([&] {
+        window_->advise_fork(range, advice);
+        return 0L;
+    }));
+}
+
 void ProgramMappings::start_in_child() noexcept {
     if (window_ == nullptr) return;
-    const pager::Region& region = window_->region();
-    ManagedMemory::window()->for_each_left_out([&](core::PageRange pages) {
-        const std::uintptr_t begin = core::address_of(region.address_of(pages.first));
-        static_cast<void>(unmap({begin, begin + region.offset_of(pages.count)}));
-    });
+    static_cast<void>(without_exceptions([] {
+        for (const auto& [range, rule] : window_->fork_rules()) {
+            if (rule.left_out) {
+                static_cast<void>(unmap(range));
+                continue;
+            }
+            const auto wipe = [](const ManagedMemory::Part& part) {
+                return part.memory.advise(part.pages(), sys::abi::kAdviseDontneedLocked);
+            };
+            static_cast<void>(ManagedMemory::for_each_part(range, wipe));
+        }
+        return 0L;
+    }));
 }
 
 }  // namespace faultline::preload

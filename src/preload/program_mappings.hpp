@@ -43,6 +43,9 @@ public:
     [[nodiscard]] static long unmap(core::AddressRange range) noexcept;
     [[nodiscard]] static long protect(core::AddressRange range, std::uint64_t protection) noexcept;
 
+    /// Records advice of madvise(2) on children of fork for memory in the window that is not the kernel's.
+    static void advise_fork(core::AddressRange range, int advice) noexcept;
+
     /// Hands memory in the window to the kernel, with its contents, for good. For stacks of threads: the kernel writes
     /// to them where it cannot wait for absent pages. Does nothing for other memory. Returns 0 or a negated errno.
     [[nodiscard]] static long give_to_kernel(core::AddressRange range) noexcept;
@@ -50,7 +53,8 @@ public:
     /// Around fork, in parent and child: no other thread is inside one of these functions at the fork.
     static void before_fork() noexcept { changing_.lock(); }
     static void after_fork() noexcept { changing_.unlock(); }
-    /// In a child of fork, before the program continues: unmaps what it must not have (MADV_DONTFORK).
+    /// In a child of fork, before the program continues: unmaps what it must not have (MADV_DONTFORK), and wipes what
+    /// it must not read (MADV_WIPEONFORK).
     static void start_in_child() noexcept;
 
 private:

@@ -34,7 +34,6 @@ RegionMemory::RegionMemory(pager::Region& region)
       locked_{region.pages()},
       being_locked_{region.pages()},
       wiped_on_fork_{region.pages()},
-      left_out_{region.pages()},
       writable_code_{region.pages()} {}
 
 pager::Pager& RegionMemory::pager() const noexcept { return static_cast<pager::Pager&>(region_.pager()); }
@@ -115,8 +114,6 @@ long RegionMemory::advise(PageRange pages, int advice) noexcept {
             wiped_on_fork_.erase(pages);
             return 0;
         case MADV_DOFORK:
-            left_out_.erase(pages);
-            return 0;
         case MADV_UNMERGEABLE:  // managed memory already behaves as these request
         case MADV_NOHUGEPAGE:
         case MADV_DONTDUMP:
@@ -126,11 +123,6 @@ long RegionMemory::advise(PageRange pages, int advice) noexcept {
             // them. REMOVE is for shared memory only.
             return -EINVAL;
     }
-}
-
-void RegionMemory::leave_out_of_children(PageRange pages) noexcept {
-    in_use_.store(true, std::memory_order_relaxed);
-    left_out_.insert(pages);
 }
 
 long RegionMemory::protect(PageRange pages, std::uint64_t protection) noexcept {
@@ -242,7 +234,6 @@ void RegionMemory::forget(const void* block, std::size_t bytes) noexcept {
 void RegionMemory::forget_requests(PageRange pages) noexcept {
     if (!in_use()) return;
     wiped_on_fork_.erase(pages);
-    left_out_.erase(pages);
     writable_code_.erase(pages);
     if (locked_.contains_any(pages)) static_cast<void>(unlock(pages));
 }

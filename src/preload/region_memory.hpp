@@ -25,14 +25,6 @@ public:
     /// Does what madvise(2) does.
     [[nodiscard]] long advise(core::PageRange pages, int advice) noexcept;
 
-    /// Does what madvise(2) does with MADV_DONTFORK. For a window: the pages of the heap cannot be missing in a child.
-    void leave_out_of_children(core::PageRange pages) noexcept;
-    /// Calls `visit(pages)` for each run of pages that a child of fork must not have.
-    template <typename Visit>
-    void for_each_left_out(Visit visit) const noexcept {
-        if (in_use()) left_out_.for_each_run(visit);
-    }
-
     /// Does what mprotect(2) does. -EACCES: writable and executable at once, under the delivery sigsegv.
     [[nodiscard]] long protect(core::PageRange pages, std::uint64_t protection) noexcept;
 
@@ -82,7 +74,6 @@ private:
     table::PageSet locked_;         // each page in the set holds one pin
     table::PageSet being_locked_;   // pages that the running lock call has pinned
     table::PageSet wiped_on_fork_;  // MADV_WIPEONFORK
-    table::PageSet left_out_;       // MADV_DONTFORK
     table::PageSet writable_code_;  // PROT_WRITE | PROT_EXEC, which page words do not hold
 };
 

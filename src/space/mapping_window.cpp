@@ -77,8 +77,8 @@ core::PageRange MappingWindow::pages_of(AddressRange range) const noexcept {
     return {region_.page_of(range.begin), range.bytes() >> core::kUnitShift};
 }
 
-void MappingWindow::note(AddressRange range, Keeper keeper, Access access) {
-    set_.insert(range, {.keeper = keeper, .access = access});
+void MappingWindow::note(AddressRange range, Keeper keeper, Access access, ForkRule fork) {
+    set_.insert(range, {.keeper = keeper, .access = access, .fork = fork});
 }
 
 // ---- map
@@ -164,6 +164,8 @@ bool MappingWindow::all_in_pager(AddressRange range) const noexcept {
 /// Makes pages of the pager zeros that the program may write to.
 long MappingWindow::replace_in_place(AddressRange range) {
     leaving_(pages_of(range));
+    set_.split_at(range);
+    set_fork_rule(range, {});
     if (const long error = protect(range, PROT_READ | PROT_WRITE)) return error;
     return sys::errno_of([&] { pager_.discarder().discard(region_, pages_of(range)); });
 }
@@ -225,14 +227,18 @@ long MappingWindow::protect(AddressRange range, std::uint64_t protection) {
 /// Makes memory that the program could never write to writable. It stays as it was if there are too many mappings.
 long MappingWindow::give_to_pager(AddressRange part) {
     const Access before = set_.find_from(part.begin)->origin.access;
+    const ForkRule fork = set_.find_from(part.begin)->origin.fork;
     set_.erase(part);
     const long error = put_in_pager(part, Access::read_write);
-    if (error == 0) return 0;
+    if (error == 0) {
+        set_fork_rule(part, fork);
+        return 0;
+    }
     const std::uint64_t protection = before == Access::none ? std::uint64_t{PROT_NONE} : std::uint64_t{PROT_READ};
     const MapRequest reservation{protection, MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t{0}, 0};
     // At the limit of mappings the kernel may have refused the first step, and the reservation is still there.
     const long reserved = kernel_map(part, reservation, kFixedNoReplace | MAP_NORESERVE);
-    if (sys::error_of(reserved) == 0 || reserved == -EEXIST) note(part, Keeper::nobody, before);
+    if (sys::error_of(reserved) == 0 || reserved == -EEXIST) note(part, Keeper::nobody, before, fork);
     return error;
 }
 
@@ -281,6 +287,7 @@ long MappingWindow::give_part_to_kernel(AddressRange range) {
                                0};
     const long copy = kernel_map({0, range.bytes()}, anonymous, 0);
     if (sys::error_of(copy) != 0) return copy;
+    const ForkRule fork = set_.find_from(range.begin)->origin.fork;
     long error = sys::errno_of([&] { pager_.protector().protect(region_, pages_of(range), Access::read_write); });
     if (error == 0) {
         copy_to(range, static_cast<std::uint64_t>(copy));
@@ -294,6 +301,7 @@ long MappingWindow::give_part_to_kernel(AddressRange range) {
         raw_syscall(SYS_mremap, copy, range.bytes(), range.bytes(), MREMAP_MAYMOVE | MREMAP_FIXED, range.begin);
     if (sys::error_of(moved) != 0) return moved;
     note(range, Keeper::kernel, Access::read_write);
+    set_fork_rule(range, fork);
     return 0;
 }
 

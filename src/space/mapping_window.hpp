@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace faultline::space {
 
@@ -75,6 +77,13 @@ public:
     /// Leaves out memory that the program may not write to.
     [[nodiscard]] long give_to_kernel(AddressRange range);
 
+    /// Records what madvise(2) with MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK or MADV_KEEPONFORK says of the memory
+    /// in a range that is not the kernel's. The rule follows the memory when that moves or gets another keeper.
+    void advise_fork(AddressRange range, int advice);
+
+    /// Returns the memory that is not the kernel's and has a rule for children of fork.
+    [[nodiscard]] std::vector<std::pair<AddressRange, ForkRule>> fork_rules() const;
+
 private:
     [[nodiscard]] core::PageRange pages_of(AddressRange range) const noexcept;
     [[nodiscard]] std::optional<AddressRange> choose_free(std::uint64_t hint, std::size_t bytes);
@@ -89,7 +98,8 @@ private:
     [[nodiscard]] long protect_part(AddressRange part, Keeper keeper, std::uint64_t protection);
     [[nodiscard]] long give_to_pager(AddressRange part);
     void copy_to(AddressRange range, std::uint64_t address) const;
-    void note(AddressRange range, Keeper keeper, Access access);
+    void note(AddressRange range, Keeper keeper, Access access, ForkRule fork = {});
+    void set_fork_rule(AddressRange range, ForkRule rule);
 
     [[nodiscard]] long remap_in_window(const Segment& segment, const RemapRequest& request);
     [[nodiscard]] long remap_kernel_memory(const RemapRequest& request);

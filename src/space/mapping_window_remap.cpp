@@ -123,8 +123,10 @@ long MappingWindow::grow_in_place(AddressRange old, std::size_t bytes, const Seg
 /// Maps memory with the keeper and the access of `origin` in a range without segments, which the kernel has claimed.
 long MappingWindow::put_alike(AddressRange range, const Origin& origin) {
     const MapRequest request{protection_of(origin.access), MAP_PRIVATE | MAP_ANONYMOUS, ~std::uint64_t{0}, 0};
-    if (origin.keeper == Keeper::nobody) return put(range, request);
-    if (const long error = put_in_pager(range, Access::read_write)) return error;
+    const long error = origin.keeper == Keeper::nobody ? put(range, request) : put_in_pager(range, Access::read_write);
+    if (error != 0) return error;
+    set_fork_rule(range, origin.fork);
+    if (origin.keeper == Keeper::nobody) return 0;
     return origin.access == Access::read_write ? 0 : protect_part(range, Keeper::pager, request.protection);
 }
 
@@ -177,7 +179,7 @@ long MappingWindow::move_reservation(AddressRange old, AddressRange target, cons
         set_.split_at(old);
         set_.erase(old);
     }
-    note(target, origin.keeper, origin.access);
+    note(target, origin.keeper, origin.access, origin.fork);
     return 0;
 }
 
@@ -185,6 +187,7 @@ long MappingWindow::move_reservation(AddressRange old, AddressRange target, cons
 long MappingWindow::move_pages(AddressRange old, AddressRange target, const Origin& origin) {
     leaving_(pages_of(old));
     if (const long error = put_in_pager(target, Access::read_write)) return error;
+    set_fork_rule(target, origin.fork);
     set_.split_at(old);
     long error = origin.access == Access::read_write ? 0 : protect_part(old, Keeper::pager, PROT_READ | PROT_WRITE);
     if (error != 0) return error;

@@ -15,7 +15,8 @@ bool can_merge(const Segment& segment, const Segment& next) noexcept {
     const Origin& second = next.origin;
     return segment.range.end == next.range.begin && first.kind == second.kind && first.guard == second.guard &&
            first.shared == second.shared && first.keeper == second.keeper && first.access == second.access &&
-           first.name == second.name && first.file == second.file && first.file_limit == second.file_limit &&
+           first.fork == second.fork && first.name == second.name && first.file == second.file &&
+           first.file_limit == second.file_limit &&
            (!first.file || first.file_offset + segment.range.bytes() == second.file_offset);
 }
 

@@ -11,6 +11,7 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -32,6 +33,13 @@ enum class Keeper : std::uint8_t {
     kernel,
 };
 
+/// What a child of fork gets of a segment; default: its contents. Set in a MappingWindow only.
+struct ForkRule {
+    bool wiped = false;     ///< Zeros (MADV_WIPEONFORK).
+    bool left_out = false;  ///< Nothing (MADV_DONTFORK).
+    friend bool operator==(ForkRule, ForkRule) noexcept = default;
+};
+
 /// Everything about a segment but its addresses.
 struct Origin {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -41,6 +49,7 @@ struct Origin {
     bool guard = false;   ///< The guard below the stack: no page is accessible, and nothing can be mapped there.
     Keeper keeper = Keeper::pager;
     Access access = Access::read_write;
+    ForkRule fork{};
     std::string name{};
     std::shared_ptr<const SourceFile> file{};
     std::shared_ptr<SharedFile> pages{};  ///< The file's pages, if shared. Null: the segment has pages of its own.
@@ -103,6 +112,14 @@ public:
 
     /// Sets the keeper of the segments in the range, whose ends are segment boundaries (split_at).
     void set_keeper(AddressRange range, Keeper keeper) noexcept;
+
+    /// Calls `change(rule)` for the fork rules of the segments in the range, whose ends are segment boundaries
+    /// (split_at).
+    template <typename Change>
+    void change_fork_rules(AddressRange range, Change change) {
+        std::for_each(segments_.lower_bound(range.begin), segments_.lower_bound(range.end),
+                      [&](Segment& segment) { change(segment.origin.fork); });
+    }
 
     /// Merges adjacent segments in and around the range that differ only in their addresses.
     void merge(AddressRange range) noexcept;

@@ -57,7 +57,7 @@ public:
             act();
             look_at_some_pages();
             if (step_ % 64 == 63) look_at_all_pages("area");
-            if (step_ % 256 == 255) look_in_child();
+            if (step_ % 128 == 127) look_in_child();
             lines_.push_back(line_);
         }
         return lines_;
@@ -178,16 +178,14 @@ private:
         constexpr std::array kAdvice{MADV_DONTNEED, MADV_DONTNEED,   MADV_DONTNEED,    MADV_WILLNEED,   MADV_COLD,
                                      MADV_PAGEOUT,  MADV_NORMAL,     kPopulateWrite,   kPopulateRead,   MADV_RANDOM,
                                      MADV_HUGEPAGE, MADV_REMOVE,     MADV_MERGEABLE,   MADV_NOHUGEPAGE, MADV_DODUMP,
-                                     MADV_DONTDUMP, kDontneedLocked, MADV_UNMERGEABLE, MADV_SEQUENTIAL, 12345};
-        // The second takes back what the first has changed, which might show later otherwise.
-        constexpr std::array<std::array<int, 2>, 3> kPairs{
-            {{MADV_FREE, MADV_DONTNEED}, {MADV_DONTFORK, MADV_DOFORK}, {MADV_WIPEONFORK, MADV_KEEPONFORK}}};
-        const bool pair = below(6) == 0;
-        const auto& both = kPairs[below(kPairs.size())];
-        const int advice = pair ? both[0] : kAdvice[below(kAdvice.size())];
+                                     MADV_DONTDUMP, kDontneedLocked, MADV_UNMERGEABLE, MADV_DONTFORK,   MADV_DOFORK,
+                                     MADV_DOFORK,   MADV_WIPEONFORK, MADV_KEEPONFORK,  MADV_SEQUENTIAL, 12345};
+        // Pages that are free for the kernel to take lose their contents at some time: the second call ends the doubt.
+        const bool frees = below(12) == 0;
+        const int advice = frees ? MADV_FREE : kAdvice[below(kAdvice.size())];
         say("advise %zu+%zu %d:", run.first, run.count, advice);
         say_result(madvise(at(run.first), run.count * kPage, advice));
-        if (pair) say_result(madvise(at(run.first), run.count * kPage, both[1]));
+        if (frees) say_result(madvise(at(run.first), run.count * kPage, MADV_DONTNEED));
     }
 
     /// Calls that look at mappings. What mincore says of pages that are mapped depends on the limit.

@@ -256,6 +256,26 @@ TEST_P(MappingWindowTest, RemappedMemoryThatStaysMappedReadsAsZeros) {
     EXPECT_EQ((*window_)->remap({address, 4 * kPage, 4 * kPage, kDontUnmap, 0}), -EINVAL);
 }
 
+TEST_P(MappingWindowTest, RulesForChildrenFollowTheMemory) {
+    const std::uint64_t reserved = window_->map(8, PROT_NONE);
+    (*window_)->advise_fork(pages(reserved, 2, 4), MADV_DONTFORK);
+    ASSERT_EQ((*window_)->protect(pages(reserved, 2, 2), kPlain), 0);
+    const std::uint64_t address = window_->map_filled(3);
+    (*window_)->advise_fork(pages(address, 1, 1), MADV_WIPEONFORK);
+    const std::uint64_t to = (*window_)->range().begin;
+    constexpr std::uint64_t kFlags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    ASSERT_EQ((*window_)->remap({address + kPage, kPage, kPage, kFlags, to}), static_cast<long>(to));
+    const space::ForkRule left_out{.wiped = false, .left_out = true};
+    const space::ForkRule wiped{.wiped = true, .left_out = false};
+    EXPECT_EQ((*window_)->fork_rules(),
+              (std::vector<std::pair<AddressRange, space::ForkRule>>{
+                  {pages(to, 0, 1), wiped}, {pages(reserved, 2, 2), left_out}, {pages(reserved, 4, 2), left_out}}));
+    (*window_)->advise_fork(pages(reserved, 0, 8), MADV_DOFORK);
+    (*window_)->advise_fork(pages(to, 0, 1), MADV_KEEPONFORK);
+    EXPECT_TRUE((*window_)->fork_rules().empty());
+    EXPECT_EQ((*window_)->protect(pages(reserved, 0, 8), PROT_NONE), 0);
+}
+
 TEST_P(MappingWindowTest, AWindowThatIsDestroyedLeavesNothingMapped) {
     const std::uint64_t address = window_->map_filled(4);
     const std::uint64_t reserved = window_->map(4, PROT_NONE);
