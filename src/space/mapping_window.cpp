@@ -66,7 +66,8 @@ bool MapRequest::writable() const noexcept { return (protection & PROT_WRITE) !=
 MappingWindow::MappingWindow(pager::Pager& pager, AddressRange range, Leaving leaving)
     : pager_{pager},
       region_{pager.reserve(range.bytes(), core::kUnitBytes, {.address = range.begin, .window = true})},
-      leaving_{leaving} {}
+      leaving_{leaving},
+      gaps_{range} {}
 
 MappingWindow::~MappingWindow() {
     static_cast<void>(unmap(range()));
@@ -79,6 +80,13 @@ core::PageRange MappingWindow::pages_of(AddressRange range) const noexcept {
 
 void MappingWindow::note(AddressRange range, Keeper keeper, Access access, ForkRule fork) {
     set_.insert(range, {.keeper = keeper, .access = access, .fork = fork});
+    gaps_.take(range);
+}
+
+/// Removes the segments of a range, whose ends are segment boundaries.
+void MappingWindow::forget(AddressRange range) {
+    set_.erase(range);
+    gaps_.give(range);
 }
 
 // ---- map
@@ -101,9 +109,9 @@ std::optional<AddressRange> MappingWindow::choose_free(std::uint64_t hint, std::
         return wished;
     constexpr int kMostTries = 16;
     for (int i = 0; i < kMostTries; ++i) {
-        const std::optional<std::uintptr_t> end = set_.highest_gap(bytes, range());
-        if (!end) return std::nullopt;
-        const AddressRange free{*end - bytes, *end};
+        const std::optional<AddressRange> gap = gaps_.smallest(bytes);
+        if (!gap) return std::nullopt;
+        const AddressRange free{gap->end - bytes, gap->end};
         if (claim(free)) return free;
         note(free, Keeper::kernel, Access::none);  // unknown memory, from a call that the caller did not see
     }
@@ -186,7 +194,7 @@ long MappingWindow::make_room(AddressRange range) {
         if (segment == nullptr || segment->range.begin >= range.end) break;
         const AddressRange part = segment->range;
         if (segment->origin.keeper == Keeper::pager) error = release(part);
-        if (error == 0) set_.erase(part);
+        if (error == 0) forget(part);
         at = part.end;
     }
     if (error != 0) set_.merge(range);
@@ -228,7 +236,7 @@ long MappingWindow::protect(AddressRange range, std::uint64_t protection) {
 long MappingWindow::give_to_pager(AddressRange part) {
     const Access before = set_.find_from(part.begin)->origin.access;
     const ForkRule fork = set_.find_from(part.begin)->origin.fork;
-    set_.erase(part);
+    forget(part);
     const long error = put_in_pager(part, Access::read_write);
     if (error == 0) {
         set_fork_rule(part, fork);

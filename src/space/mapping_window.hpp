@@ -10,6 +10,7 @@
 #pragma once
 
 #include "pager/pager.hpp"
+#include "space/gap_index.hpp"
 #include "space/segment.hpp"
 
 #include <cstddef>
@@ -99,6 +100,7 @@ private:
     [[nodiscard]] long give_to_pager(AddressRange part);
     void copy_to(AddressRange range, std::uint64_t address) const;
     void note(AddressRange range, Keeper keeper, Access access, ForkRule fork = {});
+    void forget(AddressRange range);
     void set_fork_rule(AddressRange range, ForkRule rule);
 
     [[nodiscard]] long remap_in_window(const Segment& segment, const RemapRequest& request);
@@ -114,6 +116,7 @@ private:
     pager::Region& region_;
     Leaving leaving_;
     SegmentSet set_;  // all that is mapped in the window
+    GapIndex gaps_;   // the rest
 };
 
 }  // namespace faultline::space

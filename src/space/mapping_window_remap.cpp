@@ -77,7 +77,7 @@ long MappingWindow::remap_kernel_memory(const RemapRequest& request) {
     if (sys::error_of(result) != 0) return result;
     if ((request.flags & kDontUnmap) == 0 && range().contains(old)) {
         set_.split_at(old);
-        set_.erase(old);
+        forget(old);
     }
     const AddressRange now = range_at(static_cast<std::uint64_t>(result), request.new_bytes);
     if (range().contains(now)) {
@@ -102,7 +102,8 @@ long MappingWindow::remap_in_window(const Segment& segment, const RemapRequest& 
     }
     if (stays && bytes == old.bytes()) return static_cast<long>(old.begin);
     const long result = move(old, bytes, request, origin);
-    set_.merge(range());
+    set_.merge(old);
+    if (sys::error_of(result) == 0) set_.merge(range_at(static_cast<std::uint64_t>(result), bytes));
     return result;
 }
 
@@ -177,7 +178,7 @@ long MappingWindow::move_reservation(AddressRange old, AddressRange target, cons
     if (sys::error_of(result) != 0) return result;
     if (!keeps_old) {
         set_.split_at(old);
-        set_.erase(old);
+        forget(old);
     }
     note(target, origin.keeper, origin.access, origin.fork);
     return 0;
