@@ -49,7 +49,6 @@ std::uintptr_t first_forbidden(const ManagedMemory::Part& part, PinFor purpose) 
 
 std::uint64_t permitted_bytes(std::uint64_t address, std::uint64_t bytes, PinFor purpose) noexcept {
     AddressRange rest = addresses(address, bytes);
-    rest.end = std::min<std::uintptr_t>(rest.end, core::kUserAddressEnd);
     while (!rest.empty()) {
         const std::optional<ManagedMemory::Part> part = ManagedMemory::first_part(rest);
         const AddressRange unmanaged{rest.begin, part ? part->range.begin : rest.end};
