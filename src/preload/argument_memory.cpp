@@ -17,18 +17,26 @@ ArgumentMemory::ArgumentMemory(const Call& call) noexcept : given_{call}, call_{
     for_each_indirect_memory(given_, {add, this});
 }
 
+/// Maps a copy as large as the memory that the program may use. If that is not all that the argument names, the kernel
+/// finds the copy to end in the same way.
+void ArgumentMemory::map_copy(Scratch& copy, std::uint64_t address, std::uint64_t bytes) noexcept {
+    const std::uint64_t permitted = permitted_bytes(address, bytes, PinFor::reading);
+    if (permitted == bytes) copy.map(bytes);
+    if (permitted > 0 && permitted < bytes) copy.map_before_guard(permitted);
+}
+
 void ArgumentMemory::add_argument(unsigned i) noexcept {
     const std::uint64_t address = given_.arguments[i];
     const Extent extent = extent_of(given_, i);
     if (pinned_.add(address, extent.bytes)) return;
     Scratch& copy = copies_[i];
-    if (extent.exact && permits(address, extent.bytes, PinFor::reading)) copy.map(extent.bytes);
+    if (extent.exact) map_copy(copy, address, extent.bytes);
     if (!copy) {
         touched_ = static_cast<std::uint8_t>(touched_ | 1U << i);
         complete_ = false;
         return touch_managed(address, extent.bytes);
     }
-    std::memcpy(copy.data(), reinterpret_cast<const void*>(address), extent.bytes);
+    std::memcpy(copy.data(), reinterpret_cast<const void*>(address), copy.size());
     call_.arguments[i] = reinterpret_cast<std::uint64_t>(copy.data());
 }
 

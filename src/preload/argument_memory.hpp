@@ -30,6 +30,7 @@ public:
     [[nodiscard]] bool give_back() const noexcept;
 
 private:
+    static void map_copy(Scratch& copy, std::uint64_t address, std::uint64_t bytes) noexcept;
     void add_argument(unsigned i) noexcept;
     void add_indirect(std::uint64_t address, std::uint64_t bytes) noexcept;
 

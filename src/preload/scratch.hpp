@@ -19,6 +19,10 @@ public:
     /// Maps `bytes` zero bytes, page-aligned, if the object is empty; only touched pages take memory. Stays empty if
     /// the kernel has no memory, and for 0 bytes. Signal-safe.
     void map(std::size_t bytes) noexcept;
+
+    /// Like map, with an inaccessible page directly behind the last byte: the first byte has the offset in its page
+    /// that follows from that.
+    void map_before_guard(std::size_t bytes) noexcept;
     void give_up() noexcept override;
 
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
@@ -28,6 +32,7 @@ public:
 private:
     std::byte* data_ = nullptr;
     std::size_t bytes_ = 0;
+    std::size_t guard_bytes_ = 0;
 };
 
 }  // namespace faultline::preload

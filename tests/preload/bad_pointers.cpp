@@ -11,7 +11,6 @@
 #include <linux/futex.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -93,7 +92,7 @@ struct Things {
     int streams[2];
     int file;
     int events = epoll_create1(0);
-    char* page = static_cast<char*>(mmap(nullptr, kPage, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    char* pages = static_cast<char*>(mmap(nullptr, 2 * kLarge * kPage, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     char bytes[64]{};
     iovec vector{bytes, sizeof bytes};
 
@@ -250,7 +249,7 @@ const Named others[] = {
     {"readlink", [](Things&, char* p) { return syscall(SYS_readlink, "/proc/self/fd/0", p, 64) < 0 ? -1L : 0L; }},
     {"poll", [](Things&, char* p) { return syscall(SYS_poll, p, 2, 0); }},
     {"mincore", [](Things& with, char* p) { return syscall(SYS_mincore, p, kPage, with.bytes); }},
-    {"vector of mincore", [](Things& with, char* p) { return syscall(SYS_mincore, with.page, kPage, p); }},
+    {"vector of mincore", [](Things& with, char* p) { return syscall(SYS_mincore, with.pages, kPage, p); }},
     {"length of getsockopt",
      [](Things& with, char* p) {
          return syscall(SYS_getsockopt, with.sockets[0], SOL_SOCKET, SO_TYPE, with.bytes, p);
@@ -354,6 +353,8 @@ void move_much(Things& with) {
         look("receive from a stream", recv(with.streams[0], memory, bytes, MSG_DONTWAIT));
         look("read a pipe", read(with.pipe[0], memory, bytes));
         look("send by a stream", send_all(memory, bytes));
+        look("mincore", syscall(SYS_mincore, with.pages, bytes * kPage, memory));
+        look("readlink", syscall(SYS_readlink, "/proc/self/exe", memory, bytes) > 0 ? 1 : -1);
     }
 }
 
