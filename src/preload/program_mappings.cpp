@@ -64,11 +64,13 @@ space::MapRequest request_of(const Call& call) noexcept {
     return {a[2], is_locked(call) ? a[3] & ~std::uint64_t{MAP_LOCKED} : a[3], a[4], a[5]};
 }
 
-/// Locks new memory, as mmap(2) does with MAP_LOCKED. Returns 0 or a negated errno.
-long lock(AddressRange range) noexcept {
+/// Locks new memory, as mmap(2) does with MAP_LOCKED. Returns its address, or a negated errno: then it is unmapped. The
+/// pages may have to wait for others to leave, so no lock is held.
+long lock_new(std::uintptr_t address, std::size_t bytes) noexcept {
     RegionMemory& window = *ManagedMemory::window();
-    const pager::Region& region = window.region();
-    const long error = window.lock({region.page_of(range.begin), range.bytes() / core::kUnitBytes});
+    const long error = window.lock({window.region().page_of(address), bytes / core::kUnitBytes});
+    if (error == 0) return static_cast<long>(address);
+    static_cast<void>(ProgramMappings::unmap({address, address + bytes}));
     return error == -ENOMEM ? -EAGAIN : error;
 }
 
@@ -135,16 +137,13 @@ std::optional<long> ProgramMappings::map(const Call& call) noexcept {
     const bool fixed = is_fixed(call);
     const AddressRange range = whole_units(fixed ? call.arguments[0] : 0, call.arguments[1]);
     if (fixed && !window_->range().contains(range)) return -ENOMEM;
-    const std::lock_guard changing{changing_};
-    const long result = without_exceptions([&] {
+    const auto make = [&] {
+        const std::lock_guard lock{changing_};
         return fixed ? window_->map_fixed(range, request) : window_->map(call.arguments[0], range.bytes(), request);
-    });
+    };
+    const long result = without_exceptions(make);
     if (!fixed && result == -ENOMEM) return std::nullopt;  // the window is full; the kernel may have other addresses
-    if (result <= 0 || !is_locked(call)) return result;
-    const AddressRange made{static_cast<std::uintptr_t>(result), static_cast<std::uintptr_t>(result) + range.bytes()};
-    const long error = lock(made);
-    if (error != 0) static_cast<void>(without_exceptions([&] { return window_->unmap(made); }));
-    return error != 0 ? error : result;
+    return result > 0 && is_locked(call) ? lock_new(static_cast<std::uintptr_t>(result), range.bytes()) : result;
 }
 
 std::optional<long> ProgramMappings::remap(const Call& call) noexcept {
