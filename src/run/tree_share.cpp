@@ -81,16 +81,18 @@ std::uint64_t TreeShare::grown(std::uint64_t free) noexcept {
     return share();
 }
 
-/// Returns a smaller share: this process's part of what the tree has too much, or what another process needs more.
+/// Returns a smaller share: this process's part of what the tree has too much, or what another process needs more. A
+/// process that wants no memory keeps what it has taken; the floor is for those that do.
 std::uint64_t TreeShare::shrunk(const Tree& tree, const Need& need) const noexcept {
     const std::uint64_t now = share();
-    const std::uint64_t least = std::min(floor(tree), now);
+    const std::uint64_t enough = need.wants > 0 ? floor(tree) : need.taken.sum() + step();
+    const std::uint64_t least = std::min({floor(tree), enough, now});
     const std::uint64_t limit = memory_->tree.limit;
     std::uint64_t less = 0;
     if (tree.shares > limit) {
         const auto part = static_cast<double>(now) / static_cast<double>(tree.shares);
         less = static_cast<std::uint64_t>(part * static_cast<double>(tree.shares - limit)) + (std::uint64_t{64} << 10);
-    } else if (const std::uint64_t taken = need.taken.sum(); now > taken + 2 * step()) {
+    } else if (const std::uint64_t taken = need.taken.sum(); now > taken + step()) {
         less = (now - taken) / 2;
     } else if (tree.most_wanted > 2 * need.wants) {
         less = step();
