@@ -34,6 +34,7 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     const std::uint64_t page = faulted_->page;
     if (!region_->try_change(page, seen, seen.claimed_for_fill())) return Claim::lost;
     window_ = {page, 1};
+    begin_miss(seen);
     frames_ = context_->reclaimer.reserve(region_->page_units());
     if (!frames_) {
         give_up(seen.state(), Event::Kind::frames_exhausted, ENOSPC);
@@ -43,12 +44,11 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     arrival_ = seen.has_slot() ? context_->core.departures.arrival(seen.payload())
                                : policy::Arrival{policy::Arrival::Kind::first_touch};
     expects_write_ = will_be_written(seen);
-    begin_miss(seen);
+    if (counts_miss()) had_frame_ = sys::monotonic_time();
     return Claim::done;
 }
 
-/// Notes when a read from the store begins, and where the bytes are: the split of memory is judged by it. The eviction
-/// before it takes as long for either place.
+/// Notes when the fault begins, and where the bytes are: the split of memory is judged by it.
 void PageFill::begin_miss(PageWord seen) FAULTLINE_SIGNAL_SAFE {
     if (context_->core.config.memory_limit == 0 || !seen.has_slot()) return;
     const store::Whereabouts::Place place = region_->store().whereabouts(region_->offset_of(faulted_->page)).place;
@@ -58,10 +58,11 @@ void PageFill::begin_miss(PageWord seen) FAULTLINE_SIGNAL_SAFE {
 }
 
 void PageFill::end_miss() const FAULTLINE_SIGNAL_SAFE {
-    if (started_.count() == 0) return;
+    if (!counts_miss()) return;
     PagerCore& core = context_->core;
     const auto frames = static_cast<std::uint64_t>(core.budget.used());
-    core.misses.record(frames + arrival_.evictions_ago, from_disk_, sys::monotonic_time() - started_);
+    core.misses.record(frames + arrival_.evictions_ago, from_disk_, had_frame_ - started_,
+                       sys::monotonic_time() - had_frame_);
 }
 
 /// Returns true if a page that is read is to come in writable: see PageWord::written_before. That saves the

@@ -110,6 +110,7 @@ public:
 
 private:
     void begin_miss(core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool counts_miss() const noexcept { return started_.count() != 0; }
     void end_miss() const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int read_and_map() FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
@@ -136,9 +137,10 @@ private:
     PageWindow window_{};                 // that are claimed
     policy::Arrival arrival_{};           // of the page of the fault
     FrameReservation frames_;
-    std::chrono::nanoseconds started_{};  // of a fault that MissRecord counts
-    bool from_disk_ = false;              // such a fault reads the disk
-    store::PageChecksum checksum_{};      // of the page of the fault, if `expects_write_`
+    std::chrono::nanoseconds started_{};  // of a fault that MissRecord counts; 0: it does not
+    std::chrono::nanoseconds had_frame_{};
+    bool from_disk_ = false;          // such a fault reads the disk
+    store::PageChecksum checksum_{};  // of the page of the fault, if `expects_write_`
     bool for_writing_ = false;
     bool expects_write_ = false;  // the fault is a read, but its page comes in writable
     bool leaves_store_ = false;   // the page of the fault comes in writable, and the store gives up its bytes
