@@ -1,5 +1,5 @@
 // SlotPool: up to 64 numbered slots that threads share; one thread at a time holds a slot. Taking and returning use
-// compare-exchange. The pool hands out numbers only; the owner decides what they mean. Signal-safe.
+// compare-exchange. The pool hands out numbers only; the owner decides what they mean, and may add slots. Signal-safe.
 #pragma once
 
 #include "core/check.hpp"
@@ -17,16 +17,14 @@ public:
     static constexpr unsigned kMost = 64;  // one bit for each slot
     static constexpr unsigned kNone = kMost;
 
-    explicit SlotPool(unsigned slots) noexcept : absent_{slots == kMost ? 0 : ~std::uint64_t{0} << slots} {
-        FAULTLINE_INVARIANT(slots > 0 && slots <= kMost);
-    }
+    explicit SlotPool(unsigned slots) noexcept : absent_{absent_beyond(slots)} { FAULTLINE_INVARIANT(slots <= kMost); }
     SlotPool(const SlotPool&) = delete;
     SlotPool& operator=(const SlotPool&) = delete;
 
     /// Takes the lowest free slot, which was probably used last. Returns kNone if all are held.
     [[nodiscard]] unsigned try_take() FAULTLINE_SIGNAL_SAFE {
         std::uint64_t taken = taken_.load();  // not relaxed: see Event
-        while ((taken | absent_) != ~std::uint64_t{0}) {
+        while ((taken | absent_.load()) != ~std::uint64_t{0}) {
             const auto lowest_free = static_cast<unsigned>(std::countr_one(taken));
             if (taken_.compare_exchange_weak(taken, taken | std::uint64_t{1} << lowest_free)) return lowest_free;
         }
@@ -43,6 +41,17 @@ public:
     void give_back(unsigned slot) FAULTLINE_SIGNAL_SAFE {
         taken_.fetch_and(~(std::uint64_t{1} << slot));
         given_back_.notify();
+    }
+
+    [[nodiscard]] unsigned slots() const FAULTLINE_SIGNAL_SAFE {
+        return static_cast<unsigned>(std::countr_zero(absent_.load()));
+    }
+    /// Adds one slot if there are `slots`, fewer than kMost. Returns false if another thread has added one.
+    [[nodiscard]] bool add_slot(unsigned slots) FAULTLINE_SIGNAL_SAFE {
+        std::uint64_t expected = absent_beyond(slots);
+        if (!absent_.compare_exchange_strong(expected, absent_beyond(slots + 1))) return false;
+        given_back_.notify();
+        return true;
     }
 
     /// Returns how many slots are held now.
@@ -64,7 +73,11 @@ public:
     }
 
 private:
-    const std::uint64_t absent_;           // bits beyond the number of slots
+    static constexpr std::uint64_t absent_beyond(unsigned slots) noexcept {
+        return slots == kMost ? 0 : ~std::uint64_t{0} << slots;
+    }
+
+    std::atomic<std::uint64_t> absent_;    // bits beyond the number of slots
     std::atomic<std::uint64_t> taken_{0};  // sequentially consistent, as Event requires
     Event given_back_;
 };

@@ -33,6 +33,24 @@ TEST(SlotPool, GivesEachNumberOnceAndThenNone) {
     }
 }
 
+TEST(SlotPool, AnAddedSlotIsTheNextNumberAndWakesAWaitingThread) {
+    SlotPool pool{0};
+    EXPECT_EQ(pool.try_take(), SlotPool::kNone);
+    for (unsigned slots = 0; slots < SlotPool::kMost; ++slots) {
+        EXPECT_EQ(pool.slots(), slots);
+        std::thread waiting;
+        if (slots % 16 == 0) waiting = std::thread{[&] { EXPECT_EQ(pool.take(), slots); }};
+        EXPECT_TRUE(pool.add_slot(slots));
+        EXPECT_FALSE(pool.add_slot(slots)) << "another thread has added it";
+        if (waiting.joinable()) {
+            waiting.join();
+        } else {
+            EXPECT_EQ(pool.try_take(), slots);
+        }
+    }
+    EXPECT_EQ(pool.slots(), SlotPool::kMost);
+}
+
 TEST(SlotPool, ThreadsShareFewerSlotsThanTheyAreAndAllGetTheirTurn) {
     constexpr unsigned kSlots = 2;
     SlotPool pool{kSlots};
