@@ -50,7 +50,7 @@ struct PagerStats : RegionStats {
     std::uint64_t frames_peak = 0;       ///< The maximum of `frames_used` so far, in bytes.
     std::uint64_t compressed_used = 0;   ///< Bytes of memory that compressed pages take. At most `compressed_limit`.
     std::uint64_t compressed_limit = 0;  ///< Limit of memory for compressed pages now, in bytes.
-    std::uint64_t records_used = 0;      ///< Bytes that the pager's records of pages take.
+    std::uint64_t records_used = 0;      ///< Bytes that the pager's records of pages and its buffers take.
     std::uint64_t memory_limit = 0;      ///< Limit of frames, compressed pages and records together, in bytes; 0: none.
     std::uint64_t direct_reclaims = 0;   ///< How often a faulting thread had to evict, because no frame was free.
 

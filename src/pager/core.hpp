@@ -5,7 +5,6 @@
 // (filling, evicting), then the lock of FrameTable or of Staging.
 #pragma once
 
-#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "mmu/mappers.hpp"
 #include "mmu/view_registry.hpp"
@@ -78,9 +77,8 @@ struct PagerCore {
     DepartureClock departures;
     LimitFigures limit;
     WriteWait write_wait;
-    core::RecordMemory buffers;  // that reads have used; SplitKeeper counts them among the records
-    MissRecord misses;           // recorded with Config::memory_limit only
-    sys::Mapping zeros;          // never written: all its pages are the kernel's zero page
+    MissRecord misses;   // recorded with Config::memory_limit only
+    sys::Mapping zeros;  // never written: all its pages are the kernel's zero page
 
     LatencyRecorder latencies;
     Counters counters;                               // what belongs to no region

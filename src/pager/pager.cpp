@@ -34,7 +34,7 @@ Pager::Pager(PagerSetup setup)
       frame_limit_{core_},
       split_{core_, frame_limit_},
       reclaimer_{core_, evictor_, split_},
-      buffers_{&core_.buffers},
+      buffers_{&core_.stores->records()},
       fills_{core_, reclaimer_, room_, shared_frames_, buffers_},
       read_ahead_{fills_},
       resolver_{fills_, read_ahead_},

@@ -192,10 +192,8 @@ public:
     /// Sets the limit in bytes. The memory beyond a lowered limit stays in use until do_upkeep() has freed it. The
     /// default has no such memory.
     virtual void set_compressed_limit([[maybe_unused]] std::size_t bytes) FAULTLINE_SIGNAL_SAFE {}
-    /// Returns the bytes of working memory that the stores have touched: buffers to compress and to write.
-    [[nodiscard]] virtual std::size_t working_memory() const FAULTLINE_SIGNAL_SAFE { return 0; }
 
-    /// Returns the count of the memory that the records of the stores, and of the pager's regions, take.
+    /// Returns the count of the memory that the records and buffers of the stores, and of the pager's regions, take.
     [[nodiscard]] core::RecordMemory& records() noexcept { return records_; }
 
     // Freeing disk space takes a file system milliseconds. It is better done in large pieces by a background thread.

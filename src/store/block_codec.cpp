@@ -20,15 +20,14 @@ bool decompress(std::span<const std::byte> from, std::span<std::byte> into) FAUL
     return LZ4_decompress_safe(chars(from.data()), chars(into.data()), static_cast<int>(from.size()), size) == size;
 }
 
-CompressorPool::CompressorPool()
+CompressorPool::CompressorPool(core::RecordMemory* records)
     : state_bytes_{core::align_up(static_cast<std::size_t>(LZ4_sizeofState()), std::size_t{64})},
-      stride_{core::align_up(state_bytes_ + most_compressed(kLargestBlockBytes), core::kUnitBytes)},
-      memory_{sys::Mapping::reserve(stride_ * kCompressors, core::kUnitBytes, true, "compressors")} {}
+      buffers_{{kCompressors, state_bytes_ + most_compressed(kLargestBlockBytes)}, "compressors", records} {}
 
 std::span<const std::byte> CompressorPool::Compressor::compress(std::span<const std::byte> block) const
     FAULTLINE_SIGNAL_SAFE {
     FAULTLINE_INVARIANT(block.size() <= kLargestBlockBytes);
-    std::byte* const state = pool_.memory_.data() + slot_ * pool_.stride_;
+    std::byte* const state = pool_.buffers_.bytes_of(buffer_).data();
     std::byte* const into = state + pool_.state_bytes_;
     const int size = LZ4_compress_fast_extState(state, chars(block.data()), chars(into), static_cast<int>(block.size()),
                                                 static_cast<int>(most_compressed(block.size())), kAcceleration);

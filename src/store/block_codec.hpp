@@ -3,11 +3,11 @@
 // LZ4.
 #pragma once
 
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
 #include "store/slot_word.hpp"
-#include "sys/mapping.hpp"
-#include "sys/slot_pool.hpp"
+#include "sys/buffer_set.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -28,13 +28,14 @@ constexpr std::size_t most_compressed(std::size_t block_bytes) noexcept { return
 /// Working memory for compression: 32 KiB for each thread that compresses at the same time, allocated at first use.
 class CompressorPool {
 public:
-    CompressorPool();
+    /// `records`: see sys::BufferSet. Throws std::system_error (ENOMEM).
+    explicit CompressorPool(core::RecordMemory* records);
 
     /// Holds one working memory. The constructor blocks while all are in use.
     class Compressor {
     public:
-        explicit Compressor(CompressorPool& pool) FAULTLINE_SIGNAL_SAFE : pool_{pool}, slot_{pool.slots_.take()} {}
-        ~Compressor() { pool_.slots_.give_back(slot_); }
+        explicit Compressor(CompressorPool& pool) FAULTLINE_SIGNAL_SAFE : pool_{pool}, buffer_{pool.buffers_.take()} {}
+        ~Compressor() { pool_.buffers_.give_back(buffer_); }
         Compressor(const Compressor&) = delete;
         Compressor& operator=(const Compressor&) = delete;
 
@@ -44,19 +45,14 @@ public:
 
     private:
         CompressorPool& pool_;
-        unsigned slot_;
+        unsigned buffer_;
     };
-
-    /// Returns the bytes of working memory that threads have touched.
-    [[nodiscard]] std::size_t present_bytes() const FAULTLINE_SIGNAL_SAFE { return memory_.present_bytes(); }
 
 private:
     static constexpr unsigned kCompressors = 32;
 
     std::size_t state_bytes_;
-    std::size_t stride_;
-    sys::Mapping memory_;
-    sys::SlotPool slots_{kCompressors};
+    sys::BufferSet buffers_;
 };
 
 }  // namespace faultline::store

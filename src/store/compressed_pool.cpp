@@ -32,10 +32,6 @@ CompressedShare CompressedPool::share() const FAULTLINE_SIGNAL_SAFE {
             now.inserts,       now.rejections,   now.spills + now.overflows};
 }
 
-std::size_t CompressedPool::working_memory() const FAULTLINE_SIGNAL_SAFE {
-    return spill_memory_.present_bytes() + compressors_.present_bytes();
-}
-
 bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_SAFE {
     const std::size_t limit = segments_.limit();
     const std::size_t wanted = core::align_down(limit / fraction, SegmentPool::kSegmentBytes);
@@ -99,15 +95,15 @@ void CompressedPool::insert_copy(SlotNumber slot, std::span<const std::byte> blo
 SegmentPool::Room CompressedPool::make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     SegmentPool::Room room = segments_.reserve(bytes);
     if (room) return room;
-    const unsigned spiller = free_spillers_.try_take();
-    if (spiller == sys::SlotPool::kNone)
+    const unsigned spiller = spillers_.try_take();
+    if (spiller == sys::BufferSet::kNone)
         return room;  // other threads spill, and writing one block behind is faster than to wait for them
     SequentialWriteQueue queue;
     // Other threads may take the segments freed here, so try again; but not forever.
     for (int attempt = 0; attempt < 4 && !room && free_segment(spiller, queue).freed; ++attempt) {
         room = segments_.reserve(bytes);
     }
-    free_spillers_.give_back(spiller);
+    spillers_.give_back(spiller);
     return room;
 }
 

@@ -23,6 +23,7 @@
 // A segment is reused when all its entries are dead and it has no readers. No thread waits for a spill.
 #pragma once
 
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "store/backing_store.hpp"
 #include "store/block_codec.hpp"
@@ -31,8 +32,7 @@
 #include "store/slot_word.hpp"
 #include "store/slots.hpp"
 #include "store/write_queue.hpp"
-#include "sys/mapping.hpp"
-#include "sys/slot_pool.hpp"
+#include "sys/buffer_set.hpp"
 
 #include <bit>
 #include <cstddef>
@@ -47,9 +47,9 @@ namespace faultline::store {
 /// same time, at most 1.3 MiB; and less than 100 bytes for each 64 KiB that were ever used.
 class CompressedPool {
 public:
-    /// Reserves addresses for `capacity` bytes; uses at most `limit` of them. `slots` must outlive the pool. Throws
-    /// std::system_error.
-    CompressedPool(Slots& slots, std::size_t capacity, std::size_t limit);
+    /// Reserves addresses for `capacity` bytes; uses at most `limit` of them. `slots` must outlive the pool. `records`:
+    /// counts the buffers, see sys::BufferSet. Throws std::system_error.
+    CompressedPool(Slots& slots, std::size_t capacity, std::size_t limit, core::RecordMemory* records = nullptr);
     CompressedPool(const CompressedPool&) = delete;
     CompressedPool& operator=(const CompressedPool&) = delete;
 
@@ -62,8 +62,6 @@ public:
 
     [[nodiscard]] CompressedStats stats() const noexcept;
     [[nodiscard]] CompressedShare share() const FAULTLINE_SIGNAL_SAFE;
-    /// Returns the bytes of the working memory that threads have touched.
-    [[nodiscard]] std::size_t working_memory() const FAULTLINE_SIGNAL_SAFE;
 
     /// Returns the memory of all segments, for tests.
     [[nodiscard]] std::span<std::byte> memory() const noexcept { return segments_.memory(); }
@@ -150,7 +148,7 @@ private:
     void for_each_entry(const Segment& segment, Visit visit) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool move_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE;
     Spilled spill_oldest(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] Spiller& spiller_at(unsigned index) const noexcept;
+    [[nodiscard]] Spiller& new_spiller(unsigned index) noexcept;
 
     /// Returns the most live bytes in so much memory that make moving entries worthwhile.
     static constexpr std::size_t most_live(std::size_t bytes) noexcept { return bytes / 4 * 3; }
@@ -162,8 +160,7 @@ private:
     CompressorPool compressors_;
     CompressedCounters counters_;
 
-    sys::Mapping spill_memory_;
-    sys::SlotPool free_spillers_{kSpillers};
+    sys::BufferSet spillers_;
 };
 
 }  // namespace faultline::store

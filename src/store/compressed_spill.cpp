@@ -58,39 +58,36 @@ private:
     FileWrite write_[kMostClaimed];
 };
 
-CompressedPool::CompressedPool(Slots& slots, std::size_t capacity, std::size_t limit)
+CompressedPool::CompressedPool(Slots& slots, std::size_t capacity, std::size_t limit, core::RecordMemory* records)
     : slots_{slots},
       segments_{capacity, limit},
-      spill_memory_{
-          sys::Mapping::reserve(kSpillers * (core::align_up(sizeof(Spiller), core::kUnitBytes) + kSpillBufferBytes),
-                                core::kUnitBytes, true, "spilling compressed pages")} {
-    for (unsigned i = 0; i < kSpillers; ++i) {
-        new (&spiller_at(i)) Spiller{*this, spill_memory_.bytes().subspan(i * kSpillBufferBytes, kSpillBufferBytes)};
-    }
-}
+      compressors_{capacity > 0 ? records : nullptr},  // without a capacity no buffer is ever touched
+      spillers_{{kSpillers, kSpillBufferBytes + sizeof(Spiller)},
+                "spilling compressed pages",
+                capacity > 0 ? records : nullptr} {}
 
-/// Returns spiller `index`. All of them are behind the buffers in spill_memory_.
-CompressedPool::Spiller& CompressedPool::spiller_at(unsigned index) const noexcept {
-    std::byte* const spillers = spill_memory_.data() + kSpillers * kSpillBufferBytes;
-    return *std::launder(
-        reinterpret_cast<Spiller*>(spillers + index * core::align_up(sizeof(Spiller), core::kUnitBytes)));
+/// Makes a spiller of buffer `index`: the bytes of blocks, then the spiller itself.
+CompressedPool::Spiller& CompressedPool::new_spiller(unsigned index) noexcept {
+    const std::span<std::byte> memory = spillers_.bytes_of(index);
+    return *new (memory.data() + kSpillBufferBytes) Spiller{*this, memory.first(kSpillBufferBytes)};
 }
 
 int CompressedPool::do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     while (is_sparse() && empty_sparse_segment()) {
     }
-    const unsigned spiller = free_spillers_.take();
+    if (!free_is_below(8)) return 0;
+    const unsigned spiller = spillers_.take();
     Spilled last{true, 0};
     while (last.freed && free_is_below(8)) last = free_segment(spiller, queue);
-    free_spillers_.give_back(spiller);
+    spillers_.give_back(spiller);
     return last.error;
 }
 
 int CompressedPool::spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    const unsigned spiller = free_spillers_.take();
+    const unsigned spiller = spillers_.take();
     Spilled last{true, 0};
     while (last.freed && segments_.used() > 0) last = spill_oldest(spiller, queue);
-    free_spillers_.give_back(spiller);
+    spillers_.give_back(spiller);
     return last.error == 0 && segments_.used() > 0 ? EIO : last.error;
 }
 
@@ -141,7 +138,7 @@ bool CompressedPool::move_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE {
 CompressedPool::Spilled CompressedPool::spill_oldest(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
     Segment* const segment = segments_.take_oldest();
     if (segment == nullptr) return {};
-    const int error = spiller_at(spiller).spill(*segment, queue);
+    const int error = new_spiller(spiller).spill(*segment, queue);
     return {segments_.give_back(*segment), error};
 }
 

@@ -38,10 +38,10 @@ struct PageShape {
 /// Thread-safe and signal-safe, except construction. Callers outside a fault keep all signals blocked.
 class SlotSpace {
 public:
-    /// `capacity` and `limit` are those of CompressedPool. `records`: counts the memory of slots and locations; may be
-    /// null. Throws std::system_error.
+    /// `capacity` and `limit` are those of CompressedPool. `records`: counts the memory of slots, locations and
+    /// buffers; may be null. Throws std::system_error.
     SlotSpace(std::size_t capacity, std::size_t limit, core::RecordMemory* records = nullptr)
-        : pool_{slots_, capacity, limit}, records_{records} {}
+        : pool_{slots_, capacity, limit, records}, writers_{records}, records_{records} {}
 
     [[nodiscard]] Slots& slots() noexcept { return slots_; }
     [[nodiscard]] SlotTable& table() noexcept { return slots_.table(); }

@@ -59,9 +59,6 @@ public:
         return space_.pool().share();
     }
     void set_compressed_limit(std::size_t bytes) FAULTLINE_SIGNAL_SAFE override { space_.pool().set_limit(bytes); }
-    [[nodiscard]] std::size_t working_memory() const FAULTLINE_SIGNAL_SAFE override {
-        return space_.pool().working_memory();
-    }
 
     // Without a background thread, the thread that frees the last page of a piece punches it.
 

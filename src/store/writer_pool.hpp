@@ -2,11 +2,11 @@
 // owns the pool; SlotWriter takes a memory for the time of one batch.
 #pragma once
 
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "store/slot_word.hpp"
 #include "store/write_queue.hpp"
-#include "sys/mapping.hpp"
-#include "sys/slot_pool.hpp"
+#include "sys/buffer_set.hpp"
 
 #include <sys/uio.h>
 
@@ -36,22 +36,21 @@ struct SlotWriterMemory {
     std::array<std::uint32_t, kMostParts> parts_of;  // each write
 };
 
-/// Memory takes pages when it is first used. Thread-safe, signal-safe except construction.
+/// Thread-safe, signal-safe except construction.
 class WriterPool {
 public:
     static constexpr unsigned kWriters = 16;
 
-    /// Throws std::system_error (ENOMEM).
-    WriterPool();
+    /// `records`: see sys::BufferSet. Throws std::system_error (ENOMEM).
+    explicit WriterPool(core::RecordMemory* records);
 
     /// Returns the number of a free memory; blocks while all are in use.
-    [[nodiscard]] unsigned take() FAULTLINE_SIGNAL_SAFE { return free_.take(); }
-    void give_back(unsigned number) FAULTLINE_SIGNAL_SAFE { free_.give_back(number); }
+    [[nodiscard]] unsigned take() FAULTLINE_SIGNAL_SAFE { return buffers_.take(); }
+    void give_back(unsigned number) FAULTLINE_SIGNAL_SAFE { buffers_.give_back(number); }
     [[nodiscard]] SlotWriterMemory& memory_of(unsigned number) const FAULTLINE_SIGNAL_SAFE;
 
 private:
-    sys::Mapping memory_;
-    sys::SlotPool free_{kWriters};
+    sys::BufferSet buffers_;
 };
 
 }  // namespace faultline::store

@@ -125,19 +125,6 @@ void Mapping::put_fence() noexcept {
     drop_fence();
 }
 
-std::size_t Mapping::present_bytes() const FAULTLINE_SIGNAL_SAFE {
-    std::size_t units = 0;
-    for (std::size_t offset = 0; offset < bytes_; offset += kLargestPageBytes) {
-        const std::size_t bytes = std::min(bytes_ - offset, kLargestPageBytes);
-        PresentUnits present;
-        if (find_present(address_ + offset, bytes, present) != 0) return bytes_;
-        const auto end = present.begin() + static_cast<std::ptrdiff_t>(bytes / core::kUnitBytes);
-        units += static_cast<std::size_t>(
-            std::count_if(present.begin(), end, [](unsigned char unit) { return (unit & 1U) != 0; }));
-    }
-    return units * core::kUnitBytes;
-}
-
 void Mapping::drop_fence() noexcept {
     if (fence_bytes_ != 0 && ::munmap(fence().data(), fence().size()) == 0) fence_bytes_ = 0;
 }

@@ -74,9 +74,6 @@ public:
     /// every madvise or mprotect that would split the mapping to the fence, too.
     [[nodiscard]] std::span<std::byte> fence() const noexcept { return {address_ - fence_bytes_, fence_bytes_}; }
 
-    /// Returns the bytes of the range that have memory (mincore(2)); the size if the kernel does not tell. Signal-safe.
-    [[nodiscard]] std::size_t present_bytes() const FAULTLINE_SIGNAL_SAFE;
-
     /// Unmaps the fence. Call before mapping something else over the range, which would split the fence off.
     void drop_fence() noexcept;
 

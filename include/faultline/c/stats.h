@@ -61,7 +61,7 @@ typedef struct faultline_pager_stats {
     faultline_latency soft_latency;         ///< Durations of soft faults.
     faultline_latency write_latency;        ///< Durations of write faults.
     uint64_t compressed_limit;              ///< Limit of memory for compressed pages now, in bytes.
-    uint64_t records_used;                  ///< Bytes that the pager's records of pages take.
+    uint64_t records_used;                  ///< Bytes that the pager's records of pages and its buffers take.
     uint64_t memory_limit;                  ///< Limit of frames, compressed pages and records together; 0: none.
 } faultline_pager_stats;
 

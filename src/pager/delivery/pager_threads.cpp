@@ -21,7 +21,8 @@ std::chrono::nanoseconds PagerThreads::patience() const {
 }
 
 std::unique_ptr<AsyncReader> PagerThreads::new_reader() {
-    return delivery_.takes_faults() ? AsyncReader::start(read_ahead_, handlers(), patience()) : nullptr;
+    if (!delivery_.takes_faults()) return nullptr;
+    return AsyncReader::start(read_ahead_, handlers(), patience(), core_.stores->records());
 }
 
 std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper() {
@@ -88,7 +89,7 @@ void PagerThreads::start_again() {
 
 void PagerThreads::forget_parents_threads() noexcept {
     delivery_.forget_parents_threads();
-    static_cast<void>(read_ahead_.take_reader().release());
+    if (AsyncReader* const reader = read_ahead_.take_reader().release()) reader->forget_in_child();
     static_cast<void>(core_.housekeeper.release());
 }
 

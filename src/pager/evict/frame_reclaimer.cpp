@@ -9,6 +9,7 @@
 namespace faultline::pager {
 
 FrameReservation FrameReclaimer::reserve(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
+    split_.fill_spare();
     if (!core_.budget.try_reserve(units) && !reserve_by_evicting(units)) return {};
     wake_when_low();
     return {core_.budget, units};
@@ -102,7 +103,8 @@ Reclaimed FrameReclaimer::reclaim(std::int64_t units) FAULTLINE_SIGNAL_SAFE {
     const bool alone = faults_evict();
     const std::size_t keep_staged = alone ? limit.staging_target.load(std::memory_order_relaxed) : 0;
     const std::size_t at_once = (alone ? limit.direct_batch : limit.urgent_batch).load(std::memory_order_relaxed);
-    const Reclaimed reclaimed = evictor_.free_frames(units, at_once, keep_staged, queue);
+    const Reclaimed reclaimed = evictor_.free_frames(units + split_.spare_wanted(), at_once, keep_staged, queue);
+    split_.fill_spare();
     core_.wake_to_return_space();
     if (core_.housekeeper && core_.stores->needs_upkeep()) core_.housekeeper->wake();
     split_.look(queue);

@@ -10,13 +10,8 @@
 namespace faultline::pager {
 namespace {
 
-/// Returns the memory for buffers that counts from the start, since their first use takes it at once: those of a few
-/// threads that compress, spill and read.
-constexpr std::size_t least_working_memory(std::size_t memory) noexcept {
-    constexpr std::size_t kOneThread = std::size_t{512} << 10;
-    return memory < MemorySplit::kLeastMemory ? memory / 8
-                                              : std::max(std::min(memory / 16, 2 * kOneThread), kOneThread);
-}
+/// Buffers beyond the first of each kind take at most this part of the memory.
+constexpr std::size_t kBufferPart = 8;
 
 constexpr std::int64_t units_of(std::size_t bytes) noexcept {
     return static_cast<std::int64_t>(core::align_up(bytes, core::kUnitBytes) / core::kUnitBytes);
@@ -29,7 +24,7 @@ std::size_t bytes_of(std::int64_t units) noexcept {
 
 void SplitKeeper::set_memory(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (memory_.exchange(bytes) == 0) share_ = MemorySplit::first_share(bytes);
-    measure_working_memory();  // a raised limit sets more aside for buffers, before the frames get the rest
+    core_.stores->records().limit_buffers(units_of(bytes / kBufferPart));
     table_.set(units_of(bytes / core::kUnitBytes * FrameTable::kBytesPerFrame));
     moving_.store(true);
 }
@@ -79,12 +74,19 @@ void SplitKeeper::judge() FAULTLINE_SIGNAL_SAFE {
                                  core_.misses.memory_cost(), core_.misses.disk_cost(),
                                  core_.stores->compressed_share()};
     share_ = split_.share_after(look, memory());
-    measure_working_memory();
 }
 
-void SplitKeeper::measure_working_memory() FAULTLINE_SIGNAL_SAFE {
-    const std::size_t measured = core_.stores->working_memory() + bytes_of(core_.buffers.units());
-    working_.set(units_of(std::max(measured, least_working_memory(memory()))));
+void SplitKeeper::fill_spare() FAULTLINE_SIGNAL_SAFE {
+    if (spare_wanted() == 0 || busy_.exchange(true)) return;
+    core::RecordMemory& records = core_.stores->records();
+    // Not out of the least frames, which are there however large the records are.
+    const std::int64_t free = core_.budget.limit() - records.units() - core_.budget.used();
+    const std::int64_t units = std::min(spare_wanted(), free);
+    if (units > 0 && core_.budget.try_reserve(units)) {
+        records.add_spare(units);
+        core_.budget.release(units);
+    }
+    busy_.store(false);
 }
 
 /// Returns the least bytes that the frames and the records must have: pins and records cannot be evicted.

@@ -4,7 +4,8 @@
 //   frames + compressed pages + records <= limit, always:
 //
 // the side that shrinks gets its new limit first, and the other side grows when the memory has become free. The records
-// share the limit of the frames (FrameBudget).
+// share the limit of the frames (FrameBudget). Buffers of threads are records; memory for one more is set aside before
+// a thread touches it (RecordMemory's spare).
 #pragma once
 
 #include "core/record_memory.hpp"
@@ -25,7 +26,7 @@ namespace faultline::pager {
 class SplitKeeper {
 public:
     SplitKeeper(PagerCore& core, FrameLimit& frames) noexcept
-        : core_{core}, frames_{frames}, table_{&core.stores->records()}, working_{&core.stores->records()} {}
+        : core_{core}, frames_{frames}, table_{&core.stores->records()} {}
     SplitKeeper(const SplitKeeper&) = delete;
     SplitKeeper& operator=(const SplitKeeper&) = delete;
 
@@ -59,10 +60,16 @@ public:
     /// Signal-safe; returns at once if another thread is in it.
     void look(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
 
+    /// Returns how many units of frames should leave for a buffer that another thread lacked. Signal-safe.
+    [[nodiscard]] std::int64_t spare_wanted() const FAULTLINE_SIGNAL_SAFE {
+        return core_.stores->records().spare_wanted();
+    }
+    /// Moves free memory of frames to the spare, as far as it is wanted and free. Signal-safe.
+    void fill_spare() FAULTLINE_SIGNAL_SAFE;
+
 private:
     [[nodiscard]] bool has_work() const FAULTLINE_SIGNAL_SAFE;
     void judge() FAULTLINE_SIGNAL_SAFE;
-    void measure_working_memory() FAULTLINE_SIGNAL_SAFE;
     void move_limits() FAULTLINE_SIGNAL_SAFE;
     void grow(std::size_t frames_wanted, std::size_t compressed_wanted) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t compressed_target() const FAULTLINE_SIGNAL_SAFE;
@@ -77,7 +84,6 @@ private:
     MemorySplit split_;
     std::size_t share_ = 0;  // bytes for compressed pages, as the rule wants it
     core::RecordCharge table_;
-    core::RecordCharge working_;
 };
 
 }  // namespace faultline::pager

@@ -29,20 +29,20 @@ std::uint64_t now() FAULTLINE_SIGNAL_SAFE { return static_cast<std::uint64_t>(sy
 }  // namespace
 
 std::unique_ptr<AsyncReader> AsyncReader::start(PrefetchStarter& starter, unsigned handlers,
-                                                std::chrono::nanoseconds patience) {
+                                                std::chrono::nanoseconds patience, core::RecordMemory& records) {
     sys::IoRing ring = sys::IoRing::open(2 * kMostParts);
     if (!ring || !ring.waits_beside_submitters()) return nullptr;
     sys::FileDescriptor bell{::eventfd(0, EFD_CLOEXEC)};
     if (!bell) return nullptr;
-    return std::make_unique<AsyncReader>(starter, handlers, std::move(ring), std::move(bell), patience);
+    return std::make_unique<AsyncReader>(starter, handlers, std::move(ring), std::move(bell), patience, records);
 }
 
 AsyncReader::AsyncReader(PrefetchStarter& starter, unsigned handlers, sys::IoRing ring, sys::FileDescriptor bell,
-                         std::chrono::nanoseconds patience)
+                         std::chrono::nanoseconds patience, core::RecordMemory& records)
     : starter_{starter},
       handlers_{handlers},
       patience_{patience},
-      memory_{sys::Mapping::reserve(kDepth * BufferPool::kBufferBytes, core::kUnitBytes, false, "read buffers")},
+      buffers_{{kDepth, BufferPool::kBufferBytes, 0}, "read buffers", &records, false},
       ring_{std::move(ring)},
       bell_{std::move(bell)},
       thread_{"fl-reader", "see `ulimit -u`", [this] { run(); }} {}
@@ -69,14 +69,14 @@ void AsyncReader::submit() FAULTLINE_SIGNAL_SAFE {
 bool AsyncReader::queue(PageFill& fill) FAULTLINE_SIGNAL_SAFE {
     const std::size_t bytes = fill.window().span() * fill.region().page_bytes();
     if (bytes > BufferPool::kBufferBytes) return false;
-    const unsigned index = in_flight_.try_take();
-    if (index == sys::SlotPool::kNone) return false;
+    const unsigned index = buffers_.try_take();
+    if (index == sys::BufferSet::kNone) return false;
     store::ReadPlan plan;
     const int error = fill.region().store().plan_read(fill.reads_into(buffer(index, bytes)).span(), plan);
     const auto parts = static_cast<std::uint32_t>(plan.reads().size());
     if (error == 0 && parts == 0) fill.finish(buffer(index, bytes));
     if (error != 0 || parts == 0 || !reserve_parts(parts)) {
-        in_flight_.give_back(index);
+        buffers_.give_back(index);
         return error == 0 && parts == 0;
     }
     begin_parts(index, fill, plan);
@@ -146,11 +146,11 @@ void AsyncReader::drain() noexcept {
         request_count_ = 0;
     }
     wait_until_begun();
-    in_flight_.wait_until_unused();
+    buffers_.slots().wait_until_unused();
 }
 
 std::span<std::byte> AsyncReader::buffer(unsigned index, std::size_t bytes) const noexcept {
-    return {memory_.data() + index * BufferPool::kBufferBytes, bytes};
+    return buffers_.bytes_of(index).first(bytes);
 }
 
 // ---- the reader thread
@@ -163,7 +163,7 @@ void AsyncReader::run() noexcept {
         for (; completion; completion = ring_.poll()) {
             if (!take(*completion)) return;
         }
-        if (in_flight_.held() <= kEnoughInFlight) begin_prefetches();
+        if (buffers_.slots().held() <= kEnoughInFlight) begin_prefetches();
     }
 }
 
@@ -181,7 +181,7 @@ bool AsyncReader::take(const sys::IoRing::Completion& completion) noexcept {
 /// Begins prefetches, as long as there are slots left for faults.
 void AsyncReader::begin_prefetches() noexcept {
     if (requests_left_.load(std::memory_order_relaxed) == 0) return;
-    while (in_flight_.held() < kDepth - kForFaults) {
+    while (buffers_.slots().held() < kDepth - kForFaults) {
         const sys::Quiescence::Reader reader{RegionMap::readers()};
         PrefetchRequest next{};
         if (!take_request(next)) break;
@@ -231,12 +231,12 @@ void AsyncReader::finish(unsigned index) noexcept {
     }
     slot.fill.reset();
     slot.began.store(0, std::memory_order_relaxed);
-    in_flight_.give_back(index);
+    buffers_.give_back(index);
 }
 
 void AsyncReader::check_patience() const noexcept {
     const std::uint64_t latest = now();
-    in_flight_.for_each_held([&](unsigned index) {
+    buffers_.slots().for_each_held([&](unsigned index) {
         const std::uint64_t began = slots_[index].began.load(std::memory_order_relaxed);
         const bool too_old = began != 0 && std::chrono::nanoseconds{latest - began} > patience_ && latest > began;
         FAULTLINE_REQUIRE(!too_old, "a read has not ended and is given up: is a disk stuck?");

@@ -12,14 +12,14 @@
 
 #include "core/page_fault.hpp"
 #include "core/page_range.hpp"
+#include "core/record_memory.hpp"
 #include "core/signal_safe.hpp"
 #include "pager/fault/page_fill.hpp"
+#include "sys/buffer_set.hpp"
 #include "sys/file_descriptor.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/io_ring.hpp"
-#include "sys/mapping.hpp"
 #include "sys/service_thread.hpp"
-#include "sys/slot_pool.hpp"
 
 #include <array>
 #include <atomic>
@@ -50,7 +50,8 @@ protected:
 
 class AsyncReader {
 public:
-    /// Reads in flight at most; each has a buffer of BufferPool::kBufferBytes, touched when first used.
+    /// Reads in flight at most; each has a buffer of BufferPool::kBufferBytes. Fewer under a memory limit, if there is
+    /// no memory for more buffers.
     static constexpr unsigned kDepth = 64;
 
     /// True while it lives if no other read is in flight: then a synchronous read is cheaper for a handler thread.
@@ -60,7 +61,8 @@ public:
     public:
         explicit Alone(AsyncReader& reader) FAULTLINE_SIGNAL_SAFE
             : reader_{reader},
-              holds_{reader.handlers_ > 1 && reader.in_flight_.held() == 0 && !reader.sync_read_.exchange(true)} {}
+              holds_{reader.handlers_ > 1 && reader.buffers_.slots().held() == 0 && !reader.sync_read_.exchange(true)} {
+        }
         ~Alone() {
             if (holds_) reader_.sync_read_.store(false);
         }
@@ -74,13 +76,14 @@ public:
     };
 
     /// `handlers`: how many threads begin reads for faults. Returns null where the kernel refuses io_uring. A read that
-    /// takes longer than `patience` ends the process: the faulting threads would wait for ever. Throws
-    /// std::system_error when the thread cannot be started.
+    /// takes longer than `patience` ends the process: the faulting threads would wait for ever. `records`: counts the
+    /// buffers. Throws std::system_error when the thread cannot be started.
     [[nodiscard]] static std::unique_ptr<AsyncReader> start(PrefetchStarter& starter, unsigned handlers,
-                                                            std::chrono::nanoseconds patience);
+                                                            std::chrono::nanoseconds patience,
+                                                            core::RecordMemory& records);
 
     AsyncReader(PrefetchStarter& starter, unsigned handlers, sys::IoRing ring, sys::FileDescriptor bell,
-                std::chrono::nanoseconds patience);
+                std::chrono::nanoseconds patience, core::RecordMemory& records);
     /// Joins the thread. No read is in flight.
     ~AsyncReader();
     AsyncReader(const AsyncReader&) = delete;
@@ -104,6 +107,9 @@ public:
 
     /// Drops all requests and blocks until no read is in flight. The caller makes sure that no new one begins.
     void drain() noexcept;
+
+    /// In a child of fork, which has neither the thread nor the buffers: counts them no more. The reader itself leaks.
+    void forget_in_child() noexcept { buffers_.forget(); }
 
 private:
     struct Slot;
@@ -145,9 +151,8 @@ private:
     PrefetchStarter& starter_;
     unsigned handlers_;
     std::chrono::nanoseconds patience_;
-    sys::Mapping memory_;
     std::array<Slot, kDepth> slots_;
-    sys::SlotPool in_flight_{kDepth};
+    sys::BufferSet buffers_;  // one for each read in flight
     std::atomic<std::uint32_t> parts_in_flight_{0};
     std::atomic<bool> sync_read_{false};  // an Alone holds
     sys::FutexLock submitting_;           // one thread at a time queues and submits
