@@ -1,5 +1,7 @@
 #include "store/slot_table.hpp"
 
+#include <utility>
+
 namespace faultline::store {
 
 namespace {
@@ -12,8 +14,13 @@ constexpr std::size_t kShelfBytes = decltype(SlotShelf::words)::bytes_for(SlotSh
 
 }  // namespace
 
-SlotShelf::SlotShelf(core::RecordMemory* records)
-    : memory{kShelfBytes, "a table of swap slots"},
+ShelfMemory::ShelfMemory(std::size_t shelves) : memory_{shelves * kShelfBytes, "a table of swap slots"} {}
+
+sys::Mapping ShelfMemory::take() noexcept { return memory_.take(kShelfBytes); }
+
+SlotShelf::SlotShelf(std::shared_ptr<ShelfMemory> of_several, core::RecordMemory* records)
+    : shared{std::move(of_several)},
+      memory{shared->take()},
       words{kSlots, memory},
       more_users{kSlots, memory},
       notes{kSlots, memory},
@@ -34,12 +41,12 @@ std::uint32_t SlotTable::add(std::unique_ptr<SlotShelf> shelf) {
     return number;
 }
 
-bool SlotTable::has_room(std::size_t shelves) const noexcept {
+std::size_t SlotTable::room(std::size_t wanted) const noexcept {
     std::size_t free = 0;
-    for (std::uint32_t number = 1; number < kMostShelves && free < shelves; ++number) {
+    for (std::uint32_t number = 1; number < kMostShelves && free < wanted; ++number) {
         if (shelves_[number].load() == nullptr) ++free;
     }
-    return free >= shelves;
+    return free;
 }
 
 std::unique_ptr<SlotShelf> SlotTable::remove(std::uint32_t number) noexcept {

@@ -30,6 +30,18 @@ struct SlotRun {
     std::uint32_t count = 0;
 };
 
+/// The memory of several shelves. Mappings of their own would cost eight system calls each.
+class ShelfMemory {
+public:
+    /// Throws std::system_error (ENOMEM).
+    explicit ShelfMemory(std::size_t shelves);
+    /// Returns the memory of the next shelf.
+    [[nodiscard]] sys::Mapping take() noexcept;
+
+private:
+    sys::ArrayMemory memory_;
+};
+
 /// A shelf. SwapSpace constructs it; `chunks` belong to SlotAllocator.
 struct SlotShelf {
     static constexpr unsigned kShift = 20;
@@ -38,8 +50,14 @@ struct SlotShelf {
     static constexpr std::uint64_t kBytes = std::uint64_t{kSlots} << core::kUnitShift;
 
     /// `records`: counts the memory of the words; may be null. Throws std::system_error (ENOMEM).
-    explicit SlotShelf(core::RecordMemory* records = nullptr);
+    explicit SlotShelf(core::RecordMemory* records = nullptr) : SlotShelf{std::make_shared<ShelfMemory>(1), records} {}
+    /// The same, with memory for several.
+    SlotShelf(std::shared_ptr<ShelfMemory> of_several, core::RecordMemory* records);
+    ~SlotShelf() { memory.discard(); }
+    SlotShelf(const SlotShelf&) = delete;
+    SlotShelf& operator=(const SlotShelf&) = delete;
 
+    std::shared_ptr<ShelfMemory> shared;
     sys::ArrayMemory memory;  // of the arrays
     sys::LazyArray<std::atomic<std::uint64_t>> words;
     sys::LazyArray<std::atomic<std::uint32_t>> more_users;  // locations that name the slot, beyond the first
@@ -67,8 +85,8 @@ public:
     /// Removes a shelf, none of whose slots is used. Control path; nothing else uses the shelf meanwhile.
     [[nodiscard]] std::unique_ptr<SlotShelf> remove(std::uint32_t number) noexcept;
 
-    /// Returns true if `shelves` more can be added. Control path.
-    [[nodiscard]] bool has_room(std::size_t shelves) const noexcept;
+    /// Returns how many shelves can be added, at most `wanted`. Control path.
+    [[nodiscard]] std::size_t room(std::size_t wanted) const noexcept;
 
     /// Returns a shelf, or null.
     [[nodiscard]] SlotShelf* shelf(std::uint32_t number) const FAULTLINE_SIGNAL_SAFE {

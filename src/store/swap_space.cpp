@@ -122,11 +122,19 @@ void SwapSpace::write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE
 /// in compressed memory. What does not fit the table of slots, 16 TiB, is not used at the same time in any case.
 void SwapSpace::ensure_shelves(std::uint64_t bytes) {
     bytes = std::min(bytes, most_useful_bytes());
-    for (;;) {
+    const std::uint64_t begin = space_.allocator().capacity_bytes();
+    if (begin >= slots_for(bytes)) return;
+    const std::uint64_t wanted = (slots_for(bytes) - begin + SlotShelf::kBytes - 1) / SlotShelf::kBytes;
+    const std::uint64_t size_limit = SwapFile::size_limit();
+    const std::uint64_t shelves = std::min(
+        {wanted, size_limit / SlotShelf::kBytes + 1, std::uint64_t{space_.table().room(SlotTable::kMostShelves)}});
+    if (shelves == 0) return;
+    const auto memory = std::make_shared<ShelfMemory>(shelves);
+    if (begin + shelves * SlotShelf::kBytes <= size_limit) file_->extend_to(begin + shelves * SlotShelf::kBytes);
+    for (std::uint64_t i = 0; i < shelves; ++i) {
         const std::uint64_t have = space_.allocator().capacity_bytes();
-        if (have >= slots_for(bytes)) return;
         const std::uint64_t least = have < bytes + kChunkBytes ? bytes + kChunkBytes - have : 0;
-        if (!add_shelf(least)) return;
+        if (!add_shelf(memory, least, size_limit)) return;
     }
 }
 
@@ -138,12 +146,11 @@ std::uint64_t SwapSpace::most_useful_bytes() const noexcept {
     return on_disk + std::min(in_memory, ~on_disk);
 }
 
-/// Adds a shelf at the end of the file. Returns false if there are enough: the file may not be longer, or the table is
-/// full. Throws std::system_error if the file cannot hold `least_bytes` more.
-bool SwapSpace::add_shelf(std::uint64_t least_bytes) {
-    auto shelf = std::make_unique<SlotShelf>(space_.records());
+/// Adds a shelf at the end of the file, of at most `limit` bytes. Returns false if there are enough: the file may not
+/// be longer, or the table is full. Throws std::system_error if the file cannot hold `least_bytes` more.
+bool SwapSpace::add_shelf(const std::shared_ptr<ShelfMemory>& memory, std::uint64_t least_bytes, std::uint64_t limit) {
+    auto shelf = std::make_unique<SlotShelf>(memory, space_.records());
     const std::uint64_t begin = space_.allocator().capacity_bytes();
-    const std::uint64_t limit = SwapFile::size_limit();
     std::uint64_t end = begin + SlotShelf::kBytes;
     if (end > limit) {
         end = std::max(limit, begin) / kChunkBytes * kChunkBytes;
@@ -205,7 +212,7 @@ void SwapSpace::prepare_fork() {
         ++shelves;
         if (shelf.allotted.load() > 0) fork->new_shelves.push_back(std::make_unique<SlotShelf>(space_.records()));
     });
-    if (!space_.table().has_room(fork->new_shelves.size())) {
+    if (space_.table().room(fork->new_shelves.size()) < fork->new_shelves.size()) {
         sys::throw_error(ENOMEM, "the table of swap slots is full: too many forks with swapped pages");
     }
     fork->list.reserve(shelves);

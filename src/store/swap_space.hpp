@@ -94,7 +94,8 @@ private:
     [[nodiscard]] FilePointer open_file() const;
     void ensure_shelves(std::uint64_t bytes);
     [[nodiscard]] std::uint64_t most_useful_bytes() const noexcept;
-    [[nodiscard]] bool add_shelf(std::uint64_t least_bytes);
+    [[nodiscard]] bool add_shelf(const std::shared_ptr<ShelfMemory>& memory, std::uint64_t least_bytes,
+                                 std::uint64_t limit);
     static void place(SlotShelf& shelf, const FilePointer& file, std::uint64_t offset) noexcept;
     void closed(SwapStore& store, std::uint64_t bytes) noexcept;
     void punch_unless_in_background() FAULTLINE_SIGNAL_SAFE;

@@ -7,6 +7,7 @@
 #include "sys/mapping.hpp"
 
 #include <cstddef>
+#include <utility>
 
 namespace faultline::sys {
 
@@ -16,6 +17,12 @@ public:
     /// Reserves `bytes` of zeros. `purpose` names them in error messages. Throws std::system_error (ENOMEM).
     ArrayMemory(std::size_t bytes, const char* purpose)
         : mapping_{Mapping::reserve(bytes, core::kUnitBytes, true, purpose)} {}
+
+    /// Names a part that `other.take` has returned. `other` outlives this.
+    explicit ArrayMemory(Mapping part) noexcept : mapping_{std::move(part)} {}
+
+    /// Returns the memory of all its arrays to the kernel. They are not used any more.
+    void discard() noexcept { static_cast<void>(mapping_.discard_part(0, mapping_.size())); }
 
     /// Returns the next `bytes`, a multiple of 4 KiB.
     [[nodiscard]] Mapping take(std::size_t bytes) noexcept {

@@ -51,8 +51,8 @@ TEST_F(SlotTableOfOneShelf, GivesTheNumberOfAShelfThatWasRemovedToTheNextOne) {
 }
 
 TEST_F(SlotTableOfOneShelf, KnowsHowManyShelvesItHasRoomFor) {
-    EXPECT_TRUE(table_.has_room(SlotTable::kMostShelves - 2)) << "one is there, and none has the number 0";
-    EXPECT_FALSE(table_.has_room(SlotTable::kMostShelves - 1));
+    EXPECT_EQ(table_.room(SlotTable::kMostShelves), SlotTable::kMostShelves - 2) << "one is there, none has number 0";
+    EXPECT_EQ(table_.room(3), 3U);
 }
 
 TEST_F(SlotTableOfOneShelf, ChangesAWordOnlyFromWhatTheCallerSaw) {
