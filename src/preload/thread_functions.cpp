@@ -13,8 +13,12 @@
 #include <pthread.h>
 #include <threads.h>
 
+#include <array>
+#include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <new>
 
 namespace faultline::preload {
@@ -33,9 +37,38 @@ struct Beginning {
     bool of_library;
 };
 
+/// Beginnings of threads that are just being created. The C library's malloc would set up 64 MiB of addresses for each
+/// thread that frees its own. A child of fork loses those of its parent's other threads. Lock-free.
+class Beginnings {
+public:
+    /// Returns a copy of `wanted`; null without memory.
+    static Beginning* keep(const Beginning& wanted) noexcept {
+        std::uint64_t taken = taken_.load(std::memory_order_relaxed);
+        while (taken != ~std::uint64_t{0}) {
+            const auto free = static_cast<unsigned>(std::countr_one(taken));
+            if (!taken_.compare_exchange_weak(taken, taken | std::uint64_t{1} << free, std::memory_order_acquire)) {
+                continue;
+            }
+            all_[free] = wanted;
+            return &all_[free];
+        }
+        void* const room = __libc_malloc(sizeof(Beginning));
+        return room == nullptr ? nullptr : new (room) Beginning{wanted};
+    }
+    static void drop(Beginning* kept) noexcept {
+        const std::less<const Beginning*> before;
+        if (before(kept, all_.begin()) || !before(kept, all_.end())) return __libc_free(kept);
+        taken_.fetch_and(~(std::uint64_t{1} << (kept - all_.begin())), std::memory_order_release);
+    }
+
+private:
+    static inline constinit std::array<Beginning, 64> all_{};
+    static inline constinit std::atomic<std::uint64_t> taken_{0};  // a bit for each
+};
+
 void* begin(void* given) {
     const Beginning beginning = *static_cast<Beginning*>(given);
-    __libc_free(given);
+    Beginnings::drop(static_cast<Beginning*>(given));
     if (ForeignTls::active()) ForeignTls::begin_thread();
     if (beginning.of_library) {
         InLibrary::enter();
@@ -73,12 +106,11 @@ int create_roomy(pthread_t* thread, const pthread_attr_t* attributes, void* argu
 }
 
 int create(pthread_t* thread, const pthread_attr_t* attributes, const Beginning& wanted) {
-    void* const room = __libc_malloc(sizeof(Beginning));
-    if (room == nullptr) return EAGAIN;
-    new (room) Beginning{wanted};
+    Beginning* const kept = Beginnings::keep(wanted);
+    if (kept == nullptr) return EAGAIN;
     const InLibrary inside;
-    const int error = create_roomy(thread, attributes, room);
-    if (error != 0) __libc_free(room);
+    const int error = create_roomy(thread, attributes, kept);
+    if (error != 0) Beginnings::drop(kept);
     return error;
 }
 

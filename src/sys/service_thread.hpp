@@ -4,32 +4,35 @@
 // while its owner lives.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <thread>
 
 namespace faultline::sys {
 
 class ServiceThread {
 public:
-    /// Returns when the thread has begun to run `body`, which must not throw. So the allocations of starting a thread
-    /// are over if the program forks next; a sanitizer's allocator does not survive a fork in between. `name` has at
-    /// most 15 characters. Throws std::system_error if no thread can be started; `advice` is the remedy in its message.
+    /// Starts a thread that runs `body`, which must not throw. May return before the body has begun. `name`, a literal,
+    /// has at most 15 characters. Throws std::system_error if no thread can be started; `advice` is the remedy in its
+    /// message.
     ServiceThread(const char* name, const char* advice, std::function<void()> body);
     /// Joins the thread. The owner has told the body to end.
     ~ServiceThread() { join(); }
     ServiceThread(const ServiceThread&) = delete;
     ServiceThread& operator=(const ServiceThread&) = delete;
 
-    void join() noexcept {
-        if (thread_.joinable()) thread_.join();
-    }
+    void join() noexcept;
 
 private:
+    void run();
+
+    const char* name_;
     std::function<void()> body_;
     std::atomic<std::uint32_t> running_{0};  // futex: 1 when the thread runs
-    std::thread thread_;
+    pthread_t thread_{};
+    bool joinable_ = false;
 };
 
 }  // namespace faultline::sys

@@ -18,15 +18,16 @@ import sys
 REVIEWED = {
     # The preload runs in arbitrary programs, which may export any name: it imports no function, only two variables.
     "preload": "environ stderr",
-    # calloc and free: used by LZ4's functions that make streams, which the library does not call.
+    # calloc and free: used by LZ4's functions that make streams, which the library does not call. pthread_create: a
+    # program that replaces it has to see all threads, as it sees those of libstdc++.
     "library": """
         abort close eventfd fcntl fdopen fopen fstat fstatvfs ftruncate getenv getpid getrandom getrlimit getsockopt
         ioctl isatty lseek madvise memfd_create mkostemp mmap mprotect munmap open openat pipe2 pread pwrite read readv recv
         sched_getaffinity sched_yield send sigaction sigaltstack snprintf strcmp strerror syscall sysconf unlink
         unlinkat vsnprintf write writev
         calloc free
-        pthread_key_create pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_self
-        pthread_setaffinity_np pthread_setcancelstate pthread_setname_np pthread_setspecific
+        pthread_create pthread_join pthread_key_create pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
+        pthread_self pthread_setaffinity_np pthread_setcancelstate pthread_setname_np pthread_setspecific
     """,
 }
 
