@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 namespace faultline::store {
 namespace {
@@ -76,21 +77,23 @@ ReadRings& ReadRings::of_process() {
     return *rings;
 }
 
-void ReadRings::open() {
-    const std::lock_guard lock{opening_};
-    const unsigned process = sys::process_generation();
-    if (opened_by_.load() == process) return;
-    free_.store(0);
-    for (sys::IoRing& ring : rings_) ring.abandon();
-    cpus_ = std::max(sys::allowed_cpus(), 1U);
+ReadRings::Opening::Opening(ReadRings& rings) : rings_{rings}, lock_{rings.opening_} {
+    if (rings_.opened_by_.load() == sys::process_generation()) return;
+    rings_.free_.store(0);
+    for (sys::IoRing& ring : rings_.rings_) ring.abandon();
+    rings_.cpus_ = std::max(sys::allowed_cpus(), 1U);
+    made_.emplace(std::vector<unsigned>(std::min(rings_.cpus_, kMostRings), ReadPlan::kMostReads));
+}
+
+ReadRings::Opening::~Opening() {
+    if (!made_) return;
     std::uint64_t opened = 0;
-    for (unsigned i = 0; i < std::min(cpus_, kMostRings); ++i) {
-        rings_[i] = sys::IoRing::open(ReadPlan::kMostReads);
-        if (!rings_[i]) break;
-        opened |= std::uint64_t{1} << i;
+    for (unsigned i = 0; i < std::min(rings_.cpus_, kMostRings); ++i) {
+        rings_.rings_[i] = made_->take(i);
+        if (rings_.rings_[i]) opened |= std::uint64_t{1} << i;
     }
-    free_.store(opened);
-    opened_by_.store(process);
+    rings_.free_.store(opened);
+    rings_.opened_by_.store(sys::process_generation());
 }
 
 int ReadRings::read(std::span<const FileRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {

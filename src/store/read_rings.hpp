@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 
 namespace faultline::store {
@@ -71,7 +72,22 @@ public:
     /// Opens the rings, one for each CPU and at most kMostRings, unless this process has done that: a child of fork has
     /// none of its parent's. Where the kernel refuses io_uring, reads are made one after the other. Control path.
     /// Throws std::system_error if no thread can be started.
-    void open();
+    void open() { const Opening opening{*this}; }
+
+    /// Does the same while the caller does something else: the rings are open once this is destroyed.
+    class Opening {
+    public:
+        /// Throws std::system_error if no thread can be started.
+        explicit Opening(ReadRings& rings);
+        ~Opening();
+        Opening(const Opening&) = delete;
+        Opening& operator=(const Opening&) = delete;
+
+    private:
+        ReadRings& rings_;
+        std::unique_lock<std::mutex> lock_;
+        std::optional<sys::IoRing::Opening> made_;  // empty: this process has opened its rings before
+    };
 
     /// Makes all reads; returns 0 or the first errno. EIO: a file ends too early. Signal-safe, thread-safe.
     [[nodiscard]] int read(std::span<const FileRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -66,11 +67,21 @@ SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::pat
                  : file.empty()     ? default_swap_directory()
                                     : std::filesystem::absolute(file).parent_path()},
       space_{std::max(compressed_limit, most_compressed), compressed_limit, &records()},
-      file_{file.empty() ? open_file() : std::make_shared<SwapFile>(SwapFile::named(file))} {
-    open_read_rings();
-}
+      file_{open_first_file(file)} {}
 
 SwapSpace::~SwapSpace() { require_sound(); }
+
+/// Opens the first file, and meanwhile the rings of this process: both wait. Without rings, reads are made one after
+/// the other.
+SwapSpace::FilePointer SwapSpace::open_first_file(const std::filesystem::path& file) const {
+    std::optional<ReadRings::Opening> rings;
+    try {
+        rings.emplace(ReadRings::of_process());
+    } catch (const std::system_error&) {
+        rings.reset();  // no thread can be started
+    }
+    return file.empty() ? open_file() : std::make_shared<SwapFile>(SwapFile::named(file));
+}
 
 SwapSpace::FilePointer SwapSpace::open_file() const {
     return std::make_shared<SwapFile>(SwapFile::unnamed_in(directory_));

@@ -91,6 +91,7 @@ private:
     using FilePointer = std::shared_ptr<SwapFile>;
     struct Fork;
 
+    [[nodiscard]] FilePointer open_first_file(const std::filesystem::path& file) const;
     [[nodiscard]] FilePointer open_file() const;
     void ensure_shelves(std::uint64_t bytes);
     [[nodiscard]] std::uint64_t most_useful_bytes() const noexcept;

@@ -76,9 +76,12 @@ long RingWriteQueue::collect_one() {
 }
 
 std::unique_ptr<WriteQueue> fastest_write_queue() {
-    std::unique_ptr<WriteQueue> queue = RingWriteQueue::create();
-    if (!queue) queue = std::make_unique<SequentialWriteQueue>();
-    return queue;
+    return fastest_write_queue(sys::IoRing::open(RingWriteQueue::kDepth));
+}
+
+std::unique_ptr<WriteQueue> fastest_write_queue(sys::IoRing ring) {
+    if (!ring) return std::make_unique<SequentialWriteQueue>();
+    return std::make_unique<RingWriteQueue>(std::move(ring));
 }
 
 }  // namespace faultline::store

@@ -73,5 +73,7 @@ private:
 
 /// Returns a RingWriteQueue, or a SequentialWriteQueue where there is no io_uring.
 std::unique_ptr<WriteQueue> fastest_write_queue();
+/// The same over `ring`, of RingWriteQueue::kDepth; it is empty where there is no io_uring.
+std::unique_ptr<WriteQueue> fastest_write_queue(sys::IoRing ring);
 
 }  // namespace faultline::store

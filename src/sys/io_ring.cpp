@@ -2,13 +2,14 @@
 
 #include "core/check.hpp"
 #include "sys/own_descriptors.hpp"
-#include "sys/service_thread.hpp"
 #include "sys/transient.hpp"
 
 #include <liburing.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
+#include <utility>
 
 namespace faultline::sys {
 namespace {
@@ -37,6 +38,12 @@ int make_ring(unsigned depth, io_uring& ring) noexcept {
     return 0;
 }
 
+std::vector<std::unique_ptr<io_uring>> new_rings(std::size_t count) {
+    std::vector<std::unique_ptr<io_uring>> rings(count);
+    for (std::unique_ptr<io_uring>& ring : rings) ring = std::make_unique<io_uring>();
+    return rings;
+}
+
 }  // namespace
 
 void IoRing::Close::operator()(io_uring* ring) const noexcept {
@@ -45,19 +52,38 @@ void IoRing::Close::operator()(io_uring* ring) const noexcept {
     delete ring;
 }
 
-IoRing IoRing::open(unsigned depth) {
-    auto ring = std::make_unique<io_uring>();
-    IoRing opened;
-    int error = 0;
-    {
-        // When a ring is closed, the kernel interrupts the current system call of the thread that made it, and of all
-        // that submitted to it. A read of the program would come short. A thread that has ended makes no system call.
-        const ServiceThread maker{"fl-setup", "see `ulimit -u`", [&] { error = make_ring(depth, *ring); }};
+IoRing IoRing::open(unsigned depth) { return Opening{{depth}}.take(0); }
+
+// When a ring is closed, the kernel interrupts the current system call of the thread that made it, and of all that
+// submitted to it. A read of the program would come short. A thread that has ended makes no system call.
+IoRing::Opening::Opening(std::vector<unsigned> depths)
+    : depths_{std::move(depths)}, rings_{new_rings(depths_.size())}, maker_{"fl-setup", "see `ulimit -u`", [this] {
+                                                                                make();
+                                                                            }} {}
+
+IoRing::Opening::~Opening() {
+    maker_.join();
+    for (std::unique_ptr<io_uring>& ring : rings_) {
+        if (ring) Close{}(ring.release());
     }
-    if (error != 0) return opened;  // forbidden, or not in this kernel: the caller does without
-    io_uring_ring_dontfork(ring.get());
-    opened.ring_.reset(ring.release());
-    return opened;
+}
+
+IoRing IoRing::Opening::take(std::size_t index) {
+    maker_.join();
+    IoRing taken;
+    if (rings_[index]) {
+        io_uring_ring_dontfork(rings_[index].get());
+        taken.ring_.reset(rings_[index].release());
+    }
+    return taken;
+}
+
+/// Allocates nothing: the C library would set up 64 MiB of addresses for the thread.
+void IoRing::Opening::make() noexcept {
+    for (std::size_t i = 0; i < rings_.size(); ++i) {
+        const bool made = depths_[i] != 0 && make_ring(depths_[i], *rings_[i]) == 0;
+        if (!made) rings_[i].reset();
+    }
 }
 
 void IoRing::abandon() noexcept {

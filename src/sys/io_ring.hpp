@@ -3,6 +3,8 @@
 // retry transfers: RingWriteQueue and AsyncReader, which use it, handle short and failed ones.
 #pragma once
 
+#include "sys/service_thread.hpp"
+
 #include <sys/uio.h>
 
 #include <chrono>
@@ -11,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 struct io_uring;
 
@@ -31,6 +34,26 @@ public:
     /// Returns an empty ring if io_uring is not available. Throws std::system_error if no thread can be started, which
     /// opening a ring needs.
     static IoRing open(unsigned depth);
+
+    /// Opens several rings at the cost of one thread, while the caller does something else.
+    class Opening {
+    public:
+        /// Begins to open a ring of each depth; 0: none. Throws std::system_error if no thread can be started.
+        explicit Opening(std::vector<unsigned> depths);
+        ~Opening();
+        Opening(const Opening&) = delete;
+        Opening& operator=(const Opening&) = delete;
+
+        /// Waits until the rings are open, and gives one to the caller: an empty one if io_uring is not available.
+        [[nodiscard]] IoRing take(std::size_t index);
+
+    private:
+        void make() noexcept;
+
+        std::vector<unsigned> depths_;
+        std::vector<std::unique_ptr<io_uring>> rings_;  // null: refused
+        ServiceThread maker_;                           // last: joined before the rest goes
+    };
 
     explicit operator bool() const noexcept { return ring_ != nullptr; }
 

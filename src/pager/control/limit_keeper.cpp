@@ -101,16 +101,19 @@ void LimitKeeper::set_memory(std::size_t bytes) {
 /// the error of the store.
 int LimitKeeper::fit_memory() {
     if (split_.fits()) return 0;
-    const std::unique_ptr<store::WriteQueue> queue = store::fastest_write_queue();
+    store::SequentialWriteQueue slow;
+    std::unique_ptr<store::WriteQueue> fast;  // opened when it is needed: that takes a thread
     int error = 0;
     for (int idle = 0; !split_.fits() && idle < 100;) {
         const std::size_t before = split_.now().sum();
+        if (core_.stores->needs_upkeep() && !fast) fast = store::fastest_write_queue();
+        store::WriteQueue& queue = fast ? *fast : static_cast<store::WriteQueue&>(slow);
         Reclaimed reclaimed;
         {
             const FaultPathSection section;
             if (core_.budget.available() < 0) reclaimed = reclaimer_.reclaim(-core_.budget.available());
-            if (core_.stores->needs_upkeep()) reclaimed.write_error = core_.stores->do_upkeep(*queue);
-            split_.look(*queue);
+            if (core_.stores->needs_upkeep()) reclaimed.write_error = core_.stores->do_upkeep(queue);
+            split_.look(queue);
         }
         if (reclaimed.write_error != 0) error = reclaimed.write_error;
         if (split_.now().sum() < before) continue;

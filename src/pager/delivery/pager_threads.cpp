@@ -8,8 +8,19 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace faultline::pager {
+namespace {
+
+enum : std::size_t { kReader, kHousekeeper };
+
+/// The depths of the two threads' rings. They are opened together, while the handler threads start.
+std::vector<unsigned> ring_depths(bool reader, bool housekeeper) {
+    return {reader ? AsyncReader::kRingDepth : 0, housekeeper ? store::RingWriteQueue::kDepth : 0};
+}
+
+}  // namespace
 
 unsigned PagerThreads::handlers() const {
     return core_.config.handler_threads == 0 ? sys::allowed_cpus() : core_.config.handler_threads;
@@ -20,13 +31,14 @@ std::chrono::nanoseconds PagerThreads::patience() const {
     return mmu::UffdThreadSource::kHandlerPatience + core_.config.full_disk_patience;
 }
 
-std::unique_ptr<AsyncReader> PagerThreads::new_reader() {
+std::unique_ptr<AsyncReader> PagerThreads::new_reader(sys::IoRing ring) {
     if (!delivery_.takes_faults()) return nullptr;
-    return AsyncReader::start(read_ahead_, handlers(), patience(), core_.stores->records());
+    return AsyncReader::start(read_ahead_, handlers(), patience(), core_.stores->records(), std::move(ring));
 }
 
-std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper() {
-    return core_.config.background_evictor ? std::make_unique<Housekeeper>(*this, core_.log) : nullptr;
+std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper(sys::IoRing ring) {
+    if (!core_.config.background_evictor) return nullptr;
+    return std::make_unique<Housekeeper>(*this, core_.log, store::fastest_write_queue(std::move(ring)));
 }
 
 bool PagerThreads::keep_house(store::WriteQueue& queue) {
@@ -35,9 +47,10 @@ bool PagerThreads::keep_house(store::WriteQueue& queue) {
 }
 
 void PagerThreads::start() {
-    read_ahead_.set_reader(new_reader());
+    sys::IoRing::Opening rings{ring_depths(delivery_.takes_faults(), core_.config.background_evictor)};
     delivery_.start_threads(core_, handlers(), patience());
-    core_.housekeeper = new_housekeeper();
+    read_ahead_.set_reader(new_reader(rings.take(kReader)));
+    core_.housekeeper = new_housekeeper(rings.take(kHousekeeper));
     core_.stores->set_background_return(core_.housekeeper != nullptr);
 }
 
@@ -77,9 +90,10 @@ void PagerThreads::stop() {
 }
 
 void PagerThreads::start_again() {
+    sys::IoRing::Opening rings{ring_depths(delivery_.takes_faults(), core_.config.background_evictor)};
     delivery_.start_threads(core_, handlers(), patience());
-    std::unique_ptr<AsyncReader> reader = new_reader();
-    std::unique_ptr<Housekeeper> housekeeper = new_housekeeper();
+    std::unique_ptr<AsyncReader> reader = new_reader(rings.take(kReader));
+    std::unique_ptr<Housekeeper> housekeeper = new_housekeeper(rings.take(kHousekeeper));
     const Standstill still;
     read_ahead_.set_reader(std::move(reader));
     core_.housekeeper = std::move(housekeeper);

@@ -42,8 +42,8 @@ public:
 private:
     [[nodiscard]] unsigned handlers() const;
     [[nodiscard]] std::chrono::nanoseconds patience() const;
-    [[nodiscard]] std::unique_ptr<AsyncReader> new_reader();
-    [[nodiscard]] std::unique_ptr<Housekeeper> new_housekeeper();
+    [[nodiscard]] std::unique_ptr<AsyncReader> new_reader(sys::IoRing ring);
+    [[nodiscard]] std::unique_ptr<Housekeeper> new_housekeeper(sys::IoRing ring);
     void stop();
     void start_again();
 

@@ -29,8 +29,8 @@ std::uint64_t now() FAULTLINE_SIGNAL_SAFE { return static_cast<std::uint64_t>(sy
 }  // namespace
 
 std::unique_ptr<AsyncReader> AsyncReader::start(PrefetchStarter& starter, unsigned handlers,
-                                                std::chrono::nanoseconds patience, core::RecordMemory& records) {
-    sys::IoRing ring = sys::IoRing::open(2 * kMostParts);
+                                                std::chrono::nanoseconds patience, core::RecordMemory& records,
+                                                sys::IoRing ring) {
     if (!ring || !ring.waits_beside_submitters()) return nullptr;
     sys::FileDescriptor bell{::eventfd(0, EFD_CLOEXEC)};
     if (!bell) return nullptr;

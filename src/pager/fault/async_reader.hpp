@@ -75,12 +75,16 @@ public:
         bool holds_;
     };
 
-    /// `handlers`: how many threads begin reads for faults. Returns null where the kernel refuses io_uring. A read that
+    /// The depth of the ring for `start`.
+    static constexpr unsigned kRingDepth = 1024;
+
+    /// `handlers`: how many threads begin reads for faults. `ring`: of kRingDepth. Returns null if it is empty, since
+    /// the kernel refuses io_uring. A read that
     /// takes longer than `patience` ends the process: the faulting threads would wait for ever. `records`: counts the
     /// buffers. Throws std::system_error when the thread cannot be started.
     [[nodiscard]] static std::unique_ptr<AsyncReader> start(PrefetchStarter& starter, unsigned handlers,
                                                             std::chrono::nanoseconds patience,
-                                                            core::RecordMemory& records);
+                                                            core::RecordMemory& records, sys::IoRing ring);
 
     AsyncReader(PrefetchStarter& starter, unsigned handlers, sys::IoRing ring, sys::FileDescriptor bell,
                 std::chrono::nanoseconds patience, core::RecordMemory& records);
@@ -127,7 +131,7 @@ private:
     };
 
     /// Parts of all fills in flight at most.
-    static constexpr unsigned kMostParts = 512;
+    static constexpr unsigned kMostParts = kRingDepth / 2;
     /// Slots that prefetches leave to faults.
     static constexpr unsigned kForFaults = 4;
     /// With more reads in flight, prefetches wait until several can begin together.

@@ -4,13 +4,14 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
 
 namespace faultline::pager {
 
-Housekeeper::Housekeeper(Housekeeping& duties, EventLog& log)
+Housekeeper::Housekeeper(Housekeeping& duties, EventLog& log, std::unique_ptr<store::WriteQueue> queue)
     : duties_{duties},
       log_{log},
-      queue_{store::fastest_write_queue()},
+      queue_{std::move(queue)},
       thread_{"fl-evictor", "see `ulimit -u`, or set Config::background_evictor to false", [this] { run(); }} {}
 
 Housekeeper::~Housekeeper() {

@@ -27,8 +27,8 @@ protected:
 
 class Housekeeper {
 public:
-    /// Starts the thread. Throws std::system_error.
-    Housekeeper(Housekeeping& duties, EventLog& log);
+    /// Starts the thread. `queue`: for its writes. Throws std::system_error.
+    Housekeeper(Housekeeping& duties, EventLog& log, std::unique_ptr<store::WriteQueue> queue);
     /// Joins the thread.
     ~Housekeeper();
     Housekeeper(const Housekeeper&) = delete;
