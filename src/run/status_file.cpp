@@ -40,7 +40,7 @@ void look_at_unmanaged(const StatusMemory& memory, SeenPrograms& seen) {
 }
 
 void look_at_slots(const StatusMemory& memory, SeenPrograms& seen) {
-    for (const StatusSlot& slot : memory.slots) {
+    for (const StatusSlot& slot : used_slots(memory)) {
         const SlotReading reading = read_patiently(slot);
         if (!reading.whole) continue;
         const bool running = reading.status.ended == 0 && !has_ended(slot, reading);

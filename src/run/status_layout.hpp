@@ -18,11 +18,13 @@
 #include "run/tree_memory.hpp"
 #include "run/unmanaged_program.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 
 namespace faultline::run {
@@ -103,6 +105,16 @@ struct StatusMemory {
     TreeMemory<kStatusSlots> tree;
     std::array<StatusSlot, kStatusSlots> slots;
 };
+
+/// Returns the slots that may ever have had an owner. A program looks for a free slot from the number of its claim on,
+/// so the other slots are unused until the claims have gone round. Touching those would give them memory.
+[[nodiscard]] inline std::span<StatusSlot> used_slots(StatusMemory& memory) noexcept {
+    const std::uint64_t claims = memory.claims.load(std::memory_order_acquire);
+    return std::span{memory.slots}.first(static_cast<std::size_t>(std::min<std::uint64_t>(claims + 1, kStatusSlots)));
+}
+[[nodiscard]] inline std::span<const StatusSlot> used_slots(const StatusMemory& memory) noexcept {
+    return used_slots(const_cast<StatusMemory&>(memory));  // NOLINT: gives no more than it was given
+}
 
 /// Counts a program that is started without the preloaded library. Signal-safe; any thread of any process may call it.
 void note_unmanaged(StatusMemory& memory, const UnmanagedProgram& program) noexcept;

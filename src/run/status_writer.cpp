@@ -109,7 +109,7 @@ void StatusWriter::claim() noexcept {
     slot_ = nullptr;
     const std::uint64_t number = memory_->claims.fetch_add(1, std::memory_order_relaxed) + 1;
     // The previous process of this number has ended, or it was this process before exec.
-    for (StatusSlot& slot : memory_->slots) {
+    for (StatusSlot& slot : used_slots(*memory_)) {
         const std::uint64_t owner = slot.owner.load(std::memory_order_acquire);
         if (StatusSlot::pid_of(owner) != process_.pid) continue;
         slot.gone.store(owner, std::memory_order_release);
