@@ -109,20 +109,21 @@ Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char
     if (before > 0) ::munmap(first, before);
     if (after > 0) ::munmap(kept.data() + kept.size(), after);
     unlock_pages(kept.data(), kept.size());
-    mapping.put_fence();
     return mapping;
 }
 
-/// Makes the fence accessible except for its guard, like the range behind it; otherwise the fence would be a mapping of
-/// its own and stop nothing. Without guard markers in the kernel there is no fence.
-void Mapping::put_fence() noexcept {
+/// Makes the fence and the first `bytes` of the range behind it accessible, but for the fence's guard: a fence with
+/// another access than the range would be a mapping of its own and stop nothing. Without guard markers in the kernel
+/// there is no fence, and this returns false.
+bool Mapping::put_fence(std::size_t bytes) noexcept {
     const std::span<std::byte> page = fence();
-    if (page.empty()) return;
+    if (page.empty()) return false;
     if (sys::advise(page.data(), page.size(), abi::kAdviseGuardInstall) == 0 &&
-        set_access(page.data(), page.size(), Access::read_write) == 0) {
-        return;
+        set_access(page.data(), page.size() + bytes, Access::read_write) == 0) {
+        return true;
     }
     drop_fence();
+    return false;
 }
 
 void Mapping::drop_fence() noexcept {
@@ -135,13 +136,14 @@ void Mapping::open(const char* purpose) const {
 
 Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
     Mapping mapping = map_closed(bytes, alignment, purpose);
-    mapping.open(purpose);
+    if (!mapping.put_fence(bytes)) mapping.open(purpose);
     advise_all(mapping.with_fence(), shared_with_children, purpose);
     return mapping;
 }
 
 Mapping Mapping::reserve_closed(std::size_t bytes, std::size_t alignment, const char* purpose) {
     Mapping mapping = map_closed(bytes, alignment, purpose);
+    static_cast<void>(mapping.put_fence(0));
     advise_all(mapping.with_fence(), false, purpose);
     return mapping;
 }
@@ -203,7 +205,7 @@ void Mapping::restore_in_child(Access access) {
                     "cannot map " + readable_bytes(bytes_) + " in a child of fork at the addresses of its parent");
     }
     closed_in_child_ = false;
-    put_fence();
+    static_cast<void>(put_fence(0));
     advise_all(with_fence(), false, "a child of fork");
 }
 

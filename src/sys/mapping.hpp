@@ -111,7 +111,7 @@ private:
 
     static Mapping map_closed(std::size_t bytes, std::size_t alignment, const char* purpose);
     void open(const char* purpose) const;
-    void put_fence() noexcept;
+    [[nodiscard]] bool put_fence(std::size_t bytes) noexcept;
     [[nodiscard]] std::span<std::byte> with_fence() const noexcept {
         return {address_ - fence_bytes_, bytes_ + fence_bytes_};
     }
