@@ -1,14 +1,14 @@
 #include "core/units.hpp"
+#include "display/format.hpp"
 #include "sys/clock.hpp"
 #include "sys/mapping.hpp"
 #include "sys/userfaultfd.hpp"
 #include "tool/doctor/doctor.hpp"
 
-#include <spdlog/fmt/fmt.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <string>
 #include <system_error>
 
 namespace faultline::tool {
@@ -79,15 +79,15 @@ private:
 void look_at_costs(Findings& findings) {
     try {
         const Places::Costs costs = Places{}.measure();
-        std::string what = fmt::format(
-            "a page takes {:.1f} us to copy in, {:.1f} to move out, {:.1f} to move in, {:.1f} to write-protect, {:.1f} "
-            "to drop; many at once take less",
+        std::string what = display::printed(
+            "a page takes %.1f us to copy in, %.1f to move out, %.1f to move in, %.1f to write-protect, %.1f to drop; "
+            "many at once take less",
             costs.copy, costs.move_out, costs.move_in, costs.write_protect, costs.drop);
         if (costs.copy > 2 * costs.move_in)
             what += "; to allocate a page is dear here: a virtual machine's host may take free pages back";
         findings.push_back({"page costs", Verdict::good, std::move(what), {}});
     } catch (const std::system_error& error) {
-        findings.push_back({"page costs", Verdict::good, fmt::format("not measured: {}", error.what()), {}});
+        findings.push_back({"page costs", Verdict::good, std::string{"not measured: "} + error.what(), {}});
     }
 }
 
