@@ -92,6 +92,18 @@ TEST_F(Tree, MemoryThatAProcessDoesNotUseGoesToOneThatFaults) {
     EXPECT_LE(sum(), kLimit);
 }
 
+TEST_F(Tree, ShellsThatWaitKeepOnlyWhatTheyHaveTaken) {
+    for (int i = 0; i < 4; ++i) {
+        Process& shell = start(1000);
+        shell.used = 2 * kMebibyte;
+        shell.wants = 0;
+    }
+    const Process& busy = start(1000);
+    look(100);
+    EXPECT_GE(busy.share.share(), kLimit - 4 * 4 * kMebibyte);
+    EXPECT_LE(sum(), kLimit);
+}
+
 TEST_F(Tree, OfTwoThatFaultTheOneThatFaultsMoreGetsMore) {
     const Process& less = start(100);
     const Process& more = start(10'000);
