@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -111,13 +112,17 @@ std::optional<InjectedEnd> in_child_with(const Injection& injection,
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) throw std::runtime_error("socketpair");
     InjectedEnd result;
     bool supported = true;
+    std::atomic<bool> started{false};
     std::thread kernel{[&] {
+        started.store(true);
+        started.notify_one();
         const int listener = receive_descriptor(ends[0]);
         supported = listener >= 0;
         if (listener < 0) return;
         answer_calls(listener, injection, result);
         ::close(listener);
     }};
+    started.wait(false);  // a sanitizer's allocator does not survive a fork while a thread starts
     result.end = in_child([&] {
         ::close(ends[0]);
         const std::function<int()> body = prepare();
