@@ -29,7 +29,7 @@ PagerCore::PagerCore(const Config& wanted, std::unique_ptr<store::StoreFactory> 
       stores{std::move(factory)},
       mappers{mmu_mappers},
       views{view_registry},
-      budget{0, config.memory_limit != 0 ? &stores->records() : nullptr},
+      budget{0, config.memory_limit != 0 ? &stores->records() : nullptr, &limit.pinned_units},
       frames{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
              config.staging_percent},
       staging{config.resident_limit / core::kUnitBytes},

@@ -69,13 +69,13 @@ struct PagerCore {
     mmu::Mappers& mappers;
     mmu::ViewRegistry& views;
 
+    LimitFigures limit;
     FrameBudget budget;
     FrameTable frames;
     Staging staging;
     RegionDirectory regions;
     ProgressGuard guard;
     DepartureClock departures;
-    LimitFigures limit;
     WriteWait write_wait;
     MissRecord misses;   // recorded with Config::memory_limit only
     sys::Mapping zeros;  // never written: all its pages are the kernel's zero page

@@ -168,6 +168,35 @@ TEST_P(MemoryLimit, PageWordsOfScatteredPagesCount) {
     for (std::size_t i = 0; i < kTouched; ++i) ASSERT_EQ(load_word(region.data() + i * stride), i + 1);
 }
 
+TEST_P(MemoryLimit, PinsAreRefusedBeforeTheyAndTheRecordsHoldAllFrames) {
+    Pager pager{config()};
+    Region region = pager.reserve(kPages * kBasePageBytes);
+    std::vector<Pin> pins;
+    const auto pin_next = [&] {
+        pins.push_back(region.pin(region.data() + pins.size() * kBasePageBytes, kBasePageBytes, PinFor::writing));
+    };
+    expect_refused(
+        [&] {
+            while (pins.size() < kPages) pin_next();
+        },
+        ENOMEM, "pinning");
+    EXPECT_GE(pins.size(), kMemory / 2 / kBasePageBytes);
+    for (std::size_t i = 0; i < kPages; ++i) store_word(region.data() + i * kBasePageBytes, i + 1);
+    for (std::size_t i = 0; i < kPages; ++i) ASSERT_EQ(load_word(region.data() + i * kBasePageBytes), i + 1);
+    expect_within(pager.stats(), kMemory);
+}
+
+TEST_P(MemoryLimit, RecordsThatGrowLeavePinnedPagesAndOthersTheirFrames) {
+    Pager pager{config()};
+    Region pinned = pager.reserve(kMemory);
+    const Pin held = pinned.pin(pinned.data(), kMemory / 4 * 3, PinFor::writing);
+    const std::size_t stride = std::size_t{2} << 20;  // each page has a page of page words to itself
+    constexpr std::size_t kTouched = kMemory / 2 / kBasePageBytes;
+    Region region = pager.reserve(kTouched * stride);
+    for (std::size_t i = 0; i < kTouched; ++i) store_word(region.data() + i * stride, i + 1);
+    for (std::size_t i = 0; i < kTouched; ++i) ASSERT_EQ(load_word(region.data() + i * stride), i + 1);
+}
+
 TEST_P(MemoryLimit, ChangesWhileTheProgramRuns) {
     Pager pager{config()};
     Storm storm{pager, 2};

@@ -44,13 +44,17 @@ PinnedFront PinLedger::pin_front(Region& region, PageRange range, PinFor purpose
     return {reserved, reserved == range.count ? 0 : ENOMEM};
 }
 
+/// Returns how many units pins may hold. Records take frames from them, but leave system calls a few buffers.
+std::int64_t PinLedger::most_pinned() const noexcept {
+    return std::max(core_.limit.pinnable_units.load() - core_.budget.records(), core_.budget.least());
+}
+
 /// Counts up to `wanted` pages as pinned before they are, and returns how many. The count never exceeds the limit, not
 /// even for a moment: of two threads that ask for the last page at once, one gets it.
 std::uint64_t PinLedger::reserve(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept {
     std::int64_t pinned = core_.limit.pinned_units.load();
     for (;;) {
-        const std::int64_t room =
-            std::max<std::int64_t>(core_.limit.pinnable_units.load() - pinned, 0) / region.page_units();
+        const std::int64_t room = std::max<std::int64_t>(most_pinned() - pinned, 0) / region.page_units();
         const auto left = static_cast<std::uint64_t>(room);
         const std::uint64_t share = amount == PinAmount::all ? left : (left + 1) / 2;
         const std::uint64_t count = std::min(wanted, share);

@@ -28,6 +28,7 @@ public:
     [[nodiscard]] std::int64_t pinned_units() const noexcept { return core_.limit.pinned_units.load(); }
 
 private:
+    [[nodiscard]] std::int64_t most_pinned() const noexcept;
     [[nodiscard]] std::uint64_t reserve(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept;
     [[nodiscard]] int pin_page(Region& region, std::uint64_t page, PinFor purpose) noexcept;
     [[nodiscard]] int pin_at(const PagePlace& place, PinFor purpose, std::uintptr_t address) noexcept;

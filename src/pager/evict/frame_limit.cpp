@@ -45,8 +45,10 @@ void FrameLimit::apply(std::size_t bytes, std::size_t largest_page) FAULTLINE_SI
     limit.direct_batch.store(static_cast<std::size_t>(std::clamp<std::int64_t>(pages / 512, urgent, 64)));
     limit.frames_are_few.store(pages < 16 * kFew);
     core_.frames.resized(static_cast<std::size_t>(units));
-    // Records may not take all of it: with a handful of frames, threads would wait for each other all the time.
-    core_.budget.set_limit(units, std::max((static_cast<std::int64_t>(kMinimumPages) - 1) * largest_units, units / 16));
+    // Records may not take all of it: with a handful of frames, threads would wait for each other all the time. Where
+    // pins hold nearly all, faults get such a handful.
+    const std::int64_t handful = (static_cast<std::int64_t>(kMinimumPages) - 1) * largest_units;
+    core_.budget.set_limit(units, std::max(handful, units / 16), handful);
 }
 
 }  // namespace faultline::pager

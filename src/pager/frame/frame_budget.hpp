@@ -5,7 +5,7 @@
 //   released after the kernel has freed it.
 //
 // With Config::memory_limit, the pager's records share the limit with the frames: used + records <= limit, but for a
-// least number of frames, which a program needs to make progress.
+// least number of frames, and a few that are not pinned, which a program needs to make progress.
 #pragma once
 
 #include "core/check.hpp"
@@ -23,9 +23,11 @@ namespace faultline::pager {
 /// Lock-free and signal-safe. Threads that find nothing to evict sleep in a Watch until something changes.
 class FrameBudget {
 public:
-    /// `records`: what shares the limit with the frames; null: nothing does. It must outlive the budget.
-    explicit FrameBudget(std::int64_t limit_units, const core::RecordMemory* records = nullptr) noexcept
-        : limit_{limit_units}, records_{records} {}
+    /// `records`: what shares the limit with the frames; null: nothing does. `pinned`: the units that pins hold. Both
+    /// must outlive the budget.
+    explicit FrameBudget(std::int64_t limit_units, const core::RecordMemory* records = nullptr,
+                         const std::atomic<std::int64_t>* pinned = nullptr) noexcept
+        : limit_{limit_units}, records_{records}, pinned_{pinned} {}
 
     [[nodiscard]] std::int64_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
     /// Returns the maximum of `used` so far.
@@ -34,8 +36,15 @@ public:
     /// Returns how many units frames may use: the limit without the records.
     [[nodiscard]] std::int64_t room() const FAULTLINE_SIGNAL_SAFE {
         if (records_ == nullptr) return limit();
-        return std::max(limit() - records_->units(), least_.load(std::memory_order_relaxed));
+        const std::int64_t pinned = pinned_ != nullptr ? pinned_->load(std::memory_order_relaxed) : 0;
+        return std::max({limit() - records(), least(), pinned + unpinned_.load(std::memory_order_relaxed)});
     }
+    /// Returns the units that records hold of the limit.
+    [[nodiscard]] std::int64_t records() const FAULTLINE_SIGNAL_SAFE {
+        return records_ != nullptr ? records_->units() : 0;
+    }
+    /// Returns the units that frames may use however large the records are.
+    [[nodiscard]] std::int64_t least() const noexcept { return least_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::int64_t available() const noexcept { return room() - used(); }
 
     /// Reserves `units` and returns true, or returns false if that would exceed the limit.
@@ -57,11 +66,12 @@ public:
         notify();
     }
 
-    /// Sets the limit. It may fall below `used`: the caller then evicts. `least`: units that frames may use however
-    /// large the records are.
-    void set_limit(std::int64_t units, std::int64_t least = 0) FAULTLINE_SIGNAL_SAFE {
+    /// Sets the limit. It may fall below `used`: the caller then evicts. However large the records are, frames may use
+    /// `least` units, and `unpinned` units beyond the pins.
+    void set_limit(std::int64_t units, std::int64_t least = 0, std::int64_t unpinned = 0) FAULTLINE_SIGNAL_SAFE {
         limit_.store(units);
         least_.store(least);
+        unpinned_.store(unpinned);
         notify();
     }
 
@@ -87,7 +97,9 @@ private:
     std::atomic<std::int64_t> peak_{0};
     alignas(64) std::atomic<std::int64_t> limit_;
     std::atomic<std::int64_t> least_{0};
+    std::atomic<std::int64_t> unpinned_{0};
     const core::RecordMemory* records_;
+    const std::atomic<std::int64_t>* pinned_;
     sys::Event change_;
 };
 
