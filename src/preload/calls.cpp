@@ -7,6 +7,7 @@
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
 #include "preload/program_memory.hpp"
+#include "preload/traced_child.hpp"
 #include "preload/transfer.hpp"
 #include "preload/transfers.hpp"
 #include "sys/syscall.hpp"
@@ -167,6 +168,7 @@ long make_exec_call(const Call& call, const std::uint64_t* mask, const char* pat
     bool readable = true;
     for (int tries = 0; result == -EFAULT && readable && tries < kMostRetries; ++tries) {
         readable = touch_exec_memory(path, arguments, environment);
+        if (readable) TracedChild::begin_before(call, path);
         result = mask != nullptr ? interruptible_call(call, *mask) : bare_call(call);
     }
     return result;

@@ -15,6 +15,7 @@
 #include "preload/static_program/process_calls.hpp"
 #include "preload/status.hpp"
 #include "preload/thread_state.hpp"
+#include "preload/traced_child.hpp"
 #include "sys/error.hpp"
 #include "sys/futex_lock.hpp"
 #include "sys/signal_block.hpp"
@@ -234,6 +235,9 @@ long answer(ucontext_t& context, Call& call) {
         case SYS_execve:
         case SYS_execveat:
             return exec_of_call(call, mask_of(context));
+        case SYS_ptrace:
+            if (TracedChild::keeps(call)) return 0;
+            break;
         case SYS_prctl:
             if (a[0] == PR_SET_SYSCALL_USER_DISPATCH)
                 return -EINVAL;  // a thread has one dispatch, which this library uses

@@ -14,6 +14,7 @@
 #include <semaphore.h>
 #include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -228,6 +229,27 @@ void children_of_vfork_that_make_children() {
     CHECK(exit_code_of(child) == 9);
 }
 
+/// Debuggers start programs so. Their children make more calls and use memory before the exec.
+void children_of_vfork_that_are_traced() {
+    Job* const job = job_that_exits_with("6");
+    push_out();
+    const pid_t child = vfork();
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) _exit(1);
+        signal(SIGHUP, SIG_DFL);
+        if (std::strcmp(job->path, "/bin/sh") != 0) _exit(2);
+        execl("/nowhere/sh", "sh", nullptr);
+        execv(job->path, job->arguments);
+        _exit(3);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+    for (int signal = 0; WIFSTOPPED(status); signal = WSTOPSIG(status)) {
+        if (ptrace(PTRACE_CONT, child, 0, signal) != 0 || waitpid(child, &status, 0) != child) break;
+    }
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 6);
+}
+
 void spawned_children() {
     Job* const job = job_that_exits_with("7");
     posix_spawnattr_t attributes;
@@ -328,6 +350,7 @@ int main(int count, char** arguments) {
         {"message queues", message_queues},
         {"children of vfork that reset signals", children_of_vfork_that_reset_signals},
         {"children of vfork that make children", children_of_vfork_that_make_children},
+        {"children of vfork that are traced", children_of_vfork_that_are_traced},
         {"spawned children", spawned_children},
         {"fork handlers of a library loaded earlier", fork_handlers_of_a_library_that_began_first},
         {"users and groups", users_and_groups},
