@@ -104,6 +104,8 @@ public:
 
     [[nodiscard]] std::size_t resident_limit() const noexcept { return core_.limit.bytes.load(); }
     [[nodiscard]] std::size_t memory_limit() const noexcept { return split_.memory(); }
+    /// Returns how many bytes can be pinned on top of what is pinned now.
+    [[nodiscard]] std::uint64_t pinnable_bytes() const noexcept { return pins_.room(); }
     [[nodiscard]] Delivery delivery() const noexcept { return core_.config.delivery; }
     [[nodiscard]] Eviction eviction() const noexcept { return core_.mappers.eviction(); }
     [[nodiscard]] PagerStats stats();

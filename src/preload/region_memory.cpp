@@ -188,12 +188,21 @@ void RegionMemory::unpin_all(const table::PageSet& set, PageRange pages) noexcep
     }));
 }
 
+/// Returns true if the limit has room for the unlocked pages of a range. Programs try ever fewer pages until mlock
+/// succeeds: an attempt that must fail should not bring the pages in.
+bool RegionMemory::has_room_to_lock(PageRange pages) noexcept {
+    std::uint64_t left = pager().pinnable_bytes() / core::kUnitBytes;
+    return for_each_page(pages, [&](std::uint64_t page) -> long {
+               return locked_.contains(page) || left-- > 0 ? 0 : -ENOMEM;
+           }) == 0;
+}
+
 /// Locks the pinned pages in the kernel, too, so that the machine does not swap them and the program's own limit of
 /// locked memory holds. Changes nothing on failure.
 long RegionMemory::lock(PageRange pages) noexcept {
     in_use_.store(true, std::memory_order_relaxed);
     const std::lock_guard lock{locking_};
-    long error = pin_unlocked(pages);
+    long error = has_room_to_lock(pages) ? pin_unlocked(pages) : -ENOMEM;
     if (error == 0) error = sys::raw_syscall(SYS_mlock, address_of(pages), bytes_of(pages));
     if (error != 0) {
         unpin_all(being_locked_, pages);

@@ -63,6 +63,7 @@ private:
     [[nodiscard]] long populate(core::PageRange pages, PinFor purpose) noexcept;
     [[nodiscard]] long hint(core::PageRange pages, Advice advice) noexcept;
     [[nodiscard]] long pin_page(std::uint64_t page) noexcept;
+    [[nodiscard]] bool has_room_to_lock(core::PageRange pages) noexcept;
     [[nodiscard]] long pin_unlocked(core::PageRange pages) noexcept;
     void unpin_all(const table::PageSet& set, core::PageRange pages) noexcept;
 

@@ -49,6 +49,10 @@ std::int64_t PinLedger::most_pinned() const noexcept {
     return std::max(core_.limit.pinnable_units.load() - core_.budget.records(), core_.budget.least());
 }
 
+std::uint64_t PinLedger::room() const noexcept {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(most_pinned() - pinned_units(), 0)) * core::kUnitBytes;
+}
+
 /// Counts up to `wanted` pages as pinned before they are, and returns how many. The count never exceeds the limit, not
 /// even for a moment: of two threads that ask for the last page at once, one gets it.
 std::uint64_t PinLedger::reserve(const Region& region, std::uint64_t wanted, PinAmount amount) noexcept {

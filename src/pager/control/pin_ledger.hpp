@@ -25,6 +25,8 @@ public:
     /// See RegionPager::unpin.
     void unpin(Region& region, core::PageRange range) noexcept;
 
+    /// Returns how many bytes pins may hold on top of what they hold now.
+    [[nodiscard]] std::uint64_t room() const noexcept;
     [[nodiscard]] std::int64_t pinned_units() const noexcept { return core_.limit.pinned_units.load(); }
 
 private:
