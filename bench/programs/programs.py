@@ -72,12 +72,71 @@ def write_go_program(folder: Path) -> None:
     )
 
 
+def write_java_program(folder: Path) -> None:
+    """A map of 1.5 million entries."""
+    (folder / "Big.java").write_text(
+        "import java.util.*;\n"
+        "public class Big {\n"
+        "    public static void main(String[] arguments) {\n"
+        "        Map<Integer, String> map = new HashMap<>();\n"
+        "        for (int i = 0; i < 1500000; i++) map.put((int) (i * 7919L % 1500007), \"v\" + i);\n"
+        "        long n = 0;\n"
+        "        for (var entry : map.entrySet()) n += entry.getKey() + entry.getValue().length();\n"
+        "        System.out.println(map.size() + \" \" + n);\n"
+        "    }\n"
+        "}\n",
+        encoding="ascii",
+    )
+
+
+def write_java_methods(folder: Path) -> None:
+    """A class of 2,000 methods."""
+    with open(folder / "Many.java", "w", encoding="ascii") as file:
+        file.write("public class Many {\n")
+        for i in range(2000):
+            file.write(
+                f"static int f{i}(int a, int b) {{ int s = {i};"
+                f" for (int i = 0; i < a; i++) s += (i * {i + 3}) ^ (b + {i + 7});"
+                f' String t = "x" + s; return t.length() + s; }}\n'
+            )
+        file.write("}\n")
+
+
+def write_worker_script(folder: Path) -> None:
+    """Three threads with 40 MB of buffers and a map each."""
+    (folder / "workers.js").write_text(
+        "const {Worker, isMainThread, parentPort, workerData} = require('worker_threads');\n"
+        "if (isMainThread) {\n"
+        "  const results = []; let ended = 0;\n"
+        "  for (let i = 0; i < 3; i++) {\n"
+        "    new Worker(__filename, {workerData: i}).on('message', (m) => {\n"
+        "      results[i] = m; if (++ended == 3) console.log(results.join(' ')); });\n"
+        "  }\n"
+        "} else {\n"
+        "  const hash = require('crypto').createHash('sha1'), buffers = [], map = new Map();\n"
+        "  for (let i = 0; i < 40; i++) buffers.push(Buffer.alloc(1 << 20, workerData + i));\n"
+        "  for (let i = 0; i < 100000; i++) map.set('k' + i, {i});\n"
+        "  for (const buffer of buffers) hash.update(buffer);\n"
+        "  parentPort.postMessage(hash.digest('hex') + map.size);\n"
+        "}\n",
+        encoding="ascii",
+    )
+
+
 PYTHON = """
 d = {i: str(i) for i in range(1500000)}
 print(sum(len(d[i]) for i in range(1500000)))
 """
 
 PERL = "my %h; $h{$_} = $_ * 2 for 1 .. 1000000; my $n = 0; $n += $h{$_} for keys %h; print qq($n\\n)"
+
+PERL_FORKS = (
+    "my @a = map { qq(x$_) } 1 .. 500000; my @children;"
+    " for my $k (1 .. 4) { pipe(my $in, my $out); my $pid = fork();"
+    " if (!$pid) { my $n = 0; $n += length($_) * $k for @a; $a[$_] .= qq(y$k) for 0 .. 200000;"
+    " print $out $n + length($a[7]); exit 0 } close $out; push @children, [$pid, $in] }"
+    " for (@children) { my $in = $_->[1]; print scalar(<$in>), qq(\\n); waitpid $_->[0], 0; print $?, qq(\\n) }"
+)
 
 NODE = (
     "const a = []; for (let i = 0; i < 1500000; ++i) a.push({id: i, name: 'n' + i});"
@@ -107,11 +166,33 @@ REDIS = (
 PROGRAMS = (
     Program("python dict", 64, f"python3 -c '{PYTHON}'", ("python3",)),
     Program("perl hash", 96, f"perl -e '{PERL}'", ("perl",)),
+    Program("perl forks", 96, f"perl -e '{PERL_FORKS}'", ("perl",)),
     Program("node objects", 96, f'node -e "{NODE}"', ("node",)),
+    Program("node workers", 84, "node workers.js", ("node",), write_worker_script),
+    Program(
+        "java map",
+        160,
+        "test -f Big.class || javac Big.java; java -Xmx600m Big",
+        ("java", "javac"),
+        write_java_program,
+    ),
+    Program(
+        "javac",
+        48,
+        "rm -f *.class; javac Many.java && javap Many | cksum",
+        ("javac", "javap"),
+        write_java_methods,
+    ),
     Program("ruby hash", 64, f"ruby -e '{RUBY}'", ("ruby",)),
     Program("php array", 64, f'php -d memory_limit=-1 -r "{PHP}"'.replace("$", "\\$"), ("php",)),
     Program("sqlite in memory", 24, f'sqlite3 :memory: "{SQLITE}"', ("sqlite3",)),
     Program("sort", 64, "sort --parallel=1 -S 1G lines.txt", ("sort",), write_lines),
+    Program(
+        "convert",
+        88,
+        "convert -size 3000x2000 gradient:red-blue -rotate 33 -resize 70% rgb:- | cksum",
+        ("convert",),
+    ),
     Program("xz -6", 64, "xz -6 -T1 -c lines.txt", ("xz",), write_lines),
     Program("zstd -15", 48, "zstd -15 -T1 -q -c lines.txt", ("zstd",), write_lines),
     Program("gcc -O2", 48, "gcc -O2 -c -o unit0.o unit0.c && cksum < unit0.o", ("gcc",), write_c_files),

@@ -9,9 +9,13 @@ PERIOD_SECONDS = 0.05
 def children_of(pid: int) -> list[int]:
     """Returns the children of all threads of a process; none if it has ended."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return found
+    for thread in threads:
         try:
-            found += [int(child) for child in path.read_text(encoding="ascii").split()]
+            found += [int(child) for child in (thread / "children").read_text(encoding="ascii").split()]
         except OSError:
             continue  # the thread has ended
     return found
