@@ -7,6 +7,8 @@
 #include "space/space_fixture.hpp"
 #include "support/all_mappings.hpp"
 #include "support/child.hpp"
+#include "support/require.hpp"
+#include "sys/mapping.hpp"
 
 #include <sys/mman.h>
 
@@ -56,7 +58,7 @@ public:
 
     explicit Windows(const Variant& variant, std::size_t resident = 64 * kPage)
         : pager_{config_for(variant, resident)} {
-        const std::uintptr_t begin = space::random_address(4 * kTerabyte, 30);
+        const std::uintptr_t begin = free_addresses();
         pages_that_left().clear();
         window_.emplace(pager_, AddressRange{begin, begin + kBytes},
                         [](core::PageRange gone) { pages_that_left().push_back(gone); });
@@ -81,6 +83,17 @@ public:
     }
 
 private:
+    /// Returns addresses that nothing uses: AddressSanitizer's shadow takes most of those below 17 TiB.
+    static std::uintptr_t free_addresses() {
+        for (;;) {
+            const std::uintptr_t begin = space::random_address(4 * kTerabyte, 32);
+            void* const place = core::pointer_to(begin);
+            if (!sys::close_if_free(place, kBytes)) continue;
+            require(sys::unmap(place, kBytes) == 0, "munmap");
+            return begin;
+        }
+    }
+
     pager::Pager pager_;
     std::optional<MappingWindow> window_;
 };
