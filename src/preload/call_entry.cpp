@@ -175,16 +175,13 @@ std::size_t frame_bytes(const ucontext_t& context) noexcept {
 
 CallScope::CallScope(const ucontext_t& context) noexcept
     : slot_{this_thread.stacks != nullptr ? this_thread.stacks->slot_of(&context) : nullptr},
-      outer_stack_pointer_{this_thread.stack_pointer},
       outer_stack_{this_thread.call_stack},
       outer_resources_{this_thread.resources} {
-    this_thread.stack_pointer = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RSP]);
     this_thread.call_stack = slot_ != nullptr ? slot_->mark() : 0;
     this_thread.resources = slot_ != nullptr ? &slot_->resources() : &resources_;
 }
 
 CallScope::~CallScope() {
-    this_thread.stack_pointer = outer_stack_pointer_;
     this_thread.call_stack = outer_stack_;
     this_thread.resources = outer_resources_;
     if (slot_ != nullptr) slot_->release();

@@ -39,7 +39,6 @@ public:
 private:
     CallStacks::Slot* slot_;
     CallResource* resources_ = nullptr;  // used if there is no slot
-    std::uint64_t outer_stack_pointer_;
     std::uint64_t outer_stack_;
     CallResource** outer_resources_;
 };

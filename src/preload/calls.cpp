@@ -7,6 +7,7 @@
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
 #include "preload/program_memory.hpp"
+#include "preload/thread_state.hpp"
 #include "preload/traced_child.hpp"
 #include "preload/transfer.hpp"
 #include "preload/transfers.hpp"
@@ -148,9 +149,12 @@ long make_call(Call call, std::uint64_t mask) {
         case SYS_mlock:
         case SYS_munlock:
         case SYS_brk:
-        case SYS_exit:
-        case SYS_exit_group:
             return interruptible_call(call, mask);
+        case SYS_exit:
+        case SYS_exit_group: {
+            const StackPointerScope none{0};  // a child of vfork shares this memory, and does not come back
+            return interruptible_call(call, mask);
+        }
         default: {
             const MaskWithoutKept cleared{call};
             return make_other_call(call, mask);
@@ -169,6 +173,7 @@ long make_exec_call(const Call& call, const std::uint64_t* mask, const char* pat
     for (int tries = 0; result == -EFAULT && readable && tries < kMostRetries; ++tries) {
         readable = touch_exec_memory(path, arguments, environment);
         if (readable) TracedChild::begin_before(call, path);
+        const StackPointerScope none{0};  // a child of vfork shares this memory, and does not come back
         result = mask != nullptr ? interruptible_call(call, *mask) : bare_call(call);
     }
     return result;

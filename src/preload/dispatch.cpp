@@ -274,6 +274,7 @@ void on_call(int signal, siginfo_t* info, void* given) {
     auto& context = *static_cast<ucontext_t*>(given);
     auto& registers = context.uc_mcontext.gregs;
     if (info->si_code != kSystemCallDispatched) return pass_on(signal, info, given);
+    const StackPointerScope stack{static_cast<std::uint64_t>(registers[REG_RSP])};
     Call call = call_in(context);
     const void* const caller = pointer<const void>(static_cast<std::uint64_t>(registers[REG_RIP]));
     call.of_neighbour = ManagedHeap::neighbours().maps_for_itself(caller);

@@ -2,6 +2,7 @@
 // The kernel reads paths and arguments on behalf of a child whose calls are not dispatched (vfork, posix_spawn). So
 // these functions make that memory resident first, or pass unmanaged copies.
 
+#include "core/units.hpp"
 #include "preload/calls.hpp"
 #include "preload/dispatch.hpp"
 #include "preload/libc_malloc.hpp"
@@ -169,6 +170,7 @@ int exec_file(const char* path, char* const* arguments, char* const* environment
     const Call call{
         SYS_execve,
         {sys::syscall_argument(path), sys::syscall_argument(arguments), sys::syscall_argument(environment)}};
+    const StackPointerScope stack{core::address_of(__builtin_frame_address(0))};
     return fail(make_exec_call(call, nullptr, path, arguments, environment));
 }
 

@@ -1,10 +1,12 @@
 #include "preload/library_call.hpp"
 
+#include "core/units.hpp"
 #include "preload/memory_calls.hpp"
 #include "preload/thread_state.hpp"
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <optional>
 
 namespace faultline::preload {
@@ -30,6 +32,7 @@ private:
 std::optional<long> answer_of_library(const Call& call) noexcept {
     if (this_thread.inside > 0 || !concerns_managed_memory(call)) return std::nullopt;
     const InLibrary inside;
+    const StackPointerScope stack{core::address_of(__builtin_frame_address(0))};
     const HandlerMask mask;
     return answer_memory_call(call);
 }
