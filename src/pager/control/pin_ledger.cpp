@@ -44,9 +44,11 @@ PinnedFront PinLedger::pin_front(Region& region, PageRange range, PinFor purpose
     return {reserved, reserved == range.count ? 0 : ENOMEM};
 }
 
-/// Returns how many units pins may hold. Records take frames from them, but leave system calls a few buffers.
+/// Returns how many units pins may hold. Records take frames from them, but leave system calls a few buffers. Without
+/// records it is what the limit allows, even if that is less than the least number of frames: faults need the others.
 std::int64_t PinLedger::most_pinned() const noexcept {
-    return std::max(core_.limit.pinnable_units.load() - core_.budget.records(), core_.budget.least());
+    const std::int64_t most = core_.limit.pinnable_units.load();
+    return std::min(most, std::max(most - core_.budget.records(), core_.budget.least()));
 }
 
 std::uint64_t PinLedger::room() const noexcept {
