@@ -17,13 +17,13 @@ bool permits(Access access, PinFor purpose) noexcept {
     return purpose == PinFor::writing ? access == Access::read_write : access != Access::none;
 }
 
-/// Returns true for the page to which the stack pointer of the dispatched call points. Most structures of calls that
+/// Returns true for the page to which the stack pointer of the call in progress points. Most structures of calls that
 /// are made often lie there, and need no system call.
 bool is_top_of_stack(std::uintptr_t page) noexcept {
     return page == core::align_down(this_thread.stack_pointer, core::kUnitBytes) && page != 0;
 }
 
-/// Returns the first address of the range that the access may not use; the range's end if there is none.
+/// Returns the first address of the range that the access may not use; the range's end if it may use all of it.
 std::uintptr_t first_forbidden(AddressRange unmanaged, PinFor purpose) noexcept {
     for (std::uintptr_t at = unmanaged.begin; at < unmanaged.end;) {
         const std::uintptr_t page = core::align_down(at, core::kUnitBytes);

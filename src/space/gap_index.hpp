@@ -19,7 +19,8 @@ public:
     /// All of `whole` is free.
     explicit GapIndex(core::AddressRange whole) { give(whole); }
 
-    /// Returns the smallest gap of at least `bytes`, and of equal ones the highest; nothing if there is none.
+    /// Returns the smallest gap of at least `bytes`, and of equal ones the highest. Returns nothing if no gap is so
+    /// large.
     [[nodiscard]] std::optional<core::AddressRange> smallest(std::size_t bytes) const noexcept;
 
     /// Makes a range used. Parts of it may be used already.

@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "pager/evict/drop_list.hpp"
+#include "pager/region/stored_bytes.hpp"
 
 namespace faultline::pager {
 
@@ -90,13 +91,11 @@ void BatchFinisher::keep_copies(const StagingBatch& batch) FAULTLINE_SIGNAL_SAFE
         if (batch.scratch.leaving[i] != Leaving::for_good || batch.entries[i].written) continue;
         const PageRef page = batch.page_of(i);
         const Region& region = *core_.regions.find(page.region);
-        const std::uint64_t offset = region.offset_of(page.page);
-        const bool wanted = region.load(page.page).has_slot() && !region.is_dead(page.page);
-        if (!wanted || !region.store().wants_copy(offset)) continue;
+        if (!wants_copy(region, page.page)) continue;
         any = true;
         const std::byte* const bytes = region.mapper().staged_bytes(
             region.address_of(page.page), core_.staging.address_of(batch.unit_of(i)), region.page_bytes());
-        if (bytes != nullptr) region.store().keep_copy(offset, {bytes, region.page_bytes()});
+        if (bytes != nullptr) region.store().keep_copy(region.offset_of(page.page), {bytes, region.page_bytes()});
     }
     if (!any) return;
     core_.mappers.release_copies(core_.staging.address_of(batch.first_unit()), batch.used_units * core::kUnitBytes);

@@ -2,6 +2,7 @@
 
 #include "pager/evict/drop_list.hpp"
 #include "pager/evict/unseen_writes.hpp"
+#include "pager/region/stored_bytes.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -53,15 +54,10 @@ Reclaimed Stager::drop_clean(StagingBatch& batch, std::size_t count) FAULTLINE_S
 
 Stager::Exit Stager::exit_of(const ChosenPage& chosen, CleanPages clean) const FAULTLINE_SIGNAL_SAFE {
     if (is_dirty(chosen)) return Exit::stage_dirty;
-    const bool stage = clean == CleanPages::stage || (clean == CleanPages::stage_for_copy && wants_copy(chosen));
+    const bool stage =
+        clean == CleanPages::stage ||
+        (clean == CleanPages::stage_for_copy && wants_copy(*core_.regions.find(chosen.page.region), chosen.page.page));
     return stage ? Exit::stage_clean : Exit::drop;
-}
-
-/// Returns true if the store wants a copy of a page that it has.
-bool Stager::wants_copy(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
-    const Region& region = *core_.regions.find(chosen.page.region);
-    return region.load(chosen.page.page).has_slot() && !region.is_dead(chosen.page.page) &&
-           region.store().wants_copy(region.offset_of(chosen.page.page));
 }
 
 bool Stager::is_dirty(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE {
@@ -121,7 +117,7 @@ Reclaimed Stager::stage_run(StagingBatch& batch, std::size_t first, std::size_t 
             const StagingUnit at = batch.unit_of(first_entry + i);
             const bool unchanged = dirty && !has_changed(gone, at);
             core_.frames.remove(gone.victim.frame);
-            if (unchanged && (clean == CleanPages::drop || !wants_copy(gone))) {
+            if (unchanged && (clean == CleanPages::drop || !wants_copy(region, gone.page.page))) {
                 batch.scratch.unchanged[batch.scratch.unchanged_count++] = static_cast<std::uint8_t>(first_entry + i);
                 continue;
             }

@@ -37,7 +37,6 @@ private:
     /// The way of one page out of memory.
     enum class Exit : std::uint8_t { drop, stage_clean, stage_dirty };
     [[nodiscard]] Exit exit_of(const ChosenPage& chosen, CleanPages clean) const FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool wants_copy(const ChosenPage& chosen) const FAULTLINE_SIGNAL_SAFE;
     Reclaimed stage_run(StagingBatch& batch, std::size_t first, std::size_t end,
                         CleanPages clean) FAULTLINE_SIGNAL_SAFE;
     std::int64_t drop_unchanged(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE;

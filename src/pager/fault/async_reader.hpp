@@ -78,10 +78,10 @@ public:
     /// The depth of the ring for `start`.
     static constexpr unsigned kRingDepth = 1024;
 
-    /// `handlers`: how many threads begin reads for faults. `ring`: of kRingDepth. Returns null if it is empty, since
-    /// the kernel refuses io_uring. A read that
-    /// takes longer than `patience` ends the process: the faulting threads would wait for ever. `records`: counts the
-    /// buffers. Throws std::system_error when the thread cannot be started.
+    /// `handlers`: how many threads begin reads for faults. `ring`: of kRingDepth. Returns null if `ring` is empty,
+    /// because the kernel refuses io_uring. A read that takes longer than `patience` ends the process: the faulting
+    /// threads would wait for ever. `records`: counts the buffers. Throws std::system_error when the thread cannot be
+    /// started.
     [[nodiscard]] static std::unique_ptr<AsyncReader> start(PrefetchStarter& starter, unsigned handlers,
                                                             std::chrono::nanoseconds patience,
                                                             core::RecordMemory& records, sys::IoRing ring);

@@ -1,6 +1,7 @@
 #include "pager/fault/fault_resolver.hpp"
 
 #include "core/check.hpp"
+#include "pager/region/stored_bytes.hpp"
 #include "sys/cpu.hpp"
 #include "sys/transient.hpp"
 
@@ -132,11 +133,8 @@ FaultResolver::Step FaultResolver::allow_access(const FaultedPage& faulted, Page
 /// elsewhere: freeing a slot of the file would gain nothing now.
 bool FaultResolver::give_up_stored_bytes(const FaultedPage& faulted) const FAULTLINE_SIGNAL_SAFE {
     const Region& region = faulted.region;
-    const PageWord word = region.load(faulted.page);
-    const std::uint64_t offset = region.offset_of(faulted.page);
-    if (!word.has_slot() || word.writing() || region.page_units() > 1) return false;
-    if (region.store().whereabouts(offset).place != store::Whereabouts::Place::compressed) return false;
-    region.store().discard(offset, region.page_bytes());
+    if (!is_only_compressed(region, faulted.page)) return false;
+    region.store().discard(region.offset_of(faulted.page), region.page_bytes());
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "pager/fault/page_fill.hpp"
 
 #include "core/check.hpp"
+#include "pager/region/stored_bytes.hpp"
 #include "sys/clock.hpp"
 #include "sys/transient.hpp"
 
@@ -269,9 +270,7 @@ PageWindow PageFill::make_writable(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
 /// Returns true if the store should give up the bytes of the page that was read: it is written to, or will be, and no
 /// file has the bytes. Compressed memory holds other pages then. The page is written when it leaves, in any case.
 bool PageFill::may_leave_store() const FAULTLINE_SIGNAL_SAFE {
-    if (writable() == 0 || region_->page_units() > 1 || region_->load(faulted_->page).writing()) return false;
-    return region_->store().whereabouts(region_->offset_of(faulted_->page)).place ==
-           store::Whereabouts::Place::compressed;
+    return writable() != 0 && is_only_compressed(*region_, faulted_->page);
 }
 
 /// Publishes the page of the fault, which was read from the store and is mapped.
