@@ -125,6 +125,20 @@ TEST_P(PinTest, TooLargeAPinIsRefusedWithEnomemAndLeavesNothingPinned) {
     EXPECT_TRUE(again);
 }
 
+TEST_P(PinTest, PinsUnderTheSmallestLimitsLeaveFaultsTheirFrames) {
+    const Watchdog watchdog;
+    for (std::size_t most = 0; most < 6; ++most) {
+        Pager small{config_for(GetParam(), (Pager::kMinimumPages + most) * page_size())};
+        Region region = small.reserve(kPages * page_size(), {page_size()});
+        const auto page_at = [&](std::size_t page) { return region.data() + page * page_size(); };
+        std::vector<Pin> pins;
+        for (std::size_t page = 0; page < most; ++page) pins.push_back(region.pin(page_at(page), page_size()));
+        expect_refused([&] { static_cast<void>(region.pin(page_at(most), page_size())); }, ENOMEM, "pinning");
+        for (std::size_t page = 0; page < kPages; ++page) store_word(page_at(page), stamp(page));
+        for (std::size_t page = 0; page < kPages; ++page) EXPECT_EQ(load_word(page_at(page)), stamp(page)) << most;
+    }
+}
+
 TEST_P(PinTest, DiscardOfPinnedPagesIsRefusedAndTheOthersAreDiscarded) {
     for (std::uint64_t page = 0; page < 6; ++page) store_word(at(page), stamp(page));
     Pin held = pin(2, 2);
