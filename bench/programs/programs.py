@@ -1,14 +1,32 @@
 """The programs that are run under a limit: what each does, what it needs, and the limit that is too small for it."""
 
-import random
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+from inputs import (
+    build_rust_program,
+    write_c_files,
+    write_cpp_file,
+    write_go_program,
+    write_java_methods,
+    write_java_program,
+    write_lines,
+    write_nginx_files,
+    write_worker_script,
+)
+
 
 def no_inputs(_folder: Path) -> None:
     """For programs that read no file."""
+
+
+def has_python_module(name: str) -> bool:
+    """True if Debian's Python finds the module."""
+    command = ["/usr/bin/python3", "-c", f"import {name}"]
+    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 @dataclass(frozen=True)
@@ -20,107 +38,12 @@ class Program:
     command: str
     needs: tuple[str, ...]
     prepare: Callable[[Path], None] = no_inputs
+    modules: tuple[str, ...] = ()
 
     def missing(self) -> list[str]:
-        """Returns the executables that this machine does not have."""
-        return [executable for executable in self.needs if shutil.which(executable) is None]
-
-
-def write_lines(folder: Path) -> None:
-    """A text of 40 MB with lines in no order."""
-    numbers = random.Random(1)
-    with open(folder / "lines.txt", "w", encoding="ascii") as file:
-        for _ in range(1_000_000):
-            file.write(f"{numbers.getrandbits(64):020d} {numbers.getrandbits(48):015d}\n")
-
-
-def write_c_files(folder: Path) -> None:
-    """Six C files of 2,000 functions each, and a makefile."""
-    numbers = random.Random(2)
-    for number in range(6):
-        with open(folder / f"unit{number}.c", "w", encoding="ascii") as file:
-            for function in range(2000):
-                factors = [numbers.randrange(1, 1000) for _ in range(4)]
-                file.write(
-                    f"int f{number}_{function}(int a, int b) {{\n"
-                    f"    int s = {factors[0]};\n"
-                    f"    for (int i = 0; i < a; ++i) s += (i * {factors[1]}) ^ (b + {factors[2]});\n"
-                    f"    return s % {factors[3]} + (a > b ? a - b : b);\n"
-                    "}\n"
-                )
-    objects = " ".join(f"unit{number}.o" for number in range(6))
-    (folder / "Makefile").write_text(f"all: {objects}\n%.o: %.c\n\tgcc -O2 -c -o $@ $<\n", encoding="ascii")
-
-
-def write_go_program(folder: Path) -> None:
-    """A map of two million entries in a static program."""
-    (folder / "map.go").write_text(
-        "package main\n\n"
-        'import "fmt"\n\n'
-        "func main() {\n"
-        "\tm := make(map[int]string)\n"
-        "\tfor i := 0; i < 2000000; i++ {\n"
-        "\t\tm[i*7919%2000003] = fmt.Sprint(i)\n"
-        "\t}\n"
-        "\tn := 0\n"
-        "\tfor _, v := range m {\n"
-        "\t\tn += len(v)\n"
-        "\t}\n"
-        "\tfmt.Println(len(m), n)\n"
-        "}\n",
-        encoding="ascii",
-    )
-
-
-def write_java_program(folder: Path) -> None:
-    """A map of 1.5 million entries."""
-    (folder / "Big.java").write_text(
-        "import java.util.*;\n"
-        "public class Big {\n"
-        "    public static void main(String[] arguments) {\n"
-        "        Map<Integer, String> map = new HashMap<>();\n"
-        "        for (int i = 0; i < 1500000; i++) map.put((int) (i * 7919L % 1500007), \"v\" + i);\n"
-        "        long n = 0;\n"
-        "        for (var entry : map.entrySet()) n += entry.getKey() + entry.getValue().length();\n"
-        "        System.out.println(map.size() + \" \" + n);\n"
-        "    }\n"
-        "}\n",
-        encoding="ascii",
-    )
-
-
-def write_java_methods(folder: Path) -> None:
-    """A class of 2,000 methods."""
-    with open(folder / "Many.java", "w", encoding="ascii") as file:
-        file.write("public class Many {\n")
-        for i in range(2000):
-            file.write(
-                f"static int f{i}(int a, int b) {{ int s = {i};"
-                f" for (int i = 0; i < a; i++) s += (i * {i + 3}) ^ (b + {i + 7});"
-                f' String t = "x" + s; return t.length() + s; }}\n'
-            )
-        file.write("}\n")
-
-
-def write_worker_script(folder: Path) -> None:
-    """Three threads with 40 MB of buffers and a map each."""
-    (folder / "workers.js").write_text(
-        "const {Worker, isMainThread, parentPort, workerData} = require('worker_threads');\n"
-        "if (isMainThread) {\n"
-        "  const results = []; let ended = 0;\n"
-        "  for (let i = 0; i < 3; i++) {\n"
-        "    new Worker(__filename, {workerData: i}).on('message', (m) => {\n"
-        "      results[i] = m; if (++ended == 3) console.log(results.join(' ')); });\n"
-        "  }\n"
-        "} else {\n"
-        "  const hash = require('crypto').createHash('sha1'), buffers = [], map = new Map();\n"
-        "  for (let i = 0; i < 40; i++) buffers.push(Buffer.alloc(1 << 20, workerData + i));\n"
-        "  for (let i = 0; i < 100000; i++) map.set('k' + i, {i});\n"
-        "  for (const buffer of buffers) hash.update(buffer);\n"
-        "  parentPort.postMessage(hash.digest('hex') + map.size);\n"
-        "}\n",
-        encoding="ascii",
-    )
+        """Returns the executables and the modules of Debian's Python that this machine does not have."""
+        executables = [executable for executable in self.needs if shutil.which(executable) is None]
+        return executables or [module for module in self.modules if not has_python_module(module)]
 
 
 PYTHON = """
@@ -155,19 +78,86 @@ RUBY = "h = {}; 800000.times { |i| h[i.to_s] = i }; n = 0; h.each { |k, v| n += 
 
 PHP = "$a = []; for ($i = 0; $i < 1500000; ++$i) $a[] = 'n' . $i; $n = 0; foreach ($a as $s) $n += strlen($s); echo $n;"
 
-REDIS = (
-    "redis-server --port 0 --unixsocket redis.sock --save '' --daemonize no --logfile /dev/null & server=$!;"
+REDIS_START = (
+    "rm -f dump.rdb;"
+    " redis-server --port 0 --unixsocket redis.sock --save '' --daemonize no --logfile /dev/null & server=$!;"
     " for i in $(seq 200); do redis-cli -s redis.sock ping >/dev/null 2>&1 && break; sleep 0.05; done;"
-    " redis-cli -s redis.sock eval 'for i = 1, 600000 do redis.call(\"set\", \"key:\" .. i, string.rep(\"v\", 100)) end' 0;"
-    " redis-benchmark -s redis.sock -n 100000 -r 600000 -t get -q >/dev/null 2>&1; redis-cli -s redis.sock dbsize;"
-    " redis-cli -s redis.sock shutdown nosave >/dev/null 2>&1; wait $server"
+    " redis-cli -s redis.sock eval"
+    " 'for i = 1, {keys} do redis.call(\"set\", \"key:\" .. i, string.rep(\"v\", 100)) end' 0;"
+)
+
+REDIS_STOP = " redis-cli -s redis.sock dbsize; redis-cli -s redis.sock shutdown nosave >/dev/null 2>&1; wait $server"
+
+REDIS_GET = (
+    REDIS_START.format(keys=600000)
+    + " redis-benchmark -s redis.sock -n 100000 -r 600000 -t get -q >/dev/null 2>&1;"
+    + REDIS_STOP
+)
+
+REDIS_SAVE = (
+    REDIS_START.format(keys=500000)
+    + " redis-cli -s redis.sock bgsave; sleep 0.1;"
+    + " while redis-cli -s redis.sock info persistence | grep -q in_progress:1; do sleep 0.05; done;"
+    + " redis-cli -s redis.sock info persistence | grep last_bgsave_status;"
+    + REDIS_STOP
+)
+
+# PostgreSQL refuses to run as root.
+POSTGRES = (
+    'rm -rf data; user=; if [ "$(id -u)" = 0 ]; then'
+    " user='setpriv --reuid=65534 --regid=65534 --clear-groups'; mkdir -m 777 data; chown 65534 data; fi;"
+    " PATH=$PATH:$(echo /usr/lib/postgresql/*/bin); $user initdb -N -A trust -U me -D data >/dev/null && "
+    " $user pg_ctl -D data -w -s -l /dev/null -o \"-F -k $PWD -c listen_addresses='' -c shared_buffers=32MB\" start;"
+    " $user pgbench -h $PWD -U me -i -q -s 5 postgres >/dev/null 2>&1;"
+    " $user pgbench -h $PWD -U me --random-seed=1 -n -c 1 -t 1000 postgres >/dev/null 2>&1; echo $?;"
+    " $user psql -h $PWD -U me -A -t -c 'select count(*), sum(abalance), sum(hashtext(filler)) from pgbench_accounts'"
+    " postgres; $user pg_ctl -D data -s -m fast stop; echo $?"
+)
+
+NUMPY = (
+    "import numpy as n; a = n.random.RandomState(1).rand(6000000); b = n.sort(a); c = n.cumsum(b * a);"
+    " print(b[::500000].sum(), c[-1])"
+)
+
+PANDAS = (
+    "import pandas as p, numpy as n; r = n.random.RandomState(1);"
+    " d = p.DataFrame(dict(k=r.randint(0, 50000, 1500000), v=r.rand(1500000)));"
+    " g = d.groupby(chr(107)).v.agg([min, max, sum]); print(len(g), g.sum().tolist(), len(d.merge(g, on=chr(107))))"
+)
+
+NODE_BUFFERS = (
+    "const a = []; for (let i = 0; i < 150; ++i) a.push(Buffer.alloc(1 << 20, i)); let n = 0;"
+    " for (let r = 0; r < 3; ++r) for (const b of a) for (let i = 0; i < b.length; i += 64) { n += b[i]; b[i] ^= r }"
+    " console.log(n)"
+)
+
+NGINX = (
+    "nginx -p $PWD -c nginx.conf -e /dev/null & server=$!;"
+    " for i in $(seq 200); do test -S nginx.sock && break; sleep 0.05; done;"
+    " for i in $(seq 100); do curl -s --compressed --unix-socket nginx.sock http://localhost/page; done | cksum;"
+    " kill -QUIT $server; wait $server; echo $?; rm -f nginx.sock"
+)
+
+GIT = (
+    "rm -rf .git; export HOME=$PWD GIT_AUTHOR_DATE='1000000000 +0000' GIT_COMMITTER_DATE='1000000000 +0000';"
+    " git init -q . && git add lines.txt &&"
+    " git -c user.name=n -c user.email=e commit -q -m first && sort lines.txt -o more.txt && git add more.txt &&"
+    " git -c user.name=n -c user.email=e commit -q -m second && git gc -q && git fsck && git rev-parse HEAD"
+)
+
+APT = (
+    "mkdir -p state/lists/partial cache; apt-get -qq -o Dir::State=$PWD/state -o Dir::Cache=$PWD/cache"
+    " -o Dir::State::status=/var/lib/dpkg/status -o APT::Sandbox::User= update; echo $?; rm -r state cache"
 )
 
 PROGRAMS = (
     Program("python dict", 64, f"python3 -c '{PYTHON}'", ("python3",)),
+    Program("numpy", 64, f'/usr/bin/python3 -c "{NUMPY}"', ("/usr/bin/python3",), modules=("numpy",)),
+    Program("pandas", 96, f'/usr/bin/python3 -c "{PANDAS}"', ("/usr/bin/python3",), modules=("pandas",)),
     Program("perl hash", 96, f"perl -e '{PERL}'", ("perl",)),
     Program("perl forks", 96, f"perl -e '{PERL_FORKS}'", ("perl",)),
     Program("node objects", 96, f'node -e "{NODE}"', ("node",)),
+    Program("node buffers", 84, f'node -e "{NODE_BUFFERS}"', ("node",)),
     Program("node workers", 84, "node workers.js", ("node",), write_worker_script),
     Program(
         "java map",
@@ -195,9 +185,22 @@ PROGRAMS = (
     ),
     Program("xz -6", 64, "xz -6 -T1 -c lines.txt", ("xz",), write_lines),
     Program("zstd -15", 48, "zstd -15 -T1 -q -c lines.txt", ("zstd",), write_lines),
+    Program("xz -T2", 64, "xz -3 -T2 -c lines.txt", ("xz",), write_lines),
+    Program("zstd -T2", 64, "zstd -12 -T2 -q -c lines.txt", ("zstd",), write_lines),
     Program("gcc -O2", 48, "gcc -O2 -c -o unit0.o unit0.c && cksum < unit0.o", ("gcc",), write_c_files),
+    Program(
+        "clang++ -O2",
+        48,
+        "clang++ -O2 -c -o classes.o classes.cpp && cksum < classes.o",
+        ("clang++",),
+        write_cpp_file,
+    ),
+    Program("rust map", 64, "./map", ("rustc",), build_rust_program),
     Program("make -j3", 96, "rm -f *.o; make -s -j3 && cat *.o | cksum", ("gcc", "make"), write_c_files),
-    Program("redis", 64, REDIS, ("redis-server", "redis-benchmark")),
+    Program("redis get", 64, REDIS_GET, ("redis-server", "redis-benchmark")),
+    Program("redis bgsave", 64, REDIS_SAVE, ("redis-server", "redis-cli")),
+    Program("postgres", 48, POSTGRES, ("pgbench", "psql", "setpriv")),
+    Program("nginx", 16, NGINX, ("nginx", "curl"), write_nginx_files),
     Program(
         "go map, static",
         96,
@@ -205,6 +208,10 @@ PROGRAMS = (
         ("go",),
         write_go_program,
     ),
+    Program("git gc", 32, GIT, ("git",), write_lines),
+    Program("man", 8, "man gcc 2>&1 | cksum", ("man",)),
+    Program("apt-get update", 32, APT, ("apt-get",)),
+    Program("memtester", 24, "MEMTESTER_TEST_MASK=15 memtester 16M 1 | grep -o 'ok$'", ("memtester",)),
     Program("stress-ng --vm", 64, "stress-ng --vm 1 --vm-bytes 128M --vm-ops 4000 --verify -q", ("stress-ng",)),
 )
 
