@@ -158,8 +158,10 @@ std::int64_t FrameReclaimer::frames_to_keep_free(std::int64_t requested) FAULTLI
     return std::clamp<std::int64_t>(without, 0, most);
 }
 
+/// What was requested is freed once: faulting threads that take frames as fast as they are freed would keep this thread
+/// evicting for ever, beside their own evictions.
 void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    const std::int64_t requested = requested_.exchange(0, std::memory_order_relaxed);
+    std::int64_t requested = requested_.exchange(0, std::memory_order_relaxed);
     for (;;) {
         const std::int64_t keep = frames_to_keep_free(requested);
         core_.limit.keep_free.store(keep, std::memory_order_relaxed);
@@ -172,6 +174,7 @@ void FrameReclaimer::evict_ahead(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE
         const Reclaimed reclaimed =
             evictor_.free_frames(wanted, static_cast<std::size_t>(wanted), core_.limit.staging_target.load(), queue);
         if (!reclaimed.progress || reclaimed.write_error != 0) return;
+        requested = std::max<std::int64_t>(requested - reclaimed.units, 0);
         do_upkeep(queue);
     }
 }
