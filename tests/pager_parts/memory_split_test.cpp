@@ -113,6 +113,20 @@ TEST_F(SplitRule, MovesFartherWhileTheDirectionStays) {
     EXPECT_EQ(second, 2 * first);
 }
 
+TEST_F(SplitRule, MovesLessOftenWithEachTurn) {
+    unsigned moves = 0;
+    faults_at(kReach + 9000, 300);
+    for (int i = 0; i < 256; ++i) {
+        const std::size_t before = look_.pool.limit;
+        const bool large = before > kStart;  // then compressed pages leave most of it unused
+        look_.pool.used = large ? before / 4 : before;
+        evicted(300, 0, large ? 0 : 100);
+        if (next() != before) ++moves;
+    }
+    EXPECT_GE(moves, 6U);
+    EXPECT_LE(moves, 12U);
+}
+
 TEST_F(SplitRule, KeepsSmallMemoriesForFrames) {
     EXPECT_EQ(MemorySplit::first_share(MemorySplit::kLeastMemory - 1), 0U);
     EXPECT_GT(MemorySplit::first_share(MemorySplit::kLeastMemory), 0U);

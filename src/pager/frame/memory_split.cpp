@@ -18,6 +18,7 @@ constexpr std::size_t kDivisions = 32;
 // If fewer pages shrink, compression only costs time.
 constexpr double kLeastKept = 1.0 / 16;
 constexpr unsigned kMostDoublings = 2;
+constexpr unsigned kMostPatience = 63;  // looks
 // Memory that compressed pages take, dead ones among them included, for each byte of live ones.
 constexpr double kOverhead = 1.25;
 
@@ -31,12 +32,26 @@ std::size_t MemorySplit::least_for_frames(std::size_t memory, std::size_t larges
 
 std::size_t MemorySplit::share_after(const Look& look, std::size_t memory) FAULTLINE_SIGNAL_SAFE {
     remember(look);
-    const Direction wanted = direction(look, memory);
-    const std::size_t bytes = step(wanted, memory);
     const std::size_t now = look.pool.limit;
+    if (looks_to_wait_ > 0) {
+        --looks_to_wait_;
+        return now;
+    }
+    const Direction wanted = direction(look, memory);
+    wait_after(wanted);
+    const std::size_t bytes = step(wanted, memory);
     if (wanted == Direction::to_compressed) return now + bytes;
-    if (wanted == Direction::to_frames) return std::max(now - std::min(now, bytes), least_share(memory));
-    return now;
+    if (wanted == Direction::none) return now;
+    // Of memory that is not used, no more than that: the next pages to be compressed would push others out.
+    const std::size_t unused = unused_by(look.pool);
+    return std::max(now - std::min(now, unused > 0 ? std::min(bytes, unused) : bytes), least_share(memory));
+}
+
+/// Returns how much of their memory compressed pages have not used lately, in whole segments; an eighth stays for those
+/// to come.
+std::size_t MemorySplit::unused_by(const store::CompressedShare& pool) const FAULTLINE_SIGNAL_SAFE {
+    const std::size_t needed = pool.used + pool.limit / 8 + kStepBytes;
+    return pushed_out_ || pool.limit < needed ? 0 : (pool.limit - needed) / kStepBytes * kStepBytes;
 }
 
 void MemorySplit::remember(const Look& look) FAULTLINE_SIGNAL_SAFE {
@@ -54,11 +69,9 @@ void MemorySplit::remember(const Look& look) FAULTLINE_SIGNAL_SAFE {
 
 MemorySplit::Direction MemorySplit::direction(const Look& look, std::size_t memory) const FAULTLINE_SIGNAL_SAFE {
     if (share_of(kept_, rejected_) < kLeastKept) return Direction::to_frames;
-    const std::size_t now = look.pool.limit;
-    // What compressed pages have not used lately does more as frames.
-    const std::size_t needed = look.pool.used + now / 8 + kStepBytes;
-    if (!pushed_out_ && now >= needed + kStepBytes) return Direction::to_frames;
+    if (unused_by(look.pool) > 0) return Direction::to_frames;  // it does more there
     if (misses_.all() < kLeastEvidence) return Direction::none;
+    const std::size_t now = look.pool.limit;
     const double cost_now = cost(look, now);
     double least = cost_now * (1 - kLeastGain);
     std::size_t best = now;
@@ -96,6 +109,16 @@ double MemorySplit::cost(const Look& look, std::size_t share) const FAULTLINE_SI
     const auto memory_cost = static_cast<double>(look.memory_cost.count());
     const auto disk_cost = static_cast<double>(look.disk_cost.count());
     return in_memory * (kept * memory_cost + (1 - kept) * disk_cost) + on_disk * disk_cost;
+}
+
+/// Each turn doubles the wait for the next move, since near the best division moves only evict pages. Each move that
+/// goes on halves it.
+void MemorySplit::wait_after(Direction wanted) FAULTLINE_SIGNAL_SAFE {
+    if (wanted == Direction::none) return;
+    const bool turns = last_move_ != Direction::none && wanted != last_move_;
+    patience_ = turns ? std::min(2 * patience_ + 1, kMostPatience) : patience_ / 2;
+    looks_to_wait_ = turns ? patience_ : 0;
+    last_move_ = wanted;
 }
 
 /// Returns how far to move: 1/64 of the memory, and up to four times that while the direction stays.

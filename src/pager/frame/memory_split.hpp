@@ -77,8 +77,10 @@ private:
         return bytes < 2 * kStepBytes ? 2 * kStepBytes : bytes / kStepBytes * kStepBytes;
     }
     [[nodiscard]] Direction direction(const Look& look, std::size_t memory) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] std::size_t unused_by(const store::CompressedShare& pool) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] double cost(const Look& look, std::size_t share) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::size_t step(Direction direction, std::size_t memory) FAULTLINE_SIGNAL_SAFE;
+    void wait_after(Direction wanted) FAULTLINE_SIGNAL_SAFE;
     void remember(const Look& look) FAULTLINE_SIGNAL_SAFE;
 
     MissHistogram misses_;
@@ -89,6 +91,9 @@ private:
     double ratio_ = 0.5;
     Direction last_direction_ = Direction::none;
     unsigned doublings_ = 0;
+    Direction last_move_ = Direction::none;  // none is not a move
+    unsigned patience_ = 0;                  // looks without a move after a turn
+    unsigned looks_to_wait_ = 0;
 };
 
 }  // namespace faultline::pager
