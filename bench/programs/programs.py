@@ -200,7 +200,7 @@ PROGRAMS = (
     Program("redis get", 64, REDIS_GET, ("redis-server", "redis-benchmark")),
     Program("redis bgsave", 64, REDIS_SAVE, ("redis-server", "redis-cli")),
     Program("postgres", 48, POSTGRES, ("pgbench", "psql", "setpriv")),
-    Program("nginx", 16, NGINX, ("nginx", "curl"), write_nginx_files),
+    Program("nginx", 32, NGINX, ("nginx", "curl"), write_nginx_files),
     Program(
         "go map, static",
         96,
@@ -209,7 +209,7 @@ PROGRAMS = (
         write_go_program,
     ),
     Program("git gc", 32, GIT, ("git",), write_lines),
-    Program("man", 8, "man gcc 2>&1 | cksum", ("man",)),
+    Program("man", 16, "man man | cksum", ("man",)),
     Program("apt-get update", 32, APT, ("apt-get",)),
     Program("memtester", 24, "MEMTESTER_TEST_MASK=15 memtester 16M 1 | grep -o 'ok$'", ("memtester",)),
     Program("stress-ng --vm", 64, "stress-ng --vm 1 --vm-bytes 128M --vm-ops 4000 --verify -q", ("stress-ng",)),
