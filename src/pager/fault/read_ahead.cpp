@@ -43,8 +43,10 @@ void ReadAhead::claim_stored_neighbours(PageFill& fill, const FaultedPage& fault
     // The pages after a tripwire are read already, so its window does not continue the faulted page.
     const std::uint32_t with_page = wanted.continues(faulted.region.ref(faulted.page).bits()) ? most - 1 : 0;
     fill.set_for_writing(wanted.for_writing);
-    if (wanted.count == 0) return claim_block(fill, faulted, access_of_neighbours(seen, false));
-    claim(fill, faulted, wanted.front(with_page), PageState::stored, access_of_neighbours(seen, false));
+    const Access access = access_of_neighbours(seen, false);
+    if (wanted.count < policy::FaultAround::kPages && claim_around(fill, faulted, access)) return;
+    if (wanted.count == 0) return claim_block(fill, faulted, access);
+    claim(fill, faulted, wanted.front(with_page), PageState::stored, access);
     if (wanted.count > with_page) request(faulted.region, wanted.without_front(with_page));
 }
 
@@ -55,9 +57,8 @@ void ReadAhead::claim_block(PageFill& fill, const FaultedPage& faulted, Access a
     const std::uint64_t most = PageFill::most_pages(region);
     const RegionOwner* const owner = region.owner();
     const bool many_are_free = core_.budget.available() > core_.budget.limit() / 8;
-    const bool random = region.access_hint(faulted.page) == policy::AccessAdvice::random;
-    if (owner == nullptr || !owner->reads_blocks() || !core_.config.read_ahead) return;
-    if (random || !many_are_free || most < 2) return;
+    if (owner == nullptr || !owner->reads_blocks() || !may_read_around(faulted)) return;
+    if (!many_are_free || most < 2) return;
     // Compressed pages take time for each page.
     const store::Whereabouts where = region.store().whereabouts(region.offset_of(faulted.page));
     if (where.place == store::Whereabouts::Place::compressed) return;
@@ -66,6 +67,48 @@ void ReadAhead::claim_block(PageFill& fill, const FaultedPage& faulted, Access a
         if (!owner->is_dead(page)) block.mask |= block.bit_of(page);
     }
     fill.claim_neighbours(PageState::stored, block, access);
+}
+
+/// Adds the pages of the faulted page's small block whose bytes lie around its own in the swap file, if that pays:
+/// pages that left together lie together, and come in with one read. Returns false if it added none.
+bool ReadAhead::claim_around(PageFill& fill, const FaultedPage& faulted, Access access) FAULTLINE_SIGNAL_SAFE {
+    const Region& region = faulted.region;
+    const std::uint64_t now = hard_faults_.fetch_add(1, std::memory_order_relaxed);
+    if (!may_read_around(faulted) || PageFill::most_pages(region) < policy::FaultAround::kPages) return false;
+    const store::Whereabouts where = region.store().whereabouts(region.offset_of(faulted.page));
+    if (where.place != store::Whereabouts::Place::swap_file || !pays_around(faulted, now)) return false;
+    const PageWindow run = pages_around(faulted, where.at);
+    if (run.mask == 0) return false;
+    context_.reclaimer.free_for_prefetch(static_cast<std::int64_t>(run.count()) * region.page_units());
+    fill.claim_neighbours(PageState::stored, run, access);
+    return true;
+}
+
+bool ReadAhead::may_read_around(const FaultedPage& faulted) const FAULTLINE_SIGNAL_SAFE {
+    return core_.config.read_ahead && faulted.region.access_hint(faulted.page) != policy::AccessAdvice::random;
+}
+
+bool ReadAhead::pays_around(const FaultedPage& faulted, std::uint64_t now) FAULTLINE_SIGNAL_SAFE {
+    constexpr std::int64_t kFewest = 64 * policy::FaultAround::kPages;
+    const std::int64_t frames = core_.budget.limit() / faulted.region.page_units();
+    if (frames < kFewest) return false;
+    const std::scoped_lock lock{streams_lock_};
+    return around_.on_fault(faulted.region.ref(faulted.page).bits(), now, static_cast<std::uint64_t>(frames));
+}
+
+/// Returns the stored pages of the block whose bytes lie around `at` in the swap file.
+PageWindow ReadAhead::pages_around(const FaultedPage& faulted, std::uint64_t at) const FAULTLINE_SIGNAL_SAFE {
+    constexpr std::uint64_t kPages = policy::FaultAround::kPages;
+    const Region& region = faulted.region;
+    const std::uint64_t reach = kPages * region.page_bytes();
+    PageWindow run{core::align_down(faulted.page, kPages), 0};
+    for (std::uint64_t page = run.first; page < std::min(run.first + kPages, region.pages()); ++page) {
+        if (page == faulted.page || !region.load(page).is(PageState::stored) || region.is_dead(page)) continue;
+        const store::Whereabouts there = region.store().whereabouts(region.offset_of(page));
+        if (there.place != store::Whereabouts::Place::swap_file) continue;
+        if (there.at + reach > at && at + reach > there.at) run.mask |= run.bit_of(page);
+    }
+    return run;
 }
 
 /// Returns the pages that a walk through the page of this fault will access next. One fill brings in `at_once` pages.

@@ -1,6 +1,6 @@
 // ReadAhead: chooses pages to bring in before a thread accesses them. A fault brings in neighbours of its page if
-// PrefetchStreams detects a walk. The program requests pages by advice (willneed). AsyncReader does the reads for which
-// no fault waits.
+// PrefetchStreams detects a walk, or if reading around saves faults (FaultAround). The program requests pages by advice
+// (willneed). AsyncReader does the reads for which no fault waits.
 #pragma once
 
 #include "core/page_range.hpp"
@@ -8,9 +8,11 @@
 #include "pager/core.hpp"
 #include "pager/fault/async_reader.hpp"
 #include "pager/fault/page_fill.hpp"
+#include "policy/fault_around.hpp"
 #include "policy/prefetch_streams.hpp"
 #include "sys/futex_lock.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -58,6 +60,10 @@ private:
     [[nodiscard]] policy::PrefetchWindow choose(const FaultedPage& faulted, policy::PrefetchFault::Kind kind,
                                                 std::uint32_t at_once, bool left_lately) FAULTLINE_SIGNAL_SAFE;
     void claim_block(PageFill& fill, const FaultedPage& faulted, Access access) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool claim_around(PageFill& fill, const FaultedPage& faulted, Access access) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool may_read_around(const FaultedPage& faulted) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool pays_around(const FaultedPage& faulted, std::uint64_t now) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] PageWindow pages_around(const FaultedPage& faulted, std::uint64_t at) const FAULTLINE_SIGNAL_SAFE;
     void claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted, core::PageState absent,
                Access access) FAULTLINE_SIGNAL_SAFE;
     void request(Region& region, const policy::PrefetchWindow& wanted) FAULTLINE_SIGNAL_SAFE;
@@ -66,7 +72,9 @@ private:
     FillContext& context_;
     PagerCore& core_;
     sys::FutexLock streams_lock_;
-    policy::PrefetchStreams streams_;  // guarded by streams_lock_
+    policy::PrefetchStreams streams_;  // guarded by streams_lock_, as is the next one
+    policy::FaultAround around_;
+    std::atomic<std::uint64_t> hard_faults_{1};  // a clock
     std::unique_ptr<AsyncReader> reader_;
 };
 
