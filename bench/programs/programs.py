@@ -139,7 +139,8 @@ NGINX = (
 )
 
 GIT = (
-    "rm -rf .git; export HOME=$PWD GIT_AUTHOR_DATE='1000000000 +0000' GIT_COMMITTER_DATE='1000000000 +0000';"
+    "rm -rf .git; export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*';"
+    " export HOME=$PWD GIT_AUTHOR_DATE='1000000000 +0000' GIT_COMMITTER_DATE='1000000000 +0000';"
     " git init -q . && git add lines.txt &&"
     " git -c user.name=n -c user.email=e commit -q -m first && sort lines.txt -o more.txt && git add more.txt &&"
     " git -c user.name=n -c user.email=e commit -q -m second && git gc -q && git fsck && git rev-parse HEAD"
