@@ -69,14 +69,14 @@ void ReadAhead::claim_block(PageFill& fill, const FaultedPage& faulted, Access a
     fill.claim_neighbours(PageState::stored, block, access);
 }
 
-/// Adds the pages of the faulted page's small block whose bytes lie around its own in the swap file, if that pays:
-/// pages that left together lie together, and come in with one read. Returns false if it added none.
+/// Adds the pages of the faulted page's block (FaultAround::kPages) whose bytes lie around its own in the swap file, if
+/// reading them saves faults. Pages that left together lie together, and come in with one read. Returns false if it
+/// added none.
 bool ReadAhead::claim_around(PageFill& fill, const FaultedPage& faulted, Access access) FAULTLINE_SIGNAL_SAFE {
     const Region& region = faulted.region;
-    const std::uint64_t now = hard_faults_.fetch_add(1, std::memory_order_relaxed);
     if (!may_read_around(faulted) || PageFill::most_pages(region) < policy::FaultAround::kPages) return false;
     const store::Whereabouts where = region.store().whereabouts(region.offset_of(faulted.page));
-    if (where.place != store::Whereabouts::Place::swap_file || !pays_around(faulted, now)) return false;
+    if (where.place != store::Whereabouts::Place::swap_file || !pays_around(faulted)) return false;
     const PageWindow run = pages_around(faulted, where.at);
     if (run.mask == 0) return false;
     context_.reclaimer.free_for_prefetch(static_cast<std::int64_t>(run.count()) * region.page_units());
@@ -88,12 +88,13 @@ bool ReadAhead::may_read_around(const FaultedPage& faulted) const FAULTLINE_SIGN
     return core_.config.read_ahead && faulted.region.access_hint(faulted.page) != policy::AccessAdvice::random;
 }
 
-bool ReadAhead::pays_around(const FaultedPage& faulted, std::uint64_t now) FAULTLINE_SIGNAL_SAFE {
+bool ReadAhead::pays_around(const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE {
     constexpr std::int64_t kFewest = 64 * policy::FaultAround::kPages;
     const std::int64_t frames = core_.budget.limit() / faulted.region.page_units();
     if (frames < kFewest) return false;
     const std::scoped_lock lock{streams_lock_};
-    return around_.on_fault(faulted.region.ref(faulted.page).bits(), now, static_cast<std::uint64_t>(frames));
+    return around_.on_fault(faulted.region.ref(faulted.page).bits(), core_.departures.evictions(),
+                            static_cast<std::uint64_t>(frames));
 }
 
 /// Returns the stored pages of the block whose bytes lie around `at` in the swap file.

@@ -12,7 +12,6 @@
 #include "policy/prefetch_streams.hpp"
 #include "sys/futex_lock.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -62,7 +61,7 @@ private:
     void claim_block(PageFill& fill, const FaultedPage& faulted, Access access) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool claim_around(PageFill& fill, const FaultedPage& faulted, Access access) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool may_read_around(const FaultedPage& faulted) const FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool pays_around(const FaultedPage& faulted, std::uint64_t now) FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool pays_around(const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] PageWindow pages_around(const FaultedPage& faulted, std::uint64_t at) const FAULTLINE_SIGNAL_SAFE;
     void claim(PageFill& fill, const FaultedPage& faulted, const policy::PrefetchWindow& wanted, core::PageState absent,
                Access access) FAULTLINE_SIGNAL_SAFE;
@@ -72,9 +71,8 @@ private:
     FillContext& context_;
     PagerCore& core_;
     sys::FutexLock streams_lock_;
-    policy::PrefetchStreams streams_;  // guarded by streams_lock_, as is the next one
-    policy::FaultAround around_;
-    std::atomic<std::uint64_t> hard_faults_{1};  // a clock
+    policy::PrefetchStreams streams_;  // guarded by streams_lock_
+    policy::FaultAround around_;       // guarded by streams_lock_
     std::unique_ptr<AsyncReader> reader_;
 };
 

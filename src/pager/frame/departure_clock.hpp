@@ -28,6 +28,11 @@ public:
         return static_cast<std::uint32_t>(evictions_.load(std::memory_order_relaxed) >> shift_);
     }
 
+    /// Returns the number of evictions so far.
+    [[nodiscard]] std::uint64_t evictions() const FAULTLINE_SIGNAL_SAFE {
+        return evictions_.load(std::memory_order_relaxed);
+    }
+
     /// Counts one eviction and returns its departure. `policy_tag` is the replacement policy's note on the page.
     [[nodiscard]] core::Departure next(std::uint8_t policy_tag) FAULTLINE_SIGNAL_SAFE {
         const std::uint64_t evictions = evictions_.fetch_add(1, std::memory_order_relaxed);
