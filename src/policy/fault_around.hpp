@@ -1,9 +1,11 @@
 // FaultAround: says whether a fault that waits for a disk should read the pages around its page, too. A disk reads
-// eight pages in about the time of one; but pages that nobody uses take frames from others.
+// eight pages in about the time of one. But each page that the program does not use takes a frame from one that it
+// does.
 //
-// The rule measures what it would gain. One block of eight pages in sixteen is in a control group that is never read
-// around. If a fault there follows an earlier one in the same block within the time that a page stays resident, reading
-// around would have saved it. Where that holds for most faults of the group, the other blocks are read around.
+// The rule measures what it would gain. Pages are grouped in blocks of eight, and one block in sixteen belongs to a
+// control group: its pages are always read alone. If a fault there follows an earlier one in the same block within the
+// time that a page stays resident, then reading the whole block at the earlier fault would have saved it. While that
+// holds for most faults of the control group, faults in all other blocks read their whole block.
 //
 // Pure logic over page numbers. The caller serialises. Signal-safe.
 #pragma once
@@ -22,7 +24,7 @@ public:
     static constexpr std::uint64_t kPages = 8;
 
     /// Records a fault that waits for a disk, and returns true if it should read its block. `page`: its number
-    /// (core::PageRef::bits). `now`: the number of hard faults so far. `frames`: the pages that can be resident.
+    /// (core::PageRef::bits). `now`: the number of evictions so far. `frames`: the pages that can be resident.
     [[nodiscard]] bool on_fault(std::uint64_t page, std::uint64_t now, std::uint64_t frames) FAULTLINE_SIGNAL_SAFE {
         const std::uint64_t block = page / kPages;
         const std::uint64_t hash = block * 0x9e37'79b9'7f4a'7c15;  // Fibonacci hashing: Knuth, TAOCP 3, 6.4
@@ -36,10 +38,11 @@ private:
     static constexpr unsigned kGroupShift = 60;  // hashes below 1/16 are the control group
     static constexpr std::size_t kEntries = 1024;
     static constexpr unsigned kEntryShift = 50;
-    // Of the faults that reading around saves, as 16-bit fractions. With three of five, each read saves one and a half
-    // others, which pays for evicting the five or six pages of the block that were brought in for nothing.
-    static constexpr std::uint32_t kPays = 0x10000 / 5 * 3;
-    static constexpr std::uint32_t kFails = 0x10000 / 2;
+    // The share of faults that reading blocks would save: from where on the rule reads blocks, and below which it stops
+    // (0x10000 is all). At three fifths each read saves one and a half others. That pays for the evictions that the
+    // other five or six pages of the block cause.
+    static constexpr std::uint32_t kBegins = 0x10000 / 5 * 3;
+    static constexpr std::uint32_t kStops = 0x10000 / 2;
     static constexpr std::uint32_t kWeight = 64;  // faults in the running mean
 
     /// The first fault of a block of the control group.
@@ -52,8 +55,8 @@ private:
         const bool saved = leader.block == block && leader.time != 0 && now - leader.time <= lifetime;
         if (!saved) leader = {block, now};
         saved_ = saved_ - saved_ / kWeight + (saved ? 0x10000 / kWeight : 0);
-        if (saved_ >= kPays) pays_ = true;
-        if (saved_ < kFails) pays_ = false;
+        if (saved_ >= kBegins) pays_ = true;
+        if (saved_ < kStops) pays_ = false;
     }
 
     std::array<Leader, kEntries> leaders_{};

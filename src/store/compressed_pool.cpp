@@ -38,10 +38,10 @@ bool CompressedPool::free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_
     return segments_.used() + wanted > limit;
 }
 
-/// Returns true if moving entries together would free so many sixteenths of the memory. Two segments do not count: the
-/// open one, and one that entries are moved from.
-bool CompressedPool::is_sparse(std::size_t dead) const FAULTLINE_SIGNAL_SAFE {
-    return segments_.live() + 2 * SegmentPool::kSegmentBytes <= live_beside(dead, segments_.used());
+/// Returns true if moving live entries together would free so many sixteenths of the memory. Two segments do not count:
+/// the open one, and one that entries are moved from.
+bool CompressedPool::is_sparse(std::size_t sixteenths) const FAULTLINE_SIGNAL_SAFE {
+    return segments_.live() + 2 * SegmentPool::kSegmentBytes <= live_bytes(sixteenths, segments_.used());
 }
 
 // ---- Entries

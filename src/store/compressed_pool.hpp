@@ -70,7 +70,7 @@ public:
 
     /// Returns true if less is free than the lower watermark: 1/16 of the limit, if that is at least one segment; or if
     /// 5/16 of the memory are dead entries.
-    [[nodiscard]] bool needs_upkeep() const FAULTLINE_SIGNAL_SAFE { return free_is_below(16) || is_sparse(kTooDead); }
+    [[nodiscard]] bool needs_upkeep() const FAULTLINE_SIGNAL_SAFE { return free_is_below(16) || is_sparse(kMoveFrom); }
 
     /// Moves entries together while a quarter of the memory is dead entries, and spills the oldest segments until the
     /// upper watermark (1/8 of the limit) is free, or as far as possible. Returns 0 or the error of a write; blocks
@@ -139,7 +139,7 @@ private:
     void kill_entry(EntryAddress at) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] SegmentPool::Room make_room(std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool free_is_below(std::size_t fraction) const FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] bool is_sparse(std::size_t dead) const FAULTLINE_SIGNAL_SAFE;
+    [[nodiscard]] bool is_sparse(std::size_t sixteenths) const FAULTLINE_SIGNAL_SAFE;
 
     // Defined in compressed_spill.cpp.
     Spilled free_segment(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
@@ -150,13 +150,13 @@ private:
     Spilled spill_oldest(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] Spiller& new_spiller(unsigned index) noexcept;
 
-    // Sixteenths of the memory that are dead entries: where moving them together begins, and where it ends.
-    static constexpr std::size_t kTooDead = 5;
-    static constexpr std::size_t kDead = 4;
+    // Live entries are moved together from so many sixteenths of dead memory on, until so many are left.
+    static constexpr std::size_t kMoveFrom = 5;
+    static constexpr std::size_t kMoveUntil = 4;
 
-    /// Returns the live bytes in so much memory if `dead` sixteenths of it are dead.
-    static constexpr std::size_t live_beside(std::size_t dead, std::size_t bytes) noexcept {
-        return bytes / 16 * (16 - dead);
+    /// Returns how many of `bytes` are live if so many sixteenths of them are dead.
+    static constexpr std::size_t live_bytes(std::size_t dead_sixteenths, std::size_t bytes) noexcept {
+        return bytes / 16 * (16 - dead_sixteenths);
     }
 
     static constexpr unsigned kSpillers = 4;

@@ -73,7 +73,7 @@ CompressedPool::Spiller& CompressedPool::new_spiller(unsigned index) noexcept {
 }
 
 int CompressedPool::do_upkeep(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    while (is_sparse(kDead) && empty_sparse_segment()) {
+    while (is_sparse(kMoveUntil) && empty_sparse_segment()) {
     }
     if (!free_is_below(8)) return 0;
     const unsigned spiller = spillers_.take();
@@ -92,7 +92,7 @@ int CompressedPool::spill_all(WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
 }
 
 CompressedPool::Spilled CompressedPool::free_segment(unsigned spiller, WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
-    if (is_sparse(kDead) && empty_sparse_segment()) return {true, 0};
+    if (is_sparse(kMoveUntil) && empty_sparse_segment()) return {true, 0};
     return spill_oldest(spiller, queue);
 }
 
@@ -110,7 +110,7 @@ void CompressedPool::for_each_entry(const Segment& segment, Visit visit) const F
 // ---- Moving
 
 bool CompressedPool::empty_sparse_segment() FAULTLINE_SIGNAL_SAFE {
-    Segment* const segment = segments_.take_sparse(live_beside(kDead, SegmentPool::kSegmentBytes));
+    Segment* const segment = segments_.take_sparse(live_bytes(kMoveUntil, SegmentPool::kSegmentBytes));
     if (segment == nullptr) return false;
     for_each_entry(*segment, [&](EntryAddress at, const Entry&) { return move_entry(at); });
     return segments_.give_back(*segment);

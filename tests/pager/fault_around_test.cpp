@@ -1,7 +1,8 @@
-// Reading around a page whose neighbours fault with it: few reads where pages of a block are used together, no reads
-// beyond the faults where they are not, and right contents in either case.
+// Faults that read the whole block of their page (policy/fault_around.hpp): they do so in programs that use the pages of
+// a block together, and not in others. The contents are right in either case.
 
 #include "pager_fixture.hpp"
+#include "policy/fault_around.hpp"
 #include "swap_folder.hpp"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ class FaultAroundTest : public VariantTest {
 protected:
     static constexpr std::uint64_t kPages = 16384;
     static constexpr std::uint64_t kFrames = 4096;
-    static constexpr std::uint64_t kBlock = 8;
+    static constexpr std::uint64_t kBlock = policy::FaultAround::kPages;
 
     void SetUp() override {
         VariantTest::SetUp();
@@ -45,7 +46,8 @@ protected:
             for (std::uint64_t i = 0; i < used; ++i) EXPECT_EQ(load_word(at(pages[i])), stamp(pages[i])) << pages[i];
         }
     }
-    [[nodiscard]] RegionStats settled() {
+    /// Returns the figures when no read is in flight.
+    [[nodiscard]] RegionStats stats_at_rest() {
         region_.wait_for_advised(region_.data(), region_.size());
         return region_.stats();
     }
@@ -58,16 +60,18 @@ protected:
 
 TEST_P(FaultAroundTest, PagesThatAreUsedTogetherComeTogether) {
     for (int round = 0; round < 3; ++round) read_blocks(kBlock);  // learns
-    const std::uint64_t before = settled().hard_faults;
+    const std::uint64_t faults_before = stats_at_rest().hard_faults;
     read_blocks(kBlock);
-    EXPECT_LT(settled().hard_faults - before, kPages / 2);
+    const std::uint64_t faults = stats_at_rest().hard_faults - faults_before;
+    EXPECT_LT(faults, kPages / 2);
 }
 
 TEST_P(FaultAroundTest, PagesThatAreUsedAloneComeAlone) {
     for (int round = 0; round < 4; ++round) read_blocks(1);
-    const std::uint64_t before = settled().pages_read_ahead;
+    const std::uint64_t read_ahead_before = stats_at_rest().pages_read_ahead;
     for (int round = 0; round < 4; ++round) read_blocks(1);
-    EXPECT_LT(settled().pages_read_ahead - before, kPages / kBlock / 4);
+    const std::uint64_t read_ahead = stats_at_rest().pages_read_ahead - read_ahead_before;
+    EXPECT_LT(read_ahead, kPages / kBlock / 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(deliveries, FaultAroundTest, ::testing::ValuesIn(deliveries_and_evictions()), VariantName{});

@@ -13,15 +13,15 @@ namespace {
 
 using policy::FaultAround;
 
-constexpr std::uint64_t kFramesAround = 4096;
-constexpr std::uint64_t kBlocks = 8192;
-
 class Around : public ::testing::Test {
 protected:
-    bool fault(std::uint64_t page) { return around_.on_fault(page, ++now_, kFramesAround); }
+    static constexpr std::uint64_t kFrames = 4096;
+    static constexpr std::uint64_t kBlocks = 8192;
 
-    /// Faults on `used` pages of each of so many blocks, chosen at random; the pages of one block are `apart` other
-    /// faults apart. Returns which part of the last faults should read their block.
+    bool fault(std::uint64_t page) { return around_.on_fault(page, ++now_, kFrames); }
+
+    /// Faults on `used` pages of each of so many blocks, chosen at random. Between two of these faults lie `apart`
+    /// other evictions. Returns for which part of the faults in the second half of the blocks the block should be read.
     double part_with(unsigned used, unsigned apart, unsigned blocks) {
         unsigned wanted = 0;
         unsigned asked = 0;
@@ -52,7 +52,7 @@ TEST_F(Around, ReadsBlocksWhosePagesFaultTogetherButThoseOfTheControlGroup) {
 TEST_F(Around, ReadsNoBlockOfWhichOnePageIsUsed) { EXPECT_EQ(part_with(1, 3, 8000), 0); }
 
 TEST_F(Around, ReadsNoBlockWhosePagesFaultLongAfterEachOther) {
-    EXPECT_EQ(part_with(8, kFramesAround, 4000), 0) << "pages that were read around would have left by then";
+    EXPECT_EQ(part_with(8, kFrames, 4000), 0) << "pages that were read around would have left by then";
 }
 
 TEST_F(Around, StopsWhenPagesNoLongerFaultTogetherAndBeginsAgain) {

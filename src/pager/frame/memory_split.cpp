@@ -18,7 +18,7 @@ constexpr std::size_t kDivisions = 32;
 // If fewer pages shrink, compression only costs time.
 constexpr double kLeastKept = 1.0 / 16;
 constexpr unsigned kMostDoublings = 2;
-constexpr unsigned kMostPatience = 63;  // looks
+constexpr unsigned kMostPatience = 63;  // looks to wait after a turn
 // Memory that compressed pages take, dead ones among them included, for each byte of live ones.
 constexpr double kOverhead = 1.25;
 
@@ -42,7 +42,7 @@ std::size_t MemorySplit::share_after(const Look& look, std::size_t memory) FAULT
     const std::size_t bytes = step(wanted, memory);
     if (wanted == Direction::to_compressed) return now + bytes;
     if (wanted == Direction::none) return now;
-    // Of memory that is not used, no more than that: the next pages to be compressed would push others out.
+    // Takes no more than compressed pages leave unused: else the next ones to be compressed would push others out.
     const std::size_t unused = unused_by(look.pool);
     return std::max(now - std::min(now, unused > 0 ? std::min(bytes, unused) : bytes), least_share(memory));
 }
@@ -111,8 +111,8 @@ double MemorySplit::cost(const Look& look, std::size_t share) const FAULTLINE_SI
     return in_memory * (kept * memory_cost + (1 - kept) * disk_cost) + on_disk * disk_cost;
 }
 
-/// Each turn doubles the wait for the next move, since near the best division moves only evict pages. Each move that
-/// goes on halves it.
+/// A turn is a move against the direction of the last one. Each turn doubles the wait for the next move, because near
+/// the best division moves cost evictions and gain nothing. Each further move in one direction halves the wait.
 void MemorySplit::wait_after(Direction wanted) FAULTLINE_SIGNAL_SAFE {
     if (wanted == Direction::none) return;
     const bool turns = last_move_ != Direction::none && wanted != last_move_;

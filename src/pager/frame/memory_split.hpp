@@ -91,8 +91,8 @@ private:
     double ratio_ = 0.5;
     Direction last_direction_ = Direction::none;
     unsigned doublings_ = 0;
-    Direction last_move_ = Direction::none;  // none is not a move
-    unsigned patience_ = 0;                  // looks without a move after a turn
+    Direction last_move_ = Direction::none;  // the latest direction other than none
+    unsigned patience_ = 0;                  // the wait in looks; each turn doubles it
     unsigned looks_to_wait_ = 0;
 };
 
