@@ -1,8 +1,8 @@
-// Faults that read the whole block of their page (policy/fault_around.hpp): they do so in programs that use the pages of
-// a block together, and not in others. The contents are right in either case.
+// Faults that read the whole block of their page (policy/fault_around.hpp): they do so in programs that use the pages
+// of a block together, and not in others. The contents are right in either case.
 
-#include "pager_fixture.hpp"
 #include "policy/fault_around.hpp"
+#include "pager_fixture.hpp"
 #include "swap_folder.hpp"
 
 #include <algorithm>
