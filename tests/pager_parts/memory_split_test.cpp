@@ -17,7 +17,7 @@ namespace {
 
 using pager::MemorySplit;
 using pager::MissBuckets;
-using pager::MissCounts;
+using pager::MissFigures;
 
 constexpr std::size_t kMemory = std::size_t{64} << 20;
 constexpr std::size_t kStart = std::size_t{16} << 20;
@@ -30,6 +30,7 @@ protected:
         look_.disk_cost = std::chrono::microseconds{80};
         // Full; pages shrink to two fifths, and with dead ones between them to a half.
         look_.pool = {kStart, kStart, kStart / 10 * 8, kStart / 10 * 20, 0, 0, 0};
+        look_.misses.evictions = kManyEvictions;
     }
 
     /// Adds what happened until the next look.
@@ -39,12 +40,12 @@ protected:
         look_.pool.pushed_out += pushed_out;
     }
     /// Sets `faults` at so many pages beyond the frames.
-    void faults_at(std::size_t beyond, std::uint32_t faults) {
-        look_.misses[MissBuckets::of(look_.frames + beyond)] = faults;
-    }
+    void faults_at(std::size_t beyond, std::uint32_t faults) { look_.misses.faults[MissBuckets::of(beyond)] = faults; }
     std::size_t next() { return look_.pool.limit = split_.share_after(look_, kMemory); }
 
     static constexpr std::size_t kReach = kStart / 2048;  // of the compressed pages
+    // Hardly any of these pages has come back, so the evictions since a page left are all of different pages.
+    static constexpr std::uint64_t kManyEvictions = 1'000'000'000;
     MemorySplit split_;
     MemorySplit::Look look_;
 };
@@ -170,8 +171,8 @@ public:
             look.pool.original = held * 4096;
             look.pool.used = static_cast<std::size_t>(static_cast<double>(held * 4096) * ratio_);
             look.pool.compressed = look.pool.used / 5 * 4;
+            if (frames != look.frames) look.misses = misses_beyond(frames);
             look.frames = frames;
-            look.misses = misses_beyond(frames);
             look.pool.kept += static_cast<std::uint64_t>(kFaults);
             if (in_memory < below_.size() - 1) look.pool.pushed_out += static_cast<std::uint64_t>(kFaults);
             look.pool.limit = std::min(split.share_after(look, kMemory), kMost);
@@ -185,15 +186,22 @@ private:
     static constexpr double kFaults = 1'000'000;  // in one look: the model has no chance
     static constexpr std::size_t kMost = kMemory / 8 * 7;
 
-    [[nodiscard]] MissCounts misses_beyond(std::size_t frames) const {
-        MissCounts counts{};
-        const double faults = between(frames, below_.size());
-        for (std::size_t bucket = 0; faults > 0 && bucket + 1 < counts.size(); ++bucket) {
-            const double part = between(std::max<std::size_t>(MissBuckets::begin(bucket), frames),
-                                        std::max<std::size_t>(MissBuckets::begin(bucket + 1), frames));
-            counts[bucket] = static_cast<std::uint32_t>(kFaults * part / faults);
+    /// Returns the faults by what a pager sees: the evictions since a page left. Each fault evicts a page. While one
+    /// more page passes the one at position p, the program faults again and again on pages between the frames and p.
+    [[nodiscard]] MissFigures misses_beyond(std::size_t frames) const {
+        MissFigures figures;
+        const std::size_t last = below_.size() - 1;
+        const double faults = between(frames, last);
+        double evictions = 0;  // since a page left that is now at position p
+        for (std::size_t p = frames; faults > 0 && p < last; ++p) {
+            const double beyond = between(p, last) / faults;
+            if (beyond <= 1e-9) break;
+            evictions += 1 / beyond;
+            figures.faults[MissBuckets::of(static_cast<std::uint64_t>(evictions))] +=
+                static_cast<std::uint32_t>(kFaults * between(p, p + 1) / faults);
         }
-        return counts;
+        figures.evictions = static_cast<std::uint64_t>(kFaults);
+        return figures;
     }
     [[nodiscard]] static std::size_t frames_with(std::size_t share) { return (kMemory - share) / 4096; }
     [[nodiscard]] std::size_t pages_in(std::size_t share) const {

@@ -70,9 +70,9 @@ void SplitKeeper::look(store::WriteQueue& queue) FAULTLINE_SIGNAL_SAFE {
 }
 
 void SplitKeeper::judge() FAULTLINE_SIGNAL_SAFE {
-    const MemorySplit::Look look{core_.misses.take(), static_cast<std::size_t>(core_.budget.used()),
-                                 core_.misses.memory_cost(), core_.misses.disk_cost(),
-                                 core_.stores->compressed_share()};
+    const MemorySplit::Look look{core_.misses.take(core_.departures.evictions()),
+                                 static_cast<std::size_t>(core_.budget.used()), core_.misses.memory_cost(),
+                                 core_.misses.disk_cost(), core_.stores->compressed_share()};
     share_ = split_.share_after(look, memory());
 }
 

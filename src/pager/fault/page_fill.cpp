@@ -60,10 +60,8 @@ void PageFill::begin_miss(PageWord seen) FAULTLINE_SIGNAL_SAFE {
 
 void PageFill::end_miss() const FAULTLINE_SIGNAL_SAFE {
     if (!counts_miss()) return;
-    PagerCore& core = context_->core;
-    const auto frames = static_cast<std::uint64_t>(core.budget.used());
-    core.misses.record(frames + arrival_.evictions_ago, from_disk_, had_frame_ - started_,
-                       sys::monotonic_time() - had_frame_);
+    context_->core.misses.record(arrival_.evictions_ago, from_disk_, had_frame_ - started_,
+                                 sys::monotonic_time() - had_frame_);
 }
 
 /// Returns true if a page that is read is to come in writable: see PageWord::written_before. That saves the
@@ -244,9 +242,13 @@ FaultOutcome PageFill::complete(int error) FAULTLINE_SIGNAL_SAFE {
 /// Publishes mapped pages that no thread has asked for yet.
 void PageFill::publish_ahead(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
     if (pages.count() == 0) return;
+    PagerCore& core = context_->core;
     const PageWindow writable = for_writing_ ? make_writable(pages) : PageWindow{pages.first, 0};
     pages.for_each([&](std::uint64_t page) {
         const bool dirty = (writable.mask & writable.bit_of(page)) != 0;
+        if (core.config.memory_limit != 0) {
+            core.misses.record_ahead(core.departures.arrival(region_->load(page).payload()).evictions_ago);
+        }
         publish(page, dirty, {policy::Arrival::Kind::read_ahead});
     });
     region_->counters().add(Count::read_ahead, static_cast<std::int64_t>(pages.count()));

@@ -55,7 +55,7 @@ std::size_t MemorySplit::unused_by(const store::CompressedShare& pool) const FAU
 }
 
 void MemorySplit::remember(const Look& look) FAULTLINE_SIGNAL_SAFE {
-    misses_.add(look.misses);
+    misses_.add(look.misses, static_cast<double>(look.frames));
     kept_ = kept_ / 2 + static_cast<double>(look.pool.kept - last_.kept);
     rejected_ = rejected_ / 2 + static_cast<double>(look.pool.rejected - last_.rejected);
     pushed_out_ = look.pool.pushed_out > last_.pushed_out;

@@ -59,7 +59,7 @@ public:
 
     /// What was found since the last look.
     struct Look {
-        MissCounts misses{};
+        MissFigures misses{};
         std::size_t frames = 0;  ///< In use now, in units of 4 KiB.
         std::chrono::nanoseconds memory_cost;
         std::chrono::nanoseconds disk_cost;

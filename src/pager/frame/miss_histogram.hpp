@@ -2,13 +2,12 @@
 // them another division of memory would have changed. Pure arithmetic.
 //
 // The stack is the list of all pages in the order of their last use (Mattson et al., IBM Systems Journal 9(2), 1970).
-// With n frames, the pages at positions 0 to n - 1 are resident. A page whose fault comes after d evictions since it
-// left was at position n + d.
+// With n frames, the pages at positions 0 to n - 1 are resident. A page whose fault comes when d others have been used
+// since it left (StackDepth) was at position n + d.
 #pragma once
 
 #include "core/signal_safe.hpp"
-
-#include <faultline/latency_histogram.hpp>
+#include "pager/frame/stack_depth.hpp"
 
 #include <array>
 #include <cstddef>
@@ -16,25 +15,31 @@
 
 namespace faultline::pager {
 
-/// The buckets of positions: at most a sixteenth as wide as the position.
-struct MissBuckets {
-    static constexpr std::size_t kCount = LatencyHistogram::kBuckets;
-    static constexpr std::size_t of(std::uint64_t position) noexcept { return LatencyHistogram::bucket_of(position); }
-    static constexpr std::uint64_t begin(std::size_t bucket) noexcept { return LatencyHistogram::lower_bound(bucket); }
+/// What happened since the last look. Distances are numbers of evictions since a page left.
+struct MissFigures {
+    MissCounts faults{};  ///< Hard faults, by distance.
+    MissCounts ahead{};   ///< Pages that came in before the program asked for them, by distance.
+    std::uint64_t evictions = 0;
 };
-
-/// Faults since the last look, by bucket.
-using MissCounts = std::array<std::uint32_t, MissBuckets::kCount>;
 
 /// Signal-safe. The caller serialises.
 class MissHistogram {
 public:
-    /// Adds the faults since the last look. Those before it weigh 7/8 of what they did.
-    void add(const MissCounts& counts) FAULTLINE_SIGNAL_SAFE {
+    /// Adds the faults since the last look. Those before it weigh 7/8 of what they did. `frames`: how many there are.
+    void add(const MissFigures& figures, double frames) FAULTLINE_SIGNAL_SAFE {
+        MissCounts returned = figures.faults;
+        for (std::size_t bucket = 0; bucket < returned.size(); ++bucket) returned[bucket] += figures.ahead[bucket];
+        depth_.add(returned, static_cast<double>(figures.evictions));
+        for (double& faults : faults_) faults = faults * 7 / 8;
+        for (std::size_t bucket = 0; bucket < MissBuckets::kCount; ++bucket) {
+            if (figures.faults[bucket] == 0) continue;
+            const double position = frames + depth_.in_bucket(bucket);
+            faults_[MissBuckets::of(static_cast<std::uint64_t>(position))] += figures.faults[bucket];
+        }
         double sum = 0;
         for (std::size_t bucket = 0; bucket < MissBuckets::kCount; ++bucket) {
-            sum += counts[bucket];
-            below_[bucket + 1] = below_[bucket + 1] * 7 / 8 + sum;
+            sum += faults_[bucket];
+            below_[bucket + 1] = sum;
         }
     }
 
@@ -53,11 +58,13 @@ private:
         if (position <= 0) return 0;
         const std::size_t bucket = MissBuckets::of(static_cast<std::uint64_t>(position));
         if (bucket + 1 >= MissBuckets::kCount) return all();
-        const auto begin = static_cast<double>(MissBuckets::begin(bucket));
-        const auto end = static_cast<double>(MissBuckets::begin(bucket + 1));
+        const double begin = MissBuckets::begin(bucket);
+        const double end = MissBuckets::begin(bucket + 1);
         return below_[bucket] + (below_[bucket + 1] - below_[bucket]) * (position - begin) / (end - begin);
     }
 
+    StackDepth depth_;
+    std::array<double, MissBuckets::kCount> faults_{};     // by position
     std::array<double, MissBuckets::kCount + 1> below_{};  // the weight of all buckets before each
 };
 
