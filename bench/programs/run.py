@@ -19,6 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from programs import PROGRAMS, SMOKE, Program
 from systems import Faultline, Free, KernelSwap
@@ -35,6 +36,7 @@ class Run:
     status: int
     output: str
     peak: int
+    messages: str  # the end of what it wrote to standard error
 
     def says(self, other: "Run") -> bool:
         return self.status == other.status and self.output == other.output
@@ -58,8 +60,8 @@ class Runner:
         user = NOBODY if self._as_nobody else []
         command = [*user, *system.prefix(program.limit_mib), "sh", "-c", program.command]
         began = time.monotonic()
-        with subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=system.join,
+        with tempfile.TemporaryFile() as messages, subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=messages, preexec_fn=system.join,
             start_new_session=True,
         ) as process:
             sampler = PeakSampler(process.pid)
@@ -74,7 +76,13 @@ class Runner:
                 seconds = None
             finally:
                 peak = sampler.stop()
-        return Run(seconds, process.returncode, hashlib.sha256(output).hexdigest(), peak)
+            return Run(seconds, process.returncode, hashlib.sha256(output).hexdigest(), peak, end_of(messages))
+
+
+def end_of(file: IO[bytes]) -> str:
+    """Returns the last 4 KiB of a file."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+    return file.read().decode(errors="replace")
 
 
 def text_of_seconds(run: Run, free: Run, timeout: float) -> str:
@@ -174,6 +182,8 @@ def run_all(options: argparse.Namespace, systems: list[Free]) -> list[dict[str, 
             continue
         results[program.name] = measure(program, systems, runner, options.rounds)
         print(row_of(program, results[program.name], options.timeout), flush=True)
+        if not is_right(results[program.name]):
+            print(results[program.name]["faultline"].messages, file=sys.stderr)
     if options.json:
         text = {name: {system: vars(run) for system, run in runs.items()} for name, runs in results.items()}
         options.json.write_text(json.dumps(text, indent=2) + "\n", encoding="ascii")
