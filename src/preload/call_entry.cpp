@@ -135,6 +135,10 @@ bool stays(const siginfo_t& info, const Call& call) noexcept {
     }
 }
 
+CallStacks::Slot* slot_with(const void* address) noexcept {
+    return this_thread.stacks != nullptr ? this_thread.stacks->slot_of(address) : nullptr;
+}
+
 /// Copies a frame to a stack, below its top. Returns the address of the copy.
 SignalFrame* copy_to(std::uint64_t top, const SignalFrame& frame) noexcept {
     ucontext_t context;
@@ -173,11 +177,13 @@ std::size_t frame_bytes(const ucontext_t& context) noexcept {
     return sizeof(SignalFrame) + (vectors != nullptr ? vector_bytes(vectors) : 0) + 2 * kVectorAlignment;
 }
 
-CallScope::CallScope(const ucontext_t& context) noexcept
-    : slot_{this_thread.stacks != nullptr ? this_thread.stacks->slot_of(&context) : nullptr},
-      outer_stack_{this_thread.call_stack},
-      outer_resources_{this_thread.resources} {
-    this_thread.call_stack = slot_ != nullptr ? slot_->mark() : 0;
+CallScope::CallScope(const ucontext_t& context) noexcept : CallScope{slot_with(&context)} {}
+
+CallScope::CallScope(CallStacks::Slot* slot) noexcept : CallScope{slot, slot != nullptr ? slot->mark() : 0} {}
+
+CallScope::CallScope(CallStacks::Slot* slot, std::uint64_t call_stack) noexcept
+    : slot_{slot}, outer_stack_{this_thread.call_stack}, outer_resources_{this_thread.resources} {
+    this_thread.call_stack = call_stack;
     this_thread.resources = slot_ != nullptr ? &slot_->resources() : &resources_;
 }
 

@@ -16,9 +16,9 @@ namespace {
 using sys::raw_syscall;
 using sys::syscall_argument;
 
-constexpr std::uint64_t kRedZone = 128;   // bytes below the stack pointer that the program uses
-constexpr std::uint64_t kMarkBytes = 16;  // two words; keeps the stack aligned
-constexpr unsigned kLooks = 16;           // entries checked per search for stacks of ended threads
+constexpr std::uint64_t kRedZone = 128;  // bytes below the stack pointer that the program uses
+constexpr std::uint64_t kMarkBytes = sizeof(CallStacks::Mark);
+constexpr unsigned kLooks = 16;  // entries checked per search for stacks of ended threads
 
 constinit std::atomic<CallStacks*> all_stacks{nullptr};  // every object ever mapped; the list only grows
 constinit std::atomic<CallStacks*> cursor{nullptr};
@@ -137,11 +137,14 @@ void CallStacks::give_up_calls() noexcept {
 }
 
 CallStacks::Slot* CallStacks::claim(std::uint64_t program_stack) noexcept {
-    const std::uint64_t mark = core::align_down(program_stack - kRedZone - kMarkBytes, kMarkBytes);
-    const std::uint64_t cookie = ++calls_ ^ mark << 16;
-    auto* const words = reinterpret_cast<volatile std::uint64_t*>(mark);
-    words[0] = cookie;
-    words[1] = ~cookie;
+    return claim(*reinterpret_cast<Mark*>(core::align_down(program_stack - kRedZone - kMarkBytes, alignof(Mark))));
+}
+
+CallStacks::Slot* CallStacks::claim(Mark& mark) noexcept {
+    const std::uint64_t at = core::address_of(&mark);
+    const std::uint64_t cookie = ++calls_ ^ at << 16;
+    mark.words[0] = cookie;
+    mark.words[1] = ~cookie;
     Slot* free = nullptr;
     for (Slot& slot : slots_) {
         if (slot.used_ && slot.is_abandoned()) slot.give_up();
@@ -149,7 +152,7 @@ CallStacks::Slot* CallStacks::claim(std::uint64_t program_stack) noexcept {
     }
     if (free == nullptr) return nullptr;
     free->used_ = true;
-    free->mark_ = mark;
+    free->mark_ = at;
     free->cookie_ = cookie;
     free->resources_ = nullptr;
     return free;

@@ -55,9 +55,16 @@ public:
     /// fork.
     static void forget_other_threads() noexcept;
 
+    /// Two words on the program's stack that tell whether a call is still in progress.
+    struct alignas(16) Mark {
+        volatile std::uint64_t words[2];
+    };
+
     /// Returns a slot for a call that was made with the stack pointer `program_stack`, or null if calls nest too
     /// deeply. Releases what abandoned calls held. Call with all signals blocked.
     [[nodiscard]] Slot* claim(std::uint64_t program_stack) noexcept;
+    /// The same for a call whose mark lies in the frame of the function that makes it.
+    [[nodiscard]] Slot* claim(Mark& mark) noexcept;
 
     /// Returns the slot that contains the address, or null.
     [[nodiscard]] Slot* slot_of(const void* address) noexcept;

@@ -1,33 +1,16 @@
 #include "preload/library_call.hpp"
 
 #include "core/units.hpp"
+#include "preload/handler_mask.hpp"
 #include "preload/memory_calls.hpp"
 #include "preload/thread_state.hpp"
 
 #include <cerrno>
-#include <csignal>
 #include <cstdint>
 #include <optional>
 
 namespace faultline::preload {
 namespace {
-
-/// Blocks the signals that the dispatch blocks, during the object's lifetime.
-class HandlerMask {
-public:
-    HandlerMask() noexcept {
-        sys::raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, sys::syscall_argument(&kHandlerMask),
-                         sys::syscall_argument(&before_), sizeof before_);
-    }
-    ~HandlerMask() {
-        sys::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, sys::syscall_argument(&before_), 0, sizeof before_);
-    }
-    HandlerMask(const HandlerMask&) = delete;
-    HandlerMask& operator=(const HandlerMask&) = delete;
-
-private:
-    std::uint64_t before_ = 0;
-};
 
 std::optional<long> answer_of_library(const Call& call) noexcept {
     if (this_thread.inside > 0 || !concerns_managed_memory(call)) return std::nullopt;
