@@ -1,6 +1,7 @@
 #include "preload/interposition.hpp"
 
 #include "core/units.hpp"
+#include "preload/io_functions.hpp"
 #include "preload/managed_heap.hpp"
 #include "sys/loaded_object.hpp"
 #include "sys/syscall.hpp"
@@ -55,11 +56,13 @@ private:
     bool writable_;
 };
 
-/// Calls `visit(ours, theirs)` for each function that both libraries export.
+/// Calls `visit(ours, theirs)` for each function that both libraries export, but those for I/O: they need not see all
+/// calls, and a library that interposes them, too, must find the C library's.
 template <typename Visit>
 void for_each_shared_function(const LoadedObject& self, const LoadedObject& libc, Visit visit) noexcept {
     self.for_each_definition([&](const ElfW(Sym) & ours) {
         if (ELF64_ST_TYPE(ours.st_info) != STT_FUNC || ours.st_shndx == SHN_UNDEF) return;
+        if (is_io_function(self.name_of(ours))) return;
         ElfW(Sym)* const theirs = libc.find(self.name_of(ours));
         if (theirs != nullptr && ELF64_ST_TYPE(theirs->st_info) == STT_FUNC) visit(ours, *theirs);
     });

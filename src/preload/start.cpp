@@ -8,6 +8,7 @@
 #include "preload/dispatch.hpp"
 #include "preload/foreign_tls.hpp"
 #include "preload/interposition.hpp"
+#include "preload/io_functions.hpp"
 #include "preload/managed_heap.hpp"
 #include "preload/managed_memory.hpp"
 #include "preload/program_mappings.hpp"
@@ -118,6 +119,7 @@ heap::Heap* make_heap_unless_filtered(const run::Settings& settings) {
 
 void make_heap(const char* const* environment) {
     ManagedHeap::find_neighbours();
+    look_behind_io_functions();
     run::Settings settings;
     run::SettingsProblem problem;
     if (!run::read_settings(environment, settings, problem)) refuse(problem.text.data());
