@@ -56,13 +56,20 @@ int main(int count, char** arguments) {
         void* volatile block = std::malloc(48);
         std::free(block);
     });
-    measure("a system call that does nothing", many, [] { ::syscall(SYS_getppid); });
+    measure("a bare system call that does nothing", many, [] { ::syscall(SYS_getppid); });
 
     const int zeros = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
     void* const into = std::malloc(64);
     if (zeros < 0 || into == nullptr) fail("preload_costs: cannot read zeros");
     measure("read of 64 bytes into a block", many, [&] {
         if (::read(zeros, into, 64) != 64) fail("preload_costs: read");
+    });
+    measure("the same as a bare system call", many, [&] {
+        if (::syscall(SYS_read, zeros, into, 64) != 64) fail("preload_costs: read");
+    });
+    char on_stack[64];
+    measure("read of 64 bytes to the stack", many, [&] {
+        if (::read(zeros, &on_stack[0], sizeof on_stack) != 64) fail("preload_costs: read");
     });
     std::free(into);
     ::close(zeros);

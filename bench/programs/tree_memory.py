@@ -1,9 +1,13 @@
 """The memory of a process and all its descendants."""
 
 import threading
+import time
 from pathlib import Path
 
-PERIOD_SECONDS = 0.05
+# A look takes milliseconds of a CPU that the programs need, too. So looks are this far apart, and at least this share of
+# the time so far.
+LEAST_PERIOD_SECONDS = 0.05
+PERIOD_SHARE = 0.04
 
 
 def children_of(pid: int) -> list[int]:
@@ -62,5 +66,6 @@ class PeakSampler:
         return self.peak
 
     def _watch(self) -> None:
-        while not self._ended.wait(PERIOD_SECONDS):
+        began = time.monotonic()
+        while not self._ended.wait(max(LEAST_PERIOD_SECONDS, PERIOD_SHARE * (time.monotonic() - began))):
             self.peak = max(self.peak, anonymous_bytes_of_tree(self._root))
