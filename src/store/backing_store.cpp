@@ -17,7 +17,7 @@ void StoreFactory::write(std::span<StoreWrite> writes, WriteQueue&) FAULTLINE_SI
     for (StoreWrite& one : writes) one.error = one.store->write(one.offset, one.bytes);
 }
 
-void StoreFactory::prepare_fork() {
+void StoreFactory::prepare_fork(WriteQueue& /*queue*/) {
     sys::throw_error(EOPNOTSUPP, "these stores cannot be shared with a child of fork");
 }
 

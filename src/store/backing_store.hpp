@@ -214,7 +214,7 @@ public:
     /// Does everything that can fail. The stores keep their contents, also when it throws. Throws std::system_error or
     /// std::bad_alloc. EOPNOTSUPP: the stores cannot be shared with a child (this default). Other errors are those of a
     /// new file (ENOSPC, EMFILE, ENOENT, EFBIG, EIO...).
-    virtual void prepare_fork();
+    virtual void prepare_fork(WriteQueue& queue);
     /// Separates the processes: from here on neither sees the other's writes and discards.
     virtual void continue_as([[maybe_unused]] ForkSide side) noexcept {}
     /// Undoes prepare_fork when there is no child.

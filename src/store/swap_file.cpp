@@ -30,7 +30,15 @@ long unless_closed(long result) FAULTLINE_SIGNAL_SAFE {
 }
 
 SwapFile SwapFile::unnamed_in(const SwapDirectory& directory) {
-    return SwapFile{directory.open_unnamed(), directory.path()};
+    SwapFile file{directory.open_unnamed(), directory.path()};
+    file.try_direct();
+    return file;
+}
+
+SwapFile SwapFile::unnamed_in(const SwapDirectory& directory, bool direct) {
+    SwapFile file{directory.open_unnamed(), directory.path()};
+    file.set_direct(direct);
+    return file;
 }
 
 SwapFile SwapFile::named(const std::filesystem::path& path) {
@@ -42,11 +50,19 @@ SwapFile SwapFile::named(const std::filesystem::path& path) {
                                                      : ": set Config::swap_file to a path this user may create"));
     }
     if (::unlink(path.c_str()) != 0) sys::throw_error(errno, "cannot unlink the swap file " + path.string());
-    return SwapFile{std::move(fd), path};
+    SwapFile file{std::move(fd), path};
+    file.try_direct();
+    return file;
 }
 
-SwapFile::SwapFile(sys::FileDescriptor fd, std::filesystem::path place) : fd_{std::move(fd)}, place_{std::move(place)} {
-    try_direct();
+SwapFile::SwapFile(sys::FileDescriptor fd, std::filesystem::path place) noexcept
+    : fd_{std::move(fd)}, place_{std::move(place)} {}
+
+/// Bypasses the page cache from now on, or not. `direct()` is false if the kernel refuses.
+void SwapFile::set_direct(bool wanted) noexcept {
+    const int flags = ::fcntl(fd(), F_GETFL);
+    const bool set = flags >= 0 && ::fcntl(fd(), F_SETFL, wanted ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+    direct_ = set && wanted;
 }
 
 /// Tries direct I/O with a real transfer: some file systems accept the flag and refuse the transfer, or the other way
@@ -59,12 +75,10 @@ void SwapFile::try_direct() {
         iovec part{block.data(), block.size()};
         return write(0, {&part, 1});
     };
-    const int flags = ::fcntl(fd(), F_GETFL);
-    direct_ = flags >= 0 && ::fcntl(fd(), F_SETFL, flags | O_DIRECT) == 0;
+    set_direct(true);
     int error = write_block();
     if (direct_ && error == EINVAL) {
-        direct_ = false;
-        ::fcntl(fd(), F_SETFL, flags);
+        set_direct(false);
         error = write_block();
     }
     if (error == 0) error = read(0, block.bytes());

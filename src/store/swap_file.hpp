@@ -23,6 +23,9 @@ public:
     static SwapFile unnamed_in(const SwapDirectory& directory);
     static SwapFile unnamed_in(const std::filesystem::path& directory) { return unnamed_in(SwapDirectory{directory}); }
 
+    /// The same in a directory where a file has been tried: nothing is written. `direct`: what that file answered.
+    static SwapFile unnamed_in(const SwapDirectory& directory, bool direct);
+
     /// Creates the file `path` (mode 0600), which must not exist, and unlinks it at once. Its space is freed with the
     /// descriptor.
     static SwapFile named(const std::filesystem::path& path);
@@ -57,7 +60,8 @@ public:
     void punch(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE;
 
 private:
-    SwapFile(sys::FileDescriptor fd, std::filesystem::path place);
+    SwapFile(sys::FileDescriptor fd, std::filesystem::path place) noexcept;
+    void set_direct(bool wanted) noexcept;
     void try_direct();
     [[nodiscard]] long write_from(std::uint64_t offset, std::span<const iovec> parts,
                                   std::size_t skipped) const FAULTLINE_SIGNAL_SAFE;

@@ -67,7 +67,8 @@ SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::pat
                  : file.empty()     ? default_swap_directory()
                                     : std::filesystem::absolute(file).parent_path()},
       space_{std::max(compressed_limit, most_compressed), compressed_limit, &records()},
-      file_{open_first_file(file)} {}
+      file_{open_first_file(file)},
+      direct_in_directory_{file.empty() ? std::optional{file_->direct()} : std::nullopt} {}
 
 SwapSpace::~SwapSpace() { require_sound(); }
 
@@ -80,11 +81,16 @@ SwapSpace::FilePointer SwapSpace::open_first_file(const std::filesystem::path& f
     } catch (const std::system_error&) {
         rings.reset();  // no thread can be started
     }
-    return file.empty() ? open_file() : std::make_shared<SwapFile>(SwapFile::named(file));
+    return std::make_shared<SwapFile>(file.empty() ? SwapFile::unnamed_in(directory_) : SwapFile::named(file));
 }
 
-SwapSpace::FilePointer SwapSpace::open_file() const {
-    return std::make_shared<SwapFile>(SwapFile::unnamed_in(directory_));
+SwapSpace::FilePointer SwapSpace::open_file() {
+    if (direct_in_directory_) {
+        return std::make_shared<SwapFile>(SwapFile::unnamed_in(directory_, *direct_in_directory_));
+    }
+    auto file = std::make_shared<SwapFile>(SwapFile::unnamed_in(directory_));
+    direct_in_directory_ = file->direct();
+    return file;
 }
 
 // ---- Stores
@@ -204,13 +210,13 @@ void SwapSpace::return_some_space() {
 
 // ---- Fork
 
-void SwapSpace::prepare_fork() {
+void SwapSpace::prepare_fork(WriteQueue& queue) {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "prepare_fork was called twice");
-    spill_all();
+    spill_all(queue);
     drop_unused_shelves();
     merge_frozen_files();
-    spill_all();  // what was moved may be in memory
+    spill_all(queue);  // what was moved may be in memory
     const sys::SignalBlock no_signals;
     while (space_.slots().punch_some()) {
     }
@@ -234,11 +240,10 @@ void SwapSpace::prepare_fork() {
     fork_ = std::move(fork);
 }
 
-void SwapSpace::spill_all() {
+void SwapSpace::spill_all(WriteQueue& queue) {
     if (memory_used() == 0) return;
-    const std::unique_ptr<WriteQueue> queue = fastest_write_queue();
     const sys::SignalBlock no_signals;  // the pool's locks belong to the fault path
-    if (const int error = space_.pool().spill_all(*queue)) {
+    if (const int error = space_.pool().spill_all(queue)) {
         sys::throw_error(error, "cannot write compressed pages to the swap file before fork");
     }
 }

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -75,7 +76,7 @@ public:
     /// Spills all compressed pages, so that both processes read the same frozen files, and opens the files that each
     /// side will write to. With kMostFrozen frozen files it first moves the pages of the emptier half, which may take
     /// long.
-    void prepare_fork() override;
+    void prepare_fork(WriteQueue& queue) override;
     void continue_as(ForkSide side) noexcept override;
     void cancel_fork() noexcept override;
 
@@ -92,7 +93,7 @@ private:
     struct Fork;
 
     [[nodiscard]] FilePointer open_first_file(const std::filesystem::path& file) const;
-    [[nodiscard]] FilePointer open_file() const;
+    [[nodiscard]] FilePointer open_file();
     void ensure_shelves(std::uint64_t bytes);
     [[nodiscard]] std::uint64_t most_useful_bytes() const noexcept;
     [[nodiscard]] bool add_shelf(const std::shared_ptr<ShelfMemory>& memory, std::uint64_t least_bytes,
@@ -101,7 +102,7 @@ private:
     void closed(SwapStore& store, std::uint64_t bytes) noexcept;
     void punch_unless_in_background() FAULTLINE_SIGNAL_SAFE;
     void drop_unused_shelves();
-    void spill_all();
+    void spill_all(WriteQueue& queue);
     static void open_read_rings() noexcept;
     void merge_frozen_files();
     void move_pages_of(const std::set<const SwapFile*>& files);
@@ -116,6 +117,7 @@ private:
     std::atomic<bool> background_return_{false};  // a thread calls return_some_space()
     std::mutex mutex_;                            // guards all members below; never held on the fault path
     FilePointer file_;                            // that is written to
+    std::optional<bool> direct_in_directory_;     // what a file there answered
     std::uint64_t reserved_ = 0;                  // the size of all stores; of windows, the part in use
     std::set<SwapStore*> stores_;
     std::unique_ptr<Fork> fork_;  // set from prepare_fork until continue_as or cancel_fork

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/swap_fixture.hpp"
+#include "store/write_queue.hpp"
 
 #include <gtest/gtest.h>
 
@@ -58,7 +59,8 @@ inline void expect_good_end_of(pid_t child) {
 
 /// Forks with the swap space. Runs `in_child` in the child, checks its slots, and ends it.
 inline pid_t fork_with(SwapMachine& swap, const std::function<void()>& in_child) {
-    swap.space().prepare_fork();
+    store::SequentialWriteQueue queue;
+    swap.space().prepare_fork(queue);
     const pid_t child = ::fork();
     if (child == 0) {
         ::alarm(300);
@@ -74,7 +76,8 @@ inline pid_t fork_with(SwapMachine& swap, const std::function<void()>& in_child)
 
 /// Does what one side does at a fork, without forking.
 inline void as_if_forked(SwapMachine& swap, store::ForkSide side = store::ForkSide::parent) {
-    swap.space().prepare_fork();
+    store::SequentialWriteQueue queue;
+    swap.space().prepare_fork(queue);
     swap.space().continue_as(side);
 }
 

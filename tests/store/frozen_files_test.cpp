@@ -2,6 +2,7 @@
 // that several regions share stay shared. Without a child, one process takes both sides.
 #include "store/fork_helpers.hpp"
 #include "store/swap_fixture.hpp"
+#include "store/write_queue.hpp"
 #include "support/process.hpp"
 
 #include <gtest/gtest.h>
@@ -248,7 +249,8 @@ TEST_P(FrozenFiles, KeepNoBlocksThatWereAllocatedAheadAndNotUsed) {
     const int frozen = ::dup(swap().file().fd());
     region.write_all(1);
     ASSERT_EQ(swap().spill_all(), 0);
-    swap().space().prepare_fork();
+    store::SequentialWriteQueue queue;
+    swap().space().prepare_fork(queue);
     EXPECT_LE(bytes_taken(frozen), kPages * kPage + kFileSystemsOwn);
     swap().space().continue_as(ForkSide::parent);
     region.check(8);
@@ -259,7 +261,8 @@ TEST_P(FrozenFiles, AFileIsWrittenToAgainAfterAForkThatFailed) {
     constexpr std::uint64_t kPages = 700;
     Remembered& region = swap().region(kPages);
     for (std::uint64_t page = 0; page < 64; ++page) region.write(page, incompressible(page));
-    swap().space().prepare_fork();
+    store::SequentialWriteQueue queue;
+    swap().space().prepare_fork(queue);
     swap().space().cancel_fork();
     for (std::uint64_t page = 32; page < kPages; ++page) region.write(page, incompressible(page + kPages));
     region.check(8);

@@ -3,6 +3,7 @@
 #include "store/fork_helpers.hpp"
 #include "store/swap_fixture.hpp"
 #include "store/test_queues.hpp"
+#include "store/write_queue.hpp"
 #include "support/child.hpp"
 #include "support/descriptor_limit.hpp"
 #include "support/process.hpp"
@@ -130,7 +131,8 @@ TEST_P(FullDisk, AForkIsRefusedWhenCompressedPagesCannotBeSpilledAndNothingIsLos
     Remembered& ballast = swap_->region(4096);
     fill(ballast);
     try {
-        swap_->space().prepare_fork();
+        store::SequentialWriteQueue queue;
+        swap_->space().prepare_fork(queue);
         ADD_FAILURE() << "the full disk was not noticed";
     } catch (const std::system_error& error) {
         EXPECT_EQ(error.code().value(), ENOSPC);
@@ -155,7 +157,8 @@ TEST_P(FullDiskOfManyFiles, AForkIsRefusedWhenFrozenFilesCannotBeMergedAndNothin
     Remembered& ballast = swap_->region(20000);
     fill(ballast);
     try {
-        swap_->space().prepare_fork();
+        store::SequentialWriteQueue queue;
+        swap_->space().prepare_fork(queue);
         ADD_FAILURE() << "the full disk was not noticed";
     } catch (const std::system_error& error) {
         EXPECT_EQ(error.code().value(), ENOSPC);
@@ -249,7 +252,8 @@ int error_of_preparing(SwapSpace& space, rlim_t descriptors = RLIM_INFINITY) {
     try {
         std::optional<DescriptorLimit> limit;
         if (descriptors != RLIM_INFINITY) limit.emplace(descriptors);
-        space.prepare_fork();
+        store::SequentialWriteQueue queue;
+        space.prepare_fork(queue);
     } catch (const std::system_error& error) {
         return error.code().value();
     }
@@ -344,7 +348,8 @@ TEST(StoreFactory, RefusesToForkUnlessItCan) {
     };
     Stores stores;
     try {
-        stores.prepare_fork();
+        store::SequentialWriteQueue queue;
+        stores.prepare_fork(queue);
         FAIL() << "it did not throw";
     } catch (const std::system_error& error) {
         EXPECT_EQ(error.code().value(), EOPNOTSUPP);

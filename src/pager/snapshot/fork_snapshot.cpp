@@ -34,7 +34,7 @@ void require_set(int error) {
 
 void ForkSnapshot::lock() {
     try {
-        writer_ = std::make_unique<StandstillWriter>("fl-fork");
+        if (!writer_) writer_ = std::make_unique<StandstillWriter>("fl-fork");
     } catch (const std::exception& error) {
         core_.log.say(LogLevel::error, std::string("no thread for a fork: ") + error.what());
     }
@@ -49,7 +49,8 @@ void ForkSnapshot::unlock() noexcept {
     core_.views.unlock();
     core_.regions.for_each([](Region& region) { region.protecting().unlock(); });
     core_.control.unlock();
-    writer_.reset();
+    if (!has_forked_) writer_.reset();
+    has_forked_ = true;
 }
 
 void ForkSnapshot::prepare() noexcept {
@@ -60,7 +61,7 @@ void ForkSnapshot::prepare() noexcept {
     try {
         writer_->run([this](store::WriteQueue& queue) {
             write_dirty(queue);
-            core_.stores->prepare_fork();
+            core_.stores->prepare_fork(queue);
         });
         prepared_ = true;
     } catch (const std::exception& error) {
@@ -94,6 +95,7 @@ void ForkSnapshot::start_in_child() {
     threads_.forget_parents_threads();
     static_cast<void>(core_.fault_trace.release());
     static_cast<void>(writer_.release());
+    has_forked_ = false;
     if (!prepared_) return;  // this process does not own the pager
 
     core_.stores->continue_as(store::ForkSide::child);

@@ -62,7 +62,9 @@ private:
     Cleaner& cleaner_;
     ReadAhead& read_ahead_;
     bool prepared_ = false;
-    std::unique_ptr<StandstillWriter> writer_;  // from before fork until after it
+    // From before fork until after it. A program that forks twice will fork again: then it stays.
+    std::unique_ptr<StandstillWriter> writer_;
+    bool has_forked_ = false;
 };
 
 }  // namespace faultline::pager
