@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <random>
+#include <set>
 #include <vector>
 
 namespace faultline::sys {
@@ -51,6 +54,27 @@ TEST(TrackedArray, AScanSkipsManyPagesAtOnce) {
     array.mark(kFar);
     EXPECT_EQ(array.next_marked(0, array.size()), kFar);
     EXPECT_EQ(marked_in(array, 0, kFar + 1), std::vector<std::uint64_t>{kFar});
+}
+
+TEST(TrackedArray, AScanFindsTheSameMarksInArraysOfAllSizes) {
+    constexpr unsigned kSeed = 5;
+    RecordProperty("seed", kSeed);
+    std::mt19937_64 random{kSeed};
+    for (std::uint64_t pages = 1; pages < (std::uint64_t{1} << 22); pages = pages * 3 + random() % 3) {
+        const Array array{pages * kPerPage, "a test array"};
+        std::set<std::uint64_t> marked;
+        for (int i = 0; i < 20; ++i) {
+            const std::uint64_t first = random() % pages;
+            const std::uint64_t count = std::min<std::uint64_t>(random() % 9 + 1, pages - first);
+            array.mark(first * kPerPage, count * kPerPage);
+            for (std::uint64_t page = first; page < first + count; ++page) marked.insert(page);
+        }
+        std::set<std::uint64_t> found;
+        for (std::uint64_t at = 0; (at = array.next_marked(at, array.size())) < array.size(); at += kPerPage) {
+            found.insert(at / kPerPage);
+        }
+        EXPECT_EQ(found, marked) << pages << " pages";
+    }
 }
 
 }  // namespace
