@@ -90,11 +90,11 @@ void for_all(Use use) noexcept {
          behind_accept, behind_accept4, behind_poll, behind_epoll_wait, behind_epoll_ctl);
 }
 
-/// The arguments of a function, and the function that another library has for the name.
+/// One call of an interposed function: its arguments, and the function that another library has for the name.
 template <typename Result, typename... Arguments>
-class Function {
+class Interposed {
 public:
-    Function(const Behind<Result(Arguments...)>& behind, Arguments... arguments) noexcept
+    Interposed(const Behind<Result(Arguments...)>& behind, Arguments... arguments) noexcept
         : behind_{behind.function()}, arguments_{arguments...} {}
 
     /// Makes a call that names `memory`, with `more` as its last arguments. A cancellation point.
@@ -148,73 +148,73 @@ bool is_io_function(const char* name) noexcept {
 extern "C" {
 
 ssize_t read(int fd, void* buffer, size_t bytes) {
-    return Function{behind_read, fd, buffer, bytes}.call(SYS_read, {{buffer, bytes}});
+    return Interposed{behind_read, fd, buffer, bytes}.call(SYS_read, {{buffer, bytes}});
 }
 ssize_t write(int fd, const void* buffer, size_t bytes) {
-    return Function{behind_write, fd, buffer, bytes}.call(SYS_write, {{buffer, bytes}});
+    return Interposed{behind_write, fd, buffer, bytes}.call(SYS_write, {{buffer, bytes}});
 }
 
 ssize_t pread(int fd, void* buffer, size_t bytes, off_t offset) {
-    return Function{behind_pread, fd, buffer, bytes, offset}.call(SYS_pread64, {{buffer, bytes}});
+    return Interposed{behind_pread, fd, buffer, bytes, offset}.call(SYS_pread64, {{buffer, bytes}});
 }
 ssize_t pread64(int fd, void* buffer, size_t bytes, off64_t offset) {
-    return Function{behind_pread64, fd, buffer, bytes, offset}.call(SYS_pread64, {{buffer, bytes}});
+    return Interposed{behind_pread64, fd, buffer, bytes, offset}.call(SYS_pread64, {{buffer, bytes}});
 }
 ssize_t pwrite(int fd, const void* buffer, size_t bytes, off_t offset) {
-    return Function{behind_pwrite, fd, buffer, bytes, offset}.call(SYS_pwrite64, {{buffer, bytes}});
+    return Interposed{behind_pwrite, fd, buffer, bytes, offset}.call(SYS_pwrite64, {{buffer, bytes}});
 }
 ssize_t pwrite64(int fd, const void* buffer, size_t bytes, off64_t offset) {
-    return Function{behind_pwrite64, fd, buffer, bytes, offset}.call(SYS_pwrite64, {{buffer, bytes}});
+    return Interposed{behind_pwrite64, fd, buffer, bytes, offset}.call(SYS_pwrite64, {{buffer, bytes}});
 }
 
 ssize_t readv(int fd, const iovec* buffers, int count) {
-    return Function{behind_readv, fd, buffers, count}.call(SYS_readv);
+    return Interposed{behind_readv, fd, buffers, count}.call(SYS_readv);
 }
 ssize_t writev(int fd, const iovec* buffers, int count) {
-    return Function{behind_writev, fd, buffers, count}.call(SYS_writev);
+    return Interposed{behind_writev, fd, buffers, count}.call(SYS_writev);
 }
 
 ssize_t recv(int fd, void* buffer, size_t bytes, int flags) {
-    return Function{behind_recv, fd, buffer, bytes, flags}.call(SYS_recvfrom, {{buffer, bytes}}, 0, 0);
+    return Interposed{behind_recv, fd, buffer, bytes, flags}.call(SYS_recvfrom, {{buffer, bytes}}, 0, 0);
 }
 ssize_t send(int fd, const void* buffer, size_t bytes, int flags) {
-    return Function{behind_send, fd, buffer, bytes, flags}.call(SYS_sendto, {{buffer, bytes}}, 0, 0);
+    return Interposed{behind_send, fd, buffer, bytes, flags}.call(SYS_sendto, {{buffer, bytes}}, 0, 0);
 }
 ssize_t recvfrom(int fd, void* buffer, size_t bytes, int flags, sockaddr* address, socklen_t* length) {
-    return Function{behind_recvfrom, fd, buffer, bytes, flags, address, length}.call(
+    return Interposed{behind_recvfrom, fd, buffer, bytes, flags, address, length}.call(
         SYS_recvfrom, {{buffer, bytes}, address_of_socket(address), length_at(length)});
 }
 ssize_t sendto(int fd, const void* buffer, size_t bytes, int flags, const sockaddr* address, socklen_t length) {
-    return Function{behind_sendto, fd, buffer, bytes, flags, address, length}.call(
+    return Interposed{behind_sendto, fd, buffer, bytes, flags, address, length}.call(
         SYS_sendto, {{buffer, bytes}, {address, length}});
 }
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
-    return Function{behind_recvmsg, fd, message, flags}.call(SYS_recvmsg);
+    return Interposed{behind_recvmsg, fd, message, flags}.call(SYS_recvmsg);
 }
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
-    return Function{behind_sendmsg, fd, message, flags}.call(SYS_sendmsg);
+    return Interposed{behind_sendmsg, fd, message, flags}.call(SYS_sendmsg);
 }
 
 int accept(int fd, sockaddr* address, socklen_t* length) {
-    return Function{behind_accept, fd, address, length}.call(SYS_accept,
-                                                             {address_of_socket(address), length_at(length)});
+    return Interposed{behind_accept, fd, address, length}.call(SYS_accept,
+                                                               {address_of_socket(address), length_at(length)});
 }
 int accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
-    return Function{behind_accept4, fd, address, length, flags}.call(SYS_accept4,
-                                                                     {address_of_socket(address), length_at(length)});
+    return Interposed{behind_accept4, fd, address, length, flags}.call(SYS_accept4,
+                                                                       {address_of_socket(address), length_at(length)});
 }
 
 int poll(pollfd* descriptors, nfds_t count, int timeout) {
-    return Function{behind_poll, descriptors, count, timeout}.call(SYS_poll,
-                                                                   {{descriptors, count * sizeof *descriptors}});
+    return Interposed{behind_poll, descriptors, count, timeout}.call(SYS_poll,
+                                                                     {{descriptors, count * sizeof *descriptors}});
 }
 int epoll_wait(int fd, epoll_event* events, int count, int timeout) {
     const std::size_t bytes = count > 0 ? static_cast<std::size_t>(count) * sizeof *events : 0;
-    return Function{behind_epoll_wait, fd, events, count, timeout}.call(SYS_epoll_wait, {{events, bytes}});
+    return Interposed{behind_epoll_wait, fd, events, count, timeout}.call(SYS_epoll_wait, {{events, bytes}});
 }
 int epoll_ctl(int fd, int operation, int descriptor, epoll_event* event) noexcept {
-    return Function{behind_epoll_ctl, fd, operation, descriptor, event}.call_through(SYS_epoll_ctl,
-                                                                                     {{event, sizeof *event}});
+    return Interposed{behind_epoll_ctl, fd, operation, descriptor, event}.call_through(SYS_epoll_ctl,
+                                                                                       {{event, sizeof *event}});
 }
 
 }  // extern "C"

@@ -18,7 +18,6 @@
 #include <new>
 #include <optional>
 #include <string_view>
-#include <utility>
 
 namespace faultline::preload {
 namespace {
@@ -63,17 +62,16 @@ public:
         stopping_.store(false);
     }
 
-    /// Starts the thread. Makes a new lock first: a thread of the parent may have held it at the fork, and does not
-    /// exist here. On return, the figures from which the child counts have been taken.
+    /// Takes the figures from which the child counts, and starts the thread. Makes a new lock first: a thread of the
+    /// parent may have held it at the fork, and does not exist here.
     void start_in_child() {
         new (&mutex_) std::mutex;
         pid_ = run::this_pid();
-        new_child_ = true;
+        if (writer_.wants_figures()) at_fork_ = heap_.pager().stats();
         status_.memory = {};
         ended_ = false;
         if (keeper_) keeper_->forget_share();
         start();
-        publish_soon(false);
     }
 
     /// Asks the thread to publish, and waits until it has, but at most kPatience: the publishing thread may wait for a
@@ -108,7 +106,6 @@ public:
             status_.delivery = static_cast<std::uint64_t>(pager.delivery());
             status_.eviction = static_cast<std::uint64_t>(pager.eviction());
             pager_ = pager.stats();
-            if (std::exchange(new_child_, false)) at_fork_ = pager_;
             core::subtract_latencies(pager_, at_fork_);
             run::set_figures(status_, pager_, heap_.stats());
             heap_.residency(cells_);
@@ -148,7 +145,6 @@ private:
     PagerStats pager_;
     PagerStats at_fork_;                       // latencies that the parent had counted
     std::optional<run::MemoryKeeper> keeper_;  // used with mutex_ held, but for its pause
-    bool new_child_ = false;
     std::mutex mutex_;
     bool ended_ = false;
     std::uint64_t pid_ = run::this_pid();
