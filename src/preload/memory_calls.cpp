@@ -144,6 +144,29 @@ bool is_of_fork(int advice) noexcept {
     return advice == MADV_DONTFORK || advice == MADV_DOFORK || advice == MADV_WIPEONFORK || advice == MADV_KEEPONFORK;
 }
 
+/// Returns the errno with which the kernel refuses advice for a private mapping of a file, but not for anonymous
+/// memory; 0 if there is none.
+long refusal_for_file(int advice) noexcept {
+    if (advice == MADV_REMOVE) return -EACCES;
+    return advice == MADV_FREE || advice == MADV_WIPEONFORK ? -EINVAL : 0;
+}
+
+/// Follows advice on managed memory of the window.
+long advise_window(const ManagedMemory::Part& part, int advice) noexcept {
+    if (is_hint_without_effect(advice)) return 0;
+    if (const long refusal = refusal_for_file(advice)) {
+        const AddressRange file = ProgramMappings::first_file_part(part.range);
+        if (!file.empty()) {
+            const ManagedMemory::Part before{part.memory, {part.range.begin, file.begin}};
+            const long error = before.range.empty() ? 0 : advise_window(before, advice);
+            return error != 0 ? error : refusal;
+        }
+    }
+    if (!is_of_fork(advice)) return part.memory.advise(part.pages(), advice);
+    ProgramMappings::advise_fork(part.range, advice);
+    return 0;
+}
+
 /// Follows advice, without the kernel where memory is managed.
 std::optional<long> advise_parts(const Call& call, AddressRange range) noexcept {
     const auto advice = static_cast<int>(call.arguments[2]);
@@ -152,10 +175,7 @@ std::optional<long> advise_parts(const Call& call, AddressRange range) noexcept 
         call, range,
         [&](const ManagedMemory::Part& part) -> long {
             const bool window = &part.memory == ManagedMemory::window();
-            if (window && is_hint_without_effect(advice)) return 0;
-            if (!window || !is_of_fork(advice)) return part.memory.advise(part.pages(), advice);
-            ProgramMappings::advise_fork(part.range, advice);
-            return 0;
+            return window ? advise_window(part, advice) : part.memory.advise(part.pages(), advice);
         },
         [&](long error) { return error == -ENOMEM && !populates; });  // most advice is followed behind gaps, too
 }
@@ -164,6 +184,9 @@ std::optional<long> advise(const Call& call) noexcept {
     const AddressRange range = whole_units(call.arguments[0], call.arguments[1]);
     const auto advice = static_cast<int>(call.arguments[2]);
     const AddressRange inside = range.part_in(ManagedMemory::window_range());
+    if ((advice == MADV_DONTNEED || advice == sys::abi::kAdviseDontneedLocked) && !inside.empty()) {
+        if (const long error = ProgramMappings::restore_files(inside)) return error;
+    }
     if (!is_of_fork(advice) || inside.empty()) return advise_parts(call, range);
     std::optional<long> result = advise_parts(call, range);
     if (!result) result = on_part(call, range);

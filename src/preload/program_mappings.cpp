@@ -56,7 +56,8 @@ bool is_fixed(const Call& call) noexcept { return (call.arguments[3] & kFixedFla
 /// Returns true for new memory that the pager has to keep resident.
 bool is_locked(const Call& call) noexcept {
     const auto& a = call.arguments;
-    return !is_fixed(call) && (a[3] & MAP_LOCKED) != 0 && (a[2] & PROT_WRITE) != 0;
+    constexpr std::uint64_t kFlags = MAP_LOCKED | MAP_ANONYMOUS;
+    return !is_fixed(call) && (a[3] & kFlags) == kFlags && (a[2] & PROT_WRITE) != 0;
 }
 
 space::MapRequest request_of(const Call& call) noexcept {
@@ -128,7 +129,8 @@ bool ProgramMappings::concerns_map(const Call& call) noexcept {
     if (window_ == nullptr) return false;
     const AddressRange range = whole_units(is_fixed(call) ? call.arguments[0] : 0, call.arguments[1]);
     if (is_fixed(call)) return range.overlaps(window_->range());
-    return !call.of_neighbour && !range.empty() && request_of(call).manageable();
+    const space::MapRequest request = request_of(call);
+    return !call.of_neighbour && !range.empty() && (request.manageable() || request.copies_file(range.bytes()));
 }
 
 std::optional<long> ProgramMappings::map(const Call& call) noexcept {
@@ -139,10 +141,13 @@ std::optional<long> ProgramMappings::map(const Call& call) noexcept {
     if (fixed && !window_->range().contains(range)) return -ENOMEM;
     const auto make = [&] {
         const std::lock_guard lock{changing_};
-        return fixed ? window_->map_fixed(range, request) : window_->map(call.arguments[0], range.bytes(), request);
+        if (fixed) return window_->map_fixed(range, request);
+        if (request.manageable()) return window_->map(call.arguments[0], range.bytes(), request);
+        return window_->map_file(call.arguments[0], range.bytes(), request).value_or(-ENOMEM);
     };
     const long result = without_exceptions(make);
-    if (!fixed && result == -ENOMEM) return std::nullopt;  // the window is full; the kernel may have other addresses
+    // The window is full, and the kernel may have other addresses; or the kernel is to map the file.
+    if (!fixed && result == -ENOMEM) return std::nullopt;
     return result > 0 && is_locked(call) ? lock_new(static_cast<std::uintptr_t>(result), range.bytes()) : result;
 }
 
@@ -179,6 +184,23 @@ long ProgramMappings::give_to_kernel(AddressRange range) noexcept {
     if (window_ == nullptr || !window_->range().contains(range)) return 0;
     const std::lock_guard lock{changing_};
     return without_exceptions([&] { return window_->give_to_kernel(range); });
+}
+
+AddressRange ProgramMappings::first_file_part(AddressRange range) noexcept {
+    if (window_ == nullptr) return {};
+    const std::lock_guard lock{changing_};
+    return window_->first_file_part(range);
+}
+
+long ProgramMappings::restore_files(AddressRange range) noexcept {
+    const std::lock_guard lock{changing_};
+    for (AddressRange part = window_->first_file_part(range); !part.empty();
+         part = window_->first_file_part({part.end, range.end})) {
+        const pager::Region& region = window_->region();
+        if (ManagedMemory::window()->has_locked({region.page_of(part.begin), part.bytes() / core::kUnitBytes}))
+            return -EINVAL;
+    }
+    return without_exceptions([&] { return window_->restore_files(range); });
 }
 
 void ProgramMappings::advise_fork(AddressRange range, int advice) noexcept {

@@ -1,8 +1,8 @@
 // ProgramMappings: mmap, munmap, mprotect, mremap and brk of a preloaded program, as far as they concern managed
 // mappings. It decides which mappings are managed and serialises the calls; space::MappingWindow makes the changes.
 //
-// Managed: private anonymous memory that is not executable and no stack. Not managed, and so counted: everything else,
-// and what the C library and the loader map for themselves.
+// Managed: private anonymous memory that is not executable and no stack, and private copies of files that the program
+// may write to. Not managed, and so counted: everything else, and what the C library and the loader map for themselves.
 #pragma once
 
 #include "core/address_range.hpp"
@@ -42,6 +42,13 @@ public:
     /// For a range in the window, of whole pages.
     [[nodiscard]] static long unmap(core::AddressRange range) noexcept;
     [[nodiscard]] static long protect(core::AddressRange range, std::uint64_t protection) noexcept;
+
+    /// Returns the first part of a range that is managed and a private copy of a file; an empty range if there is none.
+    [[nodiscard]] static core::AddressRange first_file_part(core::AddressRange range) noexcept;
+
+    /// Brings the files' bytes back in a range in the window, where it is a private copy of files, as madvise(2) with
+    /// MADV_DONTNEED does. That memory is the kernel's from now on. -EINVAL: a part of it is locked.
+    [[nodiscard]] static long restore_files(core::AddressRange range) noexcept;
 
     /// Records advice of madvise(2) on children of fork for memory in the window that is not the kernel's.
     static void advise_fork(core::AddressRange range, int advice) noexcept;

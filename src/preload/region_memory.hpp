@@ -36,6 +36,7 @@ public:
     /// Do what munlock(2) and munlockall(2) do.
     [[nodiscard]] long unlock(core::PageRange pages) noexcept;
     void unlock_all() noexcept;
+    [[nodiscard]] bool has_locked(core::PageRange pages) const noexcept { return locked_.contains_any(pages); }
 
     /// Cancels what the program has asked for the block's pages; munmap(2) would cancel it, too. Called before the
     /// block is freed. Costs one load if the program has never asked for anything.

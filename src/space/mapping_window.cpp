@@ -24,6 +24,11 @@ using sys::raw_syscall;
 constexpr std::uint64_t kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE
 constexpr std::uint64_t kTypes = 0x0f;               // MAP_TYPE
 
+// A smaller copy of a file saves too little memory for what it costs. A larger one costs too much: all of it is read at
+// once.
+constexpr std::size_t kSmallestCopy = std::size_t{256} << 10;
+constexpr std::size_t kLargestCopy = std::size_t{64} << 20;
+
 Access access_of(std::uint64_t protection) noexcept {
     if ((protection & PROT_WRITE) != 0) return Access::read_write;
     return (protection & (PROT_READ | PROT_EXEC)) != 0 ? Access::read : Access::none;
@@ -53,12 +58,18 @@ long refusal_of(std::size_t bytes, MapRequest request) noexcept {
 
 }  // namespace
 
-bool MapRequest::manageable() const noexcept {
+bool MapRequest::manageable() const noexcept { return is_plain_private() && (flags & MAP_ANONYMOUS) != 0; }
+
+bool MapRequest::copies_file(std::size_t bytes) const noexcept {
+    return is_plain_private() && (flags & MAP_ANONYMOUS) == 0 && writable() && bytes >= kSmallestCopy &&
+           bytes <= kLargestCopy;
+}
+
+bool MapRequest::is_plain_private() const noexcept {
     constexpr std::uint64_t kKnown = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK |
                                      MAP_FIXED | kFixedNoReplace | MAP_DENYWRITE | MAP_EXECUTABLE;
     constexpr std::uint64_t kProtections = PROT_READ | PROT_WRITE;
-    return (flags & kTypes) == MAP_PRIVATE && (flags & MAP_ANONYMOUS) != 0 && (flags & ~kKnown) == 0 &&
-           (protection & ~kProtections) == 0;
+    return (flags & kTypes) == MAP_PRIVATE && (flags & ~kKnown) == 0 && (protection & ~kProtections) == 0;
 }
 
 bool MapRequest::writable() const noexcept { return (protection & PROT_WRITE) != 0; }
@@ -85,6 +96,7 @@ void MappingWindow::note(AddressRange range, Keeper keeper, Access access, ForkR
 
 /// Removes the segments of a range, whose ends are segment boundaries.
 void MappingWindow::forget(AddressRange range) {
+    drop_file_mappings(range);
     set_.erase(range);
     gaps_.give(range);
 }
@@ -142,6 +154,9 @@ long MappingWindow::put_in_pager(AddressRange range, Access access) {
 long MappingWindow::map_fixed(AddressRange range, const MapRequest& request) {
     const bool replaces = (request.flags & kFixedNoReplace) == 0;
     if (!replaces && !set_.is_free(range)) return -EEXIST;
+    if (request.copies_file(range.bytes())) {
+        if (const std::optional<long> result = replace_by_file(range, request, replaces)) return *result;
+    }
     if (!request.manageable()) {
         // First: nothing is lost if the kernel refuses the call.
         if (const long error = refusal_of(range.bytes(), request)) return error;
@@ -175,7 +190,10 @@ long MappingWindow::replace_in_place(AddressRange range) {
     set_.split_at(range);
     set_fork_rule(range, {});
     if (const long error = protect(range, PROT_READ | PROT_WRITE)) return error;
-    return sys::errno_of([&] { pager_.discarder().discard(region_, pages_of(range)); });
+    if (const long error = sys::errno_of([&] { pager_.discarder().discard(region_, pages_of(range)); })) return error;
+    set_.split_at(range);  // they may have become alike
+    drop_file_mappings(range);
+    return 0;
 }
 
 // ---- unmap
@@ -291,6 +309,7 @@ long MappingWindow::give_to_kernel(AddressRange range) {
 
 /// Copies the pages first, so that nothing is lost if the kernel has no memory. The memory is writable afterwards.
 long MappingWindow::give_part_to_kernel(AddressRange range) {
+    if (set_.find_from(range.begin)->origin.file_mapping.exists()) return give_file_to_kernel(range, true);
     const MapRequest anonymous{PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~std::uint64_t{0},
                                0};
     const long copy = kernel_map({0, range.bytes()}, anonymous, 0);

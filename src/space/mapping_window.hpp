@@ -1,7 +1,7 @@
-// MappingWindow: the anonymous mappings of a program in one range of addresses, with the meaning that mmap(2),
+// MappingWindow: the private mappings of a program in one range of addresses, with the meaning that mmap(2),
 // munmap(2), mprotect(2) and mremap(2) have. It chooses addresses, and decides which memory the pager holds.
 //
-//   pager    memory that the program may write to, or once could
+//   pager    anonymous memory that the program may write to, or once could; private copies of files (see map_file)
 //   nobody   memory that it could never write to (PROT_NONE reservations): the kernel maps it, and it holds no page
 //   kernel   everything else that the program maps into the window: files, shared and executable memory
 //
@@ -31,6 +31,13 @@ struct MapRequest {
     /// Returns true if the pager can hold the memory: private, anonymous, not executable, of no special kind.
     [[nodiscard]] bool manageable() const noexcept;
     [[nodiscard]] bool writable() const noexcept;
+
+    /// Returns true if the pager may hold `bytes` of a file with these arguments: a private copy that the program may
+    /// write to. map_file then looks at the file.
+    [[nodiscard]] bool copies_file(std::size_t bytes) const noexcept;
+
+private:
+    [[nodiscard]] bool is_plain_private() const noexcept;
 };
 
 /// The arguments of mremap(2).
@@ -68,6 +75,11 @@ public:
     /// (MAP_FIXED_NOREPLACE).
     [[nodiscard]] long map_fixed(AddressRange range, const MapRequest& request);
 
+    /// Maps `bytes` of a private copy of a file, for a request that copies_file: memory of the pager that has the
+    /// file's bytes, which are read now. The address is as for `map`. Returns nothing if the kernel should map the
+    /// file: it is no regular file, ends before the mapping, cannot be read, or the window has no room.
+    [[nodiscard]] std::optional<long> map_file(std::uint64_t hint, std::size_t bytes, const MapRequest& request);
+
     [[nodiscard]] long unmap(AddressRange range);
     [[nodiscard]] long protect(AddressRange range, std::uint64_t protection);
 
@@ -77,6 +89,13 @@ public:
     /// Hands the pager's memory in a range over to the kernel, with its contents: no fault is raised for it any more.
     /// Leaves out memory that the program may not write to.
     [[nodiscard]] long give_to_kernel(AddressRange range);
+
+    /// Returns the first part of a range that the pager has filled from a file; an empty range if there is none.
+    [[nodiscard]] AddressRange first_file_part(AddressRange range) const noexcept;
+
+    /// Hands the parts of a range that the pager has filled from files over to the kernel, with the files' bytes
+    /// instead of the program's.
+    [[nodiscard]] long restore_files(AddressRange range);
 
     /// Records what madvise(2) with MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK or MADV_KEEPONFORK says of the memory
     /// in a range that is not the kernel's. The rule follows the memory when that moves or gets another keeper.
@@ -96,6 +115,12 @@ private:
     [[nodiscard]] bool all_in_pager(AddressRange range) const noexcept;
     [[nodiscard]] long replace_in_place(AddressRange range);
     [[nodiscard]] long give_part_to_kernel(AddressRange part);
+    [[nodiscard]] FileMapping map_beside(std::size_t bytes, const MapRequest& request);
+    [[nodiscard]] long put_file(AddressRange range, const MapRequest& request, FileMapping beside);
+    [[nodiscard]] long fill_from_file(AddressRange range, const MapRequest& request);
+    [[nodiscard]] std::optional<long> replace_by_file(AddressRange range, const MapRequest& request, bool replaces);
+    [[nodiscard]] long give_file_to_kernel(AddressRange part, bool with_contents);
+    void drop_file_mappings(AddressRange range) noexcept;
     [[nodiscard]] long protect_part(AddressRange part, Keeper keeper, std::uint64_t protection);
     [[nodiscard]] long give_to_pager(AddressRange part);
     void copy_to(AddressRange range, std::uint64_t address) const;
@@ -115,8 +140,9 @@ private:
     pager::Pager& pager_;
     pager::Region& region_;
     Leaving leaving_;
-    SegmentSet set_;  // all that is mapped in the window
-    GapIndex gaps_;   // the rest
+    SegmentSet set_;                   // all that is mapped in the window
+    GapIndex gaps_;                    // the rest
+    std::uint64_t file_mappings_ = 0;  // made so far
 };
 
 }  // namespace faultline::space

@@ -56,6 +56,14 @@ long MappingWindow::remap(const RemapRequest& request) {
     const Segment* const segment = std::as_const(set_).find(old.begin);
     if (segment == nullptr || segment->origin.keeper == Keeper::kernel) return remap_kernel_memory(request);
     if (!segment->range.contains(old)) return -EFAULT;
+    const bool shrinks = request.flags == (request.flags & MREMAP_MAYMOVE) && whole(request.new_bytes) <= old.bytes();
+    if (segment->origin.file_mapping.exists() && !shrinks) {
+        const Access access = segment->origin.access;
+        set_.split_at(old);
+        if (const long error = give_part_to_kernel(old)) return error;
+        if (const long error = protect_part(old, Keeper::kernel, protection_of(access))) return error;
+        return remap_kernel_memory(request);
+    }
     return remap_in_window(*segment, request);
 }
 

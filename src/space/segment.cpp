@@ -15,8 +15,8 @@ bool can_merge(const Segment& segment, const Segment& next) noexcept {
     const Origin& second = next.origin;
     return segment.range.end == next.range.begin && first.kind == second.kind && first.guard == second.guard &&
            first.shared == second.shared && first.keeper == second.keeper && first.access == second.access &&
-           first.fork == second.fork && first.name == second.name && first.file == second.file &&
-           first.file_limit == second.file_limit &&
+           first.fork == second.fork && first.file_mapping.after(segment.range.bytes()) == second.file_mapping &&
+           first.name == second.name && first.file == second.file && first.file_limit == second.file_limit &&
            (!first.file || first.file_offset + segment.range.bytes() == second.file_offset);
 }
 
@@ -99,6 +99,12 @@ void SegmentSet::set_access(AddressRange range, Access access) noexcept {
 void SegmentSet::set_keeper(AddressRange range, Keeper keeper) noexcept {
     std::for_each(segments_.lower_bound(range.begin), segments_.lower_bound(range.end),
                   [keeper](Segment& segment) { segment.origin.keeper = keeper; });
+}
+
+void SegmentSet::set_file_mapping(AddressRange range, FileMapping mapping) noexcept {
+    std::for_each(segments_.lower_bound(range.begin), segments_.lower_bound(range.end), [&](Segment& segment) {
+        segment.origin.file_mapping = mapping.after(segment.range.begin - range.begin);
+    });
 }
 
 void SegmentSet::merge(AddressRange range) noexcept {

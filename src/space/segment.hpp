@@ -40,6 +40,19 @@ struct ForkRule {
     friend bool operator==(ForkRule, ForkRule) noexcept = default;
 };
 
+/// The kernel's mapping of the file that a segment of the pager was filled from. Nothing uses it as long as the pager
+/// has the segment. It takes the segment's place when the file's bytes are to come back. Set in a MappingWindow only.
+struct FileMapping {
+    std::uintptr_t address = 0;  ///< Of the page that belongs to the segment's first one. 0: there is no file.
+    std::uint64_t serial = 0;    ///< Of the mmap call.
+
+    [[nodiscard]] bool exists() const noexcept { return address != 0; }
+    [[nodiscard]] FileMapping after(std::size_t bytes) const noexcept {
+        return exists() ? FileMapping{address + bytes, serial} : FileMapping{};
+    }
+    friend bool operator==(FileMapping, FileMapping) noexcept = default;
+};
+
 /// Everything about a segment but its addresses.
 struct Origin {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
@@ -50,6 +63,7 @@ struct Origin {
     Keeper keeper = Keeper::pager;
     Access access = Access::read_write;
     ForkRule fork{};
+    FileMapping file_mapping{};
     std::string name{};
     std::shared_ptr<const SourceFile> file{};
     std::shared_ptr<SharedFile> pages{};  ///< The file's pages, if shared. Null: the segment has pages of its own.
@@ -60,6 +74,7 @@ struct Origin {
     [[nodiscard]] Origin after(std::size_t bytes) const {
         Origin rest = *this;
         if (file) rest.file_offset += bytes;
+        rest.file_mapping = file_mapping.after(bytes);
         return rest;
     }
 };
@@ -112,6 +127,10 @@ public:
 
     /// Sets the keeper of the segments in the range, whose ends are segment boundaries (split_at).
     void set_keeper(AddressRange range, Keeper keeper) noexcept;
+
+    /// Sets the file mapping of the segments in the range, whose ends are segment boundaries (split_at). `mapping`:
+    /// that of the range's first page.
+    void set_file_mapping(AddressRange range, FileMapping mapping) noexcept;
 
     /// Calls `change(rule)` for the fork rules of the segments in the range, whose ends are segment boundaries
     /// (split_at).

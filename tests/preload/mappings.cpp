@@ -32,6 +32,7 @@ namespace {
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kAreaPages = 1024;
 constexpr std::size_t kMostRun = 48;
+constexpr std::size_t kFilePages = 96;
 constexpr int kNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE
 constexpr int kDontUnmap = 4;         // MREMAP_DONTUNMAP
 constexpr int kPopulateRead = 22;
@@ -43,10 +44,12 @@ public:
     Sequence(std::uint32_t seed, unsigned steps) : random_{seed}, steps_{steps}, only_slots_{seed % 4 == 3} {
         area_ = static_cast<unsigned char*>(
             mmap(nullptr, kAreaPages * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-        file_ = static_cast<int>(syscall(SYS_memfd_create, "a file", 0));
-        std::vector<unsigned char> bytes(kMostRun * kPage);
+        std::vector<unsigned char> bytes(kFilePages * kPage);
         for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i / kPage + 1);
-        if (write(file_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
+        for (int* const file : {&file_, &steady_file_}) {
+            *file = static_cast<int>(syscall(SYS_memfd_create, "a file", 0));
+            if (write(*file, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
+        }
         if (pipe(pipe_) != 0) std::abort();
     }
 
@@ -143,15 +146,20 @@ private:
         say_result(mmap(at(run.first), run.count * kPage, protection, flags, -1, 0));
     }
 
+    /// Half of the mappings are large enough for a managed copy. Those are of a file that is never written: a managed
+    /// copy has the bytes that the file had at the call, and the kernel's sees later writes in some pages.
     void map_file() {
-        const Run run = any_run();
-        const bool shared = below(3) == 0;
-        const int descriptor = below(8) == 0 ? 9999 : file_;
+        const bool large = below(2) == 0;
+        const std::size_t count = large ? 64 + below(40) : 1 + below(kMostRun);
+        const Run run{below(kAreaPages - count), count};
+        const std::size_t offset = below(2) == 0 ? 0 : below(kFilePages);
+        const bool shared = !large && below(3) == 0;
+        const int descriptor = below(8) == 0 ? 9999 : large ? steady_file_ : file_;
         const int protection = below(2) == 0 ? PROT_READ : PROT_READ | PROT_WRITE;
-        say("map file %zu+%zu protection %d shared %d fd %d:", run.first, run.count, protection, shared,
-            descriptor == file_);
+        say("map file %zu+%zu from %zu protection %d shared %d fd %d:", run.first, run.count, offset, protection,
+            shared, descriptor != 9999);
         say_result(mmap(at(run.first), run.count * kPage, protection, MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE),
-                        descriptor, 0));
+                        descriptor, static_cast<off_t>(offset * kPage)));
     }
 
     void unmap() {
@@ -350,6 +358,7 @@ private:
     unsigned step_ = 0;
     unsigned char* area_;
     int file_;
+    int steady_file_;
     int pipe_[2];
     std::array<Slot, 6> slots_;
     std::string line_;
