@@ -144,6 +144,8 @@ bool is_of_fork(int advice) noexcept {
     return advice == MADV_DONTFORK || advice == MADV_DOFORK || advice == MADV_WIPEONFORK || advice == MADV_KEEPONFORK;
 }
 
+bool is_dontneed(int advice) noexcept { return advice == MADV_DONTNEED || advice == sys::abi::kAdviseDontneedLocked; }
+
 /// Returns the errno with which the kernel refuses advice for a private mapping of a file, but not for anonymous
 /// memory; 0 if there is none.
 long refusal_for_file(int advice) noexcept {
@@ -151,19 +153,28 @@ long refusal_for_file(int advice) noexcept {
     return advice == MADV_FREE || advice == MADV_WIPEONFORK ? -EINVAL : 0;
 }
 
-/// Follows advice on managed memory of the window.
-long advise_window(const ManagedMemory::Part& part, int advice) noexcept {
-    if (is_hint_without_effect(advice)) return 0;
-    if (const long refusal = refusal_for_file(advice)) {
-        const AddressRange file = ProgramMappings::first_file_part(part.range);
-        if (!file.empty()) {
-            const ManagedMemory::Part before{part.memory, {part.range.begin, file.begin}};
-            const long error = before.range.empty() ? 0 : advise_window(before, advice);
-            return error != 0 ? error : refusal;
-        }
-    }
+/// Follows advice that is the same for anonymous memory and private copies of files, or that concerns the former.
+long advise_alike(const ManagedMemory::Part& part, int advice) noexcept {
     if (!is_of_fork(advice)) return part.memory.advise(part.pages(), advice);
     ProgramMappings::advise_fork(part.range, advice);
+    return 0;
+}
+
+/// Follows advice on managed memory of the window, in order, up to the first error.
+long advise_window(const ManagedMemory::Part& part, int advice) noexcept {
+    if (is_hint_without_effect(advice)) return 0;
+    const long refusal = refusal_for_file(advice);
+    if (refusal == 0 && !is_dontneed(advice)) return advise_alike(part, advice);
+    AddressRange rest = part.range;
+    while (!rest.empty()) {
+        const AddressRange file = ProgramMappings::first_file_part(rest);
+        const AddressRange anonymous{rest.begin, file.empty() ? rest.end : file.begin};
+        long error = anonymous.empty() ? 0 : advise_alike({part.memory, anonymous}, advice);
+        if (error != 0 || file.empty()) return error;
+        error = refusal != 0 ? refusal : ProgramMappings::restore_files(file);
+        if (error != 0) return error;
+        rest.begin = file.end;
+    }
     return 0;
 }
 
@@ -184,9 +195,6 @@ std::optional<long> advise(const Call& call) noexcept {
     const AddressRange range = whole_units(call.arguments[0], call.arguments[1]);
     const auto advice = static_cast<int>(call.arguments[2]);
     const AddressRange inside = range.part_in(ManagedMemory::window_range());
-    if ((advice == MADV_DONTNEED || advice == sys::abi::kAdviseDontneedLocked) && !inside.empty()) {
-        if (const long error = ProgramMappings::restore_files(inside)) return error;
-    }
     if (!is_of_fork(advice) || inside.empty()) return advise_parts(call, range);
     std::optional<long> result = advise_parts(call, range);
     if (!result) result = on_part(call, range);

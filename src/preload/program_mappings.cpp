@@ -194,12 +194,9 @@ AddressRange ProgramMappings::first_file_part(AddressRange range) noexcept {
 
 long ProgramMappings::restore_files(AddressRange range) noexcept {
     const std::lock_guard lock{changing_};
-    for (AddressRange part = window_->first_file_part(range); !part.empty();
-         part = window_->first_file_part({part.end, range.end})) {
-        const pager::Region& region = window_->region();
-        if (ManagedMemory::window()->has_locked({region.page_of(part.begin), part.bytes() / core::kUnitBytes}))
-            return -EINVAL;
-    }
+    const pager::Region& region = window_->region();
+    const core::PageRange pages{region.page_of(range.begin), range.bytes() / core::kUnitBytes};
+    if (ManagedMemory::window()->has_locked(pages)) return -EINVAL;
     return without_exceptions([&] { return window_->restore_files(range); });
 }
 

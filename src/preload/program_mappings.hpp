@@ -46,8 +46,8 @@ public:
     /// Returns the first part of a range that is managed and a private copy of a file; an empty range if there is none.
     [[nodiscard]] static core::AddressRange first_file_part(core::AddressRange range) noexcept;
 
-    /// Brings the files' bytes back in a range in the window, where it is a private copy of files, as madvise(2) with
-    /// MADV_DONTNEED does. That memory is the kernel's from now on. -EINVAL: a part of it is locked.
+    /// Brings the files' bytes back in all such parts of a range, as madvise(2) with MADV_DONTNEED does. They are the
+    /// kernel's from now on. -EINVAL: pages of the range are locked.
     [[nodiscard]] static long restore_files(core::AddressRange range) noexcept;
 
     /// Records advice of madvise(2) on children of fork for memory in the window that is not the kernel's.

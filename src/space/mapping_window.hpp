@@ -93,8 +93,7 @@ public:
     /// Returns the first part of a range that the pager has filled from a file; an empty range if there is none.
     [[nodiscard]] AddressRange first_file_part(AddressRange range) const noexcept;
 
-    /// Hands the parts of a range that the pager has filled from files over to the kernel, with the files' bytes
-    /// instead of the program's.
+    /// Hands all such parts of a range over to the kernel, with the files' bytes instead of the program's.
     [[nodiscard]] long restore_files(AddressRange range);
 
     /// Records what madvise(2) with MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK or MADV_KEEPONFORK says of the memory

@@ -123,15 +123,12 @@ AddressRange MappingWindow::first_file_part(AddressRange range) const noexcept {
 
 long MappingWindow::restore_files(AddressRange range) {
     long error = 0;
-    for (AddressRange rest = range; error == 0;) {
-        const AddressRange part = first_file_part(rest);
-        if (part.empty()) break;
+    for (AddressRange part = first_file_part(range); error == 0 && !part.empty(); part = first_file_part(range)) {
         set_.split_at(part);
         const Access access = set_.find_from(part.begin)->origin.access;
         error = give_file_to_kernel(part, false);
         if (error == 0) error = -sys::set_access(core::pointer_to(part.begin), part.bytes(), access);
         if (error == 0) set_.set_access(part, access);
-        rest.begin = part.end;
     }
     set_.merge(range);
     return error;

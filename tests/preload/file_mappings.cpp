@@ -267,6 +267,18 @@ void dontneed_refuses_locked_pages() {
     CHECK(munmap(memory, kPages * kPage) == 0);
 }
 
+/// A call that fails at its first part leaves the others alone.
+void dontneed_follows_the_order_of_addresses() {
+    char* const memory = map_new_file();
+    write_to(memory, 0, 100);
+    CHECK(mmap(memory, kPage, kPlain, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory);
+    CHECK(mlock(memory, kPage) == 0);
+    CHECK(madvise(memory, 20 * kPage, MADV_DONTNEED) == -1 && errno == EINVAL);
+    CHECK(holds(memory, 1, 99, kWritten));
+    CHECK(munlock(memory, kPage) == 0);
+    CHECK(munmap(memory, kPages * kPage) == 0);
+}
+
 void advice_for_anonymous_memory_is_refused() {
     char* const memory = map_new_file();
     write_to(memory, 0, kPages);
@@ -351,6 +363,25 @@ void system_calls_use_the_memory() {
     close(other);
 }
 
+/// Pins leave no room to read the file into managed pages: the kernel maps it.
+void a_mapping_works_when_all_memory_is_locked() {
+    const int file = make_file();
+    char* const memory = map_new_file();
+    char* const locked = map_new_file(kLimitPages);
+    write_to(memory, 0, kPages);
+    std::size_t count = 0;
+    while (count < kLimitPages && mlock(locked + count * kPage, kPage) == 0) ++count;
+    CHECK(count > 0);
+    char* const made = map_file(file, kPages / 2);
+    CHECK(holds(made, 0, kPages / 2, kFile) && resident_pages(made, kPages / 2) == kPages / 2);
+    CHECK(map_file(file, kPages / 2, 0, memory, MAP_FIXED) == memory);
+    CHECK(holds(memory, 0, kPages / 2, kFile) && holds(memory, kPages / 2, kPages / 2, kWritten));
+    CHECK(munlock(locked, count * kPage) == 0);
+    CHECK(munmap(made, kPages / 2 * kPage) == 0 && munmap(memory, kPages * kPage) == 0);
+    CHECK(munmap(locked, kLimitPages * kPage) == 0);
+    close(file);
+}
+
 bool fails_with(int error, int file, off_t offset = 0, void* address = nullptr, int flags = 0) {
     return mmap(address, 100 * kPage, kPlain, MAP_PRIVATE | flags, file, offset) == MAP_FAILED && errno == error;
 }
@@ -395,12 +426,14 @@ int main() {
     munmap_of_a_part_leaves_the_rest();
     dontneed_brings_the_bytes_of_the_file_back();
     dontneed_refuses_locked_pages();
+    dontneed_follows_the_order_of_addresses();
     advice_for_anonymous_memory_is_refused();
     zeros_that_replace_a_part_stay_zeros();
     protection_holds_and_keeps_the_contents();
     mremap_shows_more_of_the_file();
     a_child_of_fork_has_a_copy();
     system_calls_use_the_memory();
+    a_mapping_works_when_all_memory_is_locked();
     errors_are_those_of_the_kernel();
     std::printf(failures == 0 ? "all right\n" : "%d failures\n", failures);
     return failures == 0 ? 0 : 1;
