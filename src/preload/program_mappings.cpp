@@ -139,6 +139,7 @@ std::optional<long> ProgramMappings::map(const Call& call) noexcept {
     const bool fixed = is_fixed(call);
     const AddressRange range = whole_units(fixed ? call.arguments[0] : 0, call.arguments[1]);
     if (fixed && !window_->range().contains(range)) return -ENOMEM;
+    if (request.copies_file(range.bytes())) has_copies_.store(true, std::memory_order_relaxed);
     const auto make = [&] {
         const std::lock_guard lock{changing_};
         if (fixed) return window_->map_fixed(range, request);
@@ -187,7 +188,7 @@ long ProgramMappings::give_to_kernel(AddressRange range) noexcept {
 }
 
 AddressRange ProgramMappings::first_file_part(AddressRange range) noexcept {
-    if (window_ == nullptr) return {};
+    if (!has_copies_.load(std::memory_order_relaxed)) return {};  // allocators discard memory often
     const std::lock_guard lock{changing_};
     return window_->first_file_part(range);
 }

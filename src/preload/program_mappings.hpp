@@ -67,6 +67,7 @@ public:
 private:
     static inline constinit space::MappingWindow* window_ = nullptr;  // never destroyed
     static inline constinit space::WindowBreak* break_ = nullptr;
+    static inline constinit std::atomic<bool> has_copies_{false};  // set before the first copy of a file
     static inline constinit sys::FutexLock changing_;  // held during system calls of the window and waits for pages
 };
 

@@ -27,7 +27,7 @@ constexpr std::uint64_t kTypes = 0x0f;               // MAP_TYPE
 // A smaller copy of a file saves too little memory for what it costs. A larger one costs too much: all of it is read at
 // once.
 constexpr std::size_t kSmallestCopy = std::size_t{256} << 10;
-constexpr std::size_t kLargestCopy = std::size_t{64} << 20;
+constexpr std::size_t kLargestCopy = std::size_t{32} << 20;
 
 Access access_of(std::uint64_t protection) noexcept {
     if ((protection & PROT_WRITE) != 0) return Access::read_write;

@@ -89,7 +89,6 @@ long MappingWindow::put_file(AddressRange range, const MapRequest& request, File
 
 /// Reads the file into pages that are zeros. Pins them meanwhile: the kernel does not wait for absent pages.
 long MappingWindow::fill_from_file(AddressRange range, const MapRequest& request) {
-    const std::uint64_t size = size_of_file(request);
     std::uint64_t offset = request.offset;
     while (!range.empty()) {
         const core::PageRange pages{region_.page_of(range.begin),
@@ -104,7 +103,7 @@ long MappingWindow::fill_from_file(AddressRange range, const MapRequest& request
             });
         pager_.unpin(region_, {pages.first, pinned.pages});
         if (read.error != 0) return -read.error;
-        if (read.bytes < bytes && offset + read.bytes < size) return -EIO;  // the file has become shorter
+        if (core::align_up(read.bytes, core::kUnitBytes) < bytes) return -EIO;  // the file has become shorter
         range.begin += bytes;
         offset += bytes;
     }
@@ -114,11 +113,11 @@ long MappingWindow::fill_from_file(AddressRange range, const MapRequest& request
 // ---- to the kernel
 
 AddressRange MappingWindow::first_file_part(AddressRange range) const noexcept {
-    AddressRange found{};
-    set_.for_each_in(range, [&](const Segment& segment) {
-        if (found.empty() && segment.origin.file_mapping.exists()) found = segment.range.part_in(range);
-    });
-    return found;
+    for (const Segment* at = set_.find_from(range.begin); at != nullptr && at->range.begin < range.end;
+         at = set_.find_from(at->range.end)) {
+        if (at->origin.file_mapping.exists()) return at->range.part_in(range);
+    }
+    return {};
 }
 
 long MappingWindow::restore_files(AddressRange range) {
