@@ -15,8 +15,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <fstream>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace faultline::test {
@@ -216,6 +219,90 @@ TEST_P(MappingWindowTest, AFileInTheMiddleIsTheKernels) {
     EXPECT_EQ(load_word(at(address, 3)), 0U);
     fill(address, 0, 9);
     EXPECT_TRUE(is_filled(address, 0, 9));
+}
+
+/// Returns how many mappings of the process are of `file`.
+std::ptrdiff_t mappings_of(const PatternFile& file) {
+    std::ifstream maps{"/proc/self/maps"};
+    std::string line;
+    std::ptrdiff_t count = 0;
+    while (std::getline(maps, line)) count += line.ends_with(file.path().string()) ? 1 : 0;
+    return count;
+}
+
+constexpr std::size_t kCopyPages = 100;
+
+/// Returns the address of a copy of the file in the pager.
+std::uint64_t map_copy(Windows& window, const PatternFile& file) {
+    return static_cast<std::uint64_t>(
+        window->map_file(0, kCopyPages * kPage, request(kPlain, MAP_PRIVATE, file.fd())).value());
+}
+
+TEST_P(MappingWindowTest, ACopyOfAFileIsThePagersAndLeavesNoMappingBehind) {
+    const PatternFile file{kCopyPages * kPage};
+    const std::uint64_t address = map_copy(*window_, file);
+    EXPECT_TRUE(has_pattern(at(address), kCopyPages * kPage, 0));
+    EXPECT_EQ(mappings_of(file), 1);  // beside the window
+    fill(address, 0, 50);
+    EXPECT_TRUE(is_filled(address, 0, 50) && has_pattern(at(address, 50), 50 * kPage, 50 * kPage));
+    EXPECT_EQ((*window_)->unmap(pages(address, 40, 20)), 0);
+    EXPECT_TRUE(is_filled(address, 0, 40) && has_pattern(at(address, 60), 40 * kPage, 60 * kPage));
+    EXPECT_EQ((*window_)->map_fixed(pages(address, 0, 40), request(kPlain, kAnonymous | MAP_FIXED)),
+              static_cast<long>(address));
+    EXPECT_EQ((*window_)->first_file_part(pages(address, 0, kCopyPages)), pages(address, 60, 40));
+    EXPECT_EQ((*window_)->unmap(pages(address, 60, 40)), 0);
+    EXPECT_EQ(mappings_of(file), 0);
+}
+
+TEST_P(MappingWindowTest, ACopyGetsItsFilesBytesBackFromTheKernel) {
+    const PatternFile file{kCopyPages * kPage};
+    const std::uint64_t address = map_copy(*window_, file);
+    fill(address, 0, kCopyPages);
+    ASSERT_EQ((*window_)->protect(pages(address, 0, 50), PROT_READ), 0);
+    EXPECT_EQ((*window_)->restore_files(pages(address, 40, 20)), 0);
+    EXPECT_TRUE(is_filled(address, 0, 40) && is_filled(address, 60, 40));
+    EXPECT_TRUE(has_pattern(at(address, 40), 20 * kPage, 40 * kPage));
+    EXPECT_EQ(FaultCatcher::write(at(address, 49)).code, SEGV_ACCERR);
+    EXPECT_EQ(FaultCatcher::write(at(address, 50)), Caught{});
+    EXPECT_EQ((*window_)->first_file_part(pages(address, 40, 60)), pages(address, 60, 40));
+}
+
+TEST_P(MappingWindowTest, ACopyThatASystemCallUsesKeepsItsBytes) {
+    const PatternFile file{kCopyPages * kPage};
+    const std::uint64_t address = map_copy(*window_, file);
+    fill(address, 0, kCopyPages);
+    pager::Region& region = (*window_)->region();
+    const core::PageRange pinned{region.page_of(address) + 7, 1};
+    ASSERT_EQ(region.pager().pin_front(region, pinned, PinFor::writing, pager::PinAmount::all).error, 0);
+    EXPECT_EQ((*window_)->protect(pages(address, 0, kCopyPages), PROT_READ | PROT_EXEC), -ENOMEM);
+    EXPECT_TRUE(is_filled(address, 0, kCopyPages));
+    region.pager().unpin(region, pinned);
+    EXPECT_EQ((*window_)->restore_files(pages(address, 0, kCopyPages)), 0);
+    EXPECT_TRUE(has_pattern(at(address), kCopyPages * kPage, 0));
+}
+
+TEST_P(MappingWindowTest, CopiesOfFilesAreOfTheSizesAndKindsThatPay) {
+    const auto copies = [](std::uint64_t protection, std::uint64_t flags, std::size_t bytes) {
+        return request(protection, flags, 3).copies_file(bytes);
+    };
+    constexpr std::size_t kSmallest = std::size_t{256} << 10;
+    constexpr std::size_t kLargest = std::size_t{32} << 20;
+    EXPECT_TRUE(copies(kPlain, MAP_PRIVATE, kSmallest) && copies(kPlain, MAP_PRIVATE | MAP_FIXED, kLargest));
+    EXPECT_FALSE(copies(kPlain, MAP_PRIVATE, kSmallest - kPage) || copies(kPlain, MAP_PRIVATE, kLargest + kPage));
+    EXPECT_FALSE(copies(PROT_READ, MAP_PRIVATE, kSmallest) || copies(kPlain | PROT_EXEC, MAP_PRIVATE, kSmallest));
+    EXPECT_FALSE(copies(kPlain, MAP_SHARED, kSmallest) || copies(kPlain, MAP_PRIVATE | MAP_LOCKED, kSmallest));
+    EXPECT_FALSE(copies(kPlain, kAnonymous, kSmallest) || copies(kPlain, MAP_PRIVATE | MAP_HUGETLB, kSmallest));
+}
+
+TEST_P(MappingWindowTest, AFileThatEndsBeforeItsMappingIsTheKernels) {
+    const PatternFile file{kCopyPages * kPage - 100};
+    const auto map = [&](std::size_t count, std::uint64_t offset) {
+        MapRequest wanted = request(kPlain, MAP_PRIVATE, file.fd());
+        wanted.offset = offset;
+        return (*window_)->map_file(0, count * kPage, wanted);
+    };
+    EXPECT_TRUE(map(kCopyPages, 0) && map(kCopyPages - 1, kPage));
+    EXPECT_FALSE(map(kCopyPages + 1, 0) || map(kCopyPages, kPage) || map(kCopyPages - 1, 100));
 }
 
 TEST_P(MappingWindowTest, ARefusedMappingLosesNothing) {
