@@ -34,7 +34,7 @@ void require_set(int error) {
 
 void ForkSnapshot::lock() {
     try {
-        if (!writer_) writer_ = std::make_unique<StandstillWriter>("fl-fork");
+        writer_ = std::make_unique<StandstillWriter>("fl-fork");
     } catch (const std::exception& error) {
         core_.log.say(LogLevel::error, std::string("no thread for a fork: ") + error.what());
     }
@@ -49,8 +49,7 @@ void ForkSnapshot::unlock() noexcept {
     core_.views.unlock();
     core_.regions.for_each([](Region& region) { region.protecting().unlock(); });
     core_.control.unlock();
-    if (!has_forked_) writer_.reset();
-    has_forked_ = true;
+    writer_.reset();
 }
 
 void ForkSnapshot::prepare() noexcept {
@@ -95,7 +94,6 @@ void ForkSnapshot::start_in_child() {
     threads_.forget_parents_threads();
     static_cast<void>(core_.fault_trace.release());
     static_cast<void>(writer_.release());
-    has_forked_ = false;
     if (!prepared_) return;  // this process does not own the pager
 
     core_.stores->continue_as(store::ForkSide::child);

@@ -62,9 +62,9 @@ private:
     Cleaner& cleaner_;
     ReadAhead& read_ahead_;
     bool prepared_ = false;
-    // From before fork until after it. A program that forks twice will fork again: then it stays.
+    // From before fork until after it: a thread that stays would not see what the program changes for its threads, such
+    // as a table of descriptors.
     std::unique_ptr<StandstillWriter> writer_;
-    bool has_forked_ = false;
 };
 
 }  // namespace faultline::pager
