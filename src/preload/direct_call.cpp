@@ -82,10 +82,12 @@ long call_on_slot(const Call& call) {
     return made.result;
 }
 
-/// Lets a thread that waits be cancelled.
+/// Lets a thread that waits be cancelled, as the C library does around its calls.
 class CancellationPoint {
 public:
-    CancellationPoint() { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before_); }
+    CancellationPoint() {
+        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before_);  // NOLINT: nothing is held meanwhile
+    }
     ~CancellationPoint() {
         int unused = 0;
         pthread_setcanceltype(before_, &unused);

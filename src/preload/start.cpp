@@ -87,8 +87,16 @@ void dispatch_in_child() {
     }
 }
 
+/// Ends a child that has not inherited its memory, whose next access would be to unmapped addresses.
+void require_inherited_memory() {
+    heap::Heap* const heap = ManagedHeap::get();
+    if (heap == nullptr || heap->pager().in_owner_process()) return;
+    refuse("this child of fork ends, because it has not inherited its memory; its parent has said why");
+}
+
 void after_fork_in_child() {
     remember_process();
+    require_inherited_memory();
     CallStacks::forget_other_threads();
     dispatch_in_child();
     for_each_region([](RegionMemory& memory) {

@@ -154,6 +154,27 @@ void closed_by_a_daemon() {
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/// A child cannot inherit its memory without descriptors for its swap file. It ends at once; its parent goes on.
+void a_child_without_memory_ends() {
+    use_memory(23);
+    rlimit limit{};
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const rlimit none{3, limit.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK(memory[0] == byte_of(0, 23));
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == (getenv("LD_PRELOAD") != nullptr ? 125 : 0));
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(memory[0] == byte_of(0, 23));
+    use_memory_here_and_in_child(24);
+}
+
 void stay_closed() {
     standard_ones_are_closed = true;
     check_that_they_stay_closed();
@@ -173,6 +194,7 @@ int main(int count, char** arguments) {
     } else {
         closed_in_every_way();
         closed_by_a_daemon();
+        a_child_without_memory_ends();
     }
     return 0;
 }
