@@ -3,6 +3,7 @@
 // preloaded, and without: the same must hold. Prints each failed check and exits with 1.
 
 #include "caught_faults.hpp"
+#include "counted_checks.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,17 +25,6 @@ constexpr std::size_t kPage = 4096;
 constexpr std::size_t kPages = 1024;  // of the file: four times the limit
 constexpr std::size_t kLimitPages = 256;
 constexpr int kPlain = PROT_READ | PROT_WRITE;
-
-int failures = 0;
-const bool managed = std::getenv("LD_PRELOAD") != nullptr;
-
-#define CHECK(...)                                                                                        \
-    do {                                                                                                  \
-        if (!(__VA_ARGS__)) {                                                                             \
-            std::printf("%s:%d: check failed: %s (errno %d)\n", __FILE__, __LINE__, #__VA_ARGS__, errno); \
-            ++failures;                                                                                   \
-        }                                                                                                 \
-    } while (false)
 
 std::uint64_t stamp(std::size_t page, std::size_t word, std::uint64_t kind) { return page << 20 | word << 8 | kind; }
 

@@ -2,6 +2,8 @@
 // limit of mappings, MADV_DONTFORK, mincore, small mappings, MAP_32BIT, MAP_LOCKED. Runs with libfaultline-preload.so
 // preloaded, and without: the same must hold. Prints each failed check and exits with 1.
 
+#include "counted_checks.hpp"
+
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
@@ -26,17 +28,6 @@ constexpr std::size_t kPage = 4096;
 constexpr std::size_t kLarge = std::size_t{4} << 20;  // more than one call may pin
 
 constexpr std::size_t kLimit = std::size_t{1} << 20;  // of the runs with the preload
-
-int failures = 0;
-const bool managed = std::getenv("LD_PRELOAD") != nullptr;
-
-#define CHECK(...)                                                                                        \
-    do {                                                                                                  \
-        if (!(__VA_ARGS__)) {                                                                             \
-            std::printf("%s:%d: check failed: %s (errno %d)\n", __FILE__, __LINE__, #__VA_ARGS__, errno); \
-            ++failures;                                                                                   \
-        }                                                                                                 \
-    } while (false)
 
 char* map_filled(std::size_t bytes) {
     void* const made = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
