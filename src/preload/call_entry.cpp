@@ -135,6 +135,7 @@ bool stays(const siginfo_t& info, const Call& call) noexcept {
     }
 }
 
+/// Returns the slot of the calling thread that contains the address, or null.
 CallStacks::Slot* slot_with(const void* address) noexcept {
     return this_thread.stacks != nullptr ? this_thread.stacks->slot_of(address) : nullptr;
 }
@@ -179,11 +180,9 @@ std::size_t frame_bytes(const ucontext_t& context) noexcept {
 
 CallScope::CallScope(const ucontext_t& context) noexcept : CallScope{slot_with(&context)} {}
 
-CallScope::CallScope(CallStacks::Slot* slot) noexcept : CallScope{slot, slot != nullptr ? slot->mark() : 0} {}
-
-CallScope::CallScope(CallStacks::Slot* slot, std::uint64_t call_stack) noexcept
+CallScope::CallScope(CallStacks::Slot* slot) noexcept
     : slot_{slot}, outer_stack_{this_thread.call_stack}, outer_resources_{this_thread.resources} {
-    this_thread.call_stack = call_stack;
+    this_thread.call_stack = slot_ != nullptr ? slot_->mark() : 0;
     this_thread.resources = slot_ != nullptr ? &slot_->resources() : &resources_;
 }
 

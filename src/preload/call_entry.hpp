@@ -32,15 +32,13 @@ class CallScope {
 public:
     /// `context`: the context that the handler got. It tells the slot, if the handler runs on one.
     explicit CallScope(const ucontext_t& context) noexcept;
-    /// `slot`: the call's, or null. `call_stack`: where the call waits; 0: on the current stack.
-    CallScope(CallStacks::Slot* slot, std::uint64_t call_stack) noexcept;
+    /// `slot`: the call's; null: it has none, and waits on the current stack.
+    explicit CallScope(CallStacks::Slot* slot) noexcept;
     ~CallScope();
     CallScope(const CallScope&) = delete;
     CallScope& operator=(const CallScope&) = delete;
 
 private:
-    explicit CallScope(CallStacks::Slot* slot) noexcept;
-
     CallStacks::Slot* slot_;
     CallResource* resources_ = nullptr;  // used if there is no slot
     std::uint64_t outer_stack_;

@@ -54,6 +54,7 @@ bool needs_resident_memory() noexcept {
     return this_thread.inside == 0 && Dispatch::active() && Dispatch::calls_need_resident_memory();
 }
 
+/// A call of the program and its signal mask, for faultline_preload_run_on.
 struct CallOfProgram {
     const Call& call;
     std::uint64_t mask;
@@ -65,14 +66,15 @@ struct CallOfProgram {
     }
 };
 
-/// Makes the call with its memory in place. The program's stack may be too small for that, so it happens on a slot.
+/// Makes the call with its memory in place. The program's stack may be too small for that work, so a slot's is used.
+/// The call itself waits on the program's stack, where this function's frame ends.
 long call_on_slot(const Call& call) {
     CallStacks::Mark mark;  // in this frame as long as the call takes; a handler that leaves the call overwrites it
     const HandlerMask signals;
     const StackPointerScope stack{core::address_of(&mark)};
     const InLibrary inside;
     CallStacks::Slot* const slot = this_thread.stacks != nullptr ? this_thread.stacks->claim(mark) : nullptr;
-    const CallScope scope{slot, 0};
+    const CallScope scope{slot};
     CallOfProgram made{call, signals.before()};
     if (slot != nullptr) {
         faultline_preload_run_on(&CallOfProgram::make, &made, slot->top(), &this_thread.call_stack);
@@ -86,7 +88,7 @@ long call_on_slot(const Call& call) {
 class CancellationPoint {
 public:
     CancellationPoint() {
-        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before_);  // NOLINT: nothing is held meanwhile
+        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &before_);  // NOLINT: unwinding releases what is held
     }
     ~CancellationPoint() {
         int unused = 0;

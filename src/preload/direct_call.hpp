@@ -1,5 +1,5 @@
-// Direct calls: the road by which interposed functions of the C library make system calls in a dispatched thread. It
-// does what the handler of SIGSYS does, without the signal, which takes most of the time of a dispatched call.
+// Direct calls: how interposed functions of the C library make system calls in a dispatched thread. They do what the
+// handler of SIGSYS does, without the signal, which takes most of the time of a dispatched call.
 // io_functions.cpp uses it. Calls that the C library makes inside itself, and bare instructions, are dispatched.
 #pragma once
 

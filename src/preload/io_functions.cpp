@@ -82,6 +82,7 @@ constinit Behind<int(pollfd*, nfds_t, int)> behind_poll{"poll"};
 constinit Behind<int(int, epoll_event*, int, int)> behind_epoll_wait{"epoll_wait"};
 constinit Behind<int(int, int, int, epoll_event*)> behind_epoll_ctl{"epoll_ctl"};
 
+/// Calls `use` with each of them.
 template <typename Use>
 void for_all(Use use) noexcept {
     const auto with = [&](auto&... each) { (use(each), ...); };
@@ -100,21 +101,23 @@ public:
     /// Makes a call that names `memory`, with `more` as its last arguments. A cancellation point.
     template <typename... More>
     Result call(long number, std::initializer_list<NamedMemory> memory, More... more) const {
-        if (behind_ != nullptr && this_thread.inside == 0) return std::apply(behind_, arguments_);
+        if (belongs_to_other()) return std::apply(behind_, arguments_);
         return result(call_cancellably(with(number, more...), memory));
     }
     /// Makes a call that names memory through structures. A cancellation point.
     Result call(long number) const {
-        if (behind_ != nullptr && this_thread.inside == 0) return std::apply(behind_, arguments_);
+        if (belongs_to_other()) return std::apply(behind_, arguments_);
         return result(call_cancellably(with(number)));
     }
     /// Makes a call that names `memory`. No cancellation point.
-    Result call_through(long number, std::initializer_list<NamedMemory> memory) const noexcept {
-        if (behind_ != nullptr && this_thread.inside == 0) return std::apply(behind_, arguments_);
+    Result call_without_cancellation(long number, std::initializer_list<NamedMemory> memory) const noexcept {
+        if (belongs_to_other()) return std::apply(behind_, arguments_);
         return result(call_directly(with(number), memory));
     }
 
 private:
+    /// Returns true if the function of another library is to make the call.
+    [[nodiscard]] bool belongs_to_other() const noexcept { return behind_ != nullptr && this_thread.inside == 0; }
     static Result result(long raw) noexcept { return static_cast<Result>(result_of_function(raw)); }
     template <typename... More>
     Call with(long number, More... more) const noexcept {
@@ -213,8 +216,8 @@ int epoll_wait(int fd, epoll_event* events, int count, int timeout) {
     return Interposed{behind_epoll_wait, fd, events, count, timeout}.call(SYS_epoll_wait, {{events, bytes}});
 }
 int epoll_ctl(int fd, int operation, int descriptor, epoll_event* event) noexcept {
-    return Interposed{behind_epoll_ctl, fd, operation, descriptor, event}.call_through(SYS_epoll_ctl,
-                                                                                       {{event, sizeof *event}});
+    return Interposed{behind_epoll_ctl, fd, operation, descriptor, event}.call_without_cancellation(
+        SYS_epoll_ctl, {{event, sizeof *event}});
 }
 
 }  // extern "C"

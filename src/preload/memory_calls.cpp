@@ -146,8 +146,8 @@ bool is_of_fork(int advice) noexcept {
 
 bool is_dontneed(int advice) noexcept { return advice == MADV_DONTNEED || advice == sys::abi::kAdviseDontneedLocked; }
 
-/// Returns the errno with which the kernel refuses advice for a private mapping of a file, but not for anonymous
-/// memory; 0 if there is none.
+/// Returns the errno with which the kernel refuses this advice for a private mapping of a file, where it follows it for
+/// anonymous memory. 0: the kernel does the same for both.
 long refusal_for_file(int advice) noexcept {
     if (advice == MADV_REMOVE) return -EACCES;
     return advice == MADV_FREE || advice == MADV_WIPEONFORK ? -EINVAL : 0;

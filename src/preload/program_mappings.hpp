@@ -43,7 +43,7 @@ public:
     [[nodiscard]] static long unmap(core::AddressRange range) noexcept;
     [[nodiscard]] static long protect(core::AddressRange range, std::uint64_t protection) noexcept;
 
-    /// Returns the first part of a range that is managed and a private copy of a file; an empty range if there is none.
+    /// Returns the first part of a range that is managed and a private copy of a file; an empty range if no part is.
     [[nodiscard]] static core::AddressRange first_file_part(core::AddressRange range) noexcept;
 
     /// Brings the files' bytes back in all such parts of a range, as madvise(2) with MADV_DONTNEED does. They are the

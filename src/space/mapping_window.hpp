@@ -90,7 +90,7 @@ public:
     /// Leaves out memory that the program may not write to.
     [[nodiscard]] long give_to_kernel(AddressRange range);
 
-    /// Returns the first part of a range that the pager has filled from a file; an empty range if there is none.
+    /// Returns the first part of a range that the pager has filled from a file; an empty range if it has filled none.
     [[nodiscard]] AddressRange first_file_part(AddressRange range) const noexcept;
 
     /// Hands all such parts of a range over to the kernel, with the files' bytes instead of the program's.

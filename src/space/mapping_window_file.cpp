@@ -23,7 +23,7 @@ using sys::raw_syscall;
 
 constexpr std::uint64_t kPagesPerRead = 256;
 
-/// Returns the size of the request's file in bytes; 0 if it is no regular file, or there is none.
+/// Returns the size of the request's file in bytes; 0 if the descriptor is not open, or not that of a regular file.
 std::uint64_t size_of_file(const MapRequest& request) noexcept {
     struct stat found {};
     const long result = raw_syscall(SYS_fstat, static_cast<int>(request.descriptor), sys::syscall_argument(&found));

@@ -211,9 +211,9 @@ public:
     // or cancel_fork if fork failed. From the first to the last call no thread calls anything else of this factory or
     // of a store.
 
-    /// Does everything that can fail. The stores keep their contents, also when it throws. Throws std::system_error or
-    /// std::bad_alloc. EOPNOTSUPP: the stores cannot be shared with a child (this default). Other errors are those of a
-    /// new file (ENOSPC, EMFILE, ENOENT, EFBIG, EIO...).
+    /// Does everything that can fail. `queue` makes the writes. The stores keep their contents, also when it throws.
+    /// Throws std::system_error or std::bad_alloc. EOPNOTSUPP: the stores cannot be shared with a child (this default).
+    /// Other errors are those of a new file (ENOSPC, EMFILE, ENOENT, EFBIG, EIO...).
     virtual void prepare_fork(WriteQueue& queue);
     /// Separates the processes: from here on neither sees the other's writes and discards.
     virtual void continue_as([[maybe_unused]] ForkSide side) noexcept {}

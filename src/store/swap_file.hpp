@@ -23,7 +23,8 @@ public:
     static SwapFile unnamed_in(const SwapDirectory& directory);
     static SwapFile unnamed_in(const std::filesystem::path& directory) { return unnamed_in(SwapDirectory{directory}); }
 
-    /// The same in a directory where a file has been tried: nothing is written. `direct`: what that file answered.
+    /// The same in a directory where a file has been tried: nothing is written. `direct`: whether that file bypassed
+    /// the page cache.
     static SwapFile unnamed_in(const SwapDirectory& directory, bool direct);
 
     /// Creates the file `path` (mode 0600), which must not exist, and unlinks it at once. Its space is freed with the

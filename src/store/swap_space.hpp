@@ -117,8 +117,8 @@ private:
     std::atomic<bool> background_return_{false};  // a thread calls return_some_space()
     std::mutex mutex_;                            // guards all members below; never held on the fault path
     FilePointer file_;                            // that is written to
-    std::optional<bool> direct_in_directory_;     // what a file there answered
-    std::uint64_t reserved_ = 0;                  // the size of all stores; of windows, the part in use
+    std::optional<bool> direct_in_directory_;  // whether a file there bypassed the page cache; nothing before the first
+    std::uint64_t reserved_ = 0;               // the size of all stores; of windows, the part in use
     std::set<SwapStore*> stores_;
     std::unique_ptr<Fork> fork_;  // set from prepare_fork until continue_as or cancel_fork
 };

@@ -27,9 +27,7 @@ class MissHistogram {
 public:
     /// Adds the faults since the last look. Those before it weigh 7/8 of what they did. `frames`: how many there are.
     void add(const MissFigures& figures, double frames) FAULTLINE_SIGNAL_SAFE {
-        MissCounts returned = figures.faults;
-        for (std::size_t bucket = 0; bucket < returned.size(); ++bucket) returned[bucket] += figures.ahead[bucket];
-        depth_.add(returned, static_cast<double>(figures.evictions));
+        depth_.add(figures.faults, figures.ahead, static_cast<double>(figures.evictions));
         for (double& faults : faults_) faults = faults * 7 / 8;
         for (std::size_t bucket = 0; bucket < MissBuckets::kCount; ++bucket) {
             if (figures.faults[bucket] == 0) continue;

@@ -37,14 +37,14 @@ using MissCounts = std::array<std::uint32_t, MissBuckets::kCount>;
 /// Signal-safe. The caller serialises.
 class StackDepth {
 public:
-    /// Adds what happened since the last look: `evictions`, and the pages that came back, by the number of evictions
-    /// since they left. What happened before weighs 7/8 of what it did.
-    void add(const MissCounts& returned, double evictions) FAULTLINE_SIGNAL_SAFE {
+    /// Adds what happened since the last look: `evictions`, and the pages that came back, by faults and ahead of them,
+    /// by the number of evictions since they left. What happened before weighs 7/8 of what it did.
+    void add(const MissCounts& faults, const MissCounts& ahead, double evictions) FAULTLINE_SIGNAL_SAFE {
         evictions_ = evictions_ * 7 / 8 + evictions;
         double returns = 0;  // of all buckets so far
         double depth = 0;
         for (std::size_t bucket = 0; bucket + 1 < MissBuckets::kCount; ++bucket) {
-            returned_[bucket] = returned_[bucket] * 7 / 8 + returned[bucket];
+            returned_[bucket] = returned_[bucket] * 7 / 8 + faults[bucket] + ahead[bucket];
             const double away_at_begin = share_away(returns);
             returns += returned_[bucket];
             const double width = MissBuckets::begin(bucket + 1) - MissBuckets::begin(bucket);
