@@ -4,8 +4,8 @@ import threading
 import time
 from pathlib import Path
 
-# A look takes milliseconds of a CPU that the programs need, too. So looks are this far apart, and at least this share of
-# the time so far.
+# A look takes milliseconds of a CPU that the programs need, too. So the time between two looks is at least the first of
+# these, and at least the second's share of the time so far.
 LEAST_PERIOD_SECONDS = 0.05
 PERIOD_SHARE = 0.04
 
