@@ -37,6 +37,9 @@ public:
         const std::lock_guard lock{all.mutex};
         const std::uint32_t had = all.count.load(std::memory_order_relaxed);
         if (had + batch.size() > kMost * batch_of(size_class)) return false;
+        if (!was_used_[index(shard, size_class)].load(std::memory_order_relaxed)) {
+            was_used_[index(shard, size_class)].store(true, std::memory_order_relaxed);
+        }
         std::copy(batch.begin(), batch.end(), all.blocks.begin() + had);
         all.count.store(had + static_cast<std::uint32_t>(batch.size()), std::memory_order_relaxed);
         bytes_.fetch_add(bytes, std::memory_order_relaxed);
@@ -61,6 +64,7 @@ public:
     [[nodiscard]] std::uint64_t size(SizeClass size_class) const noexcept {
         std::uint64_t sum = 0;
         for (Shard shard = 0; shard < kShards; ++shard) {
+            if (!was_used_[index(shard, size_class)].load(std::memory_order_relaxed)) continue;
             sum += of(shard, size_class).count.load(std::memory_order_relaxed);
         }
         return sum;
@@ -74,11 +78,16 @@ private:
         std::array<FreeBlock, kMost * kMostBlocksCached / 2> blocks{};
     };
 
+    [[nodiscard]] static std::size_t index(Shard shard, SizeClass size_class) noexcept {
+        return shard * kCachedClasses + size_class;
+    }
     [[nodiscard]] OfClass& of(Shard shard, SizeClass size_class) const noexcept {
-        return classes_[shard * kCachedClasses + size_class];
+        return classes_[index(shard, size_class)];
     }
 
     sys::LazyArray<OfClass> classes_;
+    // A class that never was is not looked at: to count would map a page for each.
+    std::array<std::atomic<bool>, kShards * kCachedClasses> was_used_{};
     std::uint64_t most_bytes_;
     alignas(64) std::atomic<std::uint64_t> bytes_{0};
 };
