@@ -21,9 +21,13 @@ long drop_in_one_call(int self, std::span<const iovec> ranges) FAULTLINE_SIGNAL_
 
 }  // namespace
 
-/// Earlier kernels return EINVAL.
-void PageDropper::start() {
+void PageDropper::open() noexcept {
     self_ = sys::FileDescriptor{static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0))};
+}
+
+/// Earlier kernels return EINVAL.
+PageDropper::PageDropper() {
+    open();
     if (!self_) return;
     const sys::Mapping trial = sys::Mapping::reserve(core::kUnitBytes, core::kUnitBytes, false, "a trial page");
     const iovec range{trial.data(), trial.size()};

@@ -55,7 +55,7 @@ UffdMappers::UffdMappers(sys::Userfaultfd& uffd, Eviction wanted, const ViewRegi
       shared_{uffd, views} {}
 
 void UffdMappers::start_in_child() {
-    dropper_.start();
+    dropper_.start_in_child();
     shared_.start_in_child();
 }
 

@@ -53,8 +53,10 @@ private:
     std::uint64_t reserved_;
 };
 
-/// What the two processes need after a fork.
+/// What the two processes need after a fork. If no slot of the current file is used, nothing is frozen: the parent
+/// keeps the file, and the child continues with the same shelves in a file of its own.
 struct SwapSpace::Fork {
+    bool freezes = false;
     FilePointer parent;
     FilePointer child;
     std::vector<std::unique_ptr<SlotShelf>> new_shelves;  // as many as will be frozen
@@ -232,12 +234,17 @@ void SwapSpace::prepare_fork(WriteQueue& queue) {
     if (space_.table().room(fork->new_shelves.size()) < fork->new_shelves.size()) {
         sys::throw_error(ENOMEM, "the table of swap slots is full: too many forks with swapped pages");
     }
-    fork->list.reserve(shelves);
-    for (FilePointer* const side : {&fork->parent, &fork->child}) {
-        *side = open_file();
-        (*side)->extend_to(file_->length());
-    }
+    fork->freezes = !fork->new_shelves.empty();
+    if (fork->freezes) fork->list.reserve(shelves);
+    fork->parent = fork->freezes ? open_file_like(*file_) : file_;
+    fork->child = open_file_like(*file_);
     fork_ = std::move(fork);
+}
+
+SwapSpace::FilePointer SwapSpace::open_file_like(const SwapFile& other) {
+    FilePointer file = open_file();
+    file->extend_to(other.length());
+    return file;
 }
 
 void SwapSpace::spill_all(WriteQueue& queue) {
@@ -302,8 +309,18 @@ void SwapSpace::move_pages_of(const std::set<const SwapFile*>& files) {
 void SwapSpace::continue_as(ForkSide side) noexcept {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ != nullptr, "continue_as was called without prepare_fork");
-    SlotTable& table = space_.table();
     file_ = side == ForkSide::parent ? fork_->parent : fork_->child;
+    if (fork_->freezes) {
+        freeze_shelves();
+    } else {
+        use_file_for_shelves();
+    }
+    fork_.reset();  // and with it the file of the other side
+}
+
+/// Freezes the shelves that have pages, and puts new ones and those without pages into the current file.
+void SwapSpace::freeze_shelves() noexcept {
+    SlotTable& table = space_.table();
     std::vector<std::uint32_t> unused = space_.allocator().freeze(std::move(fork_->list));
     std::uint64_t offset = 0;
     const auto use = [&](std::uint32_t number) {
@@ -313,12 +330,16 @@ void SwapSpace::continue_as(ForkSide side) noexcept {
     };
     for (const std::uint32_t number : unused) use(number);
     for (std::unique_ptr<SlotShelf>& fresh : fork_->new_shelves) use(table.add(std::move(fresh)));
-    fork_.reset();  // and with it the file of the other side
-    if (side == ForkSide::child) open_read_rings();
 }
 
-/// Opens the rings of this process. Without them its reads are made one after the other.
-void SwapSpace::open_read_rings() noexcept {
+/// Puts the shelves that are written to, none of which has a page, into the current file.
+void SwapSpace::use_file_for_shelves() noexcept {
+    space_.table().for_each([this](std::uint32_t, SlotShelf& shelf) {
+        if (!shelf.frozen) shelf.file = file_;
+    });
+}
+
+void SwapSpace::speed_up_reads() noexcept {
     try {
         ReadRings::of_process().open();
     } catch (const std::system_error&) {

@@ -79,6 +79,8 @@ public:
     void prepare_fork(WriteQueue& queue) override;
     void continue_as(ForkSide side) noexcept override;
     void cancel_fork() noexcept override;
+    void speed_up_reads() noexcept override;
+    [[nodiscard]] bool holds_pages() const noexcept override { return space_.allocator().allotted_bytes() > 0; }
 
     /// Returns how many frozen files are still needed.
     [[nodiscard]] std::size_t frozen_files();
@@ -94,6 +96,7 @@ private:
 
     [[nodiscard]] FilePointer open_first_file(const std::filesystem::path& file) const;
     [[nodiscard]] FilePointer open_file();
+    [[nodiscard]] FilePointer open_file_like(const SwapFile& other);
     void ensure_shelves(std::uint64_t bytes);
     [[nodiscard]] std::uint64_t most_useful_bytes() const noexcept;
     [[nodiscard]] bool add_shelf(const std::shared_ptr<ShelfMemory>& memory, std::uint64_t least_bytes,
@@ -103,7 +106,8 @@ private:
     void punch_unless_in_background() FAULTLINE_SIGNAL_SAFE;
     void drop_unused_shelves();
     void spill_all(WriteQueue& queue);
-    static void open_read_rings() noexcept;
+    void freeze_shelves() noexcept;
+    void use_file_for_shelves() noexcept;
     void merge_frozen_files();
     void move_pages_of(const std::set<const SwapFile*>& files);
 

@@ -36,9 +36,9 @@ std::unique_ptr<AsyncReader> PagerThreads::new_reader(sys::IoRing ring) {
     return AsyncReader::start(read_ahead_, handlers(), patience(), core_.stores->records(), std::move(ring));
 }
 
-std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper(sys::IoRing ring) {
+std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper(std::unique_ptr<store::WriteQueue> queue) {
     if (!core_.config.background_evictor) return nullptr;
-    return std::make_unique<Housekeeper>(*this, core_.log, store::fastest_write_queue(std::move(ring)));
+    return std::make_unique<Housekeeper>(*this, core_.log, std::move(queue));
 }
 
 bool PagerThreads::keep_house(store::WriteQueue& queue) {
@@ -50,8 +50,39 @@ void PagerThreads::start() {
     sys::IoRing::Opening rings{ring_depths(delivery_.takes_faults(), core_.config.background_evictor)};
     delivery_.start_threads(core_, handlers(), patience());
     read_ahead_.set_reader(new_reader(rings.take(kReader)));
-    core_.housekeeper = new_housekeeper(rings.take(kHousekeeper));
+    core_.housekeeper = new_housekeeper(store::fastest_write_queue(rings.take(kHousekeeper)));
     core_.stores->set_background_return(core_.housekeeper != nullptr);
+}
+
+void PagerThreads::start_in_child() {
+    if (!core_.config.background_evictor) {
+        core_.stores->speed_up_reads();
+        return start();
+    }
+    delivery_.start_threads(core_, handlers(), patience());
+    core_.housekeeper = new_housekeeper(nullptr);
+    core_.stores->set_background_return(true);
+}
+
+std::unique_ptr<store::WriteQueue> PagerThreads::open_queue() noexcept {
+    try {
+        return start_rest();
+    } catch (const std::exception& error) {
+        core_.log.say(LogLevel::warning,
+                      std::string("a child of fork goes on without some threads of its pager: ") + error.what());
+        return std::make_unique<store::SequentialWriteQueue>();
+    }
+}
+
+/// Starts what `start_in_child` has put off. Returns null while a control call is under way: it may be waiting for this
+/// thread to end.
+std::unique_ptr<store::WriteQueue> PagerThreads::start_rest() {
+    const std::unique_lock lock{core_.control, std::try_to_lock};
+    if (!lock) return nullptr;
+    core_.stores->speed_up_reads();
+    sys::IoRing::Opening rings{ring_depths(delivery_.takes_faults(), true)};
+    if (read_ahead_.reader() == nullptr) read_ahead_.set_reader(new_reader(rings.take(kReader)));
+    return store::fastest_write_queue(rings.take(kHousekeeper));
 }
 
 void PagerThreads::end() noexcept {
@@ -93,7 +124,7 @@ void PagerThreads::start_again() {
     sys::IoRing::Opening rings{ring_depths(delivery_.takes_faults(), core_.config.background_evictor)};
     delivery_.start_threads(core_, handlers(), patience());
     std::unique_ptr<AsyncReader> reader = new_reader(rings.take(kReader));
-    std::unique_ptr<Housekeeper> housekeeper = new_housekeeper(rings.take(kHousekeeper));
+    std::unique_ptr<Housekeeper> housekeeper = new_housekeeper(store::fastest_write_queue(rings.take(kHousekeeper)));
     const Standstill still;
     read_ahead_.set_reader(std::move(reader));
     core_.housekeeper = std::move(housekeeper);

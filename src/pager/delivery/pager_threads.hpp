@@ -25,6 +25,10 @@ public:
     /// Throws std::system_error.
     void start();
 
+    /// In a child of fork: starts what faults cannot do without, and the housekeeper, which starts the rest when it is
+    /// first woken. Most children need no more before they end or run another program. Throws std::system_error.
+    void start_in_child();
+
     /// Ends the threads and the signal handler for good. No region is left.
     void end() noexcept;
 
@@ -38,12 +42,14 @@ public:
     void forget_parents_threads() noexcept;
 
     [[nodiscard]] bool keep_house(store::WriteQueue& queue) override;
+    [[nodiscard]] std::unique_ptr<store::WriteQueue> open_queue() noexcept override;
 
 private:
     [[nodiscard]] unsigned handlers() const;
     [[nodiscard]] std::chrono::nanoseconds patience() const;
     [[nodiscard]] std::unique_ptr<AsyncReader> new_reader(sys::IoRing ring);
-    [[nodiscard]] std::unique_ptr<Housekeeper> new_housekeeper(sys::IoRing ring);
+    [[nodiscard]] std::unique_ptr<Housekeeper> new_housekeeper(std::unique_ptr<store::WriteQueue> queue);
+    [[nodiscard]] std::unique_ptr<store::WriteQueue> start_rest();
     void stop();
     void start_again();
 

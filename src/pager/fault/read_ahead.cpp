@@ -119,7 +119,7 @@ policy::PrefetchWindow ReadAhead::choose(const FaultedPage& faulted, PrefetchKin
     // Takes at most half of the frames: other threads fault, too.
     const std::int64_t free_pages = context_.reclaimer.units_for_prefetch() / (2 * region.page_units());
     if (!core_.config.read_ahead || at_once < 2 || free_pages <= 0) return {};
-    const bool goes_on_later = kind == PrefetchKind::hard && reader_;
+    const bool goes_on_later = kind == PrefetchKind::hard && reader() != nullptr;
     const std::int64_t most = goes_on_later ? free_pages : std::min<std::int64_t>(free_pages, at_once - 1);
     const std::uint64_t page = region.ref(faulted.page).bits();
     const std::scoped_lock lock{streams_lock_};
@@ -145,7 +145,7 @@ void ReadAhead::request(Region& region, const policy::PrefetchWindow& wanted) FA
     const auto request_pages = [&](std::uint64_t first, std::uint64_t end) {
         if (first >= end) return;
         const PageRange pages{core::PageRef::from(first).page, end - first};
-        static_cast<void>(reader_->prefetch({region.id(), pages, wanted.for_writing}));
+        static_cast<void>(reader()->prefetch({region.id(), pages, wanted.for_writing}));
     };
     const std::uint64_t first = wanted.lowest();
     const std::uint64_t end = first + wanted.span();
@@ -174,7 +174,8 @@ void ReadAhead::prefetch_async(Region& region, PageRange range) {
     if (range.count == 0) return;
     {
         const FaultPathSection section;
-        if (reader_ && reader_->prefetch({region.id(), range})) return;
+        AsyncReader* const in_background = reader();
+        if (in_background != nullptr && in_background->prefetch({region.id(), range})) return;
     }
     prefetch(region, range);
 }
@@ -183,7 +184,7 @@ void ReadAhead::wait_for_prefetch(Region& region, PageRange range) {
     core_.require_owner_process();
     {
         const FaultPathSection section;
-        if (reader_) reader_->wait_until_begun();
+        if (AsyncReader* const in_background = reader()) in_background->wait_until_begun();
     }
     for_each_piece(range, [&](PageRange piece) {
         const FaultPathSection section;
@@ -203,7 +204,7 @@ void ReadAhead::begin_prefetch(const PrefetchRequest& wanted) noexcept {
         const std::int64_t missing = static_cast<std::int64_t>(count) * region->page_units() - core_.budget.available();
         if (missing > 0) context_.reclaimer.reclaim(missing);
         PageFill fill = claim_range(*region, {page, count}, wanted.for_writing);
-        if (fill.window().count() == 0 || reader_->queue(fill)) continue;
+        if (fill.window().count() == 0 || reader()->queue(fill)) continue;
         fill.fill_from_store();
     }
 }

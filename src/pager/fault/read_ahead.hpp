@@ -12,6 +12,7 @@
 #include "policy/prefetch_streams.hpp"
 #include "sys/futex_lock.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -33,7 +34,7 @@ public:
     void claim_stored_neighbours(PageFill& fill, const FaultedPage& faulted, core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
 
     /// Returns null where the kernel refuses io_uring, and while the pager has no threads.
-    [[nodiscard]] AsyncReader* reader() const FAULTLINE_SIGNAL_SAFE { return reader_.get(); }
+    [[nodiscard]] AsyncReader* reader() const FAULTLINE_SIGNAL_SAFE { return reader_.load(std::memory_order_acquire); }
 
     // ---- for the program. Control path, in the process that owns the pager
 
@@ -46,13 +47,21 @@ public:
 
     void begin_prefetch(const PrefetchRequest& request) noexcept override;
 
-    // ---- start and end of the reader thread, at a standstill
+    // ---- start and end of the reader thread. The caller serialises these
 
-    void set_reader(std::unique_ptr<AsyncReader> reader) noexcept { reader_ = std::move(reader); }
-    [[nodiscard]] std::unique_ptr<AsyncReader> take_reader() noexcept { return std::move(reader_); }
-    /// Drops all requests and blocks until no read is in flight.
+    /// There is no reader yet.
+    void set_reader(std::unique_ptr<AsyncReader> reader) noexcept {
+        owned_reader_ = std::move(reader);
+        reader_.store(owned_reader_.get(), std::memory_order_release);
+    }
+    /// At a standstill, or when no thread can fault any more.
+    [[nodiscard]] std::unique_ptr<AsyncReader> take_reader() noexcept {
+        reader_.store(nullptr, std::memory_order_relaxed);
+        return std::move(owned_reader_);
+    }
+    /// At a standstill: drops all requests and blocks until no read is in flight.
     void drain() noexcept {
-        if (reader_) reader_->drain();
+        if (owned_reader_) owned_reader_->drain();
     }
 
 private:
@@ -73,7 +82,8 @@ private:
     sys::FutexLock streams_lock_;
     policy::PrefetchStreams streams_;  // guarded by streams_lock_
     policy::FaultAround around_;       // guarded by streams_lock_
-    std::unique_ptr<AsyncReader> reader_;
+    std::unique_ptr<AsyncReader> owned_reader_;
+    std::atomic<AsyncReader*> reader_{nullptr};
 };
 
 }  // namespace faultline::pager

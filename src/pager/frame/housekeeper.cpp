@@ -30,7 +30,8 @@ void Housekeeper::run() noexcept {
             wait();
             continue;
         }
-        if (duties_.keep_house(*queue_)) wanted_.store(1);
+        if (!queue_) queue_ = duties_.open_queue();
+        if (duties_.keep_house(queue_ ? *queue_ : own_queue_)) wanted_.store(1);
         log_.drain();
     }
 }

@@ -21,13 +21,16 @@ public:
     /// again at once: there is more to do.
     [[nodiscard]] virtual bool keep_house(store::WriteQueue& queue) = 0;
 
+    /// Called before keep_house, if the thread has no queue. Returns null to be asked again the next time.
+    [[nodiscard]] virtual std::unique_ptr<store::WriteQueue> open_queue() noexcept = 0;
+
 protected:
     ~Housekeeping() = default;
 };
 
 class Housekeeper {
 public:
-    /// Starts the thread. `queue`: for its writes. Throws std::system_error.
+    /// Starts the thread. `queue`: for its writes; null: see Housekeeping::open_queue. Throws std::system_error.
     Housekeeper(Housekeeping& duties, EventLog& log, std::unique_ptr<store::WriteQueue> queue);
     /// Joins the thread.
     ~Housekeeper();
@@ -46,7 +49,8 @@ private:
     std::atomic<std::uint32_t> wanted_{0};  // futex: 1 when woken
     std::atomic<bool> stopping_{false};
     std::unique_ptr<store::WriteQueue> queue_;
-    sys::ServiceThread thread_;  // last: joined before the rest goes
+    store::SequentialWriteQueue own_queue_;  // until there is another
+    sys::ServiceThread thread_;              // last: joined before the rest goes
 };
 
 }  // namespace faultline::pager

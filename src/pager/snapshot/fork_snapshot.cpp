@@ -110,8 +110,9 @@ void ForkSnapshot::start_in_child() {
     });
     map_views_again();
     core_.generation = sys::process_generation();
-    threads_.start();
+    threads_.start_in_child();
     for (const core::PageRef page : pinned) bring_back(page);
+    if (core_.stores->holds_pages()) core_.wake_housekeeper();  // faults will read: the rest of the threads helps
 }
 
 void ForkSnapshot::map_again(Region& region) {
