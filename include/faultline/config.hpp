@@ -91,8 +91,10 @@ struct Config {
     /// 2 MiB. The file is complete once the pager is destroyed. A child of fork does not record. Empty: no recording.
     std::filesystem::path trace_file{};
 
-    /// What a child of fork gets of the pager. With `inherit`, the two processes need swap files with room for the
-    /// dirty pages. If they cannot be had, that child is refused, and a message reports it.
+    /// What a child of fork gets of the pager. With `inherit`, it keeps the resident pages, and both processes count
+    /// them; with Delivery::sigsegv or shared regions, all dirty pages are written to the swap file first. If the child
+    /// can have no pager (no swap file, or no userfaultfd), it has the contents as ordinary memory without a limit, or,
+    /// under sigsegv, nothing: its addresses are inaccessible. A message reports it.
     ForkPolicy fork = ForkPolicy::refuse;
 
     /// Receives the pager's messages. Called from the pager's own threads and from set-up calls, never from a fault. It

@@ -99,8 +99,9 @@ enum class ForkPolicy : std::uint8_t {
     /// The parent is not affected, and fork costs nothing.
     refuse,
     /// A pager of its own with the same contents. After the fork, parent and child do not see each other's changes.
-    /// Fork first writes dirty pages to the swap file, from which both then read. The child inherits pins; pages that
-    /// other threads had pinned stay pinned in it.
+    /// Resident pages are copied when one of them writes (by the kernel); the others stay in the swap file, from which
+    /// both read. With Delivery::sigsegv, fork first writes dirty pages to the swap file. See Config::fork. The child
+    /// inherits pins; pages that other threads had pinned stay pinned in it.
     inherit,
 };
 

@@ -55,6 +55,11 @@ public:
     virtual void watch_region(void* address, std::size_t bytes) = 0;
     virtual void watch_again(void* address, std::size_t bytes) { watch_region(address, bytes); }
 
+    /// Returns true if a child of fork can keep its parent's mapped pages: they are private memory of the process, of
+    /// which the kernel gives the child copies. The child then calls `watch_region` on what it has inherited, and
+    /// write-protects again what was write-protected.
+    [[nodiscard]] virtual bool children_can_keep_pages() const noexcept { return false; }
+
     /// Unmaps all pages of a region and frees their frames. Afterwards no call names the region except unwatch_region.
     virtual void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE = 0;
 

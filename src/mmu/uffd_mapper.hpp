@@ -18,6 +18,8 @@ public:
         : uffd_{uffd}, dropper_{dropper}, moves_{moves} {}
 
     void watch_region(void* address, std::size_t bytes) override;
+    /// KSM may have removed protection that the child would have to set again.
+    [[nodiscard]] bool children_can_keep_pages() const noexcept override { return !protection_in_doubt(); }
     void empty_region(void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE override;
     [[nodiscard]] int map_part(void* address, std::size_t bytes) noexcept override;
 

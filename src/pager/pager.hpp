@@ -72,6 +72,9 @@ public:
     [[nodiscard]] ViewMapper& views() noexcept { return view_mapper_; }
     [[nodiscard]] LimitKeeper& limit() noexcept { return limit_; }
     [[nodiscard]] CloneSnapshot& clones() noexcept { return clones_; }
+    [[nodiscard]] KeptPages& kept_pages() noexcept { return fork_.kept_pages(); }
+    /// See ForkSnapshot::left_plain_memory.
+    [[nodiscard]] bool left_plain_memory() const noexcept { return fork_.left_plain_memory(); }
     [[nodiscard]] PagerThreads& threads() noexcept { return threads_; }
 
     // ---- regions

@@ -31,6 +31,12 @@ public:
     /// Measures, and sets the pager's limit. Blocks until the memory beyond a lowered limit is free.
     void look() noexcept;
 
+    /// Returns true if the processes that share the limit may take `bytes` more, or share none. Allocates nothing,
+    /// waits for nothing.
+    [[nodiscard]] bool has_room_for_child(std::uint64_t bytes) const noexcept {
+        return !share_ || share_.has_room(bytes);
+    }
+
     /// Tells the tree what the process has now, for the tree's peak. Changes nothing else.
     void note() noexcept;
 

@@ -30,6 +30,11 @@ public:
     [[nodiscard]] std::uint64_t next(const Need& need) noexcept;
     void give_back(std::uint64_t share) noexcept;
 
+    /// Returns true if the processes have so little that they may take `bytes` more.
+    [[nodiscard]] bool has_room(std::uint64_t bytes) const noexcept {
+        return look().taken.sum() + bytes <= memory_->tree.limit;
+    }
+
     /// Announces what the process has, and raises the peak of the tree.
     void note(const TreePeak& taken) noexcept;
 

@@ -1,10 +1,11 @@
 #include "sys/address_limits.hpp"
 
 #include "sys/error.hpp"
+#include "sys/file_read.hpp"
 
 #include <sys/resource.h>
 
-#include <fstream>
+#include <array>
 
 namespace faultline::sys {
 namespace {
@@ -23,11 +24,15 @@ std::string explain_address_limits() {
     std::string text;
     add_limit(text, RLIMIT_AS, "RLIMIT_AS", "-v");
     add_limit(text, RLIMIT_DATA, "RLIMIT_DATA", "-d");  // private memory that may be written counts, touched or not
-    int overcommit = 0;
-    if (std::ifstream{"/proc/sys/vm/overcommit_memory"} >> overcommit && overcommit == 2) {
+    if (commits_strictly()) {
         add(text, "vm.overcommit_memory is 2: as root, `sysctl vm.overcommit_memory=0`");
     }
     return text.empty() ? "check `ulimit -v`, `ulimit -d` and `sysctl vm.overcommit_memory`" : text;
+}
+
+bool commits_strictly() noexcept {
+    std::array<char, 8> text{};
+    return read_file_start("/proc/sys/vm/overcommit_memory", text).starts_with('2');
 }
 
 }  // namespace faultline::sys

@@ -209,6 +209,15 @@ void Mapping::restore_in_child(Access access) {
     advise_all(with_fence(), false, "a child of fork");
 }
 
+int Mapping::copy_to_children(bool on) const noexcept {
+    const std::span<std::byte> range = with_fence();
+    return sys::copy_to_children(range.data(), range.size(), on);
+}
+
+int copy_to_children(void* address, std::size_t bytes, bool on) noexcept {
+    return advise(address, bytes, on ? MADV_DOFORK : MADV_DONTFORK);
+}
+
 int map_closed_zeros(void* address, std::size_t bytes) noexcept {
     const long result =
         raw_syscall(SYS_mmap, syscall_argument(address), bytes, PROT_NONE, kReserved | MAP_FIXED, -1, 0);

@@ -99,6 +99,9 @@ public:
     /// (EEXIST if something else is mapped there, ENOMEM).
     void restore_in_child(Access access = Access::read_write);
 
+    /// See sys::copy_to_children. Includes the fence.
+    [[nodiscard]] int copy_to_children(bool on) const noexcept;
+
     /// Gives up ownership without unmapping: the range is no longer mapped in this process.
     void abandon() noexcept {
         address_ = nullptr;
@@ -126,6 +129,10 @@ private:
 /// Maps zeros without access over a range, in place of what is mapped there, with the properties that
 /// Mapping::reserve_at gives. Returns 0 or an errno; after an error the range may lack some of the properties.
 [[nodiscard]] int map_closed_zeros(void* address, std::size_t bytes) noexcept;
+
+/// Says what children of fork have of a range: copies of its pages (MADV_DOFORK), or nothing (MADV_DONTFORK). Returns 0
+/// or an errno; after an error a part of the range may have changed.
+[[nodiscard]] int copy_to_children(void* address, std::size_t bytes, bool on) noexcept;
 
 /// munmap(2). Returns 0 or an errno.
 [[nodiscard]] int unmap(void* address, std::size_t bytes) noexcept;

@@ -120,6 +120,16 @@ public:
             [&](core::PageRange run) { sys::close_if_free(address_of(run.first), offset_of(run.count)); });
     }
 
+    /// See sys::copy_to_children. Not the gaps of a window, which belong to others.
+    [[nodiscard]] int copy_to_children(bool on) const noexcept {
+        if (!window_) return mapping_.copy_to_children(on);
+        int error = 0;
+        open_->for_each_run([&](core::PageRange run) {
+            if (error == 0) error = sys::copy_to_children(address_of(run.first), offset_of(run.count), on);
+        });
+        return error;
+    }
+
     /// Serialises changes of protection and of access hints; never taken on the fault path.
     [[nodiscard]] std::mutex& protecting() noexcept { return protecting_; }
 

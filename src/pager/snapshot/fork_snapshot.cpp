@@ -6,6 +6,7 @@
 #include "pager/control/region_lifecycle.hpp"
 #include "pager/fault/fault_entry.hpp"
 #include "pager/region/region_map.hpp"
+#include "pager/snapshot/require_set.hpp"
 #include "store/write_queue.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
@@ -15,6 +16,7 @@
 #include <cerrno>
 #include <exception>
 #include <string>
+#include <system_error>
 
 namespace faultline::pager {
 
@@ -24,24 +26,32 @@ using core::PageWord;
 
 namespace {
 
-void require_set(int error) {
-    if (error != 0) sys::throw_error(error, "cannot protect memory in a child of fork as it was in its parent");
-}
+constexpr const char* kNoPager =
+    "a child of fork goes on without a pager: its memory is not managed, and no limit holds for it: ";
 
 }  // namespace
 
 // ---- before fork
 
 void ForkSnapshot::lock() {
-    try {
-        writer_ = std::make_unique<StandstillWriter>("fl-fork");
-    } catch (const std::exception& error) {
-        core_.log.say(LogLevel::error, std::string("no thread for a fork: ") + error.what());
-    }
+    if (much_to_write()) make_writer();
     core_.control.lock();
     core_.regions.for_each([](Region& region) { region.protecting().lock(); });
     core_.views.lock();
     core_.log.lock();
+}
+
+/// Only a guess: the locks are not taken yet. Without a writer the calling thread writes, one run after the other.
+bool ForkSnapshot::much_to_write() const {
+    return !kept_.likely() || core_.staging.zone_batches() > 0 || core_.stores->memory_used() > 0;
+}
+
+void ForkSnapshot::make_writer() {
+    try {
+        writer_ = std::make_unique<StandstillWriter>("fl-fork");
+    } catch (const std::exception& error) {
+        core_.log.say(LogLevel::warning, std::string("no thread for a fork, which takes longer: ") + error.what());
+    }
 }
 
 void ForkSnapshot::unlock() noexcept {
@@ -53,29 +63,43 @@ void ForkSnapshot::unlock() noexcept {
 }
 
 void ForkSnapshot::prepare() noexcept {
-    prepared_ = false;
+    inheritance_ = Inheritance::nothing;
     read_ahead_.drain();
-    if (!writer_) return;  // the log has the reason
     sys::PageMerging::update();
     try {
-        writer_->run([this](store::WriteQueue& queue) {
-            write_dirty(queue);
-            core_.stores->prepare_fork(queue);
-        });
-        prepared_ = true;
+        prepare_pager();
     } catch (const std::exception& error) {
-        core_.log.say(LogLevel::error,
-                      std::string("a child of fork does not inherit its managed memory: ") + error.what());
+        prepare_without_pager(error.what());
     }
 }
 
-/// Afterwards each page is in its store, or zeros.
+void ForkSnapshot::prepare_pager() {
+    inheritance_ = kept_.share() ? Inheritance::kept_pages : Inheritance::by_store;
+    const auto freeze = [this](store::WriteQueue& queue) {
+        write_dirty(queue);
+        core_.stores->prepare_fork(queue);
+    };
+    if (writer_) return writer_->run(freeze);
+    store::SequentialWriteQueue queue;
+    freeze(queue);
+}
+
+void ForkSnapshot::prepare_without_pager(const char* why) noexcept {
+    const bool shared = inheritance_ == Inheritance::kept_pages || kept_.share_without_room();
+    const bool possible = shared && plain_.prepare();
+    if (shared && !possible) kept_.end_sharing();
+    inheritance_ = possible ? Inheritance::plain_memory : Inheritance::nothing;
+    core_.log.say(LogLevel::error,
+                  (possible ? kNoPager : "a child of fork does not inherit its managed memory: ") + std::string(why));
+}
+
+/// Afterwards no page is staged. Each is in its store, or zeros; or resident, if the child keeps those.
 void ForkSnapshot::write_dirty(store::WriteQueue& queue) {
     // Not a RegionReader, which would wait for the fork.
     const sys::Quiescence::Reader reader{RegionMap::readers()};
     int error = finisher_.finish_all(queue);
     core_.regions.for_each([&](Region& region) {
-        if (error == 0) error = cleaner_.clean(region, queue);
+        if (error == 0 && inheritance_ == Inheritance::by_store) error = cleaner_.clean(region, queue);
     });
     if (error != 0) sys::throw_error(error, "what is dirty cannot be written to the swap file");
 }
@@ -83,36 +107,63 @@ void ForkSnapshot::write_dirty(store::WriteQueue& queue) {
 // ---- after fork
 
 void ForkSnapshot::go_on_in_parent() noexcept {
-    if (!prepared_) return;
+    const bool shared = inheritance_ == Inheritance::kept_pages || inheritance_ == Inheritance::plain_memory;
+    if (shared) kept_.end_sharing();
+    if (inheritance_ == Inheritance::plain_memory) return plain_.wait_for_child();
+    if (inheritance_ == Inheritance::nothing) return;
     core_.stores->continue_as(store::ForkSide::parent);
     core_.wake_to_return_space();
 }
 
-void ForkSnapshot::close_in_child() noexcept { core_.staging.area().close_in_child(); }
+void ForkSnapshot::close_in_child() noexcept {
+    const bool has_area = inheritance_ == Inheritance::kept_pages || inheritance_ == Inheritance::plain_memory;
+    if (!has_area) core_.staging.area().close_in_child();
+}
 
 void ForkSnapshot::start_in_child() {
     threads_.forget_parents_threads();
     static_cast<void>(core_.fault_trace.release());
     static_cast<void>(writer_.release());
-    if (!prepared_) return;  // this process does not own the pager
+    if (inheritance_ == Inheritance::nothing) return;  // this process does not own the pager
+    if (inheritance_ == Inheritance::plain_memory) return plain_.fill();
 
     core_.stores->continue_as(store::ForkSide::child);
-    delivery_.open_in_child(core_);
+    try {
+        delivery_.open_in_child(core_);
+    } catch (const std::system_error& error) {
+        if (inheritance_ != Inheritance::kept_pages) throw;
+        return go_on_without_pager(error.what());
+    }
     core_.mappers.start_in_child();
-    core_.staging.start_in_child();
+    std::vector<core::PageRef> pinned;
+    if (inheritance_ == Inheritance::by_store) {
+        core_.staging.start_in_child();
+        start_without_pages(pinned);
+    }
     core_.mappers.watch_staging(core_.staging.area().data(), core_.staging.area().size());
     watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
-    std::vector<core::PageRef> pinned;
+    if (inheritance_ == Inheritance::kept_pages) kept_.take_over();
+    core_.generation = sys::process_generation();
+    threads_.start_in_child();
+    for (const core::PageRef page : pinned) bring_back(page);
+    if (core_.stores->holds_pages()) core_.wake_housekeeper();  // faults will read: the rest of the threads helps
+}
+
+/// In a child that has its parent's resident pages, and frozen files to read the others from.
+void ForkSnapshot::go_on_without_pager(const char* why) {
+    core_.log.say(LogLevel::error, kNoPager + std::string(why));
+    inheritance_ = Inheritance::plain_memory;
+    plain_.fill();
+}
+
+/// Adds the pages that must be brought back to `pinned`.
+void ForkSnapshot::start_without_pages(std::vector<core::PageRef>& pinned) {
     core_.regions.for_each([&](Region& region) {
         map_again(region);
         set_access_again(region);
         make_absent(region, pinned);
     });
     map_views_again();
-    core_.generation = sys::process_generation();
-    threads_.start_in_child();
-    for (const core::PageRef page : pinned) bring_back(page);
-    if (core_.stores->holds_pages()) core_.wake_housekeeper();  // faults will read: the rest of the threads helps
 }
 
 void ForkSnapshot::map_again(Region& region) {

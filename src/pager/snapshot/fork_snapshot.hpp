@@ -8,8 +8,11 @@
 #include "pager/evict/batch_finisher.hpp"
 #include "pager/evict/cleaner.hpp"
 #include "pager/fault/read_ahead.hpp"
+#include "pager/snapshot/kept_pages.hpp"
+#include "pager/snapshot/plain_memory.hpp"
 #include "pager/snapshot/standstill_writer.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -24,14 +27,19 @@ public:
           threads_{threads},
           finisher_{finisher},
           cleaner_{cleaner},
-          read_ahead_{read_ahead} {}
+          read_ahead_{read_ahead},
+          kept_{core},
+          plain_{core} {}
 
     /// Takes the locks of the control path, so that no control call is in the middle of a change.
     void lock();
     void unlock() noexcept;
 
-    /// At a standstill: writes all dirty pages and freezes the swap files. A failure is logged; the child then has
-    /// nothing of the pager.
+    [[nodiscard]] KeptPages& kept_pages() noexcept { return kept_; }
+
+    /// At a standstill: freezes the swap files. The child keeps the resident pages (KeptPages), or all dirty pages are
+    /// written first. If that fails, a message says so, and the child has no pager: its memory is ordinary memory, or
+    /// inaccessible where that is not possible either.
     void prepare() noexcept;
 
     void go_on_in_parent() noexcept;
@@ -39,14 +47,30 @@ public:
     /// In the child, for every pager before anything is mapped: makes the staging area inaccessible.
     void close_in_child() noexcept;
 
-    /// In the child: makes all pages absent; opens new descriptors, mappings and threads for the same regions at the
-    /// same addresses. Throws std::system_error: then the child must end.
+    /// In the child, if there is no pager: returns true if it has the memory all the same.
+    [[nodiscard]] bool left_plain_memory() const noexcept { return inheritance_ == Inheritance::plain_memory; }
+
+    /// In the child: opens new descriptors and threads for the same regions at the same addresses. Makes all pages
+    /// absent, unless it keeps them. Throws std::system_error: then the child must end.
     void start_in_child();
 
     [[nodiscard]] const PagerCore& core() const noexcept { return core_; }
 
 private:
+    enum class Inheritance : std::uint8_t {
+        nothing,       // the regions are inaccessible in the child
+        by_store,      // the pager; each page is in the store
+        kept_pages,    // the pager and its resident pages
+        plain_memory,  // no pager
+    };
+
+    void prepare_pager();
+    void prepare_without_pager(const char* why) noexcept;
+    void go_on_without_pager(const char* why);
+    [[nodiscard]] bool much_to_write() const;
+    void make_writer();
     void write_dirty(store::WriteQueue& queue);
+    void start_without_pages(std::vector<core::PageRef>& pinned);
     void map_again(Region& region);
     void map_window_again(Region& region);
     void set_access_again(Region& region);
@@ -61,7 +85,9 @@ private:
     BatchFinisher& finisher_;
     Cleaner& cleaner_;
     ReadAhead& read_ahead_;
-    bool prepared_ = false;
+    KeptPages kept_;
+    PlainMemory plain_;
+    Inheritance inheritance_ = Inheritance::nothing;  // of the child of this fork, or of this process
     // From before fork until after it: a thread that stays would not see what the program changes for its threads, such
     // as a table of descriptors.
     std::unique_ptr<StandstillWriter> writer_;
