@@ -48,7 +48,7 @@ void* reallocate_as_flags_say(void* block, std::size_t bytes, int flags, const v
 /// Returns true if the block must go to the allocator's own function.
 template <typename Function>
 bool is_for(Next<Function>& next, const void* block) noexcept {
-    return !ManagedHeap::owns(block) && next.exists();
+    return !ManagedHeap::owns(block) && ManagedHeap::retired_owner(block) == nullptr && next.exists();
 }
 
 }  // namespace

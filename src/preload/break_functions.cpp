@@ -21,7 +21,8 @@ Next<void*(std::intptr_t)> next_sbrk{"sbrk"};
 
 /// Returns true if code at `caller` gets the managed break.
 bool has_managed_break(const void* caller) noexcept {
-    return ProgramMappings::active() && this_thread.inside == 0 && !ManagedHeap::neighbours().maps_for_itself(caller);
+    return ProgramMappings::has_break() && this_thread.inside == 0 &&
+           !ManagedHeap::neighbours().maps_for_itself(caller);
 }
 
 std::uint64_t break_at(std::uint64_t address) noexcept {

@@ -23,6 +23,9 @@ public:
     /// Throws std::system_error.
     static void change_fault_signal(int signal);
 
+    /// In a child of fork whose memory is not managed any more, and whose calls the kernel does not dispatch yet.
+    static void end() noexcept { active_ = false; }
+
     [[nodiscard]] static bool active() noexcept { return active_; }
 
     /// Returns true if the kernel fails a call on an absent page, so that the library must bring the page in first.

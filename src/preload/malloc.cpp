@@ -38,14 +38,17 @@ void* allocate_zeroed(std::size_t count, std::size_t bytes, const void* caller) 
     return or_out_of_memory(ManagedHeap::get()->try_allocate_zeroed(product));
 }
 
-/// Moves a block that the C library has allocated (in asprintf, for example) to the heap, because the program resizes
-/// it.
-void* move_to_heap(void* block, std::size_t bytes, const void* caller) noexcept {
-    const std::size_t had = next_usable_size(block);
+std::size_t usable_size(const heap::Heap& heap, void* block) noexcept {
+    const InLibrary inside;
+    return heap.usable_size(block);
+}
+
+/// Moves a block of `had` bytes to a new one, because the program resizes it.
+void* move_block(void* block, std::size_t had, std::size_t bytes, const void* caller) noexcept {
     void* const moved = allocate(bytes, caller);
     if (moved == nullptr) return nullptr;
     std::memcpy(moved, block, std::min(had, bytes));
-    unmanaged::release(block);
+    release(block);
     return moved;
 }
 
@@ -60,7 +63,12 @@ void* reallocate(void* block, std::size_t bytes, const void* caller) noexcept {
         const InLibrary inside;
         return or_out_of_memory(ManagedHeap::get()->try_reallocate(block, bytes));
     }
-    return ManagedHeap::serves(caller) ? move_to_heap(block, bytes, caller) : unmanaged::reallocate(block, bytes);
+    if (const heap::Heap* const retired = ManagedHeap::retired_owner(block)) {
+        return move_block(block, usable_size(*retired, block), bytes, caller);
+    }
+    // A block that the C library has allocated, in asprintf for example, moves to the heap.
+    return ManagedHeap::serves(caller) ? move_block(block, next_usable_size(block), bytes, caller)
+                                       : unmanaged::reallocate(block, bytes);
 }
 
 /// Accepts any alignment, as memalign does, and uses the next power of two.
@@ -114,7 +122,10 @@ void* allocate_aligned(std::size_t alignment, std::size_t bytes, const void* cal
 }
 
 void release(void* block) noexcept {
-    if (!ManagedHeap::owns(block)) return unmanaged::release(block);  // or null
+    if (!ManagedHeap::owns(block)) {  // or null
+        if (ManagedHeap::retired_owner(block) == nullptr) unmanaged::release(block);
+        return;
+    }
     const int error = errno;
     {
         const InLibrary inside;
@@ -173,9 +184,9 @@ void free_aligned_sized(void* block, std::size_t, std::size_t) noexcept { releas
 
 std::size_t malloc_usable_size(void* block) noexcept {
     if (block == nullptr) return 0;
-    if (!ManagedHeap::owns(block)) return next_usable_size(block);
-    const InLibrary inside;
-    return ManagedHeap::get()->usable_size(block);
+    if (const faultline::heap::Heap* const retired = ManagedHeap::retired_owner(block))
+        return usable_size(*retired, block);
+    return ManagedHeap::owns(block) ? usable_size(*ManagedHeap::get(), block) : next_usable_size(block);
 }
 
 int malloc_trim(std::size_t keep) noexcept {

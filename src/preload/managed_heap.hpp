@@ -37,7 +37,7 @@ struct Neighbours {
 
 class ManagedHeap {
 public:
-    /// Returns the heap; null until `open`.
+    /// Returns the heap; null until `open`, and from `retire` on.
     [[nodiscard]] static heap::Heap* get() noexcept { return heap_.load(std::memory_order_acquire); }
 
     /// Returns true if an allocation by the code at `caller` is managed. Allocations of the C library are not, for
@@ -53,9 +53,18 @@ public:
         return heap != nullptr && heap->owns(address);
     }
 
+    /// Returns the retired heap that has the block, or null. Its blocks are ordinary memory that nobody frees.
+    [[nodiscard]] static const heap::Heap* retired_owner(const void* block) noexcept {
+        const heap::Heap* const heap = retired_.load(std::memory_order_acquire);
+        return heap != nullptr && heap->owns(block) ? heap : nullptr;
+    }
+
     /// Makes the heap, which serves no allocation before `open`. Throws std::system_error.
     static heap::Heap& make(const run::Settings& settings);
     static void open(heap::Heap& heap) noexcept { heap_.store(&heap, std::memory_order_release); }
+
+    /// In a child of fork whose memory is not managed any more: the heap serves no allocation from now on.
+    static void retire() noexcept { retired_.store(heap_.exchange(nullptr)); }
 
     /// Finds the code of the libraries above. Call before `open`.
     static void find_neighbours() noexcept;
@@ -63,6 +72,7 @@ public:
 
 private:
     static inline constinit std::atomic<heap::Heap*> heap_{nullptr};
+    static inline constinit std::atomic<heap::Heap*> retired_{nullptr};
     static inline constinit Neighbours neighbours_{};
 };
 

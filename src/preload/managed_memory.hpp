@@ -27,6 +27,12 @@ public:
     static RegionMemory& add_heap(pager::Region& region);
     static RegionMemory& add_window(pager::Region& region);
 
+    /// In a child of fork whose memory is not managed any more: forgets the regions.
+    static void forget() noexcept {
+        heap_.store(nullptr);
+        window_.store(nullptr);
+    }
+
     /// Return null if the program has no such region (yet).
     [[nodiscard]] static RegionMemory* heap() noexcept { return heap_.load(std::memory_order_acquire); }
     [[nodiscard]] static RegionMemory* window() noexcept { return window_.load(std::memory_order_acquire); }

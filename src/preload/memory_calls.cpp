@@ -282,7 +282,7 @@ bool concerns_managed_memory(const Call& call) noexcept {
         case SYS_mmap:
             return in_heap(a[0], a[1]) || ProgramMappings::concerns_map(call);
         case SYS_brk:
-            return ProgramMappings::active() && !call.of_neighbour;
+            return ProgramMappings::has_break() && !call.of_neighbour;
         case SYS_mremap: {
             const std::uint64_t bytes = std::max<std::uint64_t>(a[1], 1);
             return in_heap(a[0], bytes) || in_heap(a[4], a[2]) || in_window(a[0], bytes) || in_window(a[4], a[2]);

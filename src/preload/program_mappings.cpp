@@ -19,6 +19,7 @@
 #include <new>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace faultline::preload {
 namespace {
@@ -166,6 +167,7 @@ std::optional<long> ProgramMappings::remap(const Call& call) noexcept {
 std::optional<long> ProgramMappings::move_break(const Call& call) noexcept {
     if (break_ == nullptr || call.of_neighbour) return std::nullopt;
     const std::lock_guard lock{changing_};
+    if (window_ == nullptr) return static_cast<long>(break_->get());
     const auto move = [&] { return static_cast<long>(break_->move(call.arguments[0], most_break_bytes())); };
     const long result = without_exceptions(move);
     return result > 0 ? result : static_cast<long>(break_->get());
@@ -224,6 +226,19 @@ void ProgramMappings::start_in_child() noexcept {
         }
         return 0L;
     }));
+}
+
+void ProgramMappings::start_without_pager() noexcept {
+    space::MappingWindow* const window = std::exchange(window_, nullptr);
+    if (window == nullptr) return;
+    for (const auto& [range, rule] : window->fork_rules()) {
+        void* const address = core::pointer_to(range.begin);
+        if (rule.left_out) {
+            static_cast<void>(sys::unmap(address, range.bytes()));
+        } else {
+            static_cast<void>(sys::advise(address, range.bytes(), MADV_DONTNEED));
+        }
+    }
 }
 
 }  // namespace faultline::preload

@@ -27,6 +27,8 @@ public:
 
     /// Returns true if there is a window.
     [[nodiscard]] static bool active() noexcept { return window_ != nullptr; }
+    /// Returns true if the program's break is, or was, in the window.
+    [[nodiscard]] static bool has_break() noexcept { return break_ != nullptr; }
 
     /// Returns true if this mmap call makes a mapping that should be managed, or changes the window.
     [[nodiscard]] static bool concerns_map(const Call& call) noexcept;
@@ -63,6 +65,9 @@ public:
     /// In a child of fork, before the program continues: unmaps what it must not have (MADV_DONTFORK), and wipes what
     /// it must not read (MADV_WIPEONFORK).
     static void start_in_child() noexcept;
+    /// The same in a child whose memory is not managed any more: the kernel answers its calls from now on. The break
+    /// stays where it is.
+    static void start_without_pager() noexcept;
 
 private:
     static inline constinit space::MappingWindow* window_ = nullptr;  // never destroyed

@@ -249,6 +249,11 @@ void RegionMemory::forget_requests(PageRange pages) noexcept {
 
 // ---- fork
 
+void RegionMemory::start_without_pager() noexcept {
+    wiped_on_fork_.for_each_run(
+        [this](PageRange run) { sys::drop_pages(region_.address_of(run.first), region_.offset_of(run.count)); });
+}
+
 /// Pages stay pinned: a child does not inherit memory locks, but it inherits the pager's pins.
 void RegionMemory::start_in_child() noexcept {
     wiped_on_fork_.for_each_run([this](PageRange run) { static_cast<void>(clear(run)); });

@@ -49,6 +49,9 @@ public:
     /// fork.
     void before_fork() noexcept { locking_.lock(); }
     void after_fork() noexcept { locking_.unlock(); }
+    /// In a child of fork whose memory is not managed any more: wipes the pages marked with MADV_WIPEONFORK.
+    void start_without_pager() noexcept;
+
     /// In a child of fork, before the program continues: wipes the pages marked with MADV_WIPEONFORK, and makes pages
     /// executable again that are both executable and writable.
     void start_in_child() noexcept;

@@ -87,16 +87,29 @@ void dispatch_in_child() {
     }
 }
 
-/// Ends a child that has not inherited its memory, whose next access would be to unmapped addresses.
-void require_inherited_memory() {
-    heap::Heap* const heap = ManagedHeap::get();
-    if (heap == nullptr || heap->pager().in_owner_process()) return;
-    refuse("this child of fork ends, because it has not inherited its memory; its parent has said why");
+/// From here on the library only passes calls on: all memory is ordinary memory of the kernel.
+void stand_down() {
+    for_each_region([](RegionMemory& memory) { memory.start_without_pager(); });
+    ProgramMappings::start_without_pager();
+    ManagedMemory::forget();
+    ManagedHeap::retire();
+    Dispatch::end();
+    forget_status();
+}
+
+/// In a child that has no pager: stands down if it has its memory, else ends it, because its next access would be to
+/// unmapped addresses. The parent has said why. A static program needs the library for all its calls.
+void go_on_without_pager(pager::Pager& pager) {
+    if (!pager.left_plain_memory() || ForeignTls::active()) {
+        refuse("this child of fork ends, because it has not inherited its memory; its parent has said why");
+    }
+    stand_down();
 }
 
 void after_fork_in_child() {
     remember_process();
-    require_inherited_memory();
+    heap::Heap* const heap = ManagedHeap::get();
+    if (heap != nullptr && !heap->pager().in_owner_process()) go_on_without_pager(heap->pager());
     CallStacks::forget_other_threads();
     dispatch_in_child();
     for_each_region([](RegionMemory& memory) {

@@ -25,13 +25,16 @@ namespace {
 // Samples often at first, so that a program that crashes early leaves figures.
 constexpr std::chrono::nanoseconds kFirstPause = std::chrono::milliseconds{10};
 constexpr std::chrono::nanoseconds kPause = std::chrono::milliseconds{500};
+constexpr std::chrono::nanoseconds kPauseInChild = std::chrono::milliseconds{2};  // before the first look
 constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds{1};
 
 class Status {
 public:
     Status(heap::Heap& heap, const run::Settings& settings, void (*say)(std::string_view)) : heap_{heap} {
         status_.gauges.reservation = settings.heap_reservation;
-        if (settings.memory() != 0) keeper_.emplace(heap.pager(), settings.memory(), say);
+        if (settings.memory() == 0) return;
+        keeper_.emplace(heap.pager(), settings.memory(), say);
+        heap.pager().kept_pages().ask_for_room([this](std::uint64_t bytes) { return has_room_for_child(bytes); });
     }
 
     /// Returns true if the file was opened.
@@ -47,10 +50,18 @@ public:
         keeper_->look();
     }
 
+    /// Returns true if the limit allows a child of fork `bytes` from its start. Does not wait: false while another
+    /// thread keeps the memory.
+    [[nodiscard]] bool has_room_for_child(std::uint64_t bytes) noexcept {
+        const std::unique_lock guard{mutex_, std::try_to_lock};
+        return guard && keeper_->has_room_for_child(bytes);
+    }
+
     void note_unmanaged(const run::UnmanagedProgram& program) noexcept { writer_.note_unmanaged(program); }
 
-    void start() {
-        thread_ = new sys::ServiceThread{"fl-status", "see `ulimit -u`", [this] { run(); }};
+    /// `pause`: before the first look, unless figures are asked for.
+    void start(std::chrono::nanoseconds pause = {}) {
+        thread_ = new sys::ServiceThread{"fl-status", "see `ulimit -u`", [this, pause] { run(pause); }};
     }
 
     void stop() noexcept {
@@ -62,8 +73,9 @@ public:
         stopping_.store(false);
     }
 
-    /// Takes the figures from which the child counts, and starts the thread. Makes a new lock first: a thread of the
-    /// parent may have held it at the fork, and does not exist here.
+    /// Takes the figures from which the child counts, and starts the thread. Many children end or call exec at once, so
+    /// the thread first waits. Makes a new lock first: a thread of the parent may have held it at the fork, and does
+    /// not exist here.
     void start_in_child() {
         new (&mutex_) std::mutex;
         pid_ = run::this_pid();
@@ -71,7 +83,7 @@ public:
         status_.memory = {};
         ended_ = false;
         if (keeper_) keeper_->forget_share();
-        start();
+        start(kPauseInChild);
     }
 
     /// Asks the thread to publish, and waits until it has, but at most kPatience: the publishing thread may wait for a
@@ -124,8 +136,9 @@ public:
     }
 
 private:
-    void run() noexcept {
+    void run(std::chrono::nanoseconds first_pause) noexcept {
         std::chrono::nanoseconds pause = kFirstPause;
+        if (first_pause.count() > 0) sys::futex_wait(asked_, answered_.load(), &first_pause);
         while (!stopping_.load()) {
             const std::uint32_t asked = asked_.load(std::memory_order_acquire);
             publish(run::StatusWriter::Last::no, completing_.exchange(false, std::memory_order_acquire));
@@ -202,6 +215,8 @@ void start_status_in_child() noexcept {
         status = nullptr;  // cannot start a thread
     }
 }
+
+void forget_status() noexcept { status = nullptr; }
 
 void publish_status_before_end() noexcept {
     // Inside the library, this thread may hold a lock that the publishing thread needs.

@@ -20,6 +20,9 @@ void start_status(heap::Heap& heap, const run::Settings& settings, void (*say)(s
 void stop_status() noexcept;
 void start_status_again() noexcept;
 
+/// In a child of fork that reports nothing more.
+void forget_status() noexcept;
+
 /// Starts the thread in the child of a fork, which takes a slot of its own and counts from here.
 void start_status_in_child() noexcept;
 
