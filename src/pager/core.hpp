@@ -30,6 +30,7 @@
 #include <faultline/config.hpp>
 #include <faultline/stats.hpp>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -54,6 +55,11 @@ struct PagerCore {
     /// Wakes the housekeeper, if there is one.
     void wake_housekeeper() const FAULTLINE_SIGNAL_SAFE {
         if (housekeeper) housekeeper->wake();
+    }
+
+    /// Wakes it when pages come from the store, if PagerThreads has put off the threads and rings that help then.
+    void wake_for_reads() FAULTLINE_SIGNAL_SAFE {
+        if (reads_wake.load(std::memory_order_relaxed) && reads_wake.exchange(false)) wake_housekeeper();
     }
 
     /// Wakes it if the stores have freed space to return to their file systems. Called after pages were discarded, by a
@@ -88,6 +94,7 @@ struct PagerCore {
     PageSizes page_sizes;   // of the regions
     RegionStats destroyed;  // the sum of the statistics of regions that are destroyed
 
+    std::atomic<bool> reads_wake{false};       // the next read wakes the housekeeper
     std::unique_ptr<Housekeeper> housekeeper;  // null without a background evictor; changes at a standstill only
 };
 

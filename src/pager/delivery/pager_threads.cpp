@@ -60,6 +60,7 @@ void PagerThreads::start_in_child() {
         return start();
     }
     delivery_.start_threads(core_, handlers(), patience());
+    core_.reads_wake.store(true);
     core_.housekeeper = new_housekeeper(nullptr);
     core_.stores->set_background_return(true);
 }

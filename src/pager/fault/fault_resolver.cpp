@@ -161,6 +161,7 @@ FaultResolver::Step FaultResolver::fill(const FaultedPage& faulted, PageWord see
 /// A handler thread leaves the read to the reader thread, unless no other read is in flight. A thread that faulted for
 /// itself has nothing else to do and reads at once.
 FaultOutcome FaultResolver::read(PageFill& fill, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE {
+    core_.wake_for_reads();
     std::optional<AsyncReader::Alone> alone;  // until the page is mapped
     AsyncReader* const reader = read_ahead_.reader();
     if (reader != nullptr && faulted.fault.origin == core::FaultOrigin::handler_thread) {

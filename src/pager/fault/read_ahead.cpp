@@ -174,6 +174,7 @@ void ReadAhead::prefetch_async(Region& region, PageRange range) {
     if (range.count == 0) return;
     {
         const FaultPathSection section;
+        core_.wake_for_reads();
         AsyncReader* const in_background = reader();
         if (in_background != nullptr && in_background->prefetch({region.id(), range})) return;
     }

@@ -146,7 +146,6 @@ void ForkSnapshot::start_in_child() {
     core_.generation = sys::process_generation();
     threads_.start_in_child();
     for (const core::PageRef page : pinned) bring_back(page);
-    if (core_.stores->holds_pages()) core_.wake_housekeeper();  // faults will read: the rest of the threads helps
 }
 
 /// In a child that has its parent's resident pages, and frozen files to read the others from.
