@@ -191,16 +191,27 @@ std::optional<long> advise_parts(const Call& call, AddressRange range) noexcept 
         [&](long error) { return error == -ENOMEM && !populates; });  // most advice is followed behind gaps, too
 }
 
+/// Follows advice on children of fork as the kernel does: mapping by mapping, up to the first that refuses it.
+long advise_fork(const Call& call, AddressRange range) noexcept {
+    long unmapped = 0;
+    while (!range.empty()) {
+        const AddressRange part = ProgramMappings::first_mapping(range);
+        const std::optional<long> answer = advise_parts(call, part);
+        const long error = answer ? *answer : on_part(call, part);
+        if (error == -ENOMEM) unmapped = error;
+        if (error != 0 && error != -ENOMEM) return error;
+        // Reservations: the kernel has mapped them, but the pager gets their rule with them.
+        ProgramMappings::advise_fork(part.part_in(ManagedMemory::window_range()), static_cast<int>(call.arguments[2]));
+        range.begin = part.end;
+    }
+    return unmapped;
+}
+
 std::optional<long> advise(const Call& call) noexcept {
     const AddressRange range = whole_units(call.arguments[0], call.arguments[1]);
     const auto advice = static_cast<int>(call.arguments[2]);
-    const AddressRange inside = range.part_in(ManagedMemory::window_range());
-    if (!is_of_fork(advice) || inside.empty()) return advise_parts(call, range);
-    std::optional<long> result = advise_parts(call, range);
-    if (!result) result = on_part(call, range);
-    // Reservations: the kernel has mapped them, but the pager gets their rule with them.
-    if (*result == 0 || *result == -ENOMEM) ProgramMappings::advise_fork(inside, advice);
-    return result;
+    if (!is_of_fork(advice) || range.part_in(ManagedMemory::window_range()).empty()) return advise_parts(call, range);
+    return advise_fork(call, range);
 }
 
 std::optional<long> lock(const Call& call) noexcept {

@@ -203,7 +203,16 @@ long ProgramMappings::restore_files(AddressRange range) noexcept {
     return without_exceptions([&] { return window_->restore_files(range); });
 }
 
+AddressRange ProgramMappings::first_mapping(AddressRange range) noexcept {
+    const AddressRange inside = range.part_in(window_->range());
+    if (inside.empty()) return range;
+    if (range.begin < inside.begin) return {range.begin, inside.begin};
+    const std::lock_guard lock{changing_};
+    return window_->first_mapping(inside);
+}
+
 void ProgramMappings::advise_fork(AddressRange range, int advice) noexcept {
+    if (range.empty()) return;
     const std::lock_guard lock{changing_};
     static_cast<void>(without_exceptions([&] {
         window_->advise_fork(range, advice);

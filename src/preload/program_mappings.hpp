@@ -52,6 +52,9 @@ public:
     /// kernel's from now on. -EINVAL: pages of the range are locked.
     [[nodiscard]] static long restore_files(core::AddressRange range) noexcept;
 
+    /// Returns the first part of a range that is one mapping, or unmapped, or not in the window.
+    [[nodiscard]] static core::AddressRange first_mapping(core::AddressRange range) noexcept;
+
     /// Records advice of madvise(2) on children of fork for memory in the window that is not the kernel's.
     static void advise_fork(core::AddressRange range, int advice) noexcept;
 

@@ -96,6 +96,9 @@ public:
     /// Hands all such parts of a range over to the kernel, with the files' bytes instead of the program's.
     [[nodiscard]] long restore_files(AddressRange range);
 
+    /// Returns the first part of a range that is one mapping, or unmapped.
+    [[nodiscard]] AddressRange first_mapping(AddressRange range) const noexcept;
+
     /// Records what madvise(2) with MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK or MADV_KEEPONFORK says of the memory
     /// in a range that is not the kernel's. The rule follows the memory when that moves or gets another keeper.
     void advise_fork(AddressRange range, int advice);

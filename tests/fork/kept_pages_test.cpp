@@ -7,7 +7,9 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <fstream>
 #include <memory>
+#include <string>
 #include <system_error>
 
 namespace faultline::test {
@@ -173,6 +175,36 @@ TEST_P(KeptPages, TheLimitHoldsInParentAndChild) {
         pager_->destroy(*region_);
     }
     region_ = nullptr;
+}
+
+/// Returns true if one mapping of this process covers the range.
+bool is_one_mapping(const std::byte* begin, std::size_t bytes) {
+    std::ifstream maps{"/proc/self/maps"};
+    std::uintptr_t first = 0;
+    std::uintptr_t end = 0;
+    char dash = 0;
+    for (std::string rest; maps >> std::hex >> first >> dash >> end && std::getline(maps, rest);) {
+        const auto wanted = reinterpret_cast<std::uintptr_t>(begin);
+        if (first <= wanted && wanted < end) return wanted + bytes <= end;
+    }
+    return false;
+}
+
+// mlockall would fill every absent page of a large region but for the guard in front, which must be in its mapping.
+TEST_P(KeptPages, ALargeRegionAndItsFenceAreOneMappingInTheChild) {
+    if (!begin(2 * kKeptPages, true)) GTEST_SKIP();
+    pager::Region& large = pager_->reserve(std::size_t{4} << 20, GetParam().page_size);
+    write_word(large.address_of(1), 5);
+    const std::size_t fence = large.mapping().fence().size();
+    const auto whole = [&] { return is_one_mapping(large.address_of(0) - fence, large.mapping().size() + fence); };
+    if (fence == 0 || !whole()) {
+        pager_->destroy(large);
+        GTEST_SKIP() << "this kernel or delivery has no fence";
+    }
+    const ChildEnd end = in_child([&] { return read_word(large.address_of(1)) == 5 && whole() ? 0 : 1; });
+    EXPECT_TRUE(end.exited_with(0)) << end;
+    EXPECT_TRUE(whole());
+    pager_->destroy(large);
 }
 
 // A child that the pager does not know of must not read zeros where pages are absent.

@@ -107,8 +107,7 @@ void ForkSnapshot::write_dirty(store::WriteQueue& queue) {
 // ---- after fork
 
 void ForkSnapshot::go_on_in_parent() noexcept {
-    const bool shared = inheritance_ == Inheritance::kept_pages || inheritance_ == Inheritance::plain_memory;
-    if (shared) kept_.end_sharing();
+    if (shares_memory()) kept_.end_sharing();
     if (inheritance_ == Inheritance::plain_memory) return plain_.wait_for_child();
     if (inheritance_ == Inheritance::nothing) return;
     core_.stores->continue_as(store::ForkSide::parent);
@@ -116,8 +115,7 @@ void ForkSnapshot::go_on_in_parent() noexcept {
 }
 
 void ForkSnapshot::close_in_child() noexcept {
-    const bool has_area = inheritance_ == Inheritance::kept_pages || inheritance_ == Inheritance::plain_memory;
-    if (!has_area) core_.staging.area().close_in_child();
+    if (!shares_memory()) core_.staging.area().close_in_child();
 }
 
 void ForkSnapshot::start_in_child() {
@@ -142,7 +140,7 @@ void ForkSnapshot::start_in_child() {
     }
     core_.mappers.watch_staging(core_.staging.area().data(), core_.staging.area().size());
     watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
-    if (inheritance_ == Inheritance::kept_pages) kept_.take_over();
+    if (inheritance_ == Inheritance::kept_pages) kept_.take_over(*delivery_.userfaultfd());
     core_.generation = sys::process_generation();
     threads_.start_in_child();
     for (const core::PageRef page : pinned) bring_back(page);

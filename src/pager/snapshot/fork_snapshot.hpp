@@ -64,6 +64,10 @@ private:
         plain_memory,  // no pager
     };
 
+    /// True if the child has copies of the parent's regions and of its staging area.
+    [[nodiscard]] bool shares_memory() const noexcept {
+        return inheritance_ == Inheritance::kept_pages || inheritance_ == Inheritance::plain_memory;
+    }
     void prepare_pager();
     void prepare_without_pager(const char* why) noexcept;
     void go_on_without_pager(const char* why);

@@ -1,5 +1,6 @@
 #include "pager/snapshot/kept_pages.hpp"
 
+#include "pager/control/region_lifecycle.hpp"
 #include "pager/region/region.hpp"
 #include "pager/snapshot/require_set.hpp"
 #include "sys/address_limits.hpp"
@@ -46,8 +47,8 @@ int KeptPages::hide_from_children() const noexcept {
     return first_error;
 }
 
-void KeptPages::take_over() const {
-    core_.regions.for_each([this](const Region& region) { watch_again(region); });
+void KeptPages::take_over(sys::Userfaultfd& uffd) const {
+    core_.regions.for_each([&](const Region& region) { watch_again(region, uffd); });
     require_set(hide_from_children());
     core_.regions.for_each([this](const Region& region) {
         forget_poison(region);
@@ -55,8 +56,11 @@ void KeptPages::take_over() const {
     });
 }
 
-void KeptPages::watch_again(const Region& region) const {
-    if (!region.window()) return region.mapper().watch_region(region.mapping().data(), region.mapping().size());
+void KeptPages::watch_again(const Region& region, sys::Userfaultfd& uffd) {
+    if (!region.window()) {
+        region.mapper().watch_region(region.mapping().data(), region.mapping().size());
+        return watch_fence(&uffd, region.mapping(), true);
+    }
     region.mapper().watch_window_again(region.mapping().data(), region.mapping().size());
     region.open_pages().for_each_run([&](PageRange run) {
         region.mapper().watch_region(region.address_of(run.first), region.offset_of(run.count));
@@ -64,7 +68,7 @@ void KeptPages::watch_again(const Region& region) const {
 }
 
 /// The kernel write-protects for a userfaultfd, and the child's is new.
-void KeptPages::protect_clean_pages(const Region& region) const {
+void KeptPages::protect_clean_pages(const Region& region) {
     PageRange run{0, 0};
     const auto protect_run = [&] {
         if (run.count == 0) return;

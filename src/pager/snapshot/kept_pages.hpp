@@ -8,6 +8,7 @@
 #pragma once
 
 #include "pager/core.hpp"
+#include "sys/userfaultfd.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -37,13 +38,13 @@ public:
     /// Ends that, in the parent after fork, or if there is no fork.
     void end_sharing() noexcept;
 
-    /// In the child, whose userfaultfd is open: makes the copies the memory of its regions. Throws std::system_error.
-    void take_over() const;
+    /// In the child, with its userfaultfd: makes the copies the memory of its regions. Throws std::system_error.
+    void take_over(sys::Userfaultfd& uffd) const;
 
 private:
     [[nodiscard]] int hide_from_children() const noexcept;
-    void watch_again(const Region& region) const;
-    void protect_clean_pages(const Region& region) const;
+    static void watch_again(const Region& region, sys::Userfaultfd& uffd);
+    static void protect_clean_pages(const Region& region);
     void forget_poison(const Region& region) const;
 
     PagerCore& core_;
