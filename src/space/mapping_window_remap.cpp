@@ -40,7 +40,8 @@ long check(const RemapRequest& request) noexcept {
         return -EINVAL;
     if (request.new_bytes == 0 || request.old_bytes == 0) return -EINVAL;
     if (keeps_old && whole(request.old_bytes) != whole(request.new_bytes)) return -EINVAL;
-    if (!fixed) return 0;
+    // The kernel checks the new address in both cases, though it need not move the memory there without MREMAP_FIXED.
+    if (!fixed && !keeps_old) return 0;
     if (request.new_address % core::kUnitBytes != 0 || request.new_address > most - whole(request.new_bytes))
         return -EINVAL;
     const bool overlap =

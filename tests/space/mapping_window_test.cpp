@@ -354,6 +354,9 @@ TEST_P(MappingWindowTest, RemappedMemoryThatStaysMappedReadsAsZeros) {
     EXPECT_EQ(load_word(at(address, 2)), 0U);
     EXPECT_EQ((*window_)->remap({address, 4 * kPage, 5 * kPage, MREMAP_MAYMOVE | kDontUnmap, 0}), -EINVAL);
     EXPECT_EQ((*window_)->remap({address, 4 * kPage, 4 * kPage, kDontUnmap, 0}), -EINVAL);
+    for (const std::uint64_t refused : {address, address + kPage, address + 8 * kPage + 1}) {
+        EXPECT_EQ((*window_)->remap({address, 4 * kPage, 4 * kPage, MREMAP_MAYMOVE | kDontUnmap, refused}), -EINVAL);
+    }
 }
 
 TEST_P(MappingWindowTest, RulesForChildrenFollowTheMemory) {
