@@ -104,6 +104,15 @@ TEST_F(Tree, ShellsThatWaitKeepOnlyWhatTheyHaveTaken) {
     EXPECT_LE(sum(), kLimit);
 }
 
+TEST_F(Tree, AChildHasRoomForWhatTheProcessesHaveNotTaken) {
+    TreeShare& parent = start(0).share;
+    start(0).share.note({kLimit / 2, kMebibyte, 2 * kMebibyte});
+    parent.note({4 * kMebibyte, 0, 0});
+    const std::uint64_t left = kLimit - kLimit / 2 - 7 * kMebibyte;
+    EXPECT_TRUE(parent.has_room(left));
+    EXPECT_FALSE(parent.has_room(left + 1));
+}
+
 TEST_F(Tree, OfTwoThatFaultTheOneThatFaultsMoreGetsMore) {
     const Process& less = start(100);
     const Process& more = start(10'000);
