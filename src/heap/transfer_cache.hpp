@@ -86,7 +86,7 @@ private:
     }
 
     sys::LazyArray<OfClass> classes_;
-    // A class that never was is not looked at: to count would map a page for each.
+    // size() skips classes without a batch so far: to read their counts would map a page for each.
     std::array<std::atomic<bool>, kShards * kCachedClasses> was_used_{};
     std::uint64_t most_bytes_;
     alignas(64) std::atomic<std::uint64_t> bytes_{0};

@@ -53,7 +53,8 @@ public:
         return heap != nullptr && heap->owns(address);
     }
 
-    /// Returns the retired heap that has the block, or null. Its blocks are ordinary memory that nobody frees.
+    /// Returns the retired heap if it contains the block, else null. The program can use and resize such a block; to
+    /// free it has no effect.
     [[nodiscard]] static const heap::Heap* retired_owner(const void* block) noexcept {
         const heap::Heap* const heap = retired_.load(std::memory_order_acquire);
         return heap != nullptr && heap->owns(block) ? heap : nullptr;

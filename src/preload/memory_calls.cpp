@@ -155,9 +155,7 @@ long refusal_for_file(int advice) noexcept {
 
 /// Follows advice that is the same for anonymous memory and private copies of files, or that concerns the former.
 long advise_alike(const ManagedMemory::Part& part, int advice) noexcept {
-    if (!is_of_fork(advice)) return part.memory.advise(part.pages(), advice);
-    ProgramMappings::advise_fork(part.range, advice);
-    return 0;
+    return is_of_fork(advice) ? 0 : part.memory.advise(part.pages(), advice);  // advise_fork records the former
 }
 
 /// Follows advice on managed memory of the window, in order, up to the first error.
@@ -200,7 +198,8 @@ long advise_fork(const Call& call, AddressRange range) noexcept {
         const long error = answer ? *answer : on_part(call, part);
         if (error == -ENOMEM) unmapped = error;
         if (error != 0 && error != -ENOMEM) return error;
-        // Reservations: the kernel has mapped them, but the pager gets their rule with them.
+        // The rule of managed memory, and of reservations: the kernel has mapped those, but their rule goes to the
+        // pager with them.
         ProgramMappings::advise_fork(part.part_in(ManagedMemory::window_range()), static_cast<int>(call.arguments[2]));
         range.begin = part.end;
     }

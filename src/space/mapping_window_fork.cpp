@@ -5,15 +5,13 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
-
 namespace faultline::space {
 
 AddressRange MappingWindow::first_mapping(AddressRange range) const noexcept {
     const Segment* const segment = set_.find_from(range.begin);
     if (segment == nullptr || segment->range.begin >= range.end) return range;
-    const bool mapped = segment->range.begin <= range.begin;
-    return {range.begin, mapped ? std::min(segment->range.end, range.end) : segment->range.begin};
+    if (segment->range.begin <= range.begin) return segment->range.part_in(range);
+    return {range.begin, segment->range.begin};
 }
 
 void MappingWindow::advise_fork(AddressRange range, int advice) {

@@ -219,8 +219,8 @@ public:
     virtual void continue_as([[maybe_unused]] ForkSide side) noexcept {}
     /// Undoes prepare_fork when there is no child.
     virtual void cancel_fork() noexcept {}
-    /// Opens what makes reads faster in a child, which has it not from its parent. Until then, reads are made one after
-    /// the other. Any thread may call it, any number of times.
+    /// Opens what this process needs to make several reads at once. A child of fork does not inherit it; until it calls
+    /// this, it makes reads one after the other. Any thread may call it, any number of times.
     virtual void speed_up_reads() noexcept {}
     /// Returns true if pages of regions may be in the stores.
     [[nodiscard]] virtual bool holds_pages() const noexcept { return true; }

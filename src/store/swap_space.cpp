@@ -56,7 +56,8 @@ private:
 /// What the two processes need after a fork. If no slot of the current file is used, nothing is frozen: the parent
 /// keeps the file, and the child continues with the same shelves in a file of its own.
 struct SwapSpace::Fork {
-    bool freezes = false;
+    [[nodiscard]] bool freezes() const noexcept { return !new_shelves.empty(); }
+
     FilePointer parent;
     FilePointer child;
     std::vector<std::unique_ptr<SlotShelf>> new_shelves;  // as many as will be frozen
@@ -234,9 +235,8 @@ void SwapSpace::prepare_fork(WriteQueue& queue) {
     if (space_.table().room(fork->new_shelves.size()) < fork->new_shelves.size()) {
         sys::throw_error(ENOMEM, "the table of swap slots is full: too many forks with swapped pages");
     }
-    fork->freezes = !fork->new_shelves.empty();
-    if (fork->freezes) fork->list.reserve(shelves);
-    fork->parent = fork->freezes ? open_file_like(*file_) : file_;
+    if (fork->freezes()) fork->list.reserve(shelves);
+    fork->parent = fork->freezes() ? open_file_like(*file_) : file_;
     fork->child = open_file_like(*file_);
     fork_ = std::move(fork);
 }
@@ -310,7 +310,7 @@ void SwapSpace::continue_as(ForkSide side) noexcept {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ != nullptr, "continue_as was called without prepare_fork");
     file_ = side == ForkSide::parent ? fork_->parent : fork_->child;
-    if (fork_->freezes) {
+    if (fork_->freezes()) {
         freeze_shelves();
     } else {
         use_file_for_shelves();

@@ -82,7 +82,7 @@ std::unique_ptr<store::WriteQueue> PagerThreads::start_rest() {
     if (!lock) return nullptr;
     core_.stores->speed_up_reads();
     sys::IoRing::Opening rings{ring_depths(delivery_.takes_faults(), true)};
-    if (read_ahead_.reader() == nullptr) read_ahead_.set_reader(new_reader(rings.take(kReader)));
+    read_ahead_.set_reader(new_reader(rings.take(kReader)));
     return store::fastest_write_queue(rings.take(kHousekeeper));
 }
 

@@ -34,6 +34,7 @@ constexpr const char* kNoPager =
 // ---- before fork
 
 void ForkSnapshot::lock() {
+    may_keep_pages_ = kept_.may_share();
     if (much_to_write()) make_writer();
     core_.control.lock();
     core_.regions.for_each([](Region& region) { region.protecting().lock(); });
@@ -43,7 +44,7 @@ void ForkSnapshot::lock() {
 
 /// Only a guess: the locks are not taken yet. Without a writer the calling thread writes, one run after the other.
 bool ForkSnapshot::much_to_write() const {
-    return !kept_.likely() || core_.staging.zone_batches() > 0 || core_.stores->memory_used() > 0;
+    return !may_keep_pages_ || core_.staging.zone_batches() > 0 || core_.stores->memory_used() > 0;
 }
 
 void ForkSnapshot::make_writer() {
@@ -74,7 +75,7 @@ void ForkSnapshot::prepare() noexcept {
 }
 
 void ForkSnapshot::prepare_pager() {
-    inheritance_ = kept_.share() ? Inheritance::kept_pages : Inheritance::by_store;
+    inheritance_ = may_keep_pages_ && kept_.share() ? Inheritance::kept_pages : Inheritance::by_store;
     const auto freeze = [this](store::WriteQueue& queue) {
         write_dirty(queue);
         core_.stores->prepare_fork(queue);
@@ -85,7 +86,7 @@ void ForkSnapshot::prepare_pager() {
 }
 
 void ForkSnapshot::prepare_without_pager(const char* why) noexcept {
-    const bool shared = inheritance_ == Inheritance::kept_pages || kept_.share_without_room();
+    const bool shared = inheritance_ == Inheritance::kept_pages || kept_.share();
     const bool possible = shared && plain_.prepare();
     if (shared && !possible) kept_.end_sharing();
     inheritance_ = possible ? Inheritance::plain_memory : Inheritance::nothing;

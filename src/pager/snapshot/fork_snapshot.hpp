@@ -91,6 +91,7 @@ private:
     ReadAhead& read_ahead_;
     KeptPages kept_;
     PlainMemory plain_;
+    bool may_keep_pages_ = false;                     // the child of this fork
     Inheritance inheritance_ = Inheritance::nothing;  // of the child of this fork, or of this process
     // From before fork until after it: a thread that stays would not see what the program changes for its threads, such
     // as a table of descriptors.

@@ -14,12 +14,12 @@ using core::PageRange;
 using core::PageState;
 using core::PageWord;
 
-bool KeptPages::likely() const {
+bool KeptPages::may_share() const {
     if (!core_.mappers.private_mapper().children_can_keep_pages() || sys::commits_strictly()) return false;
     return !room_ || room_(static_cast<std::uint64_t>(core_.budget.used()) << core::kUnitShift);
 }
 
-bool KeptPages::share_without_room() {
+bool KeptPages::share() {
     if (!core_.mappers.private_mapper().children_can_keep_pages()) return false;
     int error = core_.staging.area().copy_to_children(true);
     core_.regions.for_each([&](const Region& region) {

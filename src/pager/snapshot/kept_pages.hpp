@@ -18,8 +18,8 @@ namespace faultline::pager {
 /// Control path, around fork, with the locks that ForkSnapshot takes.
 class KeptPages {
 public:
-    /// Returns true if a child may have `bytes` of resident pages from its start. Called at a standstill, so it must
-    /// not wait, allocate, or access managed memory.
+    /// Returns true if a child may have `bytes` of resident pages from its start. Called before each fork. Must not
+    /// wait.
     using Room = std::function<bool(std::uint64_t bytes)>;
 
     explicit KeptPages(PagerCore& core) noexcept : core_{core} {}
@@ -27,14 +27,13 @@ public:
     /// Sets whom to ask; by default there is room. Not during a fork.
     void ask_for_room(Room room) { room_ = std::move(room); }
 
-    /// Returns true if it seems that a child can keep the pages. Takes no locks.
-    [[nodiscard]] bool likely() const;
+    /// Returns true if a child may keep the pages: there is room for them, and `share` is likely to work. Takes no
+    /// locks, so the resident pages may change meanwhile.
+    [[nodiscard]] bool may_share() const;
 
     /// At a standstill, before fork: makes the kernel give the child copies of all regions and of the staging area.
-    /// Returns false, with nothing changed, if the child cannot keep the pages. `share_without_room` does so even if
-    /// the child has no room for them.
-    [[nodiscard]] bool share() { return likely() && share_without_room(); }
-    [[nodiscard]] bool share_without_room();
+    /// Returns false, with nothing changed, if that is not possible. Does not ask for room.
+    [[nodiscard]] bool share();
     /// Ends that, in the parent after fork, or if there is no fork.
     void end_sharing() noexcept;
 
