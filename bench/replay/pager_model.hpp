@@ -8,7 +8,7 @@
 #pragma once
 
 #include "core/departure.hpp"
-#include "policy/replacement_policy.hpp"
+#include "policy/frame_links.hpp"
 #include "replay/model.hpp"
 
 #include <cstddef>

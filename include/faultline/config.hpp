@@ -4,12 +4,15 @@
 
 #include <faultline/language.hpp>
 
+#include <faultline/replacement_policy.hpp>
+#include <faultline/store.hpp>
 #include <faultline/types.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string_view>
 
 namespace faultline {
@@ -37,6 +40,10 @@ struct Config {
     /// Path of the swap file; overrides `swap_directory`. The file must not exist. The pager creates it with mode 0600
     /// and unlinks it at once.
     std::filesystem::path swap_file{};
+
+    /// A store of the program's own, in place of a swap file; `swap_directory` and `swap_file` are not used then. Pages
+    /// are read ahead only a few at a time, and `fork` must be ForkPolicy::refuse (EINVAL). Null: a swap file.
+    std::shared_ptr<Store> store{};
 
     /// Limit in bytes of memory for compressed pages, in addition to `resident_limit`. Evicted pages that LZ4
     /// compresses from 4,096 to less than 3,000 bytes stay there; the oldest move on to the swap file. 0: no
@@ -67,8 +74,12 @@ struct Config {
     /// How the pager takes pages away from the program.
     Eviction eviction = Eviction::automatic;
 
-    /// Which pages the pager evicts.
+    /// Which pages the pager evicts: a built-in policy. Not used if there is a `policy`.
     Replacement replacement = Replacement::second_chance;
+
+    /// Makes a replacement policy of the program's own; the pager owns it. Empty: `replacement`. The constructor of
+    /// `Pager` passes on what the function throws, and throws EINVAL if it returns null.
+    PolicyFactory policy{};
 
     /// Percentage of the resident limit, 0 to 50, for staged pages: pages that are unmapped and keep their frame for a
     /// while. A fault on a staged page needs no read. Staging costs a system call and an interrupt of the program's

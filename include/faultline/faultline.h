@@ -35,9 +35,11 @@
 #include <faultline/c/io.h>
 #include <faultline/c/pager.h>
 #include <faultline/c/pin.h>
+#include <faultline/c/policy.h>
 #include <faultline/c/region.h>
 #include <faultline/c/stack.h>
 #include <faultline/c/stats.h>
+#include <faultline/c/store.h>
 #include <faultline/export.hpp>   // for C, too
 #include <faultline/version.hpp>  // likewise
 

@@ -18,7 +18,9 @@
 #include <faultline/pager.hpp>
 #include <faultline/pin.hpp>
 #include <faultline/region.hpp>
+#include <faultline/replacement_policy.hpp>
 #include <faultline/segment_info.hpp>
 #include <faultline/stats.hpp>
+#include <faultline/store.hpp>
 #include <faultline/types.hpp>
 #include <faultline/version.hpp>

@@ -5,6 +5,7 @@
 
 #include <faultline/language.hpp>
 
+#include <faultline/c/replacements.h>
 #include <faultline/export.hpp>
 #include <faultline/names.hpp>
 
@@ -86,10 +87,16 @@ enum class Eviction : std::uint8_t {
     guard,      ///< MADV_GUARD_INSTALL hides the page and takes no mapping (Linux 6.15). `sigsegv` only.
 };
 
-/// Which page the pager evicts when it needs a frame.
+/// Which page the pager evicts when it needs a frame: a built-in policy. `Config::policy` takes another one.
+///
+/// | value | evicts |
+/// |---|---|
+/// | `second_chance` | pages that were not used again: a probation queue, and a main set whose victim is the oldest or
+/// the least used of a few pages | | `fifo` | the page that became resident first |
 enum class Replacement : std::uint8_t {
-    second_chance,  ///< A probation queue, and a main set whose victim is the oldest or the least used of a few pages.
-    fifo,           ///< The page that became resident first.
+#define FAULTLINE_VALUE(name, word) name,
+    FAULTLINE_REPLACEMENTS(FAULTLINE_VALUE)
+#undef FAULTLINE_VALUE
 };
 
 /// What a child of fork gets of a pager and its regions. A child never reads zeros or another process's bytes in place

@@ -20,7 +20,9 @@ consteval std::array<const char*, sizeof...(Name)> table(Name... names) {
 
 constexpr auto kDeliveries = table<Delivery::sigsegv>("automatic", "uffd_threads", "uffd_signal", "sigsegv");
 constexpr auto kEvictions = table<Eviction::guard>("automatic", "move", "copy", "protect", "guard");
-constexpr auto kReplacements = table<Replacement::fifo>("second_chance", "fifo");
+#define FAULTLINE_NAME(name, word) #name,
+constexpr std::array kReplacements{FAULTLINE_REPLACEMENTS(FAULTLINE_NAME)};
+#undef FAULTLINE_NAME
 constexpr auto kForkPolicies = table<ForkPolicy::inherit>("refuse", "inherit");
 constexpr auto kAccesses = table<Access::read_execute>("read_write", "read", "none", "read_execute");
 constexpr auto kPurposes = table<PinFor::writing>("reading", "writing");

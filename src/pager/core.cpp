@@ -1,6 +1,7 @@
 #include "pager/core.hpp"
 
 #include "pager/region/region_map.hpp"
+#include "policy/built_in_policies.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
@@ -30,8 +31,8 @@ PagerCore::PagerCore(const Config& wanted, std::unique_ptr<store::StoreFactory> 
       mappers{mmu_mappers},
       views{view_registry},
       budget{0, config.memory_limit != 0 ? &stores->records() : nullptr, &limit.pinned_units},
-      frames{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.replacement,
-             config.staging_percent},
+      frames{{frame_capacity(config), config.resident_limit / core::kUnitBytes, config.staging_percent},
+             config.policy ? config.policy : policy::factory_of(config.replacement)},
       staging{config.resident_limit / core::kUnitBytes},
       departures{frames.capacity()},
       zeros{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {}

@@ -3,6 +3,7 @@
 #include "core/units.hpp"
 #include "mmu/delivery_trial.hpp"
 #include "pager/frame/memory_split.hpp"
+#include "store/store_device.hpp"
 #include "store/swap_space.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
@@ -24,8 +25,12 @@ constexpr std::size_t kLeastMemory = std::size_t{256} << 10;
 std::unique_ptr<store::StoreFactory> stores_for(const Config& config) {
     const std::size_t memory = config.memory_limit;
     const std::size_t compressed = memory == 0 ? config.compressed_limit : MemorySplit::first_share(memory);
-    return std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file, compressed,
-                                              memory < MemorySplit::kLeastMemory ? 0 : memory);
+    const std::size_t most_compressed = memory < MemorySplit::kLeastMemory ? 0 : memory;
+    if (config.store != nullptr) {
+        return std::make_unique<store::SwapSpace>(std::make_shared<store::StoreDevice>(config.store), compressed,
+                                                  most_compressed);
+    }
+    return std::make_unique<store::SwapSpace>(config.swap_directory, config.swap_file, compressed, most_compressed);
 }
 
 /// The faults of valgrind's simulated CPU do not reach a pager as the kernel's do: memory would be lost.
@@ -56,6 +61,10 @@ void check(const Config& config) {
     if (config.memory_limit != 0 && config.memory_limit < kLeastMemory) {
         sys::throw_error(EINVAL, "Config::memory_limit of " + sys::readable_bytes(config.memory_limit) +
                                      " is too small: it must be 0, or at least 256 KiB");
+    }
+    if (config.store != nullptr && config.fork == ForkPolicy::inherit) {
+        sys::throw_error(EINVAL,
+                         "Config::store cannot be shared with a child of fork: set Config::fork to ForkPolicy::refuse");
     }
     if (config.staging_percent > 50) sys::throw_error(EINVAL, "Config::staging_percent is above 50");
     if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");

@@ -7,7 +7,7 @@
 
 namespace faultline::policy {
 
-class Fifo final : public ReplacementPolicy {
+class Fifo : public ReplacementPolicy {
 public:
     explicit Fifo(std::span<FrameLinks> links) noexcept : queue_{links, 1} {}
 

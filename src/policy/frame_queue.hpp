@@ -4,7 +4,11 @@
 #pragma once
 
 #include "core/check.hpp"
-#include "policy/replacement_policy.hpp"
+#include "policy/frame_links.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace faultline::policy {
 

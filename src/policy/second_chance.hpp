@@ -31,7 +31,7 @@
 
 namespace faultline::policy {
 
-class SecondChance final : public ReplacementPolicy {
+class SecondChance : public ReplacementPolicy {
 public:
     /// `frames`: the limit. `main_slots`: storage for the main set, as many as there are links. `staging_percent`: the
     /// share of the frames to keep staged; small memories get a few more. 0: none, which costs almost no hits

@@ -222,6 +222,9 @@ public:
     /// Opens what this process needs to make several reads at once. A child of fork does not inherit it; until it calls
     /// this, it makes reads one after the other. Any thread may call it, any number of times.
     virtual void speed_up_reads() noexcept {}
+    /// Returns true if the kernel makes all reads of pages from descriptors, so that they can be in flight without a
+    /// thread that waits for each.
+    [[nodiscard]] virtual bool reads_by_kernel() const noexcept { return true; }
     /// Returns true if pages of regions may be in the stores.
     [[nodiscard]] virtual bool holds_pages() const noexcept { return true; }
 

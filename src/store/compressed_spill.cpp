@@ -192,14 +192,14 @@ void CompressedPool::Spiller::add_write(std::span<std::byte> bytes) FAULTLINE_SI
     ClaimedBlock& last = claimed_[claims_ - 1];
     const SlotTable& table = pool_.slots_.table();
     buffered_ += bytes.size();
-    const SwapFile* const file = &table.file_of(last.slot);
+    const SlotDevice* const device = &table.device_of(last.slot);
     const std::uint64_t offset = table.file_offset_of(last.slot);
-    if (writes_ > 0 && write_[writes_ - 1].file == file &&
+    if (writes_ > 0 && write_[writes_ - 1].device == device &&
         write_[writes_ - 1].offset + part_[writes_ - 1].iov_len == offset) {
         part_[writes_ - 1].iov_len += bytes.size();
     } else {
         part_[writes_] = {bytes.data(), bytes.size()};
-        write_[writes_] = {file, offset, {&part_[writes_], 1}, 0};
+        write_[writes_] = {device, offset, {&part_[writes_], 1}, 0};
         ++writes_;
     }
     last.write = static_cast<std::uint32_t>(writes_ - 1);

@@ -5,6 +5,7 @@
 #include "core/check.hpp"
 #include "core/signal_safe.hpp"
 #include "core/units.hpp"
+#include "store/slot_device.hpp"
 
 #include <array>
 #include <cstddef>
@@ -24,6 +25,7 @@ struct FileRead {
     FileEnd end = FileEnd::never;
     std::uint64_t offset = 0;
     std::span<std::byte> into{};
+    const SlotDevice* device = nullptr;  ///< Of a device without a descriptor.
 };
 
 class ReadPlan {
@@ -34,21 +36,28 @@ public:
 
     /// Adds a read. It is made part of the last one if it continues that, in the file and in memory.
     void add(int fd, FileEnd end, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
-        if (count_ > 0 && continues(reads_[count_ - 1], fd, offset, into)) {
-            std::span<std::byte>& last = reads_[count_ - 1].into;
-            last = {last.data(), last.size() + into.size()};
-        } else {
-            FAULTLINE_INVARIANT(count_ < kMostReads);
-            reads_[count_++] = {fd, end, offset, into};
-        }
+        add({fd, end, offset, into, nullptr});
+    }
+    void add(const SlotDevice& device, std::uint64_t offset, std::span<std::byte> into) FAULTLINE_SIGNAL_SAFE {
+        const int fd = device.fd();
+        add({fd, FileEnd::never, offset, into, fd < 0 ? &device : nullptr});
     }
 
     [[nodiscard]] std::span<const FileRead> reads() const noexcept { return {reads_.data(), count_}; }
 
 private:
-    static bool continues(const FileRead& last, int fd, std::uint64_t offset, std::span<std::byte> into) noexcept {
-        return last.fd == fd && last.offset + last.into.size() == offset &&
-               last.into.data() + last.into.size() == into.data();
+    void add(const FileRead& next) FAULTLINE_SIGNAL_SAFE {
+        if (count_ > 0 && continues(reads_[count_ - 1], next)) {
+            std::span<std::byte>& last = reads_[count_ - 1].into;
+            last = {last.data(), last.size() + next.into.size()};
+        } else {
+            FAULTLINE_INVARIANT(count_ < kMostReads);
+            reads_[count_++] = next;
+        }
+    }
+    static bool continues(const FileRead& last, const FileRead& next) noexcept {
+        return last.fd == next.fd && last.device == next.device && last.offset + last.into.size() == next.offset &&
+               last.into.data() + last.into.size() == next.into.data();
     }
 
     std::array<FileRead, kMostReads> reads_;

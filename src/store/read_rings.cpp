@@ -41,6 +41,21 @@ int read_in_turn(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
     return 0;
 }
 
+bool needs_device(const FileRead& one) FAULTLINE_SIGNAL_SAFE { return one.device != nullptr; }
+
+/// Makes neighbouring reads of one device together, and those of files one after the other.
+int read_by_devices(std::span<const FileRead> reads) FAULTLINE_SIGNAL_SAFE {
+    while (!reads.empty()) {
+        const SlotDevice* const device = reads.front().device;
+        std::size_t together = 1;
+        while (together < reads.size() && reads[together].device == device) ++together;
+        const std::span<const FileRead> some = reads.first(together);
+        if (const int error = device != nullptr ? device->read_all(some) : read_in_turn(some)) return error;
+        reads = reads.subspan(together);
+    }
+    return 0;
+}
+
 }  // namespace
 
 // ---- SpinPolicy
@@ -98,6 +113,7 @@ ReadRings::Opening::~Opening() {
 
 int ReadRings::read(std::span<const FileRead> reads, DuringRead* meanwhile) FAULTLINE_SIGNAL_SAFE {
     if (reads.empty()) return 0;
+    if (std::any_of(reads.begin(), reads.end(), needs_device)) return read_by_devices(reads);
     // A child of fork that has not opened its own must not use its parent's.
     const bool own = opened_by_.load(std::memory_order_acquire) == sys::process_generation();
     std::uint64_t free = own ? free_.load(std::memory_order_relaxed) : 0;

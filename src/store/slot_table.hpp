@@ -67,7 +67,7 @@ struct SlotShelf {
 
     core::RecordCharge charge;  // a unit for each chunk that was used: its words take that much
 
-    std::shared_ptr<SwapFile> file;          // changed while nothing else goes on
+    std::shared_ptr<SlotDevice> device;      // changed while nothing else goes on
     std::uint64_t file_offset = 0;           // of the first slot, in bytes
     std::uint32_t usable_chunks = kChunks;   // fewer where the file size is limited
     bool frozen = false;                     // another process reads the file, too: nothing is written to it any more
@@ -138,7 +138,7 @@ public:
         return shelf_of(first).notes[index_of(first)];
     }
 
-    [[nodiscard]] SwapFile& file_of(SlotNumber slot) const FAULTLINE_SIGNAL_SAFE { return *shelf_of(slot).file; }
+    [[nodiscard]] SlotDevice& device_of(SlotNumber slot) const FAULTLINE_SIGNAL_SAFE { return *shelf_of(slot).device; }
     /// Returns the offset of the slot's bytes in its file.
     [[nodiscard]] std::uint64_t file_offset_of(SlotNumber slot) const FAULTLINE_SIGNAL_SAFE {
         return shelf_of(slot).file_offset + (std::uint64_t{index_of(slot)} << core::kUnitShift);

@@ -98,7 +98,7 @@ std::size_t SlotWriter::allot_waiting() FAULTLINE_SIGNAL_SAFE {
         if (!space_.pool().enabled()) space_.slots().prepare_write(run);
         const SlotTable& table = space_.table();
         memory_.writes[runs] = {
-            &table.file_of(run.first), table.file_offset_of(run.first), {&memory_.parts[next], run.count}, 0};
+            &table.device_of(run.first), table.file_offset_of(run.first), {&memory_.parts[next], run.count}, 0};
         memory_.parts_of[runs++] = run.count;
         for (std::uint32_t i = 0; i < run.count; ++i, ++next) {
             memory_.waiting[next].slot = run.first + i;
@@ -152,7 +152,7 @@ std::size_t SlotWriter::keep_or_gather(SlotNumber first, PageShape shape, SwapSt
             memory_.parts[writes] = part_of(bytes);
             const SlotTable& table = space_.table();
             memory_.writes[writes] = {
-                &table.file_of(first), table.file_offset_of(first + unit), {&memory_.parts[writes], 1}, 0};
+                &table.device_of(first), table.file_offset_of(first + unit), {&memory_.parts[writes], 1}, 0};
             ++writes;
         }
         end = unit + shape.block_units;

@@ -11,7 +11,7 @@ void Slots::write(std::span<FileWrite> writes, WriteQueue& queue) FAULTLINE_SIGN
     queue.write(writes);
     for (FileWrite& one : writes) {
         while ((one.error == ENOSPC || one.error == EDQUOT) && punch_any()) {
-            one.error = one.file->write(one.offset, one.parts);
+            one.error = one.device->write(one.offset, one.parts);
         }
     }
 }
@@ -22,8 +22,8 @@ void Slots::prepare_write(SlotRun run) FAULTLINE_SIGNAL_SAFE {
     if (first + run.count <= kBefore) return;
     const SlotShelf& shelf = table_.shelf_of(run.first);
     if (!shelf.preallocated.set(SlotTable::index_of(run.first) / SlotChunk::kSlots)) return;
-    shelf.file->allocate(table_.file_offset_of(run.first),
-                         std::uint64_t{SlotChunk::kSlots - first} << core::kUnitShift);
+    shelf.device->allocate(table_.file_offset_of(run.first),
+                           std::uint64_t{SlotChunk::kSlots - first} << core::kUnitShift);
 }
 
 bool Slots::punch_some() FAULTLINE_SIGNAL_SAFE {
@@ -36,7 +36,8 @@ bool Slots::punch(bool also_partial) FAULTLINE_SIGNAL_SAFE {
     const SlotNumber first = piece.slots.first;
     for (SlotRun run = allocator_.next_to_punch(piece, first); run.count > 0;
          run = allocator_.next_to_punch(piece, run.first + run.count)) {
-        table_.file_of(run.first).punch(table_.file_offset_of(run.first), std::uint64_t{run.count} << core::kUnitShift);
+        table_.device_of(run.first).punch(table_.file_offset_of(run.first),
+                                          std::uint64_t{run.count} << core::kUnitShift);
         allocator_.punched(run);
         forget_allocation(run);
     }
@@ -60,7 +61,7 @@ void Slots::give_back_rest(SlotNumber first) noexcept {
     const SlotNumber last = first + SlotChunk::kSlots - 1;
     SlotRun run = allocator_.next_never_used(first);
     while (run.count > 0) {
-        table_.file_of(first).punch(table_.file_offset_of(run.first), std::uint64_t{run.count} << core::kUnitShift);
+        table_.device_of(first).punch(table_.file_offset_of(run.first), std::uint64_t{run.count} << core::kUnitShift);
         forget_allocation(run);
         const SlotNumber next = run.first + run.count;
         run = next <= last ? allocator_.next_never_used(next) : SlotRun{};

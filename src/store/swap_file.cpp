@@ -2,6 +2,8 @@
 
 #include "core/check.hpp"
 #include "core/units.hpp"
+#include "store/read_plan.hpp"
+#include "store/write_queue.hpp"
 #include "sys/error.hpp"
 #include "sys/file_write.hpp"
 #include "sys/full_transfer.hpp"
@@ -89,7 +91,7 @@ void SwapFile::try_direct() {
     punch(0, block.size());
 }
 
-std::uint64_t SwapFile::size_limit() noexcept {
+std::uint64_t SwapFile::most_bytes() const noexcept {
     rlimit limit{};
     if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return ~std::uint64_t{0};
     return limit.rlim_cur;
@@ -98,7 +100,7 @@ std::uint64_t SwapFile::size_limit() noexcept {
 void SwapFile::extend_to(std::uint64_t bytes) {
     if (bytes <= length_) return;
     // Checked first, because exceeding the limit raises SIGXFSZ in addition to the error.
-    if (bytes > size_limit()) {
+    if (bytes > most_bytes()) {
         sys::throw_error(EFBIG, "the file size limit is below the " + sys::readable_bytes(bytes) +
                                     " of swap space needed: set `ulimit -f unlimited`");
     }
@@ -128,6 +130,17 @@ int SwapFile::write(std::uint64_t offset, std::span<const iovec> parts) const FA
         }
         return unless_closed(write_from(offset + done, parts, done - part_begin));
     });
+}
+
+int SwapFile::read_all(std::span<const FileRead> reads) const FAULTLINE_SIGNAL_SAFE {
+    for (const FileRead& one : reads) {
+        if (const int error = read(one.offset, one.into)) return error;
+    }
+    return 0;
+}
+
+void SwapFile::write_all(std::span<FileWrite> writes) const FAULTLINE_SIGNAL_SAFE {
+    for (FileWrite& one : writes) one.error = write(one.offset, one.parts);
 }
 
 /// Writes `parts` without their first `skipped` bytes, which are in the first part. Returns what the kernel returns. A
@@ -170,7 +183,7 @@ std::uint64_t SwapFile::free_space() const noexcept {
     return space_of(fd(), [](const struct statvfs& space) { return space.f_bavail; });
 }
 
-std::uint64_t SwapFile::file_system_bytes() const noexcept {
+std::uint64_t SwapFile::medium_bytes() const noexcept {
     return space_of(fd(), [](const struct statvfs& space) { return space.f_blocks; });
 }
 

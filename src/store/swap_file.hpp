@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/signal_safe.hpp"
+#include "store/slot_device.hpp"
 #include "store/swap_directory.hpp"
 #include "sys/file_descriptor.hpp"
 
@@ -16,7 +17,7 @@
 
 namespace faultline::store {
 
-class SwapFile {
+class SwapFile final : public SlotDevice {
 public:
     /// Creates an unnamed file (mode 0600) in `directory`. Throws std::system_error that names the directory and what
     /// to do.
@@ -31,34 +32,29 @@ public:
     /// descriptor.
     static SwapFile named(const std::filesystem::path& path);
 
-    /// Makes the file at least `bytes` long without allocating blocks. Throws std::system_error (EFBIG).
-    void extend_to(std::uint64_t bytes);
-    /// Returns the most bytes that the process may give the file (RLIMIT_FSIZE).
-    [[nodiscard]] static std::uint64_t size_limit() noexcept;
-
-    [[nodiscard]] std::uint64_t length() const noexcept { return length_; }
     [[nodiscard]] bool direct() const noexcept { return direct_; }
-    [[nodiscard]] int fd() const FAULTLINE_SIGNAL_SAFE { return fd_.get(); }
+    [[nodiscard]] int fd() const FAULTLINE_SIGNAL_SAFE override { return fd_.get(); }
 
-    /// Returns the free bytes of the file system; the largest number if that is unknown.
-    [[nodiscard]] std::uint64_t free_space() const noexcept;
+    /// Allocates no blocks.
+    void extend_to(std::uint64_t bytes) override;
+    [[nodiscard]] std::uint64_t length() const noexcept override { return length_; }
+    /// Returns what the process may give a file (RLIMIT_FSIZE).
+    [[nodiscard]] std::uint64_t most_bytes() const noexcept override;
 
-    /// Returns the bytes of the file system, free or not; the largest number if that is unknown.
-    [[nodiscard]] std::uint64_t file_system_bytes() const noexcept;
-
-    // Thread-safe. Offsets and sizes are multiples of 4 KiB. Return 0 or an errno. Short and interrupted transfers are
-    // finished.
+    // Of the file system.
+    [[nodiscard]] std::uint64_t free_space() const noexcept override;
+    [[nodiscard]] std::uint64_t medium_bytes() const noexcept override;
 
     [[nodiscard]] int read(std::uint64_t offset, std::span<std::byte> into) const FAULTLINE_SIGNAL_SAFE;
-    /// Writes the parts, at most 1024, one after the other from `offset` on.
-    [[nodiscard]] int write(std::uint64_t offset, std::span<const iovec> parts) const FAULTLINE_SIGNAL_SAFE;
+    // One after the other; ReadRings and WriteQueue make several at once by the descriptor.
+    [[nodiscard]] int read_all(std::span<const FileRead> reads) const FAULTLINE_SIGNAL_SAFE override;
+    [[nodiscard]] int write(std::uint64_t offset, std::span<const iovec> parts) const FAULTLINE_SIGNAL_SAFE override;
+    void write_all(std::span<FileWrite> writes) const FAULTLINE_SIGNAL_SAFE override;
 
-    /// Allocates the blocks of a range in the file system, with one system call. Ignores a refusal.
-    void allocate(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE;
-
-    /// Frees the blocks of a range in the file system, as far as possible, with one system call. The caller does not
-    /// read the range before it writes it again, and writes nothing there meanwhile.
-    void punch(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE;
+    /// Allocates the blocks of a range in the file system, with one system call.
+    void allocate(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
+    /// Frees the blocks of a range in the file system, with one system call.
+    void punch(std::uint64_t offset, std::uint64_t bytes) const FAULTLINE_SIGNAL_SAFE override;
 
 private:
     SwapFile(sys::FileDescriptor fd, std::filesystem::path place) noexcept;

@@ -58,8 +58,8 @@ private:
 struct SwapSpace::Fork {
     [[nodiscard]] bool freezes() const noexcept { return !new_shelves.empty(); }
 
-    FilePointer parent;
-    FilePointer child;
+    DevicePointer parent;
+    DevicePointer child;
     std::vector<std::unique_ptr<SlotShelf>> new_shelves;  // as many as will be frozen
     std::vector<std::uint32_t> list;                      // with room for all shelves
 };
@@ -70,24 +70,38 @@ SwapSpace::SwapSpace(std::filesystem::path directory, const std::filesystem::pat
                  : file.empty()     ? default_swap_directory()
                                     : std::filesystem::absolute(file).parent_path()},
       space_{std::max(compressed_limit, most_compressed), compressed_limit, &records()},
-      file_{open_first_file(file)},
-      direct_in_directory_{file.empty() ? std::optional{file_->direct()} : std::nullopt} {}
+      of_program_{false},
+      device_{open_first_file(file)} {}
 
-SwapSpace::~SwapSpace() { require_sound(); }
+SwapSpace::SwapSpace(std::shared_ptr<SlotDevice> device, std::size_t compressed_limit, std::size_t most_compressed)
+    : directory_{default_swap_directory()},
+      space_{std::max(compressed_limit, most_compressed), compressed_limit, &records()},
+      of_program_{true},
+      device_{std::move(device)} {}
+
+SwapSpace::~SwapSpace() {
+    require_sound();
+    if (!of_program_) return;  // the space of a file is freed with it
+    const sys::SignalBlock no_signals;
+    while (space_.slots().punch_any()) {
+    }
+}
 
 /// Opens the first file, and meanwhile the rings of this process: both wait. Without rings, reads are made one after
 /// the other.
-SwapSpace::FilePointer SwapSpace::open_first_file(const std::filesystem::path& file) const {
+std::shared_ptr<SwapFile> SwapSpace::open_first_file(const std::filesystem::path& file) {
     std::optional<ReadRings::Opening> rings;
     try {
         rings.emplace(ReadRings::of_process());
     } catch (const std::system_error&) {
         rings.reset();  // no thread can be started
     }
-    return std::make_shared<SwapFile>(file.empty() ? SwapFile::unnamed_in(directory_) : SwapFile::named(file));
+    if (!file.empty()) return std::make_shared<SwapFile>(SwapFile::named(file));
+    return open_file();
 }
 
-SwapSpace::FilePointer SwapSpace::open_file() {
+/// The first file of a directory finds out whether files there can bypass the page cache.
+std::shared_ptr<SwapFile> SwapSpace::open_file() {
     if (direct_in_directory_) {
         return std::make_shared<SwapFile>(SwapFile::unnamed_in(directory_, *direct_in_directory_));
     }
@@ -142,15 +156,17 @@ void SwapSpace::write(std::span<StoreWrite> writes, WriteQueue& queue) FAULTLINE
 /// in compressed memory. What does not fit the table of slots, 16 TiB, is not used at the same time in any case.
 void SwapSpace::ensure_shelves(std::uint64_t bytes) {
     bytes = std::min(bytes, most_useful_bytes());
+    // The size of a store is fixed. As with a disk that is too small, a page that finds it full stays in memory.
+    if (of_program_) bytes = std::min(bytes, device_->most_bytes() / kChunkBytes * kChunkBytes - kChunkBytes);
     const std::uint64_t begin = space_.allocator().capacity_bytes();
     if (begin >= slots_for(bytes)) return;
     const std::uint64_t wanted = (slots_for(bytes) - begin + SlotShelf::kBytes - 1) / SlotShelf::kBytes;
-    const std::uint64_t size_limit = SwapFile::size_limit();
+    const std::uint64_t size_limit = device_->most_bytes();
     const std::uint64_t shelves = std::min(
         {wanted, size_limit / SlotShelf::kBytes + 1, std::uint64_t{space_.table().room(SlotTable::kMostShelves)}});
     if (shelves == 0) return;
     const auto memory = std::make_shared<ShelfMemory>(shelves);
-    if (begin + shelves * SlotShelf::kBytes <= size_limit) file_->extend_to(begin + shelves * SlotShelf::kBytes);
+    if (begin + shelves * SlotShelf::kBytes <= size_limit) device_->extend_to(begin + shelves * SlotShelf::kBytes);
     for (std::uint64_t i = 0; i < shelves; ++i) {
         const std::uint64_t have = space_.allocator().capacity_bytes();
         const std::uint64_t least = have < bytes + kChunkBytes ? bytes + kChunkBytes - have : 0;
@@ -161,7 +177,7 @@ void SwapSpace::ensure_shelves(std::uint64_t bytes) {
 /// Returns how many bytes of pages the file system and the compressed memory can hold.
 std::uint64_t SwapSpace::most_useful_bytes() const noexcept {
     constexpr std::uint64_t kMostCompression = 128;  // LZ4 makes at least 32 bytes of 4,096, and an entry takes 16
-    const std::uint64_t on_disk = file_->file_system_bytes();
+    const std::uint64_t on_disk = device_->medium_bytes();
     const std::uint64_t in_memory = kMostCompression * space_.pool().capacity();
     return on_disk + std::min(in_memory, ~on_disk);
 }
@@ -174,27 +190,27 @@ bool SwapSpace::add_shelf(const std::shared_ptr<ShelfMemory>& memory, std::uint6
     std::uint64_t end = begin + SlotShelf::kBytes;
     if (end > limit) {
         end = std::max(limit, begin) / kChunkBytes * kChunkBytes;
-        if (end < begin + std::min(least_bytes, SlotShelf::kBytes)) file_->extend_to(begin + least_bytes);  // throws
+        if (end < begin + std::min(least_bytes, SlotShelf::kBytes)) device_->extend_to(begin + least_bytes);  // throws
         if (end == begin) return false;
     }
-    file_->extend_to(end);
-    place(*shelf, file_, begin);
+    device_->extend_to(end);
+    place(*shelf, device_, begin);
     const std::uint32_t number = space_.table().add(std::move(shelf));
     if (number != 0) space_.allocator().add_shelf(number);
     return number != 0;
 }
 
-/// Makes a shelf a part of a file.
-void SwapSpace::place(SlotShelf& shelf, const FilePointer& file, std::uint64_t offset) noexcept {
-    shelf.file = file;
+/// Makes a shelf a part of a device.
+void SwapSpace::place(SlotShelf& shelf, const DevicePointer& device, std::uint64_t offset) noexcept {
+    shelf.device = device;
     shelf.file_offset = offset;
-    const std::uint64_t bytes = file->length() - std::min(offset, file->length());
+    const std::uint64_t bytes = device->length() - std::min(offset, device->length());
     shelf.usable_chunks = static_cast<std::uint32_t>(std::min(bytes, SlotShelf::kBytes) / kChunkBytes);
 }
 
 std::uint64_t SwapSpace::room() noexcept {
     const std::lock_guard lock{mutex_};
-    const std::uint64_t free = file_->free_space();
+    const std::uint64_t free = device_->free_space();
     return free + std::min(space_.allocator().waste_bytes(), ~free);
 }
 
@@ -214,6 +230,7 @@ void SwapSpace::return_some_space() {
 // ---- Fork
 
 void SwapSpace::prepare_fork(WriteQueue& queue) {
+    if (of_program_) StoreFactory::prepare_fork(queue);  // throws
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ == nullptr, "prepare_fork was called twice");
     spill_all(queue);
@@ -236,13 +253,13 @@ void SwapSpace::prepare_fork(WriteQueue& queue) {
         sys::throw_error(ENOMEM, "the table of swap slots is full: too many forks with swapped pages");
     }
     if (fork->freezes()) fork->list.reserve(shelves);
-    fork->parent = fork->freezes() ? open_file_like(*file_) : file_;
-    fork->child = open_file_like(*file_);
+    fork->parent = fork->freezes() ? open_file_like(*device_) : device_;
+    fork->child = open_file_like(*device_);
     fork_ = std::move(fork);
 }
 
-SwapSpace::FilePointer SwapSpace::open_file_like(const SwapFile& other) {
-    FilePointer file = open_file();
+SwapSpace::DevicePointer SwapSpace::open_file_like(const SlotDevice& other) {
+    DevicePointer file = open_file();
     file->extend_to(other.length());
     return file;
 }
@@ -265,16 +282,16 @@ void SwapSpace::drop_unused_shelves() {
 /// Moves pages out of frozen files when there are too many, since each is an open descriptor. It moves those of the
 /// files that hold least: to copy the others again and again would cost much.
 void SwapSpace::merge_frozen_files() {
-    std::map<const SwapFile*, std::uint64_t> slots_of_file;
+    std::map<const SlotDevice*, std::uint64_t> slots_of_file;
     space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {
-        if (shelf.frozen) slots_of_file[shelf.file.get()] += shelf.allotted.load();
+        if (shelf.frozen) slots_of_file[shelf.device.get()] += shelf.allotted.load();
     });
     if (slots_of_file.size() < kMostFrozen) return;
-    std::vector<std::pair<std::uint64_t, const SwapFile*>> by_slots;
+    std::vector<std::pair<std::uint64_t, const SlotDevice*>> by_slots;
     by_slots.reserve(slots_of_file.size());
     for (const auto& [file, slots] : slots_of_file) by_slots.emplace_back(slots, file);
     std::sort(by_slots.begin(), by_slots.end());
-    std::set<const SwapFile*> least;
+    std::set<const SlotDevice*> least;
     for (std::size_t i = 0; i < by_slots.size() / 2; ++i) least.insert(by_slots[i].second);
     move_pages_of(least);
     drop_unused_shelves();
@@ -282,14 +299,14 @@ void SwapSpace::merge_frozen_files() {
 
 /// Moves the pages in `files` to the current file. A page that several stores share stays shared. A page that cannot be
 /// read stays where it is.
-void SwapSpace::move_pages_of(const std::set<const SwapFile*>& files) {
+void SwapSpace::move_pages_of(const std::set<const SlotDevice*>& files) {
     const sys::Mapping buffer = sys::Mapping::reserve(kChunkBytes, core::kUnitBytes, true, "a copy buffer");
     std::map<SlotNumber, SlotNumber> moved;
     for (SwapStore* const store : stores_) {
         const std::size_t page_bytes = std::size_t{store->shape().units} << core::kUnitShift;
         const std::span<std::byte> bytes = buffer.bytes().first(page_bytes);
         store->for_each_page([&](std::uint64_t page, SlotNumber first) {
-            if (!files.contains(&space_.table().file_of(first))) return;
+            if (!files.contains(&space_.table().device_of(first))) return;
             const sys::SignalBlock no_signals;
             if (const auto found = moved.find(first); found != moved.end()) {
                 space_.table().add_user(found->second);
@@ -309,7 +326,7 @@ void SwapSpace::move_pages_of(const std::set<const SwapFile*>& files) {
 void SwapSpace::continue_as(ForkSide side) noexcept {
     const std::lock_guard lock{mutex_};
     FAULTLINE_REQUIRE(fork_ != nullptr, "continue_as was called without prepare_fork");
-    file_ = side == ForkSide::parent ? fork_->parent : fork_->child;
+    device_ = side == ForkSide::parent ? fork_->parent : fork_->child;
     if (fork_->freezes()) {
         freeze_shelves();
     } else {
@@ -324,7 +341,7 @@ void SwapSpace::freeze_shelves() noexcept {
     std::vector<std::uint32_t> unused = space_.allocator().freeze(std::move(fork_->list));
     std::uint64_t offset = 0;
     const auto use = [&](std::uint32_t number) {
-        place(*table.shelf(number), file_, offset);
+        place(*table.shelf(number), device_, offset);
         offset += SlotShelf::kBytes;
         space_.allocator().add_shelf(number);
     };
@@ -335,7 +352,7 @@ void SwapSpace::freeze_shelves() noexcept {
 /// Puts the shelves that are written to, none of which has a page, into the current file.
 void SwapSpace::use_file_for_shelves() noexcept {
     space_.table().for_each([this](std::uint32_t, SlotShelf& shelf) {
-        if (!shelf.frozen) shelf.file = file_;
+        if (!shelf.frozen) shelf.device = device_;
     });
 }
 
@@ -354,9 +371,9 @@ void SwapSpace::cancel_fork() noexcept {
 
 std::size_t SwapSpace::frozen_files() {
     const std::lock_guard lock{mutex_};
-    std::set<const SwapFile*> files;
+    std::set<const SlotDevice*> files;
     space_.table().for_each([&](std::uint32_t, const SlotShelf& shelf) {
-        if (shelf.frozen && !space_.allocator().is_unused(shelf)) files.insert(shelf.file.get());
+        if (shelf.frozen && !space_.allocator().is_unused(shelf)) files.insert(shelf.device.get());
     });
     return files.size();
 }

@@ -33,6 +33,9 @@ public:
     /// std::system_error.
     SwapSpace(std::filesystem::path directory, const std::filesystem::path& file, std::size_t compressed_limit = 0,
               std::size_t most_compressed = 0);
+    /// The same over a device that cannot be shared with a child of fork: a store of the program.
+    explicit SwapSpace(std::shared_ptr<SlotDevice> device, std::size_t compressed_limit = 0,
+                       std::size_t most_compressed = 0);
     ~SwapSpace() override;
 
     [[nodiscard]] CompressedPool& pool() noexcept { return space_.pool(); }
@@ -80,6 +83,7 @@ public:
     void continue_as(ForkSide side) noexcept override;
     void cancel_fork() noexcept override;
     void speed_up_reads() noexcept override;
+    [[nodiscard]] bool reads_by_kernel() const noexcept override { return !of_program_; }
     [[nodiscard]] bool holds_pages() const noexcept override { return space_.allocator().allotted_bytes() > 0; }
 
     /// Returns how many frozen files are still needed.
@@ -91,17 +95,17 @@ public:
 
 private:
     class OpenStore;
-    using FilePointer = std::shared_ptr<SwapFile>;
+    using DevicePointer = std::shared_ptr<SlotDevice>;
     struct Fork;
 
-    [[nodiscard]] FilePointer open_first_file(const std::filesystem::path& file) const;
-    [[nodiscard]] FilePointer open_file();
-    [[nodiscard]] FilePointer open_file_like(const SwapFile& other);
+    [[nodiscard]] std::shared_ptr<SwapFile> open_first_file(const std::filesystem::path& file);
+    [[nodiscard]] std::shared_ptr<SwapFile> open_file();
+    [[nodiscard]] DevicePointer open_file_like(const SlotDevice& other);
     void ensure_shelves(std::uint64_t bytes);
     [[nodiscard]] std::uint64_t most_useful_bytes() const noexcept;
     [[nodiscard]] bool add_shelf(const std::shared_ptr<ShelfMemory>& memory, std::uint64_t least_bytes,
                                  std::uint64_t limit);
-    static void place(SlotShelf& shelf, const FilePointer& file, std::uint64_t offset) noexcept;
+    static void place(SlotShelf& shelf, const DevicePointer& device, std::uint64_t offset) noexcept;
     void closed(SwapStore& store, std::uint64_t bytes) noexcept;
     void punch_unless_in_background() FAULTLINE_SIGNAL_SAFE;
     void drop_unused_shelves();
@@ -109,7 +113,7 @@ private:
     void freeze_shelves() noexcept;
     void use_file_for_shelves() noexcept;
     void merge_frozen_files();
-    void move_pages_of(const std::set<const SwapFile*>& files);
+    void move_pages_of(const std::set<const SlotDevice*>& files);
 
     // Defined in swap_space_audit.cpp.
     [[nodiscard]] std::vector<std::string> problems_locked() const;
@@ -118,10 +122,11 @@ private:
 
     SwapDirectory directory_;
     SlotSpace space_;
+    const bool of_program_;                       // the device is a store of the program, of a fixed size
     std::atomic<bool> background_return_{false};  // a thread calls return_some_space()
     std::mutex mutex_;                            // guards all members below; never held on the fault path
-    FilePointer file_;                            // that is written to
     std::optional<bool> direct_in_directory_;  // whether a file there bypassed the page cache; nothing before the first
+    DevicePointer device_;                     // that is written to
     std::uint64_t reserved_ = 0;               // the size of all stores; of windows, the part in use
     std::set<SwapStore*> stores_;
     std::unique_ptr<Fork> fork_;  // set from prepare_fork until continue_as or cancel_fork

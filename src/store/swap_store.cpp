@@ -67,7 +67,7 @@ int SwapStore::plan_block(SlotNumber slot, std::span<std::byte> into, ReadPlan& 
     for (SlotWord seen = slot == kNoSlot ? SlotWord{} : table.load(slot);; seen = table.load(slot)) {
         if (seen.is(SlotPlace::file)) {
             CompressedCounters::add(space_.pool().counters().misses);
-            plan.add(table.file_of(slot).fd(), FileEnd::never, table.file_offset_of(slot), into);
+            plan.add(table.device_of(slot), table.file_offset_of(slot), into);
             return 0;
         }
         if (!seen.has_entry()) {

@@ -2,6 +2,7 @@
 
 #include "sys/file_write.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace faultline::store {
@@ -9,7 +10,16 @@ namespace {
 
 constexpr int kNotWritten = -1;  // not an errno
 
-void write_now(FileWrite& write) FAULTLINE_SIGNAL_SAFE { write.error = write.file->write(write.offset, write.parts); }
+void write_now(FileWrite& write) FAULTLINE_SIGNAL_SAFE { write.error = write.device->write(write.offset, write.parts); }
+
+/// Writes the first of `writes`, and those to the same device that follow it. Returns their number.
+std::size_t write_some(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE {
+    const SlotDevice* const device = writes.front().device;
+    std::size_t count = 1;
+    while (count < writes.size() && writes[count].device == device) ++count;
+    device->write_all(writes.first(count));
+    return count;
+}
 
 std::size_t bytes_of(const FileWrite& write) noexcept {
     std::size_t bytes = 0;
@@ -20,7 +30,7 @@ std::size_t bytes_of(const FileWrite& write) noexcept {
 }  // namespace
 
 void SequentialWriteQueue::write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE {
-    for (FileWrite& one : writes) write_now(one);
+    while (!writes.empty()) writes = writes.subspan(write_some(writes));
 }
 
 std::unique_ptr<WriteQueue> RingWriteQueue::create() {
@@ -30,8 +40,10 @@ std::unique_ptr<WriteQueue> RingWriteQueue::create() {
 }
 
 void RingWriteQueue::write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE {
-    if (writes.size() == 1) {  // nothing to overlap: no ring needed
-        write_now(writes.front());
+    const bool by_kernel =
+        std::all_of(writes.begin(), writes.end(), [](const FileWrite& one) { return one.device->fd() >= 0; });
+    if (writes.size() == 1 || !by_kernel) {  // nothing to overlap, or a device that does it by itself: no ring needed
+        SequentialWriteQueue{}.write(writes);
         return;
     }
     write_at_once(writes);
@@ -59,7 +71,7 @@ std::size_t RingWriteQueue::submit_some(std::span<FileWrite> writes) {
     for (FileWrite& one : writes) {
         if (in_flight_ >= depth_) break;
         one.error = kNotWritten;
-        if (ring_.queue_write(one.file->fd(), one.parts, one.offset, &one)) ++in_flight_;
+        if (ring_.queue_write(one.device->fd(), one.parts, one.offset, &one)) ++in_flight_;
         ++taken;
     }
     if (taken > 0) ring_.submit();

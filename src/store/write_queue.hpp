@@ -1,10 +1,10 @@
-// WriteQueue: writes a batch of runs to swap files, either one after the other or all at once through io_uring. It
+// WriteQueue: writes a batch of runs to devices, either one after the other or all at once through io_uring. It
 // chooses no slots and changes none. SwapSpace writes pages with it, CompressedPool spills; a faulting thread that must
 // evict uses SequentialWriteQueue.
 #pragma once
 
 #include "core/signal_safe.hpp"
-#include "store/swap_file.hpp"
+#include "store/slot_device.hpp"
 #include "sys/io_ring.hpp"
 
 #include <sys/uio.h>
@@ -20,7 +20,7 @@ namespace faultline::store {
 /// One contiguous write of parts of memory, whose sizes are multiples of 4 KiB; at most 1024 parts. The queue sets
 /// `error` to 0 or an errno.
 struct FileWrite {
-    const SwapFile* file = nullptr;
+    const SlotDevice* device = nullptr;
     std::uint64_t offset = 0;
     std::span<const iovec> parts{};
     int error = 0;
@@ -41,7 +41,8 @@ public:
     virtual void write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE = 0;
 };
 
-/// Writes one after the other on the calling thread. Signal-safe: a faulting thread uses it when it must evict.
+/// Writes one after the other on the calling thread, or as the device does it. Signal-safe: a faulting thread uses it
+/// when it must evict.
 class SequentialWriteQueue final : public WriteQueue {
 public:
     void write(std::span<FileWrite> writes) FAULTLINE_SIGNAL_SAFE override;

@@ -2,6 +2,7 @@
 #include "pager/frame/frame_table.hpp"
 
 #include "pager_parts/threads.hpp"
+#include "policy/built_in_policies.hpp"
 
 #include <gtest/gtest.h>
 
@@ -20,7 +21,6 @@ namespace {
 using core::PageRef;
 using pager::ChosenPage;
 using pager::FrameTable;
-using policy::FrameId;
 
 constexpr std::uint32_t kPlacedRegion = 5;
 constexpr auto kAny = [](PageRef, FrameId) { return true; };
@@ -28,7 +28,9 @@ constexpr auto kNone = [](PageRef, FrameId) { return false; };
 
 class AnyFrameTable : public testing::TestWithParam<Replacement> {
 protected:
-    FrameTable make(std::size_t capacity) const { return FrameTable{capacity, capacity, GetParam(), 0}; }
+    FrameTable make(std::size_t capacity) const {
+        return FrameTable{{capacity, capacity, 0}, policy::factory_of(GetParam())};
+    }
     static FrameId place(FrameTable& table, std::uint32_t page) { return table.place({kPlacedRegion, page}, {}); }
     static void fill(FrameTable& table) {
         for (std::uint32_t page = 0; page < table.capacity(); ++page) static_cast<void>(place(table, page));
@@ -48,7 +50,7 @@ TEST_P(AnyFrameTable, GivesEachPageAFrameOfItsOwn) {
     std::set<FrameId> frames;
     for (std::uint32_t page = 0; page < 1000; ++page) frames.insert(place(table, page));
     EXPECT_EQ(frames.size(), 1000U);
-    EXPECT_FALSE(frames.contains(policy::kNoFrame));
+    EXPECT_FALSE(frames.contains(kNoFrame));
 }
 
 TEST_P(AnyFrameTable, UsesFramesAgain) {
@@ -168,7 +170,7 @@ public:
             const std::uint32_t page = next_page_.fetch_add(1);
             states_[page % kPages].store(
                 kMapped);  // as the pager publishes the word: before the policy can choose the page
-            if (table_.place({kPlacedRegion, page % kPages}, {}) == policy::kNoFrame) ++wrong;
+            if (table_.place({kPlacedRegion, page % kPages}, {}) == kNoFrame) ++wrong;
             return;
         }
         evict();
@@ -223,7 +225,7 @@ INSTANTIATE_TEST_SUITE_P(Policies, AnyFrameTable, testing::Values(Replacement::f
                          [](const auto& instance) { return std::string{to_string(instance.param)}; });
 
 TEST(FrameTable, OfFifoChoosesTheOldestAndSparesThePutBack) {
-    FrameTable table{10, 10, Replacement::fifo, 0};
+    FrameTable table{{10, 10, 0}, policy::factory_of(Replacement::fifo)};
     for (std::uint32_t page = 1; page <= 4; ++page) static_cast<void>(table.place({kPlacedRegion, page}, {}));
     std::vector<ChosenPage> chosen(2);
     const auto not_the_first = [](PageRef page, FrameId) { return page.page != 1; };

@@ -74,9 +74,11 @@ TEST_P(DamagedSwap, BytesOfAnotherPageAreNotBelieved) {
     const store::SlotNumber from = SwapMachine::swap_store(region).location_of(3);
     const store::SlotNumber to = SwapMachine::swap_store(region).location_of(4);
     const sys::Mapping page = sys::Mapping::reserve(page_bytes(), page_bytes(), true, "a page");
-    ASSERT_EQ(table.file_of(from).read(table.file_offset_of(from), page.bytes()), 0);
+    ASSERT_EQ(
+        ::pread(table.device_of(from).fd(), page.data(), page.size(), static_cast<off_t>(table.file_offset_of(from))),
+        static_cast<ssize_t>(page.size()));
     const iovec part{page.data(), page.size()};
-    ASSERT_EQ(table.file_of(to).write(table.file_offset_of(to), {&part, 1}), 0) << "as a misdirected write does";
+    ASSERT_EQ(table.device_of(to).write(table.file_offset_of(to), {&part, 1}), 0) << "as a misdirected write does";
     EXPECT_EQ(region.error_of_read(4), EIO);
     ASSERT_NO_FATAL_FAILURE(region.check_range(3, 1));
     region.discard(4, 1);
@@ -86,7 +88,7 @@ TEST_P(DamagedSwap, BytesThatNeverReachedTheFileAreNotBelieved) {
     Remembered& region = pages_in_the_file();
     store::SlotTable& table = swap_.space().slots().table();
     const store::SlotNumber slot = SwapMachine::swap_store(region).location_of(6);
-    table.file_of(slot).punch(table.file_offset_of(slot), page_bytes());  // zeros, as after a lost write
+    table.device_of(slot).punch(table.file_offset_of(slot), page_bytes());  // zeros, as after a lost write
     EXPECT_EQ(region.error_of_read(6), EIO);
     region.discard(6, 1);
 }

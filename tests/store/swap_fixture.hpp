@@ -85,10 +85,10 @@ public:
     }
 
     /// The file that is written to. There is one as soon as a region was opened.
-    [[nodiscard]] store::SwapFile& file() {
-        store::SwapFile* found = nullptr;
+    [[nodiscard]] store::SlotDevice& file() {
+        store::SlotDevice* found = nullptr;
         space_.slots().table().for_each([&](std::uint32_t, const store::SlotShelf& shelf) {
-            if (!shelf.frozen) found = shelf.file.get();
+            if (!shelf.frozen) found = shelf.device.get();
         });
         return *found;
     }
@@ -100,7 +100,7 @@ public:
         const store::SlotNumber first = swap_store(region).location_of(page);
         ASSERT_NE(first, store::kNoSlot);
         const store::SlotNumber slot = first + static_cast<store::SlotNumber>(byte / kUnit);
-        const int fd = space_.slots().table().file_of(slot).fd();
+        const int fd = space_.slots().table().device_of(slot).fd();
         const auto offset = static_cast<off_t>(space_.slots().table().file_offset_of(slot));
         const sys::Mapping unit = sys::Mapping::reserve(kUnit, kUnit, true, "a damaged page");
         ASSERT_EQ(::pread(fd, unit.data(), kUnit, offset), static_cast<ssize_t>(kUnit));

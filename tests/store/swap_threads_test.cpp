@@ -61,7 +61,7 @@ public:
     void write(std::span<store::FileWrite> writes) noexcept override {
         for (store::FileWrite& one : writes) {
             const bool fails = fail_one_in_ != 0 && ++count_ % fail_one_in_ == 0;
-            one.error = fails ? EIO : one.file->write(one.offset, one.parts);
+            one.error = fails ? EIO : one.device->write(one.offset, one.parts);
         }
     }
 

@@ -19,7 +19,7 @@ public:
         for (store::FileWrite& one : writes) {
             parts.push_back(one.parts.size());
             const bool fails = error != 0 && (fail_one_in == 0 || parts.size() % fail_one_in == 0);
-            one.error = fails ? error : one.file->write(one.offset, one.parts);
+            one.error = fails ? error : one.device->write(one.offset, one.parts);
         }
     }
 

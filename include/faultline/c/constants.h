@@ -4,6 +4,7 @@
 #ifndef FAULTLINE_C_CONSTANTS_H
 #define FAULTLINE_C_CONSTANTS_H
 
+#include <faultline/c/replacements.h>
 #include <faultline/export.hpp>
 
 #ifdef __cplusplus
@@ -27,10 +28,12 @@ enum faultline_eviction {
     FAULTLINE_EVICTION_GUARD           ///< MADV_GUARD_INSTALL (Linux 6.15); with FAULTLINE_DELIVERY_SIGSEGV.
 };
 
-/// Which pages the pager evicts; see faultline::Replacement.
+/// Which pages the pager evicts: a built-in policy. FAULTLINE_REPLACEMENT_SECOND_CHANCE (0): pages that were not used
+/// again. FAULTLINE_REPLACEMENT_FIFO: the pages that became resident first. See faultline::Replacement.
 enum faultline_replacement {
-    FAULTLINE_REPLACEMENT_SECOND_CHANCE = 0,  ///< Pages that were not accessed again.
-    FAULTLINE_REPLACEMENT_FIFO                ///< The pages that became resident first.
+#define FAULTLINE_WORD(name, word) FAULTLINE_REPLACEMENT_##word,
+    FAULTLINE_REPLACEMENTS(FAULTLINE_WORD)
+#undef FAULTLINE_WORD
 };
 
 /// What a child of fork gets of a pager; see faultline::ForkPolicy.

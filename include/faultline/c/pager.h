@@ -5,7 +5,9 @@
 #define FAULTLINE_C_PAGER_H
 
 #include <faultline/c/constants.h>
+#include <faultline/c/policy.h>
 #include <faultline/c/stats.h>
+#include <faultline/c/store.h>
 #include <faultline/export.hpp>
 
 #include <stddef.h>
@@ -48,6 +50,11 @@ typedef struct faultline_config {
     /// Limit in bytes of frames, compressed pages and the pager's records together. 0: none; the two limits above hold.
     /// Else `compressed_limit` must be 0.
     size_t memory_limit;
+
+    /// A replacement policy of the program's own; the library copies the table. NULL: `replacement`.
+    const faultline_policy* policy;
+    /// A store of the program's own in place of a swap file; the library copies the table. NULL: a swap file.
+    const faultline_store* store;
 } faultline_config;
 
 /// Makes a pager. `config` NULL: all defaults. EINVAL (limit too small, or an invalid constant), ENOENT EACCES ENOTDIR

@@ -3,6 +3,7 @@
 #include "api/c/figures.hpp"
 #include "api/c/handles.hpp"
 #include "api/c/sized_struct.hpp"
+#include "api/c/tables.hpp"
 #include "api/c/words.hpp"
 
 #include <faultline/config.hpp>
@@ -35,6 +36,8 @@ faultline::Config config_of(const faultline_config& given) {
     config.delivery = value_of<faultline::Delivery>(given.delivery);
     config.eviction = value_of<faultline::Eviction>(given.eviction);
     config.replacement = value_of<faultline::Replacement>(given.replacement);
+    config.policy = policy_of(given.policy);
+    config.store = store_of(given.store);
     config.fork = value_of<faultline::ForkPolicy>(given.fork_policy);
     config.handler_threads = given.handler_threads;
     config.staging_percent = given.staging_percent;

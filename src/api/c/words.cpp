@@ -22,9 +22,6 @@ static_assert(word_of(Eviction::copy) == FAULTLINE_EVICTION_COPY);
 static_assert(word_of(Eviction::protect) == FAULTLINE_EVICTION_PROTECT);
 static_assert(word_of(Eviction::guard) == FAULTLINE_EVICTION_GUARD);
 
-static_assert(word_of(Replacement::second_chance) == FAULTLINE_REPLACEMENT_SECOND_CHANCE);
-static_assert(word_of(Replacement::fifo) == FAULTLINE_REPLACEMENT_FIFO);
-
 static_assert(word_of(ForkPolicy::refuse) == FAULTLINE_FORK_REFUSE);
 static_assert(word_of(ForkPolicy::inherit) == FAULTLINE_FORK_INHERIT);
 

@@ -71,7 +71,7 @@ std::uint64_t PageMover::move_some(Region& region, PageRange from, std::uint64_t
     for (std::uint64_t i = 0; i < count; ++i) {
         if (i < moved.pages) {
             publish_empty(region, from.first + i, was[i]);
-            publish_page(context_, region, to + i, {.dirty = true}, {policy::Arrival::Kind::soft_fault}, frames);
+            publish_page(context_, region, to + i, {.dirty = true}, {Arrival::Kind::soft_fault}, frames);
         } else {
             region.publish(from.first + i, [](PageWord word) { return word.eviction_refused(); });
             region.publish(to + i, [](PageWord word) { return word.fill_abandoned(PageState::empty); });

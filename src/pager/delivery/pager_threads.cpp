@@ -33,6 +33,7 @@ std::chrono::nanoseconds PagerThreads::patience() const {
 
 std::unique_ptr<AsyncReader> PagerThreads::new_reader(sys::IoRing ring) {
     if (!delivery_.takes_faults()) return nullptr;
+    if (!core_.stores->reads_by_kernel()) return nullptr;
     return AsyncReader::start(read_ahead_, handlers(), patience(), core_.stores->records(), std::move(ring));
 }
 

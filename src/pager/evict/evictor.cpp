@@ -1,6 +1,7 @@
 #include "pager/evict/evictor.hpp"
 
 #include "core/units.hpp"
+#include "pager/log/event_log.hpp"
 #include "pager/region/region_map.hpp"
 
 #include <algorithm>
@@ -118,7 +119,10 @@ Evictor::Victims Evictor::choose(std::size_t pages, Spare spare) FAULTLINE_SIGNA
     std::int64_t room = StagingBatch::kUnits;
     const std::span<ChosenPage> chosen{batch->scratch.chosen, std::min(pages, StagingBatch::kMostPages)};
     const std::size_t count =
-        core_.frames.choose(chosen, [&](PageRef page, policy::FrameId) { return claim(page, spare, room); });
+        core_.frames.choose(chosen, [&](PageRef page, FrameId) { return claim(page, spare, room); });
+    if (const std::optional<Victim> bad = core_.frames.take_bad_choice()) {
+        core_.log.record({Event::Kind::policy_failed, bad->tag, bad->frame});
+    }
     if (count > 0) return {batch, count};
     core_.staging.give_back_empty(*batch);
     return {};

@@ -25,7 +25,7 @@ std::size_t bytes_of(std::int64_t units) noexcept {
 void SplitKeeper::set_memory(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
     if (memory_.exchange(bytes) == 0) share_ = MemorySplit::first_share(bytes);
     core_.stores->records().limit_buffers(units_of(bytes / kBufferPart));
-    table_.set(units_of(bytes / core::kUnitBytes * FrameTable::kBytesPerFrame));
+    table_.set(units_of(bytes / core::kUnitBytes * core_.frames.bytes_per_frame()));
     moving_.store(true);
 }
 

@@ -167,7 +167,7 @@ std::int64_t Stager::drop_unchanged(StagingBatch& batch) FAULTLINE_SIGNAL_SAFE {
         entry.frame.store(StagedFrame::not_held, std::memory_order_relaxed);
         entry.page.store(0, std::memory_order_release);
         core_.regions.find(page.region)->update(page.page, [](PageWord word) { return word.with_dirty(false); });
-        publish_evicted({page, {policy::kNoFrame, entry.policy_tag}});
+        publish_evicted({page, {kNoFrame, entry.policy_tag}});
     }
     if (unchanged.size() == batch.pages) batch.pages = batch.used_units = 0;
     core_.budget.release(units);

@@ -209,7 +209,7 @@ FaultResolver::Step FaultResolver::take_back(const FaultedPage& faulted, PageWor
         core_.staging.frame_taken_back(unit);
         frames = FrameReservation{core_.budget, region.page_units()};  // the batch's until now
     }
-    publish_page(context_, region, faulted.page, {dirty}, {policy::Arrival::Kind::soft_fault}, frames);
+    publish_page(context_, region, faulted.page, {dirty}, {Arrival::Kind::soft_fault}, frames);
     region.counters().add(Count::soft_faults);
     account(core_, faulted, FaultKind::soft);
     return FaultOutcome::resolved;

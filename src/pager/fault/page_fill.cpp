@@ -42,8 +42,8 @@ PageFill::Claim PageFill::claim_page(PageWord seen) FAULTLINE_SIGNAL_SAFE {
         return Claim::no_frames;
     }
     context_->room.spare_mappings();
-    arrival_ = seen.has_slot() ? context_->core.departures.arrival(seen.payload())
-                               : policy::Arrival{policy::Arrival::Kind::first_touch};
+    arrival_ =
+        seen.has_slot() ? context_->core.departures.arrival(seen.payload()) : Arrival{Arrival::Kind::first_touch};
     expects_write_ = will_be_written(seen);
     if (counts_miss()) had_frame_ = sys::monotonic_time();
     return Claim::done;
@@ -249,7 +249,7 @@ void PageFill::publish_ahead(PageWindow pages) FAULTLINE_SIGNAL_SAFE {
         if (core.config.memory_limit != 0) {
             core.misses.record_ahead(core.departures.arrival(region_->load(page).payload()).evictions_ago);
         }
-        publish(page, dirty, {policy::Arrival::Kind::read_ahead});
+        publish(page, dirty, {Arrival::Kind::read_ahead});
     });
     region_->counters().add(Count::read_ahead, static_cast<std::int64_t>(pages.count()));
 }
@@ -283,7 +283,7 @@ void PageFill::publish_faulted() FAULTLINE_SIGNAL_SAFE {
                  arrival_, frames_);
 }
 
-void PageFill::publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
+void PageFill::publish(std::uint64_t page, bool dirty, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE {
     publish_page(*context_, *region_, page, {dirty}, arrival, frames_);
 }
 
@@ -321,8 +321,8 @@ FaultOutcome PageFill::give_up(PageState back_to, Event::Kind reason, int error)
 }
 
 void publish_page(FillContext& context, Region& region, std::uint64_t page, const PageBytes& bytes,
-                  const policy::Arrival& arrival, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
-    const policy::FrameId frame = context.core.frames.place(region.ref(page), arrival);
+                  const Arrival& arrival, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE {
+    const FrameId frame = context.core.frames.place(region.ref(page), arrival);
     frames.keep(region.page_units());
     if (!bytes.dirty) context.shared_frames.note(region, page);
     if (bytes.stored != nullptr) context.core.frames.set_checksum(frame, *bytes.stored);

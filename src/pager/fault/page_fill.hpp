@@ -24,10 +24,11 @@
 #include "pager/fault/faulted_page.hpp"
 #include "pager/frame/frame_budget.hpp"
 #include "pager/region/page_window.hpp"
-#include "policy/replacement_policy.hpp"
 #include "store/backing_store.hpp"
 #include "store/page_checksum.hpp"
 #include "store/read_plan.hpp"
+
+#include <faultline/replacement_policy.hpp>
 
 #include <array>
 #include <chrono>
@@ -88,7 +89,7 @@ public:
     [[nodiscard]] Reads reads_into(std::span<std::byte> buffer) const noexcept;
 
     /// Returns how the page of the fault comes in: touched for the first time, or how many evictions after its own.
-    [[nodiscard]] const policy::Arrival& arrival() const noexcept { return arrival_; }
+    [[nodiscard]] const Arrival& arrival() const noexcept { return arrival_; }
     /// Maps the neighbours of the faulted page writable, as the constructor for prefetches does with its pages.
     void set_for_writing(bool for_writing) noexcept { for_writing_ = for_writing; }
 
@@ -123,7 +124,7 @@ private:
     [[nodiscard]] bool will_be_written(core::PageWord seen) const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool may_leave_store() const FAULTLINE_SIGNAL_SAFE;
     void publish_faulted() FAULTLINE_SIGNAL_SAFE;
-    void publish(std::uint64_t page, bool dirty, const policy::Arrival& arrival) FAULTLINE_SIGNAL_SAFE;
+    void publish(std::uint64_t page, bool dirty, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE;
     void abandon(PageWindow pages, core::PageState absent) FAULTLINE_SIGNAL_SAFE;
     core::FaultOutcome give_up(core::PageState back_to, Event::Kind reason, int error) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::uint64_t writable() const FAULTLINE_SIGNAL_SAFE {
@@ -135,7 +136,7 @@ private:
     Region* region_;
     std::optional<FaultedPage> faulted_;  // none: no thread has asked for the pages
     PageWindow window_{};                 // that are claimed
-    policy::Arrival arrival_{};           // of the page of the fault
+    Arrival arrival_{};                   // of the page of the fault
     FrameReservation frames_;
     std::chrono::nanoseconds started_{};  // of a fault that MissRecord counts; 0: it does not
     std::chrono::nanoseconds had_frame_{};
@@ -156,7 +157,7 @@ struct PageBytes {
 
 /// filling -> resident: gives the page one of `frames`. The caller has mapped the page.
 void publish_page(FillContext& context, Region& region, std::uint64_t page, const PageBytes& bytes,
-                  const policy::Arrival& arrival, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
+                  const Arrival& arrival, FrameReservation& frames) FAULTLINE_SIGNAL_SAFE;
 
 /// Unmaps a page that the caller owns and frees its frame. Removes the kernel's poison, too.
 void unmap_page(Region& region, std::uint64_t page) FAULTLINE_SIGNAL_SAFE;

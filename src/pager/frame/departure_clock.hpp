@@ -3,7 +3,8 @@
 
 #include "core/departure.hpp"
 #include "core/signal_safe.hpp"
-#include "policy/replacement_policy.hpp"
+
+#include <faultline/replacement_policy.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -43,13 +44,13 @@ public:
     [[nodiscard]] core::Departure long_ago() const FAULTLINE_SIGNAL_SAFE { return core::Departure::long_before(now()); }
 
     /// Returns how a stored page comes back by a hard fault. `payload` is that of its page word.
-    [[nodiscard]] policy::Arrival arrival(std::uint32_t payload) const FAULTLINE_SIGNAL_SAFE {
+    [[nodiscard]] Arrival arrival(std::uint32_t payload) const FAULTLINE_SIGNAL_SAFE {
         const core::Departure left = core::Departure::from(payload);
-        return {policy::Arrival::Kind::hard_fault, left.evictions_until(now()) << shift_, left.tag()};
+        return {Arrival::Kind::hard_fault, left.evictions_until(now()) << shift_, left.tag()};
     }
 
 private:
-    static_assert(policy::Victim::kMaxTag < 1U << core::Departure::kTagBits);
+    static_assert(Victim::kMaxTag < 1U << core::Departure::kTagBits);
     static constexpr std::size_t kExactFrames = std::size_t{1} << (core::Departure::kCountBits - 3);
     static constexpr unsigned kMostShift = core::Departure::kTagBits;  // a distance has 32 bits
 

@@ -5,6 +5,8 @@
 #include "sys/futex.hpp"
 #include "sys/transient.hpp"
 
+#include <faultline/replacement_policy.hpp>
+
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -49,6 +51,11 @@ std::string message_of(const Event& event) {
                    "); the access got SIGBUS" + remedy_for(event.error);
         case Event::Kind::map_failed:
             return "the page at " + hexadecimal(event.address) + " could not be mapped: " + reason;
+        case Event::Kind::policy_failed:
+            return "the replacement policy chose frame " + std::to_string(event.address) + " with the tag " +
+                   std::to_string(event.error) + ": it does not have that frame, or the tag is above " +
+                   std::to_string(Victim::kMaxTag) +
+                   "; the pager does not call it any more, and evicts pages in the order of their frames";
     }
     return reason;
 }
@@ -67,6 +74,8 @@ const char* subject_of(Event::Kind kind) noexcept {
             return "an access got SIGBUS because no frame was free";
         case Event::Kind::map_failed:
             return "mapping a page failed";
+        case Event::Kind::policy_failed:
+            return "the replacement policy failed";
     }
     return "events";
 }

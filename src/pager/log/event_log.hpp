@@ -24,9 +24,10 @@ namespace faultline::pager {
 
 /// What failed, for which address.
 struct Event {
-    /// `frames_exhausted`: no page could be evicted to make room for the faulting one.
-    enum class Kind : std::uint8_t { read_failed, write_failed, frames_exhausted, map_failed };
-    static constexpr std::size_t kKinds = 4;
+    /// `frames_exhausted`: no page could be evicted to make room for the faulting one. `policy_failed`: the replacement
+    /// policy made a bad choice; `address` is the frame, and `error` the tag, that it chose.
+    enum class Kind : std::uint8_t { read_failed, write_failed, frames_exhausted, map_failed, policy_failed };
+    static constexpr std::size_t kKinds = 5;
     Kind kind = Kind::read_failed;
     int error = 0;               // errno
     std::uintptr_t address = 0;  // of the page
