@@ -38,7 +38,7 @@ void replay_under_all(const Options& options, const std::vector<PageReference>& 
                                  .protected_block = options.protected_block};
     const std::size_t warm_up = dense.references.size() * options.warm_up / 100;
     for (const Contestant* policy : results.policies) {
-        trace.counts.push_back(replay(*policy->make(*policy, dense, settings), dense, warm_up));
+        trace.counts.push_back(replay(*policy->make(dense, settings), dense, warm_up));
     }
     results.traces.push_back(std::move(trace));
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdio>
+#include <stdexcept>
 
 #include "replay/contestants.hpp"
 #include "run/command_options.hpp"
@@ -20,6 +21,7 @@ struct Words {
     std::string suite = "all";
     std::string evictor = "faulting_thread";
     std::string frame_of_staged = "moves";
+    std::vector<std::string> plugins{};
     bool instructions = false;
     bool smoke = false;
     bool list = false;
@@ -44,6 +46,9 @@ void add_what(CLI::App& app, Options& options, Words& words) {
 
 void add_conditions(CLI::App& app, Options& options, Words& words) {
     app.add_option("--policies", options.policies, "Which policies (all); see --list")->delimiter(',');
+    app.add_option("--plugin", words.plugins,
+                   "Load a policy from this shared object, too (docs/your-own-policy.md); may be repeated")
+        ->check(CLI::ExistingFile);
     app.add_option("--frames", options.frames,
                    "Pages that memory holds (1024; of a trace file, a quarter of its pages)")
         ->check(CLI::Range(std::size_t{2}, std::size_t{1} << 30));
@@ -115,11 +120,19 @@ void interpret(const CLI::App& app, const Words& words, Options& options) {
                    [](const std::string& name) { return find_contestant(name) != nullptr; });
 }
 
+void load(const std::vector<std::string>& plugins) {
+    try {
+        for (const std::string& path : plugins) add_plugin(path);
+    } catch (const std::runtime_error& error) {
+        throw CLI::ValidationError{"--plugin", error.what()};
+    }
+}
+
 [[noreturn]] void list_and_end() {
     std::printf("workloads\n");
     for (const Workload& one : workloads()) std::printf("  %-20s %s\n", one.name.data(), one.what.data());
     std::printf("policies\n");
-    for (const Contestant& one : contestants()) std::printf("  %-20s %s\n", one.name.c_str(), one.what);
+    for (const Contestant& one : contestants()) std::printf("  %-20s %s\n", one.name.c_str(), one.what.c_str());
     std::exit(0);
 }
 
@@ -134,6 +147,7 @@ Options parse_options(int argc, char** argv) {
     add_files(app, options, words);
     try {
         app.parse(argc, argv);
+        load(words.plugins);
         if (words.list) list_and_end();
         interpret(app, words, options);
     } catch (const CLI::ParseError& error) {

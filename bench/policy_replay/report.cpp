@@ -34,7 +34,7 @@ void print_names(const char* title, const Results& results, bool with_soft) {
     print_trace_name(results, "trace");
     for (const Contestant* policy : results.policies) {
         std::printf(" %*s", std::max(kColumnWidth, static_cast<int>(policy->name.size())), policy->name.c_str());
-        if (with_soft && policy->faults_only) std::printf(" %*s", kSoftWidth, "soft");
+        if (with_soft && policy->policy) std::printf(" %*s", kSoftWidth, "soft");
     }
     std::printf("\n");
 }
@@ -55,7 +55,7 @@ void print_hit_rates(const Results& results) {
         print_trace_name(results, trace.trace.c_str());
         for (std::size_t i = 0; i < trace.counts.size(); ++i) {
             print_value(*results.policies[i], 100.0 * trace.counts[i].hit_rate());
-            if (results.policies[i]->faults_only) {
+            if (results.policies[i]->policy) {
                 std::printf(" %*.0f", kSoftWidth, soft_per_thousand(trace.counts[i]));
             }
         }

@@ -9,11 +9,11 @@
 
 namespace bench {
 
+using faultline::Arrival;
+using faultline::FrameId;
+using faultline::kNoFrame;
+using faultline::Victim;
 using faultline::core::Departure;
-using faultline::policy::Arrival;
-using faultline::policy::FrameId;
-using faultline::policy::kNoFrame;
-using faultline::policy::Victim;
 
 namespace {
 
@@ -22,11 +22,10 @@ constexpr std::size_t kMostPagesPerBatch = 256;
 
 }  // namespace
 
-PagerModel::PagerModel(const DenseTrace& trace, const PagerSettings& settings, const PolicyFactory& make_policy)
+PagerModel::PagerModel(const DenseTrace& trace, const PagerSettings& settings,
+                       const faultline::PolicyFactory& make_policy)
     : settings_{settings},
-      links_(settings.frames + 1),
-      main_slots_(settings.frames + 1),
-      policy_{make_policy(links_, main_slots_, settings.frames)},
+      policy_{make_policy({settings.frames, settings.frames, settings.staging_percent})},
       page_in_(settings.frames + 1),
       pages_(trace.pages) {
     const std::size_t frames = settings.frames;
@@ -194,7 +193,6 @@ PagerModel::Reclaimed PagerModel::stage_victims(std::size_t pages_at_once, bool 
 /// Frees the frame's number. The frame itself still belongs to its page or its batch.
 void PagerModel::unmap(const Chosen& chosen) {
     ++counting().unmapped;
-    policy_->removed(chosen.victim.frame);
     free_frame_ids_.push_back(chosen.victim.frame);
     pages_[chosen.page].tag = chosen.victim.tag;
 }

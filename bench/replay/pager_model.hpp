@@ -8,13 +8,13 @@
 #pragma once
 
 #include "core/departure.hpp"
-#include "policy/frame_links.hpp"
 #include "replay/model.hpp"
+
+#include <faultline/replacement_policy.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -41,19 +41,16 @@ struct PagerSettings {
     /// Eviction write-protects the aligned block of so many pages around each victim. The next write to a page of it
     /// that stays mapped is a protection fault, which the policy hears of as a reference. 0: it protects no page.
     std::size_t protected_block = 0;
+    unsigned staging_percent = 0;  ///< For the policy; see faultline::PolicySetup.
 };
-
-/// Makes a policy over storage for its frames, as FrameTable does.
-using PolicyFactory = std::function<std::unique_ptr<faultline::policy::ReplacementPolicy>(
-    std::span<faultline::policy::FrameLinks>, std::span<faultline::policy::FrameId>, std::size_t frames)>;
 
 class PagerModel final : public Model {
 public:
     /// `settings.frames` is at least 2.
-    PagerModel(const DenseTrace& trace, const PagerSettings& settings, const PolicyFactory& make_policy);
+    PagerModel(const DenseTrace& trace, const PagerSettings& settings, const faultline::PolicyFactory& make_policy);
 
     [[nodiscard]] std::size_t frames_used() const noexcept override { return used_; }
-    [[nodiscard]] const faultline::policy::ReplacementPolicy& policy() const noexcept { return *policy_; }
+    [[nodiscard]] const faultline::ReplacementPolicy& policy() const noexcept { return *policy_; }
 
 private:
     enum class Where : std::uint8_t { nowhere, mapped, staged, stored };
@@ -64,7 +61,7 @@ private:
         bool dirty = false;
         bool is_protected = false;  // by eviction, while mapped
         std::uint8_t tag = 0;
-        faultline::policy::FrameId frame = faultline::policy::kNoFrame;
+        faultline::FrameId frame = faultline::kNoFrame;
         faultline::core::Departure departure;
         Batch* batch = nullptr;  // the batch in which it is staged
         std::size_t entry = 0;
@@ -78,7 +75,7 @@ private:
     };
     struct Chosen {
         PageIndex page;
-        faultline::policy::Victim victim;
+        faultline::Victim victim;
     };
     struct Reclaimed {
         std::size_t frames = 0;
@@ -89,7 +86,7 @@ private:
     void write_to_mapped(Page& page);
     void bring_in(PageIndex number, bool write);
     [[nodiscard]] bool take_back(PageIndex number, bool write);
-    void map(PageIndex number, bool dirty, const faultline::policy::Arrival& arrival);
+    void map(PageIndex number, bool dirty, const faultline::Arrival& arrival);
 
     void evict_during_read();
     void reserve_frame();
@@ -104,11 +101,9 @@ private:
     void unmap(const Chosen& chosen);
 
     PagerSettings settings_;
-    std::vector<faultline::policy::FrameLinks> links_;
-    std::vector<faultline::policy::FrameId> main_slots_;
-    std::unique_ptr<faultline::policy::ReplacementPolicy> policy_;
+    std::unique_ptr<faultline::ReplacementPolicy> policy_;
     std::vector<PageIndex> page_in_;  // by frame
-    std::vector<faultline::policy::FrameId> free_frame_ids_;
+    std::vector<faultline::FrameId> free_frame_ids_;
     std::vector<Page> pages_;
     std::deque<std::unique_ptr<Batch>> zone_;
     std::size_t zone_pages_ = 0;  // entries of the batches in the zone, also of pages taken back

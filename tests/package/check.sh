@@ -26,6 +26,13 @@ echo "== find_package"
 "$work/find_package/consumer_shared"
 "$work/find_package/consumer_static"
 
+echo "== a policy and a store of another project"
+"$work/find_package/own_policy_and_store"
+if [[ -x $build_dir/bench/policy_replay ]]; then
+    "$build_dir/bench/policy_replay" --smoke --workloads zipf --plugin "$work/find_package/random_policy.so" \
+        --policies random_policy,pager/second
+fi
+
 echo "== find_package in a project of language C only"
 "$cmake" -S "$package_dir/find_package_c" -B "$work/find_package_c" \
     -DCMAKE_C_COMPILER="$c_compiler" -DCMAKE_PREFIX_PATH="$prefix"

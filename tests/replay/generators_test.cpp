@@ -52,7 +52,7 @@ TEST_P(AnyWorkload, OptimalPolicyHasTheFewestHardFaults) {
     const DenseTrace trace = bench::renumbered(generate());
     const PagerSettings settings{kScale.frames};
     const auto hard_faults = [&](const Contestant& policy) {
-        return bench::replay(*policy.make(policy, trace, settings), trace).hard_faults;
+        return bench::replay(*policy.make(trace, settings), trace).hard_faults;
     };
     const std::uint64_t fewest = hard_faults(*bench::find_contestant("opt"));
     for (const Contestant& policy : bench::contestants()) EXPECT_GE(hard_faults(policy), fewest) << policy.name;
@@ -63,7 +63,7 @@ TEST_P(AnyWorkload, ModelsNeverUseMoreFramesThanTheLimit) {
     for (const bench::EvictorKind evictor : {bench::EvictorKind::faulting_thread, bench::EvictorKind::background}) {
         const PagerSettings settings{kScale.frames, evictor};
         for (const Contestant& policy : bench::contestants()) {
-            const auto model = policy.make(policy, trace, settings);
+            const auto model = policy.make(trace, settings);
             for (const DenseTrace::Reference& reference : trace.references) {
                 model->touch(reference);
                 ASSERT_LE(model->frames_used(), kScale.frames) << policy.name;

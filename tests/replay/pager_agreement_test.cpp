@@ -1,6 +1,5 @@
 // The model agrees with the pager: both count exactly the same faults over the same trace.
-#include "policy/fifo.hpp"
-#include "policy/second_chance.hpp"
+#include "policy/built_in_policies.hpp"
 #include "replay/generators.hpp"
 #include "replay/pager_model.hpp"
 #include "support/variants.hpp"
@@ -39,10 +38,7 @@ FrameOfStaged frame_of_staged(Eviction eviction) {
 bench::ReplayCounts counts_of_model(const DenseTrace& trace, const Variant& variant) {
     PagerModel model{trace,
                      {kFrames, bench::EvictorKind::faulting_thread, frame_of_staged(variant.eviction), true},
-                     [&](auto links, auto slots, std::size_t frames) -> std::unique_ptr<policy::ReplacementPolicy> {
-                         if (variant.replacement == Replacement::fifo) return std::make_unique<policy::Fifo>(links);
-                         return std::make_unique<policy::SecondChance>(links, slots, frames, 0);
-                     }};
+                     policy::factory_of(variant.replacement)};
     return bench::replay(model, trace);
 }
 

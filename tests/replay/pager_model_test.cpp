@@ -21,17 +21,13 @@ using bench::FrameOfStaged;
 using bench::PageReference;
 using bench::PagerModel;
 using bench::PagerSettings;
-using policy::Arrival;
-using policy::FrameId;
-using policy::Victim;
-using Kind = policy::Arrival::Kind;
+using Kind = Arrival::Kind;
 
 /// A FIFO that keeps `staged` pages staged, tags every second victim with 1, and records every Arrival.
-class Recording final : public policy::ReplacementPolicy {
+class Recording final : public ReplacementPolicy {
 public:
-    Recording(std::span<policy::FrameLinks> links, std::size_t staged, std::vector<Arrival>& arrivals,
-              std::size_t& referenced)
-        : queue_{links, 1}, staged_{staged}, arrivals_{arrivals}, referenced_{referenced} {}
+    Recording(const PolicySetup& setup, std::size_t staged, std::vector<Arrival>& arrivals, std::size_t& referenced)
+        : links_(setup.capacity + 1), staged_{staged}, arrivals_{arrivals}, referenced_{referenced} {}
 
     void mapped(FrameId frame, const Arrival& arrival) FAULTLINE_SIGNAL_SAFE override {
         queue_.push_newest(frame);
@@ -45,12 +41,11 @@ public:
     void removed(FrameId frame) FAULTLINE_SIGNAL_SAFE override {
         if (queue_.has(frame)) queue_.remove(frame);
     }
-    void demote(FrameId) FAULTLINE_SIGNAL_SAFE override {}
     std::size_t staging_target(std::size_t) const FAULTLINE_SIGNAL_SAFE override { return staged_; }
-    void resized(std::size_t) FAULTLINE_SIGNAL_SAFE override {}
 
 private:
-    policy::FrameQueue queue_;
+    std::vector<policy::FrameLinks> links_;
+    policy::FrameQueue queue_{links_, 1};
     std::size_t staged_;
     std::vector<Arrival>& arrivals_;
     std::size_t& referenced_;
@@ -76,8 +71,8 @@ class PagerModelTest : public testing::Test {
 protected:
     bench::ReplayCounts run(const std::vector<Stretch>& stretches, const PagerSettings& settings, std::size_t staged) {
         const DenseTrace trace = trace_of(stretches);
-        PagerModel model{trace, settings, [&](auto links, auto, std::size_t) {
-                             return std::make_unique<Recording>(links, staged, arrivals_, referenced_);
+        PagerModel model{trace, settings, [&](const PolicySetup& setup) {
+                             return std::make_unique<Recording>(setup, staged, arrivals_, referenced_);
                          }};
         const bench::ReplayCounts counts = bench::replay(model, trace);
         frames_used_ = model.frames_used();
