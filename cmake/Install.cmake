@@ -26,7 +26,12 @@ if(TARGET faultline_preload)
     install(TARGETS faultline_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
     install(TARGETS faultline_start RUNTIME DESTINATION ${CMAKE_INSTALL_LIBDIR}/faultline)  # found from the library
 endif()
-foreach(kind IN ITEMS shared static)
+set(kinds shared static)
+if(TARGET faultline_nbd)
+    install(TARGETS faultline_nbd EXPORT faultline_nbd)
+    list(APPEND kinds nbd)
+endif()
+foreach(kind IN LISTS kinds)
     install(EXPORT faultline_${kind} FILE faultline-${kind}-targets.cmake NAMESPACE faultline::
             DESTINATION ${package_dir})
 endforeach()

@@ -22,7 +22,7 @@ RANKS = [
     {"pager"},
     {"space", "heap", "io"},
     {"run", "display"},
-    {"api", "preload", "tool"},
+    {"api", "nbd", "preload", "tool"},
 ]
 RANK_OF = {layer: rank for rank, layers in enumerate(RANKS) for layer in layers}
 
