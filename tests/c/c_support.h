@@ -48,5 +48,6 @@ void test_region(void);
 void test_heap(void);
 void test_stack(void);
 void test_io(void);
+void test_tables(void);
 
 #endif

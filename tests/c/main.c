@@ -71,14 +71,14 @@ int main(int argc, char** argv) {
     static const struct {
         const char* name;
         void (*run)(void);
-    } kParts[] = {
-        {"structs", test_structs}, {"messages", test_messages}, {"pager", test_pager}, {"region", test_region},
-        {"heap", test_heap},       {"stack", test_stack},       {"io", test_io}};
+    } kParts[] = {{"structs", test_structs}, {"messages", test_messages}, {"pager", test_pager},
+                  {"region", test_region},   {"heap", test_heap},         {"stack", test_stack},
+                  {"io", test_io},           {"tables", test_tables}};
     for (size_t i = 0; argc == 2 && i < sizeof kParts / sizeof kParts[0]; ++i) {
         if (strcmp(argv[1], kParts[i].name) != 0) continue;
         kParts[i].run();
         return failures == 0 ? 0 : 1;
     }
-    fprintf(stderr, "usage: c_interface structs|messages|pager|region|heap|stack|io\n");
+    fprintf(stderr, "usage: c_interface structs|messages|pager|region|heap|stack|io|tables\n");
     return 2;
 }
