@@ -28,6 +28,11 @@ echo "== find_package"
 
 echo "== a policy and a store of another project"
 "$work/find_package/own_policy_and_store"
+if [[ -f $library_dir/libfaultline-nbd.a ]]; then
+    echo "== a store on an NBD server"
+    [[ -x $work/find_package/nbd ]]
+    if command -v nbdkit >/dev/null; then nbdkit -U - memory 64M --run "$work/find_package/nbd \"\$uri\""; fi
+fi
 if [[ -x $build_dir/bench/policy_replay ]]; then
     "$build_dir/bench/policy_replay" --smoke --workloads zipf --plugin "$work/find_package/random_policy.so" \
         --policies random_policy,pager/second
