@@ -34,7 +34,7 @@ if [[ -f $library_dir/libfaultline-nbd.a ]]; then
     if command -v nbdkit >/dev/null; then nbdkit -U - memory 64M --run "$work/find_package/nbd \"\$uri\""; fi
 fi
 if [[ -x $build_dir/bench/policy_replay ]]; then
-    "$build_dir/bench/policy_replay" --smoke --workloads zipf --plugin "$work/find_package/random_policy.so" \
+    "$build_dir/bench/policy_replay" --smoke --workloads zipf-steep --plugin "$work/find_package/random_policy.so" \
         --policies random_policy,pager/second
 fi
 
