@@ -2,6 +2,7 @@
 
 #include "pager/region/region_map.hpp"
 #include "policy/built_in_policies.hpp"
+#include "sys/clock.hpp"
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/fork_watch.hpp"
@@ -35,6 +36,7 @@ PagerCore::PagerCore(const Config& wanted, std::unique_ptr<store::StoreFactory> 
              config.policy ? config.policy : policy::factory_of(config.replacement)},
       staging{config.resident_limit / core::kUnitBytes},
       departures{frames.capacity()},
+      thrash{sys::monotonic_time()},
       zeros{sys::Mapping::reserve(kLargestPageBytes, core::kUnitBytes, true, "zeros")} {}
 
 bool PagerCore::in_owner_process() const noexcept { return generation == sys::process_generation(); }

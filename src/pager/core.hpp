@@ -16,6 +16,7 @@
 #include "pager/frame/miss_record.hpp"
 #include "pager/frame/progress_guard.hpp"
 #include "pager/frame/staging.hpp"
+#include "pager/frame/thrash_watch.hpp"
 #include "pager/frame/write_wait.hpp"
 #include "pager/log/event_log.hpp"
 #include "pager/region/counters.hpp"
@@ -83,7 +84,8 @@ struct PagerCore {
     ProgressGuard guard;
     DepartureClock departures;
     WriteWait write_wait;
-    MissRecord misses;   // recorded with Config::memory_limit only
+    MissRecord misses;  // recorded with Config::memory_limit only
+    ThrashWatch thrash;
     sys::Mapping zeros;  // never written: all its pages are the kernel's zero page
 
     LatencyRecorder latencies;

@@ -2,10 +2,15 @@
 
 #include "core/check.hpp"
 #include "pager/region/standstill.hpp"
+#include "sys/clock.hpp"
 #include "sys/cpu.hpp"
+#include "sys/error.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,7 +49,26 @@ std::unique_ptr<Housekeeper> PagerThreads::new_housekeeper(std::unique_ptr<store
 
 bool PagerThreads::keep_house(store::WriteQueue& queue) {
     delivery_.report_later_handler(core_.log);
+    report_thrashing();
     return reclaimer_.keep_house(queue);
+}
+
+/// Says once that the limit is far too small, and what would help.
+void PagerThreads::report_thrashing() {
+    const std::chrono::nanoseconds now = sys::monotonic_time();
+    if (!core_.thrash.is_due(now)) return;
+    const std::uint64_t limit = core_.limit.bytes.load();
+    const std::optional<Thrashing> found = core_.thrash.look(now, core_.latencies.read(FaultKind::hard),
+                                                             core_.departures.evictions(), limit / core::kUnitBytes);
+    if (!found) return;
+    const auto seconds = [](std::chrono::nanoseconds time) { return std::to_string(time / std::chrono::seconds{1}); };
+    const std::uint64_t whole = core_.config.memory_limit != 0 ? core_.config.memory_limit : limit;
+    core_.log.say(LogLevel::warning, "threads waited " + seconds(found->lost) + " s for pages in the last " +
+                                         seconds(found->over) + " s, in " + std::to_string(found->faults) +
+                                         " faults that read a page back: the limit of " + sys::readable_bytes(whole) +
+                                         " is too small for this program. With about " +
+                                         sys::readable_bytes(whole + found->wanted_bytes) +
+                                         ", nine in ten of these faults would not have happened");
 }
 
 void PagerThreads::start() {

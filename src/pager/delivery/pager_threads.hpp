@@ -50,6 +50,7 @@ private:
     [[nodiscard]] std::unique_ptr<AsyncReader> new_reader(sys::IoRing ring);
     [[nodiscard]] std::unique_ptr<Housekeeper> new_housekeeper(std::unique_ptr<store::WriteQueue> queue);
     [[nodiscard]] std::unique_ptr<store::WriteQueue> start_rest();
+    void report_thrashing();
     void stop();
     void start_again();
 

@@ -64,6 +64,14 @@ void PageFill::end_miss() const FAULTLINE_SIGNAL_SAFE {
                                  sys::monotonic_time() - had_frame_);
 }
 
+/// Wakes the housekeeper when it is time to look how long the program waits for pages.
+void PageFill::watch_for_thrashing() const FAULTLINE_SIGNAL_SAFE {
+    PagerCore& core = context_->core;
+    if (core.thrash.record(arrival_.evictions_ago) && core.thrash.is_due(sys::monotonic_time())) {
+        core.wake_housekeeper();
+    }
+}
+
 /// Returns true if a page that is read is to come in writable: see PageWord::written_before. That saves the
 /// write fault. Whether the page was written to is seen by its checksum when it leaves. Pages with bytes that several
 /// regions share come in clean, so that they use one frame in turn.
@@ -235,6 +243,7 @@ FaultOutcome PageFill::complete(int error) FAULTLINE_SIGNAL_SAFE {
     publish_ahead(window_.without(page));
     region_->counters().add(Count::hard_faults);
     end_miss();
+    watch_for_thrashing();
     account(context_->core, *faulted_, FaultKind::hard);
     return FaultOutcome::resolved;
 }

@@ -113,6 +113,7 @@ private:
     void begin_miss(core::PageWord seen) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] bool counts_miss() const noexcept { return started_.count() != 0; }
     void end_miss() const FAULTLINE_SIGNAL_SAFE;
+    void watch_for_thrashing() const FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int read_and_map() FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int map(std::span<const std::byte> bytes) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] int map_runs(std::uint64_t mask, std::span<const std::byte> bytes,
