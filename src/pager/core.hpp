@@ -15,6 +15,7 @@
 #include "pager/frame/limit_figures.hpp"
 #include "pager/frame/miss_record.hpp"
 #include "pager/frame/progress_guard.hpp"
+#include "pager/frame/put_off_start.hpp"
 #include "pager/frame/staging.hpp"
 #include "pager/frame/thrash_watch.hpp"
 #include "pager/frame/write_wait.hpp"
@@ -31,7 +32,6 @@
 #include <faultline/config.hpp>
 #include <faultline/stats.hpp>
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -58,9 +58,10 @@ struct PagerCore {
         if (housekeeper) housekeeper->wake();
     }
 
-    /// Wakes it when pages come from the store, if PagerThreads has put off the threads and rings that help then.
-    void wake_for_reads() FAULTLINE_SIGNAL_SAFE {
-        if (reads_wake.load(std::memory_order_relaxed) && reads_wake.exchange(false)) wake_housekeeper();
+    /// Waits for the threads and rings that PagerThreads has put off, if a fault would use them. `needs_read`: its page
+    /// comes from the store. Call before the fault owns a page.
+    void await_put_off(bool needs_read) FAULTLINE_SIGNAL_SAFE {
+        put_off.ask_and_wait(needs_read, [this]() FAULTLINE_SIGNAL_SAFE { wake_housekeeper(); });
     }
 
     /// Wakes it if the stores have freed space to return to their file systems. Called after pages were discarded, by a
@@ -96,7 +97,7 @@ struct PagerCore {
     PageSizes page_sizes;   // of the regions
     RegionStats destroyed;  // the sum of the statistics of regions that are destroyed
 
-    std::atomic<bool> reads_wake{false};       // the next read wakes the housekeeper
+    PutOffStart put_off;                       // what the housekeeper starts when it is first needed
     std::unique_ptr<Housekeeper> housekeeper;  // null without a background evictor; changes at a standstill only
 };
 

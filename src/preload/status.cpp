@@ -4,6 +4,7 @@
 #include "run/memory_keeper.hpp"
 #include "run/process_identity.hpp"
 #include "run/status_writer.hpp"
+#include "sys/file_reader.hpp"
 #include "sys/futex.hpp"
 #include "sys/service_thread.hpp"
 
@@ -136,9 +137,20 @@ public:
     }
 
 private:
+    /// Without the reader, the files that this thread reads would take numbers that the program expects to get.
+    static void start_reader(std::optional<sys::FileReader>& reader) noexcept {
+        try {
+            reader.emplace();
+        } catch (const std::exception&) {
+            return;  // no thread can be started: this thread reads by itself
+        }
+    }
+
     void run(std::chrono::nanoseconds first_pause) noexcept {
         std::chrono::nanoseconds pause = kFirstPause;
         if (first_pause.count() > 0) sys::futex_wait(asked_, answered_.load(), &first_pause);
+        std::optional<sys::FileReader> reader;
+        if (!stopping_.load()) start_reader(reader);
         while (!stopping_.load()) {
             const std::uint32_t asked = asked_.load(std::memory_order_acquire);
             publish(run::StatusWriter::Last::no, completing_.exchange(false, std::memory_order_acquire));

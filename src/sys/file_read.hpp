@@ -10,7 +10,11 @@
 namespace faultline::sys {
 
 /// Reads the file from its begin into `buffer`. Returns the part of the buffer that it filled: less than the file if it
-/// is larger, nothing if it cannot be opened. Signal-safe.
+/// is larger, nothing if it cannot be opened. A FileReader, if there is one, opens and reads the file in its own
+/// thread. Signal-safe.
 [[nodiscard]] std::string_view read_file_start(const char* path, std::span<char> buffer) FAULTLINE_SIGNAL_SAFE;
+
+/// The same in the calling thread: takes the lowest free descriptor number while it reads.
+[[nodiscard]] std::string_view read_file_start_here(const char* path, std::span<char> buffer) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::sys

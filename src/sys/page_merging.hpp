@@ -20,8 +20,13 @@ public:
     [[nodiscard]] static bool may_happen() FAULTLINE_SIGNAL_SAFE;
 
     /// Checks whether the machine merges pages and has started with those of this process. `may_happen` returns the
-    /// result from then on. Opens files in /sys and /proc. Signal-safe.
+    /// result from then on. The first call in a process opens a file in /sys, which stays open. The first call on a
+    /// machine that merges pages opens files in /proc. Signal-safe.
     static void update() FAULTLINE_SIGNAL_SAFE;
+
+    /// In a child of fork, before the program's code runs: opens the child's own files in /proc in place of its
+    /// parent's, if the parent has them open.
+    static void start_in_child() noexcept;
 
     /// Calls update, unless a recent call found that the machine merges nothing.
     static void update_occasionally() FAULTLINE_SIGNAL_SAFE;
@@ -35,19 +40,8 @@ private:
     static inline constinit std::atomic<bool> unknown_to_kernel_{false};
 };
 
-/// Reads for pages of this process whether userfaultfd write-protects them. Keeps one file in /proc open. Signal-safe.
-class ProtectionMarks {
-public:
-    ProtectionMarks() FAULTLINE_SIGNAL_SAFE;
-    ~ProtectionMarks();
-    ProtectionMarks(const ProtectionMarks&) = delete;
-    ProtectionMarks& operator=(const ProtectionMarks&) = delete;
-
-    /// Returns true if every 4 KiB unit of a range has the mark. Returns false if that cannot be read.
-    [[nodiscard]] bool all_marked(const void* address, std::size_t bytes) const FAULTLINE_SIGNAL_SAFE;
-
-private:
-    long fd_;
-};
+/// Returns true if userfaultfd write-protects every 4 KiB unit of a range of this process. Returns false if that cannot
+/// be read. Signal-safe.
+[[nodiscard]] bool is_write_protected(const void* address, std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 }  // namespace faultline::sys

@@ -85,22 +85,31 @@ void PagerThreads::start_in_child() {
         return start();
     }
     delivery_.start_threads(core_, handlers(), patience());
-    core_.reads_wake.store(true);
+    core_.put_off.put_off();
     core_.housekeeper = new_housekeeper(nullptr);
     core_.stores->set_background_return(true);
 }
 
+/// Starts what `start_in_child` has put off once a fault waits for it; asks the next fault to do so until then.
 std::unique_ptr<store::WriteQueue> PagerThreads::open_queue() noexcept {
+    if (!core_.put_off.is_asked()) {
+        core_.put_off.want();
+        return nullptr;
+    }
     try {
-        return start_rest();
+        std::unique_ptr<store::WriteQueue> queue = start_rest();
+        if (queue) core_.put_off.finish();
+        if (!queue) core_.put_off.fail();
+        return queue;
     } catch (const std::exception& error) {
+        core_.put_off.finish();
         core_.log.say(LogLevel::warning,
                       std::string("a child of fork goes on without some threads of its pager: ") + error.what());
         return std::make_unique<store::SequentialWriteQueue>();
     }
 }
 
-/// Starts what `start_in_child` has put off. Returns null while a control call is under way: it may be waiting for this
+/// Returns null while a control call is under way: it may be waiting for this
 /// thread to end.
 std::unique_ptr<store::WriteQueue> PagerThreads::start_rest() {
     const std::unique_lock lock{core_.control, std::try_to_lock};
@@ -136,6 +145,7 @@ void PagerThreads::run_without(const std::function<void()>& change) {
 /// The pointers to the threads are cleared at a standstill, so that no fault leaves work to one. The threads end after
 /// it.
 void PagerThreads::stop() {
+    core_.put_off.finish();  // start_again starts all
     delivery_.stop_threads();
     std::unique_ptr<AsyncReader> reader;
     std::unique_ptr<Housekeeper> housekeeper;

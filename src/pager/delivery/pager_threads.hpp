@@ -25,8 +25,9 @@ public:
     /// Throws std::system_error.
     void start();
 
-    /// In a child of fork: starts what faults cannot do without, and the housekeeper, which starts the rest when it is
-    /// first woken. Most children need no more before they end or run another program. Throws std::system_error.
+    /// In a child of fork: starts what faults cannot do without, and the housekeeper, which starts the rest when a
+    /// fault first needs it (PutOffStart). Most children need no more before they end or run another program. Throws
+    /// std::system_error.
     void start_in_child();
 
     /// Ends the threads and the signal handler for good. No region is left.

@@ -21,7 +21,6 @@ void forbid_merging(const Region& region) FAULTLINE_SIGNAL_SAFE {
 
 void UnseenWrites::find_among(std::span<const ChosenPage> claimed) const FAULTLINE_SIGNAL_SAFE {
     if (!sys::PageMerging::may_happen()) return;
-    std::optional<sys::ProtectionMarks> marks;  // opened for the first region in doubt
     const Region* last = nullptr;
     bool in_doubt = false;
     for (const ChosenPage& each : claimed) {
@@ -31,9 +30,8 @@ void UnseenWrites::find_among(std::span<const ChosenPage> claimed) const FAULTLI
             last = &region;
             in_doubt = region.mapper().protection_in_doubt();
             if (in_doubt) forbid_merging(region);
-            if (in_doubt && !marks) marks.emplace();
         }
-        if (!in_doubt || marks->all_marked(region.address_of(each.page.page), region.page_bytes())) continue;
+        if (!in_doubt || sys::is_write_protected(region.address_of(each.page.page), region.page_bytes())) continue;
         region.update(each.page.page, [](PageWord word) { return word.with_dirty(true); });
     }
 }
@@ -41,14 +39,13 @@ void UnseenWrites::find_among(std::span<const ChosenPage> claimed) const FAULTLI
 void UnseenWrites::find_in(const Region& region, core::PageRange range) const FAULTLINE_SIGNAL_SAFE {
     if (!region.mapper().protection_in_doubt()) return;
     forbid_merging(region);
-    const sys::ProtectionMarks marks;
     region.table().for_each_touched(range, [&](std::uint64_t page) {
         const auto was = region.wait_and_claim(page, [](PageWord word) {
             const bool clean = word.is(PageState::resident) && !word.dirty();
             return clean ? std::optional{word.claimed_for_change()} : std::nullopt;
         });
         if (!was) return;
-        const bool dirty = !marks.all_marked(region.address_of(page), region.page_bytes());
+        const bool dirty = !sys::is_write_protected(region.address_of(page), region.page_bytes());
         region.publish(page, [dirty](PageWord word) { return word.filled(word.payload(), dirty); });
     });
 }

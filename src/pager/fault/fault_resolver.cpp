@@ -140,6 +140,7 @@ bool FaultResolver::give_up_stored_bytes(const FaultedPage& faulted) const FAULT
 
 /// The page is absent.
 FaultResolver::Step FaultResolver::fill(const FaultedPage& faulted, PageWord seen) FAULTLINE_SIGNAL_SAFE {
+    core_.await_put_off(seen.has_slot());
     PageFill fill{context_, faulted};
     switch (fill.claim_page(seen)) {
         case PageFill::Claim::lost:
@@ -161,7 +162,6 @@ FaultResolver::Step FaultResolver::fill(const FaultedPage& faulted, PageWord see
 /// A handler thread leaves the read to the reader thread, unless no other read is in flight. A thread that faulted for
 /// itself has nothing else to do and reads at once.
 FaultOutcome FaultResolver::read(PageFill& fill, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE {
-    core_.wake_for_reads();
     std::optional<AsyncReader::Alone> alone;  // until the page is mapped
     AsyncReader* const reader = read_ahead_.reader();
     if (reader != nullptr && faulted.fault.origin == core::FaultOrigin::handler_thread) {

@@ -174,7 +174,7 @@ void ReadAhead::prefetch_async(Region& region, PageRange range) {
     if (range.count == 0) return;
     {
         const FaultPathSection section;
-        core_.wake_for_reads();
+        core_.await_put_off(true);
         AsyncReader* const in_background = reader();
         if (in_background != nullptr && in_background->prefetch({region.id(), range})) return;
     }

@@ -127,6 +127,7 @@ void ForkSnapshot::start_in_child() {
     if (inheritance_ == Inheritance::plain_memory) return plain_.fill();
 
     core_.stores->continue_as(store::ForkSide::child);
+    sys::PageMerging::start_in_child();
     try {
         delivery_.open_in_child(core_);
     } catch (const std::system_error& error) {
