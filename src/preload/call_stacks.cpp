@@ -2,6 +2,7 @@
 
 #include "core/units.hpp"
 #include "preload/pinned_memory.hpp"
+#include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/mman.h>
@@ -74,17 +75,14 @@ CallStacks::CallStacks() noexcept {
 }
 
 CallStacks* CallStacks::map() noexcept {
-    const long begin =
-        raw_syscall(SYS_mmap, 0, kAllBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (sys::error_of(begin) != 0) return nullptr;
-    if (raw_syscall(SYS_mprotect, begin + static_cast<long>(kGuardBytes), kAllBytes - kGuardBytes,
-                    PROT_READ | PROT_WRITE) != 0) {
-        static_cast<void>(raw_syscall(SYS_munmap, begin, kAllBytes));
+    std::byte* const begin = sys::map_zeros(kAllBytes);
+    if (begin == nullptr) return nullptr;
+    if (sys::set_access(begin, kGuardBytes, Access::none) != 0) {
+        static_cast<void>(sys::unmap(begin, kAllBytes));
         return nullptr;
     }
     static_assert(sizeof(CallStacks) <= kOwnBytes);
-    auto* const made =
-        new (reinterpret_cast<void*>(begin + static_cast<long>(kGuardBytes + kAlternateBytes))) CallStacks;
+    auto* const made = new (begin + kGuardBytes + kAlternateBytes) CallStacks;
     made->owner_.store(thread_id());
     made->next_ = all_stacks.load();
     while (!all_stacks.compare_exchange_weak(made->next_, made)) {

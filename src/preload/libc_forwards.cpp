@@ -22,7 +22,7 @@ FAULTLINE_FORWARD(memfd_create) FAULTLINE_FORWARD(memmove) FAULTLINE_FORWARD(mem
 FAULTLINE_FORWARD(mkostemp)
 FAULTLINE_FORWARD(nanosleep) FAULTLINE_FORWARD(open) FAULTLINE_FORWARD(openat) FAULTLINE_FORWARD(pipe2)
 FAULTLINE_FORWARD(pthread_attr_destroy)
-FAULTLINE_FORWARD(pthread_attr_getstack) FAULTLINE_FORWARD(pthread_attr_init) FAULTLINE_FORWARD(pthread_attr_setdetachstate) FAULTLINE_FORWARD(pthread_attr_setstacksize)
+FAULTLINE_FORWARD(pthread_attr_getstack) FAULTLINE_FORWARD(pthread_attr_init) FAULTLINE_FORWARD(pthread_attr_setdetachstate) FAULTLINE_FORWARD(pthread_attr_setstack) FAULTLINE_FORWARD(pthread_attr_setstacksize)
 FAULTLINE_FORWARD(pthread_detach) FAULTLINE_FORWARD(pthread_getspecific) FAULTLINE_FORWARD(pthread_join)
 FAULTLINE_FORWARD(pthread_key_create) FAULTLINE_FORWARD(pthread_key_delete) FAULTLINE_FORWARD(pthread_mutex_lock)
 FAULTLINE_FORWARD(pthread_mutex_trylock) FAULTLINE_FORWARD(pthread_mutex_unlock) FAULTLINE_FORWARD(pthread_once)

@@ -7,6 +7,7 @@
 #include "preload/program_mappings.hpp"
 #include "preload/program_memory.hpp"
 #include "sys/kernel_abi.hpp"
+#include "sys/own_place.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/mman.h>
@@ -42,6 +43,33 @@ bool in_heap(std::uint64_t address, std::uint64_t bytes) noexcept {
 
 bool in_window(std::uint64_t address, std::uint64_t bytes) noexcept {
     return units_touched(address, bytes).overlaps(ManagedMemory::window_range());
+}
+
+bool in_own_place(std::uint64_t address, std::uint64_t bytes) noexcept {
+    return sys::OwnPlace::overlaps(units_touched(address, bytes));
+}
+
+/// Returns true if the call would change memory of the library that lies in OwnPlace. No program has mapped it.
+bool changes_own_place(const Call& call) noexcept {
+    const auto& a = call.arguments;
+    switch (call.number) {
+        case SYS_madvise:
+        case SYS_mprotect:
+        case SYS_pkey_mprotect:
+        case SYS_munmap:
+        case SYS_remap_file_pages:
+        case kMseal:
+            return in_own_place(a[0], a[1]);
+        case SYS_mmap:
+            return (a[3] & MAP_FIXED) != 0 && in_own_place(a[0], a[1]);
+        case SYS_mremap:
+            return in_own_place(a[0], std::max<std::uint64_t>(a[1], 1)) ||
+                   ((a[3] & MREMAP_FIXED) != 0 && in_own_place(a[4], a[2]));
+        case SYS_shmat:
+            return (a[2] & SHM_REMAP) != 0 && in_own_place(a[1], 1);
+        default:
+            return false;
+    }
 }
 
 bool has_managed_part(AddressRange range) noexcept { return ManagedMemory::first_part(range).has_value(); }
@@ -277,6 +305,7 @@ std::optional<long> control_process(const Call& call) noexcept {
 }  // namespace
 
 bool concerns_managed_memory(const Call& call) noexcept {
+    if (changes_own_place(call)) return true;
     const auto& a = call.arguments;
     switch (call.number) {
         case SYS_madvise:
@@ -311,6 +340,7 @@ bool concerns_managed_memory(const Call& call) noexcept {
 }
 
 std::optional<long> answer_memory_call(const Call& call) noexcept {
+    if (changes_own_place(call)) return -EINVAL;
     const auto& a = call.arguments;
     switch (call.number) {
         case SYS_madvise:

@@ -6,6 +6,7 @@
 #include "preload/program_mappings.hpp"
 #include "preload/program_memory.hpp"
 #include "preload/thread_state.hpp"
+#include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/auxv.h>
@@ -59,13 +60,10 @@ long stand_in(CallStacks& stacks, const stack_t& wanted, stack_t& found) noexcep
     if (wanted.ss_size <= found.ss_size) return 0;
     stack_t& large = stacks.substituted().large;
     if (large.ss_size < wanted.ss_size) {
-        const long mapped = raw_syscall(SYS_mmap, 0, wanted.ss_size, PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (sys::error_of(mapped) != 0) return -ENOMEM;
-        if (large.ss_sp != nullptr) {
-            static_cast<void>(raw_syscall(SYS_munmap, syscall_argument(large.ss_sp), large.ss_size));
-        }
-        large.ss_sp = reinterpret_cast<void*>(mapped);
+        std::byte* const mapped = sys::map_zeros(wanted.ss_size);
+        if (mapped == nullptr) return -ENOMEM;
+        if (large.ss_sp != nullptr) static_cast<void>(sys::unmap(large.ss_sp, large.ss_size));
+        large.ss_sp = mapped;
         large.ss_size = wanted.ss_size;
     }
     found.ss_sp = large.ss_sp;

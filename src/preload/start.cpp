@@ -2,6 +2,7 @@
 // A failure ends the program, because a program that was given a limit must not run without it. The program then prints
 // a message and returns the exit code by which `faultline run` reports failures.
 
+#include "core/units.hpp"
 #include "preload/call_stacks.hpp"
 #include "preload/credentials.hpp"
 #include "preload/descriptors.hpp"
@@ -21,9 +22,14 @@
 #include "preload/unmanaged.hpp"
 #include "run/option_words.hpp"
 #include "sys/fork_watch.hpp"
+#include "sys/own_place.hpp"
 #include "sys/syscall.hpp"
 
+#include <sys/resource.h>
+
+#include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -138,6 +144,16 @@ heap::Heap* make_heap_unless_filtered(const run::Settings& settings) {
     }
 }
 
+/// From here on the library maps memory only where no hole of the program can be: all before this is mapped once.
+void open_own_place() noexcept {
+    constexpr std::size_t kBytes = std::size_t{1} << 30;  // tables of swap files, buffers, and stacks of 1,500 threads
+    constexpr std::size_t kShare = 16;  // at most one in so many of the addresses that the program may have
+    rlimit limit{};
+    const bool limited = ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    sys::OwnPlace::open(
+        limited ? std::min<std::size_t>(kBytes, core::align_down(limit.rlim_cur / kShare, core::kUnitBytes)) : kBytes);
+}
+
 void make_heap(const char* const* environment) {
     ManagedHeap::find_neighbours();
     look_behind_io_functions();
@@ -153,6 +169,7 @@ void make_heap(const char* const* environment) {
     ManagedMemory::add_heap(heap->region());
     if (settings.manages_mappings() || runs_static_program) ProgramMappings::start(heap->pager());
     if (runs_static_program) StaticProgram::prepare();  // the launcher's own code runs inside the library
+    open_own_place();
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);

@@ -87,7 +87,7 @@ int keep_stack(const void* stack, std::size_t bytes) {
     return ProgramMappings::give_to_kernel({begin, end}) == 0 ? 0 : EAGAIN;
 }
 
-/// Creates the thread. Enlarges a small stack by what signal handlers need.
+/// Creates a thread of the program. Enlarges a small stack by what signal handlers need.
 int create_roomy(pthread_t* thread, const pthread_attr_t* attributes, void* argument) {
     std::size_t bytes = 0;
     void* stack = nullptr;
@@ -109,7 +109,8 @@ int create(pthread_t* thread, const pthread_attr_t* attributes, const Beginning&
     Beginning* const kept = Beginnings::keep(wanted);
     if (kept == nullptr) return EAGAIN;
     const InLibrary inside;
-    const int error = create_roomy(thread, attributes, kept);
+    const int error =
+        wanted.of_library ? next_create(thread, attributes, &begin, kept) : create_roomy(thread, attributes, kept);
     if (error != 0) Beginnings::drop(kept);
     return error;
 }

@@ -7,6 +7,7 @@
 #include "sys/errno_of.hpp"
 #include "sys/full_transfer.hpp"
 #include "sys/mapping.hpp"
+#include "sys/own_place.hpp"
 #include "sys/syscall.hpp"
 
 #include <sys/mman.h>
@@ -37,7 +38,7 @@ bool covers(const MapRequest& request, std::size_t bytes) noexcept {
 }
 
 void unmap_file(FileMapping mapping, std::size_t bytes) noexcept {
-    if (mapping.exists()) static_cast<void>(raw_syscall(SYS_munmap, mapping.address, bytes));
+    if (mapping.exists()) static_cast<void>(sys::unmap(core::pointer_to(mapping.address), bytes));
 }
 
 }  // namespace
@@ -66,13 +67,19 @@ std::optional<long> MappingWindow::replace_by_file(AddressRange range, const Map
     return has_room ? std::nullopt : std::optional{error};
 }
 
-/// Maps the request's file where the kernel likes. Returns no mapping if the kernel refuses it, or if the file does not
-/// fit.
+/// Maps the request's file in OwnPlace, or where the kernel likes. Returns no mapping if the kernel refuses it, or if
+/// the file does not fit.
 FileMapping MappingWindow::map_beside(std::size_t bytes, const MapRequest& request) {
     if (!covers(request, bytes)) return {};
-    const long result =
-        raw_syscall(SYS_mmap, 0, bytes, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, request.descriptor, request.offset);
-    if (sys::error_of(result) != 0) return {};
+    std::byte* const place =
+        sys::OwnPlace::take(core::align_up(bytes, core::kUnitBytes), core::kUnitBytes, sys::OwnPlace::InChild::kept);
+    const long result = raw_syscall(SYS_mmap, core::address_of(place), bytes, PROT_READ,
+                                    MAP_PRIVATE | MAP_NORESERVE | (place != nullptr ? MAP_FIXED : 0),
+                                    request.descriptor, request.offset);
+    if (sys::error_of(result) != 0) {
+        sys::OwnPlace::give_back(place, bytes);
+        return {};
+    }
     return {static_cast<std::uintptr_t>(result), ++file_mappings_};
 }
 
@@ -167,6 +174,7 @@ long MappingWindow::give_file_to_kernel(AddressRange part, bool with_contents) {
         unmap_file(origin.file_mapping, part.bytes());
         return moved;
     }
+    sys::OwnPlace::give_back_hole(beside, part.bytes());
     note(part, Keeper::kernel, Access::read_write);
     set_fork_rule(part, origin.fork);
     return 0;

@@ -17,7 +17,7 @@ constinit thread_local std::byte* mapping = nullptr;
 
 struct UnmapAtExit {
     ~UnmapAtExit() {
-        ::munmap(mapping, core::kUnitBytes + kBytes);
+        static_cast<void>(sys::unmap(mapping, core::kUnitBytes + kBytes));
         mapping = nullptr;
     }
 };

@@ -2,6 +2,7 @@
 
 #include "core/check.hpp"
 #include "sys/own_descriptors.hpp"
+#include "sys/placed_ring.hpp"
 #include "sys/transient.hpp"
 
 #include <liburing.h>
@@ -24,14 +25,20 @@ IoRing::Completion take(io_uring* ring, io_uring_cqe* completion) noexcept {
     return done;
 }
 
+void close_ring(io_uring& ring) noexcept {
+    if (!close_placed_ring(ring)) io_uring_queue_exit(&ring);
+}
+
 /// Returns 0 or a negated errno.
 int make_ring(unsigned depth, io_uring& ring) noexcept {
-    if (const int error = io_uring_queue_init(depth, &ring, 0)) return error;
+    if (open_placed_ring(depth, ring) != 0) {
+        if (const int error = io_uring_queue_init(depth, &ring, 0)) return error;
+    }
     const int fd = add_own_descriptor(ring.ring_fd);
     if (fd < 0) {
         const int error = errno;
         ring.ring_fd = ring.enter_ring_fd = -1;  // closed already
-        io_uring_queue_exit(&ring);
+        close_ring(ring);
         return -error;
     }
     ring.ring_fd = ring.enter_ring_fd = fd;
@@ -48,7 +55,7 @@ std::vector<std::unique_ptr<io_uring>> new_rings(std::size_t count) {
 
 void IoRing::Close::operator()(io_uring* ring) const noexcept {
     remove_own_descriptor(ring->ring_fd);
-    io_uring_queue_exit(ring);
+    close_ring(*ring);
     delete ring;
 }
 

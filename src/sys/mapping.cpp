@@ -6,6 +6,7 @@
 #include "sys/error.hpp"
 #include "sys/kernel_abi.hpp"
 #include "sys/mapping_limit.hpp"
+#include "sys/own_place.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
 
@@ -91,11 +92,18 @@ constexpr int kReserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 }  // namespace
 
-Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char* purpose) {
+Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, Where where, const char* purpose) {
     const std::size_t fence_bytes = bytes >= kWorthAFence ? core::kUnitBytes : 0;
     const std::size_t padded = bytes + (alignment > core::kUnitBytes ? alignment : fence_bytes);
     if (bytes == 0 || padded < bytes || padded > core::kUserAddressEnd) refuse_to_reserve(ENOMEM, bytes, purpose);
-    void* raw = ::mmap(nullptr, padded, PROT_NONE, kReserved, -1, 0);
+    void* raw = MAP_FAILED;
+    if (where != Where::anywhere) {
+        const bool shared = where == Where::own_place;
+        raw = OwnPlace::take(core::align_up(padded, core::kUnitBytes), core::kUnitBytes,
+                             shared ? OwnPlace::InChild::kept : OwnPlace::InChild::free);
+        if (raw == nullptr) raw = MAP_FAILED;
+    }
+    if (raw == MAP_FAILED) raw = ::mmap(nullptr, padded, PROT_NONE, kReserved, -1, 0);
     if (raw == MAP_FAILED) refuse_to_reserve(errno, bytes, purpose);
 
     // Trim to the alignment, so that exactly the requested mapping and its fence are left.
@@ -106,8 +114,8 @@ Mapping Mapping::map_closed(std::size_t bytes, std::size_t alignment, const char
     const std::span<std::byte> kept = mapping.with_fence();
     const auto before = static_cast<std::size_t>(kept.data() - first);
     const std::size_t after = padded - before - kept.size();
-    if (before > 0) ::munmap(first, before);
-    if (after > 0) ::munmap(kept.data() + kept.size(), after);
+    if (before > 0) static_cast<void>(unmap(first, before));
+    if (after > 0) static_cast<void>(unmap(kept.data() + kept.size(), after));
     unlock_pages(kept.data(), kept.size());
     return mapping;
 }
@@ -127,7 +135,7 @@ bool Mapping::put_fence(std::size_t bytes) noexcept {
 }
 
 void Mapping::drop_fence() noexcept {
-    if (fence_bytes_ != 0 && ::munmap(fence().data(), fence().size()) == 0) fence_bytes_ = 0;
+    if (fence_bytes_ != 0 && unmap(fence().data(), fence().size()) == 0) fence_bytes_ = 0;
 }
 
 void Mapping::open(const char* purpose) const {
@@ -135,14 +143,15 @@ void Mapping::open(const char* purpose) const {
 }
 
 Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
-    Mapping mapping = map_closed(bytes, alignment, purpose);
+    const Where where = shared_with_children ? Where::own_place : Where::own_place_of_process;
+    Mapping mapping = map_closed(bytes, alignment, where, purpose);
     if (!mapping.put_fence(bytes)) mapping.open(purpose);
     advise_all(mapping.with_fence(), shared_with_children, purpose);
     return mapping;
 }
 
 Mapping Mapping::reserve_closed(std::size_t bytes, std::size_t alignment, const char* purpose) {
-    Mapping mapping = map_closed(bytes, alignment, purpose);
+    Mapping mapping = map_closed(bytes, alignment, Where::anywhere, purpose);
     static_cast<void>(mapping.put_fence(0));
     advise_all(mapping.with_fence(), false, purpose);
     return mapping;
@@ -197,6 +206,8 @@ void Mapping::close_in_child() noexcept {
 }
 
 void Mapping::restore_in_child(Access access) {
+    FAULTLINE_REQUIRE(!OwnPlace::overlaps({core::address_of(address_), core::address_of(address_) + bytes_}),
+                      "a child of fork maps memory again that its own place has taken back");
     if (!closed_in_child_) close_in_child();
     if (closed_in_child_) unlock_pages(with_fence().data(), with_fence().size());
     const int error = closed_in_child_ ? set_access(address_, bytes_, access) : EEXIST;
@@ -231,7 +242,23 @@ int map_closed_zeros(void* address, std::size_t bytes) noexcept {
     return 0;
 }
 
+std::byte* map_zeros(std::size_t bytes) FAULTLINE_SIGNAL_SAFE {
+    bytes = core::align_up(bytes, core::kUnitBytes);
+    std::byte* own = OwnPlace::take(bytes, core::kUnitBytes, OwnPlace::InChild::kept);
+    if (own == nullptr) {
+        const long mapped = raw_syscall(SYS_mmap, 0, bytes, PROT_NONE, kReserved, -1, 0);
+        if (error_of(mapped) != 0) return nullptr;
+        own = reinterpret_cast<std::byte*>(mapped);
+    }
+    // A huge page would take 2 MiB even for a few bytes. A kernel without huge pages refuses the advice.
+    raw_syscall(SYS_madvise, syscall_argument(own), bytes, MADV_NOHUGEPAGE);
+    if (raw_syscall(SYS_mprotect, syscall_argument(own), bytes, PROT_READ | PROT_WRITE) == 0) return own;
+    static_cast<void>(unmap(own, bytes));
+    return nullptr;
+}
+
 int unmap(void* address, std::size_t bytes) noexcept {
+    if (OwnPlace::give_back(address, bytes)) return 0;
     return error_of(raw_syscall(SYS_munmap, syscall_argument(address), bytes));
 }
 
@@ -290,10 +317,10 @@ std::size_t physical_memory() noexcept {
 void Mapping::reset() noexcept {
     if (address_ == nullptr) return;
     if (borrowed_) return abandon();
-    if (::munmap(with_fence().data(), with_fence().size()) != 0) {
+    if (const int error = unmap(with_fence().data(), with_fence().size())) {
         // The kernel may have merged this mapping with its neighbours, and a process at its limit of mappings cannot
         // split it. The memory is returned anyway; the addresses stay reserved.
-        if (errno != ENOMEM) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
+        if (error != ENOMEM) core::fatal("munmap of faultline's own mapping failed", __FILE__, __LINE__);
         static_cast<void>(discard_part(0, bytes_));
     }
     abandon();

@@ -21,7 +21,9 @@ public:
     /// merging, and not in core dumps. `alignment` is a power of two of at least 4 KiB. If `shared_with_children` is
     /// false, fork leaves the mapping out (MADV_DONTFORK). The program's mlockall does not fill the mapping: an earlier
     /// one (MCL_FUTURE) does not lock it; a later one stops at the fence, where the kernel has guard markers (Linux
-    /// 6.13). Throws std::system_error (ENOMEM); `purpose` names the mapping in the message.
+    /// 6.13). Lies in OwnPlace if there is one; then a mapping that is not shared with children does not exist in them,
+    /// and `restore_in_child` must not be called. Throws std::system_error (ENOMEM); `purpose` names the mapping in the
+    /// message.
     static Mapping reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose);
 
     /// Like reserve, but without access, and left out by fork; `set_part_access` opens parts. Until a part is open, it
@@ -112,7 +114,10 @@ public:
 private:
     Mapping(std::byte* address, std::size_t bytes) noexcept : address_{address}, bytes_{bytes} {}
 
-    static Mapping map_closed(std::size_t bytes, std::size_t alignment, const char* purpose);
+    /// Where a mapping goes: see OwnPlace. `own_place_of_process`: children of fork do not have it.
+    enum class Where : std::uint8_t { anywhere, own_place, own_place_of_process };
+
+    static Mapping map_closed(std::size_t bytes, std::size_t alignment, Where where, const char* purpose);
     void open(const char* purpose) const;
     [[nodiscard]] bool put_fence(std::size_t bytes) noexcept;
     [[nodiscard]] std::span<std::byte> with_fence() const noexcept {
@@ -134,8 +139,12 @@ private:
 /// or an errno; after an error a part of the range may have changed.
 [[nodiscard]] int copy_to_children(void* address, std::size_t bytes, bool on) noexcept;
 
-/// munmap(2). Returns 0 or an errno.
+/// munmap(2), or OwnPlace::give_back for memory that lies there. Returns 0 or an errno. Signal-safe.
 [[nodiscard]] int unmap(void* address, std::size_t bytes) noexcept;
+
+/// Maps `bytes` of zeros to read and write, without huge pages, in OwnPlace if there is one. `unmap` takes them back.
+/// Returns null if there is no memory. Signal-safe.
+[[nodiscard]] std::byte* map_zeros(std::size_t bytes) FAULTLINE_SIGNAL_SAFE;
 
 /// Maps a range without access, unless something is mapped there. Returns true if it did.
 bool close_if_free(void* address, std::size_t bytes) noexcept;

@@ -1,7 +1,10 @@
 #include "sys/service_thread.hpp"
 
+#include "core/units.hpp"
 #include "sys/error.hpp"
 #include "sys/futex.hpp"
+#include "sys/mapping.hpp"
+#include "sys/own_place.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 
@@ -43,6 +46,10 @@ constexpr bool kWaitForStart = true;
 constexpr bool kWaitForStart = false;
 #endif
 
+// More than the thread needs that needs most, the one that writes for a fork. Untouched pages cost nothing.
+constexpr std::size_t kStackBytes = std::size_t{512} << 10;
+constexpr std::size_t kGuardBytes = core::kUnitBytes;
+
 void take_libc_signals() noexcept {
     const std::uint64_t libcs = libc_signals();
     raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, syscall_argument(&libcs), 0, sizeof libcs);
@@ -58,11 +65,33 @@ ServiceThread::ServiceThread(const char* name, const char* advice, std::function
         static_cast<ServiceThread*>(self)->run();
         return nullptr;
     };
-    if (const int error = ::pthread_create(&thread_, nullptr, run, this)) {
+    if (const int error = create(run)) {
         throw_error(error, std::string("cannot start the thread ") + name + "; " + advice);
     }
     joinable_ = true;
     if (kWaitForStart) futex_wait_while(running_, 0);
+}
+
+/// Returns 0 or an errno.
+int ServiceThread::create(void* (*function)(void*)) {
+    stack_ = OwnPlace::take(kGuardBytes + kStackBytes, core::kUnitBytes, OwnPlace::InChild::free);
+    if (stack_ != nullptr) {
+        pthread_attr_t attributes;
+        int error = set_access(stack_ + kGuardBytes, kStackBytes, Access::read_write);
+        if (error == 0) error = ::pthread_attr_init(&attributes);
+        if (error == 0) {
+            error = ::pthread_attr_setstack(&attributes, stack_ + kGuardBytes, kStackBytes);
+            if (error == 0) error = ::pthread_create(&thread_, &attributes, function, this);
+            ::pthread_attr_destroy(&attributes);
+        }
+        if (error == 0) return 0;
+        give_back_stack();  // it may be too small for the program's thread-local storage
+    }
+    return ::pthread_create(&thread_, nullptr, function, this);
+}
+
+void ServiceThread::give_back_stack() noexcept {
+    if (stack_ != nullptr) OwnPlace::give_back(std::exchange(stack_, nullptr), kGuardBytes + kStackBytes);
 }
 
 void ServiceThread::run() {
@@ -80,6 +109,7 @@ void ServiceThread::join() noexcept {
     if (!joinable_) return;
     joinable_ = false;
     ::pthread_join(thread_, nullptr);
+    give_back_stack();
 }
 
 }  // namespace faultline::sys

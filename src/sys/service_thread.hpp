@@ -1,12 +1,13 @@
 // ServiceThread: a thread of the library, unknown to the program. It receives none of the program's signals, cannot be
 // cancelled, and has a name that shows its owner (`top -H`). It does receive the C library's own signals, by which
 // setuid reaches every thread, so its system calls can fail with EINTR. It is not a task queue: it runs one function
-// while its owner lives.
+// while its owner lives. Its stack lies in OwnPlace if there is one.
 #pragma once
 
 #include <pthread.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -28,11 +29,15 @@ public:
 private:
     void run();
 
+    [[nodiscard]] int create(void* (*function)(void*));
+    void give_back_stack() noexcept;
+
     const char* name_;
     std::function<void()> body_;
     std::atomic<std::uint32_t> running_{0};  // futex: 1 when the thread runs
     pthread_t thread_{};
     bool joinable_ = false;
+    std::byte* stack_ = nullptr;  // in OwnPlace; null: the C library's
 };
 
 }  // namespace faultline::sys
