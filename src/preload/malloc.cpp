@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::size_t kMostAlignment = kLargestPageBytes;
 
-Next<std::size_t(void*)> next_usable_size{"malloc_usable_size"};
 Next<int(std::size_t)> next_trim{"malloc_trim"};
 
 void* or_out_of_memory(void* block) noexcept {
@@ -67,7 +66,7 @@ void* reallocate(void* block, std::size_t bytes, const void* caller) noexcept {
         return move_block(block, usable_size(*retired, block), bytes, caller);
     }
     // A block that the C library has allocated, in asprintf for example, moves to the heap.
-    return ManagedHeap::serves(caller) ? move_block(block, next_usable_size(block), bytes, caller)
+    return ManagedHeap::serves(caller) ? move_block(block, unmanaged::usable_size(block), bytes, caller)
                                        : unmanaged::reallocate(block, bytes);
 }
 
@@ -186,7 +185,7 @@ std::size_t malloc_usable_size(void* block) noexcept {
     if (block == nullptr) return 0;
     if (const faultline::heap::Heap* const retired = ManagedHeap::retired_owner(block))
         return usable_size(*retired, block);
-    return ManagedHeap::owns(block) ? usable_size(*ManagedHeap::get(), block) : next_usable_size(block);
+    return ManagedHeap::owns(block) ? usable_size(*ManagedHeap::get(), block) : unmanaged::usable_size(block);
 }
 
 int malloc_trim(std::size_t keep) noexcept {

@@ -144,16 +144,6 @@ heap::Heap* make_heap_unless_filtered(const run::Settings& settings) {
     }
 }
 
-/// From here on the library maps memory only where no hole of the program can be: all before this is mapped once.
-void open_own_place() noexcept {
-    constexpr std::size_t kBytes = std::size_t{1} << 30;  // tables of swap files, buffers, and stacks of 1,500 threads
-    constexpr std::size_t kShare = 16;  // at most one in so many of the addresses that the program may have
-    rlimit limit{};
-    const bool limited = ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-    sys::OwnPlace::open(
-        limited ? std::min<std::size_t>(kBytes, core::align_down(limit.rlim_cur / kShare, core::kUnitBytes)) : kBytes);
-}
-
 void make_heap(const char* const* environment) {
     ManagedHeap::find_neighbours();
     look_behind_io_functions();
@@ -169,7 +159,6 @@ void make_heap(const char* const* environment) {
     ManagedMemory::add_heap(heap->region());
     if (settings.manages_mappings() || runs_static_program) ProgramMappings::start(heap->pager());
     if (runs_static_program) StaticProgram::prepare();  // the launcher's own code runs inside the library
-    open_own_place();
     sys::set_fork_handlers(sys::ForkParty::outer, &kForkHandlers);
     start_dispatch_for(heap->pager().delivery());
     remember_preload_name(environment);
@@ -189,10 +178,22 @@ bool stand_aside() {
     return true;
 }
 
+/// From here on the library's memory lies where no hole of the program can be. Only regions lie elsewhere, and what
+/// they need: they are mapped once, before the program's first instruction.
+void open_own_place() noexcept {
+    constexpr std::size_t kBytes = std::size_t{1} << 30;  // tables of swap files, buffers, and stacks of 1,500 threads
+    constexpr std::size_t kShare = 16;  // at most one in so many of the addresses that the program may have
+    rlimit limit{};
+    const bool limited = ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    sys::OwnPlace::open(
+        limited ? std::min<std::size_t>(kBytes, core::align_down(limit.rlim_cur / kShare, core::kUnitBytes)) : kBytes);
+}
+
 [[gnu::constructor]] void start(int, char**, char** environment) {
     const InLibrary inside;
     try {
         if (stand_aside()) return;
+        open_own_place();
         make_heap(environment);
         if (ManagedHeap::get() != nullptr) replace_functions_of_libc();
     } catch (const std::exception& error) {

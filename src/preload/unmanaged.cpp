@@ -1,12 +1,17 @@
 #include "preload/unmanaged.hpp"
 
 #include "preload/libc_malloc.hpp"
+#include "preload/next.hpp"
+#include "preload/thread_state.hpp"
+#include "sys/own_heap.hpp"
 
 #include <dlfcn.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 
 namespace faultline::preload::unmanaged {
 namespace {
@@ -26,6 +31,15 @@ constinit Allocator found{};
 constinit bool is_in_front = false;  // the program's calls reach this allocator and not the preload
 constinit std::atomic<const Allocator*> chosen{nullptr};
 constinit std::atomic<unsigned> calls{0};
+
+constexpr std::size_t kLeastAlignment = 16;
+
+Next<std::size_t(void*)> next_usable_size{"malloc_usable_size"};
+
+/// Returns a block for the library itself; null if the caller is the program or the C library.
+void* allocate_for_library(std::size_t bytes, std::size_t alignment) noexcept {
+    return this_thread.inside > 0 ? sys::OwnHeap::allocate(bytes, alignment) : nullptr;
+}
 
 template <typename Function>
 bool look_up(void* where, const char* name, Function& function) noexcept {
@@ -93,18 +107,39 @@ Dl_info object_of(const void* address) noexcept {
 }  // namespace
 
 void* allocate(std::size_t bytes) noexcept {
+    if (void* const block = allocate_for_library(bytes, kLeastAlignment)) return block;
     const Allocator& to = allocator();
     calls.fetch_add(1, std::memory_order_relaxed);
     return to.allocate(bytes);
 }
 void* allocate_zeroed(std::size_t count, std::size_t bytes) noexcept {
+    std::size_t product = 0;
+    if (!__builtin_mul_overflow(count, bytes, &product)) {
+        if (void* const block = allocate_for_library(product, kLeastAlignment)) return std::memset(block, 0, product);
+    }
     return allocator().allocate_zeroed(count, bytes);
 }
 void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept {
+    if (void* const block = allocate_for_library(bytes, alignment)) return block;
     return allocator().allocate_aligned(alignment, bytes);
 }
-void* reallocate(void* block, std::size_t bytes) noexcept { return allocator().reallocate(block, bytes); }
-void release(void* block) noexcept { allocator().release(block); }
+void* reallocate(void* block, std::size_t bytes) noexcept {
+    if (!sys::OwnHeap::owns(block)) return allocator().reallocate(block, bytes);
+    const std::size_t had = sys::OwnHeap::usable_size(block);
+    if (bytes <= had && bytes > had / 4) return block;
+    void* const moved = allocate(bytes);
+    if (moved == nullptr) return nullptr;
+    std::memcpy(moved, block, std::min(bytes, had));
+    sys::OwnHeap::release(block);
+    return moved;
+}
+void release(void* block) noexcept {
+    if (sys::OwnHeap::owns(block)) return sys::OwnHeap::release(block);
+    allocator().release(block);
+}
+std::size_t usable_size(void* block) noexcept {
+    return sys::OwnHeap::owns(block) ? sys::OwnHeap::usable_size(block) : next_usable_size(block);
+}
 
 bool program_has_own_malloc() noexcept {
     static_cast<void>(allocator());

@@ -1,7 +1,8 @@
 // The allocator for allocations that the heap does not serve: the one that the program would have without the preload.
 // That is the C library's, or one that the program brings along. If the executable contains one (a statically linked
 // jemalloc), the program's malloc calls never reach the preload. Blocks that the preload allocates for the program
-// (strdup, operator new) must then come from that allocator, too.
+// (strdup, operator new) must then come from that allocator, too. What the library allocates for itself comes from
+// sys::OwnHeap.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,7 @@ namespace faultline::preload::unmanaged {
 [[nodiscard]] void* allocate_aligned(std::size_t alignment, std::size_t bytes) noexcept;
 [[nodiscard]] void* reallocate(void* block, std::size_t bytes) noexcept;
 void release(void* block) noexcept;
+[[nodiscard]] std::size_t usable_size(void* block) noexcept;
 
 /// Returns true if the program's calls of malloc reach another allocator before the preload. A wrapper, which passes
 /// them on to the preload, does not count.

@@ -1,7 +1,7 @@
 #include "sys/fork_watch.hpp"
 
 #include "core/check.hpp"
-#include "sys/own_place.hpp"
+#include "sys/own_heap.hpp"
 
 #include <pthread.h>
 
@@ -25,10 +25,10 @@ void before() {
     call(ForkParty::upper, &ForkHandlers::before);
     call(ForkParty::lower, &ForkHandlers::before);
     call(ForkParty::allocator, &ForkHandlers::before);
-    OwnPlace::before_fork();
+    OwnHeap::before_fork();
 }
 void in_parent() {
-    OwnPlace::after_fork_in_parent();
+    OwnHeap::after_fork_in_parent();
     call(ForkParty::allocator, &ForkHandlers::in_parent);
     call(ForkParty::lower, &ForkHandlers::in_parent);
     call(ForkParty::upper, &ForkHandlers::in_parent);
@@ -36,7 +36,7 @@ void in_parent() {
 }
 void in_child() {
     generation.fetch_add(1);
-    OwnPlace::after_fork_in_child();
+    OwnHeap::after_fork_in_child();
     call(ForkParty::allocator, &ForkHandlers::in_child);
     call(ForkParty::lower, &ForkHandlers::in_child);
     call(ForkParty::upper, &ForkHandlers::in_child);

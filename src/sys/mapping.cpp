@@ -144,6 +144,15 @@ void Mapping::open(const char* purpose) const {
 
 Mapping Mapping::reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose) {
     const Where where = shared_with_children ? Where::own_place : Where::own_place_of_process;
+    return reserve_somewhere(bytes, alignment, where, shared_with_children, purpose);
+}
+
+Mapping Mapping::reserve_for_region(std::size_t bytes, std::size_t alignment, const char* purpose) {
+    return reserve_somewhere(bytes, alignment, Where::anywhere, false, purpose);
+}
+
+Mapping Mapping::reserve_somewhere(std::size_t bytes, std::size_t alignment, Where where, bool shared_with_children,
+                                   const char* purpose) {
     Mapping mapping = map_closed(bytes, alignment, where, purpose);
     if (!mapping.put_fence(bytes)) mapping.open(purpose);
     advise_all(mapping.with_fence(), shared_with_children, purpose);

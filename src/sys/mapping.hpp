@@ -26,7 +26,10 @@ public:
     /// message.
     static Mapping reserve(std::size_t bytes, std::size_t alignment, bool shared_with_children, const char* purpose);
 
-    /// Like reserve, but without access, and left out by fork; `set_part_access` opens parts. Until a part is open, it
+    /// Like reserve, but never in OwnPlace, and left out by fork: `restore_in_child` maps it again.
+    static Mapping reserve_for_region(std::size_t bytes, std::size_t alignment, const char* purpose);
+
+    /// Like reserve_for_region, but without access; `set_part_access` opens parts. Until a part is open, it
     /// counts against RLIMIT_AS, but not against the commit limit (vm.overcommit_memory=2).
     static Mapping reserve_closed(std::size_t bytes, std::size_t alignment, const char* purpose);
 
@@ -118,6 +121,8 @@ private:
     enum class Where : std::uint8_t { anywhere, own_place, own_place_of_process };
 
     static Mapping map_closed(std::size_t bytes, std::size_t alignment, Where where, const char* purpose);
+    static Mapping reserve_somewhere(std::size_t bytes, std::size_t alignment, Where where, bool shared_with_children,
+                                     const char* purpose);
     void open(const char* purpose) const;
     [[nodiscard]] bool put_fence(std::size_t bytes) noexcept;
     [[nodiscard]] std::span<std::byte> with_fence() const noexcept {

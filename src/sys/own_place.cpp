@@ -12,7 +12,6 @@
 #include <array>
 #include <atomic>
 #include <bit>
-#include <csignal>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -140,16 +139,6 @@ constinit FutexLock
 constinit std::array<std::atomic<Place*>, kMostPlaces> all_places{};
 constinit std::atomic<std::size_t> place_count{0};
 constinit std::size_t place_bytes = 0;
-constinit std::uint64_t signals_before_fork = 0;  // the mask of the thread that forks; under `changing_places`
-
-constexpr std::uint64_t bit_of(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
-
-void end_fork() noexcept {
-    const std::uint64_t previous = signals_before_fork;
-    changing_places.unlock();
-    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, syscall_argument(&previous), 0, sizeof previous);
-}
-
 void add(Place* place) noexcept {
     const std::size_t count = place_count.load(std::memory_order_relaxed);
     all_places[count].store(place, std::memory_order_relaxed);
@@ -228,22 +217,13 @@ bool OwnPlace::overlaps(core::AddressRange range) FAULTLINE_SIGNAL_SAFE {
     return false;
 }
 
-// A handler of the program that runs in between on this thread may take memory here. Faults stay possible: the stack of
-// this thread may be managed.
-void OwnPlace::before_fork() noexcept {
-    const std::uint64_t blocked = ~(bit_of(SIGSEGV) | bit_of(SIGBUS) | bit_of(SIGSYS));
-    std::uint64_t previous = 0;
-    raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, syscall_argument(&blocked), syscall_argument(&previous),
-                sizeof previous);
-    changing_places.lock();
-    signals_before_fork = previous;
-}
+void OwnPlace::before_fork() noexcept { changing_places.lock(); }
 
-void OwnPlace::after_fork_in_parent() noexcept { end_fork(); }
+void OwnPlace::after_fork_in_parent() noexcept { changing_places.unlock(); }
 
 void OwnPlace::after_fork_in_child() noexcept {
     for (std::size_t i = 0; i < place_count.load(); ++i) all_places[i].load()->start_in_child();
-    end_fork();
+    changing_places.unlock();
 }
 
 }  // namespace faultline::sys

@@ -44,7 +44,7 @@ public:
     /// Returns true if a range of addresses and a place have an address in common.
     [[nodiscard]] static bool overlaps(core::AddressRange range) FAULTLINE_SIGNAL_SAFE;
 
-    // Called by ForkWatch. No thread takes or gives back during a fork.
+    // Called by OwnHeap. No thread takes or gives back during a fork.
     static void before_fork() noexcept;
     static void after_fork_in_parent() noexcept;
     static void after_fork_in_child() noexcept;

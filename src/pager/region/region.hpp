@@ -61,7 +61,7 @@ public:
           shared_{plan.shared},
           window_{plan.window},
           mapping_{plan.window         ? sys::Mapping::unmapped(plan.address, bytes)
-                   : plan.address == 0 ? sys::Mapping::reserve(bytes, page_bytes, false, "a region")
+                   : plan.address == 0 ? sys::Mapping::reserve_for_region(bytes, page_bytes, "a region")
                                        : sys::Mapping::reserve_at(plan.address, bytes, "a region")},
           table_{bytes >> page_shift_, records},
           store_{std::move(store)},
