@@ -3,11 +3,12 @@
 #include "preload/started_programs.hpp"
 #include "preload/static_program/executable_path.hpp"
 #include "preload/static_program/launcher.hpp"
+#include "sys/mapping.hpp"
 #include "sys/syscall.hpp"
 
 #include <alloca.h>
 #include <fcntl.h>
-#include <sys/mman.h>
+#include <cerrno>
 
 namespace faultline::preload {
 namespace {
@@ -41,10 +42,10 @@ long launch(const char* program, Execution wanted, std::uint64_t mask, char** li
 /// An environment that is too large for the stack. If the caller is a child of vfork, the mapping stays in its parent.
 long launch_with_mapped_list(const char* program, const Execution& wanted, std::uint64_t mask,
                              std::size_t bytes) noexcept {
-    const long mapped = raw_syscall(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (sys::error_of(mapped) != 0) return mapped;
+    std::byte* const mapped = sys::map_zeros(bytes);
+    if (mapped == nullptr) return -ENOMEM;
     const long result = launch(program, wanted, mask, reinterpret_cast<char**>(mapped));
-    static_cast<void>(raw_syscall(SYS_munmap, mapped, bytes));
+    static_cast<void>(sys::unmap(mapped, bytes));
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include "sys/errno_of.hpp"
 #include "sys/error.hpp"
 #include "sys/mapping.hpp"
+#include "sys/own_place.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
 
@@ -312,8 +313,13 @@ long MappingWindow::give_part_to_kernel(AddressRange range) {
     if (set_.find_from(range.begin)->origin.file_mapping.exists()) return give_file_to_kernel(range, true);
     const MapRequest anonymous{PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, ~std::uint64_t{0},
                                0};
-    const long copy = kernel_map({0, range.bytes()}, anonymous, 0);
-    if (sys::error_of(copy) != 0) return copy;
+    std::byte* const place = sys::OwnPlace::take(range.bytes(), core::kUnitBytes, sys::OwnPlace::InChild::kept);
+    const std::uintptr_t begin = core::address_of(place);
+    const long copy = kernel_map({begin, begin + range.bytes()}, anonymous, place != nullptr ? MAP_FIXED : 0);
+    if (sys::error_of(copy) != 0) {
+        sys::OwnPlace::give_back(place, range.bytes());
+        return copy;
+    }
     const ForkRule fork = set_.find_from(range.begin)->origin.fork;
     long error = sys::errno_of([&] { pager_.protector().protect(region_, pages_of(range), Access::read_write); });
     if (error == 0) {
@@ -321,12 +327,13 @@ long MappingWindow::give_part_to_kernel(AddressRange range) {
         error = make_room(range);
     }
     if (error != 0) {
-        raw_syscall(SYS_munmap, copy, range.bytes());
+        static_cast<void>(sys::unmap(core::pointer_to(static_cast<std::uintptr_t>(copy)), range.bytes()));
         return error;
     }
     const long moved =
         raw_syscall(SYS_mremap, copy, range.bytes(), range.bytes(), MREMAP_MAYMOVE | MREMAP_FIXED, range.begin);
     if (sys::error_of(moved) != 0) return moved;
+    sys::OwnPlace::give_back_hole(place, range.bytes());
     note(range, Keeper::kernel, Access::read_write);
     set_fork_rule(range, fork);
     return 0;

@@ -33,8 +33,9 @@ constexpr int kFixedNoReplace = 0x100000;  // MAP_FIXED_NOREPLACE, Linux 4.17; o
 void advise_or_throw(void* address, std::size_t bytes, int advice, const char* purpose) {
     // A kernel built without huge pages or page merging returns EINVAL: then there is nothing to forbid.
     const bool may_be_unknown = advice == MADV_NOHUGEPAGE || advice == MADV_UNMERGEABLE;
-    if (::madvise(address, bytes, advice) != 0 && !(errno == EINVAL && may_be_unknown)) {
-        const int error = errno == EAGAIN ? ENOMEM : errno;  // madvise(2) reports too many mappings as EAGAIN
+    const int refusal = error_of(raw_syscall(SYS_madvise, syscall_argument(address), bytes, advice));
+    if (refusal != 0 && !(refusal == EINVAL && may_be_unknown)) {
+        const int error = refusal == EAGAIN ? ENOMEM : refusal;  // madvise(2) reports too many mappings as EAGAIN
         throw_mapping_error(error, "cannot prepare " + readable_bytes(bytes) + " for " + purpose + " (madvise)");
     }
 }
@@ -278,7 +279,9 @@ bool close_if_free(void* address, std::size_t bytes) noexcept {
 }
 
 int set_access(void* address, std::size_t bytes, Access access) noexcept {
-    return ::mprotect(address, bytes, protection_bits(access)) == 0 ? 0 : errno;
+    // Not the C library's function, which the preload interposes: it would answer a thread that is not inside the
+    // library.
+    return error_of(raw_syscall(SYS_mprotect, syscall_argument(address), bytes, protection_bits(access)));
 }
 
 int set_dumped(void* address, std::size_t bytes, bool dumped) noexcept {

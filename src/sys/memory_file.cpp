@@ -6,6 +6,7 @@
 #include "sys/file_write.hpp"
 #include "sys/full_transfer.hpp"
 #include "sys/mapping.hpp"
+#include "sys/own_place.hpp"
 #include "sys/syscall.hpp"
 #include "sys/transient.hpp"
 
@@ -50,9 +51,16 @@ FileDescriptor memory_file(const char* name) {
 /// Writes through a mapping, to which the file size limit does not apply. The limit may be set after the file was made.
 int write_by_mapping(int fd, const void* from, std::size_t bytes, std::uint64_t offset) FAULTLINE_SIGNAL_SAFE {
     const std::size_t inside = offset % core::kUnitBytes;
-    const long begin = raw_syscall(SYS_mmap, 0, inside + bytes, PROT_WRITE, MAP_SHARED, fd, offset - inside);
-    if (const int error = error_of(begin)) return error;
+    std::byte* const place =
+        OwnPlace::take(core::align_up(inside + bytes, core::kUnitBytes), core::kUnitBytes, OwnPlace::InChild::kept);
+    const long begin = raw_syscall(SYS_mmap, syscall_argument(place), inside + bytes, PROT_WRITE,
+                                   MAP_SHARED | (place != nullptr ? MAP_FIXED : 0), fd, offset - inside);
+    if (const int error = error_of(begin)) {
+        OwnPlace::give_back(place, inside + bytes);
+        return error;
+    }
     std::memcpy(reinterpret_cast<std::byte*>(begin) + inside, from, bytes);  // NOLINT: an address is a number here
+    if (OwnPlace::give_back(place, inside + bytes)) return 0;
     return error_of(raw_syscall(SYS_munmap, begin, inside + bytes));
 }
 
