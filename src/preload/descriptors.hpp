@@ -1,6 +1,20 @@
 // Keeps the library's descriptors out of the program's way: at high numbers, and safe from the program's close calls.
 // Programs rely on the lowest free number, use small numbers by name, and close descriptors that they did not open. The
 // list of the library's descriptors is in sys/own_descriptors.hpp.
+//
+// A descriptor that the library opens has the lowest free number for a moment, before it moves up. No code of the
+// program that expects this number may run meanwhile. Files are opened after the start by
+//
+//   sys/file_reader, sys/separate_thread   in a descriptor table of its own
+//   sys/page_merging                       once, and in a child of fork before its code runs; late if merging starts late
+//   pager/snapshot                         in the program's call of fork, and in the child before its code runs
+//   pager/delivery/pager_threads           in a child's first fault that needs them: its only thread waits (PutOffStart)
+//   preload/credentials                    in the program's call of setuid and its family
+//   run/program_file                       in the program's call of exec or spawn
+//
+// What is opened in a call can take a number only from another thread of the program. No system call opens a file at a
+// given number. SECCOMP_IOCTL_NOTIF_ADDFD can place one, but a filter on a thread of the library would make filters of
+// the program fail (SECCOMP_FILTER_FLAG_TSYNC).
 #pragma once
 
 #include "preload/credentials.hpp"

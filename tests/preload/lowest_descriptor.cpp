@@ -43,8 +43,8 @@ void replace_standard_input(int times) {
         const int got = open("/dev/null", O_RDONLY);
         if (got == 0) continue;
         ++wrong;
+        dup2(got, 0);
         close(got);
-        if (open("/dev/null", O_RDONLY) != 0) abort();
     }
     if (wrong > 0) std::printf("process %d: %d of %d times another number than 0\n", getpid(), wrong, times);
     CHECK(wrong == 0);
