@@ -6,9 +6,9 @@
 // program that expects this number may run meanwhile. Files are opened after the start by
 //
 //   sys/file_reader, sys/separate_thread   in a descriptor table of its own
-//   sys/page_merging                       once, and in a child of fork before its code runs; late if merging starts late
+//   sys/page_merging                       at the start, and in a child before its code runs; else when merging starts
 //   pager/snapshot                         in the program's call of fork, and in the child before its code runs
-//   pager/delivery/pager_threads           in a child's first fault that needs them: its only thread waits (PutOffStart)
+//   pager/delivery/pager_threads           in a child's first fault that needs them: its thread waits (PutOffStart)
 //   preload/credentials                    in the program's call of setuid and its family
 //   run/program_file                       in the program's call of exec or spawn
 //
