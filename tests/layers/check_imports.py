@@ -26,6 +26,7 @@ REVIEWED = {
         sched_getaffinity sched_yield send sigaction sigaltstack snprintf strcmp strerror syscall sysconf unlink
         unlinkat vsnprintf write writev
         calloc free
+        pthread_attr_destroy pthread_attr_init pthread_attr_setstack
         pthread_create pthread_join pthread_key_create pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock
         pthread_self pthread_setaffinity_np pthread_setcancelstate pthread_setname_np pthread_setspecific
     """,
