@@ -1,6 +1,6 @@
 // A page fault and its outcome, as values. A fault source makes a PageFault from what the hardware or kernel reports
-// and passes it to the pager, which returns a FaultOutcome. Neither holds register state of the faulting thread:
-// resuming or signalling that thread is the fault source's work.
+// and passes it to the pager, which returns a FaultOutcome. Resuming or signalling the faulting thread is the
+// fault source's work.
 #pragma once
 
 #include <faultline/access_violation.hpp>
@@ -25,6 +25,9 @@ struct PageFault {
     std::uint64_t thread = 0;  ///< Any value that is unique among the living threads.
     /// True: the mapping's protection refused the access (SIGSEGV). False: the page is missing or write-protected.
     bool refused = false;
+    /// The ucontext_t of the thread that faulted, while its signal handler runs; null if the fault did not come as a
+    /// signal. Only for samples of call stacks: the pager changes nothing in it.
+    const void* interrupted = nullptr;
 };
 
 enum class FaultOutcome : std::uint8_t {

@@ -89,8 +89,12 @@ Sequel decide(int signal, siginfo_t* info, void* context, SequelData& data) noex
     if (signal == kReportedViolation) return pass_on(SIGSEGV, info, context, data);
     const Taken& mine = taken(signal);
     ucontext_t& interrupted = *static_cast<ucontext_t*>(context);
-    const core::PageFault fault{core::address_of(info->si_addr), access_of(interrupted),
-                                core::FaultOrigin::faulting_thread, sys::thread_token(), signal == SIGSEGV};
+    const core::PageFault fault{core::address_of(info->si_addr),
+                                access_of(interrupted),
+                                core::FaultOrigin::faulting_thread,
+                                sys::thread_token(),
+                                signal == SIGSEGV,
+                                &interrupted};
     if (is_intercepted(mine, *info, interrupted)) return Sequel::none;
     switch (outcome_of(mine, fault, *info)) {
         case core::FaultOutcome::resolved:

@@ -46,6 +46,18 @@ void PagerCore::require_owner_process() const {
     sys::throw_error(EPERM, "this pager belongs to the parent process: a child of fork cannot use it; make a new one");
 }
 
+void start_stack_recorder(PagerCore& core) {
+    const Config& config = core.config;
+    if (config.stack_samples_file.empty()) return;
+    core.stack_recorder = std::make_unique<trace::StackRecorder>(
+        trace::StackRecording{config.stack_samples_file,
+                              config.stack_samples_rate,
+                              config.stack_sample_bytes,
+                              {config.memory_limit, config.resident_limit}},
+        [&core](LogLevel level, std::string_view message) { core.log.say(level, message); });
+    core.stack_recorder->start();
+}
+
 PagePlace PagerCore::place_of(Region& region, std::uintptr_t address) const FAULTLINE_SIGNAL_SAFE {
     const mmu::SharedViews* const list = views.views();
     const mmu::SharedView* const view = list == nullptr ? nullptr : list->at(address);

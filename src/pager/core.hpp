@@ -28,6 +28,7 @@
 #include "store/backing_store.hpp"
 #include "sys/mapping.hpp"
 #include "trace/fault_trace.hpp"
+#include "trace/stacks/stack_recorder.hpp"
 
 #include <faultline/config.hpp>
 #include <faultline/stats.hpp>
@@ -92,6 +93,8 @@ struct PagerCore {
     LatencyRecorder latencies;
     Counters counters;                               // what belongs to no region
     std::unique_ptr<trace::FaultTrace> fault_trace;  // null unless faults are recorded
+    /// Null unless stacks are recorded. Replaced in a child of fork.
+    std::unique_ptr<trace::StackRecorder> stack_recorder;
 
     std::mutex control;     // guards regions coming and going, the limit, and the next two
     PageSizes page_sizes;   // of the regions
@@ -100,5 +103,8 @@ struct PagerCore {
     PutOffStart put_off;                       // what the housekeeper starts when it is first needed
     std::unique_ptr<Housekeeper> housekeeper;  // null without a background evictor; changes at a standstill only
 };
+
+/// Makes and starts PagerCore::stack_recorder if the configuration asks for it. Throws std::system_error.
+void start_stack_recorder(PagerCore& core);
 
 }  // namespace faultline::pager

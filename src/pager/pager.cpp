@@ -55,6 +55,7 @@ Pager::Pager(PagerSetup setup)
     sys::PageMerging::update();
     limit_.begin();
     start_trace();
+    start_stack_recorder(core_);
     delivery_.start_signals(core_.config.delivery);
     threads_.start();
     for (const std::string& warning : setup.warnings) core_.log.say(LogLevel::warning, warning);

@@ -112,6 +112,10 @@ public:
     [[nodiscard]] Delivery delivery() const noexcept { return core_.config.delivery; }
     [[nodiscard]] Eviction eviction() const noexcept { return core_.mappers.eviction(); }
     [[nodiscard]] PagerStats stats();
+    /// Writes the stacks that were sampled so far to their file. Waits at most a second. Signal-safe.
+    void flush_stacks() noexcept {
+        if (core_.stack_recorder) core_.stack_recorder->flush();
+    }
     /// Returns PagerStats::hard_faults, at less cost than `stats`.
     [[nodiscard]] std::uint64_t hard_faults();
 

@@ -8,6 +8,7 @@
 #include "sys/cpu.hpp"
 #include "sys/error.hpp"
 #include "sys/machine_memory.hpp"
+#include "sys/own_memory.hpp"
 #include "sys/valgrind.hpp"
 
 #include <faultline/pager.hpp>
@@ -67,10 +68,31 @@ void check(const Config& config) {
                          "Config::store cannot be shared with a child of fork: set Config::fork to ForkPolicy::refuse");
     }
     if (config.staging_percent > 50) sys::throw_error(EINVAL, "Config::staging_percent is above 50");
+    if (!config.stack_samples_file.empty() && config.delivery == Delivery::uffd_threads) {
+        sys::throw_error(EINVAL,
+                         "Config::stack_samples_file needs the registers of the thread that faults, which handler "
+                         "threads do not have: choose Delivery::uffd_signal, sigsegv or automatic");
+    }
+    if (config.stack_samples_rate == 0 || config.stack_samples_rate > 1'000'000) {
+        sys::throw_error(EINVAL, "Config::stack_samples_rate is 0, or above 1000000");
+    }
+    if (config.stack_sample_bytes > sys::kMostCopied) {
+        sys::throw_error(EINVAL, "Config::stack_sample_bytes is above 16 KiB");
+    }
     if (config.handler_threads > 4096) sys::throw_error(EINVAL, "Config::handler_threads is above 4096");
     if (config.full_disk_patience.count() < 0 || config.full_disk_patience > std::chrono::hours{24 * 365}) {
         sys::throw_error(EINVAL, "Config::full_disk_patience is negative, or longer than a year");
     }
+}
+
+/// Stacks are sampled by the thread that faults.
+mmu::ChosenDelivery choose_delivery(const Config& config) {
+    if (config.stack_samples_file.empty() || config.delivery != Delivery::automatic) {
+        return mmu::choose_delivery(config.delivery, config.eviction);
+    }
+    constexpr const char* kWhy = "stacks are recorded, so each thread resolves its own faults";
+    if (mmu::try_delivery(Delivery::uffd_signal).empty()) return {Delivery::uffd_signal, kWhy};
+    return {Delivery::sigsegv, kWhy};
 }
 
 }  // namespace
@@ -83,8 +105,11 @@ PagerSetup::PagerSetup(const Config& wanted, std::unique_ptr<store::StoreFactory
     lower_limit("Config::compressed_limit", config.compressed_limit);
     lower_limit("Config::memory_limit", config.memory_limit);
     if (config.memory_limit != 0) config.resident_limit = config.memory_limit;  // the most that frames may have
+    if (!config.stack_samples_file.empty()) {
+        config.stack_samples_file = std::filesystem::absolute(config.stack_samples_file);  // a child may be elsewhere
+    }
     if (!mappers) {
-        const mmu::ChosenDelivery chosen = mmu::choose_delivery(config.delivery, config.eviction);
+        const mmu::ChosenDelivery chosen = choose_delivery(config);
         config.delivery = chosen.delivery;
         reason = chosen.reason;
     }

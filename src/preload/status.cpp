@@ -109,6 +109,7 @@ public:
     /// exec.
     void publish(run::StatusWriter::Last last, bool complete) noexcept {
         const std::lock_guard guard{mutex_};
+        if (complete) heap_.pager().flush_stacks();
         if (ended_) return;
         ended_ = last == run::StatusWriter::Last::yes;
         if (keeper_) keeper_->note();

@@ -42,6 +42,9 @@ ProgramHeap make_program_heap(const Settings& settings) {
     config.memory_limit = settings.memory();  // MemoryKeeper lowers it to this process's part
     config.swap_directory = settings.swap_directory;
     config.delivery = settings.delivery;
+    config.stack_samples_file = settings.record_file;
+    config.stack_samples_rate = static_cast<unsigned>(settings.record_rate);
+    config.stack_sample_bytes = settings.record_stack;
     config.fork = ForkPolicy::inherit;
     HeapOptions heap;
     heap.reservation = settings.heap_reservation;

@@ -18,8 +18,11 @@ constexpr std::string_view kMappings = "FAULTLINE_MAPPINGS";
 constexpr std::string_view kSwap = "FAULTLINE_SWAP";
 constexpr std::string_view kDelivery = "FAULTLINE_DELIVERY";
 constexpr std::string_view kStatus = "FAULTLINE_STATUS";
-constexpr std::array kAll{kMemory, kMemoryPerProcess, kResident, kCompressed, kHeap, kMappings,
-                          kSwap,   kDelivery,         kStatus};
+constexpr std::string_view kRecord = "FAULTLINE_RECORD";
+constexpr std::string_view kRecordRate = "FAULTLINE_RECORD_RATE";
+constexpr std::string_view kRecordStack = "FAULTLINE_RECORD_STACK";
+constexpr std::array kAll{kMemory, kMemoryPerProcess, kResident, kCompressed, kHeap,       kMappings,
+                          kSwap,   kDelivery,         kStatus,   kRecord,     kRecordRate, kRecordStack};
 
 std::string_view name_of(std::string_view variable) noexcept { return variable.substr(0, variable.find('=')); }
 
@@ -112,12 +115,15 @@ bool read_settings(const char* const* environment, Settings& settings, SettingsP
         settings.swap_directory = directory;
     }
     if (const std::string_view file = value_of(environment, kStatus); !file.empty()) settings.status_file = file;
+    if (const std::string_view file = value_of(environment, kRecord); !file.empty()) settings.record_file = file;
     return check_limits(environment, problem) &&
            read_size(environment, kMemory, Settings::kMemoryRange, settings.memory_limit, problem) &&
            read_size(environment, kMemoryPerProcess, Settings::kMemoryRange, settings.memory_per_process, problem) &&
            read_size(environment, kResident, Settings::kResidentRange, settings.resident_limit, problem) &&
            read_size(environment, kCompressed, Settings::kCompressedRange, settings.compressed_limit, problem) &&
            read_size(environment, kHeap, Settings::kHeapRange, settings.heap_reservation, problem) &&
+           read_size(environment, kRecordRate, Settings::kRecordRateRange, settings.record_rate, problem) &&
+           read_size(environment, kRecordStack, Settings::kRecordStackRange, settings.record_stack, problem) &&
            read_switch(environment, kMappings, settings.mappings, problem) &&
            read_delivery(environment, settings.delivery, problem);
 }
@@ -139,6 +145,10 @@ std::vector<std::string> environment_for(const Settings& settings) {
     if (!settings.swap_directory.empty()) add(kSwap, settings.swap_directory);
     if (settings.delivery != defaults.delivery) add(kDelivery, to_string(settings.delivery));
     if (!settings.status_file.empty()) add(kStatus, settings.status_file);
+    if (settings.record_file.empty()) return variables;
+    add(kRecord, settings.record_file);
+    if (settings.record_rate != defaults.record_rate) add(kRecordRate, std::to_string(settings.record_rate));
+    if (settings.record_stack != defaults.record_stack) add(kRecordStack, size_text(settings.record_stack));
     return variables;
 }
 

@@ -58,6 +58,16 @@ struct Settings {
     /// figures.
     std::string_view status_file{};
 
+    /// FAULTLINE_RECORD: absolute path of the file to which processes append samples of the stacks that fault
+    /// (Config::stack_samples_file). Empty: none.
+    std::string_view record_file{};
+
+    /// FAULTLINE_RECORD_RATE: samples for each second that faults take, `kRecordRateRange`.
+    std::size_t record_rate = Config{}.stack_samples_rate;
+
+    /// FAULTLINE_RECORD_STACK: bytes of stack in a sample, `kRecordStackRange`.
+    std::size_t record_stack = Config{}.stack_sample_bytes;
+
     [[nodiscard]] bool manages_mappings() const noexcept { return mappings.value_or(memory() != 0); }
 
     /// Returns the limit of all memory, shared or not; 0: none.
@@ -67,6 +77,8 @@ struct Settings {
     static constexpr SizeRange kMemoryRange{std::size_t{4} << 20, kMostBytes, "4M to 8T"};
     static constexpr SizeRange kResidentRange{std::size_t{64} << 10, kMostBytes, "64K to 8T"};
     static constexpr SizeRange kCompressedRange{0, kMostBytes, "0 to 8T"};
+    static constexpr SizeRange kRecordRateRange{1, 1'000'000, "1 to 1000000"};
+    static constexpr SizeRange kRecordStackRange{0, std::size_t{16} << 10, "0 to 16K"};
     static constexpr SizeRange kHeapRange{std::size_t{1} << 20, kMostBytes, "1M to 8T"};
 };
 

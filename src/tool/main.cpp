@@ -5,6 +5,7 @@
 #include "tool/exit_code.hpp"
 #include "tool/options.hpp"
 #include "tool/run_command.hpp"
+#include "tool/stacks/report_command.hpp"
 
 #include <cstdio>
 #include <exception>
@@ -30,6 +31,7 @@ int execute(int argc, const char* const* argv) {
             if (!options->environment_problem.empty()) complain(options->environment_problem);
             return doctor_command(options->doctor, options->run.settings);
         }
+        if (options->command == Options::Command::report) return report_command(options->report);
         return run_command(options->run, ::environ);
     } catch (const std::invalid_argument& error) {
         complain(error.what());

@@ -7,10 +7,12 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace faultline::tool {
@@ -25,6 +27,12 @@ const char* const kRunNotes =
     "Exit status: that of PROGRAM; 128 + N if signal N has ended it; 127 if PROGRAM is not found; 126 if it\n"
     "cannot be run; 125 if faultline itself fails or cannot hold PROGRAM to the limit.\n"
     "See faultline(1).";
+
+const char* const kRecordNotes =
+    "Full form: faultline record [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
+    "Then `faultline report` shows which functions and lines faulted, how long their faults took, and what helps.\n"
+    "The options are those of run. Faults are delivered to the thread that faults: by uffd_signal or sigsegv.\n"
+    "The file contains pieces of PROGRAM's stacks: only its owner may read it. Exit status: that of run.";
 
 /// Which limits the command line gives.
 struct GivenLimits {
@@ -57,9 +65,8 @@ void choose_limits(run::Settings& settings, const GivenLimits& given) {
     }
 }
 
-void add_run(CLI::App& app, RunOptions& options) {
-    CLI::App& command = *app.add_subcommand("run", "Runs a program with a limit on its heap memory");
-    command.footer(kRunNotes);
+/// Adds the options that `run` and `record` have in common.
+void add_run_options(CLI::App& command, RunOptions& options) {
     command.prefix_command();
     CLI::Option* const memory =
         run::add_size(command, "--memory", options.settings.memory_limit, run::Settings::kMemoryRange,
@@ -96,6 +103,36 @@ void add_run(CLI::App& app, RunOptions& options) {
         ->type_name("FILE");
 }
 
+void add_run(CLI::App& app, RunOptions& options) {
+    CLI::App& command = *app.add_subcommand("run", "Runs a program with a limit on its heap memory");
+    command.footer(kRunNotes);
+    add_run_options(command, options);
+}
+
+void add_record(CLI::App& app, RunOptions& options, std::string& file) {
+    CLI::App& command = *app.add_subcommand("record", "Runs a program like run, and records which code faults");
+    command.footer(kRecordNotes);
+    command.add_option("-o,--output", file, "Write the samples to this file")->type_name("FILE")->capture_default_str();
+    run::add_size(command, "--rate", options.settings.record_rate, run::Settings::kRecordRateRange,
+                  "Stacks to keep for each second that faults take; halved after each 8192 stacks")
+        ->type_name("N");
+    run::add_size(command, "--stack-bytes", options.settings.record_stack, run::Settings::kRecordStackRange,
+                  "Bytes of the stack to keep with each; more bytes show calls farther out");
+    add_run_options(command, options);
+}
+
+void add_report(CLI::App& app, ReportOptions& options) {
+    CLI::App& command = *app.add_subcommand("report", "Shows which code faulted in a recorded program, and what helps");
+    command.footer("Exit status: 0; 125 if FILE cannot be read, or is not whole.");
+    command.add_option("FILE", options.file, "The file that record has written")->capture_default_str();
+    command.add_option("--top", options.top, "List this many places")->capture_default_str();
+    command.add_option("--flamegraph", options.flame_graph, "Write a flame graph of the time lost, as SVG")
+        ->type_name("FILE");
+    command.add_option("--perfetto", options.perfetto, "Write the samples as trace events, for ui.perfetto.dev")
+        ->type_name("FILE");
+    command.add_option("--json", options.json, "Write all places with their figures as JSON")->type_name("FILE");
+}
+
 void add_doctor(CLI::App& app, DoctorOptions& options) {
     CLI::App& doctor = *app.add_subcommand("doctor", "Tests what this machine allows, and says how to get more");
     doctor.add_option("--swap", options.swap_directory, "Test this directory for swap files")->type_name("DIR");
@@ -117,24 +154,26 @@ struct Arguments {
 
 /// Returns the program and its arguments. `left`: what the parser did not consume, that is, a program named without
 /// "--". A "--" after that belongs to the program.
-std::vector<std::string> program_of(std::vector<std::string> left, const std::vector<std::string>& behind) {
+std::vector<std::string> program_of(const std::string& command, std::vector<std::string> left,
+                                    const std::vector<std::string>& behind) {
     if (!left.empty() && left.front().starts_with('-')) {
-        throw std::invalid_argument("unknown option '" + left.front() + "' of run");
+        throw std::invalid_argument("unknown option '" + left.front() + "' of " + command);
     }
     const bool separated = left.empty() && !behind.empty();
     left.insert(left.end(), behind.begin() + (separated ? 1 : 0), behind.end());
     if (left.empty()) {
-        throw std::invalid_argument("PROGRAM is missing: faultline run [OPTIONS] [--] PROGRAM [ARGUMENTS]");
+        throw std::invalid_argument("PROGRAM is missing: faultline " + command + " [OPTIONS] [--] PROGRAM [ARGUMENTS]");
     }
     return left;
 }
 
 /// Throws if the first argument is neither a command nor an option: the parser's own message would name neither.
 void check_command(const std::vector<std::string>& arguments) {
-    constexpr const char* kCommands = "(run, doctor, help)";
+    constexpr const char* kCommands = "(run, record, report, doctor, help)";
     if (arguments.empty()) throw std::invalid_argument(std::string{"a command is missing "} + kCommands);
     const std::string& command = arguments.front();
-    if (command == "run" || command == "doctor" || command.starts_with('-')) return;
+    constexpr std::array<std::string_view, 4> kKnown{"run", "record", "report", "doctor"};
+    if (std::find(kKnown.begin(), kKnown.end(), command) != kKnown.end() || command.starts_with('-')) return;
     throw std::invalid_argument("unknown command '" + command + "' " + kCommands);
 }
 
@@ -167,7 +206,10 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
     CLI::App app{kAbout, "faultline"};
     app.set_version_flag("--version", "faultline " FAULTLINE_VERSION_STRING);
     app.require_subcommand(1);
+    std::string record_file = kDefaultSamplesFile;
     add_run(app, run);
+    add_record(app, run, record_file);
+    add_report(app, options.report);
     add_doctor(app, options.doctor);
     app.footer("`faultline help COMMAND` explains a command.");
     try {
@@ -181,8 +223,18 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
         options.command = Options::Command::doctor;
         return options;
     }
+    if (app.got_subcommand("report")) {
+        options.command = Options::Command::report;
+        return options;
+    }
     if (!options.environment_problem.empty()) throw std::invalid_argument(options.environment_problem);
-    run.program = program_of(app.get_subcommand("run")->remaining(), arguments.behind);
+    const bool records = app.got_subcommand("record");
+    if (records) {
+        options.command = Options::Command::record;
+        run.record_file = record_file;
+    }
+    const std::string command = records ? "record" : "run";
+    run.program = program_of(command, app.get_subcommand(command)->remaining(), arguments.behind);
     return options;
 }
 

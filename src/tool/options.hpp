@@ -11,11 +11,15 @@
 
 namespace faultline::tool {
 
+inline constexpr const char* kDefaultSamplesFile = "faultline.data";
+
+/// Of `run`, and of `record`, which runs a program in the same way.
 struct RunOptions {
     run::Settings settings;            ///< Texts in it are views of the environment;
     std::string swap_directory;        ///< this one takes precedence over `settings.swap_directory`.
     std::string library;               ///< The library to preload; empty: the one that belongs to this command.
     std::string json_file;             ///< File for the JSON report; empty: none.
+    std::string record_file;           ///< File for samples of stacks; empty: none.
     bool stats = false;                ///< Print a report on standard error at the end.
     bool quiet = false;                ///< Print no line about the limit at the end.
     bool live = false;                 ///< Print a line each second.
@@ -24,7 +28,7 @@ struct RunOptions {
 
     /// Returns true if programs have to write figures.
     [[nodiscard]] bool wants_figures() const noexcept {
-        return stats || live || !json_file.empty() || settings.memory() != 0;
+        return stats || live || !json_file.empty() || !record_file.empty() || settings.memory() != 0;
     }
 };
 
@@ -33,11 +37,20 @@ struct DoctorOptions {
     bool json = false;
 };
 
+struct ReportOptions {
+    std::string file = kDefaultSamplesFile;  ///< Of samples.
+    std::string flame_graph;                 ///< File for the SVG; empty: none.
+    std::string perfetto;                    ///< File for the trace events; empty: none.
+    std::string json;                        ///< File for the figures; empty: none.
+    unsigned top = 10;                       ///< Places to list.
+};
+
 struct Options {
-    enum class Command : std::uint8_t { run, doctor };
+    enum class Command : std::uint8_t { run, record, report, doctor };
     Command command = Command::run;
     RunOptions run;
     DoctorOptions doctor;
+    ReportOptions report;
     std::string environment_problem;  ///< An invalid variable, which `run` refuses. Empty: none.
 };
 

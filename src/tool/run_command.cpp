@@ -13,15 +13,20 @@
 #include "tool/preload_library.hpp"
 #include "tool/program_file.hpp"
 #include "tool/report.hpp"
+#include "trace/stacks/stack_file_writer.hpp"
 
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace faultline::tool {
@@ -139,6 +144,26 @@ void finish(RunReport& report, const RunOptions& options, const run::StatusFile&
     print((options.quiet ? "" : memory_text(report)) + unmanaged_text(report));
 }
 
+/// Makes the file for samples, if there is to be one. Returns its absolute path: the program may change its directory.
+std::string begin_recording(const RunOptions& options, const run::Settings& settings) {
+    if (options.record_file.empty()) return {};
+    if (settings.delivery == Delivery::uffd_threads) {
+        throw std::invalid_argument(
+            "record needs the registers of the thread that faults, which uffd_threads does not have: choose "
+            "--delivery uffd_signal or sigsegv, or leave the choice to faultline");
+    }
+    trace::StackFileWriter::create(options.record_file);
+    return std::filesystem::absolute(options.record_file);
+}
+
+std::string recording_text(const std::string& file) {
+    std::error_code error;
+    const std::uintmax_t bytes = std::filesystem::file_size(file, error);
+    return "faultline: recorded " + display::format_bytes(static_cast<std::uint64_t>(error ? 0 : bytes)) + " in " +
+           printable(file) + "; see `faultline report" +
+           (file == kDefaultSamplesFile ? std::string{} : " " + printable(file)) + "`\n";
+}
+
 }  // namespace
 
 int run_command(const RunOptions& options, const char* const* environment) {
@@ -152,6 +177,8 @@ int run_command(const RunOptions& options, const char* const* environment) {
         settings.memory_limit};
     settings.swap_directory = options.swap_directory;
     settings.status_file = status.path();
+    const std::string samples_file = begin_recording(options, settings);
+    settings.record_file = samples_file;
 
     const std::string& name = options.program.front();
     const std::optional<std::string> file = find_program(name);
@@ -176,6 +203,7 @@ int run_command(const RunOptions& options, const char* const* environment) {
     }
     report.end = *end;
     finish(report, options, status);
+    if (!samples_file.empty() && !options.quiet) print(recording_text(options.record_file));
     if (json && !write_report(json.get(), options.json_file, report_json(report))) return kExitFailed;
     return exit_code_of(report, options.allow_unmanaged);
 }

@@ -146,6 +146,7 @@ void PagerThreads::run_without(const std::function<void()>& change) {
 /// it.
 void PagerThreads::stop() {
     core_.put_off.finish();  // start_again starts all
+    if (core_.stack_recorder) core_.stack_recorder->stop();
     delivery_.stop_threads();
     std::unique_ptr<AsyncReader> reader;
     std::unique_ptr<Housekeeper> housekeeper;
@@ -166,6 +167,7 @@ void PagerThreads::start_again() {
     core_.housekeeper = std::move(housekeeper);
     core_.stores->set_background_return(core_.housekeeper != nullptr);
     core_.wake_to_return_space();
+    if (core_.stack_recorder) core_.stack_recorder->start();
 }
 
 void PagerThreads::forget_parents_threads() noexcept {

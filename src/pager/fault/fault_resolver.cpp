@@ -52,6 +52,7 @@ FaultOutcome FaultResolver::resolve_page(const FaultedPage& faulted) FAULTLINE_S
     if (core_.limit.frames_are_few.load(std::memory_order_relaxed)) {
         core_.guard.faulted(faulted.fault.thread, faulted.region.ref(faulted.page));
     }
+    bool waited = false;
     for (;;) {
         const PageWord seen = faulted.region.load(faulted.page);
         Step step = answer_forbidden(faulted, seen);
@@ -60,6 +61,7 @@ FaultOutcome FaultResolver::resolve_page(const FaultedPage& faulted) FAULTLINE_S
             case PageState::filling:
             case PageState::evicting:
                 step = wait_for_owner(faulted, seen);
+                waited = true;
                 break;
             case PageState::resident:
                 step = allow_access(faulted, seen);
@@ -74,7 +76,9 @@ FaultOutcome FaultResolver::resolve_page(const FaultedPage& faulted) FAULTLINE_S
             case PageState::poisoned:
                 return FaultOutcome::failed;
         }
-        if (step) return *step;
+        if (!step) continue;
+        if (waited && *step == FaultOutcome::already_resolved) account_wait(core_, faulted);
+        return *step;
     }
 }
 

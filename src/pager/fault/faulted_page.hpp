@@ -27,8 +27,14 @@ struct FaultedPage : PagePlace {
     }
 };
 
-/// Counts a fault that is resolved: its latency, and a line of the trace where faults are recorded. Signal-safe.
-void account(const PagerCore& core, const FaultedPage& faulted, FaultKind kind) FAULTLINE_SIGNAL_SAFE;
+/// Counts a fault that is resolved: its latency, a line of the trace and a sample of the stack where these are
+/// recorded. `evictions_ago`: of a page that was read from the store, how many pages were evicted since it was.
+/// Signal-safe.
+void account(const PagerCore& core, const FaultedPage& faulted, FaultKind kind,
+             std::uint32_t evictions_ago = trace::kUnknownDistance) FAULTLINE_SIGNAL_SAFE;
+
+/// Samples the stack of a fault for which another thread has brought the page in meanwhile. Signal-safe.
+void account_wait(const PagerCore& core, const FaultedPage& faulted) FAULTLINE_SIGNAL_SAFE;
 
 /// Records why a fault fails. Returns when the message is printed, or after 100 ms: SIGBUS ends most programs at once.
 /// Signal-safe.

@@ -244,7 +244,7 @@ FaultOutcome PageFill::complete(int error) FAULTLINE_SIGNAL_SAFE {
     region_->counters().add(Count::hard_faults);
     end_miss();
     watch_for_thrashing();
-    account(context_->core, *faulted_, FaultKind::hard);
+    account(context_->core, *faulted_, FaultKind::hard, arrival_.evictions_ago);
     return FaultOutcome::resolved;
 }
 

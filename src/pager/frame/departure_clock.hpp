@@ -49,6 +49,11 @@ public:
         return {Arrival::Kind::hard_fault, left.evictions_until(now()) << shift_, left.tag()};
     }
 
+    /// Returns false if a distance of `arrival` is that of a page that left long ago, or whose eviction is not known.
+    [[nodiscard]] static constexpr bool is_known(std::uint32_t evictions_ago) noexcept {
+        return evictions_ago < std::uint32_t{1} << (core::Departure::kCountBits - 2);
+    }
+
 private:
     static_assert(Victim::kMaxTag < 1U << core::Departure::kTagBits);
     static constexpr std::size_t kExactFrames = std::size_t{1} << (core::Departure::kCountBits - 3);
