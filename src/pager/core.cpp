@@ -46,13 +46,14 @@ void PagerCore::require_owner_process() const {
     sys::throw_error(EPERM, "this pager belongs to the parent process: a child of fork cannot use it; make a new one");
 }
 
-void start_stack_recorder(PagerCore& core) {
+void start_stack_recorder(PagerCore& core, std::uint64_t touched_units) {
     const Config& config = core.config;
     if (config.stack_samples_file.empty()) return;
     core.stack_recorder = std::make_unique<trace::StackRecorder>(
         trace::StackRecording{config.stack_samples_file,
                               config.stack_samples_rate,
                               config.stack_sample_bytes,
+                              touched_units,
                               {config.memory_limit, config.resident_limit}},
         [&core](LogLevel level, std::string_view message) { core.log.say(level, message); });
     core.stack_recorder->start();

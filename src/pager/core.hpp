@@ -33,6 +33,8 @@
 #include <faultline/config.hpp>
 #include <faultline/stats.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -104,7 +106,8 @@ struct PagerCore {
     std::unique_ptr<Housekeeper> housekeeper;  // null without a background evictor; changes at a standstill only
 };
 
-/// Makes and starts PagerCore::stack_recorder if the configuration asks for it. Throws std::system_error.
-void start_stack_recorder(PagerCore& core);
+/// Makes and starts PagerCore::stack_recorder if the configuration asks for it. `touched_units`: by first touches
+/// before, in a child of fork. Throws std::system_error.
+void start_stack_recorder(PagerCore& core, std::uint64_t touched_units = 0);
 
 }  // namespace faultline::pager

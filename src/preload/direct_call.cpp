@@ -8,6 +8,7 @@
 #include "preload/pinned_memory.hpp"
 #include "preload/program_call.hpp"
 #include "preload/thread_state.hpp"
+#include "sys/program_registers.hpp"
 
 #include <pthread.h>
 
@@ -75,6 +76,9 @@ long call_on_slot(const Call& call) {
     const InLibrary inside;
     CallStacks::Slot* const slot = this_thread.stacks != nullptr ? this_thread.stacks->claim(mark) : nullptr;
     const CallScope scope{slot};
+    gregset_t registers;
+    sys::store_registers_here(registers);
+    const sys::ProgramRegistersScope program{&registers[0]};
     CallOfProgram made{call, signals.before()};
     if (slot != nullptr) {
         faultline_preload_run_on(&CallOfProgram::make, &made, slot->top(), &this_thread.call_stack);

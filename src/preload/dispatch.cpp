@@ -18,6 +18,7 @@
 #include "preload/traced_child.hpp"
 #include "sys/error.hpp"
 #include "sys/futex_lock.hpp"
+#include "sys/program_registers.hpp"
 #include "sys/signal_block.hpp"
 #include "sys/syscall.hpp"
 
@@ -294,6 +295,7 @@ void on_call(int signal, siginfo_t* info, void* given) {
     if (ends_program(call.number)) publish_status_before_end();
     {
         const InLibrary inside;
+        const sys::ProgramRegistersScope program{&registers[0]};
         const CallScope scope{context};
         registers[REG_RAX] = answer(context, call);
     }

@@ -30,6 +30,8 @@ trace::ResolvedFault resolved(const PagerCore& core, const FaultedPage& faulted,
             .write = faulted.write(),
             .address = faulted.fault.address,
             .ticks = ticks,
+            .touched_units = faulted.touched * static_cast<std::uint64_t>(faulted.region.page_units()),
+            .resident_units = static_cast<std::uint64_t>(core.budget.used()),
             .evictions = core.departures.evictions(),
             .interrupted = faulted.fault.interrupted};
 }

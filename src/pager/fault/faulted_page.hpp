@@ -18,7 +18,8 @@ struct FaultedPage : PagePlace {
         : PagePlace{place}, fault{page_fault}, started{ticks} {}
 
     core::PageFault fault;
-    std::uint64_t started;  // ticks
+    std::uint64_t started;      // ticks
+    std::uint64_t touched = 0;  // pages that a first touch brings in
 
     [[nodiscard]] bool write() const noexcept { return fault.access == core::FaultAccess::write; }
     /// The mask of the pages of `window`, which contains the page, that the fault needs writable.

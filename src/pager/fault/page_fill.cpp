@@ -121,6 +121,7 @@ FaultOutcome PageFill::fill_with_zeros() FAULTLINE_SIGNAL_SAFE {
     // Neighbours count as touched in the same way: a page that is never written is zeros when it leaves, without I/O.
     run.for_each([&](std::uint64_t page) { publish(page, faulted_->write(), arrival_); });
     region_->counters().add(Count::first_touches, static_cast<std::int64_t>(run.count()));
+    faulted_->touched = run.count();
     account(context_->core, *faulted_, FaultKind::first_touch);
     return FaultOutcome::resolved;
 }

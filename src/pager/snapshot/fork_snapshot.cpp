@@ -122,7 +122,7 @@ void ForkSnapshot::close_in_child() noexcept {
 void ForkSnapshot::start_in_child() {
     threads_.forget_parents_threads();
     static_cast<void>(core_.fault_trace.release());
-    static_cast<void>(core_.stack_recorder.release());
+    const trace::StackRecorder* const parents = core_.stack_recorder.release();
     static_cast<void>(writer_.release());
     if (inheritance_ == Inheritance::nothing) return;  // this process does not own the pager
     if (inheritance_ == Inheritance::plain_memory) return plain_.fill();
@@ -145,15 +145,16 @@ void ForkSnapshot::start_in_child() {
     watch_fence(delivery_.userfaultfd(), core_.staging.area(), false);
     if (inheritance_ == Inheritance::kept_pages) kept_.take_over(*delivery_.userfaultfd());
     core_.generation = sys::process_generation();
-    record_stacks_in_child();
+    record_stacks_in_child(parents);
     threads_.start_in_child();
     for (const core::PageRef page : pinned) bring_back(page);
 }
 
-/// The child's faults are a session of their own. A child whose faults come to threads has no stacks to record.
-void ForkSnapshot::record_stacks_in_child() {
+/// The child's faults are a session of their own, whose first touches add to those of `parents`.
+void ForkSnapshot::record_stacks_in_child(const trace::StackRecorder* parents) {
+    if (parents == nullptr) return;
     try {
-        start_stack_recorder(core_);
+        start_stack_recorder(core_, parents->touched_units());
     } catch (const std::system_error& error) {
         core_.log.say(LogLevel::warning, std::string{"no stacks are recorded in a child of fork: "} + error.what());
     }

@@ -70,7 +70,7 @@ private:
     }
     void prepare_pager();
     void prepare_without_pager(const char* why) noexcept;
-    void record_stacks_in_child();
+    void record_stacks_in_child(const trace::StackRecorder* parents);
     void go_on_without_pager(const char* why);
     [[nodiscard]] bool much_to_write() const;
     void make_writer();

@@ -36,6 +36,15 @@ bool has_left(const AnalysedSample& sample) {
     return later > 0 && later >= limit_of(*sample.session) / core::kUnitBytes;
 }
 
+/// Returns how many more pages of memory would have kept the page of a hard fault. A page that came back after the
+/// eviction of N others would have stayed in a memory that is N pages larger; and no page leaves a memory that is
+/// larger by all that is absent. Pages that are read ahead in vain make N too large.
+std::uint32_t pages_more(const RecordedSample& sample) {
+    const std::uint64_t absent = sample.touched_units - std::min(sample.touched_units, sample.resident_units);
+    if (absent == 0) return sample.evictions_ago;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(sample.evictions_ago, absent));
+}
+
 }  // namespace
 
 PatternJudge::PatternJudge(const StackAnalysis& analysis) : analysis_{analysis} {
@@ -71,8 +80,10 @@ Order PatternJudge::order_of(const HotPlace& place) const {
     double forward = 0;
     double backward = 0;
     double far = 0;
+    double by_calls = 0;
     for (const std::size_t i : place.samples) {
         const AnalysedSample& sample = analysis_.samples[i];
+        if (sample.sample->asked) by_calls += sample.faults;
         if (sample.sample->address_before == 0) continue;
         const auto step = static_cast<std::int64_t>(sample.sample->address - sample.sample->address_before);
         if (step < -kNear || step > kNear) {
@@ -82,6 +93,7 @@ Order PatternJudge::order_of(const HotPlace& place) const {
         }
     }
     const double all = forward + backward + far;
+    if (by_calls > all) return Order::by_calls;
     if (all == 0) return Order::unknown;
     if (forward >= kMostOfThem * all) return Order::sequential;
     if (backward >= kMostOfThem * all) return Order::backward;
@@ -118,14 +130,13 @@ Reuse PatternJudge::reuse_of(const HotPlace& place) const {
     return neighbours_back <= kHardlyAny * neighbours_touched ? Reuse::touched_once : Reuse::comes_back;
 }
 
-/// A page that came back after the eviction of N others would have stayed in a memory that is N pages larger.
 std::uint64_t PatternJudge::bytes_more(const std::vector<std::size_t>& samples, double part) const {
     std::vector<std::pair<std::uint32_t, double>> distances;
     double all = 0;
     for (const std::size_t i : samples) {
         const AnalysedSample& sample = analysis_.samples[i];
         if (sample.sample->kind != Kind::hard) continue;
-        distances.emplace_back(sample.sample->evictions_ago, sample.faults);
+        distances.emplace_back(pages_more(*sample.sample), sample.faults);
         all += sample.faults;
     }
     std::sort(distances.begin(), distances.end());
@@ -139,7 +150,7 @@ std::uint64_t PatternJudge::bytes_more(const std::vector<std::size_t>& samples, 
 }
 
 std::string words_of(const AccessPattern& pattern) {
-    constexpr std::array<const char*, 5> kOrders{"", "sequential", "backward", "random", "mixed order"};
+    constexpr std::array<const char*, 6> kOrders{"", "sequential", "backward", "random", "mixed order", "system calls"};
     constexpr std::array<const char*, 4> kReuses{"", "first touches", "touched once", "comes back"};
     std::string words = kOrders[static_cast<std::size_t>(pattern.order)];
     const std::string reuse = kReuses[static_cast<std::size_t>(pattern.reuse)];

@@ -12,7 +12,8 @@
 namespace faultline::tool {
 
 struct AccessPattern {
-    enum class Order : std::uint8_t { unknown, sequential, backward, random, mixed };
+    /// `by_calls`: the kernel or the library touched the pages, in calls of the place.
+    enum class Order : std::uint8_t { unknown, sequential, backward, random, mixed, by_calls };
     enum class Reuse : std::uint8_t {
         unknown,
         all_fits,      ///< Nothing was evicted.

@@ -13,6 +13,7 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 }  // namespace
 
 std::string CodePlace::name() const {
+    if (of_faultline()) return "[inside faultline]";
     if (!function.empty()) {
         return offset == 0 ? function : function + display::printed("+0x%llx", static_cast<unsigned long long>(offset));
     }

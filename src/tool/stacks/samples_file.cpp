@@ -192,6 +192,8 @@ private:
         sample.weight = from.number(8);
         sample.step = from.number(8);
         sample.evictions = from.number(8);
+        sample.touched_units = from.number(8);
+        sample.resident_units = from.number(8);
         sample.evictions_ago = from.number32();
         const std::size_t stack_bytes = from.number32();
         if (stack_bytes > trace::kMostSampledStack) from.fail("a stack that is too long");
@@ -205,6 +207,7 @@ private:
         session.taken = from.number(8);
         session.lost = from.number(8);
         session.evictions = from.number(8);
+        session.touched_units = from.number(8);
         for (std::size_t kind = 0; kind < trace::kSampledKinds; ++kind) {
             session.faults[kind] = from.number(8);
             session.nanoseconds[kind] = from.number(8);

@@ -28,6 +28,8 @@ struct RecordedSample {
     std::uint64_t weight = 0;  ///< The lost time that the sample stands for.
     std::uint64_t step = 0;
     std::uint64_t evictions = 0;
+    std::uint64_t touched_units = 0;
+    std::uint64_t resident_units = 0;
     std::uint32_t evictions_ago = 0;
     trace::SampledRegisters registers{};
     std::span<const unsigned char> stack;  ///< From the stack pointer up; of RecordedSession::blocks.
@@ -56,6 +58,7 @@ struct RecordedSession {
     std::uint64_t taken = 0;      ///< Samples that were taken.
     std::uint64_t lost = 0;       ///< Samples that found no room.
     std::uint64_t evictions = 0;
+    std::uint64_t touched_units = 0;  ///< By all first touches, a parent's before a fork included.
     std::array<std::uint64_t, trace::kSampledKinds> faults{};
     std::array<std::uint64_t, trace::kSampledKinds> nanoseconds{};
 };

@@ -53,9 +53,18 @@ std::string wrapped(const std::string& text, std::size_t indent) {
     return line.empty() ? lines : lines + std::string(indent, ' ') + line + "\n";
 }
 
+/// Returns the session that lost most time.
+const RecordedSession& main_session(const std::vector<RecordedSession>& sessions) {
+    const auto lost = [](const RecordedSession& session) {
+        return std::accumulate(session.nanoseconds.begin(), session.nanoseconds.end(), std::uint64_t{0});
+    };
+    return *std::max_element(sessions.begin(), sessions.end(),
+                             [&](const auto& a, const auto& b) { return lost(a) < lost(b); });
+}
+
 std::string heading(const std::string& file, const std::vector<RecordedSession>& sessions,
                     const StackAnalysis& analysis) {
-    std::string text = printable(file) + ": " + printable(cut(sessions.front().command_line, 40));
+    std::string text = printable(file) + ": " + printable(cut(main_session(sessions).command_line, 40));
     if (sessions.size() > 1) text += printed(" and %s more processes", format_count(sessions.size() - 1).c_str());
     text += printed("; faults took %s", duration(analysis.all_lost()).c_str());
     if (analysis.wall > 0) text += printed(" of %s", duration(analysis.wall).c_str());
@@ -94,6 +103,23 @@ std::string whereabouts(const CodePlace& place, const CodePlace& inner) {
     return text;
 }
 
+/// The calls around the place, in the sample that stands for most time: "called by a, b, c".
+std::string callers(const StackAnalysis& analysis, const HotPlace& spot) {
+    constexpr std::size_t kMostCallers = 3;
+    const std::size_t heaviest = *std::max_element(spot.samples.begin(), spot.samples.end(), [&](auto a, auto b) {
+        return analysis.samples[a].lost < analysis.samples[b].lost;
+    });
+    const AnalysedSample& sample = analysis.samples[heaviest];
+    std::string text;
+    std::size_t listed = 0;
+    for (std::size_t i = sample.own + 1; i < sample.stack.size() && listed < kMostCallers; ++i) {
+        const CodePlace& caller = analysis.places[sample.stack[i]];
+        if (caller.of_system() || caller.function.empty()) break;
+        text += (listed++ == 0 ? "called by " : ", ") + cut(caller.function, 40);
+    }
+    return text;
+}
+
 std::string place_lines(std::size_t rank, const StackAnalysis& analysis, const HotPlace& spot,
                         const PatternJudge& judge, bool colour) {
     const CodePlace& place = analysis.places[spot.place];
@@ -106,6 +132,7 @@ std::string place_lines(std::size_t rank, const StackAnalysis& analysis, const H
     constexpr std::size_t kIndent = 4;
     const std::string where = whereabouts(place, analysis.places[spot.inner]);
     if (!where.empty()) text += wrapped(printable(where), kIndent);
+    text += wrapped(printable(callers(analysis, spot)), kIndent);
     const AccessPattern pattern = judge.judge(spot);
     const RecordedSession& session = *analysis.samples[spot.samples.front()].session;
     const std::string advice = advice_for(spot, pattern, session);
@@ -159,7 +186,7 @@ std::string stack_report_text(const std::string& file, const std::vector<Recorde
                               const StackAnalysis& analysis, unsigned top, bool colour) {
     std::string text = heading(file, sessions, analysis) + counts_line(analysis);
     if (analysis.samples.empty()) return text + "No stack was recorded: the faults took too little time.\n";
-    text += limit_line(sessions.front());
+    text += limit_line(main_session(sessions));
     text += printed("\n%3s %6s %10s %6s %10s  %s\n", "", "TIME", "LOST MS", "FAULTS", "HARD", "PLACE");
     const PatternJudge judge{analysis};
     const std::size_t listed = std::min<std::size_t>(top, analysis.hot.size());

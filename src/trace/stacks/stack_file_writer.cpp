@@ -20,7 +20,7 @@
 namespace faultline::trace {
 namespace {
 
-constexpr std::size_t kSamplesInBlock = std::size_t{256} << 10;  // bytes
+constexpr std::size_t kSamplesInBlock = std::size_t{128} << 10;  // bytes
 
 /// Appends numbers and texts to a vector of bytes.
 class Bytes {
@@ -129,6 +129,8 @@ void StackFileWriter::append(const StackSample& sample, double nanoseconds_per_t
         .number(scaled(sample.weight_ticks, nanoseconds_per_tick), 8)
         .number(scaled(sample.step_ticks, nanoseconds_per_tick), 8)
         .number(sample.evictions, 8)
+        .number(sample.touched_units, 8)
+        .number(sample.resident_units, 8)
         .number(sample.evictions_ago, 4)
         .number(sample.stack_bytes, 4);
     for (const std::uint64_t value : sample.registers) bytes.number(value, 8);
@@ -161,6 +163,7 @@ void StackFileWriter::write(const FaultTotals& totals, std::chrono::nanoseconds 
     Bytes to{bytes};
     to.number(static_cast<std::uint64_t>(now.count()), 8);
     to.number(totals.samples, 8).number(totals.lost, 8).number(totals.evictions, 8);
+    to.number(totals.touched_units, 8);
     for (std::size_t kind = 0; kind < kSampledKinds; ++kind) {
         to.number(totals.faults[kind], 8).number(scaled(totals.ticks[kind], nanoseconds_per_tick), 8);
     }

@@ -36,7 +36,7 @@ StackRecorder::StackRecorder(const StackRecording& what, Log log, std::size_t wa
     : log_{std::move(log)},
       first_tick_{sys::ticks()},
       first_time_{sys::monotonic_time()},
-      sampler_{waiting, step_for(what.rate), what.stack_bytes},
+      sampler_{waiting, step_for(what.rate), what.stack_bytes, what.touched_units},
       writer_{what.path, what.session} {}
 
 StackRecorder::~StackRecorder() {

@@ -27,15 +27,16 @@ namespace faultline::trace {
 
 struct StackRecording {
     std::filesystem::path path;
-    unsigned rate = 0;            ///< Samples for each second that faults take, at first.
-    std::size_t stack_bytes = 0;  ///< Of each sample, at most.
+    unsigned rate = 0;                ///< Samples for each second that faults take, at first.
+    std::size_t stack_bytes = 0;      ///< Of each sample, at most.
+    std::uint64_t touched_units = 0;  ///< By first touches before: those of a child's parent.
     StackSession session;
 };
 
 class StackRecorder {
 public:
     using Log = std::function<void(LogLevel, std::string_view)>;
-    static constexpr std::size_t kSamplesWaiting = 256;
+    static constexpr std::size_t kSamplesWaiting = 128;
 
     /// Opens the file. `waiting`: capacity of the ring in samples, a power of two. Throws std::system_error.
     StackRecorder(const StackRecording& what, Log log, std::size_t waiting = kSamplesWaiting);
@@ -50,6 +51,9 @@ public:
 
     /// Counts a fault that was resolved, and samples it if its turn has come. Signal-safe.
     void record(const ResolvedFault& fault) FAULTLINE_SIGNAL_SAFE;
+
+    /// Returns how many units first touches have brought in so far.
+    [[nodiscard]] std::uint64_t touched_units() const noexcept { return sampler_.totals().touched_units; }
 
     /// Asks the thread to write all samples and sums of now, and waits until it has, but at most a second. Signal-safe.
     void flush() FAULTLINE_SIGNAL_SAFE;

@@ -22,7 +22,9 @@ struct ResolvedFault {
     SampledKind kind = SampledKind::first_touch;
     bool write = false;
     std::uintptr_t address = 0;
-    std::uint64_t ticks = 0;  ///< That the fault took, of the time stamp counter.
+    std::uint64_t ticks = 0;           ///< That the fault took, of the time stamp counter.
+    std::uint64_t touched_units = 0;   ///< That a first touch has brought in.
+    std::uint64_t resident_units = 0;  ///< Of the pager now.
     /// For a hard fault, how many pages were evicted since its page was (kUnknownDistance: very many).
     std::uint32_t evictions_ago = kUnknownDistance;
     std::uint64_t evictions = 0;        ///< Of the pager so far.
@@ -30,7 +32,8 @@ struct ResolvedFault {
 };
 
 /// The registers in the order of the numbers that DWARF gives them on x86-64; the last one is the instruction pointer.
-enum DwarfRegister : std::size_t { kRbx = 3, kRbp = 6, kRsp = 7, kR12 = 12, kR13, kR14, kR15, kRip };
+inline constexpr std::size_t kRsp = 7;
+inline constexpr std::size_t kRip = 16;
 inline constexpr std::size_t kSampledRegisters = 17;
 using SampledRegisters = std::array<std::uint64_t, kSampledRegisters>;
 
@@ -45,6 +48,8 @@ struct StackSample {
     std::uint64_t weight_ticks;
     std::uint64_t step_ticks;  ///< Between two samples, when this one was taken.
     std::uint64_t evictions;
+    std::uint64_t touched_units;   ///< By all first touches so far.
+    std::uint64_t resident_units;  ///< When this one was taken.
     std::uint32_t evictions_ago;
     SampledKind kind;
     bool write;
@@ -59,6 +64,7 @@ struct FaultTotals {
     std::array<std::uint64_t, kSampledKinds> faults{};
     std::array<std::uint64_t, kSampledKinds> ticks{};
     std::uint64_t evictions = 0;
+    std::uint64_t touched_units = 0;
     std::uint64_t samples = 0;
     std::uint64_t lost = 0;  ///< Samples that found the ring full.
 };

@@ -22,8 +22,8 @@ public:
     static constexpr std::uint64_t kSamplesPerStep = 8192;
 
     /// `waiting`: samples that fit the ring, a power of two. `step_ticks`: the first step. `stack_bytes`: of a sample,
-    /// at most sys::kMostCopied.
-    StackSampler(std::size_t waiting, std::uint64_t step_ticks, std::size_t stack_bytes);
+    /// at most sys::kMostCopied. `touched_units`: by first touches before this one counts.
+    StackSampler(std::size_t waiting, std::uint64_t step_ticks, std::size_t stack_bytes, std::uint64_t touched_units);
 
     /// Counts the fault of the calling thread, and puts a sample into the ring when its turn has come. Returns true if
     /// the ring is half full now, and the reader should hurry. Signal-safe.
@@ -48,9 +48,8 @@ private:
     };
     static constexpr std::size_t kInstructions = 1024;
 
+    [[nodiscard]] std::uint64_t address_before(const ResolvedFault& fault) FAULTLINE_SIGNAL_SAFE;
     [[nodiscard]] std::uint64_t turn_of(std::uint64_t ticks, std::uint64_t& step) FAULTLINE_SIGNAL_SAFE;
-    [[nodiscard]] std::uint64_t exchange_last(const SampledRegisters& registers,
-                                              const ResolvedFault& fault) FAULTLINE_SIGNAL_SAFE;
 
     const std::size_t half_;
     const std::size_t stack_bytes_;
@@ -63,6 +62,7 @@ private:
     std::atomic<std::uint64_t> lost_{0};
     std::atomic<std::uint64_t> waiting_{0};  // samples in the ring
     std::atomic<std::uint64_t> evictions_{0};
+    std::atomic<std::uint64_t> touched_units_;
     std::array<std::atomic<std::uint64_t>, kSampledKinds> faults_of_kind_{};
     std::array<std::atomic<std::uint64_t>, kSampledKinds> ticks_of_kind_{};
 };
