@@ -28,6 +28,20 @@ TEST(EventRing, PutFailsWhenTheRingIsFull) {
     EXPECT_EQ(ring.take(), 4);
 }
 
+TEST(EventRing, FillsAndUsesValuesInPlace) {
+    core::EventRing<int> ring{2};
+    EXPECT_TRUE(ring.put_in_place([](int& value) { value = 1; }));
+    EXPECT_TRUE(ring.put(2));
+    EXPECT_FALSE(ring.put_in_place([](int&) { FAIL() << "the ring is full"; }));
+    int seen = 0;
+    const auto refuse = [](const int&) { throw 3; };
+    EXPECT_THROW(static_cast<void>(ring.take_in_place(refuse)), int);
+    EXPECT_TRUE(ring.take_in_place([&](const int& value) { seen = value; }));
+    EXPECT_EQ(seen, 1) << "a value that could not be used stays";
+    EXPECT_EQ(ring.take(), 2);
+    EXPECT_FALSE(ring.take_in_place([](const int&) { FAIL() << "the ring is empty"; }));
+}
+
 TEST(EventRing, NoValueIsLostOrInventedBetweenThreads) {
     constexpr int kEach = 20'000;
     core::EventRing<int> ring{64};

@@ -38,6 +38,8 @@ TEST_P(OwnDescriptorsOfPager, EveryDescriptorOfAPagerIsOnTheList) {
     const std::filesystem::path trace =
         std::filesystem::temp_directory_path() / ("faultline-trace-" + std::to_string(::getpid()));
     config.trace_file = trace;
+    const std::filesystem::path stacks = trace.string() + ".stacks";
+    if (GetParam() != Delivery::uffd_threads) config.stack_samples_file = stacks;
     try {
         Pager pager{config};
         Region region = pager.reserve(64 * kBasePageBytes);
@@ -51,10 +53,12 @@ TEST_P(OwnDescriptorsOfPager, EveryDescriptorOfAPagerIsOnTheList) {
         }
     } catch (const std::system_error& error) {
         std::filesystem::remove(trace);
+        std::filesystem::remove(stacks);
         if (error.code().value() == EPERM) GTEST_SKIP() << error.what();
         throw;
     }
     std::filesystem::remove(trace);
+    std::filesystem::remove(stacks);
     EXPECT_EQ(open_descriptors(), before);
 }
 

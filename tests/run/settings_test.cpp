@@ -94,6 +94,9 @@ TEST(Settings, SettingsReadBackUnchangedFromAnEnvironment) {
     settings.swap_directory = "/a path/with=signs";
     settings.delivery = Delivery::sigsegv;
     settings.status_file = "/proc/1/fd/7";
+    settings.record_file = "/tmp/of stacks";
+    settings.record_rate = 77;
+    settings.record_stack = 4096;
     const Environment environment{environment_for(settings)};
     Settings read;
     SettingsProblem problem;
@@ -104,6 +107,9 @@ TEST(Settings, SettingsReadBackUnchangedFromAnEnvironment) {
     EXPECT_EQ(read.swap_directory, settings.swap_directory);
     EXPECT_EQ(read.delivery, settings.delivery);
     EXPECT_EQ(read.status_file, settings.status_file);
+    EXPECT_EQ(read.record_file, settings.record_file);
+    EXPECT_EQ(read.record_rate, settings.record_rate);
+    EXPECT_EQ(read.record_stack, settings.record_stack);
 }
 
 TEST(Settings, ALimitOfAllMemoryReplacesTheOthers) {
@@ -151,6 +157,8 @@ TEST(Settings, MessageNamesTheInvalidVariable) {
     EXPECT_THAT(problem_with("FAULTLINE_COMPRESSED=9T"), HasSubstr("outside of 0 to 8T"));
     EXPECT_THAT(problem_with("FAULTLINE_RESIDENT=4K"), HasSubstr("outside of 64K to 8T"));
     EXPECT_THAT(problem_with("FAULTLINE_HEAP=9T"), HasSubstr("outside of 1M to 8T"));
+    EXPECT_THAT(problem_with("FAULTLINE_RECORD_RATE=0"), HasSubstr("outside of 1 to 1000000"));
+    EXPECT_THAT(problem_with("FAULTLINE_RECORD_STACK=17K"), HasSubstr("outside of 0 to 16K"));
     EXPECT_THAT(problem_with("FAULTLINE_COMPRESSED=all"), HasSubstr("'all' is not a size"));
     EXPECT_THAT(problem_with("FAULTLINE_DELIVERY=post"), HasSubstr("expected one of: automatic uffd_threads"));
     EXPECT_EQ(problem_with("FAULTLINE_RESIDENT=" + std::string(5000, 'x')).size(), SettingsProblem{}.text.size() - 1);

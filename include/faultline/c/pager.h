@@ -55,6 +55,8 @@ typedef struct faultline_config {
     const faultline_policy* policy;
     /// A store of the program's own in place of a swap file; the library copies the table. NULL: a swap file.
     const faultline_store* store;
+    /// Path of a file to which samples of the stacks that fault are appended. NULL: none.
+    const char* stack_samples_file;
 } faultline_config;
 
 /// Makes a pager. `config` NULL: all defaults. EINVAL (limit too small, or an invalid constant), ENOENT EACCES ENOTDIR

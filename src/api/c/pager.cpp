@@ -33,6 +33,7 @@ faultline::Config config_of(const faultline_config& given) {
     config.swap_directory = text_of(given.swap_directory);
     config.swap_file = text_of(given.swap_file);
     config.trace_file = text_of(given.trace_file);
+    config.stack_samples_file = text_of(given.stack_samples_file);
     config.delivery = value_of<faultline::Delivery>(given.delivery);
     config.eviction = value_of<faultline::Eviction>(given.eviction);
     config.replacement = value_of<faultline::Replacement>(given.replacement);

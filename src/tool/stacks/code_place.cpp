@@ -13,7 +13,7 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 }  // namespace
 
 std::string CodePlace::name() const {
-    if (of_faultline()) return "[inside faultline]";
+    if (of_faultline() && !of_interposed()) return "[inside faultline]";
     if (!function.empty()) {
         return offset == 0 ? function : function + display::printed("+0x%llx", static_cast<unsigned long long>(offset));
     }
@@ -28,6 +28,7 @@ std::string CodePlace::line_text() const {
 std::string CodePlace::object_name() const { return base_name(object); }
 
 bool CodePlace::of_system() const {
+    if (of_faultline()) return true;
     if (file.starts_with("/usr/include/") || file.starts_with("/usr/lib/gcc/")) return true;
     constexpr std::array<std::string_view, 6> kLibraries{"libc.so",    "libc-2",  "ld-linux",
                                                          "libpthread", "libm.so", "libstdc++.so"};
@@ -39,5 +40,9 @@ bool CodePlace::of_system() const {
 }
 
 bool CodePlace::of_faultline() const { return object_name().starts_with("libfaultline"); }
+
+bool CodePlace::of_interposed() const {
+    return of_faultline() && !function.empty() && function.find("faultline") == std::string::npos;
+}
 
 }  // namespace faultline::tool

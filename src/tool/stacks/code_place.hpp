@@ -25,10 +25,12 @@ struct CodePlace {
     [[nodiscard]] std::string line_text() const;
     /// Returns the object's name without directories.
     [[nodiscard]] std::string object_name() const;
-    /// Returns true for the C library, the dynamic loader, and headers of the compiler and the system.
+    /// Returns true for the C library, the dynamic loader, faultline, and headers of the compiler and the system.
     [[nodiscard]] bool of_system() const;
     /// Returns true for faultline's own libraries.
     [[nodiscard]] bool of_faultline() const;
+    /// Returns true for the functions in them that replace those of the C library.
+    [[nodiscard]] bool of_interposed() const;
 };
 
 using PlaceId = std::uint32_t;

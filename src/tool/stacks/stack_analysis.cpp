@@ -3,6 +3,7 @@
 #include "tool/stacks/unwinder.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <tuple>
@@ -15,10 +16,13 @@ double sum(const ByKind& values) noexcept { return std::accumulate(values.begin(
 
 std::size_t index_of(trace::SampledKind kind) noexcept { return static_cast<std::size_t>(kind); }
 
-/// Drops the innermost calls inside faultline's library: the program has called the outermost of them.
+/// Drops the innermost calls inside faultline's library, but for a function of the C library that it replaces: the
+/// program has called that one.
 void drop_library_calls(CallStack& stack, const CodePlaces& places) {
-    const auto first = std::find_if(stack.begin(), stack.end(), [&](PlaceId id) { return !places[id].of_faultline(); });
-    if (first != stack.end()) stack.erase(stack.begin(), first);
+    auto first = std::find_if(stack.begin(), stack.end(), [&](PlaceId id) { return !places[id].of_faultline(); });
+    if (first == stack.end()) return;
+    if (first != stack.begin() && places[*std::prev(first)].of_interposed()) --first;
+    stack.erase(stack.begin(), first);
 }
 
 std::size_t own_place_in(const CallStack& stack, const CodePlaces& places) {

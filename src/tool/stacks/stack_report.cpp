@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace faultline::tool {
 namespace {
@@ -106,9 +107,12 @@ std::string whereabouts(const CodePlace& place, const CodePlace& inner) {
 /// The calls around the place, in the sample that stands for most time: "called by a, b, c".
 std::string callers(const StackAnalysis& analysis, const HotPlace& spot) {
     constexpr std::size_t kMostCallers = 3;
-    const std::size_t heaviest = *std::max_element(spot.samples.begin(), spot.samples.end(), [&](auto a, auto b) {
-        return analysis.samples[a].lost < analysis.samples[b].lost;
-    });
+    const auto weight = [&](std::size_t i) {
+        const AnalysedSample& sample = analysis.samples[i];
+        return std::pair{sample.stack.size() > sample.own + 1, sample.lost};
+    };
+    const std::size_t heaviest = *std::max_element(spot.samples.begin(), spot.samples.end(),
+                                                   [&](auto a, auto b) { return weight(a) < weight(b); });
     const AnalysedSample& sample = analysis.samples[heaviest];
     std::string text;
     std::size_t listed = 0;
