@@ -4,6 +4,7 @@
 #include "sys/file_read.hpp"
 #include "sys/file_write.hpp"
 #include "sys/full_transfer.hpp"
+#include "sys/syscall.hpp"
 #include "trace/trace_checksum.hpp"
 
 #include <fcntl.h>
@@ -52,7 +53,8 @@ std::uint64_t new_session() {
 
 std::string executable_path() {
     std::array<char, 4096> path{};
-    const ssize_t bytes = ::readlink("/proc/self/exe", path.data(), path.size());
+    const long bytes = sys::raw_syscall(SYS_readlink, sys::syscall_argument("/proc/self/exe"),
+                                        sys::syscall_argument(path.data()), path.size());
     return bytes > 0 ? std::string{path.data(), static_cast<std::size_t>(bytes)} : std::string{};
 }
 
@@ -107,7 +109,7 @@ void StackFileWriter::write_process(const StackSession& session) {
     std::vector<unsigned char> bytes;
     Bytes{bytes}
         .number(static_cast<std::uint64_t>(::getpid()), 4)
-        .number(static_cast<std::uint64_t>(::getppid()), 4)
+        .number(static_cast<std::uint64_t>(sys::raw_syscall(SYS_getppid)), 4)
         .number(static_cast<std::uint64_t>(sys::monotonic_time().count()), 8)
         .number(session.memory_limit, 8)
         .number(session.resident_limit, 8)
