@@ -1,6 +1,14 @@
 #include "run/program_heap.hpp"
 
+#include "pager/log/standard_error_log.hpp"
+#include "sys/syscall.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 namespace faultline::run {
@@ -33,6 +41,19 @@ ProgramHeap reserve(const std::shared_ptr<pager::Pager>& pager, HeapOptions conf
     return {std::make_unique<heap::Heap>(pager, config), config.reservation};
 }
 
+/// Returns the file for samples of stacks. Returns no file, after a message, if this process may not append to it: a
+/// program of another user goes on without samples.
+std::string_view samples_file(const Settings& settings) {
+    if (settings.record_file.empty()) return {};
+    const std::string path{settings.record_file};
+    const int error =
+        sys::error_of(sys::raw_syscall(SYS_faccessat, AT_FDCWD, sys::syscall_argument(path.c_str()), W_OK));
+    if (error == 0 || error == ENOENT) return settings.record_file;
+    pager::say_on_standard_error(LogLevel::warning, "no stacks are recorded: cannot write " + path + ": " +
+                                                        std::generic_category().message(error));
+    return {};
+}
+
 }  // namespace
 
 ProgramHeap make_program_heap(const Settings& settings) {
@@ -42,7 +63,7 @@ ProgramHeap make_program_heap(const Settings& settings) {
     config.memory_limit = settings.memory();  // MemoryKeeper lowers it to this process's part
     config.swap_directory = settings.swap_directory;
     config.delivery = settings.delivery;
-    config.stack_samples_file = settings.record_file;
+    config.stack_samples_file = samples_file(settings);
     config.stack_samples_rate = static_cast<unsigned>(settings.record_rate);
     config.stack_sample_bytes = settings.record_stack;
     config.fork = ForkPolicy::inherit;

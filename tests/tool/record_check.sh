@@ -20,7 +20,8 @@ expect() {
     "$@" >out 2>err </dev/null || code=$?
     [[ $code == "$wanted" ]] || fail "$* returned $code, not $wanted: $(cat out err)"
 }
-says() { grep -qF -- "$2" "$1" || fail "$1 does not say '$2': $(cat "$1")"; }
+# says FILE TEXT: fails unless the file contains the text, wherever lines break in it.
+says() { tr -s '\n ' ' ' <"$1" | grep -qF -- "$2" || fail "$1 does not say '$2': $(cat "$1")"; }
 needs() { command -v "$1" >/dev/null || { echo "skipped: $1 is not installed"; exit 77; }; }
 
 needs cc

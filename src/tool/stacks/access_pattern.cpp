@@ -180,9 +180,9 @@ std::string advice_for(const HotPlace& place, const AccessPattern& pattern, cons
     }
     std::string advice;
     if (pattern.order == Order::sequential || pattern.order == Order::backward) {
-        advice = "madvise(MADV_SEQUENTIAL) reads ahead of it and drops behind it. ";
+        advice = "madvise(MADV_SEQUENTIAL) reads ahead from the first fault on. ";
     } else if (pattern.order == Order::random) {
-        advice = "madvise(MADV_RANDOM) saves reading neighbours. ";
+        advice = "madvise(MADV_RANDOM) reads the page alone, without neighbours. ";
     }
     if (pattern.bytes_more == 0) return advice + "Its pages come back too late for more memory to help.";
     return advice + display::printed("Would fit with %s more: %s avoids 9 of 10 hard faults.",

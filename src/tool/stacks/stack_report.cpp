@@ -66,7 +66,10 @@ const RecordedSession& main_session(const std::vector<RecordedSession>& sessions
 std::string heading(const std::string& file, const std::vector<RecordedSession>& sessions,
                     const StackAnalysis& analysis) {
     std::string text = printable(file) + ": " + printable(cut(main_session(sessions).command_line, 40));
-    if (sessions.size() > 1) text += printed(" and %s more processes", format_count(sessions.size() - 1).c_str());
+    if (sessions.size() > 1) {
+        text += printed(" and %s more process%s", format_count(sessions.size() - 1).c_str(),
+                        sessions.size() > 2 ? "es" : "");
+    }
     text += printed("; faults took %s", duration(analysis.all_lost()).c_str());
     if (analysis.wall > 0) text += printed(" of %s", duration(analysis.wall).c_str());
     return wrapped(text, 0);
@@ -152,11 +155,13 @@ std::string memory_lines(const StackAnalysis& analysis, const PatternJudge& judg
     }
     if (hard.empty()) return {};
     std::string text;
-    for (const double part : {0.5, 0.9}) {
+    std::string limit;
+    for (const double part : {0.9, 0.5}) {
         const std::uint64_t more = judge.bytes_more(hard, part);
-        if (more == 0) continue;
-        text += printed("%s%s avoids %.0f%%", text.empty() ? "" : ", ",
-                        larger_limit(*analysis.samples[hard.front()].session, more).c_str(), 100 * part);
+        const std::string needed = larger_limit(*analysis.samples[hard.front()].session, more);
+        if (more == 0 || needed == limit) continue;
+        text += printed("%s%s avoids %.0f%%", text.empty() ? "" : ", ", needed.c_str(), 100 * part);
+        limit = needed;
     }
     if (text.empty()) return {};
     return "\n" +

@@ -24,7 +24,9 @@ struct FreeText {
 [[maybe_unused]] std::string demangled(const char* name) {
     int status = 0;
     const std::unique_ptr<char, FreeText> text{abi::__cxa_demangle(name, nullptr, nullptr, &status)};
-    return status == 0 && text ? std::string{text.get()} : std::string{name};
+    if (status == 0 && text) return text.get();
+    const std::string plain{name};
+    return plain.substr(0, plain.find('@'));  // a symbol's version is no part of its name
 }
 
 }  // namespace

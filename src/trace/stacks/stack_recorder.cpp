@@ -27,7 +27,8 @@ double ticks_per_second() {
 }
 
 std::uint64_t step_for(unsigned rate) {
-    return std::max(static_cast<std::uint64_t>(ticks_per_second() / std::max(rate, 1U)), kLeastStep);
+    static const double per_second = ticks_per_second();  // a child of fork need not measure again
+    return std::max(static_cast<std::uint64_t>(per_second / std::max(rate, 1U)), kLeastStep);
 }
 
 }  // namespace
