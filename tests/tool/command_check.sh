@@ -63,6 +63,10 @@ help)
     says out doctor
     expect 0 "$faultline" help run
     says out --resident
+    expect 0 "$faultline" help record
+    says out --stack-bytes
+    expect 0 "$faultline" help report
+    says out --flamegraph
     expect 0 "$faultline" --version
     says out "faultline "
     expect 125 "$faultline"
@@ -80,7 +84,7 @@ help)
     expect 125 "$faultline" run --delivery pigeon -- true
     says err "'pigeon' is not one of automatic, uffd_threads, uffd_signal, sigsegv"
     expect 125 "$faultline" bogus
-    says err "unknown command 'bogus' (run, doctor, help)"
+    says err "unknown command 'bogus' (run, record, report, doctor, help)"
     says err "doctor"
     expect 125 "$faultline" run --resdent 1M -- true
     expect 125 env FAULTLINE_DELIVERY=post "$faultline" run -- true
