@@ -12,8 +12,9 @@ docs/python.md says what to keep to.
 from ._array import ndarray
 from ._files import fromfile, load, tofile
 from ._pager import Pager, Pin, Stats
+from ._version import __version__
 
-__all__ = ["Pager", "Pin", "Stats", "fromfile", "load", "ndarray", "tofile"]
+__all__ = ["__version__", "Pager", "Pin", "Stats", "fromfile", "load", "ndarray", "tofile"]
 
 for _public in (Pager, Pin, Stats, fromfile, load, ndarray, tofile):
     _public.__module__ = __name__  # what messages and pickles name

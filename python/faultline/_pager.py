@@ -201,6 +201,8 @@ class Pager:
     def residency(self, array):
         """Returns an array of bool: for each page that the array touches, whether it is in memory. Reads no page."""
         address, size = memory = _range(array)
+        if size == 0:
+            return np.empty(0, bool)
         page_size = self._native.page_size(memory)
         pages = (address + size - 1) // page_size - address // page_size + 1
         resident = np.empty(pages, bool)
@@ -255,11 +257,13 @@ def _shape(shape):
 
 
 def _range(array):
-    """Returns the address and the size in bytes of the memory that an array uses: at least one byte."""
+    """Returns the address and the size in bytes of the memory that an array uses, from its first byte to its last."""
     begin = end = _files.address_of(array)
+    if array.size == 0:
+        return begin, 0
     for count, stride in zip(array.shape, array.strides):
         if stride < 0:
             begin += (count - 1) * stride
-        elif count > 0:
+        else:
             end += (count - 1) * stride
-    return begin, max(end + array.itemsize - begin, 1)
+    return begin, end + array.itemsize - begin

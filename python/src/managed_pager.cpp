@@ -68,6 +68,7 @@ std::shared_ptr<Pager> ManagedPager::pager() const {
 
 std::shared_ptr<ManagedRegion> ManagedPager::region_of(Range range) const {
     (void)pager();  // throws if it is closed
+    if (range.bytes == 0) return nullptr;
     const auto found = regions_->lower_bound(range.address);
     if (found != regions_->end()) {
         std::shared_ptr<ManagedRegion> region = found->second.lock();
@@ -92,18 +93,21 @@ std::shared_ptr<ManagedRegion> ManagedPager::reserve(std::size_t bytes, std::siz
 void ManagedPager::advise(Range range, const std::string& advice) const {
     const Advice parsed = named<Advice>(advice, "advice");
     const std::shared_ptr<ManagedRegion> managed = region_of(range);
+    if (!managed) return;
     const py::gil_scoped_release released;
     managed->region().advise(pointer(range.address), range.bytes, parsed);
 }
 
 void ManagedPager::wait_for_advised(Range range) const {
     const std::shared_ptr<ManagedRegion> managed = region_of(range);
+    if (!managed) return;
     const py::gil_scoped_release released;
     managed->region().wait_for_advised(pointer(range.address), range.bytes);
 }
 
 void ManagedPager::discard(Range range) const {
     const std::shared_ptr<ManagedRegion> managed = region_of(range);
+    if (!managed) return;
     // Nothing else is on the rest of the last page.
     if (range.address + range.bytes == managed->begin() + managed->bytes()) {
         range.bytes = managed->last() - range.address + 1;
@@ -114,6 +118,7 @@ void ManagedPager::discard(Range range) const {
 
 void ManagedPager::retry(Range range) const {
     const std::shared_ptr<ManagedRegion> managed = region_of(range);
+    if (!managed) return;
     const py::gil_scoped_release released;
     const Pages pages = touched_pages(range, managed->region().page_size());
     managed->region().retry(pages.first, pages.bytes);
@@ -122,6 +127,7 @@ void ManagedPager::retry(Range range) const {
 Pin ManagedPager::pin(Range range, const std::string& purpose) const {
     const PinFor parsed = named<PinFor>(purpose, "purpose");
     const std::shared_ptr<ManagedRegion> managed = region_of(range);
+    if (!managed) return Pin{};
     const py::gil_scoped_release released;
     return managed->region().pin(pointer(range.address), range.bytes, parsed);
 }
@@ -129,6 +135,7 @@ Pin ManagedPager::pin(Range range, const std::string& purpose) const {
 void ManagedPager::residency(Range range, const py::buffer& resident) const {
     constexpr std::size_t kMostCells = 1024;
     const std::shared_ptr<ManagedRegion> managed = region_of(range);
+    if (!managed) return;
     const std::size_t page_size = managed->region().page_size();
     const Pages pages = touched_pages(range, page_size);
     const py::buffer_info info = resident.request(true);
@@ -147,7 +154,10 @@ void ManagedPager::residency(Range range, const py::buffer& resident) const {
     }
 }
 
-std::size_t ManagedPager::page_size(Range range) const { return region_of(range)->region().page_size(); }
+std::size_t ManagedPager::page_size(Range range) const {
+    const std::shared_ptr<ManagedRegion> managed = region_of(range);
+    return managed ? managed->region().page_size() : kBasePageBytes;
+}
 
 void ManagedPager::set_resident_limit(std::size_t bytes) const {
     const std::shared_ptr<Pager> pager = this->pager();

@@ -49,8 +49,8 @@ struct Range {
     std::size_t bytes = 0;
 };
 
-/// A pager. Functions that take a range throw ValueError if the range is not in one region of this pager. After `close`
-/// all functions but `close` throw ValueError.
+/// A pager. Functions that take a range do nothing if it is empty, and throw ValueError if it is not in one region of
+/// this pager. After `close` all functions but `close` throw ValueError.
 class ManagedPager {
 public:
     explicit ManagedPager(const Config& config);
@@ -82,6 +82,7 @@ public:
 private:
     /// Returns a share of the pager, so that no other thread closes it during a call.
     [[nodiscard]] std::shared_ptr<Pager> pager() const;
+    /// Returns the region that has the range; null if the range is empty.
     [[nodiscard]] std::shared_ptr<ManagedRegion> region_of(Range range) const;
 
     std::shared_ptr<Pager> pager_;
