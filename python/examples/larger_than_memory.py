@@ -24,7 +24,8 @@ print(pager)
 
 # %% The table begins as zeros and takes memory only where it is touched.
 table = pager.zeros((rows, columns))
-print(f"{table.nbytes / 2**20:.0f} MiB of addresses, {pager.stats().resident_bytes / 2**20:.0f} MiB in memory")
+used = pager.stats().resident_bytes
+print(f"{table.nbytes >> 20} MiB of addresses, {used >> 20} MiB in memory")
 
 # %% Fill it block by block: temporary results of NumPy are ordinary memory, so keep them small.
 random = np.random.default_rng(seed=7)

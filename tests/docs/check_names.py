@@ -45,7 +45,7 @@ ALLOWED_PATHS = frozenset(
     """.split()
 )
 
-CODE_FOLDERS = ("src", "include", "demos", "tests", "bench", "cmake", ".ci")
+CODE_FOLDERS = ("src", "include", "demos", "tests", "bench", "cmake", "python", ".ci")
 CODE_FILES = ("CMakeLists.txt", "CMakePresets.json", "bootstrap")
 C_SUFFIXES = {".h", ".hpp", ".c", ".cpp", ".S", ".in", ".map"}
 SCRIPT_SUFFIXES = {".txt", ".cmake", ".sh", ".py", ".gp", ".gdb", ".json", ""}
