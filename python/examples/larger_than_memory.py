@@ -3,7 +3,8 @@
 
     larger_than_memory.py [--rows 20000000] [--limit 256M]
 
-With these defaults the table has 1.3 GB, and at most 256 MiB of it are in memory. Exits with 0 if the results are right.
+With these defaults the table has 1.3 GB, and at most 256 MiB of it are in memory. Exits with 0 if the results are
+right.
 """
 
 import argparse

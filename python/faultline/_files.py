@@ -48,7 +48,7 @@ def fromfile(file, pager, dtype=float, shape=None, offset=0):
 
 
 def load(file, pager):
-    """Reads an array that numpy.save wrote (.npy) into memory of the pager. `file` is a path or a binary file object."""
+    """Reads an array that numpy.save wrote (.npy) into memory of the pager. `file`: a path or a binary file object."""
     if isinstance(file, (str, bytes, os.PathLike)):
         with open(file, "rb") as stream:
             return load(stream, pager)

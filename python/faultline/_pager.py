@@ -64,7 +64,7 @@ class Pager:
     """One limit of resident memory and one swap file for many arrays.
 
         with faultline.Pager(resident="512M") as pager:
-            samples = pager.zeros((1_000_000, 1_000), dtype="f4")  # 4 GB of addresses, at most 512 MiB of them in memory
+            samples = pager.zeros((1_000_000, 1_000), dtype="f4")  # 4 GB of addresses, at most 512 MiB in memory
 
     Sizes are numbers of bytes, or text: "64K", "512M", "1.5G" (powers of 1024).
 
