@@ -147,12 +147,10 @@ class Signals:
             pager = faultline.Pager(resident="1M", delivery=sys.argv[1])
             array = pager.full(1 << 18, 1.0)
             faulthandler.enable()
-            if sys.argv[2] == "disable":
-                faulthandler.disable()
+            faulthandler.disable()
             print(array.sum() == array.size)
             """,
             self.delivery,
-            "disable",
         )
         self.assertEqual(done.stdout, "True\n", done.stderr)  # disabling it puts faultline's handler back
 
@@ -174,6 +172,24 @@ class Signals:
             self.assertEqual(done.stdout, "")
             self.assertIn(done.returncode, (-signal.SIGSEGV, -signal.SIGBUS))
             self.assertIn("Fatal Python error", done.stderr)
+
+    def test_faulthandler_disabled_while_a_pager_lives_takes_its_handler_away(self):
+        done = support.run_program(
+            """
+            import faulthandler, faultline, sys
+
+            faulthandler.enable()
+            pager = faultline.Pager(resident="1M", delivery=sys.argv[1])
+            array = pager.full(1 << 18, 1.0)
+            faulthandler.disable()
+            print(array.sum() == array.size)
+            """,
+            self.delivery,
+        )
+        if self.delivery == "uffd_threads":  # no signals
+            self.assertEqual(done.stdout, "True\n", done.stderr)
+        else:
+            self.assertIn(done.returncode, (-signal.SIGSEGV, -signal.SIGBUS))
 
     def test_faulthandler_reports_crashes_that_are_the_programs(self):
         done = support.run_program(
