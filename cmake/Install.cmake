@@ -12,6 +12,12 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} 
 # The command, and what it preloads, which it finds from its own place.
 if(TARGET faultline_command)
     install(TARGETS faultline_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
+    if(TARGET faultline_completions)
+        install(FILES ${PROJECT_BINARY_DIR}/src/completions/faultline
+                DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT command)
+        install(FILES ${PROJECT_BINARY_DIR}/src/completions/_faultline
+                DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions COMPONENT command)
+    endif()
     install(FILES ${PROJECT_SOURCE_DIR}/docs/faultline.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT command)
     install(FILES ${PROJECT_SOURCE_DIR}/src/tool/gdb/faultline.gdb DESTINATION ${CMAKE_INSTALL_DATADIR}/faultline
             COMPONENT command)

@@ -1,6 +1,7 @@
 #include "tool/options.hpp"
 
 #include "run/command_options.hpp"
+#include "tool/completion.hpp"
 
 #include <faultline/version.hpp>
 
@@ -10,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -140,6 +142,15 @@ void add_doctor(CLI::App& app, DoctorOptions& options) {
     doctor.footer("Exit status: 0 if everything that matters works, else 1.");
 }
 
+void add_completion(CLI::App& app, std::string& shell) {
+    CLI::App& command = *app.add_subcommand("completion", "Prints a script by which a shell completes this command");
+    command.add_option("SHELL", shell, "The shell")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh"}))
+        ->type_name("{bash,zsh}");
+    command.footer("bash: source <(faultline completion bash). zsh: put it into a folder of $fpath as _faultline.");
+}
+
 /// The command line, split at the first "--". The parser gets no "--", because it gives it a meaning of its own.
 struct Arguments {
     std::vector<std::string> ours;
@@ -169,10 +180,10 @@ std::vector<std::string> program_of(const std::string& command, std::vector<std:
 
 /// Throws if the first argument is neither a command nor an option: the parser's own message would name neither.
 void check_command(const std::vector<std::string>& arguments) {
-    constexpr const char* kCommands = "(run, record, report, doctor, help)";
+    constexpr const char* kCommands = "(run, record, report, doctor, completion, help)";
     if (arguments.empty()) throw std::invalid_argument(std::string{"a command is missing "} + kCommands);
     const std::string& command = arguments.front();
-    constexpr std::array<std::string_view, 4> kKnown{"run", "record", "report", "doctor"};
+    constexpr std::array<std::string_view, 5> kKnown{"run", "record", "report", "doctor", "completion"};
     if (std::find(kKnown.begin(), kKnown.end(), command) != kKnown.end() || command.starts_with('-')) return;
     throw std::invalid_argument("unknown command '" + command + "' " + kCommands);
 }
@@ -211,12 +222,19 @@ std::optional<Options> parse_options(int argc, const char* const* argv, const ch
     add_record(app, run, record_file);
     add_report(app, options.report);
     add_doctor(app, options.doctor);
+    std::string shell;
+    add_completion(app, shell);
     app.footer("`faultline help COMMAND` explains a command.");
     try {
         app.parse(reversed(arguments.ours));
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() != 0) throw std::invalid_argument(error.what());
         app.exit(error);
+        return std::nullopt;
+    }
+    if (app.got_subcommand("completion")) {
+        const std::string script = shell == "zsh" ? zsh_completion(app) : bash_completion(app);
+        static_cast<void>(std::fputs(script.c_str(), stdout));
         return std::nullopt;
     }
     if (app.got_subcommand("doctor")) {
