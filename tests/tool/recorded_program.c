@@ -27,10 +27,10 @@ KEEP void walk_in_order(const unsigned char* bytes, size_t size, int rounds) {
 }
 
 /* The two differ in how often they are called only. */
-#define JUMP(name)                                                              \
-    KEEP void name(const unsigned char* bytes, size_t size, uint64_t* state) {  \
-        *state = *state * 6364136223846793005u + 1442695040888963407u;          \
-        sink += bytes[(*state >> 33) % (size / PAGE) * PAGE];                   \
+#define JUMP(name)                                                             \
+    KEEP void name(const unsigned char* bytes, size_t size, uint64_t* state) { \
+        *state = *state * 6364136223846793005u + 1442695040888963407u;         \
+        sink += bytes[(*state >> 33) % (size / PAGE) * PAGE];                  \
     }
 JUMP(jump_often)
 JUMP(jump_seldom)

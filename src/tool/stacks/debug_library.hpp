@@ -19,15 +19,17 @@ namespace faultline::tool {
 
 /// Pointers to functions of the same names.
 struct DebugLibrary {
-#define FAULTLINE_DEBUG_FUNCTIONS(EACH)                                                                          \
-    EACH(dwfl_begin)                                                                                             \
-    EACH(dwfl_end) EACH(dwfl_report_begin) EACH(dwfl_report_end) EACH(dwfl_report_elf) EACH(dwfl_attach_state)   \
-        EACH(dwfl_getthread_frames) EACH(dwfl_thread_state_registers) EACH(dwfl_frame_pc) EACH(dwfl_thread_dwfl) \
-            EACH(dwfl_addrmodule) EACH(dwfl_module_addrinfo) EACH(dwfl_module_addrdie) EACH(dwfl_module_getsrc)  \
-                EACH(dwfl_lineinfo) EACH(dwfl_module_build_id) EACH(dwfl_module_getelf)                          \
-                    EACH(dwfl_standard_find_debuginfo) EACH(dwfl_linux_proc_find_elf) EACH(dwarf_getscopes)      \
-                        EACH(dwarf_getscopes_die) EACH(dwarf_tag) EACH(dwarf_diename) EACH(dwarf_attr_integrate) \
-                            EACH(dwarf_formstring) EACH(dwarf_formudata) EACH(dwarf_getsrcfiles) EACH(dwarf_filesrc)
+// Version 14 of clang-format never formats such a list twice in the same way.
+// clang-format off
+#define FAULTLINE_DEBUG_FUNCTIONS(EACH)                                                                                \
+    EACH(dwfl_begin) EACH(dwfl_end) EACH(dwfl_report_begin) EACH(dwfl_report_end) EACH(dwfl_report_elf)                \
+    EACH(dwfl_attach_state) EACH(dwfl_getthread_frames) EACH(dwfl_thread_state_registers) EACH(dwfl_frame_pc)          \
+    EACH(dwfl_thread_dwfl) EACH(dwfl_addrmodule) EACH(dwfl_module_addrinfo) EACH(dwfl_module_addrdie)                  \
+    EACH(dwfl_module_getsrc) EACH(dwfl_lineinfo) EACH(dwfl_module_build_id) EACH(dwfl_module_getelf)                   \
+    EACH(dwfl_standard_find_debuginfo) EACH(dwfl_linux_proc_find_elf) EACH(dwarf_getscopes) EACH(dwarf_getscopes_die)  \
+    EACH(dwarf_tag) EACH(dwarf_diename) EACH(dwarf_attr_integrate) EACH(dwarf_formstring) EACH(dwarf_formudata)        \
+    EACH(dwarf_getsrcfiles) EACH(dwarf_filesrc)
+// clang-format on
 #define FAULTLINE_DECLARE(name) decltype(&::name) name = nullptr;
     FAULTLINE_DEBUG_FUNCTIONS(FAULTLINE_DECLARE)
 #undef FAULTLINE_DECLARE
