@@ -65,8 +65,9 @@ def check_places(report):
 
 
 def check_function(report, function):
-    top = [place["function"] for place in report["places"][:2]]
-    check(function in top, f"{function} is among {top}")
+    """How much time it takes beside others depends on the machine; that it faults hundreds of times does not."""
+    faults = places_of(report).get(function, {"faults": 0})["faults"]
+    check(faults >= 50, f"{function} faulted often: {faults} times")
 
 
 def check_events(trace):
