@@ -23,8 +23,9 @@ inline namespace v0 {
 /// one of them writes or discards.
 ///
 /// **Where they run.** In threads of the library, which make no other calls; so a function may allocate, lock and wait.
-/// Faults wait for it. It must not touch memory that faultline manages, nor keep pointers to the bytes that it is
-/// given. What it throws counts as EIO. See `is_signal_safe` for stores that need no thread.
+/// Faults wait for it. It must not touch memory that faultline manages, nor take a lock that a thread may hold
+/// while it touches such memory, nor keep pointers to the bytes that it is given. What it throws counts as EIO. See
+/// `is_signal_safe` for stores that need no thread.
 ///
 /// **Errors.** A function returns 0, or an errno. After a failed read, the faulting access gets SIGBUS and the page
 /// stays in the store (`Region::retry` tries again). After a failed write, the page stays in memory, and the pager

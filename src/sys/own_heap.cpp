@@ -22,7 +22,7 @@ namespace {
 // their own.
 constexpr std::size_t kLeastBlock = 32;
 constexpr std::size_t kMostBlock = std::size_t{32} << 10;
-constexpr std::size_t kClasses = 2 * 11;
+constexpr std::size_t kClasses = std::size_t{2} * 11;
 constexpr std::size_t kChunkBytes = std::size_t{128} << 10;
 constexpr std::uint32_t kOwnPages = kClasses;
 

@@ -84,7 +84,7 @@ help)
     expect 125 "$faultline" run --delivery pigeon -- true
     says err "'pigeon' is not one of automatic, uffd_threads, uffd_signal, sigsegv"
     expect 125 "$faultline" bogus
-    says err "unknown command 'bogus' (run, record, report, doctor, help)"
+    says err "unknown command 'bogus' (run, record, report, doctor, completion, help)"
     says err "doctor"
     expect 125 "$faultline" run --resdent 1M -- true
     expect 125 env FAULTLINE_DELIVERY=post "$faultline" run -- true

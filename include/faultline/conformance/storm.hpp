@@ -43,6 +43,10 @@ public:
         const std::lock_guard lock{mutex_};
         if (lines_.size() < kMost) lines_.push_back(std::move(finding));
     }
+    [[nodiscard]] bool empty() {
+        const std::lock_guard lock{mutex_};
+        return lines_.empty();
+    }
     [[nodiscard]] bool full() {
         const std::lock_guard lock{mutex_};
         return lines_.size() == kMost;

@@ -30,7 +30,7 @@ struct DebugLibrary {
     EACH(dwarf_tag) EACH(dwarf_diename) EACH(dwarf_attr_integrate) EACH(dwarf_formstring) EACH(dwarf_formudata)        \
     EACH(dwarf_getsrcfiles) EACH(dwarf_filesrc)
 // clang-format on
-#define FAULTLINE_DECLARE(name) decltype(&::name) name = nullptr;
+#define FAULTLINE_DECLARE(name) decltype(&::name) name = nullptr;  // NOLINT(bugprone-macro-parentheses)
     FAULTLINE_DEBUG_FUNCTIONS(FAULTLINE_DECLARE)
 #undef FAULTLINE_DECLARE
 
