@@ -9,12 +9,13 @@ if(NOT DPKG_SHLIBDEPS)
     return()
 endif()
 
-set(library_package libfaultline${FAULTLINE_SOVERSION})
+get_target_property(soversion faultline SOVERSION)
+set(library_package libfaultline${soversion})
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME faultline)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
-set(CPACK_PACKAGE_CONTACT "faultline contributors <faultline@localhost>")
+set(CPACK_PACKAGE_CONTACT "faultline contributors <faultline@users.noreply.github.com>")
 set(CPACK_PACKAGE_DIRECTORY ${PROJECT_BINARY_DIR}/packages)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
@@ -46,7 +47,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
     ${PROJECT_BINARY_DIR}/debian/triggers ${PROJECT_BINARY_DIR}/debian/shlibs)
 file(WRITE ${PROJECT_BINARY_DIR}/debian/triggers "activate-noawait ldconfig\n")
 file(WRITE ${PROJECT_BINARY_DIR}/debian/shlibs
-     "libfaultline ${FAULTLINE_SOVERSION} ${library_package} (>= ${PROJECT_VERSION})\n")
+     "libfaultline ${soversion} ${library_package} (>= ${PROJECT_VERSION})\n")
 
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libfaultline-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)

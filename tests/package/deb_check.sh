@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deb_check.sh BUILD_DIR [ROOT]: makes the Debian packages of a build of the preset `package`, checks them with lintian,
+# Run by hand; lintian has errors still. deb_check.sh BUILD_DIR [ROOT]: makes the Debian packages of a build of the preset `package`, checks them with lintian,
 # installs them in a clean root, and uses them there as an ordinary user of that system would: the command, a program that
 # links the library, and gdb's view of the debug information. Without ROOT, a folder in which debootstrap has installed
 # the system, it makes one. Needs root, and Debian's lintian and debootstrap. Exits with 77 if one of these is missing.
