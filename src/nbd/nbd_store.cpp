@@ -118,6 +118,11 @@ private:
     void drop_connection();
     void end(Waiting& waiting, int error);
     [[nodiscard]] milliseconds longest_wait() const;
+    // Between two attempts to connect. No request's time passes without an attempt.
+    [[nodiscard]] milliseconds longest_pause() const noexcept {
+        return std::clamp(options_.timeout / 4, milliseconds{1}, kLongestPause);
+    }
+    [[nodiscard]] milliseconds first_pause() const noexcept { return std::min(kFirstPause, longest_pause()); }
 
     NbdOptions options_;
     std::uint64_t size_ = 0;
@@ -134,7 +139,7 @@ private:
     Requests waiting_;    // to be sent
     Requests in_flight_;  // sent
     Clock::time_point next_attempt_{};
-    milliseconds pause_ = kFirstPause;
+    milliseconds pause_ = first_pause();
     bool wrong_export_ = false;  // another one than at first: nothing is sent to it
 
     std::thread thread_;
@@ -247,7 +252,7 @@ void NbdStore::work() {
 void NbdStore::connect() {
     if (connection_ == nullptr && !waiting_.empty() && Clock::now() >= next_attempt_) {
         next_attempt_ = Clock::now() + pause_;
-        pause_ = std::min(2 * pause_, kLongestPause);
+        pause_ = std::min(2 * pause_, longest_pause());
         try {
             connection_ = std::make_unique<NbdConnection>(options_.uri);
         } catch (const std::system_error&) {
@@ -257,7 +262,7 @@ void NbdStore::connect() {
     if (connection_ != nullptr && connection_->state() == NbdConnection::State::lost) drop_connection();
     if (connection_ == nullptr || connection_->state() != NbdConnection::State::ready) return;
     wrong_export_ = connection_->size() != size_ || connection_->is_read_only();
-    pause_ = kFirstPause;
+    pause_ = first_pause();
 }
 
 void NbdStore::send_waiting() {
