@@ -14,10 +14,11 @@
 namespace faultline::store {
 namespace {
 
-std::uint64_t bytes_of(std::span<const iovec> parts) noexcept {
-    std::uint64_t bytes = 0;
-    for (const iovec& part : parts) bytes += part.iov_len;
-    return bytes;
+void set_transfer(StoreCall& call, StoreCall::Kind kind, std::uint64_t offset,
+                  std::span<const iovec> parts) FAULTLINE_SIGNAL_SAFE {
+    call.kind = kind;
+    call.offset = offset;
+    call.parts = parts;
 }
 
 }  // namespace
@@ -50,10 +51,7 @@ int StoreDevice::read_all(std::span<const FileRead> reads) const FAULTLINE_SIGNA
     std::array<iovec, kCallsAtOnce> parts;
     for (std::size_t i = 0; i < reads.size(); ++i) {
         parts[i] = {reads[i].into.data(), reads[i].into.size()};
-        calls[i].kind = StoreCall::Kind::read;
-        calls[i].offset = reads[i].offset;
-        calls[i].bytes = reads[i].into.size();
-        calls[i].parts = {&parts[i], 1};
+        set_transfer(calls[i], StoreCall::Kind::read, reads[i].offset, {&parts[i], 1});
     }
     make({calls.data(), reads.size()});
     for (std::size_t i = 0; i < reads.size(); ++i) {
@@ -64,10 +62,7 @@ int StoreDevice::read_all(std::span<const FileRead> reads) const FAULTLINE_SIGNA
 
 int StoreDevice::write(std::uint64_t offset, std::span<const iovec> parts) const FAULTLINE_SIGNAL_SAFE {
     StoreCall call;
-    call.kind = StoreCall::Kind::write;
-    call.offset = offset;
-    call.bytes = bytes_of(parts);
-    call.parts = parts;
+    set_transfer(call, StoreCall::Kind::write, offset, parts);
     make({&call, 1});
     return call.error;
 }
@@ -77,10 +72,7 @@ void StoreDevice::write_all(std::span<FileWrite> writes) const FAULTLINE_SIGNAL_
     while (!writes.empty()) {
         const std::span<FileWrite> some = writes.first(std::min(writes.size(), kCallsAtOnce));
         for (std::size_t i = 0; i < some.size(); ++i) {
-            calls[i].kind = StoreCall::Kind::write;
-            calls[i].offset = some[i].offset;
-            calls[i].bytes = bytes_of(some[i].parts);
-            calls[i].parts = some[i].parts;
+            set_transfer(calls[i], StoreCall::Kind::write, some[i].offset, some[i].parts);
         }
         make({calls.data(), some.size()});
         for (std::size_t i = 0; i < some.size(); ++i) some[i].error = calls[i].error;

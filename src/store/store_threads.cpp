@@ -27,29 +27,20 @@ unsigned threads_for(const Store& store) {
 
 int checked(int error) noexcept { return error < 0 || error > kLargestErrno ? EIO : error; }
 
-/// Calls `transfer(offset, bytes)` for pieces of one part until one fails.
-template <typename Transfer>
-int in_pieces(std::uint64_t offset, std::span<std::byte> part, Transfer transfer) {
-    while (!part.empty()) {
-        const std::span<std::byte> piece = part.first(std::min(part.size(), Store::kLargestTransfer));
-        if (const int error = transfer(offset, piece)) return error;
-        offset += piece.size();
-        part = part.subspan(piece.size());
-    }
-    return 0;
-}
-
 std::span<std::byte> bytes_of(const iovec& part) noexcept {
     return {static_cast<std::byte*>(part.iov_base), part.iov_len};
 }
 
-int write_where_they_are(Store& store, std::uint64_t offset, std::span<const iovec> parts) {
+/// Calls `transfer(offset, bytes)` for pieces of each part until one fails.
+template <typename Transfer>
+int in_pieces(std::uint64_t offset, std::span<const iovec> parts, Transfer transfer) {
     for (const iovec& part : parts) {
-        const int error = in_pieces(offset, bytes_of(part), [&](std::uint64_t at, std::span<std::byte> piece) {
-            return store.write(at, piece);
-        });
-        if (error != 0) return error;
-        offset += part.iov_len;
+        for (std::span<std::byte> left = bytes_of(part); !left.empty();) {
+            const std::span<std::byte> piece = left.first(std::min(left.size(), Store::kLargestTransfer));
+            if (const int error = transfer(offset, piece)) return error;
+            offset += piece.size();
+            left = left.subspan(piece.size());
+        }
     }
     return 0;
 }
@@ -72,24 +63,17 @@ int write_gathered(Store& store, std::uint64_t offset, std::span<const iovec> pa
     return 0;
 }
 
-int read_parts(Store& store, std::uint64_t offset, std::span<const iovec> parts) {
-    for (const iovec& part : parts) {
-        const int error = in_pieces(offset, bytes_of(part), [&](std::uint64_t at, std::span<std::byte> piece) {
-            return store.read(at, piece);
-        });
-        if (error != 0) return error;
-        offset += part.iov_len;
-    }
-    return 0;
-}
-
 int make_call(Store& store, const StoreCall& call, std::span<std::byte> gathered) {
     switch (call.kind) {
         case StoreCall::Kind::read:
-            return read_parts(store, call.offset, call.parts);
+            return in_pieces(call.offset, call.parts, [&store](std::uint64_t offset, std::span<std::byte> into) {
+                return store.read(offset, into);
+            });
         case StoreCall::Kind::write:
-            if (gathered.empty()) return write_where_they_are(store, call.offset, call.parts);
-            return write_gathered(store, call.offset, call.parts, gathered);
+            if (!gathered.empty()) return write_gathered(store, call.offset, call.parts, gathered);
+            return in_pieces(call.offset, call.parts, [&store](std::uint64_t offset, std::span<std::byte> from) {
+                return store.write(offset, from);
+            });
         case StoreCall::Kind::discard:
             store.discard(call.offset, call.bytes);
             return 0;

@@ -21,8 +21,8 @@
 
 namespace faultline::store {
 
-/// One call of a Store. `parts`: the memory to fill or to write, one after the other from `offset` on. `bytes`: of the
-/// parts together, or to discard.
+/// One call of a Store. `parts`: the memory to fill or to write, one after the other from `offset` on. `bytes`: how
+/// many to discard.
 struct StoreCall {
     enum class Kind : std::uint8_t { read, write, discard };
     Kind kind = Kind::read;
