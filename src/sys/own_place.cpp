@@ -134,11 +134,11 @@ private:
     Bits free_in_child_;  // of those: see OwnPlace::InChild
 };
 
-constinit FutexLock
-    changing_places;  // guards what is in the all_places; held with all signals blocked, also during a fork
+constinit FutexLock changing_places;  // guards what the places contain; held with all signals blocked, also at a fork
 constinit std::array<std::atomic<Place*>, kMostPlaces> all_places{};
 constinit std::atomic<std::size_t> place_count{0};
 constinit std::size_t place_bytes = 0;
+
 void add(Place* place) noexcept {
     const std::size_t count = place_count.load(std::memory_order_relaxed);
     all_places[count].store(place, std::memory_order_relaxed);

@@ -29,7 +29,7 @@ public:
     static void open(std::size_t bytes) noexcept;
 
     /// Returns closed memory: private, anonymous, without access, with MAP_NORESERVE. `bytes` and `alignment` are
-    /// multiples of 4 KiB, the latter a power of two. Returns null if there is none.
+    /// multiples of 4 KiB; `alignment` is also a power of two. Returns null if no memory is free.
     [[nodiscard]] static std::byte* take(std::size_t bytes, std::size_t alignment,
                                          InChild in_child) FAULTLINE_SIGNAL_SAFE;
 

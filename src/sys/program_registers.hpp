@@ -8,7 +8,7 @@
 
 namespace faultline::sys {
 
-/// The registers (REG_RIP and others) of the call in progress; null if there is none. They may be out of date after a
+/// The registers (REG_RIP and others) of the call in progress; null if no call is. They may be out of date after a
 /// siglongjmp out of the call: read them with copy_readable.
 [[gnu::tls_model("initial-exec")]] inline constinit thread_local const greg_t* program_registers = nullptr;
 

@@ -25,7 +25,7 @@ struct RecordedSample {
     std::uint64_t address = 0;
     std::uint64_t address_before = 0;  ///< 0: not known.
     std::uint64_t took = 0;
-    std::uint64_t weight = 0;  ///< The lost time that the sample stands for.
+    std::uint64_t weight = 0;  ///< The lost time that the sample counts for, in nanoseconds.
     std::uint64_t step = 0;
     std::uint64_t evictions = 0;
     std::uint64_t touched_units = 0;
@@ -34,7 +34,7 @@ struct RecordedSample {
     trace::SampledRegisters registers{};
     std::span<const unsigned char> stack;  ///< From the stack pointer up; of RecordedSession::blocks.
 
-    /// Returns the number of faults that the sample stands for.
+    /// Returns the number of faults that the sample counts for.
     [[nodiscard]] double faults() const noexcept {
         return took == 0 || took >= step ? 1.0 : static_cast<double>(step) / static_cast<double>(took);
     }

@@ -14,7 +14,7 @@
 
 namespace faultline::tool {
 
-/// A sample with its calls, and what it stands for.
+/// A sample with its calls, and the faults and the time that it counts for.
 struct AnalysedSample {
     const RecordedSession* session = nullptr;
     const RecordedSample* sample = nullptr;

@@ -107,7 +107,7 @@ std::string whereabouts(const CodePlace& place, const CodePlace& inner) {
     return text;
 }
 
-/// The calls around the place, in the sample that stands for most time: "called by a, b, c".
+/// The calls around the place, in the sample that counts for most time: "called by a, b, c".
 std::string callers(const StackAnalysis& analysis, const HotPlace& spot) {
     constexpr std::size_t kMostCallers = 3;
     const auto weight = [&](std::size_t i) {

@@ -37,7 +37,7 @@ inline constexpr std::size_t kRip = 16;
 inline constexpr std::size_t kSampledRegisters = 17;
 using SampledRegisters = std::array<std::uint64_t, kSampledRegisters>;
 
-/// One fault of a thread with its stack. It stands for `weight_ticks` of the time that faults took.
+/// One fault of a thread with its stack. It counts for `weight_ticks` of the time that faults took.
 struct StackSample {
     std::uint64_t time;    ///< ns of the monotonic clock
     std::uint64_t thread;  ///< the kernel's number

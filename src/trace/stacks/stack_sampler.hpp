@@ -1,9 +1,9 @@
 // StackSampler: counts every fault, and takes a sample of some: one each time that the faults of the process have taken
 // another step of time. So a place's part of the samples is its part of the time that faults took, whatever its faults
-// cost. A fault of duration d, shorter than the step s, is sampled with probability d/s, and stands for s/d faults.
+// cost. A fault of duration d, shorter than the step s, is sampled with probability d/s, and counts for s/d faults.
 //
 // The step doubles after every kSamplesPerStep samples, so that a long run does not make an endless file. Each sample
-// says for how much time it stands.
+// says for how much time it counts.
 #pragma once
 
 #include "core/event_ring.hpp"
